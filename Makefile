@@ -1,0 +1,57 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.DEFAULT_GOAL := help
+.PHONY: help setup develop demo demo-stop test unit integration lint docs sanity installed bench build requirements clean
+BIN := .venv/bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## .venv with what runs muster, and the collection's link
+	@bin/setup
+
+develop: ## the same, with what tests and lint need
+	@bin/setup --development
+
+demo: ## scenario 2 on this machine, from nothing; again: brings it up to date
+	@bin/demo
+
+demo-stop: ## stops the demo and leaves nothing behind
+	@bin/demo stop
+
+test: develop ## everything below up to "installed"; ends with one line of totals
+	@$(BIN)/python tests/all_checks.py lint docs unit sanity installed integration
+
+unit: develop ## tests without processes
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+integration: develop ## tests with real service managers, buses and playbooks
+	@$(BIN)/python -m pytest tests/integration $(ARGS)
+
+lint: develop ## ruff, mypy (strict on pure modules and monitor), yamllint, ansible-lint (production)
+	@tests/sanity/lint.sh
+
+docs: develop ## documentation of plugins and roles, changelog fragments, links
+	@tests/sanity/docs.sh
+
+sanity: develop ## ansible-test sanity on a copy in the path that it wants
+	@tests/sanity/sanity.sh
+
+installed: develop ## builds the collection, installs it elsewhere, deploys and removes a site with it
+	@$(BIN)/python -m pytest tests/installed $(ARGS)
+
+bench: develop ## measurements beside Supvisors (needs root for the peer); ARGS="--list" shows them
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+build: setup ## the collection's archive below build/
+	@mkdir -p build && $(BIN)/ansible-galaxy collection build --force --output-path build .
+
+requirements: ## pins requirements/*.txt anew (needs pip-compile, from pip-tools)
+	@tests/sanity/pin_requirements.sh
+
+clean: ## removes what the targets above made here
+	@if [ -d .muster ]; then echo "The demo is deployed and runs from .venv: make demo-stop first." >&2; exit 1; fi
+	@rm -rf .venv .cache .ansible .hypothesis .ruff_cache build collections/ansible_collections
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,90 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the services and windows of scen2 share: JSON messages on the internal bus, and a loop that does work on time.
+
+Subjects on an internal bus (one bus per item, so the item is not part of them):
+
+- ``sensors.reading`` {"at", "temperature", "cpu", "memory", "source"}: each period
+- ``results.statistics`` {"at", "temperature", "mean", "min", "max", "count", "alarm", "source"}: after each reading
+- ``state.get`` -> {"statistics", "history": [[at, temperature], ...], "source"}: for who joins late or again
+- ``config.get`` -> {"config", "source"}; ``config.set`` {"name", "value"} -> {"config"} or {"error"}
+- ``config.changed`` {"config", "source"}
+
+`source` is {"instance", "host", "epoch"} of who says it. Times are seconds since 1970.
+"""
+
+import json
+import os
+import time
+
+import _nats
+import _program
+
+
+def pack(message: dict) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+class Service:
+    """A program on its item's internal bus."""
+
+    def __init__(self) -> None:
+        self.world = _program.begin()
+        self.settings = json.loads(self.world.settings)
+        self.config = dict(self.settings["config"])
+        world = self.world
+        unique = "%s-%s-%d" % (_nats.token(world.program), _nats.token(world.host), os.getpid())
+        self.bus = _nats.Bus([(world.address, world.port)], unique, _program.log)
+        self.unique = unique
+        self.config_source = {}
+
+    def listen(self, subject: str, handler) -> None:
+        """handler(message: dict, reply: str); a message that is no JSON object is logged and left."""
+
+        def unpack(payload: bytes, reply: str) -> None:
+            try:
+                message = json.loads(payload or b"{}")
+                if not isinstance(message, dict):
+                    raise ValueError("not an object")
+            except ValueError as error:
+                _program.log("%s: message not understood: %s" % (subject, error))
+                return
+            handler(message, reply)
+
+        self.bus.subscribe(subject, unpack)
+
+    def say(self, subject: str, message: dict) -> bool:
+        return self.bus.publish(subject, pack({**message, "source": self.world.source}))
+
+    def ask(self, subject: str, handler, message: dict | None = None) -> None:
+        """handler(answer: dict) when there is one."""
+        self.bus.request(subject, pack(message or {}), lambda payload, _reply: handler(json.loads(payload)))
+
+    def follow_config(self, changed=None) -> None:
+        """Keep `config` as config_manager has it; changed() after each change."""
+
+        def take(message: dict, _reply: str = "") -> None:
+            self.config_source = message.get("source", {})
+            if message["config"] != self.config:
+                self.config = message["config"]
+                if changed is not None:
+                    changed()
+
+        self.listen("config.changed", take)
+        self.bus.on_connect = lambda: self.ask("config.get", take)
+
+    def run(self, work=None, idle=None) -> None:
+        """Handle messages for ever; call work() every `config["period"]` s and idle() at least every 0.2 s."""
+        due = time.monotonic()
+        while True:
+            wait = 0.2
+            if work is not None:
+                now = time.monotonic()
+                if now >= due:
+                    work()
+                    due = max(due + self.config["period"], now)
+                wait = min(wait, max(0.001, due - time.monotonic()))
+            self.bus.step(wait)
+            if idle is not None:
+                idle()

@@ -1,0 +1,83 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon around the loop: only one per state folder, signals, pid file, clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from monitor.journal import Journal
+from monitor.loop import Monitor
+
+PLACES = "places.json"  # below <state_dir>/run: with which inventory the monitor works, for the command line
+
+
+class AlreadyRunning(Exception):
+    """Another monitor watches this state folder; the text is one sentence."""
+
+
+def serve(state_dir: Path, inventory: list[str], journal: Journal, *, standby: bool, patience: float) -> None:
+    """Run the monitor until SIGTERM or SIGINT.
+
+    :raises AlreadyRunning: when another one does.
+    """
+    folder = state_dir / "run"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(folder / "monitor.lock"):
+        pid_file = folder / "monitor.pid"
+        pid_file.write_text("%d\n" % os.getpid(), encoding="ascii")
+        remember(state_dir, inventory)
+        try:
+            asyncio.run(_serve(state_dir, inventory, journal, standby, patience))
+        finally:
+            pid_file.unlink(missing_ok=True)
+            journal.say("monitor stopped")
+
+
+def remember(state_dir: Path, inventory: list[str]) -> None:
+    """Note with which inventory this state folder is worked on, so that commands need no -i."""
+    path = state_dir / "run" / PLACES
+    sources = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = path.with_name("%s.%d" % (PLACES, os.getpid()))
+        temporary.write_text(json.dumps({"inventory": sources}), encoding="utf-8")
+        os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("a+", encoding="ascii") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            who = handle.read().strip() or "unknown"
+            raise AlreadyRunning("a monitor with pid %s already watches %s" % (who, path.parent.parent)) from None
+        handle.truncate(0)
+        handle.write("%d\n" % os.getpid())
+        handle.flush()
+        yield
+
+
+async def _serve(state_dir: Path, inventory: list[str], journal: Journal, standby: bool, patience: float) -> None:
+    loop = asyncio.get_running_loop()
+
+    def unexpected(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        journal.say("error", str(context.get("message")), exception=repr(context.get("exception")))
+
+    loop.set_exception_handler(unexpected)
+    monitor = Monitor(state_dir, inventory, journal, standby=standby)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, monitor.stop)
+    loop.add_signal_handler(signal.SIGHUP, monitor.wake)
+    await monitor.run(patience)

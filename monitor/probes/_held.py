@@ -1,0 +1,241 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection to a bus that is kept open and asked regularly: what every probe over TCP has in common.
+
+- The end of the connection with an immediate reconnect refused is a crash, seen within a millisecond.
+- An answer that does not come in time is a miss, but only if the machine still takes connections: a cut line says
+  nothing about the bus. So every miss ends with a new connection, which also tells a stuck connection from a stuck bus.
+- Times to ask lie on a common grid, so that a hundred probes wake the process ten times a second, not two hundred
+  times. Which slot of the interval a probe has comes from its name, which also spreads the load on the machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+from monitor.health import Kind, Result
+from monitor.watch import Target
+
+from . import Report
+
+GRID = 0.1  # s
+RETRY = 0.2  # s between attempts while nothing listens
+REFUSALS_APART = 1.0  # s between two reports that still nothing listens
+
+
+class Link(asyncio.Protocol):
+    """One connection of a probe. A dropped link knows its probe no more and is silent."""
+
+    __slots__ = ("probe", "transport")
+
+    def __init__(self, probe: HeldProbe) -> None:
+        self.probe: HeldProbe | None = probe
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        if self.probe is None:
+            transport.abort()
+        else:
+            self.probe.link_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.probe is not None:
+            self.probe.received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.probe is not None:
+            self.probe.link_lost()
+
+    def drop(self) -> None:
+        self.probe = None
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class HeldProbe:
+    """A kind of bus adds `begin`, `ask` and `received`, and calls `answered` or `misbehaved`."""
+
+    def __init__(self, name: str, target: Target, report: Report) -> None:
+        self.target = target
+        self._report = report
+        self._loop = asyncio.get_running_loop()
+        self._slot = zlib.crc32(("%s %s %d" % (name, target.address, target.port)).encode()) % 997 / 997.0
+        self._link: Link | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._turn: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._asked: float | None = None  # since when an answer is waited for
+        self._good = False  # this link has answered
+        self._ended_early = 0  # links in a row that ended without an answer
+
+    # What a kind of bus says.
+
+    def begin(self) -> bool:
+        """A link was made; true when the question can be asked at once, else `ask_now` is called later."""
+        return True
+
+    def ask(self) -> None:
+        """Send the question by `write`."""
+        raise NotImplementedError
+
+    def received(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def write(self, data: bytes) -> None:
+        if self._link is not None and self._link.transport is not None:
+            self._link.transport.write(data)
+
+    # The probe's life.
+
+    def start(self) -> None:
+        self._connect("first")
+
+    def nudge(self) -> None:
+        """Ask now instead of at the next turn."""
+        if self._link is None:
+            self._connect("first")
+        elif self._asked is None:
+            self.ask_now()
+
+    def stop(self) -> None:
+        self._drop_link()
+        self._report = _nobody
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    # Links.
+
+    def link_made(self, link: Link) -> None:
+        self._link = link
+        self._good = False
+        self._expect()
+        self._next_turn()
+        if self.begin():
+            self.ask()
+
+    def link_lost(self) -> None:
+        good = self._good
+        self._drop_link()
+        if good:
+            self._connect("ended")
+            return
+        self._ended_early += 1
+        if self._ended_early == 1:
+            self._connect("ended")
+        else:
+            self._emit(Kind.MISSED, "%s takes connections and ends them again" % self._where())
+            self._connect("first", self.target.interval)
+
+    def _drop_link(self) -> None:
+        self._forget_question()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self._link is not None:
+            link, self._link = self._link, None
+            link.drop()
+
+    def _connect(self, reason: str, delay: float = 0.0) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._connecting = self._loop.create_task(self._keep_connecting(reason, delay))
+
+    async def _keep_connecting(self, reason: str, delay: float) -> None:
+        """Until a link is made. `reason`: "first", "ended" (the last link did) or "missed" (it did not answer)."""
+        told = self._loop.time()
+        where = self._where()
+        while True:
+            if delay:
+                await asyncio.sleep(delay)
+            try:
+                async with asyncio.timeout(self.target.timeout):
+                    await self._loop.create_connection(lambda: Link(self), self.target.address, self.target.port)
+            except ConnectionRefusedError:
+                now = self._loop.time()
+                if reason != "first":
+                    what = "its connection ended" if reason == "ended" else "it stopped answering"
+                    self._emit(Kind.GONE, "%s and nothing listens at %s any more" % (what, where))
+                    told = now
+                elif now - told >= REFUSALS_APART:
+                    self._emit(Kind.REFUSED, "nothing listens at %s" % where)
+                    told = now
+                delay = RETRY
+            except (OSError, TimeoutError) as error:
+                why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer in time"
+                self._drop_link()
+                self._emit(Kind.UNREACHABLE, "%s cannot be reached: %s" % (where, why))
+                delay = self.target.interval
+            else:
+                if reason == "missed":
+                    why = "%s takes connections but did not answer within %g s" % (where, self.target.timeout)
+                    self._emit(Kind.MISSED, why)
+                return
+            reason = "first"
+
+    # Questions.
+
+    def ask_now(self) -> None:
+        self._expect()
+        self.ask()
+
+    def answered(self) -> None:
+        if self._asked is None:
+            return
+        now = self._loop.time()
+        latency = now - self._asked
+        self._forget_question()
+        self._good = True
+        self._ended_early = 0
+        self._report(Result(Kind.ANSWERED, now, latency=latency))
+
+    def misbehaved(self, why: str) -> None:
+        """What came is not what a bus of this kind says; try again at the pace of questions."""
+        self._drop_link()
+        self._emit(Kind.MISSED, "%s %s" % (self._where(), why))
+        self._connect("first", self.target.interval)
+
+    def _expect(self) -> None:
+        self._forget_question()
+        self._asked = self._loop.time()
+        self._deadline = self._loop.call_at(self._asked + self.target.timeout, self._too_late)
+
+    def _forget_question(self) -> None:
+        self._asked = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        if self._asked is None:
+            return
+        overdue = self._loop.time() - self._asked - self.target.timeout
+        if overdue > self.target.timeout / 2 and self._good:
+            self.ask_now()  # it was this process that slept, not the bus
+            return
+        self._drop_link()
+        self._connect("missed")
+
+    def _next_turn(self) -> None:
+        now = self._loop.time()
+        step = self.target.interval
+        turn = round(((now - self._slot * step) // step + 1 + self._slot) * step / GRID) * GRID
+        self._turn = self._loop.call_at(turn if turn > now else turn + step, self._at_turn)
+
+    def _at_turn(self) -> None:
+        self._next_turn()
+        if self._asked is None:
+            self.ask_now()
+
+    def _emit(self, kind: Kind, why: str) -> None:
+        self._report(Result(kind, self._loop.time(), why))
+
+    def _where(self) -> str:
+        return "%s:%d" % (self.target.address, self.target.port)
+
+
+def _nobody(result: Result) -> None:
+    """Where a stopped probe reports to."""

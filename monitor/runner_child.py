@@ -1,0 +1,64 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job of ansible-runner in a process of its own: `python runner_child.py JOB.json`.
+
+Started by `monitor.runs`. It dies with the monitor, and takes the playbook along: ansible-runner starts that with
+hang-ups ignored, so nothing else would end it. A job is {"playbook", "inventory": [...], "extravars": {...}, "ident",
+"artifacts", "private", "environment": {...}, "timeout": s, "parent": pid}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(path: str) -> int:
+    job: dict[str, Any] = json.loads(Path(path).read_bytes())
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    if os.getppid() != job["parent"]:
+        return 3
+    os.environ.clear()
+    os.environ.update(job["environment"])
+
+    import ansible_runner
+
+    result = ansible_runner.run(
+        private_data_dir=job["private"],
+        artifact_dir=job["artifacts"],
+        ident=job["ident"],
+        playbook=job["playbook"],
+        inventory=job["inventory"],
+        extravars=job["extravars"],
+        timeout=int(job["timeout"]) or None,
+        quiet=True,
+        suppress_env_files=True,
+        fact_cache_type="",
+        settings={"pexpect_timeout": 30, "suppress_ansible_output": True},
+    )
+    return int(result.rc if result.rc is not None else 1)
+
+
+def _end(number: int, frame: object) -> None:
+    """End the playbook and its workers, then this process."""
+    me = os.getpid()
+    with contextlib.suppress(OSError):
+        for child in Path("/proc/%d/task/%d/children" % (me, me)).read_text().split():
+            with contextlib.suppress(OSError):
+                os.killpg(int(child), signal.SIGKILL)  # ansible-runner gives it a session of its own
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

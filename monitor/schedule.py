@@ -1,0 +1,88 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a reconcile is due although no probe asks for one.
+
+Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. Three occasions: the regular look at all hosts; capacity that may have come
+back while instances wait for it; a run that died between its commit and its outcome, so that its claim is stuck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.watch import Watch
+
+SETTLE = 1.0  # s of quiet after the change that may have freed capacity
+PAST_DEADLINE = 1.0  # s
+APART = 5.0  # s between two reconciles that were not the regular one
+
+
+class Schedule:
+    """Remembers what the watch list looked like; one per monitor."""
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+        self._capacity_at: float | None = None
+        self._moving: dict[str, tuple[int, str, float]] = {}  # instance -> epoch, phase, first seen so
+
+    def watch_changed(self, before: Watch, after: Watch, now: float) -> None:
+        if waiting(after) and _freed(before, after):
+            self._capacity_at = now
+        moving: dict[str, tuple[int, str, float]] = {}
+        for name, entry in after.instances.items():
+            if entry.phase not in ("starting", "stopping"):
+                continue
+            known = self._moving.get(name)
+            same = known is not None and known[:2] == (entry.epoch, entry.phase)
+            moving[name] = known if same and known is not None else (entry.epoch, entry.phase, now)
+        self._moving = moving
+
+    def due(self, watch: Watch, now: float, wall: float) -> str:
+        """Why a reconcile is due now, as a sentence; "" if none is."""
+        apart = now - self._last
+        if apart >= APART:
+            stuck = [name for name in self._moving if self._stuck(watch, name, now, wall)]
+            if stuck:
+                phase = self._moving[stuck[0]][1]
+                return "%s is %s and the run that was acting on it is past its deadline" % (stuck[0], phase)
+            if self._capacity_at is not None and now - self._capacity_at >= SETTLE:
+                return "capacity may have come back for %s" % ", ".join(waiting(watch)[:5])
+        if 0 < watch.observe_interval <= apart:
+            return "the regular look at all hosts"
+        return ""
+
+    def _stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:
+        deadline = watch.instances[name].deadline
+        if deadline is not None:
+            return wall > deadline + PAST_DEADLINE
+        return now - self._moving[name][2] > watch.run_timeout
+
+    def started(self, now: float) -> None:
+        self._last = now
+        self._capacity_at = None
+        self._moving = {name: (epoch, phase, now) for name, (epoch, phase, _) in self._moving.items()}
+
+
+def waiting(watch: Watch) -> list[str]:
+    """Instances that are wanted started and that no host holds."""
+    return [
+        name
+        for name, state in watch.wanted.items()
+        if state == "started" and (name not in watch.instances or watch.instances[name].phase in ("free", "failed"))
+    ]
+
+
+def _freed(before: Watch, after: Watch) -> bool:
+    held = _held(after)
+    if any(name not in held for name in _held(before)):
+        return True
+    return _usable(after.hosts) > _usable(before.hosts)
+
+
+def _held(watch: Watch) -> set[str]:
+    return {name for name, entry in watch.instances.items() if entry.phase not in ("free", "failed")}
+
+
+def _usable(hosts: Mapping[str, str]) -> set[str]:
+    return {name for name, state in hosts.items() if state == "up"}

@@ -1,0 +1,46 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out what the plan says for one host: configuration, stops and starts, in one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _standby
+
+_SPEC = {"request": {"type": "dict", "required": True}, "published": {"type": "bool", "default": False}}
+
+
+class ActionModule(_host_call.HostAction):
+    """See the documentation of the module of the same name."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(_SPEC)
+        name = task_vars["inventory_hostname"]
+        earlier = _inventory.plain(task_vars.get("muster_acted") or {}).get("answer") or {}
+        request = _inventory.plain(options["request"])
+        if not request:
+            result.update(changed=False, answer=earlier)
+            return result
+        if options["published"]:
+            published = _standby.published_site(self, task_vars)
+            host = _host_call.host_facts(published["document"], published["site_id"], name)
+        else:
+            compiled = _compiled.compiled_site(self, task_vars)
+            host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
+        if request.get("config"):
+            request["config"] = dict(request["config"], files=_compiled.config_files(request["config"]["digest"]))
+        try:
+            answer = self.call_host("act", {"host": host, **request}, task_vars)
+        except _host_call.UnreachableHost as error:
+            answer = {"unreachable": str(error), "changed": False, "results": {}}
+        if answer.get("diff"):
+            result["diff"] = answer["diff"]
+        answer["results"] = {**earlier.get("results", {}), **answer.get("results", {})}
+        result.update(changed=bool(answer.get("changed")), answer={k: v for k, v in answer.items() if k != "diff"})
+        return result

@@ -1,0 +1,59 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prepare a host (folders, agent, service manager, host services), or remove everything of ours from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _programs
+
+_SPEC = {
+    "state": {"type": "str", "default": "prepared", "choices": ["prepared", "removed"]},
+    "programs": {"type": "list", "elements": "str", "default": []},
+    "supervisord": {"type": "list", "elements": "str", "default": ["/usr/bin/supervisord"]},
+    "environment": {"type": "dict", "default": {}},
+}
+
+
+class ActionModule(_host_call.HostAction):
+    """See the documentation of the module of the same name."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(_SPEC)
+        compiled = _compiled.compiled_site(self, task_vars)
+        name = task_vars["inventory_hostname"]
+        host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
+        if options["state"] == "removed":
+            request: dict[str, Any] = {"host": host}
+            verb, install = "remove", False
+        else:
+            request = {
+                "host": host,
+                "files": _programs.program_files(options["programs"], task_vars),
+                "services": _compiled.service_files(name),
+                "supervisord": options["supervisord"],
+                "environment": {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()},
+            }
+            verb, install = "prepare", True
+        try:
+            answer = self.call_host(verb, request, task_vars, install=install)
+        except _host_call.UnreachableHost as error:
+            if task_vars.get("muster_strict"):
+                raise AnsibleActionFail("%s does not answer: %s" % (name, error)) from error
+            self._display.warning("%s does not answer, nothing was prepared there: %s" % (name, error))
+            result.update(changed=False, unreachable_host=str(error))
+            return result
+        result.update(changed=bool(answer.get("changed")), did=answer.get("did", []))
+        if answer.get("diff"):
+            result["diff"] = answer["diff"]
+        for warning in answer.get("warnings", []):
+            self._display.warning("%s: %s" % (name, warning))
+        return result

@@ -1,0 +1,112 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide what to do over what was observed and what the ledger says, and commit it before anything is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call, _sentences
+
+_SPEC = {
+    "kind": {"type": "str", "default": "reconcile"},
+    "instances": {"type": "list", "elements": "str", "default": []},
+    "host": {"type": "str", "default": ""},
+    "who": {"type": "str", "default": ""},
+    "from_where": {"type": "str", "default": ""},
+    "why": {"type": "str", "default": ""},
+    "take": {"type": "bool", "default": False},
+    "phase": {"type": "int", "default": 1},
+    "report": {"type": "path", "default": ""},
+}
+
+
+class ActionModule(_controller_call.ControllerAction):
+    """See the documentation of the module of the same name."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(_SPEC)
+        if options["phase"] > 1:
+            return self._later_phase(result, options["phase"], task_vars)
+        compiled = _compiled.compiled_site(self, task_vars)
+        names = [host["name"] for host in compiled.document["hosts"]]
+        observations = {}
+        for name, value in _controller_call.registered(task_vars, "muster_observed", names).items():
+            if value.get("observation"):
+                observations[name] = value["observation"]
+        for name in names:
+            observations.setdefault(
+                name, {"host": name, "answer": "not asked", "why": "it was left out of this run (--limit)"}
+            )
+        answer = self.call_controller(
+            "plan",
+            {
+                "site": compiled.document,
+                "digests": compiled.digests,
+                "config_digests": compiled.config_digests,
+                "observations": observations,
+                "observed_revision": _compiled.kept("revision"),
+                "request": {
+                    "kind": options["kind"],
+                    "instances": options["instances"],
+                    "host": options["host"],
+                    "who": options["who"],
+                    "from": options["from_where"],
+                    "why": options["why"],
+                    "take": options["take"],
+                },
+            },
+            task_vars,
+        )
+        return self._planned(result, answer, options, observations, task_vars)
+
+    def _planned(
+        self, result: dict[str, Any], answer: dict[str, Any], options: dict[str, Any], observations: dict[str, Any],
+        task_vars: dict[str, Any],
+    ) -> dict[str, Any]:
+        plan = answer["plan"]
+        _compiled.keep("plan", plan)
+        sentences = _sentences.of_plan(plan, observations)
+        for sentence in sentences:
+            self._display.display(sentence)
+        if options["report"]:
+            _sentences.write_report(options["report"], {"plan": plan, "sentences": sentences})
+        refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
+        if refused:
+            raise AnsibleActionFail("; ".join(refused))
+        silent = [name for name, seen in observations.items() if seen["answer"] == "unreachable"]
+        if silent and task_vars.get("muster_strict"):
+            raise AnsibleActionFail("muster_strict: %s did not answer" % ", ".join(silent))
+        result.update(
+            changed=any(action["action"] not in ("hold", "refuse") for action in plan["actions"]),
+            run=plan["run"],
+            phases=answer["phases"],
+            requests=answer["requests"],
+            hosts=sorted(answer["requests"]),
+            sentences=sentences,
+            plan=plan,
+        )
+        return result
+
+    def _later_phase(self, result: dict[str, Any], phase: int, task_vars: dict[str, Any]) -> dict[str, Any]:
+        compiled = _compiled.compiled_site(self, task_vars)
+        names = [host["name"] for host in compiled.document["hosts"]]
+        answer = self.call_controller(
+            "phase",
+            {
+                "site": compiled.document,
+                "plan": _compiled.kept("plan"),
+                "phase": phase,
+                "answers": _controller_call.answers(task_vars, names),
+                "digests": compiled.digests,
+            },
+            task_vars,
+        )
+        result.update(changed=False, requests=answer["requests"], hosts=sorted(answer["requests"]))
+        return result

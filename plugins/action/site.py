@@ -1,0 +1,41 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compile the site from the inventory, say every error at once, and make sure that the controller knows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call
+
+_SPEC = {"create": {"type": "bool", "default": False}, "validate_only": {"type": "bool", "default": False}}
+
+
+class ActionModule(_controller_call.ControllerAction):
+    """See the documentation of the module of the same name."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(_SPEC)
+        compiled = _compiled.compiled_site(self, task_vars)
+        site = compiled.document
+        result.update(
+            changed=False,
+            site=site["name"],
+            controller=site["controller"],
+            hosts=[host["name"] for host in site["hosts"]],
+            items=len(site["items"]),
+            instances=len(site["items"]) * len(site["applications"]),
+        )
+        if options["validate_only"]:
+            return result
+        answer = self.call_controller(
+            "open_site", {"site": site, "create": options["create"]}, task_vars
+        )
+        _compiled.keep("site_id", answer["site_id"])
+        _compiled.keep("revision", answer["revision"])
+        result.update(site_id=answer["site_id"], changed=bool(answer.get("changed")))
+        return result

@@ -1,0 +1,54 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Park until the monitor hands over intents, then plan and commit them over the published site and the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.control_room.muster.plugins.plugin_utils import (
+    _compiled,
+    _controller_call,
+    _sentences,
+    _standby,
+)
+
+_SPEC = {"fifo": {"type": "path", "default": ""}, "intents": {"type": "list", "elements": "dict", "default": []}}
+
+
+class ActionModule(_controller_call.ControllerAction):
+    """See the documentation of the module of the same name."""
+
+    _supports_check_mode = False
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(_SPEC)
+        result.update(changed=False, hosts=[], requests={}, phases=0, run="")
+        intents = options["intents"]
+        if options["fifo"]:
+            intents = _standby.wait_for_intents(options["fifo"], options["fifo"] + ".ready")
+        if not intents:
+            result["ansible_facts"] = {"muster_concerned": []}
+            return result
+        published = _standby.published_site(self, task_vars, fresh=True)
+        answer = self.call_controller(
+            "plan",
+            {
+                "site": published["document"],
+                "observations": {},
+                "request": {"kind": "intents", "intents": intents, "who": "monitor", "from": published["document"]["controller"]},
+            },
+            task_vars,
+        )
+        plan = answer["plan"]
+        _compiled.keep("plan", plan)
+        for sentence in _sentences.of_plan(plan, {}):
+            self._display.display(sentence)
+        hosts = sorted(answer["requests"])
+        result.update(
+            changed=bool(hosts), run=plan["run"], phases=answer["phases"], requests=answer["requests"], hosts=hosts,
+            ansible_facts={"muster_concerned": hosts},
+        )
+        return result

@@ -1,0 +1,286 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of a run: one request in, one answer out, beside the ledger.
+
+It reads the clock and the ledger, lets the pure core decide, commits before anything is acted on, and publishes. Every
+error a person can do something about comes back as ``{"error": <sentence>}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import sys
+import time
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
+
+from . import _ledger, _model, _plan, _publish, _state, _status
+
+LEDGER_FILE = "ledger.db"
+SEEN_FILE = "seen.json"
+ATTEMPTS = 8  # plans made anew after a lost race
+
+Json = Dict[str, Any]
+
+
+class Refused(Exception):
+    """What was asked cannot be done; the text is the sentence for a person."""
+
+
+def handle(request: Mapping[str, Any]) -> Json:
+    """Answer one request; ``verb`` is one of:
+
+    ``open_site`` {site, create} -> {site_id, changed, revision}
+        the ledger of this site, made when `create` and there is none.
+    ``plan`` {site, digests, config_digests, observations, request, observed_revision?} -> {plan, requests, phases, ...}
+        the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
+        published ones serve.
+    ``phase`` {site, plan, phase, answers} -> {requests}
+        a later phase's act requests; commits what the hosts confirmed so far.
+    ``settle`` {site, plan, answers} -> {revision, trail}
+        the outcome, committed and published.
+    ``status`` {site, observations, bus_health?} -> {status, table}
+    ``trail`` {site, after?, limit?, instance?} -> {trail}
+
+    ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
+    ``check`` nothing is committed, published or made.
+    """
+    verbs: Dict[str, Callable[[_Call], Json]] = {
+        "open_site": _open_site,
+        "plan": _make_plan,
+        "phase": _phase,
+        "settle": _settle,
+        "status": _show_status,
+        "trail": _show_trail,
+    }
+    verb = str(request.get("verb"))
+    if verb not in verbs:
+        return {"error": "the controller has no verb %r, only %s" % (verb, ", ".join(sorted(verbs)))}
+    try:
+        return verbs[verb](_call(request))
+    except (_ledger.LedgerError, _plan.PlanError, Refused) as error:
+        return {"error": str(error)}
+
+
+def main() -> None:
+    """A request as JSON on standard input, the answer as one line ``MUSTER:<json>``."""
+    sys.stdout.write("MUSTER:%s\n" % json.dumps(handle(json.load(sys.stdin)), separators=(",", ":")))
+
+
+class _Call(NamedTuple):
+    """A request with its site at hand."""
+
+    request: Mapping[str, Any]
+    site: _model.Site
+    document: Mapping[str, Any]
+    digests: Dict[str, str]
+    config_digests: Dict[str, str]
+    check: bool
+
+    @property
+    def state_dir(self) -> str:
+        return self.site.state_dir
+
+    @property
+    def ledger(self) -> _ledger.Ledger:
+        return _ledger.Ledger(os.path.join(self.site.state_dir, LEDGER_FILE))
+
+
+def _call(request: Mapping[str, Any]) -> _Call:
+    document = request.get("site")
+    digests, config_digests = request.get("digests"), request.get("config_digests")
+    if document is None or digests is None:
+        folder = str(request.get("state_dir") or (document or {}).get("state_dir") or "")
+        published = _publish.read_published(folder, _publish.SITE_FILE) if folder else {}
+        if document is None:
+            if not published:
+                raise Refused("%s has no site.json: deploy first" % (folder or "the state folder"))
+            document = published["site"]
+        digests = published.get("digests", {}) if digests is None else digests
+        config_digests = config_digests or published.get("config_digests", {})
+    try:
+        site = _model.site_from_json(document)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return _Call(request, site, document, dict(digests), dict(config_digests or {}), bool(request.get("check")))
+
+
+def _open_site(call: _Call) -> Json:
+    with call.ledger as ledger:
+        made = False
+        if not ledger.exists() and call.request.get("create"):
+            if call.check:
+                return {"site_id": "", "changed": True, "revision": 0}
+            ledger.create(call.site.name, "%s-%s" % (call.site.name, os.urandom(6).hex()))
+            made = True
+        elif call.request.get("create"):
+            ledger.check()
+        state, revision = ledger.read()
+    _same_site(call, state)
+    return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision}
+
+
+def _make_plan(call: _Call) -> Json:
+    request = dict(call.request["request"])
+    request["who"] = request.get("who") or pwd.getpwuid(os.geteuid()).pw_name
+    request["from"] = request.get("from") or call.site.controller
+    with call.ledger as ledger:
+        for _ in range(ATTEMPTS):
+            state, revision = _read(call, ledger)
+            observations = _not_overtaken(call, ledger)
+            now = time.time()
+            run = str(int(state["meta"].get("last_run", 0)) + 1)
+            plan = _plan.make_plan(
+                call.site, state, revision, observations, request, now, run, call.digests
+            )
+            changes = _with_meta(call, state, plan, run)
+            if call.check or not (changes or plan["trail"]):
+                break
+            try:
+                revision = ledger.commit(revision, changes, plan["trail"])
+            except _ledger.LostRace:
+                continue
+            state = _state.apply_changes(state, changes)
+            break
+        else:
+            raise Refused(
+                "others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS
+            )
+    warnings = [] if call.check else _publish_all(call, state, revision, call.digests)
+    if not call.check:
+        _keep_seen(call, observations, now)
+    requests = _plan.act_requests(call.site, state, plan, 1, call.digests, call.config_digests, observations)
+    return {
+        "plan": plan,
+        "requests": requests,
+        "phases": max([action.get("phase") or 1 for action in plan["actions"]] or [1]),
+        "revision": revision,
+        "warnings": warnings,
+    }
+
+
+def _phase(call: _Call) -> Json:
+    plan, phase = call.request["plan"], int(call.request["phase"])
+    answers = call.request.get("answers") or {}
+    if call.check:
+        state, _ = _read(call, call.ledger)
+        return {"requests": _plan.act_requests(call.site, state, plan, phase, call.digests, {}, {})}
+    state, revision, _ = _commit_outcome(call, plan, answers, phase)
+    return {"requests": _plan.next_phase(call.site, state, plan, answers, phase, call.digests), "revision": revision}
+
+
+def _settle(call: _Call) -> Json:
+    if call.check:
+        return {"revision": None, "trail": [], "warnings": []}
+    state, revision, trail = _commit_outcome(call, call.request["plan"], call.request.get("answers") or {}, None)
+    warnings = _publish_all(call, state, revision, None)
+    return {"revision": revision, "trail": trail, "warnings": warnings}
+
+
+def _commit_outcome(call: _Call, plan: Json, answers: Json, phase: Any) -> Tuple[_ledger.State, int, List[Json]]:
+    """Commit what the hosts' answers say. Answers are facts: a lost race only means to read again."""
+    with call.ledger as ledger:
+        for _ in range(ATTEMPTS):
+            state, revision = ledger.read()
+            changes, trail = _plan.settle(call.site, state, plan, answers, time.time())
+            if not (changes or trail):
+                return state, revision, []
+            try:
+                revision = ledger.commit(revision, changes, trail)
+            except _ledger.LostRace:
+                continue
+            return _state.apply_changes(state, changes), revision, trail
+    raise Refused(
+        "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
+        % ATTEMPTS
+    )
+
+
+def _show_status(call: _Call) -> Json:
+    with call.ledger as ledger:
+        state, revision = ledger.read()
+    now = time.time()
+    seen = _publish.read_published(call.state_dir, SEEN_FILE).get("hosts", {})
+    observations = dict(seen, **(call.request.get("observations") or {}))
+    document = _status.status_document(
+        call.site, state, revision, observations, call.request.get("bus_health") or {}, now
+    )
+    return {"status": document, "table": _status.render_table(document)}
+
+
+def _show_trail(call: _Call) -> Json:
+    after, limit = call.request.get("after"), int(call.request.get("limit") or 100)
+    with call.ledger as ledger:
+        return {"trail": ledger.trail(after, limit, call.request.get("instance"))}
+
+
+def _read(call: _Call, ledger: _ledger.Ledger) -> Tuple[_ledger.State, int]:
+    """The ledger's state; check mode before the first deploy plans over an empty one."""
+    if call.check and not ledger.exists():
+        meta = {"site_id": "", "site": call.site.name, "schema": _ledger.SCHEMA, "last_run": 0}
+        return {"meta": meta, "wanted": {}, "claims": {}, "hosts": {}}, 0
+    state, revision = ledger.read()
+    _same_site(call, state)
+    return state, revision
+
+
+def _same_site(call: _Call, state: _ledger.State) -> None:
+    if state["meta"]["site"] != call.site.name:
+        raise Refused(
+            "the ledger in %s belongs to the site %s and this inventory describes %s: "
+            "give each site a muster_state_dir of its own" % (call.state_dir, state["meta"]["site"], call.site.name)
+        )
+
+
+def _not_overtaken(call: _Call, ledger: _ledger.Ledger) -> Json:
+    """The observations, without those of hosts where another run committed a change since this run looked."""
+    observations = dict(call.request.get("observations") or {})
+    before = call.request.get("observed_revision")
+    if before is None or not ledger.exists():
+        return observations
+    state, _ = ledger.read()
+    for name in ledger.changed_since(int(before), "claims"):
+        claim = state["claims"].get(name, {})
+        for host in (claim.get("host"), claim.get("target")):
+            if host in observations and observations[host].get("answer") == "seen":
+                why = "another run changed %s there after this run had looked" % name
+                observations[host] = {"host": host, "answer": "not asked", "why": why}
+    return observations
+
+
+def _with_meta(call: _Call, state: _ledger.State, plan: Json, run: str) -> Json:
+    """The plan's changes, with the run's number and the mark of the site it was planned over."""
+    changes: Json = {kind: dict(records) for kind, records in plan["changes"].items() if records}
+    meta: Json = changes.pop("meta", {})
+    mark = _publish.site_mark(call.document, call.digests)
+    if state["meta"].get("site_mark") != mark:
+        meta["site_mark"] = mark
+    if changes or meta or plan["trail"]:
+        changes["meta"] = dict(meta, last_run=int(run))
+    return changes
+
+
+def _publish_all(call: _Call, state: _ledger.State, revision: int, digests: Any) -> List[str]:
+    """Publish; what goes wrong is a warning, for the commit stands and the next run publishes it."""
+    try:
+        _publish.publish(call.state_dir, call.document, state, revision, digests, call.config_digests)
+    except _publish.PublishError as error:
+        return [str(error)]
+    return []
+
+
+def _keep_seen(call: _Call, observations: Json, now: float) -> None:
+    """Remember what the hosts said last, for a status without asking them."""
+    seen = {name: dict(entry, at=now) for name, entry in observations.items() if entry.get("answer") != "not asked"}
+    if not seen:
+        return
+    hosts = dict(_publish.read_published(call.state_dir, SEEN_FILE).get("hosts", {}), **seen)
+    known = {host.name for host in call.site.hosts}
+    try:
+        _publish.write_document(
+            call.state_dir, SEEN_FILE, {"hosts": {name: entry for name, entry in hosts.items() if name in known}}
+        )
+    except OSError:
+        return  # only a convenience: the run goes on

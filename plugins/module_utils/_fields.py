@@ -1,0 +1,345 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fields of a site, as tables: what validation, defaults and the reference page are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from . import _model
+
+PROBES = ("nats", "tcp")
+HIGHEST_SLOT = 9999
+LOWEST_EPHEMERAL_PORT = 32768  # Linux hands out ports from here on to any outgoing connection
+
+# What Supvisors' users may write, and what muster says to it.
+SINGLE_INSTANCE_ONLY = (
+    "muster never spreads the processes of one instance over several hosts: single_instance is the only distribution"
+)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key: ``kind`` says how it is read (see ``_reading.Reader``)."""
+
+    name: str
+    kind: str
+    doc: str
+    default: Any = None
+    required: bool = False
+    choices: Tuple[str, ...] = ()
+    minimum: Optional[float] = None
+    maximum: Optional[float] = None
+    unit: str = ""
+    default_doc: str = ""  # where the default is not a plain value
+
+
+@dataclass(frozen=True)
+class Table:
+    """The keys allowed at one place of a site."""
+
+    title: str
+    place: str  # the path in the site, for people
+    doc: str
+    fields: Tuple[Field, ...]
+    foreign: Mapping[str, str]  # words of others -> what to do instead
+
+    def names(self) -> List[str]:
+        return [field.name for field in self.fields]
+
+    def field(self, name: str) -> Field:
+        return next(field for field in self.fields if field.name == name)
+
+    def defaults(self) -> Dict[str, Any]:
+        return {field.name: field.default for field in self.fields if not field.required}
+
+
+def _table(title: str, place: str, doc: str, fields: Tuple[Field, ...], **foreign: str) -> Table:
+    return Table(title, place, doc, fields, foreign)
+
+
+SITE = _table(
+    "The site",
+    "",
+    "Variables of the inventory, read as the controller (group `muster_controller`) sees them: `group_vars/all` is"
+    " the usual place.",
+    (
+        Field("muster_site", "name", "Name of the site. Every process carries it in `MUSTER_SITE`.", required=True),
+        Field("muster_items", "items", "What the control room controls: one entry per item.", required=True),
+        Field("muster_applications", "mapping", "The applications, by name. One instance of each per item.",
+              required=True),
+        Field("muster_models", "mapping", "Reusable sets of program keys, by name.", default={}),
+        Field("muster_services", "mapping", "Host services, by name: started on each of their hosts by themselves.",
+              default={}),
+        Field("muster_settings", "mapping", "Numbers that hold for the whole site.", default={}),
+        Field("muster_state_dir", "path", "Folder on the controller: ledger, published state, artefacts of runs.",
+              required=True),
+    ),
+    muster_programs="programs are written below muster_applications.<application>.programs",
+    muster_hosts="hosts are written in the inventory, in the group muster_hosts",
+)
+
+ITEM = _table(
+    "An item",
+    "muster_items[]",
+    "A text (its id), or a mapping with these keys and any variables of its own, which commands, environment and"
+    " templates read as `item.<name>`.",
+    (
+        Field("id", "item id", "Its name, unique: up to 64 letters, digits, `_`, `-`, `.`. Write it in quotes.",
+              required=True),
+        Field("slot", "integer", "Its number, unique: ports are computed from it.", minimum=0, maximum=HIGHEST_SLOT,
+              default_doc="the id, when that is all digits"),
+    ),
+)
+
+_BUS_FIELDS = (
+    Field("probe", "choice", "How the bus is asked whether it works.", choices=PROBES),
+    Field("port", "name", "The port that is probed, by its name among `ports`."),
+    Field("interval", "number", "Time between two probes.", default=_model.Probe.interval, minimum=0.05, unit="s"),
+    Field("timeout", "number", "How long an answer may take.", default=_model.Probe.timeout, minimum=0.01, unit="s"),
+    Field("failures", "integer", "Answers missed in a row that make a hang.", default=_model.Probe.failures,
+          minimum=1),
+)
+
+APPLICATION = _table(
+    "An application",
+    "muster_applications.<name>",
+    "One generic definition; muster makes an instance `<name>_<item id>` of it per item. An instance is never spread"
+    " over hosts, and runs at most once.",
+    (
+        Field("identifiers", "names", "Where it may run: hosts and groups of the inventory, one or a list.",
+              required=True),
+        Field("programs", "mapping", "Its programs, by name.", required=True),
+        Field("program_rules", "mapping", "Program keys by regular expression over program names, found anywhere in"
+              " the name. The longest expression that matches counts; keys of the program itself win.", default={}),
+        Field("start_sequence", "integer", "Rank among the applications, smallest first. 0: started on request only,"
+              " as an HCI.", default=0, minimum=0),
+        Field("stop_sequence", "integer", "Rank when stopping, greatest first.", minimum=0,
+              default_doc="as `start_sequence`"),
+        Field("starting_strategy", "choice", "How a host is chosen among those with capacity. `config`: in the order"
+              " of `identifiers`; `less_loaded`, `most_loaded`: by the load of the host; `less_loaded_node`,"
+              " `most_loaded_node`: by that of its machine; `local`: the console of who asks.",
+              default=_model.Application.starting_strategy, choices=_model.STARTING_STRATEGIES),
+        Field("starting_failure_strategy", "choice", "A required program cannot start: `abort` the start and keep what"
+              " runs; `stop` the instance; `continue` with the other programs. A gate that fails ends the start in any"
+              " case.", default=_model.Application.starting_failure_strategy,
+              choices=_model.STARTING_FAILURE_STRATEGIES),
+        Field("running_failure_strategy", "choice", "Default for its programs.",
+              default=_model.Program.running_failure_strategy, choices=_model.RUNNING_FAILURE_STRATEGIES),
+        Field("distribution", "choice", "Only `single_instance`: %s." % SINGLE_INSTANCE_ONLY.split(":")[0],
+              default="single_instance", choices=("single_instance",)),
+        Field("bus", "mapping", "Its internal data bus: which program it is, and how it is probed."),
+        Field("ports", "mapping", "Its TCP ports, computed from the item's slot."),
+        Field("files", "files", "Configuration files per item: name in `MUSTER_ETC` -> template.", default={}),
+        Field("peer", "name", "The application it talks to: its instance of the same item is found at the hosts in"
+              " `MUSTER_PEERS`, the holder first.", default=""),
+        Field("repair", "choice", "What a reconcile does about programs stopped past muster: put right, or only"
+              " report.", default=_model.Application.repair, choices=("auto", "report")),
+        Field("template", "template", "Replaces the template of the service manager's configuration.", default="",
+              default_doc="the collection's"),
+    ),
+    addresses="the word here is identifiers",
+    core_identifiers="write identifiers",
+    distributed="write distribution: single_instance, or nothing",
+    operational_status="mark the programs that matter with required: true",
+    numprocs="muster makes one instance per entry of muster_items",
+    pattern="one application serves all items: no pattern is needed",
+)
+
+PROGRAM = _table(
+    "A program",
+    "muster_applications.<name>.programs.<program>",
+    "The same keys are allowed in `muster_models.<model>` and in `program_rules`. What counts for a key: the program"
+    " itself, then its longest matching rule, then the model (and the model's model). `environment` is merged, all"
+    " else replaced.",
+    (
+        Field("command", "arguments", "The arguments as a list, Jinja allowed. A first one without a leading slash is"
+              " below `bin/` of the host's folder.", required=True),
+        Field("model", "name", "The entry of `muster_models` it takes keys from.", default=""),
+        Field("environment", "environment", "Variables of its environment, Jinja allowed; those of muster"
+              " (`MUSTER_...`) are given.", default={}),
+        Field("start_sequence", "integer", "Rank within the application, smallest first; the next rank begins when"
+              " this one runs. 0: not started with it.", default=0, minimum=0),
+        Field("stop_sequence", "integer", "Rank when stopping, greatest first.", minimum=0,
+              default_doc="as `start_sequence`"),
+        Field("wait_exit", "boolean", "A gate: the next rank begins when it has exited with 0.", default=False),
+        Field("required", "boolean", "Its failure is major: the application is not operational.", default=False),
+        Field("expected_loading", "integer", "What it takes of a host, reserved before it starts.", default=0,
+              minimum=0, maximum=100, unit="%"),
+        Field("starting_failure_strategy", "choice", "As the application's, for this program.", default="",
+              choices=_model.STARTING_FAILURE_STRATEGIES, default_doc="the application's"),
+        Field("running_failure_strategy", "choice", "It crashes: `continue` without it, `restart_process`,"
+              " `stop_application` or `restart_application`.", choices=_model.RUNNING_FAILURE_STRATEGIES,
+              default_doc="the application's"),
+        Field("start_timeout", "number", "How long its start may take; for a gate: until its exit.",
+              default=_model.Program.start_timeout, minimum=0.05, unit="s"),
+        Field("stop_timeout", "number", "Time from SIGTERM to SIGKILL.", default=_model.Program.stop_timeout,
+              minimum=0.05, unit="s"),
+        Field("on_timeout", "choice", "A gate that is not through in time: `fail`, or `defer` the ranks from here on"
+              " until it would pass.", default=_model.Program.on_timeout, choices=("fail", "defer")),
+        Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
+              default=""),
+    ),
+    identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
+    reference="the word here is model",
+    autostart="give start_sequence a rank: muster starts what has one",
+    autorestart="running_failure_strategy says what a crash means",
+    startsecs="a gate (wait_exit: true) shows that what it checks really works",
+    stopwaitsecs="the word here is stop_timeout",
+    numprocs="muster makes one instance per entry of muster_items",
+)
+
+BUS = _table(
+    "An internal data bus",
+    "muster_applications.<name>.bus",
+    "The monitor holds a connection to it: a crash shows at once, a hang after missed answers. What follows is the"
+    " `running_failure_strategy` of the program.",
+    (Field("program", "name", "The program that is the bus.", required=True),)
+    + tuple(replace(field, required=True) if field.name in ("probe", "port") else field for field in _BUS_FIELDS),
+)
+
+PORTS = _table(
+    "Ports",
+    "muster_applications.<name>.ports",
+    "Every other key is the name of a port, its value the offset: port = base + slot x stride + offset. Programs get"
+    " them as `MUSTER_PORT_<NAME>`, templates as `ports.<name>`. All ports of all items stay below %d."
+    % LOWEST_EPHEMERAL_PORT,
+    (
+        Field("base", "integer", "The first port of slot 0.", required=True, minimum=1,
+              maximum=LOWEST_EPHEMERAL_PORT - 1),
+        Field("stride", "integer", "Ports set apart per item.", required=True, minimum=1, maximum=1000),
+    ),
+)
+
+FILE = _table(
+    "A configuration file",
+    "files.<name>",
+    "A template's name, or a mapping with these keys. Templates are looked for beside the inventory, then the"
+    " playbook, then in the collection.",
+    (
+        Field("template", "template", "The Jinja template.", required=True),
+        Field("mode", "mode", "Its permissions, in quotes.", default=_model.ConfigFile.mode),
+    ),
+)
+
+SERVICE = _table(
+    "A host service",
+    "muster_services.<name>",
+    "Runs on each of its hosts from the service manager's start on, belongs to no item and is never moved: a bus that"
+    " all items share, for example.",
+    (
+        Field("hosts", "names", "Where it runs: hosts and groups of the inventory, one or a list.", required=True),
+        Field("command", "arguments", "The arguments as a list, as of a program.", required=True),
+        Field("label", "text", "Its name in sentences.", default="", default_doc="its name"),
+        Field("environment", "environment", "Variables of its environment.", default={}),
+        Field("ports", "mapping", "Name -> TCP port, the same on each host.", default={}),
+        Field("files", "files", "Configuration files: name in `MUSTER_ETC` -> template.", default={}),
+    )
+    + _BUS_FIELDS,
+)
+
+HOST = _table(
+    "A host",
+    "Inventory variables of the members of group `muster_hosts`",
+    "A host is one service manager with its own folder and address. The name in the inventory is its only identity.",
+    (
+        Field("muster_root", "path", "Its folder: programs, configuration, logs. Absolute, of letters, digits and"
+              " `_ . / + @ = -`, and short enough for its socket.", required=True),
+        Field("muster_address", "address", "The address where its programs listen and are reached.",
+              default_doc="its inventory name"),
+        Field("muster_node", "node", "The machine. Hosts that give the same one share its capacity.",
+              default_doc="its inventory name"),
+        Field("muster_service_manager", "choice", "What runs the processes.",
+              default=_model.Host.service_manager, choices=("supervisor",)),
+        Field("muster_load_limit", "integer", "No start beyond this sum of `expected_loading`.",
+              default=_model.Host.load_limit, minimum=0, maximum=1000, unit="%"),
+        Field("muster_extra_load", "integer", "Stands for other work on it, in demonstrations and tests.",
+              default=_model.Host.extra_load, minimum=0, maximum=1000, unit="%"),
+        Field("muster_measure", "choice", "Its measured load: that of the whole `node`, or of muster's own"
+              " `processes`.", default=_model.Host.measure, choices=("node", "processes")),
+        Field("muster_min_free_memory", "integer", "No start with less free memory than this. 0: no floor.",
+              default=_model.Host.min_free_memory, minimum=0, unit="MiB"),
+        Field("muster_min_free_disk", "integer", "No start with less free disk than this. 0: no floor.",
+              default=_model.Host.min_free_disk, minimum=0, unit="MiB"),
+    ),
+)
+
+SETTINGS = _table(
+    "Settings",
+    "muster_settings",
+    "",
+    (
+        Field("start_timeout", "number", "The whole staged start of one instance.",
+              default=_model.Settings.start_timeout, minimum=0.1, unit="s"),
+        Field("run_timeout", "number", "A run that acts for longer is taken over by the next one.",
+              default=_model.Settings.run_timeout, minimum=1, unit="s"),
+        Field("stable_after", "number", "Operation that gives back one point of the failure budget.",
+              default=_model.Settings.stable_after, minimum=0, unit="s"),
+        Field("failure_budget", "integer", "Failed starts that are retried.", default=_model.Settings.failure_budget,
+              minimum=1),
+        Field("failure_window", "number", "The time they are counted in.", default=_model.Settings.failure_window,
+              minimum=1, unit="s"),
+        Field("observe_interval", "number", "Time between two scheduled observations of the monitor.",
+              default=_model.Settings.observe_interval, minimum=1, unit="s"),
+        Field("artifacts", "integer", "Runs of the monitor whose artefacts are kept.",
+              default=_model.Settings.artifacts, minimum=1),
+        Field("trail_days", "integer", "How long the trail of events is kept.", default=_model.Settings.trail_days,
+              minimum=1, unit="days"),
+    ),
+)
+
+TABLES = (SITE, ITEM, APPLICATION, PROGRAM, BUS, PORTS, FILE, SERVICE, HOST, SETTINGS)
+
+
+def site_reference() -> List[Dict[str, Any]]:
+    """The tables as plain data, for the reference page: title, place, doc and one row of texts per key."""
+    return [
+        {"title": table.title, "place": table.place, "doc": table.doc, "rows": [_row(field) for field in table.fields]}
+        for table in TABLES
+    ]
+
+
+_KINDS = {
+    "arguments": "list of texts",
+    "environment": "name -> text",
+    "files": "name -> template",
+    "integer": "whole number",
+    "items": "list",
+    "item id": "text",
+    "names": "name or list",
+    "mapping": "mapping",
+    "node": "name",
+    "boolean": "true or false",
+    "template": "file name",
+    "path": "folder",
+    "mode": "text",
+}
+
+
+def _row(field: Field) -> Dict[str, str]:
+    if field.required:
+        default = "required"
+    elif field.default_doc:
+        default = field.default_doc
+    else:
+        default = _shown(field.default) + (" " + field.unit if field.unit and field.default is not None else "")
+    return {"name": field.name, "kind": _kind(field), "default": default, "doc": field.doc}
+
+
+def _kind(field: Field) -> str:
+    kind = " | ".join("`%s`" % choice for choice in field.choices) or _KINDS.get(field.kind, field.kind)
+    if field.minimum is not None and field.maximum is not None:
+        kind += ", %g to %g" % (field.minimum, field.maximum)
+    elif field.minimum is not None and field.minimum >= 1:
+        kind += ", at least %g" % field.minimum
+    return kind + (", in %s" % field.unit if field.unit else "")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return "%g" % value
+    return "none" if not value else "`%s`" % value

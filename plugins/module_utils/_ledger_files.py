@@ -1,0 +1,175 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger's surroundings: its folder and owner, backups, a damaged file's copy, who holds the lock, boot time."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pwd
+import shutil
+import sqlite3
+import stat
+import time
+from typing import List, Optional, Tuple, Type
+
+BACKUPS = 3
+
+
+def make_folder(folder: str, error: Type[Exception]) -> None:
+    """Make the state folder, for its owner only.
+
+    :raises error: when it cannot be made or belongs to somebody else."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as reason:
+        raise error("the state folder %s cannot be made: %s" % (folder, reason.strerror)) from reason
+    check_owner(folder, error)
+    if stat.S_IMODE(os.stat(folder).st_mode) != 0o700:
+        os.chmod(folder, 0o700)
+
+
+def check_owner(folder: str, error: Type[Exception]) -> None:
+    """Only the owner of the state folder may run what changes things. A folder that is missing is nobody's.
+
+    :raises error: when it belongs to somebody else."""
+    try:
+        found = os.stat(folder)
+    except FileNotFoundError:
+        return
+    except OSError as reason:
+        raise error("the state folder %s cannot be read: %s" % (folder, reason.strerror)) from reason
+    if found.st_uid != os.geteuid():
+        raise error(
+            "the state folder %s belongs to %s and you are %s: run this as %s"
+            % (folder, user_name(found.st_uid), user_name(os.geteuid()), user_name(found.st_uid))
+        )
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "user %d" % uid
+
+
+def sync_folder(folder: str) -> None:
+    """Make renames and links in this folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def boot_clock() -> Tuple[str, float]:
+    """This boot's id, and seconds since it began (suspend included)."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
+        boot = handle.read().strip()
+    return boot, time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def backup(database: sqlite3.Connection, path: str, revision: int) -> str:
+    """Copy an open ledger into ``backup/`` beside it; see `Ledger.backup`."""
+    folder = os.path.join(os.path.dirname(path), "backup")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    target = os.path.join(folder, "ledger-%010d.db" % revision)
+    if os.path.exists(target):
+        return target
+    fresh = "%s.new-%d" % (target, os.getpid())
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+        with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as copy:
+            database.backup(copy)
+        os.replace(fresh, target)
+    finally:
+        for end in ("", "-wal", "-shm", "-journal"):
+            with contextlib.suppress(OSError):
+                os.unlink(fresh + end)
+    for old in backups(path)[:-BACKUPS]:
+        with contextlib.suppress(OSError):
+            os.unlink(old)
+    return target
+
+
+def backups(path: str) -> List[str]:
+    """The backups of a ledger, oldest first."""
+    folder = os.path.join(os.path.dirname(path), "backup")
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith("ledger-") and name.endswith(".db"))
+    except OSError:
+        return []
+    return [os.path.join(folder, name) for name in names]
+
+
+def keep_damaged(path: str, why: str) -> str:
+    """Copy a damaged ledger aside (once per content); returns the sentence that names copy and newest backup."""
+    try:
+        with open(path, "rb") as handle:
+            mark = hashlib.sha256(handle.read()).hexdigest()[:8]
+        aside = "%s.damaged-%s" % (path, mark)
+        if not os.path.exists(aside):
+            shutil.copy2(path, aside)
+            if os.path.exists(path + "-wal"):
+                shutil.copy2(path + "-wal", aside + "-wal")
+        kept = "it was left as it is and copied to %s" % aside
+    except OSError as error:
+        kept = "it was left as it is and could not be copied: %s" % error.strerror
+    found = backups(path)
+    if found:
+        kept += "; to go on from the last backup: stop the monitor, rm -f %s-wal %s-shm; cp %s %s; then reconcile" % (
+            path, path, found[-1], path,
+        )
+    else:
+        kept += "; there is no backup yet"
+    return "the ledger %s is damaged (%s): %s" % (path, why, kept)
+
+
+def lock_holder(path: str) -> str:
+    """`` by process 41 (...)`` for whoever holds a write lock on the ledger, or "" when the system does not say.
+
+    Asked of /proc/locks: opening and closing the file here would drop this process' own locks on it.
+    """
+    inodes = {_inode(path), _inode(path + "-shm")} - {None}
+    try:
+        with open("/proc/locks", encoding="ascii") as handle:
+            lines = handle.read().splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        words = line.split()
+        if len(words) < 6 or words[1] not in ("POSIX", "OFDLCK") or words[3] != "WRITE":
+            continue
+        if words[5] in inodes and words[4] != str(os.getpid()) and int(words[4]) > 0:
+            return " by process %s%s" % (words[4], _command(words[4]))
+    return ""
+
+
+def _inode(path: str) -> Optional[str]:
+    """As /proc/locks writes it."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return "%02x:%02x:%d" % (os.major(found.st_dev), os.minor(found.st_dev), found.st_ino)
+
+
+def _command(pid: str) -> str:
+    try:
+        with open("/proc/%s/cmdline" % pid, "rb") as handle:
+            words = handle.read().decode("utf-8", "replace").replace("\0", " ").strip()
+    except OSError:
+        return ""
+    return " (%s)" % (words if len(words) <= 80 else words[:77] + "...") if words else ""
+
+
+def disk_state(path: str) -> str:
+    """``; 0 kB are free there`` when that may be the reason."""
+    try:
+        found = os.statvfs(os.path.dirname(path))
+    except OSError:
+        return ""
+    free = found.f_bavail * found.f_frsize // 1024
+    return "; %d kB are free on that disk" % free if free < 4096 else ""

@@ -1,0 +1,64 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a failure means: of a program that runs, of a bus, of a start."""
+
+from __future__ import annotations
+
+from typing import Iterable, List, Sequence, Tuple
+
+from ._model import Application, Settings
+from ._state import RUNNING, Claim, Failure
+
+# Running failure strategies from the mildest to the one that wins over all others.
+SEVERITY = ("continue", "restart_process", "restart_application", "stop_application")
+TRIES_PER_HOST = 2  # failed starts on one host before another one is tried
+
+
+def running_failure(application: Application, missing: Iterable[str]) -> str:
+    """The strategy that programs missing from a running instance call for: the most severe of theirs."""
+    strategies = [application.program(name).running_failure_strategy for name in missing]
+    return max(strategies, key=SEVERITY.index) if strategies else "continue"
+
+
+def bus_failure(application: Application, hung: bool) -> str:
+    """The strategy for a bus that crashed or hangs. A hung bus still runs: only a restart of all helps it."""
+    program = application.bus.program if application.bus else ""
+    strategy = running_failure(application, [program] if program else [])
+    return "restart_application" if hung and strategy == "restart_process" else strategy
+
+
+def starting_failure_strategy(application: Application, program: str) -> str:
+    """Of a program; its application's when it has none of its own."""
+    return application.program(program).starting_failure_strategy or application.starting_failure_strategy
+
+
+def charges(claim: Claim, now: float, settings: Settings) -> Tuple[Failure, ...]:
+    """The failures that still count against an instance's budget, oldest first.
+
+    They age out after ``failure_window``, and one comes back for every ``stable_after`` of operation. A failed
+    instance keeps those it failed with, however long ago: only a person clears them.
+    """
+    if claim.phase == RUNNING:
+        until, regained = now, int(max(0.0, now - claim.since) // max(settings.stable_after, 0.001))
+    else:
+        until, regained = (claim.failures[-1].at if claim.failures else now), 0
+    recent = [f for f in claim.failures if f.at > until - settings.failure_window]
+    return tuple(recent[regained:])
+
+
+def charge(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failure, ...]:
+    """The failures of an instance after one more."""
+    recent = [f for f in charges(claim, failure.at, settings) if f.at > failure.at - settings.failure_window]
+    return tuple(recent) + (failure,)
+
+
+def exhausted(failures: Sequence[Failure], settings: Settings) -> bool:
+    """Whether the budget is spent: then the instance stays failed until a person clears it."""
+    return len(failures) >= settings.failure_budget
+
+
+def avoided_hosts(claim: Claim, now: float, settings: Settings) -> List[str]:
+    """Hosts where the instance failed to start often enough to try another one first."""
+    failed_at = [f.host for f in charges(claim, now, settings)]
+    return sorted({host for host in failed_at if failed_at.count(host) >= TRIES_PER_HOST})

@@ -1,0 +1,76 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who listens on a TCP port already."""
+
+from __future__ import annotations
+
+import os
+
+from . import _procs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, Optional, Tuple
+
+_LISTEN = b"0A"
+
+
+def taken(address: str, ports: Iterable[int]) -> Dict[int, str]:
+    """Port -> who listens on it where this address could not listen any more: a phrase such as "nginx (process 812)"."""
+    wanted = {b"%04X" % port: port for port in ports}
+    if not wanted:
+        return {}
+    mine = _hexadecimal(address)
+    found: Dict[int, str] = {}
+    for table, any_address in (("tcp", b"0" * 8), ("tcp6", b"0" * 32)):
+        try:
+            data = _procs.read_file("/proc/net/" + table)
+        except OSError:
+            continue
+        if not any(b":" + port + b" " in data for port in wanted):
+            continue
+        for line in data.splitlines()[1:]:
+            fields = line.split()
+            where, _, port = fields[1].partition(b":")
+            if fields[3] != _LISTEN or port not in wanted:
+                continue
+            if where == any_address or mine is None or where in mine:
+                found[wanted[port]] = _owner(fields[9].decode())
+    return found
+
+
+def _hexadecimal(address: str) -> Optional[Tuple[bytes, ...]]:
+    """The address as /proc/net writes it, plain and mapped into IPv6; None for what is no IPv4 address."""
+    parts = address.split(".")
+    if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
+        return None
+    plain = b"".join(b"%02X" % int(part) for part in reversed(parts))
+    return plain, b"0" * 16 + b"FFFF0000" + plain
+
+
+def _owner(inode: str) -> str:
+    link = "socket:[%s]" % inode
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        folder = "/proc/%s/fd" % name
+        try:
+            descriptors = os.listdir(folder)
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            try:
+                if os.readlink("%s/%s" % (folder, descriptor)) == link:
+                    return _describe(int(name))
+            except OSError:
+                continue
+    return "a process that cannot be seen from here"
+
+
+def _describe(pid: int) -> str:
+    values = _procs.environment(pid)
+    what = "%s (process %d)" % (_procs.command_name(pid), pid)
+    if values.get("MUSTER_INSTANCE"):
+        what += " of %s on %s" % (values["MUSTER_INSTANCE"], values.get("MUSTER_HOST", "?"))
+    return what

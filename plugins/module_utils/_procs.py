@@ -1,0 +1,196 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes are ours, from /proc alone.
+
+A process belongs to a host of ours when its environment holds our MUSTER_SITE and MUSTER_HOST; with a MUSTER_INSTANCE
+it is a program's, without one a service manager's.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Iterable, List, Optional, Set
+
+KILL = 9
+TERM = 15
+
+_KERNEL_THREAD = 0x00200000
+_kernel: Set[int] = set()  # pids of kernel threads: their environment is empty for ever
+
+
+class Process:
+    """A process of this host."""
+
+    __slots__ = ("environment", "pid")
+
+    def __init__(self, pid: int, environment: Dict[str, str]) -> None:
+        self.pid = pid
+        self.environment = environment  # only MUSTER_*
+
+    @property
+    def instance(self) -> str:
+        return self.environment.get("MUSTER_INSTANCE", "")
+
+    @property
+    def program(self) -> str:
+        return self.environment.get("MUSTER_PROGRAM", "")
+
+    @property
+    def epoch(self) -> int:
+        """-1 while muster-exec has not read the claim yet."""
+        text = self.environment.get("MUSTER_EPOCH", "")
+        return int(text) if text.isdigit() else -1
+
+    @property
+    def service(self) -> str:
+        """The host service it belongs to; empty for a program of an item."""
+        if self.environment.get("MUSTER_ITEM") or not self.instance:
+            return ""
+        host = self.environment.get("MUSTER_HOST", "")
+        return self.program if self.instance == "%s_%s" % (self.program, host) else ""
+
+
+class Stat:
+    """The part of /proc/<pid>/stat that is needed here."""
+
+    __slots__ = ("exit_code", "group", "parent", "resident", "started", "state", "ticks")
+
+    def __init__(self, data: bytes) -> None:
+        fields = data[data.rindex(b")") + 2 :].split()
+        self.state = fields[0].decode()
+        self.parent = int(fields[1])
+        self.group = int(fields[2])
+        self.ticks = int(fields[11]) + int(fields[12])  # user and system time, clock ticks
+        self.started = int(fields[19])  # clock ticks since boot
+        self.resident = int(fields[21])  # pages
+        self.exit_code = int(fields[49])  # as of waitpid; only told for a zombie of ours
+
+    @property
+    def gone(self) -> bool:
+        """Dead; perhaps its parent has not collected it yet."""
+        return self.state in "ZX"
+
+
+def read_file(path: str) -> bytes:
+    """:raises OSError: as `open` and `read` do."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, 65536)
+        part = data
+        while part:  # tables in /proc come page by page
+            part = os.read(descriptor, 65536)
+            data += part
+        return data
+    finally:
+        os.close(descriptor)
+
+
+def stat(pid: int) -> Optional[Stat]:
+    """None when there is no such process."""
+    try:
+        return Stat(read_file("/proc/%d/stat" % pid))
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def alive(pid: int, started: int = 0) -> bool:
+    """Whether the process that had this pid (and began at `started` ticks after boot) still runs."""
+    found = stat(pid)
+    return found is not None and not found.gone and (not started or found.started == started)
+
+
+def environment(pid: int) -> Dict[str, str]:
+    """The MUSTER_* variables of a process; empty when it cannot be read or has none."""
+    try:
+        data = read_file("/proc/%d/environ" % pid)
+    except OSError:
+        return {}
+    return _parse(data)
+
+
+def command_name(pid: int) -> str:
+    try:
+        return read_file("/proc/%d/comm" % pid).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def sweep(site_id: str, host: str) -> List[Process]:
+    """Every process of this host: programs and service manager."""
+    marks = [b"\0MUSTER_SITE=%s\0" % site_id.encode(), b"\0MUSTER_HOST=%s\0" % host.encode()]
+    found: List[Process] = []
+    blank: List[int] = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            _look(int(name), marks, found, blank)
+    for _ in range(3):  # in the middle of an exec the environment is empty for microseconds: look again
+        if not blank:
+            break
+        again, blank = blank, []
+        for pid in again:
+            _look(pid, marks, found, blank)
+    return found
+
+
+def _look(pid: int, marks: List[bytes], found: List[Process], blank: List[int]) -> None:
+    try:
+        data = read_file("/proc/%d/environ" % pid)
+    except OSError:
+        return
+    if not data:
+        if pid not in _kernel and not _is_kernel_thread(pid):
+            blank.append(pid)
+        return
+    bounded = b"\0%s\0" % data
+    if all(mark in bounded for mark in marks):
+        found.append(Process(pid, _parse(data)))
+
+
+def _is_kernel_thread(pid: int) -> bool:
+    """True also for the dead: neither has an environment to come."""
+    try:
+        data = read_file("/proc/%d/stat" % pid)
+        fields = data[data.rindex(b")") + 2 :].split()
+        if int(fields[6]) & _KERNEL_THREAD:
+            _kernel.add(pid)
+            return True
+        return fields[0] in (b"Z", b"X")
+    except (OSError, ValueError, IndexError):
+        return True
+
+
+def _parse(data: bytes) -> Dict[str, str]:
+    values: Dict[str, str] = {}
+    for entry in data.split(b"\0"):
+        if entry.startswith(b"MUSTER_"):
+            name, _, value = entry.decode("utf-8", "surrogateescape").partition("=")
+            values[name] = value
+    return values
+
+
+def send(pid: int, number: int) -> None:
+    """A signal to a process that may be gone already."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def boot_id() -> str:
+    return read_file("/proc/sys/kernel/random/boot_id").decode().strip()
+
+
+def boot_time() -> int:
+    """Seconds since 1970 at which the kernel started."""
+    for line in read_file("/proc/stat").splitlines():
+        if line.startswith(b"btime "):
+            return int(line.split()[1])
+    return 0
+
+
+def of_instance(processes: Iterable[Process], instance: str) -> List[Process]:
+    return [process for process in processes if process.instance == instance]

@@ -1,0 +1,416 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to happen to one instance: its claim and what hosts show, against what is wanted.
+
+The order of the questions is what keeps an instance at most once: is another run at work; is the host that may hold it
+seen; is there a copy that no claim allows; only then, what should become of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Optional, Tuple
+
+from ._draft import MUSTER, WHOLE, Draft, Move
+from ._model import Instance
+from ._policy import avoided_hosts, charge, exhausted, running_failure
+from ._sequence import expected_programs
+from ._state import (
+    DOWN,
+    DRAINED,
+    FAILED,
+    FREE,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    Claim,
+    Failure,
+    Seen,
+)
+from ._words import duration, kinds, listing, times
+
+FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
+
+
+def reconcile(draft: Draft, name: str) -> None:
+    """Add what one instance needs to the draft; nothing when all is as wanted."""
+    busy = draft.busy(name)
+    if busy:
+        draft.waits[name] = _deadline(draft.claim(name))
+        draft.hold(name, draft.claim(name).host, "%s waits: %s" % (name, busy))
+        return
+    claim = draft.claim(name)
+    holder = claim.host if claim.holds else None
+    because = "%s is wanted and runs nowhere" % name
+    if holder is not None and not draft.observation(holder).seen:
+        if _stays_claimed(draft, name, holder):
+            _stop_strays(draft, name, _strays(draft, name, holder))
+            return
+        because, holder = "%s is down" % holder, None
+    instance = draft.site.by_name().get(name)
+    if instance is None:
+        _leave(draft, name)
+        return
+    if holder is not None:
+        _hci_ends(draft, instance, holder)
+    if draft.is_started(name):
+        _keep_started(draft, instance, holder, because)
+    else:
+        _keep_stopped(draft, name, _why_stopped(draft, name))
+
+
+def _deadline(claim: Claim) -> float:
+    return claim.actor.deadline if claim.actor else 0.0
+
+
+def _why_stopped(draft: Draft, name: str) -> str:
+    wanted = draft.wanted(name)
+    if not wanted.by:
+        return "%s is not wanted anywhere" % name
+    return "%s is wanted stopped by %s%s" % (name, wanted.by, ": " + wanted.why if wanted.why else "")
+
+
+# --- copies that no claim allows
+
+
+def _strays(draft: Draft, name: str, holder: Optional[str]) -> List[str]:
+    return [host for host in draft.copies(name) if host != holder]
+
+
+def _stop_strays(draft: Draft, name: str, strays: List[str]) -> None:
+    claim = draft.claim(name)
+    for host in strays:
+        where = "its claim is on %s" % claim.host if claim.holds else "nothing of it is claimed anywhere"
+        draft.stop_copy(name, host, "%s lives on %s without a valid claim: %s" % (name, host, where))
+
+
+# --- the host that holds it does not answer
+
+
+def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
+    """Hold what is claimed on a host that was not seen; False when the host is down and the claim was freed."""
+    claim = draft.claim(name)
+    observation = draft.observation(host)
+    instance = draft.site.by_name().get(name)
+    if claim.target and draft.record(host).state != DOWN:
+        draft.hold(name, host, "%s stays claimed on %s, from where it moves: %s" % (name, host, observation.why))
+        return True
+    if draft.record(host).state != DOWN:
+        draft.hold(name, host, "%s stays claimed on %s: %s" % (name, host, observation.why))
+        return True
+    if instance is not None and instance.application.on_request and not draft.confirmed_down(host):
+        draft.want(name, STOPPED, "%s is down" % host, by=MUSTER)
+        draft.hold(
+            name, host, "%s stays claimed on %s, which is believed down: see it empty, confirm it down, or take over "
+            "with a reason" % (name, host),
+        )  # fmt: skip
+        return True
+    if instance is not None and instance.application.on_request:
+        draft.want(name, STOPPED, "%s is confirmed down" % host, by=MUSTER)
+    draft.free(name, "%s is down" % host)
+    return False
+
+
+# --- an instance whose item is not in the site any more
+
+
+def _leave(draft: Draft, name: str) -> None:
+    claim = draft.claim(name)
+    reason = "%s has left the site" % name
+    draft.forget_wanted(name)
+    if not _stop_all(draft, name, reason) and name in draft.state.claims:
+        if claim.phase != FREE:
+            draft.free(name, reason)
+            draft.add("free", name, claim.host, "%s: %s shows nothing of it" % (reason, claim.host), claim.epoch)
+        elif draft.now - claim.since > FORGET_AFTER:
+            draft.set_claim(name, None)
+
+
+def _stop_all(draft: Draft, name: str, reason: str) -> bool:
+    """Stop every copy on seen hosts; whether there was one."""
+    claim = draft.claim(name)
+    copies = list(draft.copies(name))
+    if claim.holds and claim.host in copies:  # the claim is about the first one, until its stop is confirmed
+        copies.sort(key=lambda host: host != claim.host)
+    for host in copies[:1]:
+        draft.stop(name, host, reason)
+    for host in copies[1:]:
+        draft.stop_copy(name, host, reason)
+    return bool(copies)
+
+
+# --- wanted stopped
+
+
+def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
+    """An HCI whose console was restarted, or that was closed past the tool, is not wanted any more."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if not instance.application.on_request or not draft.is_started(name) or claim.phase == STOPPING:
+        return
+    observation, copy = draft.observation(host), draft.copies(name).get(host)
+    if claim.incarnation and observation.incarnation != claim.incarnation:
+        draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
+    elif claim.phase == RUNNING and (copy is None or not copy.live):
+        draft.want(name, STOPPED, "it was closed on %s past the tool" % host, by=MUSTER)
+
+
+def _restarted(host: str, incarnation: str) -> str:
+    return "%s was restarted" % host if incarnation else "the service manager of %s does not run" % host
+
+
+def _keep_stopped(draft: Draft, name: str, reason: str) -> None:
+    claim = draft.claim(name)
+    if _stop_all(draft, name, reason):
+        return
+    if claim.phase != FREE:
+        draft.free(name, draft.wanted(name).why)
+        draft.add("free", name, claim.host, "%s; %s shows nothing of it" % (reason, claim.host), claim.epoch)
+
+
+# --- wanted started
+
+
+def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], because: str) -> None:
+    name, claim = instance.name, draft.claim(instance.name)
+    strays = _strays(draft, name, holder)
+    if claim.phase == FAILED:
+        _after_failure(draft, instance, holder, strays)
+        return
+    if holder is None:
+        _move(draft, instance, because, strays)
+        return
+    copy = draft.copies(name).get(holder)
+    if copy is None or not copy.live:
+        _gone(draft, instance, holder, strays)
+    elif claim.phase == RUNNING:
+        _keep_running(draft, instance, holder, copy, strays)
+    elif claim.phase == STARTING:
+        _take_over_start(draft, instance, holder, copy, strays)
+    else:
+        _finish_stop(draft, instance, holder, strays)
+
+
+def _place_again(draft: Draft, instance: Instance, host: str) -> str:
+    """Why an instance may not stay on its host; empty when it may."""
+    application = instance.application
+    if host not in application.identifiers:
+        where = kinds(draft.site, application.identifiers_as_written)
+        return "%s may run on %s only, not on %s" % (application.name, where, host)
+    if draft.record(host).state == DRAINED:
+        return "%s is drained" % host
+    return ""
+
+
+def _in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str]) -> None:
+    """Start or restart on the host that holds it; first the copies elsewhere, if there are any, are stopped."""
+    name = instance.name
+    copy = draft.copies(name).get(host)
+    misplaced = _place_again(draft, instance, host)
+    observation = draft.observation(host)
+    if observation.seen and observation.service_manager != "running" and draft.kind not in WHOLE:
+        draft.hold(name, host, "%s, but the service manager of %s does not run: reconcile starts it" % (reason, host))
+        _stop_strays(draft, name, strays)
+    elif misplaced and not instance.application.on_request:
+        stops = ([host] if copy else []) + strays
+        draft.moves.append(Move(name, "%s; %s" % (reason, misplaced), tuple(stops)))
+    elif strays:
+        stops = strays + ([host] if copy else [])
+        draft.moves.append(Move(name, reason, tuple(stops), hosts=(host,)))
+    else:
+        draft.start(name, host, reason, "restart" if copy is not None and copy.live else "start")
+
+
+def _move(
+    draft: Draft, instance: Instance, reason: str, stops: List[str], stays: bool = False, exclude: Tuple[str, ...] = ()
+) -> None:
+    name = instance.name
+    wanted_host = draft.wanted(name).host
+    asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
+    hosts = (wanted_host,) if wanted_host else None
+    avoid = tuple(avoided_hosts(draft.claim(name), draft.now, draft.site.settings))
+    draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude, stays, asked))
+
+
+def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
+    """Claimed on a seen host that shows no live process of it."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if claim.phase != RUNNING:
+        draft.free(name, claim.reason)
+        reason = "%s was left unfinished on %s and is not there" % (name, host)
+        _move(draft, instance, reason, list(draft.copies(name)))
+        return
+    incarnation = draft.observation(host).incarnation
+    if incarnation != claim.incarnation and (claim.incarnation or not incarnation):
+        _in_place(draft, instance, host, "%s, so %s starts there again" % (_restarted(host, incarnation), name), strays)
+    elif name in draft.restarts:
+        _in_place(draft, instance, host, draft.restarts[name], strays)
+    elif instance.application.repair == "report" and draft.kind in WHOLE:
+        draft.hold(name, host, "%s was stopped on %s past the tool (repair: report): start it" % (name, host))
+        _stop_strays(draft, name, strays)
+    else:
+        _in_place(draft, instance, host, "%s is not running on %s any more, past the tool" % (name, host), strays)
+
+
+def _keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
+    name, claim = instance.name, draft.claim(instance.name)
+    if copy.epochs != (claim.epoch,):
+        runs = listing(str(e) if e else "none" for e in copy.epochs)
+        reason = "%s runs on %s under epoch %s, the ledger says %d" % (name, host, runs, claim.epoch)
+        _in_place(draft, instance, host, reason, strays)
+        return
+    if name in draft.restarts:
+        _in_place(draft, instance, host, draft.restarts[name], strays)
+        return
+    misplaced = _place_again(draft, instance, host)
+    if misplaced and not instance.application.on_request:
+        _move(draft, instance, "%s moves: %s" % (name, misplaced), [host] + strays, True, (host,))
+        return
+    if misplaced:
+        what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
+        draft.hold(name, host, "%s, and %s: close it first" % (what, misplaced))
+    digest = draft.digests.get(name, "")
+    if digest and copy.digest and copy.digest != digest and draft.kind in WHOLE:
+        _in_place(draft, instance, host, "the configuration of %s changed" % name, strays)
+        return
+    _stop_strays(draft, name, strays)
+    expected = expected_programs(instance.application, without=_not_expected(claim, copy))
+    missing = [program for program in expected if program not in copy.programs]
+    if missing and missing_programs(draft, instance, host, missing):
+        return
+    if claim.deferred:
+        _continue_deferred(draft, instance, host)
+        return
+    if not claim.incarnation and draft.observation(host).incarnation:
+        draft.set_claim(name, replace(claim, incarnation=draft.observation(host).incarnation))
+
+
+def _not_expected(claim: Claim, copy: Seen) -> Tuple[str, ...]:
+    """Programs that a running instance is known to run without: deferred, or failed under strategy continue."""
+    return claim.deferred + copy.deferred + tuple(claim.failed) + tuple(copy.failed)
+
+
+def missing_programs(draft: Draft, instance: Instance, host: str, missing: List[str]) -> bool:
+    """Programs of a running instance died: do what their running failure strategy says; whether that is something."""
+    strategy = running_failure(instance.application, missing)
+    died = "%s of %s no longer %s on %s" % (
+        listing(missing), instance.name, "runs" if len(missing) == 1 else "run", host,
+    )  # fmt: skip
+    return apply_strategy(draft, instance, host, strategy, died, missing, urgent=False)
+
+
+def apply_strategy(
+    draft: Draft, instance: Instance, host: str, strategy: str, what: str, programs: List[str], urgent: bool
+) -> bool:
+    """Carry out a running failure strategy, within the budget; whether it does anything."""
+    name, settings = instance.name, draft.site.settings
+    if strategy == "continue":
+        return False
+    if strategy == "stop_application":
+        draft.want(name, STOPPED, what, by=MUSTER)
+        draft.stop(name, host, "%s (running_failure_strategy stop_application)" % what, urgent=urgent)
+        return True
+    claim = draft.claim(name)
+    failures = charge(claim, Failure(draft.now, host, what), settings)
+    charged = replace(claim, failures=failures)
+    draft.set_claim(name, charged)
+    if len(failures) > settings.failure_budget:
+        draft.stop(name, host, spent(name, what, draft), after=FAILED, urgent=urgent)
+    elif strategy == "restart_process":
+        draft.set_claim(name, replace(charged, actor=draft.actor))
+        draft.add("repair", name, host, "%s (running_failure_strategy restart_process)" % what, claim.epoch,
+                  programs=programs)  # fmt: skip
+    else:
+        reason = "%s (running_failure_strategy restart_application)" % what
+        if urgent:
+            draft.start(name, host, reason, "restart", urgent=urgent)
+        else:
+            _in_place(draft, instance, host, reason, [])
+    return True
+
+
+def spent(name: str, what: str, draft: Draft) -> str:
+    settings = draft.site.settings
+    return "%s: %s; that was more often than %s in %s, so it stays failed until somebody starts it" % (
+        name, what, times(settings.failure_budget), duration(settings.failure_window),
+    )  # fmt: skip
+
+
+def _continue_deferred(draft: Draft, instance: Instance, host: str) -> None:
+    """The deferred part of a start goes on once the host service it waits for runs."""
+    name, claim = instance.name, draft.claim(instance.name)
+    service = waits_for(instance, claim)
+    if service and not _service_runs(draft, service, host):
+        return
+    draft.set_claim(name, replace(claim, actor=draft.actor))
+    reason = "%s runs again, so the deferred part of %s starts" % (service, name) if service else (
+        "the deferred part of %s is tried again" % name
+    )  # fmt: skip
+    draft.add("continue", name, host, reason, claim.epoch, programs=list(claim.deferred))
+
+
+def waits_for(instance: Instance, claim: Claim) -> str:
+    """The host service whose answer a deferred start waits for; empty when its gate names none."""
+    for program in instance.application.programs:
+        if program.name in claim.deferred and program.is_gate and program.waits_for:
+            return program.waits_for
+    return ""
+
+
+def _service_runs(draft: Draft, service: str, host: str) -> bool:
+    """On the host itself when the service belongs there, else on any host that was seen."""
+    hosts: Tuple[str, ...] = draft.site.service(service).hosts
+    return any(service in draft.observation(h).services for h in ((host,) if host in hosts else hosts))
+
+
+def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
+    """A start whose run is over without having said how it ended."""
+    name, claim = instance.name, draft.claim(instance.name)
+    missing = expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
+    if copy.epochs == (claim.epoch,) and not missing and name not in draft.restarts:
+        _stop_strays(draft, name, strays)
+        found = replace(
+            claim, phase=RUNNING, actor=None, deferred=copy.deferred, failed=dict(copy.failed), reason="", since=draft.now
+        )
+        draft.set_claim(name, found)
+        draft.note("%s runs on %s" % (name, host), "its start had been left unfinished", "running", name, host)
+        return
+    _in_place(draft, instance, host, "the start of %s on %s was left unfinished" % (name, host), strays)
+
+
+def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
+    """A stop whose run is over without a confirmation, of an instance that is wanted started."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if claim.target:
+        reason = "the move of %s from %s to %s was left unfinished" % (name, host, claim.target)
+        _move(draft, instance, reason, [host] + strays, exclude=(host,))
+    else:
+        _in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
+
+
+def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], strays: List[str]) -> None:
+    """A failed start is tried again while its budget lasts, an HCI only when somebody opens it again."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if instance.application.on_request and claim.failures:
+        draft.hold(name, claim.host, "the start of %s on %s failed: %s; open it again, or close it" % (
+            name, claim.host, claim.reason))  # fmt: skip
+        _stop_strays(draft, name, strays)
+        return
+    if exhausted(claim.failures, draft.site.settings):
+        draft.hold(name, claim.host, "%s stays failed until somebody starts it: %s" % (name, claim.reason))
+        _stop_strays(draft, name, strays)
+        return
+    count = len(claim.failures)
+    reason = "%s failed %s (last: %s) and is tried again" % (name, times(count), claim.reason)
+    if not count:
+        reason = "%s is started again" % name
+    copy = draft.copies(name).get(holder) if holder is not None else None
+    wanted_host = draft.wanted(name).host
+    if copy is None:
+        draft.free(name, claim.reason)
+        _move(draft, instance, reason, strays)
+    elif holder in avoided_hosts(claim, draft.now, draft.site.settings) or wanted_host not in (None, holder):
+        _move(draft, instance, reason, [str(holder)] + strays, exclude=(str(holder),))
+    else:
+        _in_place(draft, instance, str(holder), reason, strays)

@@ -1,0 +1,403 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The staged start and stop of one instance on its host, whatever the service manager.
+
+A `Staging` is advanced by the sequencer together with those of the host's other instances: its methods are generators
+that yield orders (``(verb, instance, program)``, see `_supervisor.Supervisor`; also ``sweep``) and get one reply each.
+An empty list means: again in a moment. What lives and what ended is read from /proc, not asked for.
+"""
+
+from __future__ import annotations
+
+import time
+
+from . import _procs, _supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+    Orders = List[Tuple[str, str, str]]
+    Steps = Generator[Orders, List[Any], Any]
+
+_NOT_COLLECTED = 3.0  # s within which the service manager must have collected a dead process
+_AFTER_KILL = 5.0  # s that a process may take to die of SIGKILL
+_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
+            11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
+
+
+class Failure:
+    """Why a start ends before its end."""
+
+    __slots__ = ("program", "strategy", "why")
+
+    def __init__(self, program: str, why: str, strategy: str) -> None:
+        self.program = program
+        self.why = why
+        self.strategy = strategy  # "abort" | "stop"
+
+
+class Launch:
+    """A program on its way, or running."""
+
+    __slots__ = ("executed", "gate", "log_offset", "ordered", "passed", "pid", "program", "started")
+
+    def __init__(self, program: Mapping[str, Any], ordered: float, log_offset: int) -> None:
+        self.program = program
+        self.gate = bool(program["wait_exit"])
+        self.ordered = ordered  # when the start was asked for
+        self.log_offset = log_offset
+        self.pid = 0
+        self.started = 0  # clock ticks since boot: tells a process from a later one with its pid
+        self.executed = 0.0  # when the program itself was seen, muster-exec being done
+        self.passed = False
+
+
+class Staging:
+    """One instance under one act."""
+
+    def __init__(self, request: Mapping[str, Any], root: str, began: float, deadline: float) -> None:
+        """:param began: monotonic time that the timeline counts from.
+        :param deadline: monotonic time at which everything must be over."""
+        self.instance: str = request["instance"]
+        self.epoch: int = request["epoch"]
+        self.programs: List[Mapping[str, Any]] = list(request["programs"])
+        self.strategy: str = request.get("starting_failure_strategy") or "abort"
+        self.root = root
+        self.began = began
+        self.deadline = deadline
+        self.running: Dict[str, Launch] = {}  # live programs, no gates
+        self.started: List[str] = []
+        self.deferred: List[str] = []
+        self.failed: Dict[str, str] = {}
+        self.timeline: List[List[Any]] = []
+        self._old_pids: List[int] = []
+        longest = max([float(p["stop_timeout"]) for p in self.programs] or [0.0])
+        self._start_by = max(deadline - longest - 1.0, began + (deadline - began) / 2)
+
+    def mark(self, what: str, at: Optional[float] = None) -> None:
+        self.timeline.append([what, round((at or time.monotonic()) - self.began, 4)])
+
+    # -- stopping ------------------------------------------------------------------------------------------------
+
+    def stop(self, at_once: bool = False, managed: bool = True) -> Steps:
+        """Stop every process of the instance, greatest ``stop_sequence`` first.
+
+        :param at_once: all of them together.
+        :param managed: the service manager runs and can be asked.
+        :return: whether there was anything to stop; raises nothing. See `remains` for what would not die.
+        """
+        processes: List[_procs.Process] = (yield [("sweep", self.instance, "")])[0]
+        names = [program["name"] for program in self.programs]
+        names += sorted({process.program for process in processes} - set(names))
+        mains: Dict[str, int] = {}
+        if managed:
+            replies = yield [("look", self.instance, name) for name in names]
+            mains = {name: reply.pid for name, reply in zip(names, replies) if reply.pid}
+            self._old_pids = sorted(mains.values())
+            processes = yield from self._until_executed(mains, processes)
+        members = {process.pid: process.program for process in processes}
+        members.update({pid: name for name, pid in mains.items()})
+        alive: Dict[int, _procs.Stat] = {}
+        for pid in members:
+            found = _procs.stat(pid)
+            if found is not None and not found.gone:
+                alive[pid] = found
+        if not alive:
+            return False
+        for rank in self._stop_ranks(names, at_once):
+            orders: Orders = []
+            victims: Dict[int, Tuple[int, float]] = {}
+            for pid, found in alive.items():
+                program = members[pid]
+                if program not in rank:
+                    continue
+                victims[pid] = (found.started, self._kill_time(program))
+                main = mains.get(program, 0)
+                if pid == main:
+                    orders.append(("stop", self.instance, program))
+                elif found.group != main:
+                    _procs.send(pid, _procs.TERM)
+            if victims:
+                if orders:
+                    yield orders
+                yield from self._until_gone(victims)
+        yield from self._stop_rest()
+        return True
+
+    def remains(self) -> Steps:
+        """:return: a sentence about a process that cannot be stopped; empty when none is left."""
+        processes: List[_procs.Process] = (yield [("sweep", self.instance, "")])[0]
+        if not processes:
+            return ""
+        pid = processes[0].pid
+        found = _procs.stat(pid)
+        return "process %d (%s) of %s does not die, its state is %s" % (
+            pid, _procs.command_name(pid), self.instance, found.state if found else "?")
+
+    def _stop_rest(self) -> Steps:
+        """Whatever a sweep still finds: children of children, and what came while the ranks were stopped."""
+        asked: Dict[int, float] = {}
+        give_up = 0.0
+        while True:
+            processes: List[_procs.Process] = (yield [("sweep", self.instance, "")])[0]
+            if not processes:
+                return
+            victims = {}
+            for process in processes:
+                found = _procs.stat(process.pid)
+                if found is None or found.gone:
+                    continue
+                if process.pid not in asked:
+                    _procs.send(process.pid, _procs.TERM)
+                    asked[process.pid] = self._kill_time(process.program)
+                victims[process.pid] = (found.started, asked[process.pid])
+            give_up = give_up or max([kill for _, kill in victims.values()] or [time.monotonic()]) + _AFTER_KILL
+            yield from self._until_gone(victims)
+            if time.monotonic() > give_up:
+                return
+
+    def _until_gone(self, victims: Dict[int, Tuple[int, float]]) -> Steps:
+        """Wait for the end of ``{pid: (started, when to kill it)}``; gives up on what survives SIGKILL."""
+        while victims:
+            now = time.monotonic()
+            for pid, (started, kill) in list(victims.items()):
+                if not _procs.alive(pid, started) or now > kill + _AFTER_KILL:
+                    del victims[pid]
+                elif now >= kill:
+                    _procs.send(pid, _procs.KILL)
+            if victims:
+                yield []
+
+    def _until_executed(self, mains: Dict[str, int], processes: List[_procs.Process]) -> Steps:
+        """A signal sent between fork and exec is lost: wait until what the service manager forked shows itself."""
+        until = time.monotonic() + 1.0
+        missing = {pid for pid in mains.values()} - {process.pid for process in processes}
+        while missing and time.monotonic() < until:
+            missing = {pid for pid in missing if not _procs.environment(pid).get("MUSTER_INSTANCE")
+                       and _procs.alive(pid)}
+            if missing:
+                yield []
+        return (yield [("sweep", self.instance, "")])[0] if mains else processes
+
+    def _stop_ranks(self, names: Iterable[str], at_once: bool) -> List[List[str]]:
+        if at_once:
+            return [list(names)]
+        ranks: Dict[float, List[str]] = {}
+        known = {program["name"]: program for program in self.programs}
+        for name in names:
+            rank = float(known[name]["stop_sequence"]) if name in known else float("inf")
+            ranks.setdefault(rank, []).append(name)
+        return [ranks[rank] for rank in sorted(ranks, reverse=True)]
+
+    def _kill_time(self, program: str) -> float:
+        timeouts = {p["name"]: float(p["stop_timeout"]) for p in self.programs}
+        return min(time.monotonic() + timeouts.get(program, 5.0), self.deadline)
+
+    # -- starting ------------------------------------------------------------------------------------------------
+
+    def adopt(self, processes: Iterable[_procs.Process], mains: Mapping[str, int]) -> None:
+        """Take programs that run already as such: their end is noticed like that of the ones started here."""
+        for program in self.programs:
+            pid = mains.get(program["name"], 0)
+            if pid and any(process.pid == pid for process in processes):
+                found = _procs.stat(pid)
+                if found is not None and not found.gone:
+                    launch = Launch(program, 0.0, 0)
+                    launch.pid, launch.started, launch.executed = pid, found.started, self.began
+                    self.running[program["name"]] = launch
+
+    def start(self, names: Iterable[str]) -> Steps:
+        """Start these programs, smallest ``start_sequence`` first, a rank only when the one before is done.
+
+        :return: None, or the `Failure` that ended the start. What is `deferred` ended it too, well.
+        """
+        chosen = [p for p in self.programs if p["name"] in set(names) and p["start_sequence"] > 0]
+        ranks: Dict[int, List[Mapping[str, Any]]] = {}
+        for program in chosen:
+            ranks.setdefault(program["start_sequence"], []).append(program)
+        for rank in sorted(ranks):
+            launches, failure = yield from self._launch(ranks[rank])
+            if failure is None:
+                failure = yield from self._complete(launches)
+            if failure is not None:
+                yield from self._end_gates(launches)
+                return failure
+            if self.deferred:
+                self.deferred += [p["name"] for p in chosen if p["start_sequence"] > rank]
+                break
+        self.mark("running")
+        return None
+
+    def linger(self, seconds: float) -> Steps:
+        """Watch what was started until it is that old: a program that cannot run often ends at once.
+
+        :return: as `start`.
+        """
+        newest = max([launch.executed for launch in self.running.values()] or [0.0])
+        while time.monotonic() < min(newest + seconds, self.deadline):
+            failure = yield from self._check_running()
+            if failure is not None:
+                return failure
+            yield []
+        return (yield from self._check_running())
+
+    def _launch(self, programs: Sequence[Mapping[str, Any]]) -> Steps:
+        """Ask for a rank; again for what the service manager has not collected from the last time."""
+        failure = yield from self._check_running()
+        if failure is not None:
+            return [], failure
+        now = time.monotonic()
+        launches = [Launch(p, now, _supervisor.log_size(self._log(p["name"]))) for p in programs]
+        pending = launches
+        while pending:
+            replies = yield [("start", self.instance, launch.program["name"]) for launch in pending]
+            again = []
+            for launch, reply in zip(pending, replies):
+                name = launch.program["name"]
+                stale = reply.busy or reply.pid in self._old_pids
+                if stale and time.monotonic() < now + _NOT_COLLECTED:
+                    again.append(launch)
+                elif stale or (reply.error and not reply.pid):
+                    why = reply.error or "its last process was not collected by the service manager"
+                    failure = self._fail(launch.program, "could not be started: %s%s" % (why, self._last_line(launch)))
+                    launches = [other for other in launches if other is not launch]
+                    if failure is not None:
+                        return launches, failure
+                else:
+                    launch.pid = reply.pid
+                    found = _procs.stat(reply.pid) if reply.pid else None
+                    launch.started = found.started if found else 0
+                    self.started.append(name)
+            pending = again
+            if pending:
+                yield []
+        return launches, None
+
+    def _complete(self, launches: List[Launch]) -> Steps:
+        """Until every program of the rank runs and every gate is passed."""
+        waiting = list(launches)
+        late: List[str] = []
+        while waiting:
+            for launch in list(waiting):
+                done, failure = yield from self._advance(launch, late)
+                if failure is not None:
+                    return failure
+                if done:
+                    waiting.remove(launch)
+            if waiting:
+                failure = yield from self._check_running()
+                if failure is not None:
+                    return failure
+                yield []
+        self.deferred += late
+        return None
+
+    def _advance(self, launch: Launch, late: List[str]) -> Steps:
+        """One look at a program on its way. :return: (whether it is done, failure or None)."""
+        program = launch.program
+        name = program["name"]
+        found = _procs.stat(launch.pid) if launch.pid else None
+        if found is None or found.gone or (launch.started and found.started != launch.started):
+            code = found.exit_code if found is not None and found.gone else None
+            if launch.gate and code == 0:
+                self._pass(launch)
+                return True, None
+            how, passed = yield from self._ending(launch, code)
+            if launch.gate and passed:
+                self._pass(launch)
+                return True, None
+            return True, self._fail(program, how)
+        if not launch.executed:
+            values = _procs.environment(launch.pid)
+            if values.get("MUSTER_EPOCH") == str(self.epoch) and _procs.command_name(launch.pid) != "setpriv":
+                launch.executed = time.monotonic()
+                if not launch.gate:
+                    self.mark(name, launch.executed)
+                    self.running[name] = launch
+                    return True, None
+        now = time.monotonic()
+        if now < min(launch.ordered + float(program["start_timeout"]), self._start_by):
+            return False, None
+        if launch.gate and program.get("on_timeout") == "defer":
+            yield from self._end_gates([launch])
+            late.append(name)
+            self.mark(name + " deferred")
+            return True, None
+        waited = now - launch.ordered
+        if launch.gate:
+            yield from self._end_gates([launch])
+            return True, self._fail(program, "did not end within %.1f s%s" % (waited, self._last_line(launch)))
+        return True, self._fail(program, "did not start within %.1f s" % waited)
+
+    def _pass(self, launch: Launch) -> None:
+        launch.passed = True
+        self.mark(launch.program["name"])
+
+    def _check_running(self) -> Steps:
+        """Whether everything that was started still lives."""
+        for name, launch in list(self.running.items()):
+            found = _procs.stat(launch.pid)
+            if found is None or found.gone or found.started != launch.started:
+                code = found.exit_code if found is not None and found.gone else None
+                how, _ = yield from self._ending(launch, code)
+                del self.running[name]
+                failure = self._fail(launch.program, how)
+                if failure is not None:
+                    return failure
+        return None
+
+    def _fail(self, program: Mapping[str, Any], why: str) -> Optional[Failure]:
+        """Note it; the `Failure` when it ends the start. Strategies are about required programs, and about gates."""
+        name = program["name"]
+        self.failed[name] = why
+        self.mark(name + " failed")
+        strategy = program.get("starting_failure_strategy") or self.strategy
+        if program["wait_exit"]:
+            return Failure(name, why, "stop" if strategy == "stop" else "abort")
+        if not program.get("required") or strategy == "continue":
+            return None
+        return Failure(name, why, strategy)
+
+    def _ending(self, launch: Launch, code: Optional[int]) -> Steps:
+        """:param code: wait status if the zombie was seen. :return: (phrase, whether it ended with 0)."""
+        until = time.monotonic() + _NOT_COLLECTED
+        status: Optional[int] = None
+        while True:
+            reply = (yield [("look", self.instance, launch.program["name"])])[0]
+            if reply.error or not reply.pid or reply.pid != launch.pid:
+                status = reply.exit_status
+                break
+            if time.monotonic() > until:
+                break
+            yield []
+        words = self._last_line(launch)
+        if code is not None and code & 0x7F:
+            return "was killed by %s%s" % (_SIGNALS.get(code & 0x7F, "signal %d" % (code & 0x7F)), words), False
+        if code is not None:
+            status = code >> 8
+        if status is None:
+            return "ended%s" % words, False
+        if status < 0:
+            return "was killed by a signal%s" % words, False
+        return "exited with %d%s" % (status, words), status == 0
+
+    def _end_gates(self, launches: Iterable[Launch]) -> Steps:
+        """Gates that still run belong to the start: they end with it."""
+        orders: Orders = []
+        victims: Dict[int, Tuple[int, float]] = {}
+        for launch in launches:
+            if launch.gate and not launch.passed and launch.pid and _procs.alive(launch.pid, launch.started):
+                orders.append(("stop", self.instance, launch.program["name"]))
+                victims[launch.pid] = (launch.started, self._kill_time(launch.program["name"]))
+        if orders:
+            yield orders
+            yield from self._until_gone(victims)
+
+    def _last_line(self, launch: Launch) -> str:
+        words = _supervisor.last_words(self._log(launch.program["name"]), launch.log_offset)
+        return " (%s)" % words if words else ""
+
+    def _log(self, program: str) -> str:
+        return "%s/log/%s/%s.log" % (self.root, self.instance, program)

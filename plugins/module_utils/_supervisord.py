@@ -1,0 +1,142 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The supervisord process of a host: its configuration file, whether it runs, starting it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import _procs, _supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Mapping, Optional
+
+START_TIMEOUT = 20.0  # s until a started supervisord must answer
+_SOCKET_PATH_LIMIT = 107
+
+# What a program inherits from whoever runs the deploy; the rest (ansible's, ssh's) would differ from run to run.
+_KEPT = ("DISPLAY", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
+         "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR")
+
+_CONFIGURATION = """\
+; written by muster: every deploy writes it again
+[supervisord]
+nodaemon=true
+silent=true
+logfile={root}/log/supervisord.log
+logfile_maxbytes=1MB
+logfile_backups=3
+loglevel=info
+pidfile={root}/run/supervisord.pid
+directory={root}/var
+umask=027
+minfds=256
+minprocs=64
+
+[unix_http_server]
+file={root}/run/supervisor.sock
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{root}/run/supervisor.sock
+
+[include]
+files={root}/etc/placed/*.ini {root}/etc/services/*.ini
+"""
+
+
+class ManagerError(Exception):
+    """The service manager cannot be started; the text is a sentence."""
+
+
+def configuration(root: str) -> str:
+    """The content of ``etc/supervisord.conf``."""
+    return _CONFIGURATION.format(root=root)
+
+
+def find(processes: Iterable[_procs.Process], root: str) -> int:
+    """The pid of this host's supervisord among a sweep; 0 when it does not run."""
+    candidates = {process.pid for process in processes if not process.instance}
+    try:
+        pid = int(_procs.read_file(root + "/run/supervisord.pid"))
+    except (OSError, ValueError):
+        pid = 0
+    if pid in candidates and _procs.alive(pid):
+        return pid
+    for pid in sorted(candidates):
+        if b"supervisord" in _arguments(pid) and _procs.alive(pid):
+            found = _procs.stat(pid)
+            if found is not None and found.parent not in candidates:
+                return pid
+    return 0
+
+
+def incarnation(pid: int) -> Optional[str]:
+    """``<boot id>/<start of the service manager, clock ticks>``; None when it does not run."""
+    found = _procs.stat(pid) if pid else None
+    return None if found is None else "%s/%d" % (_procs.boot_id(), found.started)
+
+
+def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, str]:
+    """What supervisord, and so every program, starts with."""
+    result = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    result.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    result.update(extra)
+    result.update(
+        MUSTER_SITE=host["site_id"], MUSTER_HOST=host["host"], MUSTER_ADDRESS=host["address"], MUSTER_ROOT=host["root"],
+    )
+    result.pop("MUSTER_INSTANCE", None)
+    return result
+
+
+def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str]) -> int:
+    """Start supervisord and wait until it answers.
+
+    :param command: argument list that runs supervisord, without its own options.
+    :return: its pid.
+    :raises ManagerError: with its last words.
+    """
+    import subprocess
+
+    root = host["root"]
+    path = _supervisor.socket_path(root)
+    if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
+        raise ManagerError("the path %s is longer than the %d bytes a socket can have: choose a shorter muster_root"
+                           % (path, _SOCKET_PATH_LIMIT))
+    log = root + "/log/supervisord.out"
+    with open(log, "wb") as output:
+        try:
+            process = subprocess.Popen(
+                [*command, "-n", "-c", root + "/etc/supervisord.conf"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True, start_new_session=True,
+                cwd="/", env=environment(host, extra),
+            )
+        except OSError as error:
+            raise ManagerError("supervisord cannot be started with %r: %s" % (" ".join(command), error)) from None
+    manager = _supervisor.Supervisor(root, timeout=2.0)
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        code = process.poll()
+        if code is not None:
+            raise ManagerError("supervisord ended with %d: %s" % (code, _supervisor.last_words(log, 0) or "no word"))
+        if os.path.exists(path) and manager.answers():
+            manager.client.close()
+            process.returncode = 0  # it outlives us on purpose
+            return process.pid
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    raise ManagerError("supervisord did not answer within %.0f s, see %s" % (START_TIMEOUT, log))
+
+
+def _arguments(pid: int) -> bytes:
+    try:
+        return _procs.read_file("/proc/%d/cmdline" % pid)
+    except OSError:
+        return b""

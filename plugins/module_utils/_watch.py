@@ -1,0 +1,103 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The watch list: what the monitor has to look at, as a pure function of site and ledger.
+
+It says which instance is where under which epoch, how its bus is asked, and what its failure means. Nothing measured
+and no moment of publishing is in it: the same site and ledger always give the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional
+
+from . import _model
+
+SCHEMA = 1
+
+
+def watch_document(site: _model.Site, state: Mapping[str, Any], revision: int) -> Dict[str, Any]:
+    """The content of ``watch.json``.
+
+    :param state: the ledger's state as `_ledger.Ledger.read` gives it.
+    """
+    addresses = {host.name: host.address for host in site.hosts}
+    instances = site.by_name()
+    watched = {}
+    for name, claim in sorted(state["claims"].items()):
+        if claim.get("phase", "free") != "free" and claim.get("host"):
+            watched[name] = _instance(instances.get(name), claim, addresses)
+    return {
+        "schema": SCHEMA,
+        "revision": revision,
+        "site": site.name,
+        "site_id": state["meta"].get("site_id", ""),
+        "controller": site.controller,
+        "instances": watched,
+        "services": _services(site, addresses),
+        "hosts": {name: dict(record, address=addresses.get(name, "")) for name, record in _hosts(site, state).items()},
+        "wanted": {name: state["wanted"][name] for name in sorted(state["wanted"])},
+        "settings": _model.to_json(site.settings),
+    }
+
+
+def _instance(
+    instance: Optional[_model.Instance], claim: Mapping[str, Any], addresses: Mapping[str, str]
+) -> Dict[str, Any]:
+    """One claim; an instance that left the site keeps its claim until it is freed, and has no bus to ask."""
+    watched: Dict[str, Any] = {
+        "host": claim["host"],
+        "address": addresses.get(claim["host"], ""),
+        "epoch": claim["epoch"],
+        "phase": claim["phase"],
+        "target": claim.get("target"),
+        "actor": claim.get("actor"),
+        "deferred": list(claim.get("deferred") or []),
+        "waits_for": "",
+        "failed": dict(claim.get("failed") or {}),
+        "reason": claim.get("reason", ""),
+        "item": "",
+        "application": "",
+        "bus": None,
+    }
+    if instance is None:
+        return watched
+    application = instance.application
+    watched["item"] = instance.item.id
+    watched["application"] = application.name
+    for program in application.programs:
+        if program.waits_for and program.name in watched["deferred"]:
+            watched["waits_for"] = program.waits_for
+            break
+    if application.bus:
+        watched["bus"] = {
+            "program": application.bus.program,
+            "probe": _model.to_json(application.bus.probe),
+            "port": instance.ports.get(application.bus.probe.port),
+            "strategy": application.program(application.bus.program).running_failure_strategy,
+        }
+    return watched
+
+
+def _services(site: _model.Site, addresses: Mapping[str, str]) -> Dict[str, Dict[str, Any]]:
+    """Host services that can be asked: service -> host -> where and how."""
+    found: Dict[str, Dict[str, Any]] = {}
+    for service in site.services:
+        if service.probe is None:
+            continue
+        found[service.name] = {
+            host: {
+                "address": addresses.get(host, ""),
+                "port": service.ports.get(service.probe.port),
+                "probe": _model.to_json(service.probe),
+                "label": service.label or service.name,
+            }
+            for host in service.hosts
+        }
+    return found
+
+
+def _hosts(site: _model.Site, state: Mapping[str, Any]) -> Dict[str, Mapping[str, Any]]:
+    """Every host of the site, as the ledger knows it; one it never heard of is taken for up."""
+    known = state["hosts"]
+    return {host.name: known.get(host.name, {"state": "up"}) for host in site.hosts}

@@ -1,0 +1,77 @@
+#!/usr/bin/python
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: act
+short_description: Carry out a plan on one host
+version_added: 0.1.0
+description:
+  - Configuration, stops and staged starts of all instances concerned, in one call, each step with a deadline.
+  - The host looks again before every rank, refuses an epoch lower than the last it has seen, and confirms every stop by looking for processes.
+author:
+  - muster contributors (@control-room)
+extends_documentation_fragment:
+  - control_room.muster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  request:
+    description:
+      - What the plan asks of this host (RV(control_room.muster.plan#module:requests)).
+    type: dict
+  published:
+    description:
+      - Use the site as published on the controller instead of the inventory's.
+    type: bool
+    default: false
+
+"""
+
+EXAMPLES = r"""
+- name: Act on the hosts concerned
+  control_room.muster.act:
+    request: "{{ muster_planned.requests[inventory_hostname] }}"
+  when: inventory_hostname in muster_planned.hosts
+  register: muster_acted
+"""
+
+RETURN = r"""
+answer:
+  description: What came of it, per instance.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.control_room.muster.plugins.module_utils import _agent  # noqa: E402
+
+
+def main() -> None:
+    """Run the same function as the fast path: what the action plugin sends, on this host."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            published=dict(type="bool", default=False),
+            request=dict(type="dict"),
+        ),
+        supports_check_mode=True,
+    )
+    if module.params["request"] is None:
+        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
+    answer = _agent.handle(module.params["request"])
+    if answer.get("error"):
+        module.fail_json(msg=answer["error"])
+    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
+
+
+if __name__ == "__main__":
+    main()

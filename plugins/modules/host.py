@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host
+short_description: Prepare a host, or remove everything of ours from it
+version_added: 0.1.0
+description:
+  - Makes the host's folders, installs the agent, C(muster-exec) and the application's programs, writes the configuration of the service manager and of
+    the host's own services, and starts the service manager when it does not run.
+  - Refuses a host that belongs to another site or controller.
+author:
+  - muster contributors (@control-room)
+extends_documentation_fragment:
+  - control_room.muster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(prepared) installs what is missing or differs; V(removed) stops everything of ours, confirms it and removes our folder.
+    type: str
+    choices: [prepared, removed]
+    default: prepared
+  programs:
+    description:
+      - Folders of programs to ship below C(bin/) of the host's folder. A relative one is looked up beside the playbook, then in the collection's C(bin/).
+    type: list
+    elements: str
+    default: []
+  supervisord:
+    description:
+      - How supervisord is started, as a list of arguments.
+    type: list
+    elements: str
+    default: [/usr/bin/supervisord]
+  environment:
+    description:
+      - What every process of the host finds in its environment.
+    type: dict
+    default: {}
+
+  request:
+    description:
+      - What the action plugin sends to the host. Not for playbooks.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Prepare the host
+  control_room.muster.host:
+    programs: [scen2]
+    supervisord: [/usr/bin/python3, -m, supervisor.supervisord]
+"""
+
+RETURN = r"""
+did:
+  description: What was changed, one sentence each.
+  returned: success
+  type: list
+  elements: str
+unreachable_host:
+  description: Why the host did not answer.
+  returned: when it did not
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.control_room.muster.plugins.module_utils import _agent  # noqa: E402
+
+
+def main() -> None:
+    """Run the same function as the fast path: what the action plugin sends, on this host."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            state=dict(type="str", choices=["prepared", "removed"], default="prepared"),
+            programs=dict(type="list", elements="str", default=[]),
+            supervisord=dict(type="list", elements="str", default=["/usr/bin/supervisord"]),
+            environment=dict(type="dict", default={}),
+            request=dict(type="dict"),
+        ),
+        supports_check_mode=True,
+    )
+    if module.params["request"] is None:
+        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
+    answer = _agent.handle(module.params["request"])
+    if answer.get("error"):
+        module.fail_json(msg=answer["error"])
+    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: monitor
+short_description: Run the monitor on the controller
+version_added: 0.1.0
+description:
+  - Makes the monitor a program of the controller's own service manager, or stops and removes it.
+author:
+  - muster contributors (@control-room)
+extends_documentation_fragment:
+  - control_room.muster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(started) runs it and keeps it running; V(stopped) ends it; V(removed) also removes the controller's folder.
+    type: str
+    choices: [started, stopped, removed]
+    default: started
+  command:
+    description:
+      - How the monitor is started, as a list of arguments.
+    type: list
+    elements: str
+    default: []
+  supervisord:
+    description:
+      - How supervisord is started, as a list of arguments.
+    type: list
+    elements: str
+    default: [/usr/bin/supervisord]
+  environment:
+    description:
+      - Environment of the monitor.
+    type: dict
+    default: {}
+
+  request:
+    description:
+      - What the action plugin sends to the host. Not for playbooks.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Run the monitor
+  control_room.muster.monitor:
+    state: started
+    command: [/opt/muster/bin/muster, monitor]
+"""
+
+RETURN = r"""
+did:
+  description: What was changed, one sentence each.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.control_room.muster.plugins.module_utils import _agent  # noqa: E402
+
+
+def main() -> None:
+    """Run the same function as the fast path: what the action plugin sends, on this host."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            state=dict(type="str", choices=["started", "stopped", "removed"], default="started"),
+            command=dict(type="list", elements="str", default=[]),
+            supervisord=dict(type="list", elements="str", default=["/usr/bin/supervisord"]),
+            environment=dict(type="dict", default={}),
+            request=dict(type="dict"),
+        ),
+        supports_check_mode=True,
+    )
+    if module.params["request"] is None:
+        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
+    answer = _agent.handle(module.params["request"])
+    if answer.get("error"):
+        module.fail_json(msg=answer["error"])
+    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Decide what to do, and commit it
+version_added: 0.1.0
+description:
+  - Plans over what M(control_room.muster.observe) registered as C(muster_observed) on every host, and over the ledger; commits the plan before anything is done.
+  - In check mode nothing is committed; the plan is the answer.
+author:
+  - muster contributors (@control-room)
+extends_documentation_fragment:
+  - control_room.muster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  kind:
+    description:
+      - What is asked for.
+    type: str
+    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain]
+    default: reconcile
+  instances:
+    description:
+      - The instances asked for.
+    type: list
+    elements: str
+    default: []
+  host:
+    description:
+      - The console to open on, or the host to drain.
+    type: str
+    default: ""
+  who:
+    description:
+      - Who asks, for the trail.
+    type: str
+    default: ""
+  from_where:
+    description:
+      - From where it is asked, for the trail.
+    type: str
+    default: ""
+  why:
+    description:
+      - Why it is asked, for the trail.
+    type: str
+    default: ""
+  take:
+    description:
+      - Take an HCI over from the console that holds it; needs O(why).
+    type: bool
+    default: false
+  phase:
+    description:
+      - 1 plans; a later one tells what may start now, after the answers so far.
+    type: int
+    default: 1
+  report:
+    description:
+      - Write the plan as JSON to this file on the control node.
+    type: path
+    default: ""
+
+  payload:
+    description:
+      - What the action plugin sends to the controller. Not for playbooks.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Plan, and commit the plan
+  control_room.muster.plan:
+    kind: reconcile
+  run_once: true
+  delegate_to: "{{ groups['muster_controller'] | first }}"
+  register: muster_planned
+"""
+
+RETURN = r"""
+plan:
+  description: Ordered actions, each with its reason.
+  returned: in the first phase
+  type: dict
+sentences:
+  description: The plan in words.
+  returned: in the first phase
+  type: list
+  elements: str
+requests:
+  description: What each host has to do, for M(control_room.muster.act).
+  returned: always
+  type: dict
+hosts:
+  description: The hosts that have something to do.
+  returned: always
+  type: list
+  elements: str
+phases:
+  description: Number of phases of the plan.
+  returned: in the first phase
+  type: int
+run:
+  description: Number of this run.
+  returned: in the first phase
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.control_room.muster.plugins.module_utils import _controller  # noqa: E402
+
+
+def main() -> None:
+    """Run the same function as the fast path: what the action plugin sends, on the controller."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            kind=dict(
+                type="str",
+                choices=["reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain"],
+                default="reconcile",
+            ),
+            instances=dict(type="list", elements="str", default=[]),
+            host=dict(type="str", default=""),
+            who=dict(type="str", default=""),
+            from_where=dict(type="str", default=""),
+            why=dict(type="str", default=""),
+            take=dict(type="bool", default=False),
+            phase=dict(type="int", default=1),
+            report=dict(type="path", default=""),
+            payload=dict(type="dict"),
+        ),
+        supports_check_mode=True,
+    )
+    if module.params["payload"] is None:
+        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
+    answer = _controller.handle(module.params["payload"])
+    if answer.get("error"):
+        module.fail_json(msg=answer["error"])
+    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
+
+
+if __name__ == "__main__":
+    main()

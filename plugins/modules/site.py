@@ -1,0 +1,107 @@
+#!/usr/bin/python
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: site
+short_description: Compile and validate the site
+version_added: 0.1.0
+description:
+  - Reads the C(muster_*) variables and the inventory, validates all of it and renders every item's configuration on the controller.
+  - Every error is told at once, with its place and what is allowed, before any host is touched.
+  - Runs on the control node; the ledger is opened on the controller.
+author:
+  - muster contributors (@control-room)
+extends_documentation_fragment:
+  - control_room.muster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  create:
+    description:
+      - Make the ledger when the controller has none yet. Only a deploy does.
+    type: bool
+    default: false
+  validate_only:
+    description:
+      - Stop after validation; neither ledger nor hosts are looked at.
+    type: bool
+    default: false
+
+  payload:
+    description:
+      - What the action plugin sends to the controller. Not for playbooks.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Check the site
+  control_room.muster.site:
+    validate_only: true
+  run_once: true
+  delegate_to: "{{ groups['muster_controller'] | first }}"
+"""
+
+RETURN = r"""
+site:
+  description: The site's name.
+  returned: success
+  type: str
+  sample: scenario_2
+site_id:
+  description: The name and a random part, made at the first deploy and marked on every host.
+  returned: unless O(validate_only=true)
+  type: str
+  sample: scenario_2-5f3a9c
+controller:
+  description: The inventory host that holds the ledger.
+  returned: success
+  type: str
+hosts:
+  description: Hosts of the site, in inventory order.
+  returned: success
+  type: list
+  elements: str
+items:
+  description: Number of items.
+  returned: success
+  type: int
+instances:
+  description: Number of instances, that is applications times items.
+  returned: success
+  type: int
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.control_room.muster.plugins.module_utils import _controller  # noqa: E402
+
+
+def main() -> None:
+    """Run the same function as the fast path: what the action plugin sends, on the controller."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            create=dict(type="bool", default=False),
+            validate_only=dict(type="bool", default=False),
+            payload=dict(type="dict"),
+        ),
+        supports_check_mode=True,
+    )
+    if module.params["payload"] is None:
+        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
+    answer = _controller.handle(module.params["payload"])
+    if answer.get("error"):
+        module.fail_json(msg=answer["error"])
+    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: standby
+short_description: Park until the monitor hands over intents, then plan them
+version_added: 0.1.0
+description:
+  - The monitor keeps one run parked here, so that an alert finds interpreter, imports, inventory and connections already paid for.
+  - Plans over the site as published on the controller and the ledger, at the moment of the alert.
+author:
+  - muster contributors (@control-room)
+extends_documentation_fragment:
+  - control_room.muster._attributes
+attributes:
+  check_mode:
+    support: none
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  fifo:
+    description:
+      - Where the monitor writes the intents. Without it O(intents) are planned at once.
+    type: path
+    default: ""
+  intents:
+    description:
+      - Intents to plan without parking.
+    type: list
+    elements: dict
+    default: []
+
+  payload:
+    description:
+      - What the action plugin sends to the controller. Not for playbooks.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Wait for intents, plan and commit
+  control_room.muster.standby:
+    fifo: /run/muster/standby-1.fifo
+  run_once: true
+  delegate_to: "{{ groups['muster_controller'] | first }}"
+  register: muster_planned
+"""
+
+RETURN = r"""
+requests:
+  description: What each host has to do, for M(control_room.muster.act).
+  returned: always
+  type: dict
+hosts:
+  description: The hosts that have something to do.
+  returned: always
+  type: list
+  elements: str
+run:
+  description: Number of this run.
+  returned: always
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.control_room.muster.plugins.module_utils import _controller  # noqa: E402
+
+
+def main() -> None:
+    """Run the same function as the fast path: what the action plugin sends, on the controller."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            fifo=dict(type="path", default=""),
+            intents=dict(type="list", elements="dict", default=[]),
+            payload=dict(type="dict"),
+        ),
+        supports_check_mode=False,
+    )
+    if module.params["payload"] is None:
+        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
+    answer = _controller.handle(module.params["payload"])
+    if answer.get("error"):
+        module.fail_json(msg=answer["error"])
+    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+#!/usr/bin/python
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: status
+short_description: One verdict per item, with its first cause
+version_added: 0.1.0
+description:
+  - Merges services, HCI, buses and hosts into one word per item, from the ledger and what M(control_room.muster.observe) registered.
+author:
+  - muster contributors (@control-room)
+extends_documentation_fragment:
+  - control_room.muster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  report:
+    description:
+      - Write the status as JSON to this file on the control node.
+    type: path
+    default: ""
+
+  payload:
+    description:
+      - What the action plugin sends to the controller. Not for playbooks.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Show the status
+  control_room.muster.status:
+  run_once: true
+  delegate_to: "{{ groups['muster_controller'] | first }}"
+"""
+
+RETURN = r"""
+status:
+  description: Items with their verdicts, hosts, instances.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ansible_collections.control_room.muster.plugins.module_utils import _controller  # noqa: E402
+
+
+def main() -> None:
+    """Run the same function as the fast path: what the action plugin sends, on the controller."""
+    module = AnsibleModule(
+        argument_spec=dict(
+            report=dict(type="path", default=""),
+            payload=dict(type="dict"),
+        ),
+        supports_check_mode=True,
+    )
+    if module.params["payload"] is None:
+        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
+    answer = _controller.handle(module.params["payload"])
+    if answer.get("error"):
+        module.fail_json(msg=answer["error"])
+    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
+
+
+if __name__ == "__main__":
+    main()

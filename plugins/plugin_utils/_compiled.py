@@ -1,0 +1,138 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled site of this run: validated and rendered once, shared by all of its tasks.
+
+It lives in the run's own temporary folder (Ansible removes it at the end), so that neither hundreds of kilobytes travel
+through registered variables nor every task validates again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.module_utils import _errors, _model, _site
+from ansible_collections.control_room.muster.plugins.plugin_utils import _inventory, _locate, _render
+
+_FOLDER = "muster"
+COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TEMPLATE_FOLDERS = ("roles/host/templates", "roles/programs/templates")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A valid site and everything rendered from it."""
+
+    document: dict[str, Any]  # the content of site.json
+    digests: dict[str, str]  # instance -> digest of its configuration
+    config_digests: dict[str, str]  # host -> digest of its configuration folder
+
+    @property
+    def site(self) -> _model.Site:
+        return _model.site_from_json(self.document)
+
+
+def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
+    """Gather, validate and render; the result is kept for the rest of the run.
+
+    :raises AnsibleActionFail: with every error of the site, each with its place.
+    """
+    errors: list[_errors.SiteError] = []
+    site = None
+    try:
+        site = _site.compile_site(_inventory.gather(action._templar, task_vars))
+    except _errors.SiteErrors as found:
+        errors += found.errors
+    locator = _locate.Locator(
+        _inventory.sources(task_vars),
+        str(task_vars.get("playbook_dir") or "") or None,
+        controller=_inventory.controller_name(task_vars),
+    )
+    errors += locator.repeated()
+    if site is None or errors:
+        lines = _locate.messages(errors, locator)
+        raise AnsibleActionFail("the site is not valid, nothing was touched:\n%s" % "\n".join(lines))
+    variables = _inventory.site_variables(task_vars)
+    rendered = _render.Renderer(site, action._templar, variables, lambda name: _find(name, task_vars)).render()
+    document = _model.site_to_json(site)
+    compiled = Compiled(document, rendered.digests, rendered.config_digests(site))
+    folder = _folder()
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    written = set()
+    for host in site.hosts:
+        kind = compiled.config_digests[host.name]
+        if kind not in written:  # the same files for every host of a kind
+            written.add(kind)
+            _write("config-" + kind, rendered.files_for(site, host.name))
+        _write("services-" + host.name, rendered.service_files(site, host.name))
+    _write("site", {"document": document, "digests": compiled.digests, "config_digests": compiled.config_digests})
+    return compiled
+
+
+def compiled_site(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
+    """This run's compiled site; compiled now if no task did before."""
+    kept = _read("site")
+    return Compiled(**kept) if kept else compile_inventory(action, task_vars)
+
+
+def config_files(digest: str) -> dict[str, dict[str, str]]:
+    """The files of a configuration folder with this digest, by name below ``etc/available``."""
+    return _read("config-" + digest) or {}
+
+
+def service_files(host: str) -> dict[str, dict[str, str]]:
+    """The files of a host's own services, by name below ``etc/services``."""
+    return _read("services-" + host) or {}
+
+
+def keep(name: str, value: Any) -> None:
+    """Keep a value for the later tasks of this run."""
+    _write("kept-" + name, value)
+
+
+def kept(name: str) -> Any:
+    """What an earlier task of this run kept; None if nothing."""
+    return _read("kept-" + name)
+
+
+def _folder() -> str:
+    return os.path.join(C.DEFAULT_LOCAL_TMP, _FOLDER)
+
+
+def _write(name: str, content: Any) -> None:
+    path = os.path.join(_folder(), name + ".json")
+    with open(path + ".new", "w", encoding="utf-8") as handle:
+        json.dump(content, handle, separators=(",", ":"))
+    os.replace(path + ".new", path)
+
+
+def _read(name: str) -> Any:
+    try:
+        with open(os.path.join(_folder(), name + ".json"), encoding="utf-8") as handle:
+            return json.load(handle)
+    except FileNotFoundError:
+        return None
+
+
+def _find(name: str, task_vars: Mapping[str, Any]) -> str:
+    """A template's path: beside the inventory, beside the playbook, then the collection's own."""
+    folders = []
+    for folder in [*map(_folder_of, _inventory.sources(task_vars)), str(task_vars.get("playbook_dir") or "")]:
+        folders += [os.path.join(folder, "templates"), folder]
+    folders += [os.path.join(COLLECTION, below) for below in TEMPLATE_FOLDERS]
+    for folder in folders:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return path
+    raise AnsibleActionFail("no template %s; looked in %s" % (name, ", ".join(folders)))
+
+
+def _folder_of(source: str) -> str:
+    return source if os.path.isdir(source) else os.path.dirname(source)

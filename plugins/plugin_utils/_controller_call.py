@@ -1,0 +1,51 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call to the controller, where ledger and published state live: in process when its connection is local."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.module_utils import _controller
+from ansible_collections.control_room.muster.plugins.plugin_utils import _host_call, _inventory
+
+
+class ControllerAction(_host_call.HostAction):
+    """An action that is one request to the controller; the task runs once, delegated to it."""
+
+    def call_controller(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """:raises AnsibleActionFail: with the controller's sentence."""
+        request = {"verb": verb, "check": bool(self._task.check_mode), **request}
+        if self._connection.transport == "local":
+            answer = _controller.handle(request)
+        else:
+            result = self._execute_module(
+                module_name="control_room.muster.plan", module_args={"payload": request}, task_vars=task_vars
+            )
+            if result.get("failed"):
+                raise AnsibleActionFail("%s: %s" % (request.get("controller", "the controller"), result.get("msg")))
+            answer = result["answer"]
+        if answer.get("error"):
+            raise AnsibleActionFail(answer["error"])
+        return answer
+
+
+def registered(task_vars: Mapping[str, Any], variable: str, hosts: list[str]) -> dict[str, Any]:
+    """What a variable registered on every host holds: host -> value, without the hosts that were not asked."""
+    hostvars = task_vars["hostvars"]
+    found = {}
+    for name in hosts:
+        value = hostvars.raw_get(name).get(variable)
+        if value is not None:
+            found[name] = _inventory.plain(value)
+    return found
+
+
+def answers(task_vars: Mapping[str, Any], hosts: list[str]) -> dict[str, Any]:
+    """What the hosts answered to the act tasks of this run: host -> act answer."""
+    found = registered(task_vars, "muster_acted", hosts)
+    return {name: value["answer"] for name, value in found.items() if value.get("answer")}

@@ -1,0 +1,139 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call to a host's agent: the fast path, else the ordinary module of the same name. No third way."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.control_room.muster.plugins.module_utils import _agent_files
+from ansible_collections.control_room.muster.plugins.plugin_utils import _inventory
+
+_ANSWER = "MUSTER:"
+_PACKAGE = "muster_host"
+
+
+class UnreachableHost(Exception):
+    """The host did not answer; the sentence says why."""
+
+
+@functools.lru_cache(maxsize=1)
+def agent_bundle() -> dict[str, Any]:
+    """The agent's sources and their hash: ``{"hash", "files": {name: text}}``."""
+    folder = os.path.dirname(os.path.abspath(_agent_files.__file__))
+    files = {}
+    digest = hashlib.sha256()
+    for name in sorted(_agent_files.NAMES):
+        with open(os.path.join(folder, name), encoding="utf-8") as handle:
+            files[name] = handle.read()
+        digest.update(("%s\0%s\0" % (name, files[name])).encode())
+    return {"hash": digest.hexdigest()[:16], "files": files}
+
+
+class HostAction(ActionBase):
+    """An action that is one request to the agent on the task's host.
+
+    Connection errors come back as data (``unreachable``): a host that does not answer is an input of the decision.
+    """
+
+    def call_host(
+        self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any], install: bool = False
+    ) -> dict[str, Any]:
+        """:raises UnreachableHost: with the connection's own words.
+        :raises AnsibleActionFail: when the agent failed, with its sentence."""
+        request = {"verb": verb, "check": bool(self._task.check_mode), "diff": bool(self._task.diff), **request}
+        root = request["host"]["root"]
+        bundle = agent_bundle()
+        if install:
+            request["agent"] = bundle
+        try:
+            answer = None if install and self._task.check_mode else self._fast(request, root, bundle["hash"], task_vars)
+            if answer is None:
+                if not self._task.check_mode:
+                    request["agent"] = bundle
+                answer = self._module(verb, request, task_vars)
+        except AnsibleConnectionFailure as error:
+            raise UnreachableHost(_one_line(error)) from error
+        if answer.get("error"):
+            raise AnsibleActionFail("%s: %s" % (request["host"]["host"], answer["error"]))
+        return answer
+
+    def _fast(
+        self, request: dict[str, Any], root: str, bundle_hash: str, task_vars: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """The installed agent's answer; None when this host has no such agent."""
+        library = "%s/lib/%s" % (root, bundle_hash)
+        start = "import sys;sys.path.insert(0,%r);from %s._agent import main;main()" % (library, _PACKAGE)
+        command = "%s -I -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(start))
+        data = json.dumps(request, separators=(",", ":")).encode() + b"\n"
+        result = self._low_level_execute_command(command, in_data=data)
+        for line in result["stdout"].splitlines():
+            if line.startswith(_ANSWER):
+                answer: dict[str, Any] = json.loads(line[len(_ANSWER):])
+                return answer
+        if result["rc"] == 127 or "No module named '%s" % _PACKAGE in result["stderr"]:
+            return None
+        words = result["stderr"].strip().splitlines()[-1:] or ["it said nothing"]
+        raise AnsibleActionFail(
+            "the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], words[0])
+        )
+
+    def _module(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        result = self._execute_module(
+            module_name="control_room.muster.%s" % {"prepare": "host", "remove": "host"}.get(verb, verb),
+            module_args={"request": request},
+            task_vars=task_vars,
+        )
+        if result.get("failed"):
+            raise AnsibleActionFail("%s: %s" % (request["host"]["host"], result.get("msg", "the module failed")))
+        answer: dict[str, Any] = result["answer"]
+        return answer
+
+
+def interpreter(task_vars: Mapping[str, Any]) -> str:
+    """The Python that runs the agent on this host."""
+    python = str(task_vars.get("ansible_python_interpreter") or "")
+    return python if python.startswith("/") else "/usr/bin/python3"
+
+
+def host_facts(site: Mapping[str, Any], site_id: str, name: str) -> dict[str, Any]:
+    """What every request tells a host about itself (the content of its ``etc/host.json``)."""
+    host = next(h for h in site["hosts"] if h["name"] == name)
+    return {
+        "site_id": site_id,
+        "site": site["name"],
+        "controller": site["controller"],
+        "host": name,
+        "address": host["address"],
+        "root": host["root"],
+        "node": host["node"],
+        "service_manager": host["service_manager"],
+        "measure": host["measure"],
+    }
+
+
+def _one_line(error: AnsibleError) -> str:
+    text = " ".join(str(error.message).split())
+    return text if len(text) < 300 else text[:297] + "..."
+
+
+def controller_of(task_vars: Mapping[str, Any]) -> str:
+    """The controller's inventory name.
+
+    :raises AnsibleActionFail: when the inventory does not name exactly one."""
+    name = _inventory.controller_name(task_vars)
+    if not name:
+        raise AnsibleActionFail(
+            "the inventory names no controller: put exactly one host in the group muster_controller"
+        )
+    return name

@@ -1,0 +1,140 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From inventory variables to the site: what `compile_site` needs, gathered without touching a host.
+
+Strings that belong to an item (commands, environment) keep their Jinja: it is rendered per item later. Everything else
+is templated here, with the controller's variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SITE_VARIABLES = (
+    "muster_site",
+    "muster_items",
+    "muster_models",
+    "muster_applications",
+    "muster_services",
+    "muster_settings",
+    "muster_state_dir",
+)
+HOST_VARIABLES = (
+    "muster_address",
+    "muster_root",
+    "muster_node",
+    "muster_service_manager",
+    "muster_load_limit",
+    "muster_extra_load",
+    "muster_measure",
+    "muster_min_free_memory",
+    "muster_min_free_disk",
+)
+# Read by roles and playbooks, not part of the site.
+OTHER_VARIABLES = (
+    "muster_common_bus_hosts",
+    "muster_supervisord",
+    "muster_environment",
+    "muster_programs",
+    "muster_program_files",
+    "muster_monitor_command",
+    "muster_strict",
+    "muster_instances",
+    "muster_items_wanted",
+    "muster_host",
+    "muster_who",
+    "muster_from",
+    "muster_why",
+    "muster_take",
+    "muster_request",
+    "muster_confirm",
+    "muster_standby_fifo",
+    "muster_drain_host",
+    "muster_console",
+)
+# Below these keys of an application or host service, a string belongs to an item and keeps its Jinja.
+_PER_ITEM = ("command", "environment")
+
+
+def controller_name(task_vars: Mapping[str, Any]) -> str:
+    """The inventory host that holds ledger and published state, or "" when the inventory does not say."""
+    members = list(task_vars.get("groups", {}).get("muster_controller", []))
+    return str(members[0]) if members else ""
+
+
+def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything `compile_site` takes, as plain data, from the inventory.
+
+    :raises ansible.errors.AnsibleError: when a variable cannot be templated.
+    """
+    hostvars = task_vars["hostvars"]
+    groups = {str(name): [str(h) for h in members] for name, members in task_vars["groups"].items()}
+    controllers = groups.get("muster_controller", [])
+    variables = site_variables(task_vars)
+    own = templar.copy_with_new_env(available_variables=variables)
+    raw: dict[str, Any] = {}
+    for name in variables:
+        if not str(name).startswith("muster_") or name in HOST_VARIABLES or name in OTHER_VARIABLES:
+            continue
+        raw[str(name)] = _plain(_template(own, variables[name], ()))
+    hosts: dict[str, Any] = {}
+    for name in groups.get("muster_hosts", []):
+        view = hostvars[name]
+        known: dict[str, Any] = {key: _plain(view[key]) for key in HOST_VARIABLES if key in view}
+        known["groups"] = [group for group, members in groups.items() if name in members]
+        hosts[name] = known
+    raw["inventory"] = {
+        "hosts": hosts,
+        "groups": groups,
+        "controllers": controllers,
+        "muster_hosts": groups.get("muster_hosts", []),
+    }
+    return raw
+
+
+def sources(task_vars: Mapping[str, Any]) -> list[str]:
+    """The inventory's files and folders."""
+    return [str(source) for source in task_vars.get("ansible_inventory_sources") or []]
+
+
+def site_variables(task_vars: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The controller's variables as written: site-wide settings are read there, whatever host the task names."""
+    hostvars = task_vars["hostvars"]
+    controller = controller_name(task_vars)
+    if not controller:
+        return task_vars
+    variables = dict(hostvars.raw_get(controller))
+    for magic in ("hostvars", "groups", "playbook_dir", "inventory_dir", "ansible_search_path", "role_path"):
+        if magic in task_vars:
+            variables.setdefault(magic, task_vars[magic])
+    return variables
+
+
+def _template(templar: Any, value: Any, path: tuple[str, ...]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _template(templar, entry, (*path, str(key))) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_template(templar, entry, path) for entry in value]
+    if isinstance(value, str) and not any(part in _PER_ITEM for part in path):
+        return templar.template(value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Ansible's tagged and lazy values as the plain types that JSON and dataclasses expect."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return str(value)
+
+
+plain = _plain

@@ -1,0 +1,276 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Per-item configuration: every file of every instance, rendered once for all hosts.
+
+What differs between hosts (folder, address) is written as a token and filled in by the host. One template is rendered
+for all items in one call: the template stands inside a loop over the items, so that a thousand items cost one pass of
+the template engine instead of a thousand (measured: 1.4 ms per call).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.template import trust_as_template
+
+from ansible_collections.control_room.muster.plugins.module_utils import _hostfiles, _model, _supervisor
+
+TOKENS = {"root": "@@root@@", "address": "@@address@@", "host": "@@host@@", "site_id": "@@site_id@@"}
+INSTANCE_TEMPLATE = {"supervisor": "supervisor_instance.ini.j2"}
+SERVICE_TEMPLATE = {"supervisor": "supervisor_service.ini.j2"}
+_BETWEEN_ITEMS = "\x02"  # not one that counts as white space: lstrip_blocks would take it
+_BETWEEN_STRINGS = "\x03"
+_LINES = {"trim_blocks": True, "lstrip_blocks": True}
+
+
+@dataclass
+class Rendered:
+    """Files by name below ``etc/available`` (``{"text", "mode"}``), per set of applications that a host may run."""
+
+    by_application: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    services: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)  # instance -> digest of all of its files
+
+    def files_for(self, site: _model.Site, host: str) -> dict[str, dict[str, str]]:
+        """What ``etc/available`` of this host holds."""
+        files: dict[str, dict[str, str]] = {}
+        for application in site.applications:
+            if host in application.identifiers:
+                files.update(self.by_application[application.name])
+        return files
+
+    def config_digests(self, site: _model.Site) -> dict[str, str]:
+        """Host -> the digest its configuration folder must report; computed once per kind of host."""
+        known: dict[tuple[str, ...], str] = {}
+        digests = {}
+        for host in site.hosts:
+            kind = tuple(a.name for a in site.applications if host.name in a.identifiers)
+            if kind not in known:
+                known[kind] = _hostfiles.config_digest(self.files_for(site, host.name))
+            digests[host.name] = known[kind]
+        return digests
+
+    def service_files(self, site: _model.Site, host: str) -> dict[str, dict[str, str]]:
+        """What ``etc/services`` of this host holds."""
+        files: dict[str, dict[str, str]] = {}
+        for service in site.services:
+            if host in service.hosts:
+                files.update(self.services[service.name])
+        return files
+
+
+class Renderer:
+    """Renders a site with Ansible's template engine."""
+
+    def __init__(
+        self, site: _model.Site, templar: Any, variables: Mapping[str, Any], find: Callable[[str], str]
+    ) -> None:
+        """:param find: template name -> its path; raises when there is none."""
+        self._site = site
+        self._templar = templar
+        self._variables = variables
+        self._find = find
+        self._addresses = _addresses(site)
+
+    def render(self) -> Rendered:
+        """
+        :raises ansible.errors.AnsibleError: naming the template and the first item it fails for.
+        """
+        rendered = Rendered()
+        for application in self._site.applications:
+            rendered.by_application[application.name] = self._application(application, rendered.digests)
+        for service in self._site.services:
+            rendered.services[service.name] = self._service(service)
+        return rendered
+
+    def _application(self, application: _model.Application, digests: dict[str, str]) -> dict[str, dict[str, str]]:
+        contexts = [self._context(_model.Instance(_model.instance_name(application.name, item.id), application, item))
+                    for item in self._site.items]
+        leaves = self._strings(application.programs, contexts, "the commands of %s" % application.name)
+        manager = self._manager(application.identifiers)
+        for context, strings in zip(contexts, leaves):
+            context["programs"] = _programs(application, strings, context)
+            context["programs_line"] = ",".join("%s.%s" % (context["instance"], p.name) for p in application.programs)
+        files: dict[str, dict[str, str]] = {}
+        parts: list[list[str]] = [[] for _ in contexts]
+        unit = application.template or INSTANCE_TEMPLATE[manager]
+        wanted = [("%s.ini", unit, "0640")] + [("%%s/%s" % f.name, f.template, f.mode) for f in application.files]
+        for pattern, template, mode in wanted:
+            for position, text in enumerate(self._file(template, contexts)):
+                name = pattern % contexts[position]["instance"]
+                files[name] = {"text": text, "mode": mode}
+                parts[position] += [pattern, mode, text]
+        for context, texts in zip(contexts, parts):
+            digests[context["instance"]] = _digest(texts)
+        return files
+
+    def _service(self, service: _model.Service) -> dict[str, dict[str, str]]:
+        program = _model.Program(service.name, service.command, service.environment)
+        context: dict[str, Any] = {
+            "service": service.name,
+            "instance": "%s_%s" % (service.name, TOKENS["host"]),
+            "ports": dict(service.ports),
+            "addresses": self._addresses,
+            "service_hosts": list(service.hosts),
+            "etc": "%s/etc/services/%s" % (TOKENS["root"], service.name),
+            "item": {},
+            **TOKENS,
+        }
+        strings = self._strings((program,), [context], "the command of %s" % service.name)[0]
+        context["program"] = _program_lines(program, strings[0], {
+            "MUSTER_INSTANCE": context["instance"], "MUSTER_PROGRAM": service.name, "MUSTER_ETC": context["etc"],
+            **_port_environment(context["ports"]),
+        })
+        template = SERVICE_TEMPLATE[self._manager(service.hosts)]
+        files = {"%s.ini" % service.name: {"text": self._file(template, [context])[0], "mode": "0640"}}
+        for entry in service.files:
+            text = self._file(entry.template, [context])[0]
+            files["%s/%s" % (service.name, entry.name)] = {"text": text, "mode": entry.mode}
+        return files
+
+    def _context(self, instance: _model.Instance) -> dict[str, Any]:
+        item = instance.item
+        peer: dict[str, Any] = {}
+        if instance.application.peer:
+            other = self._site.application(instance.application.peer)
+            peer = {
+                "application": other.name,
+                "instance": _model.instance_name(other.name, item.id),
+                "ports": other.ports.of(item.slot) if other.ports else {},
+                "hosts": list(other.identifiers),
+            }
+        return {
+            "item": {**item.variables, "id": item.id, "slot": item.slot},
+            "instance": instance.name,
+            "application": instance.application.name,
+            "slot": item.slot,
+            "ports": instance.ports,
+            "peer": peer,
+            "etc": "%s/etc/available/%s" % (TOKENS["root"], instance.name),
+        }
+
+    def _manager(self, hosts: Iterable[str]) -> str:
+        return next((self._site.host(name).service_manager for name in hosts), "supervisor")
+
+    def _strings(
+        self, programs: Sequence[_model.Program], contexts: list[dict[str, Any]], what: str
+    ) -> list[list[list[str]]]:
+        """Per context, per program: its rendered command arguments and environment values, in order."""
+        leaves = [[*p.command, *p.environment.values()] for p in programs]
+        flat = [leaf for strings in leaves for leaf in strings]
+        if not any("{{" in leaf or "{%" in leaf for leaf in flat):
+            return [leaves for _ in contexts]
+        result = []
+        for text in self._batch(_BETWEEN_STRINGS.join(flat), contexts, what, {}):
+            strings = iter(text.split(_BETWEEN_STRINGS))
+            result.append([[next(strings) for _ in group] for group in leaves])
+        return result
+
+    def _file(self, template: str, contexts: list[dict[str, Any]]) -> list[str]:
+        path = self._find(template)
+        with open(path, encoding="utf-8") as handle:
+            source = handle.read()
+        search = [os.path.dirname(path)]
+        return self._batch(source, contexts, template, {"searchpath": search})
+
+    def _batch(self, body: str, contexts: list[dict[str, Any]], what: str, options: dict[str, Any]) -> list[str]:
+        if not contexts:
+            return []
+        try:
+            texts = self._render(body, contexts, options)
+        except AnsibleError:
+            for context in contexts:  # once more one by one: the message must name the item
+                try:
+                    self._render(body, [context], options)
+                except AnsibleError as error:
+                    raise AnsibleError("%s, for %s: %s" % (what, context["instance"], error.message)) from error
+            raise
+        if len(texts) != len(contexts):
+            raise AnsibleError("%s: the rendered text holds a control character (\\x02) that is not allowed" % what)
+        return texts
+
+    def _render(self, body: str, contexts: list[dict[str, Any]], options: dict[str, Any]) -> list[str]:
+        names = sorted(contexts[0])
+        assignments = "".join("{%% set %s = muster_context.%s %%}" % (name, name) for name in names)
+        source = "{%% for muster_context in muster_batch %%}%s%s%s{%% endfor %%}" % (assignments, body, _BETWEEN_ITEMS)
+        variables = {
+            **self._variables,
+            **TOKENS,
+            "addresses": self._addresses,
+            "service_ports": {service.name: dict(service.ports) for service in self._site.services},
+            "muster_batch": _Batch(contexts),
+        }
+        engine = self._templar.copy_with_new_env(available_variables=variables, **options)
+        text = engine.template(trust_as_template(source), escape_backslashes=False, overrides=_LINES)
+        return str(text).split(_BETWEEN_ITEMS)[:-1]
+
+
+class _Batch:
+    """The contexts as objects: the template engine wraps every dict and list it meets, at ten times the cost."""
+
+    def __init__(self, contexts: Sequence[Mapping[str, Any]]) -> None:
+        self._contexts = contexts
+
+    def __iter__(self) -> Iterator[SimpleNamespace]:
+        for context in self._contexts:
+            yield SimpleNamespace(**context)
+
+
+def _programs(
+    application: _model.Application, strings: list[list[str]], context: Mapping[str, Any]
+) -> list[SimpleNamespace]:
+    programs = []
+    for program, leaves in zip(application.programs, strings):
+        programs.append(_program_lines(program, leaves, {
+            "MUSTER_INSTANCE": context["instance"],
+            "MUSTER_PROGRAM": program.name,
+            "MUSTER_ITEM": context["item"]["id"],
+            "MUSTER_SLOT": str(context["slot"]),
+            "MUSTER_ETC": context["etc"],
+            **_port_environment(context["ports"]),
+            **({"MUSTER_PEER_" + k: v for k, v in _port_environment(context["peer"].get("ports", {}), "PORT_").items()}),
+        }))
+    return programs
+
+
+def _program_lines(program: _model.Program, leaves: list[str], environment: dict[str, str]) -> SimpleNamespace:
+    command = list(leaves[: len(program.command)])
+    if command and not command[0].startswith(("/", "@@root@@")):
+        command[0] = "%s/bin/%s" % (TOKENS["root"], command[0])
+    environment = {**environment, **dict(zip(program.environment, leaves[len(program.command):]))}
+    return SimpleNamespace(
+        name=program.name,
+        command=command,
+        environment=environment,
+        command_line=_supervisor.quote_command(command),
+        environment_line=_supervisor.quote_environment(environment),
+        stop_timeout=max(1, math.ceil(program.stop_timeout)),  # whole seconds, as service managers take them
+    )
+
+
+def _port_environment(ports: Mapping[str, int], prefix: str = "MUSTER_PORT_") -> dict[str, str]:
+    return {prefix + name.upper(): str(port) for name, port in ports.items()}
+
+
+def _addresses(site: _model.Site) -> dict[str, list[str]]:
+    """Group or host name -> addresses, in inventory order."""
+    by_host = {host.name: [host.address] for host in site.hosts}
+    by_group = {name: [by_host[h][0] for h in members if h in by_host] for name, members in site.groups.items()}
+    return {**by_group, **by_host}
+
+
+def _digest(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,59 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run says to a person: one sentence per action and outcome, the same as in trail and status."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+
+def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[str]:
+    """Sentences of a plan, silent hosts first."""
+    sentences = [
+        "%s does not answer: %s" % (name, seen.get("why") or "no reason known")
+        for name, seen in observations.items()
+        if seen["answer"] == "unreachable"
+    ]
+    for action in plan["actions"]:
+        sentences.append(_action(action))
+    return sentences or ["nothing to do: everything is as wanted"]
+
+
+def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]:
+    """Sentences of what came of it; what simply runs or stopped as planned is not repeated."""
+    sentences = [
+        "%s did not take the action: %s" % (host, answer["unreachable"])
+        for host, answer in answers.items()
+        if answer.get("unreachable")
+    ]
+    for name in sorted(results):
+        outcome = results[name]
+        if outcome["result"] in ("failed", "refused"):
+            sentences.append("%s %s: %s" % (name, outcome["result"], outcome.get("reason") or "no reason given"))
+        elif outcome.get("deferred"):
+            sentences.append("%s runs, waiting for: %s" % (name, ", ".join(outcome["deferred"])))
+        for program, why in sorted((outcome.get("failed") or {}).items()):
+            sentences.append("%s runs without %s: %s" % (name, program, why))
+    return sentences
+
+
+def write_report(path: str, content: Mapping[str, Any]) -> None:
+    """The run's report for the command line, written atomically."""
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump(content, stream)
+    os.replace(temporary, path)
+
+
+def _action(action: Mapping[str, Any]) -> str:
+    what = action["instance"] or action.get("host") or ""
+    where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
+    if action.get("target"):
+        where += " to %s" % action["target"]
+    return "%s %s%s: %s" % (action["action"], what, where, action["reason"])

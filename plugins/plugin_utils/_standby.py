@@ -1,0 +1,79 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a standby run works with: the published site, read at the moment of the alert, and the intents that arrive."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _inventory
+
+_OPENING = 30.0  # s until the monitor must have opened its end
+
+
+def published_site(action: Any, task_vars: Mapping[str, Any], fresh: bool = False) -> dict[str, Any]:
+    """``{"document", "site_id"}`` as published on the controller; kept for the run, read anew when `fresh`."""
+    known = None if fresh else _compiled.kept("published")
+    if known:
+        result: dict[str, Any] = known
+        return result
+    state_dir = state_folder(task_vars)
+    try:
+        with open(os.path.join(state_dir, "site.json"), encoding="utf-8") as handle:
+            document = json.load(handle)
+    except FileNotFoundError:
+        raise AnsibleActionFail("%s has no site.json: deploy first" % state_dir) from None
+    found = {"document": document["site"], "site_id": document["site_id"]}
+    _compiled.keep("published", found)
+    return found
+
+
+def state_folder(task_vars: Mapping[str, Any]) -> str:
+    """``muster_state_dir`` of the controller."""
+    controller = _inventory.controller_name(task_vars)
+    return str(task_vars["hostvars"][controller]["muster_state_dir"])
+
+
+def wait_for_intents(fifo: str, say_ready: str) -> list[dict[str, Any]] | None:
+    """Park until the monitor writes its intents; None when it closed its end without a word, or never came.
+
+    Opened without blocking, so that a monitor that died before opening its end cannot hold this run for ever.
+    """
+    descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with open(say_ready, "w", encoding="utf-8") as handle:
+            handle.write("%d\n" % os.getpid())
+        deadline: float | None = time.monotonic() + _OPENING
+        data = b""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        opened = False
+        while True:
+            events = poll.poll(200 if not opened else 5000)
+            if any(event & select.POLLIN for _, event in events):
+                opened = True
+                part = os.read(descriptor, 65536)
+                if not part:
+                    break
+                data += part
+            elif any(event & select.POLLHUP for _, event in events):
+                # no writer: either it closed, or none has come yet
+                if opened or data or (deadline is not None and time.monotonic() > deadline):
+                    break
+                time.sleep(0.02)
+            else:
+                opened = True  # a writer is there and silent
+    finally:
+        os.close(descriptor)
+    if not data:
+        return None
+    intents: list[dict[str, Any]] = json.loads(data)["intents"]
+    return intents

@@ -1,0 +1,163 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection as users get it: built, installed elsewhere, and run from there without the checkout's settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+# A network of its own for each deployment: 127.0.0.0/8 is all this machine's.
+NETS = {"installed": "127.61.1", "checkout": "127.61.2"}
+NEEDED = (
+    "README.md", "LICENSES/GPL-3.0-or-later.txt", "meta/runtime.yml", "meta/execution-environment.yml",
+    "playbooks/deploy.yml", "plugins/module_utils/_model.py", "monitor/__main__.py", "bin/muster", "bin/muster-exec",
+    "bin/scen2/internal_data_bus", "inventory/local/hosts.yml",
+)
+UNWANTED = (".venv", ".git", ".cache", ".muster", ".ansible", ".ci", "build", "collections/ansible_collections",
+            "tests/benchmarks")
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A short folder of its own (the path of a Unix socket is limited)."""
+    folder = Path(tempfile.mkdtemp(prefix="mi-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def archive(place: Path) -> Path:
+    """The built collection, made from what git knows and nothing else."""
+    tree = run(str(ROOT / "tests/sanity/export.sh"), str(place / "tree"), cwd=ROOT, place=place).stdout.strip()
+    run("ansible-galaxy", "collection", "build", "--output-path", str(place), cwd=Path(tree), place=place)
+    return next(place.glob("control_room-muster-*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def installed(archive: Path, place: Path) -> Path:
+    """The folder of the installed collection."""
+    target = place / "collections"
+    run("ansible-galaxy", "collection", "install", "--offline", "-p", str(target), str(archive), cwd=place, place=place)
+    return target / "ansible_collections" / "control_room" / "muster"
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, place: Path) -> Iterator[str]:
+    """The name of a deployment; what is left of it is killed and removed."""
+    name = request.param
+    yield name
+    for pid in processes_of(place / name):
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(place / name, ignore_errors=True)
+
+
+def run(*command: str, cwd: Path, place: Path, name: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    """A command with nothing of the user's or the checkout's own settings."""
+    environment = {
+        "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(place / "home"), "LC_ALL": "C.UTF-8", "USER": "tester",
+        "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1",
+    }
+    (place / "home").mkdir(exist_ok=True)
+    if name:
+        environment |= {"MUSTER_LOCAL_NET": NETS[name], "MUSTER_LOCAL_DIR": str(place / name)}
+    if name == "installed":
+        environment["ANSIBLE_COLLECTIONS_PATH"] = str(place / "collections")
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, timeout=300, check=False,
+    )
+    if check and done.returncode:
+        pytest.fail(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-6000:]}")
+    return done
+
+
+def processes_of(folder: Path) -> dict[int, dict[str, str]]:
+    """Live processes whose environment or arguments name the folder: pid -> environment."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            environ = Path("/proc", entry, "environ").read_bytes()
+            arguments = Path("/proc", entry, "cmdline").read_bytes()
+            state = Path("/proc", entry, "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if state != "Z" and f"{folder}/".encode() in environ + arguments:
+            pairs = (pair.partition("=") for pair in environ.decode(errors="replace").split("\0"))
+            found[int(entry)] = {key: value for key, _, value in pairs}
+    return found
+
+
+def instances_of(folder: Path) -> set[str]:
+    """The instances with a live process."""
+    names = {environment.get("MUSTER_INSTANCE", "") for environment in processes_of(folder).values()}
+    return {name for name in names if name.startswith("scen2_")}
+
+
+def changed(output: str) -> dict[str, int]:
+    """Host -> how many tasks of a playbook changed something there, from its recap."""
+    recap = output.rsplit("PLAY RECAP", 1)[1].splitlines()[1:]
+    return {line.split()[0]: int(line.split("changed=")[1].split()[0]) for line in recap if "changed=" in line}
+
+
+def test_the_archive_holds_the_product_and_nothing_else(archive: Path) -> None:
+    with tarfile.open(archive) as packed:
+        names = packed.getnames()
+    assert [name for name in NEEDED if name not in names] == []
+    assert [name for name in names if name.startswith(UNWANTED) or "__pycache__" in name] == []
+
+
+@pytest.mark.parametrize("site", ["installed", "checkout"], indirect=True)
+def test_a_site_is_deployed_used_and_removed_by_full_names(
+    site: str, place: Path, request: pytest.FixtureRequest
+) -> None:
+    home = place / site
+    if site == "installed":
+        collection = request.getfixturevalue("installed")
+        cwd = place / "empty"
+        cwd.mkdir()
+    else:
+        collection = cwd = ROOT
+    inventory = str(collection / "inventory" / "local")
+
+    def play(verb: str, *more: str) -> str:
+        return run("ansible-playbook", "-i", inventory, f"control_room.muster.{verb}", *more, cwd=cwd, place=place,
+                   name=site).stdout
+
+    def muster(*words: str) -> str:
+        return run(str(collection / "bin" / "muster"), "-i", inventory, *words, cwd=cwd, place=place, name=site).stdout
+
+    first = play("deploy")
+    assert sum(changed(first).values()) > 0
+    assert instances_of(home) == {"scen2_srv_01", "scen2_srv_02", "scen2_srv_03"}
+    assert sum(changed(play("deploy")).values()) == 0, "the second run changes nothing"
+
+    muster("open", "02", "--console", "console_3")
+    assert "scen2_hci_02" in instances_of(home)
+    items = {entry["item"]: entry for entry in json.loads(muster("status", "--json"))["items"]}
+    assert {name: entry["verdict"] for name, entry in items.items()} == dict.fromkeys(("01", "02", "03"), "operational")
+
+    play("monitor")
+    play("remove", "-e", '{"muster_confirm": true}')
+    deadline = time.monotonic() + 10
+    while processes_of(home) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_of(home) == {}
+    left = [path for path in home.rglob("*") if path.is_file() and path.is_relative_to(home / "hosts")]
+    assert left == []

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# usage: sanity.sh [--test NAME ...]
+#
+# ansible-test sanity on a copy of the tree. Its home, with the environments it makes, is .cache/sanity: nothing of it is
+# left outside of the checkout, and the second run is quick.
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
+venv=$root/.venv/bin
+home=$root/.cache/sanity
+copy=$(mktemp -d "${TMPDIR:-/tmp}/muster-sanity.XXXXXX")
+trap 'rm -rf "$copy"' EXIT
+trap 'exit 130' INT TERM
+
+mkdir -p "$home/.ansible/test/cache" "$home/.config/pip"
+# ansible-test hides pip's environment variables from pip; an index or a certificate set there must still be used.
+"$venv/python" -m pip config list | sed -n "s/^\(:env:\|user\|site\)\.\([a-z-]*\)='\(.*\)'\$/\2 = \3/p" | sed '1i [global]' \
+  >"$home/.config/pip/pip.conf"
+version=$("$venv/python" -c 'from ansible_test._internal.python_requirements import get_venv_packages as packages
+from ansible_test._internal.host_configs import VirtualPythonConfig as Python
+print(packages(Python(version="3.11"))["pip"].replace(".", "_"))')
+cp "$root/tests/sanity/get_pip.py" "$home/.ansible/test/cache/get_pip_$version.py"
+
+collection=$("$root/tests/sanity/export.sh" "$copy")
+cd "$collection"
+# Below bin/ ansible-test takes every file without a suffix for Python; ours are sh, or Python that ruff looks at.
+find bin -type f ! -name '*.py' -delete
+git init -q .
+git add -A
+python=$("$venv/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# shellcheck and PowerShell are not among what `make` may ask of a machine.
+HOME=$home PATH=$venv:$PATH "$venv/ansible-test" sanity --python "$python" --color no \
+  --skip-test shellcheck --skip-test pslint "$@"
