@@ -40,26 +40,15 @@ class Service:
         self.config_source = {}
 
     def listen(self, subject: str, handler) -> None:
-        """handler(message: dict, reply: str); a message that is no JSON object is logged and left."""
-
-        def unpack(payload: bytes, reply: str) -> None:
-            try:
-                message = json.loads(payload or b"{}")
-                if not isinstance(message, dict):
-                    raise ValueError("not an object")
-            except ValueError as error:
-                _program.log("%s: message not understood: %s" % (subject, error))
-                return
-            handler(message, reply)
-
-        self.bus.subscribe(subject, unpack)
+        """handler(message: dict, reply: str); a message that it does not understand is logged and left."""
+        self.bus.subscribe(subject, _guarded(subject, handler))
 
     def say(self, subject: str, message: dict) -> bool:
         return self.bus.publish(subject, pack({**message, "source": self.world.source}))
 
     def ask(self, subject: str, handler, message: dict | None = None) -> None:
         """handler(answer: dict) when there is one."""
-        self.bus.request(subject, pack(message or {}), lambda payload, _reply: handler(json.loads(payload)))
+        self.bus.request(subject, pack(message or {}), _guarded(subject, lambda answer, _reply: handler(answer)))
 
     def follow_config(self, changed=None) -> None:
         """Keep `config` as config_manager has it; changed() after each change."""
@@ -88,3 +77,15 @@ class Service:
             self.bus.step(wait)
             if idle is not None:
                 idle()
+
+
+def _guarded(subject: str, handler):
+    """Whatever comes over the bus, a program goes on."""
+
+    def take(payload: bytes, reply: str) -> None:
+        try:
+            handler(json.loads(payload or b"{}"), reply)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            _program.log("%s: message not understood: %s: %s" % (subject, type(error).__name__, error))
+
+    return take

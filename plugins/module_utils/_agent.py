@@ -1,2 +1,79 @@
-class PlanError(Exception): pass
-def handle(r): return {'error':'stub'}
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent of a host: one request in, one answer out.
+
+Run as ``python -I -c "import sys; sys.path.insert(0, '<root>/lib/<hash>'); from muster_host._agent import main; main()"``
+with a JSON request on standard input; answers with one line ``MUSTER:<json>``. The modules of the same names call
+`handle`. What a verb does not need is not imported.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Mapping
+
+PREFIX = "MUSTER:"
+
+
+def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
+    """Do what a request asks.
+
+    :param request: ``{"verb": "observe" | "prepare" | "act" | "remove", "host": {...}, "check", "diff", ...}``; with
+        ``agent``, the agent itself is installed first.
+    :return: the verb's answer, or ``{"error": sentence}``.
+    """
+    began = time.monotonic()
+    verb = request.get("verb")
+    try:
+        if verb == "observe":
+            from . import _observe
+
+            install_agent(request)
+            return _observe.observe(request["host"], request.get("only"), request.get("load", True))
+        if verb == "act":
+            from . import _act
+
+            install_agent(request)
+            return _act.act(request, began)
+        if verb == "prepare":
+            from . import _prepare
+
+            return _prepare.prepare(request)
+        if verb == "remove":
+            from . import _remove
+
+            return _remove.remove(request)
+    except OSError as error:
+        where = " (%s)" % error.filename if error.filename else ""
+        return {"error": "%s%s, while it was asked to %s" % (error.strerror or error, where, verb)}
+    return {"error": "the agent knows no verb %r" % verb}
+
+
+def install_agent(request: Mapping[str, Any]) -> bool:
+    """On a prepared host only: a host that was never prepared is not touched. :return: whether it was installed."""
+    import os
+
+    root = request["host"]["root"]
+    if not request.get("agent") or request.get("check") or not os.path.exists(root + "/etc/host.json"):
+        return False
+    from . import _agent_install
+
+    try:
+        return _agent_install.install(root, request["agent"])
+    except OSError:
+        return False  # the next call is slower, that is all
+
+
+def main() -> None:
+    """Standard input to standard output."""
+    import sys
+
+    request = json.loads(sys.stdin.buffer.read())
+    answer = json.dumps(handle(request), separators=(",", ":"))
+    sys.stdout.write("\n%s%s\n" % (PREFIX, answer))
+    sys.stdout.flush()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 NAMES = (
+    "_act.py",
     "_agent.py",
     "_agent_install.py",
     "_hostfiles.py",

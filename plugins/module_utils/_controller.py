@@ -117,6 +117,8 @@ def _open_site(call: _Call) -> Json:
             made = True
         elif call.request.get("create"):
             ledger.check()
+            if not call.check:
+                ledger.forget_trail(time.time() - call.site.settings.trail_days * 86400)
         state, revision = ledger.read()
     _same_site(call, state)
     return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision}
@@ -133,7 +135,7 @@ def _make_plan(call: _Call) -> Json:
             now = time.time()
             run = str(int(state["meta"].get("last_run", 0)) + 1)
             plan = _plan.make_plan(
-                call.site, state, revision, observations, request, now, run, call.digests
+                call.site, state, revision, observations, request, now, run, call.digests, call.config_digests
             )
             changes = _with_meta(call, state, plan, run)
             if call.check or not (changes or plan["trail"]):
@@ -148,14 +150,17 @@ def _make_plan(call: _Call) -> Json:
             raise Refused(
                 "others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS
             )
-    warnings = [] if call.check else _publish_all(call, state, revision, call.digests)
+    warnings: List[str] = []
     if not call.check:
+        warnings = _publish_all(call, state, revision)
         _keep_seen(call, observations, now)
-    requests = _plan.act_requests(call.site, state, plan, 1, call.digests, call.config_digests, observations)
+    requests = _plan.act_requests(
+        call.site, state, plan, 1, call.digests, call.config_digests, observations, call.check
+    )
     return {
         "plan": plan,
         "requests": requests,
-        "phases": max([action.get("phase") or 1 for action in plan["actions"]] or [1]),
+        "phases": _phases(plan),
         "revision": revision,
         "warnings": warnings,
     }
@@ -163,28 +168,37 @@ def _make_plan(call: _Call) -> Json:
 
 def _phase(call: _Call) -> Json:
     plan, phase = call.request["plan"], int(call.request["phase"])
-    answers = call.request.get("answers") or {}
     if call.check:
-        state, _ = _read(call, call.ledger)
-        return {"requests": _plan.act_requests(call.site, state, plan, phase, call.digests, {}, {})}
-    state, revision, _ = _commit_outcome(call, plan, answers, phase)
-    return {"requests": _plan.next_phase(call.site, state, plan, answers, phase, call.digests), "revision": revision}
+        with call.ledger as ledger:
+            state, revision = _read(call, ledger)
+    else:
+        state, revision, _ = _commit_outcome(call, final=False)
+    requests = _plan.act_requests(call.site, state, plan, phase, call.digests, check=call.check)
+    return {"requests": requests, "revision": revision}
 
 
 def _settle(call: _Call) -> Json:
     if call.check:
         return {"revision": None, "trail": [], "warnings": []}
-    state, revision, trail = _commit_outcome(call, call.request["plan"], call.request.get("answers") or {}, None)
-    warnings = _publish_all(call, state, revision, None)
+    state, revision, trail = _commit_outcome(call, final=True)
+    warnings = _publish_all(call, state, revision)
+    with call.ledger as ledger:
+        try:
+            ledger.backup()
+        except (_ledger.LedgerError, OSError) as error:
+            warnings.append("the ledger was not copied to its backups: %s" % error)
     return {"revision": revision, "trail": trail, "warnings": warnings}
 
 
-def _commit_outcome(call: _Call, plan: Json, answers: Json, phase: Any) -> Tuple[_ledger.State, int, List[Json]]:
+def _commit_outcome(call: _Call, final: bool) -> Tuple[_ledger.State, int, List[Json]]:
     """Commit what the hosts' answers say. Answers are facts: a lost race only means to read again."""
+    plan, answers = call.request["plan"], call.request.get("answers") or {}
     with call.ledger as ledger:
         for _ in range(ATTEMPTS):
             state, revision = ledger.read()
-            changes, trail = _plan.settle(call.site, state, plan, answers, time.time())
+            changes, trail = _plan.settle(call.site, state, plan, answers, time.time(), final)
+            if _phases(plan) > 1:
+                trail = _not_said(ledger, plan, trail)
             if not (changes or trail):
                 return state, revision, []
             try:
@@ -196,6 +210,20 @@ def _commit_outcome(call: _Call, plan: Json, answers: Json, phase: Any) -> Tuple
         "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
         % ATTEMPTS
     )
+
+
+def _phases(plan: Json) -> int:
+    return max([action["phase"] for action in plan["actions"]] or [1])
+
+
+def _not_said(ledger: _ledger.Ledger, plan: Json, trail: List[Json]) -> List[Json]:
+    """Without the lines that this run wrote after an earlier phase already."""
+    said = {_gist(entry) for entry in ledger.trail(limit=1000) if entry.get("run") == plan["run"]}
+    return [entry for entry in trail if _gist(entry) not in said]
+
+
+def _gist(entry: Json) -> Tuple[Any, ...]:
+    return tuple(entry.get(key) for key in ("what", "result", "instance", "host"))
 
 
 def _show_status(call: _Call) -> Json:
@@ -257,15 +285,15 @@ def _with_meta(call: _Call, state: _ledger.State, plan: Json, run: str) -> Json:
     mark = _publish.site_mark(call.document, call.digests)
     if state["meta"].get("site_mark") != mark:
         meta["site_mark"] = mark
-    if changes or meta or plan["trail"]:
+    if changes or meta or plan["trail"] or any(action["action"] == "configure" for action in plan["actions"]):
         changes["meta"] = dict(meta, last_run=int(run))
     return changes
 
 
-def _publish_all(call: _Call, state: _ledger.State, revision: int, digests: Any) -> List[str]:
+def _publish_all(call: _Call, state: _ledger.State, revision: int) -> List[str]:
     """Publish; what goes wrong is a warning, for the commit stands and the next run publishes it."""
     try:
-        _publish.publish(call.state_dir, call.document, state, revision, digests, call.config_digests)
+        _publish.publish(call.state_dir, call.document, state, revision, call.digests, call.config_digests)
     except _publish.PublishError as error:
         return [str(error)]
     return []

@@ -75,6 +75,7 @@ class Draft:
         self.restarts: Dict[str, str] = {}  # instance -> why a person wants it restarted
         self.candidates: Dict[str, List[Json]] = {}
         self.waits: Dict[str, float] = {}  # instance -> when its actor's deadline is over
+        self._item_order: Optional[Dict[str, int]] = None
         self._wanted: Dict[str, Optional[Wanted]] = {}
         self._claims: Dict[str, Optional[Claim]] = {}
         self._hosts: Dict[str, HostRecord] = {}
@@ -306,6 +307,12 @@ class Draft:
             return self.site.host(name)
         except KeyError:
             return None
+
+    def item_order(self, instance: Instance) -> int:
+        """The position of its item in the site: earlier items are placed first."""
+        if self._item_order is None:
+            self._item_order = {item.id: i for i, item in enumerate(self.site.items)}
+        return self._item_order[instance.item.id]
 
     def is_started(self, name: str) -> bool:
         return self.wanted(name).state == STARTED

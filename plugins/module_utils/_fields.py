@@ -77,7 +77,6 @@ SITE = _table(
         Field("muster_state_dir", "path", "Folder on the controller: ledger, published state, artefacts of runs.",
               required=True),
     ),
-    muster_programs="programs are written below muster_applications.<application>.programs",
     muster_hosts="hosts are written in the inventory, in the group muster_hosts",
 )
 

@@ -1,2 +1,220 @@
-class PlanError(Exception): pass
-def handle(r): return {'error':'stub'}
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is wanted, claimed and seen to a plan: ordered actions, each with its reason.
+
+`make_plan` is a pure function: the same site, ledger, observations, request and clock give the same plan. Nothing of
+it may be acted on before its changes are committed. What follows a plan is in `_requests` and `_settle`, offered
+here too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any, Dict, List, Mapping, Optional, Union
+
+from . import _ask, _intents
+from ._batch import Batch, explain_instance
+from ._draft import MUSTER, WHOLE, Draft, Json, PlanError
+from ._model import Site, to_json
+from ._reconcile import reconcile
+from ._requests import act_requests, next_phase
+from ._settle import settle
+from ._state import DOWN, SUSPECT, UP, HostRecord, Observation, State, observed
+from ._words import listing
+
+__all__ = ["PlanError", "act_requests", "explain_candidates", "make_plan", "next_phase", "settle"]
+
+Plan = Json
+ORDER = ("refuse", "configure", "free", "stop", "restart", "repair", "continue", "start", "hold")
+
+
+def make_plan(
+    site: Site,
+    state: Union[State, Mapping[str, Any]],
+    revision: int,
+    observations: Mapping[str, Any],
+    request: Mapping[str, Any],
+    now: float,
+    run: str,
+    digests: Mapping[str, str],
+    config_digests: Optional[Mapping[str, str]] = None,
+) -> Plan:
+    """Plan one run.
+
+    :param observations: by host; a host that is missing was not asked, which holds what is claimed there.
+    :param digests: instance -> digest of its configuration as it should be.
+    :param config_digests: host -> digest of its whole configuration folder, for the `configure` actions.
+    :returns: a JSON document {run, revision, fingerprint, request, actions, changes, trail, candidates, intents,
+        waits}. With a `refuse` among the actions there are no others, and no changes: a request is accepted whole or
+        not at all.
+    :raises PlanError: when no plan may be made at all, with a sentence for a person.
+    """
+    draft = _draft(site, state, observations, request, now, run, digests)
+    _same_controller(draft)
+    _returned_hosts(draft)
+    outcomes: List[Json] = []
+    if draft.kind == "intents":
+        outcomes = _intents.follow(draft)
+    else:
+        names = _ask.ask(draft)
+        if not draft.refused:
+            for name in names:
+                reconcile(draft, name)
+            if draft.kind not in WHOLE:
+                _ask.answer_named(draft, names)
+    if draft.moves and not draft.refused:
+        Batch(draft).resolve()
+    if draft.kind in WHOLE:
+        _configure(draft, config_digests or {})
+    refusals = [action for action in draft.actions if action["action"] == "refuse"]
+    if refusals:
+        refused = _draft(site, state, observations, request, now, run, digests)
+        for action in refusals:
+            refused.note("refused to %s" % draft.kind, action["reason"], "refused", action["instance"] or "")
+        refused.actions, refused.candidates, draft = refusals, draft.candidates, refused
+    _phases(draft)
+    draft.actions.sort(key=lambda action: (action["phase"], ORDER.index(action["action"])))
+    _summary(draft)
+    return {
+        "run": run,
+        "revision": revision,
+        "fingerprint": fingerprint(draft),
+        "request": {key: request.get(key) for key in ("kind", "who", "from", "why", "host")},
+        "actions": draft.actions,
+        "changes": draft.changes(),
+        "trail": draft.trail,
+        "candidates": draft.candidates,
+        "intents": outcomes,
+        "waits": draft.waits,
+    }
+
+
+def explain_candidates(
+    site: Site, state: Union[State, Mapping[str, Any]], observations: Mapping[str, Any], instance: str, now: float
+) -> List[Json]:
+    """Every host that may run an instance: {host, fits, load, limit, reserved, effective, why}.
+
+    :raises KeyError: when the site has no such instance.
+    """
+    request = {"kind": "reconcile"}
+    return explain_instance(_draft(site, state, observations, request, now, "", {}), instance)
+
+
+def _draft(
+    site: Site,
+    state: Union[State, Mapping[str, Any]],
+    observations: Mapping[str, Any],
+    request: Mapping[str, Any],
+    now: float,
+    run: str,
+    digests: Mapping[str, str],
+) -> Draft:
+    views: Dict[str, Observation] = {host.name: observed(observations, host.name) for host in site.hosts}
+    return Draft(site, State.from_json(state), views, request, now, str(run), digests)
+
+
+def _same_controller(draft: Draft) -> None:
+    """Hosts that carry the mark of another site or controller, or of a ledger that was lost, stop everything."""
+    ours = str(draft.state.meta.get("site_id") or "")
+    empty = not draft.state.claims
+    for host, seen in draft.observations.items():
+        if not seen.seen or not (seen.site_id or seen.controller):
+            continue
+        if ours and seen.site_id and seen.site_id != ours:
+            sentence = "%s belongs to the site %s, this ledger to %s" % (host, seen.site_id, ours)
+            if seen.site_id.rpartition("-")[0] == ours.rpartition("-")[0] and empty:
+                sentence += ", and this ledger is empty: it was lost, or this is another checkout; restore it from %s" % (
+                    seen.controller or "its controller")  # fmt: skip
+            raise PlanError(sentence)
+        if seen.controller and seen.controller != draft.site.controller:
+            raise PlanError(
+                "%s is controlled from %s, this run comes from %s: one site has one controller"
+                % (host, seen.controller, draft.site.controller)
+            )
+        alive = sorted(name for name, copy in seen.instances.items() if copy.live)
+        if empty and alive:
+            raise PlanError(
+                "%s runs %s, but the ledger is empty: it was lost; restore it, or stop what runs there by hand"
+                % (host, listing(alive))
+            )
+
+
+def _returned_hosts(draft: Draft) -> None:
+    """Seeing a host is evidence: what was believed down or suspect is up, and its incarnation is noted."""
+    for host, seen in draft.observations.items():
+        if not seen.seen:
+            continue
+        known = draft.state.hosts.get(host)
+        if known is None:
+            if seen.prepared and draft.kind in WHOLE:
+                draft.set_host(host, HostRecord(UP, seen.incarnation, draft.now, "it answered", MUSTER))
+            continue
+        record = known
+        if known.state in (DOWN, SUSPECT):
+            record = HostRecord(UP, known.incarnation, draft.now, "it answers again", MUSTER)
+            draft.note("%s is up" % host, "it answers again, was %s" % known.state, host=host, who=MUSTER)
+        if seen.incarnation and seen.incarnation != record.incarnation:
+            record = replace(record, incarnation=seen.incarnation)
+        if record != known:
+            draft.set_host(host, record)
+
+
+def _configure(draft: Draft, config_digests: Mapping[str, str]) -> None:
+    for host in draft.site.hosts:
+        wanted, seen = config_digests.get(host.name), draft.observations[host.name]
+        if not wanted or not seen.seen or seen.config == wanted:
+            continue
+        why = listing(seen.drift, most=3) or "%s does not have the configuration that the site describes" % host.name
+        draft.add("configure", None, host.name, why)
+
+
+def _phases(draft: Draft) -> None:
+    """Phase 1 holds all that waits for no other host; starts follow their application's start_sequence."""
+    starts = [action for action in draft.actions if action["action"] == "start"]
+    sequence = {a["instance"]: draft.site.instance(a["instance"]).application.start_sequence for a in starts}
+    ranks = sorted({rank for rank in sequence.values() if rank})
+    stopped = {action["instance"] for action in draft.actions if action["action"] == "stop"}
+    for action in starts:
+        rank = sequence[action["instance"]]
+        phase = ranks.index(rank) + 1 if rank else 1
+        action["phase"] = phase + 1 if action["instance"] in stopped else phase
+    used = sorted({action["phase"] for action in draft.actions} | {1})
+    for action in draft.actions:
+        action["phase"] = used.index(action["phase"]) + 1
+
+
+def _summary(draft: Draft) -> None:
+    """One line of the trail about the whole run, so that a run cut short can be read there."""
+    acts = ["%s %s on %s" % (a["action"], a["instance"], a["host"])
+            for a in draft.actions if a["instance"] and a["action"] not in ("hold", "refuse", "free")]  # fmt: skip
+    if acts:
+        draft.note("run %s (%s) begins: %s" % (draft.run, draft.kind, listing(acts, most=12)), draft.why)
+
+
+def fingerprint(draft: Draft) -> str:
+    """What a plan depends on: equal fingerprints mean that nothing it touches has changed.
+
+    Site, ledger records, incarnations, states and epochs of what it touches; measured figures are no part of it.
+    """
+    names = sorted({a["instance"] for a in draft.actions if a["instance"]})
+    hosts = sorted({h for a in draft.actions for h in (a["host"], a["target"]) if h})
+    known = draft.site.by_name()
+    state = draft.state
+    applications = {known[n].application.name: to_json(known[n].application) for n in names if n in known}
+    document = [
+        draft.site.name,
+        draft.kind,
+        [applications[name] for name in sorted(applications)],
+        [to_json(host) for host in draft.site.hosts if host.name in hosts],
+        [[n, draft.digests.get(n)] for n in names],
+        [state.wanted[n].to_json() if n in state.wanted else None for n in names],
+        [state.claims[n].to_json() if n in state.claims else None for n in names],
+        [state.hosts[h].to_json() if h in state.hosts else None for h in hosts],
+        [[h, draft.observation(h).answer, draft.observation(h).incarnation] for h in hosts],
+        [[n, h, list(copy.epochs), list(copy.programs)] for n in names for h, copy in sorted(draft.copies(n).items())],
+        [[a["action"], a["instance"], a["host"], a["target"], a["epoch"], a["phase"]] for a in draft.actions],
+    ]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]

@@ -103,7 +103,8 @@ class Reader:
         if require:
             for field in table.fields:
                 if field.required and field.name not in values and values.sound(field.name):
-                    self.problems.add(keys or (field.name,), "%s needs %s (%s)" % (what, field.name, _first_sentence(field.doc)))
+                    message = "%s needs %s (%s)" % (what, field.name, _first_sentence(field.doc))
+                    self.problems.add(keys or (field.name,), message)
                     values.broken.add(field.name)
         return values
 

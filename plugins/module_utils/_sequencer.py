@@ -169,27 +169,30 @@ class Sequencer:
             return (yield from self._stop(request, staging, seen))
         if self._silent:
             return _result(request, "refused", self._silent)
-        placed = (yield [("place", instance, "")])[0]
-        if placed.error:
-            return _result(request, "refused", placed.error)
-        processes, mains = yield from self._present(request)
-        epochs = {process.epoch for process in processes}
+        there = yield from self._present(request)
+        epochs = {process.epoch for process in there.processes}
         only = request.get("only")
         fresh = action == "restart" or (action == "start" and epochs != {epoch})
         restarted = False
         if action in ("continue", "repair") and epochs - {epoch, -1}:
             return _result(request, "refused", "%s runs on %s with epoch %s, not %d: restart it" % (
                 instance, self.host["host"], ", ".join(str(e) for e in sorted(epochs)), epoch))
+        new = not there.known
+        if fresh or not there.processes:
+            placed = (yield [("place", instance, "")])[0]
+            if placed.error:
+                return _result(request, "refused", placed.error)
+            new = new or placed.busy
         if fresh:
-            restarted = yield from staging.stop(at_once=bool(request.get("urgent")))
+            restarted = yield from staging.stop(there, bool(request.get("urgent")))
             if restarted:
                 staging.mark("stopped")
-            stuck = yield from staging.remains()
-            if stuck:
-                return _result(request, "failed", stuck, staging)
+                stuck = yield from staging.remains()
+                if stuck:
+                    return _result(request, "failed", stuck, staging)
             names = [p["name"] for p in request["programs"]] if only is None else list(only)
         else:
-            staging.adopt(processes, mains)
+            staging.adopt(there)
             names = _missing(request, staging, seen)
             if action == "continue":
                 names = list(seen.get("deferred", [])) if only is None else list(only)
@@ -198,9 +201,10 @@ class Sequencer:
         busy = self._taken_port(request, names)
         if busy:
             return (yield from self._end_badly(request, staging, busy, stop=fresh, restarted=restarted))
-        error = yield from self._add(instance, placed.busy)
-        if error:
-            return _result(request, "failed", error, staging)
+        if new:
+            error = yield from self._add(instance)
+            if error:
+                return _result(request, "failed", error, staging)
         _instancefiles.write_claim(self.root, instance, epoch, request.get("environment") or {})
         failure = yield from staging.start(names)
         if failure is None:
@@ -214,7 +218,8 @@ class Sequencer:
 
     def _stop(self, request: Mapping[str, Any], staging: _staging.Staging, seen: Mapping[str, Any]) -> Steps:
         instance = request["instance"]
-        did = yield from staging.stop(at_once=bool(request.get("urgent")), managed=not self._silent)
+        there = yield from self._present(request)
+        did = yield from staging.stop(there, bool(request.get("urgent")))
         released = _instancefiles.remove_claim(self.root, instance)
         stuck = yield from staging.remains()
         if stuck:
@@ -233,7 +238,7 @@ class Sequencer:
     ) -> Steps:
         """A start that failed: what the strategy says about the rest, and the reason kept."""
         if stop:
-            yield from staging.stop(managed=not self._silent)
+            yield from staging.stop((yield from self._present(request)))
             _instancefiles.remove_claim(self.root, request["instance"])
             stuck = yield from staging.remains()
             staging.mark("stopped")
@@ -255,27 +260,25 @@ class Sequencer:
         })
 
     def _present(self, request: Mapping[str, Any]) -> Steps:
-        """What runs of it: processes, and the main process per program."""
+        """What runs of it."""
         instance = request["instance"]
-        orders = [("look", instance, program["name"]) for program in request["programs"]]
-        replies = yield [("sweep", instance, ""), *orders]
-        mains = {program["name"]: reply.pid for program, reply in zip(request["programs"], replies[1:]) if reply.pid}
-        return replies[0], mains
+        names = [program["name"] for program in request["programs"]]
+        if self._silent:
+            return _staging.There((yield [("sweep", instance, "")])[0], {}, False)
+        replies = yield [("sweep", instance, ""), *[("look", instance, name) for name in names]]
+        mains = {name: reply.pid for name, reply in zip(names, replies[1:]) if reply.pid}
+        return _staging.There(replies[0], mains, all(reply.known for reply in replies[1:]))
 
-    def _add(self, instance: str, changed: bool) -> Steps:
+    def _add(self, instance: str) -> Steps:
         """Have the service manager take the instance's configuration. :return: a sentence when it does not."""
-        if not changed:
-            reply = (yield [("look", instance, "")])[0]
-            changed = not reply.known
         until = time.monotonic() + _PLACING_TIMEOUT
-        while changed:
+        while True:
             reply = (yield [("add", instance, "")])[0]
             if not reply.error:
-                break
+                return ""
             if time.monotonic() > until or not reply.busy:
                 return "the service manager of %s does not take %s: %s" % (self.host["host"], instance, reply.error)
             yield []
-        return ""
 
     def _drop(self, instance: str) -> Steps:
         """:return: whether the service manager has let go of the instance."""

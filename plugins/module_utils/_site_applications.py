@@ -85,6 +85,7 @@ class ApplicationReader:
         self.known = known
         self.settings = settings
         self.models: Dict[str, _Layer] = {}
+        self.unsure: Set[str] = set()  # programs of this application whose rank was refused: no rule speaks about them
 
     def read_models(self, written: Any) -> None:
         place: Keys = ("muster_models",)
@@ -106,6 +107,7 @@ class ApplicationReader:
 
     def application(self, name: str, entry: Any, keys: Keys) -> Application:
         values = self.reader.table(_fields.APPLICATION, entry, keys, "application %s" % name)
+        self.unsure = set()
         ports = self._ports(values, keys + ("ports",)) if "ports" in values else None
         rules = self._rules(values.get("program_rules", {}), keys + ("program_rules",))
         programs = self._programs(name, values, rules, keys)
@@ -164,8 +166,7 @@ class ApplicationReader:
                 self.problems.add(rule.layer.keys, "no program of %s has a name that %s matches"
                                   % (application, show(rule.text)), rule.text,
                                   "programs: " + (", ".join(entries) or "none"))
-        sound = values.sound("programs") and all(p.start_sequence >= 0 for p in programs)
-        if programs and sound and not any(program.start_sequence for program in programs):
+        if programs and not self.unsure and not any(program.start_sequence for program in programs):
             self.problems.add(place, "no program of %s has a start_sequence above 0: nothing would start" % application)
         return tuple(programs)
 
@@ -180,6 +181,8 @@ class ApplicationReader:
         merged = _Merged(layers)
         values = merged.values
         values.pop("model", None)
+        if not values.sound("start_sequence", "wait_exit", "model"):
+            self.unsure.add(name)
         if "command" not in values and values.sound("command", "model"):
             self.problems.add(keys, "program %s has no command" % name, None, "write command: [program, argument, ...]")
         _check_program(name, merged, self.known.services, self.settings, keys, self.problems)
@@ -245,7 +248,9 @@ class ApplicationReader:
                               bus["program"], suggest(bus["program"], names))
             good = False
         for program in programs:
-            if program.name == bus.get("program") and (program.wait_exit or not program.start_sequence):
+            if program.name != bus.get("program") or program.name in self.unsure:
+                continue
+            if program.wait_exit or not program.start_sequence:
                 why = "is a gate (wait_exit)" if program.wait_exit else "has no start_sequence"
                 self.problems.add(keys + ("program",), "the bus %s %s: it must run while the application runs"
                                   % (program.name, why), program.name)
@@ -271,7 +276,7 @@ def _check_program(
 
     gate = values.get("wait_exit", False)
     started = values.get("start_sequence", 0) > 0
-    if not started and values.sound("start_sequence"):
+    if not started and values.sound("start_sequence", "model"):
         if gate:
             add("wait_exit", "gate %s has no start_sequence: nothing would wait for it" % name,
                 "give it a rank above 0")
@@ -279,10 +284,10 @@ def _check_program(
             add("required", "%s is required, but without start_sequence it is not started with the application" % name,
                 "give it a rank above 0, or required: false")
     for key in ("on_timeout", "waits_for"):
-        if key in values and not gate and values.sound("wait_exit"):
+        if key in values and not gate and values.sound("wait_exit", "model"):
             add(key, "%s is about gates, but %s has no wait_exit: true" % (key, name))
     if "waits_for" in values and gate:
-        if values.get("on_timeout") != "defer" and values.sound("on_timeout"):
+        if values.get("on_timeout") != "defer" and values.sound("on_timeout", "model"):
             add("waits_for", "waits_for counts only for a gate that defers", "write on_timeout: defer")
         if values["waits_for"] not in services:
             add("waits_for", "there is no host service %s" % show(values["waits_for"]),

@@ -38,6 +38,17 @@ class Failure:
         self.strategy = strategy  # "abort" | "stop"
 
 
+class There:
+    """What runs of an instance."""
+
+    __slots__ = ("known", "mains", "processes")
+
+    def __init__(self, processes: List[_procs.Process], mains: Dict[str, int], known: bool) -> None:
+        self.processes = processes
+        self.mains = mains  # program -> pid of the process that the service manager started
+        self.known = known  # the service manager knows all programs of the instance
+
+
 class Launch:
     """A program on its way, or running."""
 
@@ -81,22 +92,17 @@ class Staging:
 
     # -- stopping ------------------------------------------------------------------------------------------------
 
-    def stop(self, at_once: bool = False, managed: bool = True) -> Steps:
+    def stop(self, there: There, at_once: bool = False) -> Steps:
         """Stop every process of the instance, greatest ``stop_sequence`` first.
 
         :param at_once: all of them together.
-        :param managed: the service manager runs and can be asked.
-        :return: whether there was anything to stop; raises nothing. See `remains` for what would not die.
+        :return: whether there was anything to stop. See `remains` for what would not die.
         """
-        processes: List[_procs.Process] = (yield [("sweep", self.instance, "")])[0]
+        mains = there.mains
+        processes = yield from self._until_executed(mains, there.processes)
         names = [program["name"] for program in self.programs]
         names += sorted({process.program for process in processes} - set(names))
-        mains: Dict[str, int] = {}
-        if managed:
-            replies = yield [("look", self.instance, name) for name in names]
-            mains = {name: reply.pid for name, reply in zip(names, replies) if reply.pid}
-            self._old_pids = sorted(mains.values())
-            processes = yield from self._until_executed(mains, processes)
+        self._old_pids = sorted(mains.values())
         members = {process.pid: process.program for process in processes}
         members.update({pid: name for name, pid in mains.items()})
         alive: Dict[int, _procs.Stat] = {}
@@ -173,13 +179,14 @@ class Staging:
     def _until_executed(self, mains: Dict[str, int], processes: List[_procs.Process]) -> Steps:
         """A signal sent between fork and exec is lost: wait until what the service manager forked shows itself."""
         until = time.monotonic() + 1.0
-        missing = {pid for pid in mains.values()} - {process.pid for process in processes}
+        hidden = set(mains.values()) - {process.pid for process in processes}
+        missing = hidden
         while missing and time.monotonic() < until:
             missing = {pid for pid in missing if not _procs.environment(pid).get("MUSTER_INSTANCE")
                        and _procs.alive(pid)}
             if missing:
                 yield []
-        return (yield [("sweep", self.instance, "")])[0] if mains else processes
+        return (yield [("sweep", self.instance, "")])[0] if hidden else processes
 
     def _stop_ranks(self, names: Iterable[str], at_once: bool) -> List[List[str]]:
         if at_once:
@@ -197,11 +204,12 @@ class Staging:
 
     # -- starting ------------------------------------------------------------------------------------------------
 
-    def adopt(self, processes: Iterable[_procs.Process], mains: Mapping[str, int]) -> None:
+    def adopt(self, there: There) -> None:
         """Take programs that run already as such: their end is noticed like that of the ones started here."""
+        pids = {process.pid for process in there.processes}
         for program in self.programs:
-            pid = mains.get(program["name"], 0)
-            if pid and any(process.pid == pid for process in processes):
+            pid = there.mains.get(program["name"], 0)
+            if pid in pids:
                 found = _procs.stat(pid)
                 if found is not None and not found.gone:
                     launch = Launch(program, 0.0, 0)

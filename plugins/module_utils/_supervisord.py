@@ -86,13 +86,17 @@ def incarnation(pid: int) -> Optional[str]:
 def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, str]:
     """What supervisord, and so every program, starts with."""
     result = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    result.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    result["PATH"] = environment_path()
     result.update(extra)
     result.update(
         MUSTER_SITE=host["site_id"], MUSTER_HOST=host["host"], MUSTER_ADDRESS=host["address"], MUSTER_ROOT=host["root"],
     )
     result.pop("MUSTER_INSTANCE", None)
     return result
+
+
+def environment_path() -> str:
+    return os.environ.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str]) -> int:

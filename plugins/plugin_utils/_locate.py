@@ -173,8 +173,8 @@ class Locator:
 
 
 def messages(errors: Iterable[SiteError], locator: Locator) -> list[str]:
-    """One line per error, keys written twice included, each with file and line where they are known, in that order."""
-    return SiteErrors([*locator.repeated(), *errors]).lines(locator.where)
+    """One line per error, each with file and line where they are known, in that order."""
+    return SiteErrors(errors).lines(locator.where)
 
 
 def parse_path(text: str) -> Keys:

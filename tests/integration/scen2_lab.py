@@ -240,8 +240,9 @@ class Client:
 
     def next(self, seconds: float = 5.0) -> tuple[str, Any]:
         """The next message as (subject, message)."""
-        self._socket.settimeout(seconds)
+        deadline = time.monotonic() + seconds
         while not self._messages:
+            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
             self._read()
         return self._messages.pop(0)
 
@@ -249,8 +250,9 @@ class Client:
         inbox = f"_INBOX.{uuid.uuid4().hex}"
         self.subscribe(inbox)
         self.publish(subject, message, inbox)
+        deadline = time.monotonic() + seconds
         while True:
-            where, answer = self.next(seconds)
+            where, answer = self.next(deadline - time.monotonic())
             if where == inbox:
                 return answer
 

@@ -1,0 +1,85 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Act on a host: its configuration folder, then its instances."""
+
+from __future__ import annotations
+
+import time
+
+from . import _observe, _procs, _supervisord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Mapping
+
+_DEADLINE = 60.0
+
+
+def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
+    """
+    :param began: monotonic time at which the agent began.
+    :return: ``{"changed", "config", "diff", "results"}``, or ``{"error": sentence}`` when this host must not be touched.
+    """
+    host = request["host"]
+    root = host["root"]
+    check = bool(request.get("check"))
+    deadline = began + float(request.get("deadline") or _DEADLINE)
+    try:
+        marker = _observe.read_marker(root)
+    except ValueError as error:
+        return {"error": "%s: deploy again" % error}
+    problem = _observe.foreign_marker(marker, host)
+    if problem:
+        return {"error": problem}
+    if not marker and not check:
+        return {"error": "%s was never prepared (%s is not there): deploy first" % (host["host"], root)}
+    answer: Dict[str, Any] = {"changed": False, "results": {}}
+    if request.get("config"):
+        from . import _hostfiles
+
+        config = request["config"]
+        try:
+            change = _hostfiles.write_folder(
+                root + "/etc/available", config["files"], config["digest"], _hostfiles.tokens(host), check,
+                bool(request.get("diff")), "%s/etc/available/" % root,
+            )
+        except _hostfiles.FolderError as error:
+            return {"error": str(error)}
+        answer["config"] = {"written": change.written, "removed": change.removed, "foreign": change.foreign,
+                            "kept": change.kept, "digest": change.digest}
+        answer["changed"] = change.changed
+        if change.diff:
+            answer["diff"] = change.diff
+    instances = request.get("instances") or []
+    if instances:
+        from . import _sequencer
+
+        if check:
+            answer["results"] = _sequencer.predict(host, instances)
+        else:
+            manager = _manager(request, marker, answer)
+            sequencer = _sequencer.Sequencer(host, manager, began, deadline)
+            settle = request.get("settle")
+            answer["results"] = sequencer.run(instances, _sequencer.SETTLE if settle is None else float(settle))
+        answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
+    answer["took"] = round(time.monotonic() - began, 4)
+    return answer
+
+
+def _manager(request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]) -> int:
+    """The service manager's pid; started when it is missing and the request allows that."""
+    host = request["host"]
+    pid = _supervisord.find(_procs.sweep(host["site_id"], host["host"]), host["root"])
+    starts = any(entry["do"] != "stop" for entry in request["instances"])
+    if pid or not starts or not request.get("start_service_manager"):
+        return pid
+    settings = marker.get("settings") or {}
+    try:
+        pid = _supervisord.start(host, settings.get("supervisord") or ["supervisord"], settings.get("environment") or {})
+    except _supervisord.ManagerError as error:
+        answer["service_manager"] = str(error)
+        return 0
+    answer["service_manager"] = "started"
+    answer["changed"] = True
+    return pid

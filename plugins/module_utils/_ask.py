@@ -1,0 +1,263 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a request asks for: which instances it is about, what becomes wanted, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Callable, Dict, List, Set
+
+from ._draft import MUSTER, WHOLE, Draft, Move, PlanError
+from ._model import Instance, instance_name
+from ._state import DOWN, DRAINED, FAILED, RUNNING, STARTED, STOPPED, STOPPING, SUSPECT, UP, HostRecord
+from ._words import kinds, listing, nearest
+
+KINDS = ("reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain", "intents")
+
+
+def ask(draft: Draft) -> List[str]:
+    """Apply the request to the draft; the instances to reconcile, in site order."""
+    if draft.kind not in KINDS:
+        raise PlanError("a run cannot be asked to %s, only to %s" % (draft.kind, listing(KINDS, most=20)))
+    if draft.kind in WHOLE:
+        return _whole(draft)
+    if draft.kind in ("drain", "undrain"):
+        return _drain(draft)
+    verbs: Dict[str, Callable[[Draft, str], bool]] = {
+        "start": start, "stop": stop, "restart": restart, "open": open_hci, "close": close,
+    }  # fmt: skip
+    names = _named(draft)
+    return [name for name in names if verbs[draft.kind](draft, name)]
+
+
+def _whole(draft: Draft) -> List[str]:
+    """Every instance anybody knows of; services seen for the first time become wanted."""
+    known = draft.site.by_name()
+    first = [n for n, i in known.items() if not i.application.on_request and n not in draft.state.wanted]
+    for name in first:
+        draft.first_seen(name)
+    if first:
+        draft.note("%s wanted started" % _are(first), "first seen", who=MUSTER)
+    others = set(draft.state.claims) | set(draft.seen_instances()) | set(draft.state.wanted)
+    return list(known) + sorted(others - set(known))
+
+
+def _are(names: List[str]) -> str:
+    return "%s %s" % (listing(names), "is" if len(names) == 1 else "are")
+
+
+def _named(draft: Draft) -> List[str]:
+    """Instances by name; an application stands for all of its instances, an item for its HCI in open and close."""
+    site, known = draft.site, draft.site.by_name()
+    wanted_names = list(draft.request.get("instances") or ())
+    if not wanted_names:
+        draft.refuse(None, None, "say what to %s: the name of an instance, for example %s" % (
+            draft.kind, next(iter(known), "scen2_srv_01")))  # fmt: skip
+    applications = {a.name for a in site.applications}
+    hci = [a.name for a in site.applications if a.on_request]
+    items = {item.id for item in site.items}
+    found: List[str] = []
+    for name in wanted_names:
+        if name in known or (draft.kind in ("stop", "close") and _is_remembered(draft, name)):
+            names = [name]
+        elif name in applications:
+            names = [instance_name(name, item.id) for item in site.items]
+        elif name in items and draft.kind in ("open", "close"):
+            names = [instance_name(application, name) for application in hci]
+        else:
+            near = nearest(name, list(known) + sorted(applications))
+            draft.refuse(name, None, "there is no instance %s in this site%s" % (name, near))
+            continue
+        found.extend(n for n in names if n not in found)
+    return found
+
+
+def _is_remembered(draft: Draft, name: str) -> bool:
+    """An instance whose item left the site, of which something may still live."""
+    return draft.claim(name).holds or bool(draft.copies(name))
+
+
+def _because(draft: Draft, verb: str) -> str:
+    return "%s asked to %s it%s" % (draft.who, verb, ": " + draft.why if draft.why else "")
+
+
+def _wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
+    """Why the host that a person named cannot take the instance; empty when its application may run there."""
+    names = [h.name for h in draft.site.hosts]
+    if host not in names:
+        return "there is no host %s in this site%s" % (host, nearest(host, names))
+    application = instance.application
+    if host in application.identifiers:
+        return ""
+    where = kinds(draft.site, application.identifiers_as_written)
+    return "%s may run on %s only: %s is not one of them" % (instance.name, where, host)
+
+
+def _clear(draft: Draft, name: str) -> None:
+    """A person's start gives a failed instance its whole budget back."""
+    claim = draft.claim(name)
+    if claim.failures or claim.phase == FAILED:
+        draft.set_claim(name, replace(claim, failures=()))
+
+
+def start(draft: Draft, name: str) -> bool:
+    """A service; an HCI is opened, on the console that is named."""
+    instance = draft.site.instance(name)
+    if instance.application.on_request:
+        return open_hci(draft, name)
+    host = draft.request.get("host")
+    claim = draft.claim(name)
+    if host:
+        wrong = _wrong_kind(draft, instance, host)
+        if wrong:
+            draft.refuse(name, host, wrong)
+            return False
+        if claim.holds and claim.host != host:
+            draft.refuse(name, host, "%s already runs on %s: a start does not move it, stop it first" % (name, claim.host))
+            return False
+    draft.want(name, STARTED, _because(draft, "start"))
+    busy = draft.busy(name)
+    if not busy:
+        _clear(draft, name)
+    if not claim.holds and host and not busy:
+        strays = tuple(draft.copies(name))
+        draft.moves.append(Move(name, _because(draft, "start"), strays, hosts=(host,), asked=True))
+        return False
+    return True
+
+
+def stop(draft: Draft, name: str) -> bool:
+    """Always accepted."""
+    draft.want(name, STOPPED, _because(draft, "stop"))
+    return True
+
+
+def close(draft: Draft, name: str) -> bool:
+    instance = draft.site.by_name().get(name)
+    if instance is not None and not instance.application.on_request:
+        draft.refuse(name, None, "%s is a service, nothing to close: stop it" % name)
+        return False
+    return stop(draft, name)
+
+
+def restart(draft: Draft, name: str) -> bool:
+    instance = draft.site.instance(name)
+    claim = draft.claim(name)
+    if instance.application.on_request and not (claim.holds and draft.is_started(name)):
+        draft.refuse(name, None, "%s is not open anywhere, so it cannot be restarted: open it on a console" % name)
+        return False
+    draft.want(name, STARTED, _because(draft, "restart"), draft.wanted(name).host)
+    if not draft.busy(name):
+        _clear(draft, name)
+    draft.restarts[name] = _because(draft, "restart")
+    return True
+
+
+def open_hci(draft: Draft, name: str) -> bool:
+    """Open on the console of the person who asks; at most one per item (Req 21, 23)."""
+    instance = draft.site.instance(name)
+    host = draft.request.get("host")
+    if not instance.application.on_request:
+        draft.refuse(name, host, "%s is a service, nothing to open: start it" % name)
+        return False
+    if not host:
+        if instance.application.starting_strategy == "local":
+            draft.refuse(name, None, "say on which console %s is to be opened (--console, or MUSTER_HOST)" % name)
+            return False
+    else:
+        wrong = _wrong_kind(draft, instance, host)
+        if wrong:
+            draft.refuse(name, host, wrong)
+            return False
+    claim = draft.claim(name)
+    if claim.holds or draft.busy(name):
+        return _already_held(draft, instance, host or claim.host or "")
+    _clear(draft, name)
+    draft.want(name, STARTED, _because(draft, "open"), host)
+    return True
+
+
+def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
+    """Open what is claimed: shown already, left behind dead, to be taken over, or refused."""
+    name, claim, item = instance.name, draft.claim(instance.name), draft.label(instance)
+    holder = str(claim.host)
+    seen = draft.observation(holder).seen
+    copy = draft.copies(name).get(holder)
+    busy = draft.busy(name)
+    take = bool(draft.request.get("take"))
+    if busy:
+        target = claim.target or claim.host
+        if target == host and claim.phase != STOPPING and draft.is_started(name):
+            return True  # reconcile says who is at work
+        draft.refuse(name, host, "%s cannot be opened on %s: %s on %s" % (item, host, busy, holder))
+        return False
+    if seen and (copy is None or not copy.live):
+        draft.free(name, "%s shows nothing of it" % holder)
+        _clear(draft, name)
+        draft.want(name, STARTED, _because(draft, "open"), host)
+        return True
+    if host == holder:
+        _clear(draft, name)
+        draft.want(name, STARTED, _because(draft, "open"), host)
+        return True
+    if not take:
+        sentence = "%s already shows %s%s" % (holder, item, draft.held_since(name))
+        if not seen:
+            sentence += ", and does not answer (%s)" % draft.observation(holder).why
+        draft.refuse(name, host, sentence + (": close it there first" if seen else (
+            ": close it there, or take it over with a reason if you know that it is gone")))  # fmt: skip
+        return False
+    if not draft.why:
+        draft.refuse(name, host, "taking %s over from %s needs a reason" % (item, holder))
+        return False
+    reason = "%s takes %s over from %s: %s" % (draft.who, item, holder, draft.why)
+    draft.note(reason, draft.why, instance=name, host=host)
+    draft.want(name, STARTED, reason, host)
+    if seen:
+        draft.moves.append(Move(name, reason, tuple(draft.copies(name)), hosts=(host,), asked=True))
+        return False
+    draft.free(name, reason)
+    return True
+
+
+def _drain(draft: Draft) -> List[str]:
+    host = str(draft.request.get("host") or "")
+    names = [h.name for h in draft.site.hosts]
+    if host not in names:
+        draft.refuse(None, host, "there is no host %s in this site%s" % (host, nearest(host, names)))
+        return []
+    record = draft.record(host)
+    if draft.kind == "undrain":
+        if record.state == DRAINED:
+            draft.set_host(host, replace(record, state=UP, since=draft.now, evidence=draft.why, by=draft.who))
+            draft.note("%s may be used again" % host, draft.why, host=host)
+        return []
+    if record.state != DRAINED:
+        if record.state in (DOWN, SUSPECT):
+            draft.refuse(None, host, "%s is %s (%s): it cannot be drained" % (host, record.state, record.evidence))
+            return []
+        drained = HostRecord(DRAINED, record.incarnation, draft.now, draft.why, draft.who)
+        draft.set_host(host, drained)
+        draft.note("%s is drained" % host, draft.why, host=host)
+    concerned: Set[str] = {name for name, claim in draft.state.claims.items() if claim.holds and claim.host == host}
+    concerned.update(draft.observation(host).instances)
+    return [name for name in draft.site.by_name() if name in concerned] + sorted(
+        concerned - set(draft.site.by_name())
+    )
+
+
+def answer_named(draft: Draft, names: List[str]) -> None:
+    """A sentence for every instance a person named and for which nothing has to be done."""
+    told = {action["instance"] for action in draft.actions} | {move.name for move in draft.moves}
+    for name in names:
+        if name in told:
+            continue
+        claim = draft.claim(name)
+        if draft.is_started(name) and claim.phase == RUNNING:
+            instance = draft.site.instance(name)
+            shows = "%s already shows %s" % (claim.host, draft.label(instance)) + draft.held_since(name)
+            runs = "%s already runs on %s" % (name, claim.host)
+            draft.hold(name, claim.host, shows if instance.application.on_request else runs)
+        elif not draft.is_started(name):
+            draft.hold(name, claim.host, "%s is stopped already" % name)

@@ -1,0 +1,206 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of a plan that places: every instance that needs a host, as one batch, and the actions that follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from ._draft import WHOLE, Draft, Json, Move
+from ._fleet import Fleet, HostLoad, host_loads
+from ._model import Instance
+from ._placement import Candidate, Pending, Placed, explain, in_order, place
+from ._state import DOWN, DRAINED, FREE, SUSPECT
+from ._words import kinds, listing, number
+
+CANDIDATE_ROWS = 4000  # in one plan; beyond, `explain_instance` answers on demand
+
+
+def unfit(draft: Draft, host: str) -> str:
+    """Why nothing new may start on a host, whatever room it has; empty when it may."""
+    record = draft.record(host)
+    if record.state == DRAINED:
+        return "%s is drained" % host
+    if record.state in (DOWN, SUSPECT):
+        word = "believed down" if record.state == DOWN else "suspect"
+        return "%s is %s%s" % (host, word, ": " + record.evidence if record.evidence else "")
+    observation = draft.observation(host)
+    if not observation.seen:
+        return observation.why or "%s does not answer" % host
+    if not observation.prepared and draft.kind != "deploy":
+        return "%s is not prepared: deploy to it first" % host
+    if observation.service_manager != "running" and draft.kind not in WHOLE:
+        return "the service manager of %s does not run: reconcile starts it" % host
+    known = draft.site.host(host)
+    for floor, figure, word in (
+        (known.min_free_memory, observation.load.get("free_memory"), "memory"),
+        (known.min_free_disk, observation.load.get("free_disk"), "disk"),
+    ):
+        if floor and figure is not None and figure < floor:
+            return "%s has %s MiB of %s free, less than the %d it must keep" % (host, number(figure), word, floor)
+    return ""
+
+
+class Batch:
+    """Places the draft's moves and turns them into actions."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._unfit = {host.name: unfit(draft, host.name) for host in draft.site.hosts}
+        self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
+        self._loads = host_loads(draft.site, draft.claims(), draft.observations)
+        self._rows = 0
+        self._sentences: Dict[Tuple[object, ...], Tuple[str, List[Json]]] = {}
+        self.fleet = Fleet(self._loads.values())
+
+    def resolve(self) -> None:
+        """Place everything that waits, then add its actions, in the batch's order."""
+        moves = {move.name: move for move in self._draft.moves}
+        in_place = {m.name: m.hosts[0] for m in moves.values() if m.hosts and self._holds(m)}
+        pending = {m.name: self._pending(m, m.avoid) for m in moves.values() if m.name not in in_place}
+        placed: Placed = place(pending.values(), self._loads.values())
+        self._take(pending, placed)
+        again = [self._pending(moves[name], ()) for name, host in placed.items() if host is None and moves[name].avoid]
+        if again:
+            second = place(again, self._loads.values())
+            self._take(pending, second)
+            placed.update(second)
+        placed.update(in_place)
+        self.fleet = Fleet(self._loads.values())
+        for p in in_order([self._pending(m, ()) for m in moves.values()]):
+            host = placed[p.name]
+            if host is not None:
+                self._emit(moves[p.name], p, host)
+            else:
+                self._no_room(moves[p.name], p)
+
+    def _holds(self, move: Move) -> bool:
+        """Whether it only goes back to where its claim reserves already."""
+        claim = self._draft.claim(move.name)
+        return claim.holds and move.hosts == (claim.host,)
+
+    def _hosts(self, hosts: Tuple[str, ...]) -> Tuple[str, ...]:
+        fit = self._fit.get(hosts)
+        if fit is None:
+            fit = self._fit[hosts] = tuple(h for h in hosts if not self._unfit.get(h, "unknown"))
+        return fit
+
+    def _pending(self, move: Move, avoid: Sequence[str]) -> Pending:
+        instance = self._draft.site.instance(move.name)
+        application = instance.application
+        hosts = self._hosts(move.hosts or application.identifiers)
+        if avoid or move.exclude:
+            hosts = tuple(h for h in hosts if h not in avoid and h not in move.exclude)
+        return Pending(
+            move.name, application.loading, hosts, application.starting_strategy, application.start_sequence,
+            self._draft.item_order(instance),
+        )  # fmt: skip
+
+    def _take(self, pending: Mapping[str, Pending], placed: Placed) -> None:
+        added: Dict[str, int] = {}
+        for name, host in placed.items():
+            if host is not None:
+                added[host] = added.get(host, 0) + pending[name].load
+        for host, load in added.items():
+            before = self._loads[host]
+            self._loads[host] = replace(before, reserved=before.reserved + load, used=before.used + load)
+
+    def _emit(self, move: Move, p: Pending, target: str) -> None:
+        draft = self._draft
+        reason = move.reason + self._chosen(move, p, target)
+        copy = draft.copies(move.name).get(target)
+        if self._rows + len(p.hosts) <= CANDIDATE_ROWS and draft.kind in ("start", "open"):
+            draft.candidates[move.name] = self.rows(p, self._wide(move))
+        if all(host == target for host in move.stops):
+            action = "restart" if copy is not None and copy.live else "start"
+            draft.start(move.name, target, reason, action)
+            return
+        claim = draft.claim(move.name)
+        stops = sorted(move.stops, key=lambda h: (h == target, h != claim.host))
+        draft.stop(move.name, stops[0], reason, after="move", target=target)
+        for host in stops[1:]:
+            draft.stop_copy(move.name, host, reason)
+        draft.add("start", move.name, target, reason, draft.next_epoch(move.name), phase=2)
+
+    def _chosen(self, move: Move, p: Pending, target: str) -> str:
+        if move.hosts is not None:
+            return ""
+        if len(p.hosts) < 2:
+            return ", and %s is the only host that may take it" % target
+        words = {
+            "less": "%s is among the least loaded", "most": "%s is among the most loaded with room",
+        }.get(p.strategy[:4], "%s is the first in its list with room")  # fmt: skip
+        return "; " + words % target
+
+    def _wide(self, move: Move) -> Tuple[str, ...]:
+        return move.hosts or self._draft.site.instance(move.name).application.identifiers
+
+    def rows(self, p: Pending, hosts: Iterable[str]) -> List[Json]:
+        """Candidates as the plan shows them, with everything of the batch placed."""
+        found = [c.to_json() for c in self._explained(p, tuple(hosts))]
+        self._rows += len(found)
+        return found
+
+    def _explained(self, p: Pending, hosts: Tuple[str, ...]) -> List[Candidate]:
+        reasons = {host: why for host, why in self._unfit.items() if why}
+        for host in hosts:
+            if host not in reasons and host not in p.hosts:
+                reasons[host] = "%s is where it comes from" % host
+        return explain(p.load, [h for h in hosts if h in self.fleet.loads], self.fleet, reasons)
+
+    def _no_room(self, move: Move, p: Pending) -> None:
+        draft = self._draft
+        key = (self._wide(move), p.hosts, p.load)
+        known = self._sentences.get(key)
+        if known is None:
+            candidates = self._explained(p, self._wide(move))
+            known = self._sentences[key] = (
+                self._why_not(draft.site.instance(move.name), candidates), [c.to_json() for c in candidates],
+            )  # fmt: skip
+        why, rows = known
+        if self._rows + len(rows) <= CANDIDATE_ROWS:
+            draft.candidates[move.name] = rows
+            self._rows += len(rows)
+        claim = draft.claim(move.name)
+        if move.asked:
+            draft.refuse(move.name, p.hosts[0] if p.hosts else None, "%s cannot start: %s" % (move.name, why))
+        elif move.stays:
+            draft.hold(move.name, claim.host, "%s, but it stays on %s: %s" % (move.reason, claim.host, why))
+            for host in move.stops:
+                if host != claim.host:
+                    draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
+        elif move.stops:
+            stops = sorted(move.stops, key=lambda h: h != claim.host)
+            draft.stop(move.name, stops[0], move.reason, after=FREE)
+            for host in stops[1:]:
+                draft.stop_copy(move.name, host, move.reason)
+        else:
+            sentence = "%s waits: %s" % (move.name, why)
+            draft.set_claim(move.name, replace(claim, phase=FREE, target=None, actor=None, left=(), reason=sentence))
+            draft.hold(move.name, None, sentence)
+
+    def _why_not(self, instance: Instance, candidates: Sequence[Candidate]) -> str:
+        if not candidates:
+            where = kinds(self._draft.site, instance.application.identifiers_as_written)
+            return "it may run on %s only, and there is no such host" % where
+        if len(candidates) <= 4:
+            return "; ".join(c.why for c in candidates)
+        roomless = [c for c in candidates if c.host not in self._unfit or not self._unfit[c.host]]
+        words = []
+        if roomless:
+            best = min(roomless, key=lambda c: c.reserved - c.limit)
+            words.append("%d hosts have no room, the best of them is %s: %g of %g reserved, it needs %g" % (
+                len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
+        others = [c.why for c in candidates if c not in roomless]
+        return "; ".join(words + ([listing(others, most=3)] if others else []))
+
+
+def explain_instance(draft: Draft, name: str) -> List[Json]:
+    """Every host that may run an instance, and why it can or cannot take it as things are."""
+    batch = Batch(draft)
+    instance = draft.site.instance(name)
+    wanted: Optional[str] = draft.wanted(name).host
+    move = Move(name, "", hosts=(wanted,) if wanted else None)
+    return batch.rows(batch._pending(move, ()), move.hosts or instance.application.identifiers)

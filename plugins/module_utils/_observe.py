@@ -1,0 +1,147 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host sees of itself: one sweep of /proc, its marker, its configuration folder, its load. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from . import _hostfiles, _instancefiles, _procs, _supervisord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+
+def read_marker(root: str) -> Dict[str, Any]:
+    """The content of ``etc/host.json``; empty on a host that was never prepared.
+
+    :raises ValueError: when it is there and damaged.
+    """
+    try:
+        with open(root + "/etc/host.json", encoding="utf-8") as handle:
+            marker: Dict[str, Any] = json.load(handle)
+    except FileNotFoundError:
+        return {}
+    if not isinstance(marker, dict) or not marker.get("site_id"):
+        raise ValueError("%s/etc/host.json is damaged" % root)
+    return marker
+
+
+def foreign_marker(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
+    """A sentence when this host belongs to another site, controller or inventory host; else empty."""
+    if not marker:
+        return ""
+    where = "%s (%s)" % (host["host"], host["root"])
+    if marker["site_id"] != host["site_id"]:
+        return ("%s belongs to the site %s (controller %s), not to %s (controller %s): remove it there first, or give it "
+                "another muster_root here" % (where, marker["site_id"], marker.get("controller"), host["site_id"] or
+                                              host.get("site"), host["controller"]))
+    if marker.get("controller") != host["controller"]:
+        return ("%s is controlled by %s, not by %s: only the controller with the site's ledger may act on it" % (
+            where, marker.get("controller"), host["controller"]))
+    if marker.get("host") != host["host"]:
+        return ("the folder %s is that of host %s, not of %s: every host needs a muster_root of its own" % (
+            host["root"], marker.get("host"), host["host"]))
+    return ""
+
+
+def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load: bool = True) -> Dict[str, Any]:
+    """The observation of this host.
+
+    :param only: instances to tell about (their configuration folder is not examined then, nor services).
+    :param load: measure it; False saves 25 ms.
+    """
+    root = host["root"]
+    try:
+        marker = read_marker(root)
+    except ValueError as error:
+        marker = {"site_id": "", "controller": "", "damaged": str(error)}
+    site_id = marker.get("site_id") or host["site_id"]
+    processes = _procs.sweep(site_id, host["host"])
+    manager = _supervisord.find(processes, root)
+    observation: Dict[str, Any] = {
+        "host": host["host"],
+        "answer": "seen",
+        "prepared": bool(marker),
+        "site_id": marker.get("site_id"),
+        "controller": marker.get("controller"),
+        "incarnation": _supervisord.incarnation(manager),
+        "service_manager": "running" if manager else ("stopped" if marker else "absent"),
+        "instances": _instances(root, processes, manager, only),
+    }
+    if only is None:
+        observation["config"], drift, foreign = _hostfiles.examine(root + "/etc/available")
+        service_digest, service_drift, service_foreign = _hostfiles.examine(root + "/etc/services")
+        observation["services_config"] = service_digest
+        observation["drift"] = ["etc/available/%s changed by somebody" % name for name in drift]
+        observation["drift"] += ["etc/services/%s changed by somebody" % name for name in service_drift]
+        observation["foreign"] = ["etc/available/" + name for name in foreign]
+        observation["foreign"] += ["etc/services/" + name for name in service_foreign]
+        observation["services"] = _services(processes, manager)
+    if load:
+        from . import _hostload
+
+        own = host.get("measure") == "processes"
+        observation["load"], used = _hostload.measure(root, processes, own, bool(marker))
+        for name, entry in observation["instances"].items():
+            entry["cpu"], entry["memory"] = used.get(name, (0.0, 0.0))
+    return observation
+
+
+def _instances(
+    root: str, processes: Sequence[_procs.Process], manager: int, only: Optional[Sequence[str]]
+) -> Dict[str, Any]:
+    by_name: Dict[str, List[_procs.Process]] = {name: [] for name in _instancefiles.claims(root)}
+    for process in processes:
+        if process.instance and not process.service:
+            by_name.setdefault(process.instance, []).append(process)
+    boot = _procs.boot_time() if processes else 0
+    ticks = os.sysconf("SC_CLK_TCK")
+    result: Dict[str, Any] = {}
+    for name in sorted(by_name):
+        if only is not None and name not in only:
+            continue
+        seen = _instancefiles.read_seen(root, name)
+        claim = _instancefiles.read_claim(root, name)
+        programs: Dict[str, Any] = {}
+        strays = []
+        groups = set()
+        epochs = set()
+        rest = []
+        for process in by_name[name]:
+            found = _procs.stat(process.pid)
+            if found is None or found.gone:
+                continue
+            epochs.add(process.epoch)
+            if manager and found.parent == manager:
+                programs[process.program] = {"pid": process.pid, "started": round(boot + found.started / ticks, 2)}
+                groups.add(process.pid)
+            else:
+                rest.append((process.pid, found.group))
+        strays = sorted(pid for pid, group in rest if group not in groups)
+        numbers = sorted(epoch for epoch in epochs if epoch >= 0)
+        result[name] = {
+            "epoch": numbers[-1] if numbers else (claim or 0),
+            "epochs": numbers,
+            "claim": claim,
+            "digest": seen.get("digest", ""),
+            "last_epoch": max(int(seen.get("epoch", 0)), claim or 0),
+            "programs": programs,
+            "strays": strays,
+            "deferred": list(seen.get("deferred", [])),
+            "failed": dict(seen.get("failed", {})),
+        }
+    return result
+
+
+def _services(processes: Sequence[_procs.Process], manager: int) -> Dict[str, Any]:
+    services = {}
+    for process in processes:
+        if process.service:
+            found = _procs.stat(process.pid)
+            if found is not None and not found.gone and found.parent == manager:
+                services[process.service] = {"pid": process.pid}
+    return services

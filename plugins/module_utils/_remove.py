@@ -1,0 +1,111 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take everything of ours from a host: processes first, confirmed, then the folder. Files of others stay."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import _hostfiles, _observe, _procs, _supervisord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping
+
+_STOP = 15.0  # s from SIGTERM to SIGKILL
+_AFTER_KILL = 5.0
+_OURS = ("lib", "etc/placed", "run", "log", "var")
+
+
+def remove(request: Mapping[str, Any]) -> Dict[str, Any]:
+    """
+    :return: ``{"changed", "did", "warnings"}``, or ``{"error": sentence}``.
+    """
+    host = request["host"]
+    root = host["root"]
+    check = bool(request.get("check"))
+    try:
+        marker = _observe.read_marker(root)
+    except ValueError as error:
+        return {"error": "%s: it cannot be told whose folder this is, remove it by hand" % error}
+    # without a site id of our own (the ledger is gone) the marker still names the site
+    known = dict(host, site_id=host["site_id"] or marker.get("site_id", ""))
+    problem = _observe.foreign_marker(marker, known)
+    if problem:
+        return {"error": problem}
+    did: List[str] = []
+    warnings: List[str] = []
+    if known["site_id"]:
+        error_sentence = _stop(known, check, did)
+        if error_sentence:
+            return {"error": error_sentence}
+    if marker:
+        did.append("removed %s" % root)
+        if not check:
+            kept = _clean(root)
+            if kept:
+                warnings.append("these files are not ours and stay: %s" % ", ".join(kept))
+    return {"changed": bool(did), "did": did, "warnings": warnings}
+
+
+def _stop(host: Mapping[str, Any], check: bool, did: List[str]) -> str:
+    processes = _procs.sweep(host["site_id"], host["host"])
+    mine = [process for process in processes if process.instance]
+    manager = _supervisord.find(processes, host["root"])
+    if not mine and not manager:
+        return ""
+    did.append("stopped the service manager and %d processes" % len(mine))
+    if check:
+        return ""
+    began = time.monotonic()
+    asked = set()
+    while True:
+        processes = _procs.sweep(host["site_id"], host["host"])
+        manager = _supervisord.find(processes, host["root"])
+        left = [p.pid for p in processes if (p.instance or p.pid == manager) and _procs.alive(p.pid)]
+        if not left:
+            return ""
+        waited = time.monotonic() - began
+        for pid in left:
+            if waited > _STOP:
+                _procs.send(pid, _procs.KILL)
+            elif pid not in asked:
+                asked.add(pid)
+                _procs.send(pid, _procs.TERM)
+        if waited > _STOP + _AFTER_KILL:
+            return "process %d (%s) on %s does not die" % (left[0], _procs.command_name(left[0]), host["host"])
+        time.sleep(0.02)
+
+
+def _clean(root: str) -> List[str]:
+    """:return: files that are not ours."""
+    import shutil
+
+    for below in ("bin", "etc/available", "etc/services"):
+        folder = os.path.join(root, below)
+        change = _hostfiles.write_folder(folder, {}, "")
+        if not change.foreign:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            _unlink(os.path.join(folder, _hostfiles.MANIFEST))
+    for below in _OURS:
+        shutil.rmtree(os.path.join(root, below), ignore_errors=True)
+    for name in ("etc/host.json", "etc/supervisord.conf"):
+        _unlink(os.path.join(root, name))
+    kept = []
+    for where, folders, files in os.walk(root, topdown=False):
+        kept += [os.path.join(where, name) for name in files]
+        try:
+            os.rmdir(where)
+        except OSError:
+            continue
+    return sorted(kept)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

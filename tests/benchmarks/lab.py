@@ -1,0 +1,253 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A site of muster on this machine, made for one measurement: an inventory, its folder, and the playbooks run on it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.benchmarks import machine
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+NET = os.environ.get("MUSTER_BENCH_NET", "127.63.1")
+SERVERS = ["server_1", "server_2", "server_3"]
+CONSOLES = ["console_1", "console_2", "console_3"]
+# The programs of the dummies that stay; gates come and go.
+DUMMY_SERVICES = {
+    "internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface",
+}
+DUMMY_WINDOWS = {"internal_data_bus", "sensor_view", "chart_view", "sensor_control"}
+BUS = "internal_data_bus"
+
+
+class PlayFailed(Exception):
+    """A playbook did not succeed; the text holds its last words."""
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a playbook's run showed."""
+
+    seconds: float
+    tasks: int
+    changed: int
+    output: str
+
+
+def item_ids(count: int) -> list[str]:
+    width = max(2, len(str(count)))
+    return [f"{number:0{width}d}" for number in range(1, count + 1)]
+
+
+def dummies(autostart: bool = True) -> dict[str, Any]:
+    """The site of the comparison: the stages of scen2, the programs that Supvisors gets too, one percent of load."""
+    bus = {"start_sequence": 1, "required": True, "expected_loading": 1, "command": ["dummy/bus"]}
+    check = {"start_sequence": 2, "required": True, "wait_exit": True, "command": ["dummy/check"]}
+    idle = {"start_sequence": 3, "required": True, "command": ["dummy/idle"]}
+    common = ["dummy/check", "{{ address }}", "{{ service_ports.common_data_bus.client }}"]
+    services = {
+        "identifiers": "servers", "start_sequence": int(autostart), "starting_strategy": "less_loaded",
+        "starting_failure_strategy": "stop", "ports": {"base": 20000, "stride": 1, "client": 0},
+        "bus": {"program": BUS, "probe": "tcp", "port": "client"},
+        "programs": {
+            BUS: {**bus, "running_failure_strategy": "restart_application"},
+            "check_internal_data_bus": check,
+            **{name: idle for name in ("sensor_acquisition", "data_processing", "config_manager")},
+            "check_common_data_bus": {**check, "start_sequence": 4, "command": common},
+            "common_bus_interface": {**idle, "start_sequence": 5},
+        },
+    }
+    windows = {
+        "identifiers": "consoles", "starting_strategy": "local", "starting_failure_strategy": "continue",
+        "ports": {"base": 26000, "stride": 1, "client": 0},
+        "bus": {"program": BUS, "probe": "tcp", "port": "client"},
+        "programs": {
+            BUS: {**bus, "running_failure_strategy": "stop_application"},
+            "check_internal_data_bus": check,
+            **{name: {**idle, "required": False} for name in ("sensor_view", "chart_view", "sensor_control")},
+        },
+    }
+    common_bus = {"hosts": "servers", "ports": {"client": 19000}, "probe": "tcp", "port": "client",
+                  "command": ["dummy/bus"], "label": "the common bus"}
+    return {"muster_site": "bench", "muster_applications": {"scen2_srv": services, "scen2_hci": windows},
+            "muster_services": {"common_data_bus": common_bus}}
+
+
+def scen2() -> dict[str, Any]:
+    """The reference application as inventory/local has it."""
+    path = ROOT / "inventory" / "local" / "group_vars" / "all" / "site.yml"
+    site: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return site
+
+
+def long_running(site: dict[str, Any], application: str) -> set[str]:
+    """The programs of an application that stay when it runs: all but its gates."""
+    models = site.get("muster_models", {})
+    found = set()
+    for name, program in site["muster_applications"][application]["programs"].items():
+        model = models.get(program.get("model", ""), {})
+        if not program.get("wait_exit", model.get("wait_exit", False)):
+            found.add(name)
+    return found
+
+
+class Lab:
+    """Folder, inventory and processes of one site; leaves nothing behind when closed."""
+
+    def __init__(self, site: dict[str, Any], items: int, servers: int = 3, consoles: int = 3) -> None:
+        self.site = site
+        # Short: the path of a Unix socket is limited.
+        self.folder = Path(tempfile.mkdtemp(prefix="mb-", dir="/tmp"))
+        self.inventory = self.folder / "inventory"
+        self.state = self.folder / "state"
+        self.hosts = SERVERS[:servers] + CONSOLES[:consoles]
+        (self.inventory / "group_vars" / "all").mkdir(parents=True)
+        groups = {"servers": SERVERS[:servers], "consoles": CONSOLES[:consoles]}
+        addresses = {name: f"{NET}.{11 + number}" for number, name in enumerate(self.hosts)}
+        children = {
+            group: {"hosts": {name: {"muster_address": addresses[name]} for name in names}}
+            for group, names in groups.items() if names
+        }
+        hosts = {"muster_controller": {"hosts": {"controller": None}}, "muster_hosts": {"children": children}}
+        self._write("hosts.yml", {"all": {"children": hosts}})
+        local = (ROOT / "inventory" / "local" / "group_vars" / "all" / "local.yml").read_text(encoding="utf-8")
+        (self.inventory / "group_vars" / "all" / "local.yml").write_text(local, encoding="utf-8")
+        self.set_items(items)
+
+    def set_items(self, count: int) -> None:
+        self.items = item_ids(count)
+        self._write("group_vars/all/site.yml", {**self.site, "muster_items": self.items})
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        # JSON is YAML, and quicker to write.
+        (self.inventory / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    def environment(self) -> dict[str, str]:
+        known = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        return {
+            **known, "PATH": f"{BIN}:{known['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "MUSTER_LOCAL_DIR": str(self.folder), "MUSTER_LOCAL_NET": NET, "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def begin(self, verb: str, **extra: Any) -> subprocess.Popen[str]:
+        """Start a playbook and do not wait for it."""
+        command = ["ansible-playbook", "-i", str(self.inventory), f"control_room.muster.{verb}"]
+        if extra:
+            command += ["-e", json.dumps(extra)]
+        return subprocess.Popen(
+            command, cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )
+
+    def play(self, verb: str, **extra: Any) -> Play:
+        """Run a playbook to its end.
+
+        :raises PlayFailed: with its last words.
+        """
+        begin = time.perf_counter()
+        return self.end(self.begin(verb, **extra), begin)
+
+    def end(self, process: subprocess.Popen[str], begin: float) -> Play:
+        """Wait for a playbook that was begun at `begin` (perf_counter)."""
+        output, _ = process.communicate(timeout=900)
+        seconds = time.perf_counter() - begin
+        if process.returncode:
+            raise PlayFailed(f"{' '.join(map(str, process.args[3:]))} ended with {process.returncode}:"
+                             f"\n{output[-3000:]}")
+        recap = output.rsplit("PLAY RECAP", 1)[-1]
+        changed = sum(map(int, re.findall(r"changed=(\d+)", recap)))
+        return Play(seconds, len(re.findall(r"^TASK \[", output, re.MULTILINE)), changed, output)
+
+    def identify(self, environment: dict[str, str]) -> tuple[str, str, str] | None:
+        """For `machine.Watcher`: processes of instances, once they carry their epoch."""
+        if not environment.get("MUSTER_ROOT", "").startswith(f"{self.folder}/"):
+            return None
+        if "MUSTER_EPOCH" not in environment or "MUSTER_INSTANCE" not in environment:
+            return None
+        return environment["MUSTER_INSTANCE"], environment["MUSTER_PROGRAM"], environment["MUSTER_EPOCH"]
+
+    def everything(self) -> set[int]:
+        """Every process of this site: its own name, arguments or environment say so, or its parent is one."""
+        mark = f"{self.folder}/"
+        named = {
+            pid for pid in machine.pids() - {os.getpid()}
+            if mark in machine.arguments(pid) or any(mark in value for value in machine.environment(pid).values())
+        }
+        return machine.family(named) - {os.getpid()}
+
+    def overhead(self) -> set[int]:
+        """Everything of muster's own: all processes but the programs and buses of applications and services."""
+        return {pid for pid in self.everything() if "MUSTER_INSTANCE" not in machine.environment(pid)}
+
+    def power_off(self) -> None:
+        """Every host loses its processes at once, as after a power cut."""
+        self._kill()
+
+    def _kill(self) -> None:
+        deadline = time.monotonic() + 20
+        while (left := {pid for pid in self.everything() if machine.alive(pid)}) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+    def wait_until_ready(self, timeout: float = 60.0) -> None:
+        """Until the monitor watches every claimed instance and has a run parked.
+
+        :raises TimeoutError: with what it says itself.
+        """
+        path = self.state / "run" / "monitor.json"
+        deadline = time.monotonic() + timeout
+        said: dict[str, Any] = {}
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, ValueError):
+                said = json.loads(path.read_text(encoding="utf-8"))
+                watch = json.loads((self.state / "watch.json").read_text(encoding="utf-8"))
+                busy = said["intents"] or said["revision"] != watch["revision"]
+                healthy = all(bus["state"] == "healthy" for bus in said["buses"].values())
+                if said["standby"] == "parked" and healthy and not busy:
+                    return
+            time.sleep(0.05)
+        raise TimeoutError(f"the monitor was not ready after {timeout:g} s; it says {json.dumps(said)[:600]}")
+
+    def journal(self, since: float) -> list[dict[str, Any]]:
+        """What the monitor wrote since then."""
+        lines = []
+        for path in (self.folder / "hosts" / "controller" / "log").rglob("monitor*.log"):
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                with contextlib.suppress(ValueError):
+                    entry = json.loads(line)
+                    if isinstance(entry, dict) and entry.get("at", 0) >= since - 0.002:
+                        lines.append(entry)
+        return lines
+
+    def close(self) -> None:
+        self._kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def laboratory(site: dict[str, Any], items: int, servers: int = 3, consoles: int = 3) -> Iterator[Lab]:
+    """A lab that is taken down again whatever happens."""
+    lab = Lab(site, items, servers, consoles)
+    try:
+        yield lab
+    finally:
+        lab.close()
