@@ -27,16 +27,21 @@ def playbook(verb: str) -> str:
 
 
 def ansible_playbook() -> str:
-    """The `ansible-playbook` of this Python, else of the checkout's `.venv`, else of the search path.
+    """:raises NoAnsible: when there is none."""
+    return beside("ansible-playbook")
+
+
+def beside(name: str) -> str:
+    """A command of Ansible: of this Python, else of the checkout's `.venv`, else of the search path.
 
     :raises NoAnsible: when there is none.
     """
     for folder in (Path(sys.executable).parent, ROOT / ".venv" / "bin"):
-        if (folder / "ansible-playbook").is_file():
-            return str(folder / "ansible-playbook")
-    found = shutil.which("ansible-playbook")
+        if (folder / name).is_file():
+            return str(folder / name)
+    found = shutil.which(name)
     if not found:
-        raise NoAnsible("there is no ansible-playbook beside %s: run `make setup` in the checkout" % sys.executable)
+        raise NoAnsible("there is no %s beside %s: run `make setup` in the checkout" % (name, sys.executable))
     return found
 
 

@@ -51,13 +51,42 @@ def main(path: str) -> int:
 
 
 def _end(number: int, frame: object) -> None:
-    """End the playbook and its workers, then this process."""
-    me = os.getpid()
-    with contextlib.suppress(OSError):
-        for child in Path("/proc/%d/task/%d/children" % (me, me)).read_text().split():
+    """End the playbook and its workers, then this process.
+
+    A worker has a session of its own and would stay. What a worker runs on a host is left alone: it has its own
+    deadline, and a start that is cut in the middle is worse than one that nobody waits for.
+    """
+    for top in _children(os.getpid()):
+        command = _command(top)
+        members = [top, *_forks(top, command)]
+        for pid in members:
             with contextlib.suppress(OSError):
-                os.killpg(int(child), signal.SIGKILL)  # ansible-runner gives it a session of its own
+                os.kill(pid, signal.SIGKILL)
     os._exit(128 + number)
+
+
+def _forks(pid: int, command: bytes) -> list[int]:
+    found = []
+    for child in _children(pid):
+        if _command(child) == command:
+            found += [child, *_forks(child, command)]
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [
+            int(child)
+            for task in os.listdir("/proc/%d/task" % pid)
+            for child in Path("/proc/%d/task/%s/children" % (pid, task)).read_text().split()
+        ]
+    return []
+
+
+def _command(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path("/proc/%d/cmdline" % pid).read_bytes()
+    return b""
 
 
 if __name__ == "__main__":

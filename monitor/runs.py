@@ -132,6 +132,7 @@ class Runs:
         # No environment variable exists for it; with Ansible's default a parked run burns 2.5 % of a core.
         playbooks.write_config(source, self._config, {"defaults": {"internal_poll_interval": "0.005"}})
         env["ANSIBLE_CONFIG"] = str(self._config)
+        env["ANSIBLE_NOCOLOR"] = "1"
         env.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")  # ansible-runner would switch it off
         return env
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When a reconcile is due although no probe asks for one.
 
-Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. Three occasions: the regular look at all hosts; capacity that may have come
-back while instances wait for it; a run that died between its commit and its outcome, so that its claim is stuck.
+Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. Three
+occasions: the regular look at all hosts; capacity that may have come back while instances wait for it; a run that died
+between its commit and its outcome, so that its claim is stuck.
 """
 
 from __future__ import annotations

@@ -46,7 +46,12 @@ def small_site(state_dir: str = "/nowhere/state", items: int = 3, **settings: An
         bus=_model.Bus("internal_data_bus", probe), ports=_model.Ports(24000, 4, {"client": 0}),
     )  # fmt: skip
     common = _model.Service(
-        "common_data_bus", SERVERS, ("bus",), ports={"client": 19000, "cluster": 19001}, probe=probe, label="the common bus"
+        "common_data_bus",
+        SERVERS,
+        ("bus",),
+        ports={"client": 19000, "cluster": 19001},
+        probe=probe,
+        label="the common bus",
     )
     return _model.Site(
         name="scenario_2",
@@ -69,16 +74,32 @@ def small_state(**kinds: Any) -> dict[str, dict[str, Any]]:
 
 def running(host: str, epoch: int = 1, **more: Any) -> dict[str, Any]:
     """The claim of a running instance."""
-    base = {"host": host, "epoch": epoch, "phase": "running", "target": None, "actor": None, "deferred": [], "failed": {}}
-    return {**base, "failures": [], "reason": "", "since": 1000.0, "digest": "d", "incarnation": "boot/1", "left": [], **more}
+    base = {
+        "host": host,
+        "epoch": epoch,
+        "phase": "running",
+        "target": None,
+        "actor": None,
+        "deferred": [],
+        "failed": {},
+    }
+    return {
+        **base,
+        "failures": [],
+        "reason": "",
+        "since": 1000.0,
+        "digest": "d",
+        "incarnation": "boot/1",
+        "left": [],
+        **more,
+    }
 
 
 def quiet_host(name: str, **more: Any) -> dict[str, Any]:
     """The observation of a prepared host that runs nothing."""
+    load = {"cpu": 1.0, "memory": 10.0, "load_average": [0.1, 0.1, 0.1], "cpus": 2}
     return {
         "host": name, "answer": "seen", "why": "", "prepared": True, "site_id": SITE_ID, "controller": "controller",
-        "incarnation": "boot/1", "service_manager": "running", "config": "", "drift": [], "foreign": [], "instances": {},
-        "services": {},
-        "load": {"cpu": 1.0, "memory": 10.0, "load_average": [0.1, 0.1, 0.1], "cpus": 2, "free_memory": 9000, "free_disk": 9000},
-        **more,
+        "incarnation": "boot/1", "service_manager": "running", "config": "", "drift": [], "foreign": [],
+        "instances": {}, "services": {}, "load": {**load, "free_memory": 9000, "free_disk": 9000}, **more,
     }  # fmt: skip

@@ -56,7 +56,8 @@ def run_bus(program: str, settings: str, command: list) -> None:
         time.sleep(float(faults["crash_after"]))
         os.kill(child, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
+    _pid, status = os.waitpid(child, 0)
+    end("the bus behind %s ended (%s)" % (program, os.waitstatus_to_exitcode(status)), 70)
 
 
 def end(text: str, code: int) -> None:
@@ -74,8 +75,9 @@ def _begin(program: str, faults: dict) -> None:
             time.sleep(3600)
     time.sleep(float(faults.get("start_delay", 0)))
     if "fail" in faults:
-        code = str(faults["fail"]).split()[-1]
-        end("%s cannot start: it was ordered to fail (%s)" % (program, faults["fail"]), int(code) if code.isdigit() else 1)
+        _word, _, code = str(faults["fail"]).rpartition(" ")
+        why = "%s cannot start: it was ordered to fail (%s)" % (program, faults["fail"])
+        end(why, int(code) if code.isdigit() else 1)
 
 
 def _accept_and_say_nothing() -> None:

@@ -50,15 +50,14 @@ class Service:
         """handler(answer: dict) when there is one."""
         self.bus.request(subject, pack(message or {}), _guarded(subject, lambda answer, _reply: handler(answer)))
 
-    def follow_config(self, changed=None) -> None:
-        """Keep `config` as config_manager has it; changed() after each change."""
+    def follow_config(self) -> None:
+        """Keep `config` as config_manager has it."""
 
         def take(message: dict, _reply: str = "") -> None:
-            self.config_source = message.get("source", {})
-            if message["config"] != self.config:
-                self.config = message["config"]
-                if changed is not None:
-                    changed()
+            if message["config"].keys() != self.config.keys() or not message["config"]["period"] > 0:
+                raise ValueError("not the settings of an item")
+            self.config = message["config"]
+            self.config_source = message["source"]
 
         self.listen("config.changed", take)
         self.bus.on_connect = lambda: self.ask("config.get", take)

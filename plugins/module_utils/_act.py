@@ -19,7 +19,7 @@ _DEADLINE = 60.0
 def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     """
     :param began: monotonic time at which the agent began.
-    :return: ``{"changed", "config", "diff", "results"}``, or ``{"error": sentence}`` when this host must not be touched.
+    :return: ``{"changed", "config", "diff", "results"}``; ``{"error": sentence}`` when this host must not be touched.
     """
     host = request["host"]
     root = host["root"]
@@ -53,10 +53,11 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
             answer["diff"] = change.diff
     instances = request.get("instances") or []
     if instances:
-        from . import _sequencer
+        from . import _instancework, _sequencer
 
         if check:
-            answer["results"] = _sequencer.predict(host, instances)
+            manager = _supervisord.find(_procs.sweep(host["site_id"], host["host"]), root)
+            answer["results"] = _instancework.predict(host, instances, manager)
         else:
             manager = _manager(request, marker, answer)
             sequencer = _sequencer.Sequencer(host, manager, began, deadline)
@@ -75,8 +76,9 @@ def _manager(request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict
     if pid or not starts or not request.get("start_service_manager"):
         return pid
     settings = marker.get("settings") or {}
+    command = settings.get("supervisord") or ["supervisord"]
     try:
-        pid = _supervisord.start(host, settings.get("supervisord") or ["supervisord"], settings.get("environment") or {})
+        pid = _supervisord.start(host, command, settings.get("environment") or {})
     except _supervisord.ManagerError as error:
         answer["service_manager"] = str(error)
         return 0

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The agent of a host: one request in, one answer out.
 
-Run as ``python -I -c "import sys; sys.path.insert(0, '<root>/lib/<hash>'); from muster_host._agent import main; main()"``
-with a JSON request on standard input; answers with one line ``MUSTER:<json>``. The modules of the same names call
-`handle`. What a verb does not need is not imported.
+Installed as ``<root>/lib/<hash>/muster_host``; `main` reads a JSON request from standard input and answers with one
+line ``MUSTER:<json>``. The modules of the same names call `handle`. What a verb does not need is not imported, because
+starting is a good part of the time that a restart takes.
 """
 
 from __future__ import annotations
@@ -71,9 +71,13 @@ def install_agent(request: Mapping[str, Any]) -> bool:
 
 def main() -> None:
     """Standard input to standard output."""
+    import signal
     import sys
 
-    request = json.loads(sys.stdin.buffer.read())
+    request = json.loads(sys.stdin.buffer.readline())
+    if request.get("verb") != "observe":  # what was begun is ended, whatever becomes of who asked
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
     answer = json.dumps(handle(request), separators=(",", ":"))
     sys.stdout.write("\n%s%s\n" % (PREFIX, answer))
     sys.stdout.flush()

@@ -12,6 +12,7 @@ NAMES = (
     "_hostfiles.py",
     "_hostload.py",
     "_instancefiles.py",
+    "_instancework.py",
     "_observe.py",
     "_ports.py",
     "_prepare.py",

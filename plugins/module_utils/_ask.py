@@ -114,7 +114,8 @@ def start(draft: Draft, name: str) -> bool:
             draft.refuse(name, host, wrong)
             return False
         if claim.holds and claim.host != host:
-            draft.refuse(name, host, "%s already runs on %s: a start does not move it, stop it first" % (name, claim.host))
+            where = "%s already runs on %s" % (name, claim.host)
+            draft.refuse(name, host, where + ": a start does not move it, stop it first")
             return False
     draft.want(name, STARTED, _because(draft, "start"))
     busy = draft.busy(name)

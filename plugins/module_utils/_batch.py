@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ._draft import WHOLE, Draft, Json, Move
-from ._fleet import Fleet, HostLoad, host_loads
+from ._fleet import Fleet, host_loads
 from ._model import Instance
 from ._placement import Candidate, Pending, Placed, explain, in_order, place
 from ._state import DOWN, DRAINED, FREE, SUSPECT

@@ -9,17 +9,15 @@ error a person can do something about comes back as ``{"error": <sentence>}``.
 
 from __future__ import annotations
 
-import json
 import os
-import pwd
-import sys
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
-from . import _ledger, _model, _plan, _publish, _state, _status
+from . import _ledger, _ledger_files, _model, _overtaken, _plan, _publish, _state, _status
 
 LEDGER_FILE = "ledger.db"
 SEEN_FILE = "seen.json"
+MONITOR_FILE = "run/monitor.json"
 ATTEMPTS = 8  # plans made anew after a lost race
 
 Json = Dict[str, Any]
@@ -36,12 +34,13 @@ def handle(request: Mapping[str, Any]) -> Json:
         the ledger of this site, made when `create` and there is none.
     ``plan`` {site, digests, config_digests, observations, request, observed_revision?} -> {plan, requests, phases, ...}
         the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
-        published ones serve.
+        published ones serve; with `check` and without `observations`, what the hosts said last.
     ``phase`` {site, plan, phase, answers} -> {requests}
         a later phase's act requests; commits what the hosts confirmed so far.
     ``settle`` {site, plan, answers} -> {revision, trail}
         the outcome, committed and published.
-    ``status`` {site, observations, bus_health?} -> {status, table}
+    ``status`` {site, observations, monitor?} -> {status, table}
+        hosts that were not observed are shown as they were seen last.
     ``trail`` {site, after?, limit?, instance?} -> {trail}
 
     ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
@@ -62,11 +61,6 @@ def handle(request: Mapping[str, Any]) -> Json:
         return verbs[verb](_call(request))
     except (_ledger.LedgerError, _plan.PlanError, Refused) as error:
         return {"error": str(error)}
-
-
-def main() -> None:
-    """A request as JSON on standard input, the answer as one line ``MUSTER:<json>``."""
-    sys.stdout.write("MUSTER:%s\n" % json.dumps(handle(json.load(sys.stdin)), separators=(",", ":")))
 
 
 class _Call(NamedTuple):
@@ -113,8 +107,12 @@ def _open_site(call: _Call) -> Json:
         if not ledger.exists() and call.request.get("create"):
             if call.check:
                 return {"site_id": "", "changed": True, "revision": 0}
-            ledger.create(call.site.name, "%s-%s" % (call.site.name, os.urandom(6).hex()))
-            made = True
+            try:
+                ledger.create(call.site.name, "%s-%s" % (call.site.name, os.urandom(6).hex()))
+                made = True
+            except _ledger.LedgerError:
+                if not ledger.exists():  # else another run made it at the same moment
+                    raise
         elif call.request.get("create"):
             ledger.check()
             if not call.check:
@@ -126,17 +124,18 @@ def _open_site(call: _Call) -> Json:
 
 def _make_plan(call: _Call) -> Json:
     request = dict(call.request["request"])
-    request["who"] = request.get("who") or pwd.getpwuid(os.geteuid()).pw_name
+    request["who"] = request.get("who") or _ledger_files.user_name(os.geteuid())
     request["from"] = request.get("from") or call.site.controller
     with call.ledger as ledger:
         for _ in range(ATTEMPTS):
             state, revision = _read(call, ledger)
-            observations = _not_overtaken(call, ledger)
+            observations = _current(call, ledger, state, revision)
             now = time.time()
             run = str(int(state["meta"].get("last_run", 0)) + 1)
             plan = _plan.make_plan(
                 call.site, state, revision, observations, request, now, run, call.digests, call.config_digests
             )
+            looked = revision
             changes = _with_meta(call, state, plan, run)
             if call.check or not (changes or plan["trail"]):
                 break
@@ -147,13 +146,11 @@ def _make_plan(call: _Call) -> Json:
             state = _state.apply_changes(state, changes)
             break
         else:
-            raise Refused(
-                "others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS
-            )
+            raise Refused("others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS)
     warnings: List[str] = []
     if not call.check:
         warnings = _publish_all(call, state, revision)
-        _keep_seen(call, observations, now)
+        _keep_seen(call, observations, looked, now)
     requests = _plan.act_requests(
         call.site, state, plan, 1, call.digests, call.config_digests, observations, call.check
     )
@@ -213,7 +210,7 @@ def _commit_outcome(call: _Call, final: bool) -> Tuple[_ledger.State, int, List[
 
 
 def _phases(plan: Json) -> int:
-    return max([action["phase"] for action in plan["actions"]] or [1])
+    return max([int(action["phase"]) for action in plan["actions"]] or [1])
 
 
 def _not_said(ledger: _ledger.Ledger, plan: Json, trail: List[Json]) -> List[Json]:
@@ -227,14 +224,15 @@ def _gist(entry: Json) -> Tuple[Any, ...]:
 
 
 def _show_status(call: _Call) -> Json:
+    now = time.time()
+    fresh = {n: dict(o, at=now) for n, o in (call.request.get("observations") or {}).items() if _asked(o)}
     with call.ledger as ledger:
         state, revision = ledger.read()
-    now = time.time()
-    seen = _publish.read_published(call.state_dir, SEEN_FILE).get("hosts", {})
-    observations = dict(seen, **(call.request.get("observations") or {}))
-    document = _status.status_document(
-        call.site, state, revision, observations, call.request.get("bus_health") or {}, now
-    )
+        observations = dict(_last_seen(call, ledger, state), **fresh)
+    if fresh and not call.check:
+        _keep_seen(call, fresh, revision, now)
+    monitor = call.request.get("monitor") or _publish.read_published(call.state_dir, MONITOR_FILE)
+    document = _status.status_document(call.site, state, revision, observations, monitor, now)
     return {"status": document, "table": _status.render_table(document)}
 
 
@@ -262,20 +260,24 @@ def _same_site(call: _Call, state: _ledger.State) -> None:
         )
 
 
-def _not_overtaken(call: _Call, ledger: _ledger.Ledger) -> Json:
-    """The observations, without those of hosts where another run committed a change since this run looked."""
+def _last_seen(call: _Call, ledger: _ledger.Ledger, state: _ledger.State) -> Json:
+    """What every host said last, corrected by what was committed since."""
+    observations: Json = {}
+    for name, entry in _publish.read_published(call.state_dir, SEEN_FILE).get("hosts", {}).items():
+        changed = ledger.changed_since(int(entry["revision"]), "claims")
+        observations.update(_overtaken.correct(call.site, state, {name: entry}, changed))
+    return observations
+
+
+def _current(call: _Call, ledger: _ledger.Ledger, state: _ledger.State, revision: int) -> Json:
+    """The observations, corrected by what other runs committed since this one looked."""
+    if call.check and call.request.get("observations") is None:
+        return _last_seen(call, ledger, state) if ledger.exists() else {}
     observations = dict(call.request.get("observations") or {})
     before = call.request.get("observed_revision")
-    if before is None or not ledger.exists():
+    if before is None or int(before) == revision:
         return observations
-    state, _ = ledger.read()
-    for name in ledger.changed_since(int(before), "claims"):
-        claim = state["claims"].get(name, {})
-        for host in (claim.get("host"), claim.get("target")):
-            if host in observations and observations[host].get("answer") == "seen":
-                why = "another run changed %s there after this run had looked" % name
-                observations[host] = {"host": host, "answer": "not asked", "why": why}
-    return observations
+    return _overtaken.correct(call.site, state, observations, ledger.changed_since(int(before), "claims"))
 
 
 def _with_meta(call: _Call, state: _ledger.State, plan: Json, run: str) -> Json:
@@ -299,9 +301,13 @@ def _publish_all(call: _Call, state: _ledger.State, revision: int) -> List[str]:
     return []
 
 
-def _keep_seen(call: _Call, observations: Json, now: float) -> None:
-    """Remember what the hosts said last, for a status without asking them."""
-    seen = {name: dict(entry, at=now) for name, entry in observations.items() if entry.get("answer") != "not asked"}
+def _asked(observation: Mapping[str, Any]) -> bool:
+    return bool(observation.get("answer", _state.NOT_ASKED) != _state.NOT_ASKED)
+
+
+def _keep_seen(call: _Call, observations: Json, revision: int, now: float) -> None:
+    """Remember what the hosts said last, and at which revision, for a status without asking them."""
+    seen = {name: dict(entry, at=now, revision=revision) for name, entry in observations.items() if _asked(entry)}
     if not seen:
         return
     hosts = dict(_publish.read_published(call.state_dir, SEEN_FILE).get("hosts", {}), **seen)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ._model import Host, Instance, Site
+from ._policy import charges
 from ._state import (
     DOWN,
     FREE,
@@ -242,9 +243,10 @@ class Draft:
         self.set_claim(
             name,
             replace(
-                claim, host=host, phase=STOPPING, target=target, actor=self.actor, reason=reason, since=self.now, left=()
+                claim, host=host, phase=STOPPING, target=target, actor=self.actor, reason=reason, since=self.now,
+                left=(),
             ),
-        )
+        )  # fmt: skip
         self.add("stop", name, host, reason, self.known_epoch(name), target=target, urgent=urgent, after=after)
 
     def stop_copy(self, name: str, host: str, reason: str) -> None:
@@ -264,7 +266,7 @@ class Draft:
                 epoch=epoch,
                 phase=STARTING,
                 actor=self.actor,
-                failures=claim.failures,
+                failures=charges(claim, self.now, self.site.settings),
                 reason=reason,
                 since=self.now,
                 digest=self.digests.get(name, ""),

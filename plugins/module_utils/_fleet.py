@@ -27,7 +27,7 @@ class HostLoad:
     host: str
     node: str
     order: int
-    limit: float = 100
+    limit: float = 100  # of the node: the smallest of its hosts' limits
     reserved: float = 0  # on this host alone; admission sums the hosts of a node
     used: float = 0  # sum of max(reserved, measured) of this host's instances
     foreign: float = 0  # other work on the node
@@ -60,6 +60,9 @@ def host_loads(site: Site, claims: Mapping[str, Claim], observations: Mapping[st
     ours: Dict[str, float] = {}
     extra: Dict[str, float] = {}
     loads: List[HostLoad] = []
+    limits: Dict[str, float] = {}
+    for host in site.hosts:
+        limits[host.node] = min(host.load_limit, limits.get(host.node, host.load_limit))
     for host in site.hosts:
         here = held.get(host.name, {})
         seen = observations[host.name].instances if host.name in observations else {}
@@ -68,7 +71,7 @@ def host_loads(site: Site, claims: Mapping[str, Claim], observations: Mapping[st
                 application = application_of(site, name)
                 here[name] = application.loading if application else 0
         used = sum(max(load, round(seen[name].cpu) if name in seen else 0) for name, load in here.items())
-        loads.append(HostLoad(host.name, host.node, host.order, host.load_limit, sum(here.values()), used))
+        loads.append(HostLoad(host.name, host.node, host.order, limits[host.node], sum(here.values()), used))
         extra[host.node] = extra.get(host.node, 0) + host.extra_load
         ours[host.node] = ours.get(host.node, 0) + sum(copy.cpu for copy in seen.values())
         measured[host.node] = max(measured.get(host.node, 0), _measured(host, observations.get(host.name)))

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A folder of files that we write, on a host: only what changed, whole or not at all, nobody's own files touched.
 
-What we wrote stands in the folder's ``.manifest.json``: ``{"digest", "files": {name: {"sha", "size", "mtime", "mode"}}}``.
-A file that is not in it, or no longer as it says, was written by somebody: the first stays, the second is kept beside
-the new text as ``<name>.kept`` (both are foreign then, and reported).
+What we wrote stands in the folder's ``.manifest.json``: ``{"digest", "files": {name: entry}}``, an entry being
+``{"sha", "size", "mtime", "mode"}``. A file that is not in it, or no longer as it says, was written by somebody: the
+first stays, the second is kept beside the new text as ``<name>.kept`` (both are foreign then, and reported).
 """
 
 from __future__ import annotations
@@ -269,7 +269,7 @@ def _as_written(folder: str, status: Optional[os.stat_result], entry: Mapping[st
         return False
     if status.st_mtime_ns == entry["mtime"]:
         return True
-    return _sha(_content(folder, name)) == entry["sha"]
+    return bool(_sha(_content(folder, name)) == entry["sha"])
 
 
 def _read_journal(folder: str) -> Dict[str, Any]:
@@ -311,11 +311,11 @@ def _unlink(path: str) -> None:
     try:
         os.unlink(path)
     except FileNotFoundError:
-        pass
+        return
 
 
 def _rmdir(path: str) -> None:
     try:
         os.rmdir(path)
     except OSError:
-        pass  # somebody's own files are in it
+        return  # somebody's own files are in it

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 
 from . import _hostfiles, _procs
@@ -44,10 +45,7 @@ def measure(
         time.sleep(0.1)
         now = _sample(processes)
     if prepared:
-        try:
-            _hostfiles.write_file(root + "/run/load.json", json.dumps(now, separators=(",", ":")).encode())
-        except OSError:
-            pass  # a full disk is told where something must be written
+        _keep(root, now)
     facts = _node(root)
     elapsed = max(now["at"] - before["at"], 1e-6) * facts["cpus"] * _TICKS
     total = facts.pop("total_memory") or 1
@@ -72,6 +70,13 @@ def measure(
     return facts, {name: (round(cpu, 1), round(memory, 1)) for name, (cpu, memory) in used.items()}
 
 
+def _keep(root: str, sample: Mapping[str, Any]) -> None:
+    try:
+        _hostfiles.write_file(root + "/run/load.json", json.dumps(sample, separators=(",", ":")).encode())
+    except OSError:
+        return  # a full disk is told where something must be written
+
+
 def _sample(processes: Sequence[_procs.Process]) -> Dict[str, Any]:
     times: Dict[str, Any] = {}
     for process in processes:
@@ -93,6 +98,10 @@ def _node(root: str) -> Dict[str, Any]:
     while root and not os.path.isdir(root):
         root = os.path.dirname(root)
     load = [round(figure, 2) for figure in os.getloadavg()]
+    if "site" not in sys.modules:  # started with -S, which saves what others do not need
+        import site
+
+        site.main()
     try:
         import psutil
     except ImportError:

@@ -13,9 +13,7 @@ from . import _hostfiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Optional
-
-_DIRTY = ".loading"  # in etc/placed while supervisord has not read what was placed
+    from typing import Any, Dict, List, Mapping, Optional
 
 
 def claim_path(root: str, instance: str) -> str:
@@ -42,22 +40,13 @@ def write_claim(root: str, instance: str, epoch: int, environment: Mapping[str, 
         lines.append("%s=%s" % (name, value))
     data = "".join(line + "\n" for line in lines).encode("utf-8")
     path = claim_path(root, instance)
-    try:
-        with open(path, "rb") as handle:
-            if handle.read() == data:
-                return
-    except OSError:
-        pass
-    _hostfiles.write_file(path, data)
+    if _read(path) != data:
+        _hostfiles.write_file(path, data)
 
 
 def remove_claim(root: str, instance: str) -> bool:
     """:return: whether there was one."""
-    try:
-        os.unlink(claim_path(root, instance))
-    except FileNotFoundError:
-        return False
-    return True
+    return _unlink(claim_path(root, instance))
 
 
 def claims(root: str) -> List[str]:
@@ -117,38 +106,63 @@ class Lock:
             self._descriptor = -1
 
 
-def place(root: str, instance: str, programs: Iterable[str]) -> bool:
-    """Copy an instance's configuration to where supervisord reads it, and make its folders.
+class Placing:
+    """Copy configurations to where supervisord reads them; only one agent at a time, until they are loaded."""
 
-    :return: whether supervisord must read it again.
-    :raises OSError: when it cannot be written; FileNotFoundError when there is no configuration of that instance.
-    """
-    for folder in ("%s/log/%s" % (root, instance), "%s/var/%s" % (root, instance)):
-        if not os.path.isdir(folder):
-            os.makedirs(folder, mode=_hostfiles.FOLDER_MODE)
-    with open("%s/etc/available/%s.ini" % (root, instance), "rb") as handle:
-        data = handle.read()
-    path = _placed(root, instance)
-    try:
-        with open(path, "rb") as handle:
-            if handle.read() == data:
-                return False
-    except FileNotFoundError:
-        pass
-    mark_dirty(root)
-    _hostfiles.write_file(path, data)
-    return True
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._descriptor = -1
+        self._before: Dict[str, Optional[bytes]] = {}  # instance -> what was placed
 
+    def __enter__(self) -> Placing:
+        self._descriptor = os.open(self._root + "/run/locks/.placing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # held for milliseconds
+        return self
 
-def would_place(root: str, instance: str) -> bool:
-    """Whether `place` would change what supervisord reads."""
-    try:
-        with open("%s/etc/available/%s.ini" % (root, instance), "rb") as handle:
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    @property
+    def must_load(self) -> bool:
+        """Something is placed that supervisord has not read; also when an agent was killed in between."""
+        return bool(self._before) or os.path.exists(self._mark)
+
+    def place(self, instance: str) -> None:
+        """
+        :raises OSError: when it cannot be written; FileNotFoundError when there is no configuration of that instance.
+        """
+        for folder in ("%s/log/%s" % (self._root, instance), "%s/var/%s" % (self._root, instance)):
+            if not os.path.isdir(folder):
+                os.makedirs(folder, mode=_hostfiles.FOLDER_MODE)
+        with open("%s/etc/available/%s.ini" % (self._root, instance), "rb") as handle:
             data = handle.read()
-        with open(_placed(root, instance), "rb") as handle:
-            return handle.read() != data
-    except OSError:
-        return True
+        path = _placed(self._root, instance)
+        before = _read(path)
+        if before != data:
+            with open(self._mark, "wb"):
+                pass
+            _hostfiles.write_file(path, data)
+            self._before.setdefault(instance, before)
+
+    def undo(self) -> List[str]:
+        """Put back what was placed before. :return: the instances."""
+        changed = sorted(self._before)
+        for instance, before in self._before.items():
+            if before is None:
+                unplace(self._root, instance)
+            else:
+                _hostfiles.write_file(_placed(self._root, instance), before)
+        self._before = {}
+        return changed
+
+    def loaded(self) -> None:
+        """supervisord has read all of it."""
+        self._before = {}
+        _unlink(self._mark)
+
+    @property
+    def _mark(self) -> str:
+        return self._root + "/etc/placed/.loading"
 
 
 def is_placed(root: str, instance: str) -> bool:
@@ -156,28 +170,24 @@ def is_placed(root: str, instance: str) -> bool:
 
 
 def unplace(root: str, instance: str) -> None:
-    try:
-        os.unlink(_placed(root, instance))
-    except FileNotFoundError:
-        pass
-
-
-def dirty(root: str) -> bool:
-    """Something was placed that supervisord may not have read: its agent was killed in between."""
-    return os.path.exists("%s/etc/placed/%s" % (root, _DIRTY))
-
-
-def mark_dirty(root: str) -> None:
-    with open("%s/etc/placed/%s" % (root, _DIRTY), "wb"):
-        pass
-
-
-def mark_clean(root: str) -> None:
-    try:
-        os.unlink("%s/etc/placed/%s" % (root, _DIRTY))
-    except FileNotFoundError:
-        pass
+    _unlink(_placed(root, instance))
 
 
 def _placed(root: str, instance: str) -> str:
     return "%s/etc/placed/%s.ini" % (root, instance)
+
+
+def _read(path: str) -> Optional[bytes]:
+    try:
+        with open(path, "rb") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return None
+
+
+def _unlink(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True

@@ -208,20 +208,18 @@ class Ledger:
         if instance is not None:
             where.append("instance = ?")
             values.append(instance)
-        query = "SELECT id, revision, entry FROM trail WHERE %s ORDER BY id %s LIMIT ?"
+        order = "DESC" if after is None else "ASC"
+        query = "SELECT id, revision, entry FROM trail WHERE %s ORDER BY id %s LIMIT ?" % (" AND ".join(where), order)
         with self._words():
-            rows = self._database().execute(
-                query % (" AND ".join(where), "DESC" if after is None else "ASC"), [*values, limit]
-            ).fetchall()
+            rows = self._database().execute(query, [*values, limit]).fetchall()
         entries = [dict(json.loads(text), id=number, revision=revision) for number, revision, text in rows]
         return entries[::-1] if after is None else entries
 
     def changed_since(self, revision: int, kind: str) -> List[str]:
         """Names of the records of this kind written after a revision."""
+        query = "SELECT name FROM record WHERE kind = ? AND revision > ? ORDER BY name"
         with self._words():
-            rows = self._database().execute(
-                "SELECT name FROM record WHERE kind = ? AND revision > ? ORDER BY name", (kind, revision)
-            ).fetchall()
+            rows = self._database().execute(query, (kind, revision)).fetchall()
         return [row[0] for row in rows]
 
     def forget_trail(self, before: float) -> int:

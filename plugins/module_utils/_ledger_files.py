@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import pwd
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -119,9 +120,8 @@ def keep_damaged(path: str, why: str) -> str:
         kept = "it was left as it is and could not be copied: %s" % error.strerror
     found = backups(path)
     if found:
-        kept += "; to go on from the last backup: stop the monitor, rm -f %s-wal %s-shm; cp %s %s; then reconcile" % (
-            path, path, found[-1], path,
-        )
+        commands = "rm -f %s %s; cp %s %s" % tuple(map(shlex.quote, (path + "-wal", path + "-shm", found[-1], path)))
+        kept += "; to go on from the last backup: stop the monitor, %s; then reconcile" % commands
     else:
         kept += "; there is no backup yet"
     return "the ledger %s is damaged (%s): %s" % (path, why, kept)

@@ -36,9 +36,9 @@ def foreign_marker(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
         return ""
     where = "%s (%s)" % (host["host"], host["root"])
     if marker["site_id"] != host["site_id"]:
-        return ("%s belongs to the site %s (controller %s), not to %s (controller %s): remove it there first, or give it "
-                "another muster_root here" % (where, marker["site_id"], marker.get("controller"), host["site_id"] or
-                                              host.get("site"), host["controller"]))
+        return ("%s belongs to the site %s (controller %s), not to %s (controller %s): remove it there first, or give "
+                "it another muster_root here" % (where, marker["site_id"], marker.get("controller"),
+                                                 host["site_id"] or host.get("site"), host["controller"]))
     if marker.get("controller") != host["controller"]:
         return ("%s is controlled by %s, not by %s: only the controller with the site's ledger may act on it" % (
             where, marker.get("controller"), host["controller"]))
@@ -107,7 +107,6 @@ def _instances(
         seen = _instancefiles.read_seen(root, name)
         claim = _instancefiles.read_claim(root, name)
         programs: Dict[str, Any] = {}
-        strays = []
         groups = set()
         epochs = set()
         rest = []
@@ -115,17 +114,19 @@ def _instances(
             found = _procs.stat(process.pid)
             if found is None or found.gone:
                 continue
-            epochs.add(process.epoch)
-            if manager and found.parent == manager:
+            child = manager and found.parent == manager
+            if process.epoch < 0 and child:
+                continue  # muster-exec at work
+            epochs.add(max(process.epoch, 0))  # 0: it says no epoch, so none of ours started it
+            if child:
                 programs[process.program] = {"pid": process.pid, "started": round(boot + found.started / ticks, 2)}
                 groups.add(process.pid)
             else:
                 rest.append((process.pid, found.group))
         strays = sorted(pid for pid, group in rest if group not in groups)
-        numbers = sorted(epoch for epoch in epochs if epoch >= 0)
         result[name] = {
-            "epoch": numbers[-1] if numbers else (claim or 0),
-            "epochs": numbers,
+            "epoch": max(epochs) if epochs else (claim or 0),
+            "epochs": sorted(epochs),
             "claim": claim,
             "digest": seen.get("digest", ""),
             "last_epoch": max(int(seen.get("epoch", 0)), claim or 0),

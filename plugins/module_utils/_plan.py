@@ -126,8 +126,7 @@ def _same_controller(draft: Draft) -> None:
         if ours and seen.site_id and seen.site_id != ours:
             sentence = "%s belongs to the site %s, this ledger to %s" % (host, seen.site_id, ours)
             if seen.site_id.rpartition("-")[0] == ours.rpartition("-")[0] and empty:
-                sentence += ", and this ledger is empty: it was lost, or this is another checkout; restore it from %s" % (
-                    seen.controller or "its controller")  # fmt: skip
+                sentence += ", and this ledger is empty: it was lost (restore it), or this is another checkout"
             raise PlanError(sentence)
         if seen.controller and seen.controller != draft.site.controller:
             raise PlanError(

@@ -36,21 +36,18 @@ def starting_failure_strategy(application: Application, program: str) -> str:
 def charges(claim: Claim, now: float, settings: Settings) -> Tuple[Failure, ...]:
     """The failures that still count against an instance's budget, oldest first.
 
-    They age out after ``failure_window``, and one comes back for every ``stable_after`` of operation. A failed
-    instance keeps those it failed with, however long ago: only a person clears them.
+    They age out after ``failure_window``, and one comes back for every ``stable_after``, but only of operation: an
+    instance that fails at every start exhausts its budget however seldom it is tried.
     """
-    if claim.phase == RUNNING:
-        until, regained = now, int(max(0.0, now - claim.since) // max(settings.stable_after, 0.001))
-    else:
-        until, regained = (claim.failures[-1].at if claim.failures else now), 0
-    recent = [f for f in claim.failures if f.at > until - settings.failure_window]
-    return tuple(recent[regained:])
+    if claim.phase != RUNNING:
+        return claim.failures
+    regained = int(max(0.0, now - claim.since) // max(settings.stable_after, 0.001))
+    return tuple(f for f in claim.failures if f.at > now - settings.failure_window)[regained:]
 
 
 def charge(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failure, ...]:
     """The failures of an instance after one more."""
-    recent = [f for f in charges(claim, failure.at, settings) if f.at > failure.at - settings.failure_window]
-    return tuple(recent) + (failure,)
+    return charges(claim, failure.at, settings) + (failure,)
 
 
 def exhausted(failures: Sequence[Failure], settings: Settings) -> bool:

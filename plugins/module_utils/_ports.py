@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 
 from . import _procs
 
@@ -17,8 +19,11 @@ _LISTEN = b"0A"
 
 
 def taken(address: str, ports: Iterable[int]) -> Dict[int, str]:
-    """Port -> who listens on it where this address could not listen any more: a phrase such as "nginx (process 812)"."""
-    wanted = {b"%04X" % port: port for port in ports}
+    """Port -> who listens on it where this address could not listen any more: a phrase such as "nginx (process 812)".
+
+    The kernel is asked by a bind that is undone at once: reading its table of sockets takes milliseconds.
+    """
+    wanted = {b"%04X" % port: port for port in ports if not _free(address, port)}
     if not wanted:
         return {}
     mine = _hexadecimal(address)
@@ -38,6 +43,19 @@ def taken(address: str, ports: Iterable[int]) -> Dict[int, str]:
             if where == any_address or mine is None or where in mine:
                 found[wanted[port]] = _owner(fields[9].decode())
     return found
+
+
+def _free(address: str, port: int) -> bool:
+    """False when somebody may listen there: the table tells."""
+    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address, port))
+    except OSError as error:
+        return error.errno in (errno.EADDRNOTAVAIL, errno.EACCES)
+    finally:
+        probe.close()
+    return True
 
 
 def _hexadecimal(address: str) -> Optional[Tuple[bytes, ...]]:

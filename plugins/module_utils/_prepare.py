@@ -134,14 +134,14 @@ def _tell(work: Work, folder: str, change: _hostfiles.Change) -> None:
 
 
 def _marker(work: Work, request: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    marker = {name: work.host.get(name) for name in _MARKS}
-    marker["settings"] = {"supervisord": list(request.get("supervisord") or []),
-                          "environment": dict(request.get("environment") or {})}
+    environment = dict(request.get("environment") or {})
+    marker: Dict[str, Any] = {name: work.host.get(name) for name in _MARKS}
+    marker["settings"] = {"supervisord": list(request.get("supervisord") or []), "environment": environment}
     if marker == before:
         return
     _write(work, "etc/host.json", json.dumps(marker, indent=1, sort_keys=True) + "\n")
-    if before and before.get("settings", {}).get("environment") != marker["settings"]["environment"]:
-        work.warnings.append("the environment of programs changed: it counts from the next start of the service manager")
+    if before and before.get("settings", {}).get("environment") != environment:
+        work.warnings.append("the environment of programs changed: it counts when the service manager starts again")
 
 
 def _write(work: Work, name: str, text: str) -> bool:
@@ -172,7 +172,7 @@ def _manager(work: Work, request: Mapping[str, Any], changed: Set[str], configur
             _supervisord.start(work.host, list(request.get("supervisord") or []), request.get("environment") or {})
         return
     if configuration:
-        work.warnings.append("etc/supervisord.conf changed: it counts from the next start of the service manager")
+        work.warnings.append("etc/supervisord.conf changed: it counts when the service manager starts again")
     services = sorted(name[: -len(".ini")] for name in request.get("services") or {}
                       if name.endswith(".ini") and "/" not in name)
     if changed or services:

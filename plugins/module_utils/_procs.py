@@ -103,6 +103,14 @@ def alive(pid: int, started: int = 0) -> bool:
     return found is not None and not found.gone and (not started or found.started == started)
 
 
+def end_of(pid: int) -> Optional[int]:
+    """A descriptor that becomes readable when the process ends; None where the kernel or Python has no such thing."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
 def environment(pid: int) -> Dict[str, str]:
     """The MUSTER_* variables of a process; empty when it cannot be read or has none."""
     try:
@@ -177,7 +185,7 @@ def send(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        pass
+        return
 
 
 def boot_id() -> str:

@@ -112,7 +112,7 @@ def _replace(state_dir: str, name: str, document: Mapping[str, Any], sync: bool 
     handle, fresh = tempfile.mkstemp(prefix=".%s." % name, dir=state_dir)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(document, stream, separators=(",", ":"))
+            stream.write(json.dumps(document, separators=(",", ":")))
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())

@@ -43,7 +43,7 @@ def reconcile(draft: Draft, name: str) -> None:
         return
     claim = draft.claim(name)
     holder = claim.host if claim.holds else None
-    because = "%s is wanted and runs nowhere" % name
+    because = "%s is wanted and runs nowhere" % name if draft.kind in WHOLE else draft.wanted(name).why
     if holder is not None and not draft.observation(holder).seen:
         if _stays_claimed(draft, name, holder):
             _stop_strays(draft, name, _strays(draft, name, holder))
@@ -371,8 +371,9 @@ def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, st
     if copy.epochs == (claim.epoch,) and not missing and name not in draft.restarts:
         _stop_strays(draft, name, strays)
         found = replace(
-            claim, phase=RUNNING, actor=None, deferred=copy.deferred, failed=dict(copy.failed), reason="", since=draft.now
-        )
+            claim, phase=RUNNING, actor=None, deferred=copy.deferred, failed=dict(copy.failed), reason="",
+            since=draft.now,
+        )  # fmt: skip
         draft.set_claim(name, found)
         draft.note("%s runs on %s" % (name, host), "its start had been left unfinished", "running", name, host)
         return

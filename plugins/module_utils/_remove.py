@@ -95,7 +95,7 @@ def _clean(root: str) -> List[str]:
     for name in ("etc/host.json", "etc/supervisord.conf"):
         _unlink(os.path.join(root, name))
     kept = []
-    for where, folders, files in os.walk(root, topdown=False):
+    for where, _, files in os.walk(root, topdown=False):
         kept += [os.path.join(where, name) for name in files]
         try:
             os.rmdir(where)
@@ -108,4 +108,4 @@ def _unlink(path: str) -> None:
     try:
         os.unlink(path)
     except FileNotFoundError:
-        pass
+        return

@@ -191,9 +191,10 @@ class _Settler:
     def _renew(self, acts: List[Mapping[str, Any]], reached: int) -> None:
         for action in acts:
             claim = self._ours(action["instance"])
-            if claim is not None and action["phase"] > max(reached, 1) and claim.phase == STARTING:
-                if action["host"] == claim.host:
-                    self._claims[action["instance"]] = replace(claim, actor=self._renewed())
+            if claim is None or claim.phase != STARTING or claim.host != action["host"]:
+                continue
+            if action["phase"] > max(reached, 1):
+                self._claims[action["instance"]] = replace(claim, actor=self._renewed())
 
     def _running(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
         name, host = action["instance"], action["host"]
@@ -247,7 +248,8 @@ class _Settler:
     def _refused(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
         """Nothing was done there, and nothing is charged: the next run looks again."""
         reason = str(answer.get("reason") or "%s refused" % action["host"])
-        self._note(action, "%s refused to %s %s" % (action["host"], action["action"], action["instance"]), "refused", reason)
+        what = "%s refused to %s %s" % (action["host"], action["action"], action["instance"])
+        self._note(action, what, "refused", reason)
         self._claims[action["instance"]] = replace(claim, actor=None, reason=reason)
 
 

@@ -16,7 +16,7 @@ from . import _procs, _supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple
+    from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
@@ -83,7 +83,9 @@ class Staging:
         self.deferred: List[str] = []
         self.failed: Dict[str, str] = {}
         self.timeline: List[List[Any]] = []
-        self._old_pids: List[int] = []
+        self.stuck = ""  # a sentence about a process that would not die
+        self.awaited: Set[int] = set()  # pids whose end is being waited for
+        self._old_pids: Set[int] = set()
         longest = max([float(p["stop_timeout"]) for p in self.programs] or [0.0])
         self._start_by = max(deadline - longest - 1.0, began + (deadline - began) / 2)
 
@@ -93,17 +95,15 @@ class Staging:
     # -- stopping ------------------------------------------------------------------------------------------------
 
     def stop(self, there: There, at_once: bool = False) -> Steps:
-        """Stop every process of the instance, greatest ``stop_sequence`` first.
+        """Stop every process of the instance, greatest ``stop_sequence`` first. `stuck` tells what would not die.
 
         :param at_once: all of them together.
-        :return: whether there was anything to stop. See `remains` for what would not die.
+        :return: whether there was anything to stop.
         """
         mains = there.mains
-        processes = yield from self._until_executed(mains, there.processes)
         names = [program["name"] for program in self.programs]
-        names += sorted({process.program for process in processes} - set(names))
-        self._old_pids = sorted(mains.values())
-        members = {process.pid: process.program for process in processes}
+        names += sorted({process.program for process in there.processes} - set(names))
+        members = {process.pid: process.program for process in there.processes}
         members.update({pid: name for name, pid in mains.items()})
         alive: Dict[int, _procs.Stat] = {}
         for pid in members:
@@ -112,6 +112,7 @@ class Staging:
                 alive[pid] = found
         if not alive:
             return False
+        self._old_pids.update(alive)
         for rank in self._stop_ranks(names, at_once):
             orders: Orders = []
             victims: Dict[int, Tuple[int, float]] = {}
@@ -127,29 +128,19 @@ class Staging:
                     _procs.send(pid, _procs.TERM)
             if victims:
                 if orders:
-                    yield orders
+                    for (_, _, program), reply in zip(orders, (yield orders)):
+                        if reply.error:
+                            _procs.send(mains[program], _procs.TERM)
                 yield from self._until_gone(victims)
-        yield from self._stop_rest()
+        yield from self.stop_rest()
         return True
 
-    def remains(self) -> Steps:
-        """:return: a sentence about a process that cannot be stopped; empty when none is left."""
-        processes: List[_procs.Process] = (yield [("sweep", self.instance, "")])[0]
-        if not processes:
-            return ""
-        pid = processes[0].pid
-        found = _procs.stat(pid)
-        return "process %d (%s) of %s does not die, its state is %s" % (
-            pid, _procs.command_name(pid), self.instance, found.state if found else "?")
-
-    def _stop_rest(self) -> Steps:
+    def stop_rest(self) -> Steps:
         """Whatever a sweep still finds: children of children, and what came while the ranks were stopped."""
         asked: Dict[int, float] = {}
         give_up = 0.0
         while True:
             processes: List[_procs.Process] = (yield [("sweep", self.instance, "")])[0]
-            if not processes:
-                return
             victims = {}
             for process in processes:
                 found = _procs.stat(process.pid)
@@ -159,9 +150,15 @@ class Staging:
                     _procs.send(process.pid, _procs.TERM)
                     asked[process.pid] = self._kill_time(process.program)
                 victims[process.pid] = (found.started, asked[process.pid])
-            give_up = give_up or max([kill for _, kill in victims.values()] or [time.monotonic()]) + _AFTER_KILL
+            if not victims:
+                return
+            give_up = give_up or max(kill for _, kill in victims.values()) + _AFTER_KILL
             yield from self._until_gone(victims)
             if time.monotonic() > give_up:
+                pid = min(victims)
+                found = _procs.stat(pid)
+                self.stuck = "process %d (%s) of %s does not die, its state is %s" % (
+                    pid, _procs.command_name(pid), self.instance, found.state if found else "?")
                 return
 
     def _until_gone(self, victims: Dict[int, Tuple[int, float]]) -> Steps:
@@ -174,19 +171,8 @@ class Staging:
                 elif now >= kill:
                     _procs.send(pid, _procs.KILL)
             if victims:
+                self.awaited.update(victims)
                 yield []
-
-    def _until_executed(self, mains: Dict[str, int], processes: List[_procs.Process]) -> Steps:
-        """A signal sent between fork and exec is lost: wait until what the service manager forked shows itself."""
-        until = time.monotonic() + 1.0
-        hidden = set(mains.values()) - {process.pid for process in processes}
-        missing = hidden
-        while missing and time.monotonic() < until:
-            missing = {pid for pid in missing if not _procs.environment(pid).get("MUSTER_INSTANCE")
-                       and _procs.alive(pid)}
-            if missing:
-                yield []
-        return (yield [("sweep", self.instance, "")])[0] if hidden else processes
 
     def _stop_ranks(self, names: Iterable[str], at_once: bool) -> List[List[str]]:
         if at_once:
@@ -298,6 +284,7 @@ class Staging:
                 failure = yield from self._check_running()
                 if failure is not None:
                     return failure
+                self.awaited.update(launch.pid for launch in waiting if launch.gate and launch.pid)
                 yield []
         self.deferred += late
         return None

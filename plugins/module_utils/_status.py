@@ -15,6 +15,8 @@ from . import _model, _state, _verdict, _words
 
 SCHEMA = 1
 WIDTH = 120
+SILENCE = 20.0  # s without a word from the monitor until it does not count as running
+RECENT = 5.0  # s; an older observation is shown with its time
 
 _COLOURS = {
     "operational": "32", "running": "32", "up": "32",
@@ -30,23 +32,32 @@ def status_document(
     state: Mapping[str, Any],
     revision: int,
     observations: Mapping[str, Mapping[str, Any]],
-    bus_health: Mapping[str, Any],
+    monitor: Mapping[str, Any],
     now: float,
 ) -> Dict[str, Any]:
     """Everything a person or program may ask about what runs where, and how well.
 
     :param state: the ledger's state, JSON.
-    :param observations: by host; a host that is missing was not asked. ``at`` (seconds since 1970), when given, says
-        when that was seen.
-    :param bus_health: instance -> "healthy" | "unhealthy" | "unknown", from the monitor.
-    :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "counts"}``.
+    :param observations: by host; a host that is missing was not asked. ``at`` (seconds since 1970) says when that was
+        seen; without it, just now.
+    :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
+    :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
+        "counts"}``. An item is {item, slot, verdict, cause, services, hci}, the last two the state of its worst
+        instance of that kind; ``instances`` has all of them in full.
     """
-    verdicts = _verdict.verdicts(site, state, observations, bus_health, now)
+    watching = _monitor(monitor, now)
+    alive = watching["state"] == "running"
+    verdicts = _verdict.verdicts(site, state, observations, bus_health(monitor) if alive else {}, now)
     claims = {name: _state.Claim.from_json(record) for name, record in state["claims"].items()}
-    items = [dict(verdicts[item.id], item=item.id, slot=item.slot) for item in site.items]
+    instances = _instances(site, state, claims, observations, now)
+    items = []
     counts: Dict[str, int] = {}
-    for entry in items:
-        counts[entry["verdict"]] = counts.get(entry["verdict"], 0) + 1
+    for item in site.items:
+        found = dict(verdicts[item.id])
+        for name, status in found.pop("instances").items():
+            instances[name].update({key: status[key] for key in ("state", "major", "minor", "cause", "missing")})
+        items.append(dict(found, item=item.id, slot=item.slot))
+        counts[found["verdict"]] = counts.get(found["verdict"], 0) + 1
     return {
         "schema": SCHEMA,
         "site": site.name,
@@ -54,10 +65,54 @@ def status_document(
         "revision": revision,
         "at": now,
         "items": items,
-        "hosts": [_host(site, host, state, claims, observations) for host in site.hosts],
-        "instances": _instances(site, state, claims, observations, now),
+        "hosts": [_host(site, host, state, claims, observations, now) for host in site.hosts],
+        "instances": instances,
+        "services": _services(site, monitor.get("services") or {} if alive else {}, observations),
+        "monitor": watching,
         "counts": counts,
     }
+
+
+def bus_health(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
+    """From the monitor's status file: instance -> {health, why, epoch}, as `_verdict.verdicts` takes it."""
+    return {
+        name: {"health": bus.get("state"), "why": bus.get("why") or "", "epoch": bus.get("epoch")}
+        for name, bus in (monitor.get("buses") or {}).items()
+    }
+
+
+def _monitor(monitor: Mapping[str, Any], now: float) -> Dict[str, Any]:
+    """Whether somebody watches: what it wrote must be recent."""
+    at = float(monitor.get("at") or 0.0)
+    found: Dict[str, Any] = {"state": "not running", "at": at or None, "standby": "", "revision": None, "intents": []}
+    if not monitor:
+        return found
+    if monitor.get("state") == "running":
+        found["state"] = "running" if now - at <= SILENCE else "silent"
+    if found["state"] == "running":
+        found.update({key: monitor.get(key) for key in ("standby", "revision", "intents", "pid")})
+    return found
+
+
+def _services(
+    site: _model.Site, probed: Mapping[str, Mapping[str, Any]], observations: Mapping[str, Mapping[str, Any]]
+) -> Dict[str, Dict[str, Any]]:
+    """Host services: service -> {label, hosts: {host: {state, why}}}; the monitor's probe counts more than a pid."""
+    found: Dict[str, Dict[str, Any]] = {}
+    for service in site.services:
+        hosts = {}
+        for host in service.hosts:
+            probe, seen = (probed.get(service.name) or {}).get(host), observations.get(host) or {}
+            if probe and probe.get("state") != "unknown":
+                hosts[host] = {"state": probe["state"], "why": probe.get("why") or ""}
+            elif seen.get("answer") != _state.SEEN:
+                hosts[host] = {"state": "unknown", "why": seen.get("why") or "%s was not asked" % host}
+            elif service.name in (seen.get("services") or {}):
+                hosts[host] = {"state": "running", "why": ""}
+            else:
+                hosts[host] = {"state": "stopped", "why": "its process does not run on %s" % host}
+        found[service.name] = {"label": service.label or service.name, "hosts": hosts}
+    return found
 
 
 def _instances(
@@ -106,6 +161,7 @@ def _host(
     state: Mapping[str, Any],
     claims: Mapping[str, _state.Claim],
     observations: Mapping[str, Mapping[str, Any]],
+    now: float,
 ) -> Dict[str, Any]:
     record = state["hosts"].get(host.name) or {}
     seen = observations.get(host.name) or {}
@@ -120,7 +176,7 @@ def _host(
         "evidence": record.get("evidence", ""),
         "answer": seen.get("answer", _state.NOT_ASKED),
         "why": seen.get("why", ""),
-        "at": seen.get("at"),
+        "at": seen.get("at") or (now if seen else None),
         "service_manager": seen.get("service_manager"),
         "load": seen.get("load") or {},
         "reserved": sum(known[name].application.loading for name in holding if name in known),
@@ -133,34 +189,42 @@ def _host(
 
 
 def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool = False) -> str:
-    """The status document as text: items with verdict and cause, then hosts. `width` is in characters."""
-    head = "site %s, revision %d, %s" % (
-        document["site"], document["revision"], _words.clock(document["at"], document["at"], seconds=True)
-    )  # fmt: skip
+    """The status document as text: items with verdict and cause, hosts, then common services and the monitor.
+
+    :param width: of the terminal, in characters.
+    """
+    now = document["at"]
+    head = "site %s, revision %d, %s" % (document["site"], document["revision"], _words.clock(now, now, seconds=True))
     items = [
-        (entry["item"], entry["verdict"], _place(entry.get("services")), _place(entry.get("hci")), entry["cause"] or "")
+        (
+            entry["item"],
+            entry["verdict"],
+            _place(entry.get("services")),
+            _place(entry.get("hci"), on_request=True),
+            entry["cause"] or "",
+        )
         for entry in document["items"]
     ]
-    hosts = [_host_row(entry) for entry in document["hosts"]]
+    hosts = [_host_row(entry, now) for entry in document["hosts"]]
     parts = [
         head,
         _table(("ITEM", "VERDICT", "SERVICES", "HCI", "CAUSE"), items, width, colour),
         _table(("HOST", "STATE", "LOAD", "RESERVED", "HOLDS"), hosts, width, colour),
+        "\n".join(_service_lines(document["services"]) + [_monitor_line(document["monitor"], now)]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _place(part: Optional[Mapping[str, Any]]) -> str:
-    """Where an instance runs; how it is, when that is not simply running."""
-    if not part:
+def _place(part: Optional[Mapping[str, Any]], on_request: bool = False) -> str:
+    """Where an instance runs; how it is, when that is not simply running. Windows nobody opened are just a dash."""
+    if not part or (on_request and part["state"] == "stopped" and not part["host"]):
         return "-"
-    state, host = part.get("state") or "", part.get("host")
-    if not host:
-        return state or "-"
-    return host if state in ("", "running") else "%s (%s)" % (host, state)
+    if not part["host"]:
+        return str(part["state"])
+    return str(part["host"]) if part["state"] == "running" else "%s (%s)" % (part["host"], part["state"])
 
 
-def _host_row(entry: Mapping[str, Any]) -> Tuple[str, ...]:
+def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
     state = entry["state"]
     if entry["answer"] == _state.UNREACHABLE and state == _state.UP:
         state = _state.UNREACHABLE
@@ -169,12 +233,41 @@ def _host_row(entry: Mapping[str, Any]) -> Tuple[str, ...]:
     words = []
     if entry["instances"]:
         words.append(_words.listing(entry["instances"], most=12))
-    if state == _state.UNREACHABLE and entry["why"]:
+    if entry["answer"] == _state.UNREACHABLE and entry["why"]:
         words.append(entry["why"])
     elif entry["evidence"] and state != _state.UP:
         words.append(entry["evidence"])
+    if entry["answer"] == _state.NOT_ASKED:
+        words.append("not asked")
+    elif entry["at"] and now - entry["at"] > RECENT:
+        words.append("as seen at %s" % _words.clock(entry["at"], now))
+    if entry["answer"] == _state.SEEN and entry["service_manager"] not in (None, "running"):
+        words.append("its service manager is %s" % entry["service_manager"])
     words.extend(entry["drift"])
     return (entry["host"], state, measured, "%d/%d" % (entry["reserved"], entry["limit"]), "; ".join(words) or "-")
+
+
+def _service_lines(services: Mapping[str, Mapping[str, Any]]) -> List[str]:
+    """``the common bus: healthy on server_1 and server_2, stopped on server_3``"""
+    lines = []
+    for name in sorted(services):
+        states: Dict[str, List[str]] = {}
+        for host, entry in services[name]["hosts"].items():
+            states.setdefault(entry["state"], []).append(host)
+        where = ["%s on %s" % (state, _words.listing(hosts)) for state, hosts in sorted(states.items())]
+        lines.append("%s: %s" % (services[name]["label"], ", ".join(where) or "on no host"))
+    return lines
+
+
+def _monitor_line(monitor: Mapping[str, Any], now: float) -> str:
+    if monitor["state"] == "running":
+        at_work = monitor.get("intents") or []
+        doing = ", at work on %s" % _words.listing(str(i.get("instance")) for i in at_work) if at_work else ""
+        return "monitor: running%s" % doing
+    if monitor["state"] == "silent":
+        said = _words.clock(monitor["at"], now, seconds=True)
+        return "monitor: silent since %s: nothing is restarted by itself until it is back" % said
+    return "monitor: not running: nothing is restarted by itself"
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]], width: int, colour: bool) -> str:

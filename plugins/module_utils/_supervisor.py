@@ -45,7 +45,7 @@ class Supervisor:
     instance, whose configuration was loaded), ``drop`` (an instance that has no process any more).
     """
 
-    def __init__(self, root: str, timeout: float = 20.0) -> None:
+    def __init__(self, root: str, timeout: float = 10.0) -> None:
         self.client = _xmlrpc.Client(socket_path(root), timeout)
 
     def answers(self) -> bool:
@@ -178,7 +178,7 @@ def _escape(text: str) -> str:
 
 
 def _refuse_control(what: str, value: str) -> None:
-    bad = [character for character in value if ord(character) < 32 and character != "\t" or ord(character) == 127]
+    bad = [character for character in value if character != "\t" and (ord(character) < 32 or ord(character) == 127)]
     if bad:
         raise ValueError("%s holds the control character %r: %r" % (what, bad[0], value))
 

@@ -33,8 +33,9 @@ loglevel=info
 pidfile={root}/run/supervisord.pid
 directory={root}/var
 umask=027
-minfds=256
-minprocs=64
+; every start closes that many descriptors one by one; none of ours is inherited anyway
+minfds=16
+minprocs=16
 
 [unix_http_server]
 file={root}/run/supervisor.sock
@@ -96,6 +97,7 @@ def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, 
 
 
 def environment_path() -> str:
+    """Where programs are found: that of who deploys, so that a Python of one's own is found, too."""
     return os.environ.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

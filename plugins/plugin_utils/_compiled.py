@@ -63,8 +63,6 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
     rendered = _render.Renderer(site, action._templar, variables, lambda name: _find(name, task_vars)).render()
     document = _model.site_to_json(site)
     compiled = Compiled(document, rendered.digests, rendered.config_digests(site))
-    folder = _folder()
-    os.makedirs(folder, mode=0o700, exist_ok=True)
     written = set()
     for host in site.hosts:
         kind = compiled.config_digests[host.name]
@@ -107,10 +105,12 @@ def _folder() -> str:
 
 
 def _write(name: str, content: Any) -> None:
+    os.makedirs(_folder(), mode=0o700, exist_ok=True)
     path = os.path.join(_folder(), name + ".json")
-    with open(path + ".new", "w", encoding="utf-8") as handle:
+    own = "%s.%d" % (path, os.getpid())  # the hosts of a task write at the same time
+    with open(own, "w", encoding="utf-8") as handle:
         json.dump(content, handle, separators=(",", ":"))
-    os.replace(path + ".new", path)
+    os.replace(own, path)
 
 
 def _read(name: str) -> Any:

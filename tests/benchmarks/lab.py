@@ -26,6 +26,7 @@ from tests.benchmarks import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+LOCAL = ROOT / "inventory" / "local" / "group_vars" / "all"
 NET = os.environ.get("MUSTER_BENCH_NET", "127.63.1")
 SERVERS = ["server_1", "server_2", "server_3"]
 CONSOLES = ["console_1", "console_2", "console_3"]
@@ -69,7 +70,7 @@ def dummies(autostart: bool = True) -> dict[str, Any]:
         "programs": {
             BUS: {**bus, "running_failure_strategy": "restart_application"},
             "check_internal_data_bus": check,
-            **{name: idle for name in ("sensor_acquisition", "data_processing", "config_manager")},
+            **dict.fromkeys(("sensor_acquisition", "data_processing", "config_manager"), idle),
             "check_common_data_bus": {**check, "start_sequence": 4, "command": common},
             "common_bus_interface": {**idle, "start_sequence": 5},
         },
@@ -92,8 +93,7 @@ def dummies(autostart: bool = True) -> dict[str, Any]:
 
 def scen2() -> dict[str, Any]:
     """The reference application as inventory/local has it."""
-    path = ROOT / "inventory" / "local" / "group_vars" / "all" / "site.yml"
-    site: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    site: dict[str, Any] = yaml.safe_load((LOCAL / "site.yml").read_text(encoding="utf-8"))
     return site
 
 
@@ -127,8 +127,8 @@ class Lab:
         }
         hosts = {"muster_controller": {"hosts": {"controller": None}}, "muster_hosts": {"children": children}}
         self._write("hosts.yml", {"all": {"children": hosts}})
-        local = (ROOT / "inventory" / "local" / "group_vars" / "all" / "local.yml").read_text(encoding="utf-8")
-        (self.inventory / "group_vars" / "all" / "local.yml").write_text(local, encoding="utf-8")
+        local = yaml.safe_load((LOCAL / "local.yml").read_text(encoding="utf-8"))
+        self._write("group_vars/all/local.yml", {**local, "local_net": NET, "local_dir": str(self.folder)})
         self.set_items(items)
 
     def set_items(self, count: int) -> None:
@@ -141,10 +141,8 @@ class Lab:
 
     def environment(self) -> dict[str, str]:
         known = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        return {
-            **known, "PATH": f"{BIN}:{known['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "MUSTER_LOCAL_DIR": str(self.folder), "MUSTER_LOCAL_NET": NET, "ANSIBLE_NOCOLOR": "1",
-        }
+        known["PATH"] = f"{BIN}:{known['PATH']}"
+        return {**known, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
 
     def begin(self, verb: str, **extra: Any) -> subprocess.Popen[str]:
         """Start a playbook and do not wait for it."""
@@ -225,7 +223,8 @@ class Lab:
                 if said["standby"] == "parked" and healthy and not busy:
                     return
             time.sleep(0.05)
-        raise TimeoutError(f"the monitor was not ready after {timeout:g} s; it says {json.dumps(said)[:600]}")
+        words = [line for line in self.journal(0) if line["event"] != "health"][-3:]
+        raise TimeoutError(f"the monitor was not ready after {timeout:g} s; its last words: {json.dumps(words)[:1500]}")
 
     def journal(self, since: float) -> list[dict[str, Any]]:
         """What the monitor wrote since then."""

@@ -74,13 +74,13 @@ def _rules() -> str:
         elements = [("start_sequence", str(sequence)), *more]
         return f"<program {match}>{''.join(f'<{key}>{value}</{key}>' for key, value in elements)}</program>"
 
-    def application(kind: str, identifiers: str, head: str, bus_strategy: str, programs: list[str]) -> str:
+    def application(kind: str, identifiers: str, bus_strategy: str, rules: dict[str, str], programs: list[str]) -> str:
         bus = program(f'name="{BUS}"', 1, ("required", "true"), ("expected_loading", "1"),
                       ("running_failure_strategy", bus_strategy))
         check = program('name="check_internal_data_bus"', 2, ("required", "true"), ("wait_exit", "true"))
-        return (f'<application pattern="scen2_{kind}_"><distribution>SINGLE_INSTANCE</distribution>'
-                f"<identifiers>{identifiers}</identifiers>{head}<programs>{bus}{check}{''.join(programs)}</programs>"
-                "</application>")
+        rules = {"distribution": "SINGLE_INSTANCE", "identifiers": identifiers, **rules}
+        return (f'<application pattern="scen2_{kind}_">{"".join(f"<{k}>{v}</{k}>" for k, v in rules.items())}'
+                f"<programs>{bus}{check}{''.join(programs)}</programs></application>")
 
     required = ("required", "true")
     services = [
@@ -91,11 +91,11 @@ def _rules() -> str:
     windows = [program(f'name="{name}"', 3) for name in sorted(DUMMY_WINDOWS - {BUS})]
     return ('<?xml version="1.0" encoding="UTF-8" standalone="no"?><root>'
             f'<alias name="servers">{",".join(SERVERS)}</alias><alias name="consoles">{",".join(CONSOLES)}</alias>'
-            + application("srv", "servers", "<start_sequence>1</start_sequence>"
-                          "<starting_strategy>LESS_LOADED</starting_strategy>"
-                          "<starting_failure_strategy>STOP</starting_failure_strategy>", "RESTART_APPLICATION", services)
-            + application("hci", "consoles", "<starting_strategy>LOCAL</starting_strategy>"
-                          "<starting_failure_strategy>CONTINUE</starting_failure_strategy>", "STOP_APPLICATION", windows)
+            + application("srv", "servers", "RESTART_APPLICATION", {
+                "start_sequence": "1", "starting_strategy": "LESS_LOADED", "starting_failure_strategy": "STOP",
+            }, services)
+            + application("hci", "consoles", "STOP_APPLICATION", {
+                "starting_strategy": "LOCAL", "starting_failure_strategy": "CONTINUE"}, windows)
             + "</root>")
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -15,9 +16,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from monitor.shared import _agent, _agent_files, _hostfiles, _procs, _supervisor
 
@@ -48,11 +51,34 @@ while True:
         time.sleep(0.005)
 """,
     "dummy/gate": '#!/bin/sh\nwhile [ ! -e "$MUSTER_ROOT/var/open" ]; do sleep 0.02; done\n',
+    # writes down when it starts and when it is asked to stop
+    "dummy/witness": """#!/bin/sh
+say() { echo "$1 $MUSTER_PROGRAM $MUSTER_EPOCH" >> "$MUSTER_ROOT/var/witness"; }
+trap 'say stop; exit 0' TERM
+say start
+while :; do sleep 0.02; done
+""",
     "dummy/idle": "#!/bin/sh\nexec sleep infinity\n",
     "dummy/say": '#!/bin/sh\necho "$1" >&2\nexit "$2"\n',
     "dummy/stubborn": "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.05; done\n",
-    "dummy/family": "#!/bin/sh\n(setsid sh -c 'trap \"\" TERM; sleep 1000; :' &)\nsh -c 'sleep 1000; :' &\nexec sleep 1000\n",
+    # children of its own: one in a session of its own that ignores SIGTERM, one ordinary
+    "dummy/family": """#!/bin/sh
+(setsid sh -c 'trap "" TERM; while :; do sleep 0.05; done' &)
+sh -c 'sleep 1000; :' &
+exec sleep 1000
+""",
 }
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """A prepared host with its supervisord running."""
+    one = Host()
+    try:
+        one.prepare()
+        yield one
+    finally:
+        one.close()
 
 
 def program(name: str, rank: int, command: Iterable[str] = ("dummy/idle",), **extra: Any) -> dict[str, Any]:
@@ -160,8 +186,10 @@ class Host:
             if not command[0].startswith("/"):
                 command[0] = "@@root@@/bin/" + command[0]
             programs.append({
-                "name": entry["name"], "command_line": _supervisor.quote_command(command),
-                "environment_line": _supervisor.quote_environment(environment), "stop_timeout": max(1, math.ceil(entry["stop_timeout"])),
+                "name": entry["name"],
+                "command_line": _supervisor.quote_command(command),
+                "environment_line": _supervisor.quote_environment(environment),
+                "stop_timeout": max(1, math.ceil(entry["stop_timeout"])),
             })
         environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
         return environment.from_string(template).render(
@@ -185,6 +213,16 @@ class Host:
         except (OSError, ValueError):
             return 0
 
+    def witness(self) -> list[str]:
+        """What the witnesses wrote down since the last question: ``start bus 1``."""
+        path = Path(self.root, "var/witness")
+        lines = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return lines
+
+    def open_gate(self) -> None:
+        Path(self.root, "var/open").touch()
+
     def log(self, instance: str, program_name: str) -> str:
         return Path(self.root, "log", instance, program_name + ".log").read_text()
 
@@ -203,6 +241,13 @@ class Host:
         process.stdin.write(json.dumps({"host": self.facts, **request}).encode() + b"\n")
         process.stdin.close()
         return process
+
+    def agent_act(self, *instances: dict[str, Any], **request: Any) -> subprocess.Popen[bytes]:
+        """The same as `act`, by the installed agent, not waited for."""
+        if not Path(self.root, "lib", bundle()["hash"]).exists():
+            self.prepare(agent=bundle())
+        self.act()  # configuration
+        return self.agent({"verb": "act", "deadline": 30.0, "settle": 0.0, "instances": list(instances), **request})
 
     def close(self) -> None:
         for process in self.processes():
@@ -232,10 +277,8 @@ def answer_of(process: subprocess.Popen[bytes], timeout: float = 60.0) -> dict[s
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = 10.0) -> Any:

@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = yaml.safe_load((ROOT / "inventory/local/group_vars/all/site.yml").read_text())
 TEMPLATES = ROOT / "roles/programs/templates"
 NATS = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+LINES = {"trim_blocks": True, "lstrip_blocks": True}  # as muster renders
 HOSTS = {f"{kind}_{n}": f"127.60.4.{base + n}" for kind, base in (("server", 10), ("console", 20)) for n in (1, 2, 3)}
 GATES = ("check_internal_data_bus", "check_common_data_bus")
 
@@ -149,7 +150,7 @@ class Lab:
         return running
 
     def processes(self, **wanted: str) -> list[int]:
-        """Live processes of this site with these variables, from /proc: ``processes(MUSTER_INSTANCE="scen2_srv_01")``."""
+        """Live processes of this site with these variables in their environment, from /proc."""
         marks = {f"{name}={value}".encode() for name, value in {"MUSTER_SITE": self.site_id, **wanted}.items()}
         found = []
         for entry in Path("/proc").iterdir():
@@ -203,8 +204,7 @@ class Lab:
         templar = Templar(loader=DataLoader(), variables=variables)
         for name, template in files.items():
             source = trust_as_template((TEMPLATES / template).read_text())
-            text = templar.template(source, escape_backslashes=False,
-                                    overrides={"trim_blocks": True, "lstrip_blocks": True})
+            text = templar.template(source, escape_backslashes=False, overrides=LINES)
             (etc / name).write_text(str(text))
             if name.endswith(".json"):
                 json.loads(str(text))

@@ -107,7 +107,8 @@ def test_windows_survive_a_failover_and_show_the_other_servers_values(lab: Lab, 
 def test_a_window_that_opens_late_has_the_history_at_once(lab: Lab) -> None:
     start_services(lab, "server_1", "1")
     client = Client(HOSTS["server_1"], ports_of("scen2_srv", 2)["client"])
-    wait_for(lambda: len(client.ask("state.get", {})["history"]) > 9, "ten readings")
+    client.subscribe("results.statistics")
+    wait_for(lambda: client.next()[1].get("count", 0) > 9, "ten readings")
     client.ask("config.set", {"name": "period", "value": 0.5})
     _, windows = lab.start_instance("scen2_hci", ITEM, "console_3", MUSTER_PEERS=PEERS)
     chart = windows["chart_view"]

@@ -43,7 +43,11 @@ def script(text: str, *arguments: str) -> subprocess.Popen[str]:
     """A process of its own that imports the ledger; it says a line when it is where the test wants it."""
     head = "import sys, time, sqlite3\nfrom monitor.shared import _ledger, _ledger_files\n"
     return subprocess.Popen(
-        [sys.executable, "-c", head + text, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", head + text, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -63,14 +67,16 @@ class TestAFreshLedger:
 
     def test_is_never_made_over_another(self, ledger: _ledger.Ledger) -> None:
         ledger.commit(1, {"claims": {"scen2_srv_01": claim(3)}})
-        with pytest.raises(_ledger.LedgerError, match="there is a ledger already at .*ledger.db"):
+        with pytest.raises(_ledger.LedgerError, match=r"there is a ledger already at .*ledger\.db"):
             ledger.create("scenario_2", "scenario_2-other")
         assert ledger.read()[0]["claims"]["scen2_srv_01"]["epoch"] == 3
 
     def test_is_made_by_one_of_many_at_once(self, tmp_path: Path) -> None:
         path = str(tmp_path / "state" / "ledger.db")
-        text = "try:\n  _ledger.Ledger(sys.argv[1]).create('s', sys.argv[2]); print('made')\n" \
-               "except _ledger.LedgerError: print('was there')"
+        text = (
+            "try:\n  _ledger.Ledger(sys.argv[1]).create('s', sys.argv[2]); print('made')\n"
+            "except _ledger.LedgerError: print('was there')"
+        )
         makers = [script(text, path, "id-%d" % number) for number in range(6)]
         said = [maker.communicate(timeout=30)[0].strip() for maker in makers]
         assert sorted(said) == ["made"] + ["was there"] * 5
@@ -79,9 +85,9 @@ class TestAFreshLedger:
             assert ledger.read()[0]["meta"]["site_id"] == "id-%d" % said.index("made")
 
     def test_missing_says_deploy_first_and_makes_nothing(self, tmp_path: Path) -> None:
-        with _ledger.Ledger(str(tmp_path / "nowhere" / "ledger.db")) as ledger:
-            with pytest.raises(_ledger.LedgerMissing, match="there is no ledger at .*: deploy this site first"):
-                ledger.read()
+        ledger = _ledger.Ledger(str(tmp_path / "nowhere" / "ledger.db"))
+        with pytest.raises(_ledger.LedgerMissing, match=r"there is no ledger at .*: deploy this site first"):
+            ledger.read()
         assert list(tmp_path.iterdir()) == []
 
 
@@ -252,7 +258,8 @@ class TestACrash:
             "  while True:\n"
             "    state, revision = ledger.read()\n"
             "    new = {'host': 'h' * 5000, 'epoch': revision + 1, 'phase': 'running'}\n"
-            "    ledger.commit(revision, {'claims': {'a_%d' % n: new for n in range(30)}}, [{'at': 0.0, 'what': 'x'}])\n"
+            "    claims = {'a_%d' % n: new for n in range(30)}\n"
+            "    ledger.commit(revision, {'claims': claims}, [{'at': 0.0, 'what': 'x'}])\n"
             "    print(revision + 1, flush=True)\n"
         )
         for turn in range(6):
@@ -351,7 +358,7 @@ class TestADamagedLedger:
     def test_empty_or_cut_off_is_not_taken_for_a_fresh_one(self, ledger: _ledger.Ledger, content: bytes) -> None:
         ledger.close()
         Path(ledger.path).write_bytes(content)
-        with pytest.raises(_ledger.LedgerDamaged, match="is damaged .*it was left as it is"):
+        with pytest.raises(_ledger.LedgerDamaged, match=r"is damaged .*it was left as it is"):
             ledger.commit(1, {})
         assert Path(ledger.path).read_bytes() == content
 
@@ -391,7 +398,7 @@ class TestAsRoot:
                     while True:
                         filler.write(b"x" * 4096)
                 big = {"a_%d" % n: claim(2, "h" * 2000) for n in range(1, 60)}
-                with pytest.raises(_ledger.LedgerError, match="nothing was changed: .*full.* kB are free"):
+                with pytest.raises(_ledger.LedgerError, match=r"nothing was changed: .*full.* kB are free"):
                     ledger.commit(2, {"claims": big}, [line("never")])
                 state, revision = ledger.read()
                 assert (state["claims"], revision, ledger.trail()) == ({"a_1": claim(1)}, 2, [])

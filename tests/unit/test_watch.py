@@ -40,9 +40,14 @@ class TestTheWatchList:
 
     def test_names_the_service_that_a_deferred_gate_waits_for(self) -> None:
         deferred = ["check_common_data_bus", "common_bus_interface"]
-        state = small_state(claims={"scen2_srv_01": running("server_1", deferred=deferred), "scen2_srv_02": running("server_1")})
+        state = small_state(
+            claims={"scen2_srv_01": running("server_1", deferred=deferred), "scen2_srv_02": running("server_1")}
+        )
         instances = _watch.watch_document(small_site(), state, 2)["instances"]
-        assert (instances["scen2_srv_01"]["deferred"], instances["scen2_srv_01"]["waits_for"]) == (deferred, "common_data_bus")
+        assert (instances["scen2_srv_01"]["deferred"], instances["scen2_srv_01"]["waits_for"]) == (
+            deferred,
+            "common_data_bus",
+        )
         assert instances["scen2_srv_02"]["waits_for"] == ""
 
     def test_has_the_endpoints_of_the_common_bus(self) -> None:
@@ -155,7 +160,9 @@ class TestPublishing:
         looker = threading.Thread(target=look)
         looker.start()
         writers = [
-            threading.Thread(target=lambda part: [publish(site, small_state(), r) for r in part], args=(revisions[n::4],))
+            threading.Thread(
+                target=lambda part: [publish(site, small_state(), r) for r in part], args=(revisions[n::4],)
+            )
             for n in range(4)
         ]
         for writer in writers:

@@ -1,0 +1,162 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`muster`: arguments, help, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from monitor.cli import places as places_module
+from monitor.cli.places import Places, UsageError
+from monitor.cli.play import TimedOut
+from monitor.cli.verbs import LATE, USAGE, change
+from monitor.playbooks import NoAnsible
+
+EPILOG = """\
+examples:
+  muster status                              what runs where, and how well
+  muster open 02 --console console_3         show item 02 on console_3
+  muster stop scen2_srv_01                   stays stopped until somebody starts it
+  muster start 'scen2_srv_*' --reason "maintenance is over"
+  muster drain server_2                      move its services to other servers
+  muster why scen2_srv_02                    how it is, why, and what happened
+  muster events --follow                     everything that happens, as it happens
+  muster -i inventory/example plan           what reconcile would do now, and why
+
+exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 4 not done in time
+environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of who asks), NO_COLOR
+"""
+
+Command = Callable[[argparse.Namespace, Places], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of one command."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        found = places_module.find(options.inventory or [], options.state_dir or "", os.environ)
+        return int(options.command(options, found))
+    except (UsageError, NoAnsible) as error:
+        print("muster: %s" % error, file=sys.stderr)
+        return USAGE
+    except TimedOut as error:
+        print("muster: %s" % error, file=sys.stderr)
+        return LATE
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="muster",
+        description="Applications per controlled item: where they run, how they are, and what is wanted of them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _common(parser, None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb", required=True)
+
+    def add(name: str, command: Command, text: str, example: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=text[:1].upper() + text[1:] + ".",
+            epilog="example:\n  muster %s" % example,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        _common(sub, argparse.SUPPRESS)
+        sub.set_defaults(command=command)
+        return sub
+
+    status = add("status", _view("status"), "what runs where, and how well", "status --watch")
+    status.add_argument("--json", action="store_true", help="the whole document, for programs")
+    status.add_argument("--watch", action="store_true", help="stay and follow what happens")
+    status.add_argument("--last", action="store_true", help="as the last run saw it: at once, no host is asked")
+    status.add_argument("--every", type=_seconds, default=10.0, help="--watch: seconds between looks at the hosts (10)")
+    plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
+    plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
+    for name, text in (
+        ("start", "start instances, where they fit best; clears a failed state"),
+        ("stop", "stop instances; they stay stopped until somebody starts them"),
+        ("restart", "restart instances where they are"),
+    ):
+        sub = add(name, change, text, "%s scen2_srv_01" % name)
+        sub.add_argument("instances", nargs="+", metavar="INSTANCE", help="its name, or a pattern like 'scen2_srv_*'")
+        _reason(sub)
+    show = add("open", change, "show an item on a console", "open 02 --console console_3")
+    show.add_argument("item", metavar="ITEM", help="the item's id, or the name of the instance that shows it")
+    show.add_argument("--console", metavar="HOST", help="where (default: MUSTER_HOST)")
+    show.add_argument("--take", action="store_true", help="take it over from a console that no longer answers")
+    _reason(show)
+    close = add("close", change, "close what shows an item, from anywhere", "close 02")
+    close.add_argument("item", metavar="ITEM", help="the item's id, or the name of the instance that shows it")
+    _reason(close)
+    for name, text in (
+        ("drain", "move what runs on a host to other hosts, and use it no more"),
+        ("undrain", "use a drained host again"),
+    ):
+        sub = add(name, change, text, "%s server_2" % name)
+        sub.add_argument("host", metavar="HOST")
+        _reason(sub)
+    why = add("why", _view("why"), "how one instance is, why, and what happened", "why scen2_srv_02")
+    why.add_argument("instance", metavar="INSTANCE")
+    why.add_argument("-n", "--number", type=int, default=12, help="events shown (12)")
+    why.add_argument("--json", action="store_true", help="the same, for programs")
+    events = add("events", _view("events"), "what happened, who did it, and why", "events --follow")
+    events.add_argument("-n", "--number", type=int, default=30, help="newest events shown (30)")
+    events.add_argument("-f", "--follow", action="store_true", help="stay and show what happens")
+    events.add_argument("--instance", help="only of this instance")
+    events.add_argument("--json", action="store_true", help="one JSON object per line")
+    _reason(add("reconcile", change, "repair whatever differs from what is wanted", "reconcile"))
+    _reason(add("deploy", change, "prepare the hosts and bring everything to what is wanted", "deploy"))
+    add("check", _view("check"), "validate the site; no host is touched", "check -i inventory/local")
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, default: object) -> None:
+    """Options that may stand before or behind the command."""
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        action="append",
+        default=default,
+        help="default: MUSTER_INVENTORY, else the last one used",
+    )
+    parser.add_argument("--state-dir", default=default, help="the site's state folder, where this is the controller")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=300.0 if default is None else default,
+        help="seconds until the command gives up (300)",
+    )
+
+
+def _reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the trail")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value
+
+
+def _view(name: str) -> Command:
+    def command(options: argparse.Namespace, found: Places) -> int:
+        from monitor.cli import views  # the ledger and its core are only loaded by commands that read them
+
+        return int(getattr(views, name)(options, found))
+
+    return command

@@ -1,0 +1,134 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a command finds inventory and state: as given, else from the environment, else as remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monitor import playbooks
+from monitor.daemon import PLACES, remember
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as given; the text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`state_dir` is None when the controller is another machine, or not known yet."""
+
+    inventory: tuple[str, ...]
+    state_dir: Path | None
+
+    def need_inventory(self) -> list[str]:
+        if not self.inventory:
+            raise UsageError("no inventory is known: give one with -i, or set MUSTER_INVENTORY")
+        return list(self.inventory)
+
+    def need_state(self) -> Path:
+        """The state folder, asked from the inventory when nothing else told it."""
+        if self.state_dir is not None:
+            return self.state_dir
+        found = ask_state_dir(self.need_inventory())
+        if not (found / "site.json").is_file():
+            raise UsageError("%s has no site.json on this machine: deploy first, or run this on the controller" % found)
+        remember(found, list(self.inventory))
+        return found
+
+    def site(self) -> dict[str, Any]:
+        """The published site's document; empty when it is not on this machine."""
+        if self.state_dir is None:
+            return {}
+        document = read_json(self.state_dir / "site.json")
+        site = document.get("site", {})
+        return site if isinstance(site, dict) else {}
+
+
+def find(given: list[str], state_dir: str, environ: Mapping[str, str]) -> Places:
+    """:raises UsageError: when what was given does not exist."""
+    inventory = given or [part for part in [environ.get("MUSTER_INVENTORY", "")] if part]
+    for source in inventory:
+        if "," not in source and not os.path.exists(source):
+            raise UsageError("there is no inventory %s" % source)
+    inventory = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
+    named = state_dir or environ.get("MUSTER_STATE_DIR", "")
+    if named:
+        folder = Path(named).resolve()
+        if not folder.is_dir():
+            raise UsageError("there is no state folder %s" % folder)
+        return Places(tuple(inventory or _remembered(folder)), folder)
+    for folder in _usual(environ):
+        known = _remembered(folder)
+        if known and (not inventory or known == inventory):
+            return Places(tuple(known), folder)
+    return Places(tuple(inventory), None)
+
+
+def ask_state_dir(inventory: list[str]) -> Path:
+    """What the inventory says is `muster_state_dir` of its controller (half a second).
+
+    :raises UsageError: when it does not say, or the controller is not this machine.
+    """
+    env = playbooks.environment(os.environ, Path.cwd())
+    env.update(
+        ANSIBLE_STDOUT_CALLBACK=playbooks.COLLECTION + ".lines",
+        ANSIBLE_LOAD_CALLBACK_PLUGINS="1",
+        ANSIBLE_FORCE_COLOR="0",
+        MUSTER_RESULT_KEYS="msg",
+    )
+    answer = subprocess.run(
+        [
+            playbooks.beside("ansible"),
+            *playbooks.inventory_arguments(inventory),
+            "muster_controller",
+            "-m",
+            "ansible.builtin.debug",
+            "-a",
+            "msg={{ [ansible_connection | default('ssh'), muster_state_dir] }}",
+        ],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    for line in answer.stdout.splitlines():
+        if not line.startswith("MUSTER:"):
+            continue
+        event = json.loads(line[len("MUSTER:") :])
+        said = event.get("result", {}).get("msg")
+        if event.get("event") == "ok" and isinstance(said, list):
+            if said[0] != "local":
+                raise UsageError("the controller is another machine (%s): run this command there" % event["host"])
+            return Path(said[1])
+    words = (answer.stderr or answer.stdout).strip().splitlines()
+    raise UsageError("the inventory does not tell muster_state_dir of the controller: %s" % " ".join(words[:3]))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _remembered(state_dir: Path) -> list[str]:
+    sources = read_json(state_dir / "run" / PLACES).get("inventory", [])
+    return [str(source) for source in sources] if isinstance(sources, list) else []
+
+
+def _usual(environ: Mapping[str, str]) -> list[Path]:
+    """State folders of a local site: the one of the environment, then `.muster` here, above, and in the checkout."""
+    folders = [Path(environ["MUSTER_LOCAL_DIR"])] if environ.get("MUSTER_LOCAL_DIR") else []
+    here = Path.cwd()
+    folders += [parent / ".muster" for parent in (here, *here.parents, playbooks.ROOT)]
+    return [folder / "state" for folder in dict.fromkeys(folders) if (folder / "state").is_dir()]

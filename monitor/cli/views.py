@@ -1,0 +1,287 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that only look: status, plan, why, events, check."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monitor.cli.places import Places, UsageError, read_json
+from monitor.cli.play import Event, play
+from monitor.cli.verbs import NO, OK, Progress, as_json, ended
+from monitor.shared import _controller, _status, _words
+
+Json = dict[str, Any]
+
+
+def status(options: argparse.Namespace, places: Places) -> int:
+    """What runs where, freshly looked at; `--last` as the last run saw it."""
+    if options.watch:
+        return _watch(options, places)
+    if options.last:
+        document: Json | None = _last_status(places.need_state())
+        code = OK
+    else:
+        code, document = _fresh(options, places, "status", "status")
+    if document is not None:
+        _show_status(document, options)
+    return code
+
+
+def plan(options: argparse.Namespace, places: Places) -> int:
+    """What reconcile would do now, and why; nothing is done."""
+    code, document = _fresh(options, places, "reconcile", "plan", check=True)
+    if document is None:
+        return code
+    if options.json:
+        as_json(document)
+        return code
+    for action in document["actions"]:
+        print(sentence(action))
+        _show_candidates(document, action["instance"])
+    if not document["actions"]:
+        print("nothing to do: everything is as wanted")
+    return code
+
+
+def check(options: argparse.Namespace, places: Places) -> int:
+    """Validate the site; no host is touched."""
+    found: Json = {}
+    failed: list[Event] = []
+    end = Event("end")
+    for event in play("check", places.need_inventory(), {}, timeout=options.timeout):
+        if event.kind in ("failed", "unreachable"):
+            failed.append(event)
+        elif event.action == "site" and event.kind == "ok":
+            found = event.result
+        elif event.kind == "end":
+            end = event
+    code = ended(end, failed)
+    if code == OK:
+        print(
+            "the site %s is valid: %s items, %s instances, %d hosts, controller %s"
+            % (found.get("site"), found.get("items"), found.get("instances"), len(found.get("hosts", [])),
+               found.get("controller"))
+        )  # fmt: skip
+    return code
+
+
+def why(options: argparse.Namespace, places: Places) -> int:
+    """One instance: how it is, what is wanted, what would be done next, and its story."""
+    folder = places.need_state()
+    document = _last_status(folder)
+    name = options.instance
+    instance = document["instances"].get(name)
+    if instance is None:
+        raise UsageError("there is no instance %s%s" % (name, _words.nearest(name, document["instances"])))
+    seen = read_json(folder / "seen.json").get("hosts", {})
+    request = {"kind": "reconcile"}
+    planned = _controller.handle(
+        {"verb": "plan", "check": True, "state_dir": str(folder), "observations": seen, "request": request}
+    )
+    trail = _asked({"verb": "trail", "state_dir": str(folder), "instance": name, "limit": options.number})["trail"]
+    if options.json:
+        as_json({"instance": dict(instance, name=name), "plan": planned.get("plan"), "trail": trail})
+        return OK
+    now = time.time()
+    print(_headline(name, instance, now))
+    for label, text in _facts(instance, document, name, now):
+        print("  %-8s %s" % (label, text))
+    if planned.get("error"):
+        print("  %-8s %s" % ("next", planned["error"]))
+    else:
+        actions = [action for action in planned["plan"]["actions"] if action["instance"] == name]
+        for action in actions:
+            print("  %-8s %s" % ("next", sentence(action)))
+            _show_candidates(planned["plan"], name)
+        if not actions:
+            print("  %-8s nothing: it is as wanted" % "next")
+    for entry in trail:
+        print("  " + _trail_line(entry, now))
+    return OK
+
+
+def events(options: argparse.Namespace, places: Places) -> int:
+    """The trail: what happened, who or what did it, and why."""
+    folder = places.need_state()
+    after: int | None = None
+    while True:
+        request: Json = {"verb": "trail", "state_dir": str(folder), "limit": options.number if after is None else 1000}
+        if options.instance:
+            request["instance"] = options.instance
+        if after is not None:
+            request["after"] = after
+        for entry in _asked(request)["trail"]:
+            after = max(after or 0, int(entry["id"]))
+            print(_json_line(entry) if options.json else _trail_line(entry, time.time(), instance=True), flush=True)
+        if not options.follow:
+            return OK
+        after = after or 0
+        _wait_for_change(folder, 0.5, 10.0)
+
+
+def sentence(action: Mapping[str, Any]) -> str:
+    """An action of a plan in words, as playbooks say it."""
+    what = action["instance"] or action.get("host") or ""
+    where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
+    if action.get("target"):
+        where += " to %s" % action["target"]
+    return "%s %s%s: %s" % (action["action"], what, where, action["reason"])
+
+
+def _fresh(
+    options: argparse.Namespace, places: Places, verb: str, key: str, check: bool = False
+) -> tuple[int, Json | None]:
+    """Run a playbook that returns a document under `key`; exit code and document."""
+    progress = Progress(sys.stderr)
+    failed: list[Event] = []
+    document: Json | None = None
+    for event in play(verb, places.need_inventory(), {}, timeout=options.timeout, check=check):
+        if event.kind == "task":
+            progress.show(event.name[:1].lower() + event.name[1:])
+        elif event.kind in ("failed", "unreachable"):
+            failed.append(event)
+        elif event.kind == "end":
+            progress.clear()
+            code = ended(event, failed)
+            return code, document if code == OK else None
+        document = event.result.get(key) or document
+    return NO, None
+
+
+def _watch(options: argparse.Namespace, places: Places) -> int:
+    """Redraw on every change; the hosts are looked at anew every `--every` seconds."""
+    folder = places.state_dir
+    document: Json | None = None
+    looked = 0.0
+    while True:
+        if document is None or time.monotonic() - looked >= options.every:
+            code, fresh = _fresh(options, places, "status", "status")
+            looked = time.monotonic()
+            if fresh is None:
+                return code
+            document = fresh
+        elif folder is not None:
+            document = _last_status(folder)
+        if sys.stdout.isatty() and not options.json:
+            print("\033[H\033[2J", end="")
+        _show_status(document, options)
+        left = options.every - (time.monotonic() - looked)
+        if folder is not None:
+            _wait_for_change(folder, 0.5, left)
+        else:
+            time.sleep(max(0.0, left))
+
+
+def _wait_for_change(folder: Path, step: float, longest: float) -> None:
+    files = (folder / "watch.json", folder / "run" / "monitor.json")
+    before = [_modified(path) for path in files]
+    end = time.monotonic() + longest
+    while time.monotonic() < end:
+        time.sleep(step)
+        if [_modified(path) for path in files] != before:
+            return
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _last_status(folder: Path) -> Json:
+    document: Json = _asked({"verb": "status", "state_dir": str(folder)})["status"]
+    return document
+
+
+def _asked(request: Json) -> Json:
+    answer: Json = _controller.handle(request)
+    if answer.get("error"):
+        raise UsageError(answer["error"])
+    return answer
+
+
+def _show_status(document: Json, options: argparse.Namespace) -> None:
+    if options.json:
+        as_json(document) if not options.watch else print(_json_line(document), flush=True)
+        return
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width = shutil.get_terminal_size((120, 40)).columns
+    print(_status.render_table(document, width, colour), end="", flush=True)
+
+
+def _show_candidates(document: Json, name: str) -> None:
+    for candidate in document.get("candidates", {}).get(name, []):
+        fits = "fits" if candidate.get("fits") else "does not fit"
+        print(
+            "           %s: %s%s" % (candidate["host"], fits, ", %s" % candidate["why"] if candidate.get("why") else "")
+        )
+
+
+def _headline(name: str, instance: Json, now: float) -> str:
+    parts = [name, ": ", instance.get("state") or instance["phase"]]
+    if instance["host"]:
+        parts.append(" on %s" % instance["host"])
+    if instance["since"]:
+        parts.append(" since %s" % _words.clock(instance["since"], now, seconds=True))
+    if instance["epoch"]:
+        parts.append(", epoch %d" % instance["epoch"])
+    return "".join(parts)
+
+
+def _facts(instance: Json, document: Json, name: str, now: float) -> list[tuple[str, str]]:
+    found = []
+    wanted = instance["wanted"]
+    if wanted:
+        where = " on %s" % wanted["host"] if wanted.get("host") else ""
+        asked = _words.clock(wanted["at"], now) if wanted.get("at") else "?"
+        because = ": %s" % wanted["why"] if wanted.get("why") else ""
+        found.append(
+            ("wanted", "%s%s, by %s at %s%s" % (wanted["state"], where, wanted.get("by") or "?", asked, because))
+        )
+    if instance.get("cause"):
+        found.append(("cause", instance["cause"]))
+    if instance["reason"] and instance["reason"] != instance.get("cause"):
+        found.append(("reason", instance["reason"]))
+    if instance["actor"]:
+        until = _words.clock(instance["actor"]["deadline"], now, seconds=True)
+        found.append(("acting", "run %s, until %s" % (instance["actor"]["run"], until)))
+    if instance["deferred"]:
+        found.append(("deferred", ", ".join(instance["deferred"])))
+    found += [("failed", "%s: %s" % pair) for pair in sorted(instance["failed"].items())]
+    if instance["failures"]:
+        found.append(("failures", "%d of its starts failed lately" % instance["failures"]))
+    if instance["programs"]:
+        pids = ["%s (%s)" % (program, facts["pid"]) for program, facts in instance["programs"].items()]
+        found.append(("runs", ", ".join(pids)))
+    found += [("monitor", i["why"]) for i in document["monitor"].get("intents") or [] if i.get("instance") == name]
+    return found
+
+
+def _trail_line(entry: Mapping[str, Any], now: float, instance: bool = False) -> str:
+    parts = [_words.clock(float(entry["at"]), now, seconds=True), str(entry.get("who") or "?")]
+    if entry.get("from") and entry["from"] != entry.get("who"):
+        parts[-1] += "@%s" % entry["from"]
+    if instance and entry.get("instance"):
+        parts.append(str(entry["instance"]))
+    text = str(entry.get("what") or "")
+    if entry.get("why"):
+        text += ": %s" % entry["why"]
+    if entry.get("result"):
+        text += " -> %s" % entry["result"]
+    return "  ".join([*parts, text])
+
+
+def _json_line(document: Any) -> str:
+    import json
+
+    return json.dumps(document, separators=(",", ":"))

@@ -1,0 +1,62 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Standard output for programs: one framed JSON line per task and result."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: lines
+type: stdout
+short_description: One JSON line per task and result, for programs
+version_added: 0.1.0
+description:
+  - Writes each begun task, each result and each failure as one line of JSON behind V(MUSTER:) to standard output.
+  - The C(muster) command line reads playbook runs through it. What actions say in words stays on lines of its own.
+  - Of a result only what muster's own actions return for people is passed on.
+author:
+  - muster contributors
+options:
+  result_keys:
+    description: Keys of a result that are passed on, when they are there.
+    type: list
+    elements: str
+    default: [changed, msg, plan, results, sentences, status, trail, site, controller, hosts, items, instances]
+    env:
+      - name: MUSTER_RESULT_KEYS
+"""
+
+MARK = "MUSTER:"
+
+
+class CallbackModule(CallbackBase):
+    """One line per event; nothing else is written."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "control_room.muster.lines"
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        self._say({"event": "task", "name": task.get_name(), "action": task.action})
+
+    def v2_runner_on_ok(self, result):
+        self._say_result("ok", result)
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        self._say_result("ignored" if ignore_errors else "failed", result)
+
+    def v2_runner_on_unreachable(self, result):
+        self._say_result("unreachable", result)
+
+    def _say_result(self, event, result):
+        content = {key: result.result[key] for key in self.get_option("result_keys") if key in result.result}
+        self._say({"event": event, "host": result.host.get_name(), "action": result.task.action, "result": content})
+
+    def _say(self, line):
+        sys.stdout.write("%s%s\n" % (MARK, json.dumps(line, default=str, separators=(",", ":"))))
+        sys.stdout.flush()

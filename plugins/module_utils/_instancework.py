@@ -1,0 +1,322 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an act does to one instance: under its lock, never for an epoch lower than the last, claim before start."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import _instancefiles, _ports, _procs, _staging
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
+
+    from ._sequencer import Sequencer
+
+    Steps = Generator[List[Tuple[str, str, str]], List[Any], Any]
+
+_TAKING = 5.0  # s in which the service manager must take, or let go of, an instance
+_FORKED = 1.0  # s that a process forked by the service manager may take to become its program
+
+
+class Work:
+    """One instance of an act's request."""
+
+    def __init__(
+        self, desk: Sequencer, request: Mapping[str, Any], staging: _staging.Staging, settle: float
+    ) -> None:
+        self.desk = desk
+        self.request = request
+        self.staging = staging
+        self.settle = settle
+        self.instance: str = request["instance"]
+        self.epoch: int = request["epoch"]
+        self.root = desk.root
+        self.where: str = desk.host["host"]
+
+    def steps(self) -> Steps:
+        """:return: the instance's result."""
+        lock = _instancefiles.Lock(self.root, self.instance)
+        try:
+            while not lock.take():
+                if time.monotonic() >= self.desk.deadline:
+                    return self._result("refused", "%s is being worked on by %s on %s" % (
+                        self.instance, lock.holder(), self.where), changed=False)
+                yield []
+            return (yield from self._locked())
+        except OSError as error:
+            what = "%s: %s" % (error.filename, error.strerror) if error.filename else str(error)
+            return self._result("failed", "%s on %s: %s" % (self.instance, self.where, what))
+        except ValueError as error:
+            return self._result("failed", "%s on %s: %s" % (self.instance, self.where, error))
+        finally:
+            lock.release()
+
+    def _locked(self) -> Steps:
+        seen = _instancefiles.read_seen(self.root, self.instance)
+        refused = too_old(self.where, self.request, seen, _instancefiles.read_claim(self.root, self.instance))
+        if refused:
+            return self._result("refused", refused, changed=False)
+        if self.request["do"] == "stop":
+            return (yield from self._stop(seen))
+        if self.desk.silent:
+            return self._result("refused", self.desk.silent, changed=False)
+        there = yield from self._present()
+        fresh, refused = self._how(there)
+        if refused:
+            return self._result("refused", refused, changed=False)
+        new = not there.known
+        if fresh or not there.processes:
+            placed = (yield [("place", self.instance, "")])[0]
+            if placed.error:
+                return self._result("refused", placed.error, changed=False)
+            new = new or placed.busy
+        restarted = False
+        if fresh:
+            restarted = yield from self.staging.stop(there, bool(self.request.get("urgent")))
+            if restarted:
+                self.staging.mark("stopped")
+            if self.staging.stuck:
+                return self._result("failed", self.staging.stuck)
+        else:
+            self.staging.adopt(there)
+        names = self._names(fresh, seen)
+        if not names:
+            return self._result("running", "", seen=seen, changed=False)
+        return (yield from self._start(names, fresh, new, seen, restarted))
+
+    def _how(self, there: _staging.There) -> Tuple[bool, str]:
+        """:return: whether everything is started anew, and a sentence when nothing may be done."""
+        action = self.request["do"]
+        epochs = {process.epoch for process in there.processes}
+        if action == "continue" and not epochs:
+            return False, "%s does not run on %s, so its start cannot go on: start it" % (self.instance, self.where)
+        if action in ("continue", "repair") and epochs - {self.epoch, -1}:
+            return False, "%s runs on %s with epoch %s, not %d: restart it" % (
+                self.instance, self.where, ", ".join(str(e) for e in sorted(epochs)), self.epoch)
+        return action == "restart" or (action == "start" and epochs != {self.epoch}), ""
+
+    def _names(self, fresh: bool, seen: Mapping[str, Any]) -> List[str]:
+        """The programs to start."""
+        only = self.request.get("only")
+        if self.request["do"] == "continue":
+            return list(seen.get("deferred", [])) if only is None else list(only)
+        if fresh:
+            return [p["name"] for p in self.request["programs"]] if only is None else list(only)
+        return missing(self.request, set(self.staging.running), seen)
+
+    def _start(
+        self, names: Sequence[str], fresh: bool, new: bool, seen: Mapping[str, Any], restarted: bool
+    ) -> Steps:
+        before = {} if fresh else seen
+        busy = self._taken_port(names)
+        if busy:
+            return (yield from self._end_badly(busy, fresh, before, restarted))
+        if new:
+            error = yield from self._add()
+            if error:
+                return (yield from self._end_badly(error, fresh, before, restarted))
+        _instancefiles.write_claim(self.root, self.instance, self.epoch, self.request.get("environment") or {})
+        failure = yield from self.staging.start(names)
+        if failure is None:
+            failure = yield from self.staging.linger(self.settle)
+        if failure is not None:
+            reason = "%s %s" % (failure.program, failure.why)
+            return (yield from self._end_badly(reason, fresh and failure.strategy == "stop", before, restarted))
+        self._remember(before)
+        return self._result("running", "", restarted=restarted)
+
+    def _stop(self, seen: Mapping[str, Any]) -> Steps:
+        there = yield from self._present()
+        placed = _instancefiles.is_placed(self.root, self.instance)
+        did = yield from self.staging.stop(there, bool(self.request.get("urgent")))
+        released = yield from self._release()
+        if self.staging.stuck:
+            return self._result("failed", self.staging.stuck)
+        if did:
+            self.staging.mark("stopped")
+        epoch = max(self.epoch, int(seen.get("epoch", 0)))
+        kept = {"epoch": epoch, "digest": "", "deferred": [], "failed": {}}
+        _instancefiles.write_seen(self.root, self.instance, kept)
+        return self._result("stopped", "", changed=did or released or placed)
+
+    def _release(self) -> Steps:
+        """After a stop: no claim, so that nothing starts any more; a last look; no configuration.
+
+        :return: whether there was a claim."""
+        released = _instancefiles.remove_claim(self.root, self.instance)
+        if released:  # what was just starting under it
+            yield from self.staging.stop_rest()
+        if _instancefiles.is_placed(self.root, self.instance) and (yield from self._drop()):
+            _instancefiles.unplace(self.root, self.instance)
+        return released
+
+    def _end_badly(self, reason: str, stop: bool, before: Mapping[str, Any], restarted: bool) -> Steps:
+        """A start that failed: what the strategy says about the rest, and the reason kept."""
+        if stop:
+            yield from self.staging.stop((yield from self._present()))
+            yield from self._release()
+            self.staging.mark("stopped")
+            self.staging.deferred = []
+            reason += "; " + self.staging.stuck if self.staging.stuck else ""
+        self._remember(before)
+        return self._result("failed", reason, restarted=restarted)
+
+    def _remember(self, before: Mapping[str, Any]) -> None:
+        """Keep for the next observation: the epoch, the configuration, what is deferred and what failed.
+
+        :param before: what was kept for the processes that went on; empty when all of them are new.
+        """
+        staging = self.staging
+        started = set(staging.running) | set(staging.started)
+        failed = {name: why for name, why in before.get("failed", {}).items() if name not in started}
+        failed.update(staging.failed)
+        if before and self.request["do"] != "continue":
+            staging.deferred += [name for name in before.get("deferred", []) if name not in staging.deferred]
+        staging.failed = failed
+        _instancefiles.write_seen(self.root, self.instance, {
+            "epoch": self.epoch,
+            "digest": before["digest"] if before else self.request.get("digest", ""),
+            "deferred": staging.deferred,
+            "failed": failed,
+        })
+
+    def _present(self) -> Steps:
+        """What runs of it, from /proc: the service manager is only asked whether it knows the instance."""
+        names = [program["name"] for program in self.request["programs"]]
+        until = time.monotonic() + _FORKED
+        while True:
+            orders = [("sweep", self.instance, "")]
+            if not self.desk.silent and names:
+                orders.append(("look", self.instance, names[0]))
+            replies = yield orders
+            known = len(replies) > 1 and replies[1].known
+            # a signal sent between fork and exec is lost: what was forked must have shown whose it is
+            if not self.desk.forked or time.monotonic() > until:
+                break
+            yield []
+        processes: List[_procs.Process] = replies[0]
+        mains = {}
+        for process in processes:
+            found = _procs.stat(process.pid)
+            if found is not None and found.parent == self.desk.manager_pid and not found.gone:
+                mains[process.program] = process.pid
+        if self.desk.forked and known:  # it hides its environment: the service manager knows whose it is
+            for name, reply in zip(names, (yield [("look", self.instance, name) for name in names])):
+                if reply.pid:
+                    mains[name] = reply.pid
+        return _staging.There(processes, mains, known)
+
+    def _add(self) -> Steps:
+        """Have the service manager take the instance's configuration. :return: a sentence when it does not."""
+        until = time.monotonic() + _TAKING
+        while True:
+            reply = (yield [("add", self.instance, "")])[0]
+            if not reply.error:
+                return ""
+            if time.monotonic() > until or not reply.busy:
+                return "the service manager of %s does not take %s: %s" % (self.where, self.instance, reply.error)
+            yield []
+
+    def _drop(self) -> Steps:
+        """:return: whether the service manager has let go of the instance."""
+        if self.desk.silent:
+            return True
+        until = time.monotonic() + _TAKING
+        while True:
+            reply = (yield [("drop", self.instance, "")])[0]
+            if not reply.busy:
+                return not reply.error
+            if time.monotonic() > until:
+                return False
+            yield []
+
+    def _taken_port(self, names: Sequence[str]) -> str:
+        """A sentence when somebody listens where a program of this start must."""
+        ports = {entry["port"]: entry["name"] for entry in self.request.get("ports") or []
+                 if entry.get("program", "") in ("", *names)}
+        for port, owner in sorted(_ports.taken(self.desk.host["address"], ports).items()):
+            return "port %d of %s (%s) is taken on %s by %s" % (port, self.instance, ports[port], self.where, owner)
+        return ""
+
+    def _result(
+        self, result: str, reason: str, restarted: bool = False, changed: bool = True,
+        seen: Optional[Mapping[str, Any]] = None,
+    ) -> Dict[str, Any]:
+        """:param seen: what was kept about it, where nothing was done."""
+        staging = self.staging
+        return outcome(self.request, result, reason, started=list(staging.started),
+                       deferred=staging.deferred or (seen or {}).get("deferred", []),
+                       failed=staging.failed or (seen or {}).get("failed", {}),
+                       restarted=restarted, timeline=staging.timeline, changed=changed)
+
+
+def too_old(where: str, request: Mapping[str, Any], seen: Mapping[str, Any], claim: Optional[int]) -> str:
+    """A sentence when this host knows a higher epoch than the request's."""
+    last = max(int(seen.get("epoch", 0)), claim or 0)
+    if request["epoch"] >= last:
+        return ""
+    return "%s was already seen on %s with epoch %d: this request is older (epoch %d), nothing was done" % (
+        request["instance"], where, last, request["epoch"])
+
+
+def missing(request: Mapping[str, Any], running: Any, seen: Mapping[str, Any]) -> List[str]:
+    """Programs that should run and do not, with the gates that stand before them."""
+    only = request.get("only")
+    deferred = set(seen.get("deferred", []))
+    wanted = [p for p in request["programs"] if p["start_sequence"] > 0 and p["name"] not in deferred]
+    absent = [p for p in wanted if not p["wait_exit"] and p["name"] not in running
+              and (only is None or p["name"] in only)]
+    if not absent:
+        return []
+    gates = [p for p in wanted if p["wait_exit"]]
+    last = max(p["start_sequence"] for p in absent)
+    asked = [p for p in gates if p["start_sequence"] < last]
+    first = min([p["start_sequence"] for p in gates] or [0])
+    if min(p["start_sequence"] for p in absent) < first:  # the bus itself was missing: ask it, too
+        asked += [p for p in gates if p["start_sequence"] == first and p not in asked]
+    return [p["name"] for p in [*absent, *asked]]
+
+
+def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]], manager: int) -> Dict[str, Dict[str, Any]]:
+    """What `Sequencer.run` would do, without doing it: for check mode.
+
+    :param manager: pid of the service manager.
+    """
+    root = host["root"]
+    processes = _procs.sweep(host["site_id"], host["host"])
+    results = {}
+    for request in requests:
+        instance, action = request["instance"], request["do"]
+        mine = _procs.of_instance(processes, instance)
+        seen = _instancefiles.read_seen(root, instance)
+        refused = too_old(host["host"], request, seen, _instancefiles.read_claim(root, instance))
+        if refused:
+            results[instance] = outcome(request, "refused", refused, changed=False)
+        elif action == "stop":
+            held = os.path.exists(_instancefiles.claim_path(root, instance))
+            changed = bool(mine) or held or _instancefiles.is_placed(root, instance)
+            results[instance] = outcome(request, "stopped", "", changed=changed)
+        else:
+            running = {p.program for p in mine if p.epoch == request["epoch"]}
+            anew = action == "restart" or not manager or {p.epoch for p in mine} != {request["epoch"]}
+            changed = anew or action == "continue" or bool(missing(request, running, seen))
+            results[instance] = outcome(request, "running", "", changed=changed, restarted=anew and bool(mine),
+                                        deferred=seen.get("deferred", []), failed=seen.get("failed", {}))
+    return results
+
+
+def outcome(
+    request: Mapping[str, Any], result: str, reason: str, changed: bool, started: Sequence[str] = (),
+    deferred: Sequence[str] = (), failed: Optional[Mapping[str, str]] = None, restarted: bool = False,
+    timeline: Sequence[List[Any]] = (),
+) -> Dict[str, Any]:
+    """An instance's result, as an act answers it."""
+    return {
+        "result": result, "reason": reason, "epoch": request["epoch"], "started": list(started),
+        "deferred": list(deferred), "failed": dict(failed or {}), "restarted": restarted, "timeline": list(timeline),
+        "changed": changed,
+    }

@@ -1,0 +1,22 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The measures by name. Each is a function of `Options` and `Report`; its first line of documentation is its title."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.benchmarks.figures import Report
+from tests.benchmarks.measures import bring_up, configure, crash, idle, placement
+from tests.benchmarks.options import Options
+
+MEASURES: dict[str, Callable[[Options, Report], None]] = {
+    "placement": placement.measure,
+    "configure": configure.measure,
+    "bus-crash": crash.measure_dummies,
+    "bus-crash-scen2": crash.measure_scen2,
+    "hci-crash": crash.measure_windows,
+    "bring-up": bring_up.measure,
+    "idle": idle.measure,
+}

@@ -1,0 +1,47 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Placement of a large batch on a large fleet: processor time, and how it grows."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from monitor.shared import _fleet, _placement
+from tests.benchmarks.figures import Figure, Report
+from tests.benchmarks.options import Options
+
+SIZES = (1250, 2500, 5000, 10000)
+PER_HOST = 20
+AIM = 1.0
+
+
+def batch(items: int) -> tuple[list[_placement.Pending], list[_fleet.HostLoad]]:
+    """Items of unequal loads, and hosts of which some are busy: about half of the capacity gets used."""
+    hosts = [_fleet.HostLoad(f"server_{n}", f"server_{n}", n, used=n % 7, reserved=n % 7, foreign=10.0 * (n % 4))
+             for n in range(items // PER_HOST)]
+    names = tuple(host.host for host in hosts)
+    pending = [_placement.Pending(f"scen2_srv_{n}", 1 + n % 4, names, "less_loaded", 1, n) for n in range(items)]
+    return pending, hosts
+
+
+def measure(options: Options, report: Report) -> None:
+    """Placement of 10,000 items on 500 hosts"""
+    times = {}
+    for items in options.sizes(SIZES, (250, 500)):
+        pending, hosts = batch(items)
+        values = []
+        for _run in range(options.count(5, 2)):
+            begin = time.process_time()
+            placed = _placement.place(pending, hosts)
+            values.append(time.process_time() - begin)
+        if any(host is None for host in placed.values()):
+            report.fail(f"placement left some of {items} items without a host, although there is room for all")
+        times[items] = min(values)
+        report.add(Figure(f"place {items} items on {len(hosts)} hosts (processor time)", values,
+                          aim=AIM if items == SIZES[-1] else None))
+    smallest = min(times)
+    for items, seconds in sorted(times.items()):
+        expected = times[smallest] * items * math.log(items) / (smallest * math.log(smallest))
+        report.say(f"   {items:>6} items: {seconds:.3f} s; growing as n log n it would be {expected:.3f} s")
