@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import getpass
 import json
@@ -16,7 +17,6 @@ from typing import Any
 
 from monitor.cli.places import Places, UsageError
 from monitor.cli.play import Event, play
-from monitor.daemon import remember
 
 OK, NO, USAGE, LATE = 0, 1, 2, 4  # exit codes
 _PROGRESS = {"site": "checking the site", "observe": "looking at every host", "plan": "planning", "act": "acting",
@@ -37,17 +37,19 @@ def change(options: argparse.Namespace, places: Places) -> int:
             extra["muster_take"] = bool(options.take)
     elif verb in ("drain", "undrain"):
         extra["muster_host"] = options.host
-    return run(options, places, verb, extra)
+    code = run(options, places, verb, extra)
+    if verb == "deploy" and code == OK and places.state_dir is None:
+        with contextlib.suppress(UsageError):
+            places.need_state()  # remembers the inventory there, so that later commands need no -i
+    return code
 
 
 def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[str, Any]) -> int:
     """Run the playbook, print what it says, and turn its end into an exit code."""
     inventory = places.need_inventory()
     progress = Progress(sys.stderr)
-    silent: list[str] = []
     failed: list[Event] = []
-    plan: dict[str, Any] = {}
-    for event in play(verb, inventory, extra, timeout=options.timeout, check=verb == "plan"):
+    for event in play(verb, inventory, extra, timeout=options.timeout):
         if event.kind == "said" and event.text:
             progress.clear()
             print(event.text, flush=True)
@@ -58,9 +60,6 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
         elif event.kind == "end":
             progress.clear()
             return ended(event, failed)
-        if event.action == "plan" and "plan" in event.result:
-            plan = event.result["plan"]
-    del silent, plan
     return NO
 
 
@@ -170,6 +169,3 @@ def _sentence(event: Event) -> str:
 
 def as_json(document: Any) -> None:
     print(json.dumps(document, indent=2, sort_keys=False))
-
-
-__all__ = ["LATE", "NO", "OK", "USAGE", "as_json", "change", "console", "expand", "on_request", "remember", "run"]

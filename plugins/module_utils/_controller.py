@@ -117,9 +117,29 @@ def _open_site(call: _Call) -> Json:
             ledger.check()
             if not call.check:
                 ledger.forget_trail(time.time() - call.site.settings.trail_days * 86400)
+        # Asked before the ledger is read: what is published is never ahead of it, but for a ledger put back.
+        published = _publish.read_published(call.state_dir, _publish.WATCH_FILE)
         state, revision = ledger.read()
-    _same_site(call, state)
+        _same_site(call, state)
+        if published.get("site_id") == state["meta"]["site_id"] and published["revision"] > revision and not call.check:
+            revision = _put_back(call, ledger, revision, int(published["revision"]))
     return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision}
+
+
+def _put_back(call: _Call, ledger: _ledger.Ledger, revision: int, published: int) -> int:
+    """A ledger restored from an older copy goes on above the last published revision: readers only follow newer ones."""
+    entry = {
+        "at": time.time(),
+        "who": _ledger_files.user_name(os.geteuid()),
+        "from": call.site.controller,
+        "what": "the ledger was put back to revision %d" % revision,
+        "why": "revision %d was published already, so this is an older copy" % published,
+        "result": "goes on above it",
+    }
+    try:
+        return ledger.commit(revision, {}, [entry], above=published)
+    except _ledger.LostRace as lost:
+        return lost.found  # another run did it
 
 
 def _make_plan(call: _Call) -> Json:
@@ -149,7 +169,7 @@ def _make_plan(call: _Call) -> Json:
             raise Refused("others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS)
     warnings: List[str] = []
     if not call.check:
-        warnings = _publish_all(call, state, revision)
+        warnings = _publish_all(call, state, revision, durable=False)
         _keep_seen(call, observations, looked, now)
     requests = _plan.act_requests(
         call.site, state, plan, 1, call.digests, call.config_digests, observations, call.check
@@ -178,7 +198,7 @@ def _settle(call: _Call) -> Json:
     if call.check:
         return {"revision": None, "trail": [], "warnings": []}
     state, revision, trail = _commit_outcome(call, final=True)
-    warnings = _publish_all(call, state, revision)
+    warnings = _publish_all(call, state, revision, durable=True)
     with call.ledger as ledger:
         try:
             ledger.backup()
@@ -292,10 +312,10 @@ def _with_meta(call: _Call, state: _ledger.State, plan: Json, run: str) -> Json:
     return changes
 
 
-def _publish_all(call: _Call, state: _ledger.State, revision: int) -> List[str]:
+def _publish_all(call: _Call, state: _ledger.State, revision: int, durable: bool) -> List[str]:
     """Publish; what goes wrong is a warning, for the commit stands and the next run publishes it."""
     try:
-        _publish.publish(call.state_dir, call.document, state, revision, call.digests, call.config_digests)
+        _publish.publish(call.state_dir, call.document, state, revision, call.digests, call.config_digests, durable)
     except _publish.PublishError as error:
         return [str(error)]
     return []

@@ -140,11 +140,16 @@ class Ledger:
         return state, revision
 
     def commit(
-        self, expected_revision: int, changes: Mapping[str, Mapping[str, Any]], trail: Iterable[Mapping[str, Any]] = ()
+        self,
+        expected_revision: int,
+        changes: Mapping[str, Mapping[str, Any]],
+        trail: Iterable[Mapping[str, Any]] = (),
+        above: int = 0,
     ) -> int:
         """Apply changes and append to the trail, all or nothing; returns the new revision.
 
         :param changes: ``{kind: {name: record or None}}``; None deletes.
+        :param above: a revision that the new one has to exceed.
         :raises LostRace: when the ledger is no longer at `expected_revision`.
         :raises LedgerError: also for a claim whose epoch would go back.
         """
@@ -155,7 +160,7 @@ class Ledger:
             found = _revision(database)
             if found != expected_revision:
                 raise LostRace(expected_revision, found)
-            revision = found + 1
+            revision = max(found, above) + 1
             for kind, records in changes.items():
                 for name, record in records.items():
                     if kind == "claims":

@@ -83,7 +83,14 @@ def backup(database: sqlite3.Connection, path: str, revision: int) -> str:
     try:
         os.close(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
         with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as copy:
+            copy.execute("PRAGMA journal_mode = OFF")  # a copy that fails is thrown away
+            copy.execute("PRAGMA synchronous = OFF")
             database.backup(copy)
+        handle = os.open(fresh, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
         os.replace(fresh, target)
     finally:
         for end in ("", "-wal", "-shm", "-journal"):

@@ -40,11 +40,14 @@ def publish(
     revision: int,
     digests: Optional[Mapping[str, str]] = None,
     config_digests: Optional[Mapping[str, str]] = None,
+    durable: bool = True,
 ) -> bool:
     """Write site and watch list of this revision, unless the same or newer ones stand there. Returns whether it wrote.
 
     :param state: the ledger's state at `revision`. When its ``meta.site_mark`` names another site than the one given
         (somebody deployed meanwhile), the site published already is used.
+    :param durable: whether the watch list must outlast a power cut; not while a run is under way that will write it
+        again, and is waited for.
     :raises PublishError: nothing is half-written.
     """
     try:
@@ -65,7 +68,7 @@ def publish(
                 _replace(state_dir, SITE_FILE, envelope)
                 wrote = True
             if watch != standing:
-                _replace(state_dir, WATCH_FILE, watch)
+                _replace(state_dir, WATCH_FILE, watch, sync=durable)
                 wrote = True
             return wrote
     except OSError as error:

@@ -21,6 +21,8 @@ BAD_NAME = 10
 ALREADY_STARTED = 60
 NOT_RUNNING = 70
 STILL_RUNNING = 91
+_STOPPED = 0  # states of a process
+_STOPPING = 40
 _PER_CALL = 60  # orders in one round trip: longer ones keep the others waiting
 _NO_COMMENT = "%(program_name).0s"  # expands to nothing, but parts a blank from the ; or # that would begin a comment
 
@@ -115,13 +117,16 @@ def _reply(verb: str, results: List[Any]) -> Reply:
         reply = _info(info)
         reply.error = error
         reply.known = isinstance(last, dict)
-        reply.busy = isinstance(order, _xmlrpc.Fault) and order.code == ALREADY_STARTED
+        # a run that was asked to stop and is not collected yet makes supervisord answer True and start nothing
+        nothing = not error and (info.get("state"), reply.pid) == (_STOPPED, 0)
+        refused = isinstance(order, _xmlrpc.Fault) and order.code == ALREADY_STARTED
+        reply.busy = refused or nothing or info.get("state") == _STOPPING
         return reply
     for result in results:
         if isinstance(result, _xmlrpc.Fault) and (result is last or result.code != BAD_NAME):
-            refused = Reply(error=result.text, known=result.code != BAD_NAME)
-            refused.busy = result.code == STILL_RUNNING
-            return refused
+            reply = Reply(error=result.text, known=result.code != BAD_NAME)
+            reply.busy = result.code == STILL_RUNNING
+            return reply
     return _info(last) if isinstance(last, dict) else Reply()
 
 

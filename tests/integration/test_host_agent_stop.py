@@ -20,7 +20,8 @@ def test_greatest_stop_sequence_stops_first(host: Host) -> None:
     host.define("app_01", [program("bus", 1, ["dummy/witness"]), program("core", 2, ["dummy/witness"]),
                            program("edge", 3, ["dummy/witness"], stop_sequence=9)])
     host.do("start", "app_01", 1)
-    host.witness()
+    lines: list[str] = []
+    wait_for(lambda: lines.extend(host.witness()) or len(lines) == 3, "all three are at work")
     assert host.do("stop", "app_01", 1)["result"] == "stopped"
     assert host.witness() == ["stop edge 1", "stop core 1", "stop bus 1"]
     assert host.processes("app_01") == []
