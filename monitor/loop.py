@@ -160,6 +160,8 @@ class Monitor:
         self.observe()
         for intent in self._intents.returned(run, self._loop.time()):
             self._journal.say("intent kept", "run %s did not satisfy it" % run, **_facts(intent))
+            if intent.attempts == 1:
+                self._schedule.soon("run %s did not do it: %s" % (run, intent.wish.why))
         self.wake()
 
     def _health_changed(self, key: Key, health: Health) -> None:

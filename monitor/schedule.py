@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When a reconcile is due although no probe asks for one.
 
-Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. Three
-occasions: the regular look at all hosts; capacity that may have come back while instances wait for it; a run that died
-between its commit and its outcome, so that its claim is stuck.
+Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. The
+occasions: the regular look at all hosts; capacity that may have come back while instances wait for it; what is wanted
+and does not run (how often it is tried is the plan's to say, by its budget); intents that a run could not satisfy; a
+run that died between its commit and its outcome, so that its claim is stuck.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from monitor.watch import Watch
 SETTLE = 1.0  # s of quiet after the change that may have freed capacity
 PAST_DEADLINE = 1.0  # s
 APART = 5.0  # s between two reconciles that were not the regular one
+RETRIES = (5.0, 10.0, 20.0, 40.0)  # s before each retry for what is wanted and does not run; then the regular looks
 
 
 class Schedule:
@@ -25,11 +27,19 @@ class Schedule:
     def __init__(self, now: float) -> None:
         self._last = now
         self._capacity_at: float | None = None
+        self._asked = ""  # why somebody asked for one soon
+        self._waiting: set[tuple[str, int]] = set()  # wanted and not there: instance, epoch
+        self._waiting_since = now
+        self._retries = 0
         self._moving: dict[str, tuple[int, str, float]] = {}  # instance -> epoch, phase, first seen so
 
     def watch_changed(self, before: Watch, after: Watch, now: float) -> None:
         if waiting(after) and _freed(before, after):
             self._capacity_at = now
+        now_waiting = {(name, _epoch(after, name)) for name in waiting(after)}
+        if now_waiting - self._waiting:
+            self._waiting_since, self._retries = now, 0
+        self._waiting = now_waiting
         moving: dict[str, tuple[int, str, float]] = {}
         for name, entry in after.instances.items():
             if entry.phase not in ("starting", "stopping"):
@@ -48,7 +58,13 @@ class Schedule:
                 phase = self._moving[stuck[0]][1]
                 return "%s is %s and the run that was acting on it is past its deadline" % (stuck[0], phase)
             if self._capacity_at is not None and now - self._capacity_at >= SETTLE:
-                return "capacity may have come back for %s" % ", ".join(waiting(watch)[:5])
+                return "capacity may have come back for %s" % _few(waiting(watch))
+            if self._asked:
+                return self._asked
+            if self._waiting and self._retries < len(RETRIES):
+                since = max(self._waiting_since, self._last)
+                if now - since >= RETRIES[self._retries]:
+                    return "%s wanted and not running" % _few(sorted(name for name, _ in self._waiting))
         if 0 < watch.observe_interval <= apart:
             return "the regular look at all hosts"
         return ""
@@ -59,8 +75,14 @@ class Schedule:
             return wall > deadline + PAST_DEADLINE
         return now - self._moving[name][2] > watch.run_timeout
 
+    def soon(self, why: str) -> None:
+        """Ask for a reconcile as soon as the last one is far enough away."""
+        self._asked = why
+
     def started(self, now: float) -> None:
         self._last = now
+        self._asked = ""
+        self._retries += 1
         self._capacity_at = None
         self._moving = {name: (epoch, phase, now) for name, (epoch, phase, _) in self._moving.items()}
 
@@ -72,6 +94,15 @@ def waiting(watch: Watch) -> list[str]:
         for name, state in watch.wanted.items()
         if state == "started" and (name not in watch.instances or watch.instances[name].phase in ("free", "failed"))
     ]
+
+
+def _epoch(watch: Watch, name: str) -> int:
+    entry = watch.instances.get(name)
+    return entry.epoch if entry is not None else 0
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names) if len(names) < 6 else "%s and %d more" % (", ".join(names[:4]), len(names) - 4)
 
 
 def _freed(before: Watch, after: Watch) -> bool:

@@ -72,6 +72,8 @@ class ActionModule(_controller_call.ControllerAction):
     ) -> dict[str, Any]:
         plan = answer["plan"]
         _compiled.keep("plan", plan)
+        for warning in answer.get("warnings", []):
+            self._display.warning(warning)
         sentences = _sentences.of_plan(plan, observations)
         for sentence in sentences:
             self._display.display(sentence)

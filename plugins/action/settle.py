@@ -43,6 +43,8 @@ class ActionModule(_controller_call.ControllerAction):
         answers = _controller_call.answers(task_vars, names)
         answer = self.call_controller("settle", {"site": document, "plan": plan, "answers": answers}, task_vars)
         outcome: dict[str, Any] = {}
+        for warning in answer.get("warnings", []):
+            self._display.warning(warning)
         for host in answers.values():
             outcome.update(host.get("results", {}))
         sentences = _sentences.of_outcome(outcome, answers)

@@ -118,16 +118,17 @@ def _open_site(call: _Call) -> Json:
             if not call.check:
                 ledger.forget_trail(time.time() - call.site.settings.trail_days * 86400)
         # Asked before the ledger is read: what is published is never ahead of it, but for a ledger put back.
-        published = _publish.read_published(call.state_dir, _publish.WATCH_FILE)
+        watch = _publish.read_published(call.state_dir, _publish.WATCH_FILE)
         state, revision = ledger.read()
         _same_site(call, state)
-        if published.get("site_id") == state["meta"]["site_id"] and published["revision"] > revision and not call.check:
-            revision = _put_back(call, ledger, revision, int(published["revision"]))
+        published = int(watch.get("revision", 0)) if watch.get("site_id") == state["meta"]["site_id"] else 0
+        if published > revision and not call.check:
+            revision = _put_back(call, ledger, revision, published)
     return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision}
 
 
 def _put_back(call: _Call, ledger: _ledger.Ledger, revision: int, published: int) -> int:
-    """A ledger restored from an older copy goes on above the last published revision: readers only follow newer ones."""
+    """A ledger restored from an older copy goes on above what was published: readers follow only newer revisions."""
     entry = {
         "at": time.time(),
         "who": _ledger_files.user_name(os.geteuid()),

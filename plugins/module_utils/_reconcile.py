@@ -150,6 +150,8 @@ def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
     if not instance.application.on_request or not draft.is_started(name) or claim.phase == STOPPING:
         return
     observation, copy = draft.observation(host), draft.copies(name).get(host)
+    if copy is not None and copy.epochs == (claim.epoch,):
+        return  # processes of this epoch live: whatever restarted did so before they began
     if claim.incarnation and observation.incarnation != claim.incarnation:
         draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
     elif claim.phase == RUNNING and (copy is None or not copy.live):
@@ -282,8 +284,9 @@ def _keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, stray
     if claim.deferred:
         _continue_deferred(draft, instance, host)
         return
-    if not claim.incarnation and draft.observation(host).incarnation:
-        draft.set_claim(name, replace(claim, incarnation=draft.observation(host).incarnation))
+    incarnation = draft.observation(host).incarnation
+    if incarnation and claim.incarnation != incarnation:
+        draft.set_claim(name, replace(claim, incarnation=incarnation))
 
 
 def _not_expected(claim: Claim, copy: Seen) -> Tuple[str, ...]:

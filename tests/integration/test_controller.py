@@ -93,7 +93,8 @@ class Room:
         return answers
 
     def run(self, kind: str = "reconcile", silent: tuple[str, ...] = (), **request: Any) -> dict[str, Any]:
-        """A whole run: plan, all phases, settle."""
+        """A whole run: open, plan, all phases, settle."""
+        self.ask("open_site")
         planned = self.plan(kind, **request)
         answers = self.act(planned["requests"], silent)
         for phase in range(2, planned["phases"] + 1):
@@ -436,9 +437,12 @@ class TestATroubledStateFolder:
             (folder / ("ledger.db" + end)).unlink(missing_ok=True)
         (folder / "ledger.db").write_bytes(backup)
         known = max(copy["epoch"] for host in room.hosts.values() for copy in host["instances"].values())
+        published = room.published("watch.json")["revision"]
         room.run()
         room.run()
         assert room.run()["requests"] == {}
+        assert room.published("watch.json")["revision"] == room.ledger()[1] > published
+        assert any("the ledger was put back to revision" in entry["what"] for entry in room.ask("trail")["trail"])
         alive = [(n, host) for host in room.hosts for n in room.hosts[host]["instances"]]
         assert sorted(n for n, _ in alive) == ["scen2_srv_01", "scen2_srv_02", "scen2_srv_03"]
         assert room.claim("scen2_srv_02")["epoch"] >= known

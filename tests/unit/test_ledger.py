@@ -126,6 +126,10 @@ class TestACommit:
         with pytest.raises(ValueError, match="no records of kind wnated"):
             ledger.commit(1, {"wnated": {}})
 
+    def test_can_skip_revisions_and_never_goes_back(self, ledger: _ledger.Ledger) -> None:
+        assert ledger.commit(1, {}, above=40) == 41
+        assert ledger.commit(41, {}, above=7) == 42
+
     def test_tells_what_changed_since(self, ledger: _ledger.Ledger) -> None:
         ledger.commit(1, {"claims": {"a_1": claim(1), "b_1": claim(1)}})
         ledger.commit(2, {"claims": {"b_1": claim(2)}})

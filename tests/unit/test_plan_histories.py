@@ -180,15 +180,15 @@ class Fleet(RuleBasedStateMachine):
             host.on = host.reachable = host.manager = True
         world.stubborn.clear()
         world.now += 1000
-        for _ in range(12):
+        for _ in range(14):
             world.now += 150
             run = world.begin("reconcile")
             world.finish(run)
-            if not any(a["action"] not in ("hold", "refuse") for a in world.plans[-1]["actions"]):
+            acts = [a for a in world.plans[-1]["actions"] if a["action"] not in ("hold", "refuse")]
+            if not acts and not world.plans[-1]["changes"]:
                 break
         else:
-            raise AssertionError(f"the fleet does not settle: {world.plans[-1]['actions']}")
-        assert not world.plans[-1]["changes"]
+            raise AssertionError(f"the fleet does not settle: {world.plans[-1]}")
         lives = {}
         for host in world.hosts.values():
             for name, copy in host.copies.items():

@@ -1,0 +1,185 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's configuration through the agent: written, swept, left alone; full disks and folders that refuse."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hostkit import Host, bundle, host, mode_of, program  # noqa: F401 - host is a fixture
+
+from monitor.shared import _agent, _hostfiles
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(tmp_path)], check=False)
+    if done.returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def available(host: Host) -> Path:
+    return Path(host.root, "etc/available")
+
+
+def test_files_get_what_differs_between_hosts_filled_in(host: Host) -> None:
+    host.extra_files = {"app_01/bus.conf": {"text": "listen @@address@@ @@host@@ @@root@@ @@site_id@@\n", "mode": "0600"}}
+    answer = host.act()
+    assert answer["config"]["written"] == ["app_01/bus.conf"]
+    path = available(host) / "app_01/bus.conf"
+    assert path.read_text() == "listen 127.60.1.1 server_1 %s %s\n" % (host.root, host.facts["site_id"])
+    assert mode_of(str(path)) == 0o600 and mode_of(host.root) == 0o750
+
+
+def test_the_observation_tells_the_digest_until_somebody_touches_a_file(host: Host) -> None:
+    host.define("app_01", [program("bus", 1)])
+    host.act()
+    digest = _hostfiles.config_digest(host.config_files())
+    assert host.observe()["config"] == digest
+    path = available(host) / "app_01.ini"
+    path.touch()
+    assert host.observe()["config"] == digest  # the text is what counts
+    path.write_text(path.read_text() + "; mine\n")
+    (available(host) / "notes.txt").write_text("do not forget\n")
+    seen = host.observe()
+    assert seen["config"] == ""
+    assert seen["drift"] == ["etc/available/app_01.ini changed by somebody"]
+    assert seen["foreign"] == ["etc/available/notes.txt"]
+
+
+def test_an_instance_that_left_the_site_is_swept_and_foreign_files_stay(host: Host) -> None:
+    for name in ("app_01", "app_02"):
+        host.define(name, [program("bus", 1)])
+        host.extra_files[name + "/settings.json"] = {"text": "{}", "mode": "0640"}
+    host.act()
+    (available(host) / "app_02/mine.txt").write_text("mine")
+    del host.instances["app_02"], host.extra_files["app_02/settings.json"]
+    answer = host.act()
+    assert answer["config"]["removed"] == ["app_02.ini", "app_02/settings.json"]
+    assert answer["config"]["foreign"] == ["app_02/mine.txt"]
+    assert sorted(p.name for p in available(host).iterdir()) == [".manifest.json", "app_01", "app_01.ini", "app_02"]
+
+
+def test_an_act_without_anything_new_is_not_a_change(host: Host) -> None:
+    host.define("app_01", [program("bus", 1)])
+    assert host.act()["changed"]
+    before = os.stat(available(host) / "app_01.ini").st_mtime_ns
+    assert not host.act()["changed"]
+    assert os.stat(available(host) / "app_01.ini").st_mtime_ns == before
+
+
+def test_check_mode_tells_everything_and_touches_nothing(host: Host) -> None:
+    host.define("app_01", [program("bus", 1)])
+    before = snapshot(host)
+    answer = host.act(host.wish("start", "app_01", 1), check=True, diff=True)
+    assert answer["changed"] and answer["config"]["written"] == ["app_01.ini"]
+    [diff] = answer["diff"]
+    assert diff["before_header"] == "/dev/null" and diff["after_header"] == "%s/etc/available/app_01.ini" % host.root
+    assert "[group:app_01]" in diff["after"]
+    assert answer["results"]["app_01"]["result"] == "running"
+    assert snapshot(host) == before and host.processes("app_01") == []
+
+    host.do("start", "app_01", 1)
+    before = snapshot(host)
+    assert not host.act(host.wish("start", "app_01", 1), check=True)["changed"]
+    assert host.act(host.wish("restart", "app_01", 2), check=True)["changed"]
+    stop = host.act(host.wish("stop", "app_01", 1), check=True)
+    assert stop["changed"] and stop["results"]["app_01"]["result"] == "stopped"
+    assert host.act(host.wish("stop", "app_01", 0), check=True)["results"]["app_01"]["result"] == "refused"
+    assert snapshot(host) == before and len(host.processes("app_01")) == 1
+
+
+def snapshot(host: Host) -> dict[str, tuple[int, int]]:
+    found = {}
+    for where, _, names in os.walk(host.root):
+        for name in names:
+            if "log" not in where and name != "supervisord.log":
+                status = os.lstat(os.path.join(where, name))
+                found[os.path.join(where, name)] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+def test_a_full_disk_is_one_sentence_and_the_old_configuration_stays_whole(host: Host, small_disk: Path) -> None:
+    other = Host("server_2", "127.60.1.2", str(small_disk))
+    try:
+        other.prepare()
+        other.extra_files = {"app_%02d.ini" % n: {"text": "; old %d\n" % n, "mode": "0640"} for n in range(20)}
+        digest = other.act()["config"]["digest"]
+        files = {name: {"text": "; new\n" + "x" * 400_000, "mode": "0640"} for name in other.extra_files}
+        answer = _agent.handle({"verb": "act", "host": other.facts, "instances": [],
+                                "config": {"digest": "new", "files": files}})
+        assert answer == {"error": "cannot write %s: No space left on device; what was there before is intact" % next(
+            answer["error"].split(": ")[0].split(" ", 2)[2:3].__iter__())}
+        assert {p.read_text() for p in available(other).glob("*.ini")} == {"; old %d\n" % n for n in range(20)}
+        assert sorted(p.name for p in available(other).iterdir() if not p.name.endswith(".ini")) == [".manifest.json"]
+        assert other.observe()["config"] == digest
+    finally:
+        other.close()
+
+
+def test_a_full_disk_fails_a_start_with_a_sentence_and_no_process(small_disk: Path) -> None:
+    other = Host("server_2", "127.60.1.2", str(small_disk))
+    try:
+        other.prepare()
+        other.define("app_01", [program("bus", 1)])
+        other.act()
+        with open(small_disk / "filler", "wb", buffering=0) as filler:
+            with pytest.raises(OSError):
+                while True:
+                    filler.write(b"x" * 65536)
+            with pytest.raises(OSError):
+                while True:
+                    filler.write(b"x" * 512)
+            result = other.do("start", "app_01", 1, config=None)
+        assert result["result"] in ("failed", "refused")
+        assert "No space left on device" in result["reason"]
+        assert other.processes("app_01") == []
+        os.unlink(small_disk / "filler")
+        assert other.do("start", "app_01", 1)["result"] == "running"
+    finally:
+        other.close()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(host: Host) -> None:
+    host.define("app_01", [program("bus", 1)])
+    host.act()
+    (available(host) / "app_02").write_text("a file where a folder must be")
+    files = {"app_02/bus.conf": {"text": "x", "mode": "0640"}}
+    answer = _agent.handle({"verb": "act", "host": host.facts, "config": {"digest": "n", "files": files}})
+    assert answer["error"].startswith("cannot write %s/app_02" % available(host))
+    assert "\n" not in answer["error"]
+    assert (available(host) / "app_01.ini").exists()
+
+
+def test_a_thousand_items_are_written_in_well_under_the_time_that_rendering_them_takes(host: Host) -> None:
+    text = "x" * 3000
+    host.extra_files = {}
+    for number in range(1000):
+        host.extra_files["app_%04d.ini" % number] = {"text": text, "mode": "0640"}
+        host.extra_files["app_%04d/bus.conf" % number] = {"text": text + "@@root@@", "mode": "0640"}
+    files = host.extra_files
+    request = {"verb": "act", "host": host.facts, "config": {"digest": _hostfiles.config_digest(files), "files": files}}
+    times = []
+    for _ in range(2):
+        began = time.monotonic()
+        answer = _agent.handle(request)
+        times.append(time.monotonic() - began)
+    assert answer["config"]["written"] == []
+    began = time.monotonic()
+    assert host.observe()["config"] == request["config"]["digest"]
+    times.append(time.monotonic() - began)
+    print("first %.2f s, again %.2f s, observe %.3f s" % tuple(times))
+    assert times[0] < 5 and times[1] < 2 and times[2] < 1

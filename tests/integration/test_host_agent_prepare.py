@@ -1,0 +1,228 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preparing a host, observing it, removing everything again; the agent as its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hostkit import SUPERVISORD, Host, answer_of, bundle, host, kill, program, seven, wait_for  # noqa: F401
+
+from monitor.shared import _agent, _procs
+
+SERVICE = """[program:{name}]
+command=@@root@@/bin/muster-exec --service @@root@@/bin/dummy/idle {argument}
+environment=MUSTER_INSTANCE="{name}_@@host@@",MUSTER_PROGRAM="{name}"
+autostart=true
+autorestart=true
+startsecs=0
+stopasgroup=true
+killasgroup=true
+stdout_logfile=@@root@@/log/{name}/{name}.log
+redirect_stderr=true
+"""
+
+
+def service(name: str, argument: str = "", text: str = "a") -> dict[str, dict[str, str]]:
+    return {name + ".ini": {"text": SERVICE.format(name=name, argument=argument), "mode": "0640"},
+            name + "/bus.conf": {"text": text, "mode": "0640"}}
+
+
+def pid_of(host: Host, name: str) -> int:
+    found = host.observe()["services"].get(name)
+    return int(found["pid"]) if found else 0
+
+
+def test_preparing_twice_changes_nothing_the_second_time(host: Host) -> None:
+    answer = host.prepare(agent=bundle())  # the fixture prepared without one
+    assert answer["did"] == ["installed the agent %s" % bundle()["hash"]]
+    assert host.prepare(agent=bundle()) == {"changed": False, "did": [], "warnings": []}
+
+
+def test_check_mode_of_a_first_prepare_touches_nothing(tmp_path: Path) -> None:
+    other = Host(folder=str(tmp_path))
+    answer = other.prepare(check=True, diff=True)
+    assert answer["changed"] and "started the service manager" in answer["did"]
+    assert not Path(other.root).exists()
+
+
+def test_host_services_start_with_the_host_restart_when_they_changed_and_go_when_removed(host: Host) -> None:
+    host.prepare(services={**service("common"), **service("other")})
+    first = wait_for(lambda: pid_of(host, "common"), "the service runs")
+    other = wait_for(lambda: pid_of(host, "other"), "the other service runs")
+    environment = _procs.environment(first)
+    assert environment["MUSTER_INSTANCE"] == "common_server_1" and "MUSTER_EPOCH" not in environment
+
+    assert not host.prepare(services={**service("common"), **service("other")})["changed"]
+    assert pid_of(host, "common") == first
+
+    answer = host.prepare(services={**service("common", text="b"), **service("other")})
+    assert answer["did"] == ["wrote etc/services/common/bus.conf", "restarted the service common"]
+    wait_for(lambda: pid_of(host, "common") not in (0, first), "the service was restarted")
+    assert pid_of(host, "other") == other
+
+    answer = host.prepare(services=service("other"))
+    assert "stopped the service common" in answer["did"]
+    assert pid_of(host, "common") == 0 and pid_of(host, "other") == other
+    assert host.observe()["instances"] == {}  # services are no instances
+
+
+def test_a_host_service_that_was_stopped_is_started_again_and_a_crashed_one_starts_by_itself(host: Host) -> None:
+    host.prepare(services=service("common"))
+    first = wait_for(lambda: pid_of(host, "common"), "the service runs")
+    kill(first)
+    second = wait_for(lambda: (p := pid_of(host, "common")) != first and p, "supervisord started it again")
+    host.ctl("stop", "common:")
+    assert host.prepare(services=service("common"))["did"] == ["started the service common"]
+    assert wait_for(lambda: pid_of(host, "common"), "it runs again") != second
+
+
+def test_a_missing_service_manager_is_started_again_as_a_new_incarnation(host: Host) -> None:
+    before = host.observe()["incarnation"]
+    pid = host.manager_pid()
+    kill(pid)
+    wait_for(lambda: not _procs.alive(pid), "supervisord is gone")
+    assert host.observe()["service_manager"] == "stopped"
+    assert host.prepare()["did"] == ["started the service manager"]
+    after = host.observe()
+    assert after["service_manager"] == "running"
+    assert after["incarnation"] != before and after["incarnation"].split("/")[0] == before.split("/")[0]
+
+
+def test_a_service_manager_that_cannot_start_tells_why(tmp_path: Path) -> None:
+    other = Host(folder=str(tmp_path))
+    for command, words in (
+        (["/nothing/supervisord"], "supervisord cannot be started with '/nothing/supervisord'"),
+        ([sys.executable, "-c", "import sys; sys.exit('no licence')"], "supervisord ended with 1: no licence"),
+    ):
+        answer = _agent.handle({"verb": "prepare", "host": other.facts, "supervisord": command})
+        assert words in answer["error"]
+
+
+def test_a_socket_path_that_is_too_long_is_told(tmp_path: Path) -> None:
+    other = Host(folder=str(tmp_path / ("x" * 90)))
+    answer = _agent.handle({"verb": "prepare", "host": other.facts, "supervisord": SUPERVISORD})
+    assert "107 bytes" in answer["error"] and "shorter muster_root" in answer["error"]
+
+
+def test_what_somebody_wrote_into_a_file_of_ours_is_kept_beside_it(host: Host) -> None:
+    path = Path(host.root, "bin/dummy/idle")
+    path.write_text(path.read_text() + "# my own line\n")
+    answer = host.prepare()
+    assert "wrote bin/dummy/idle" in answer["did"]
+    assert answer["warnings"] == ["bin/dummy/idle.kept: somebody had changed this file; their text is kept there"]
+    assert "my own line" in Path(host.root, "bin/dummy/idle.kept").read_text()
+    assert "my own line" not in path.read_text()
+    assert not host.prepare()["changed"]
+
+
+def test_remove_leaves_nothing_but_files_of_others(host: Host) -> None:
+    known = seven(20131)
+    host.define("app_01", known["programs"], ports=known["ports"])
+    host.define("app_02", [program("family", 1, ["dummy/family"], stop_timeout=0.5)])
+    host.prepare(services=service("common"), agent=bundle())
+    host.act(host.wish("start", "app_01", 1), host.wish("start", "app_02", 1))
+    pid = host.manager_pid()
+    notes = Path(host.root, "etc/available/notes.txt")
+    notes.write_text("mine")
+    assert host.ask("remove", check=True)["changed"] and _procs.alive(pid)
+    answer = host.ask("remove")
+    assert answer["warnings"] == ["these files are not ours and stay: %s" % notes]
+    assert not _procs.alive(pid) and host.processes() == []
+    assert [p for p in Path(host.root).rglob("*") if p.is_file()] == [notes]
+    notes.unlink()
+    assert host.ask("remove") == {"changed": False, "did": [], "warnings": []}
+
+
+def test_remove_without_foreign_files_removes_the_folder(host: Host) -> None:
+    host.ask("remove")
+    assert not Path(host.root).exists()
+
+
+def test_the_installed_agent_answers_on_standard_output(host: Host) -> None:
+    host.prepare(agent=bundle())
+    host.define("app_01", [program("bus", 1)])
+    result = answer_of(host.agent_act(host.wish("start", "app_01", 1)))["results"]["app_01"]
+    assert result["result"] == "running"
+    seen = answer_of(host.agent({"verb": "observe"}))
+    assert set(seen["instances"]) == {"app_01"}
+    assert answer_of(host.agent({"verb": "dance"})) == {"error": "the agent knows no verb 'dance'"}
+
+
+def test_an_act_that_brings_an_agent_along_installs_it(host: Host) -> None:
+    """The module, when the fast path found no agent of this hash."""
+    host.define("app_01", [program("bus", 1)])
+    host.act(host.wish("start", "app_01", 1), agent=bundle())
+    assert Path(host.root, "lib", bundle()["hash"], "muster_host", "_agent.py").exists()
+
+
+def test_the_agent_needs_no_import_that_it_does_not_use(host: Host) -> None:
+    """Starting it is part of every restart: no psutil, no http, no subprocess, no typing, no dataclasses."""
+    host.prepare(agent=bundle())
+    host.define("app_01", [program("bus", 1)])
+    host.act()
+    library = str(Path(host.root, "lib", bundle()["hash"]))
+    script = ("import sys; sys.path.insert(0, %r); from muster_host._agent import handle; import json;"
+              "print(handle(json.loads(sys.stdin.read())).get('error'));"
+              "print(*sorted(m for m in sys.modules if not m.startswith('_')))") % library
+    for request in ({"verb": "observe", "load": False}, {"verb": "act", "settle": 0, "instances": [
+            host.wish("start", "app_01", 1)]}):
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", script], text=True, capture_output=True, check=True,
+                              input=json.dumps({"host": host.facts, **request}))
+        error, modules = done.stdout.splitlines()
+        assert error == "None"
+        unwanted = {"psutil", "http", "subprocess", "typing", "dataclasses", "hashlib", "shutil", "xmlrpc", "site"}
+        assert not unwanted & set(modules.split()), sorted(unwanted & set(modules.split()))
+
+
+@pytest.mark.skipif(not shutil.which("python3.8") and not os.path.exists("/root/.pyenv/versions/3.8.18/bin/python"),
+                    reason="no Python 3.8 here")
+def test_the_agent_runs_on_the_oldest_python_that_hosts_have(host: Host) -> None:
+    old = shutil.which("python3.8") or "/root/.pyenv/versions/3.8.18/bin/python"
+    host.prepare(agent=bundle())
+    known = seven(20132)
+    host.define("app_01", known["programs"], ports=known["ports"])
+    files = host.config_files()
+    library = str(Path(host.root, "lib", bundle()["hash"]))
+    script = "import sys; sys.path.insert(0, %r); from muster_host._agent import main; main()" % library
+    config = {"digest": "d", "files": files}
+    for request in ({"verb": "act", "config": config, "instances": [host.wish("start", "app_01", 1)]},
+                    {"verb": "act", "instances": [host.wish("restart", "app_01", 2)]}, {"verb": "observe"},
+                    {"verb": "prepare", "services": service("common"), "supervisord": SUPERVISORD},
+                    {"verb": "remove"}):
+        done = subprocess.run([old, "-B", "-I", "-c", script], text=True, capture_output=True, check=False,
+                              input=json.dumps({"host": host.facts, **request}) + "\n")
+        answer = json.loads(done.stdout.split("MUSTER:")[1]) if "MUSTER:" in done.stdout else {"error": done.stderr}
+        assert "error" not in answer, answer
+        for result in answer.get("results", {}).values():
+            assert result["result"] == "running", result
+
+
+def test_the_load_of_a_host_measured_by_its_processes_is_what_they_use(host: Host) -> None:
+    host.define("app_01", [program("busy", 1, ["/bin/sh", "-c", "while :; do :; done"]), program("idle", 2)])
+    host.define("app_02", [program("idle", 1)])
+    host.act(host.wish("start", "app_01", 1), host.wish("start", "app_02", 1))
+    host.observe(load=True)
+    seen = host.observe(load=True)
+    cpus = seen["load"]["cpus"]
+    assert seen["instances"]["app_01"]["cpu"] > 20 / cpus
+    assert seen["instances"]["app_02"]["cpu"] < 5
+    assert abs(seen["load"]["cpu"] - sum(i["cpu"] for i in seen["instances"].values())) < 5
+    assert set(seen["load"]) == {"cpu", "memory", "load_average", "cpus", "free_memory", "free_disk"}
+    host.facts["measure"] = "node"
+    assert host.observe(load=True)["load"]["memory"] > 0
+
+
+def test_an_observation_of_thirty_placed_instances_stays_small(host: Host) -> None:
+    for number in range(30):
+        host.define("scen2_srv_%02d" % number, [program("a_program_with_a_name_%d" % n, n + 1) for n in range(5)])
+    answer = host.act(*[host.wish("start", name, 1) for name in host.instances], deadline=60)
+    assert {r["result"] for r in answer["results"].values()} == {"running"}
+    assert len(json.dumps(host.observe(load=True))) < 64_000

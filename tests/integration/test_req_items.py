@@ -1,0 +1,179 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Items come and go, are placed within capacity and started in stages: Req 1, 2, 5, 10, 11, 12, 13."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from site_lab import SERVERS, SiteLab, alive, site_lab, wait_for
+
+ALL_SERVICES = {
+    "internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface",
+}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[SiteLab]:
+    with site_lab(1) as deployed:
+        yield deployed
+
+
+def services(lab: SiteLab) -> dict[str, dict[str, int]]:
+    return {name: lab.programs(name) for name in sorted({p.instance for p in lab.processes() if "_srv_" in p.instance})}
+
+
+def test_req_1_and_11_deploy_starts_one_instance_per_item(lab: SiteLab) -> None:
+    running = services(lab)
+    assert set(running) == {"scen2_srv_01", "scen2_srv_02", "scen2_srv_03"}
+    assert all(set(programs) == ALL_SERVICES for programs in running.values())
+
+
+def test_a_second_deploy_changes_nothing(lab: SiteLab) -> None:
+    before = services(lab)
+    played = lab.good("deploy")
+    assert played.changed == 0, played.output
+    assert lab.good("deploy", "--check", "--diff").changed == 0
+    assert services(lab) == before
+
+
+def test_req_1_items_added_and_removed_by_one_line_leave_the_others_untouched(lab: SiteLab) -> None:
+    before = services(lab)
+    lab.set(muster_items=["01", "02", "03", "04", "05"])
+    told = lab.good("deploy", "--check")
+    assert told.changed > 0
+    assert services(lab) == before, "check mode started something"
+    lab.good("deploy")
+    after = services(lab)
+    assert set(after) == {"scen2_srv_%02d" % i for i in range(1, 6)}
+    assert {name: after[name] for name in before} == before
+    assert (lab.root("server_1") / "etc/available/scen2_srv_05/bus.conf").exists()
+
+    foreign = lab.root("server_1") / "etc/available/notes.txt"
+    foreign.write_text("kept by hand\n")
+    lab.set(muster_items=["01", "02"])
+    lab.good("deploy")
+    assert set(services(lab)) == {"scen2_srv_01", "scen2_srv_02"}
+    assert services(lab)["scen2_srv_01"] == before["scen2_srv_01"]
+    assert not (lab.root("server_1") / "etc/available/scen2_srv_05").exists()
+    assert foreign.read_text() == "kept by hand\n"
+    foreign.unlink()
+
+
+def test_a_changed_item_restarts_only_its_own_instance(lab: SiteLab) -> None:
+    before = services(lab)
+    lab.set(muster_items=["01", {"id": "02", "config": {"alarm_above": 25.0}}])
+    diff = lab.good("deploy", "--check", "--diff")
+    assert "25.0" in diff.output
+    lab.good("deploy")
+    after = services(lab)
+    assert after["scen2_srv_01"] == before["scen2_srv_01"]
+    assert not set(after["scen2_srv_02"].values()) & set(before["scen2_srv_02"].values())
+    lab.set(muster_items=["01", "02", "03"])
+    lab.good("deploy")
+
+
+def test_req_10_a_service_is_refused_on_a_console(lab: SiteLab) -> None:
+    played = lab.play("start", instances=["scen2_srv_01"], host="console_1")
+    assert played.rc != 0
+    assert "may run on servers" in played.output
+
+
+def test_a_host_left_out_by_limit_holds_what_it_has(lab: SiteLab) -> None:
+    before = services(lab)
+    played = lab.good("reconcile", "--limit", "server_1")
+    assert played.changed == 0
+    assert services(lab) == before
+
+
+def test_req_12_two_reconciles_at_once_start_everything_once(lab: SiteLab) -> None:
+    lab.good("stop", instances=["scen2_srv_01", "scen2_srv_02"])
+    starts = [lab.begin("start", instances=["scen2_srv_01", "scen2_srv_02"]) for _ in range(2)]
+    starts.append(lab.begin("reconcile"))
+    outputs = [process.communicate(timeout=120)[0] for process in starts]
+    lab.good("reconcile")
+    copies = Counter((p.instance, p.program) for p in lab.processes() if p.epoch and "_srv_" in p.instance)
+    assert set(copies.values()) == {1}, outputs
+    assert set(services(lab)) == {"scen2_srv_01", "scen2_srv_02", "scen2_srv_03"}
+
+
+def test_req_12_a_start_past_the_tool_is_refused_on_a_second_host(lab: SiteLab) -> None:
+    (home,) = lab.hosts_of("scen2_srv_01")
+    other = next(name for name in SERVERS if name != home)
+    root = lab.root(other)
+    environment = {
+        **lab.environment, "MUSTER_ROOT": str(root), "MUSTER_HOST": other, "MUSTER_INSTANCE": "scen2_srv_01",
+        "MUSTER_PROGRAM": "config_manager",
+    }
+    done = subprocess.run(
+        [str(root / "bin/muster-exec"), "sleep", "60"], env=environment, text=True, capture_output=True, timeout=20,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert "scen2_srv_01" in done.stderr
+
+
+def test_req_12_a_copy_made_by_other_means_is_stopped_and_the_claimed_one_stays(lab: SiteLab) -> None:
+    (home,) = lab.hosts_of("scen2_srv_01")
+    other = next(name for name in SERVERS if name != home)
+    before = lab.programs("scen2_srv_01")
+    claimed = next(p for p in lab.processes("scen2_srv_01"))
+    environment = dict(
+        entry.partition("=")[::2]
+        for entry in open("/proc/%d/environ" % claimed.pid, encoding="utf-8").read().split("\0") if entry
+    )
+    environment.update(MUSTER_HOST=other, MUSTER_ROOT=str(lab.root(other)), MUSTER_EPOCH="")
+    del environment["MUSTER_EPOCH"]  # so that the watcher, which looks for two valid copies, is not disturbed
+    stray = subprocess.Popen(["sleep", "300"], env=environment)
+    try:
+        lab.good("reconcile")
+        wait_for(lambda: stray.poll() is not None, "the stray copy stopped")
+        assert lab.programs("scen2_srv_01") == before
+    finally:
+        stray.kill()
+        stray.wait()
+
+
+def test_req_11_everything_comes_back_after_a_reboot_of_all_hosts_but_no_hci(lab: SiteLab) -> None:
+    lab.good("open", instances=["scen2_hci_02"], host="console_3")
+    assert lab.hosts_of("scen2_hci_02") == {"console_3"}
+    victims = [lab.supervisord(host) for host in (*SERVERS, "console_1", "console_2", "console_3")]
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not lab.processes(), "every program died with its supervisord", lab.processes)
+    assert not any(alive(pid) for pid in victims)
+    lab.good("reconcile")
+    assert set(services(lab)) == {"scen2_srv_01", "scen2_srv_02", "scen2_srv_03"}
+    assert lab.programs("scen2_hci_02") == {}
+    assert lab.good("reconcile").changed == 0
+
+
+def test_req_5_what_has_no_room_waits_with_its_reasons_and_starts_when_there_is_room(lab: SiteLab) -> None:
+    lab.set(muster_items=["%02d" % i for i in range(1, 8)])  # 42 points each: two per server
+    lab.good("deploy")
+    counts = Counter(next(iter(lab.hosts_of(name))) for name in services(lab))
+    assert counts == dict.fromkeys(SERVERS, 2)  # Req 13: equal items, equal counts
+    waiting = lab.verdict("07")
+    assert waiting["verdict"] == "waiting"
+    why = lab.muster("why", "scen2_srv_07")
+    assert all(server in why.output for server in SERVERS), why.output
+    lab.good("stop", instances=["scen2_srv_05"])
+    lab.good("reconcile")
+    assert "scen2_srv_07" in services(lab)
+    assert "scen2_srv_05" not in services(lab)
+
+
+def test_req_13_a_host_busy_with_other_work_gets_less(lab: SiteLab) -> None:
+    lab.set_host("server_1", muster_extra_load=90)
+    lab.set(muster_items=["21", "22", "23", "24"])
+    lab.good("deploy")
+    counts = Counter(next(iter(lab.hosts_of(name))) for name in services(lab))
+    assert counts["server_1"] < counts["server_2"]
+    assert counts["server_1"] < counts["server_3"]
+    assert sum(counts.values()) == 4

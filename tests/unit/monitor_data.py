@@ -1,0 +1,47 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the monitor's pure parts are tested with: watch lists made in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.health import Health, Kind, Result
+from monitor.watch import Instance, Service, Target, Watch
+
+TARGET = Target("127.60.9.1", 20004, "nats", 1.0, 1.0, 3)
+
+
+def entry(name: str, epoch: int = 1, phase: str = "running", **facts: Any) -> Instance:
+    values: dict[str, Any] = {
+        "item": name[-2:],
+        "application": name[:-3],
+        "host": "server_1",
+        "deferred": (),
+        "waits_for": "",
+        "target": TARGET,
+        "strategy": "restart_application",
+        "deadline": None,
+        **facts,
+    }
+    return Instance(name=name, epoch=epoch, phase=phase, **values)
+
+
+def watch(*instances: Instance, **facts: Any) -> Watch:
+    services = {(s.name, s.host): s for s in facts.pop("services", ())}
+    facts.setdefault("wanted", {instance.name: "started" for instance in instances})
+    facts.setdefault("hosts", {"server_1": "up", "server_2": "up"})
+    return Watch(revision=facts.pop("revision", 1), instances={i.name: i for i in instances}, services=services, **facts)
+
+
+def common_bus(host: str) -> Service:
+    return Service("common_data_bus", host, "the common bus", TARGET)
+
+
+def health(kind: Kind | None = None, at: float = 0.0, times: int = 1, why: str = "because") -> Health:
+    """As it is after so many results of one kind; fresh without any."""
+    made = Health(at, failures=3, interval=1.0, timeout=1.0)
+    for number in range(times if kind is not None else 0):
+        made.note(Result(kind or Kind.ANSWERED, at + number, why))
+    return made

@@ -1,0 +1,90 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From watch list and health to intents."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.decide import GATE, decide
+from monitor.health import CRASH, HANG, Kind
+from tests.unit.monitor_data import common_bus, entry, health, watch
+
+BUS = ("scen2_srv_01", 1)
+DEFERRED = {"deferred": ("check_common_data_bus", "common_bus_interface"), "waits_for": "common_data_bus"}
+
+
+def test_nothing_is_wished_for_while_all_is_well() -> None:
+    assert decide(watch(entry("scen2_srv_01")), {BUS: health(Kind.ANSWERED)}, {}, 0.0) == []
+
+
+def test_a_crashed_bus_of_services_wishes_for_a_restart_and_says_why() -> None:
+    [wish] = decide(watch(entry("scen2_srv_01")), {BUS: health(Kind.GONE, why="its connection ended")}, {}, 0.0)
+    assert (wish.instance, wish.epoch, wish.cause, wish.what) == ("scen2_srv_01", 1, CRASH, "restart")
+    assert wish.why == "the internal bus of scen2_srv_01 on server_1 crashed: its connection ended"
+
+
+def test_a_hung_bus_wishes_for_the_same_and_says_hangs() -> None:
+    [wish] = decide(watch(entry("scen2_srv_01")), {BUS: health(Kind.MISSED, times=3)}, {}, 2.0)
+    assert (wish.cause, wish.what) == (HANG, "restart")
+    assert "hangs: because" in wish.why
+
+
+@pytest.mark.parametrize(
+    ("strategy", "what"),
+    [("restart_application", "restart"), ("restart_process", "restart"), ("stop_application", "stop")],
+)
+def test_what_is_wished_for_follows_the_strategy_of_the_bus(strategy: str, what: str) -> None:
+    [wish] = decide(watch(entry("scen2_hci_01", strategy=strategy)), {("scen2_hci_01", 1): health(Kind.GONE)}, {}, 0.0)
+    assert wish.what == what
+
+
+def test_a_bus_whose_strategy_is_continue_is_left_alone() -> None:
+    assert decide(watch(entry("scen2_srv_01", strategy="continue")), {BUS: health(Kind.GONE)}, {}, 0.0) == []
+
+
+@pytest.mark.parametrize("phase", ["starting", "stopping", "failed", "free"])
+def test_only_a_running_claim_leads_to_a_wish(phase: str) -> None:
+    assert decide(watch(entry("scen2_srv_01", phase=phase)), {BUS: health(Kind.GONE)}, {}, 0.0) == []
+
+
+def test_the_health_of_an_earlier_epoch_does_not_count() -> None:
+    assert decide(watch(entry("scen2_srv_01", epoch=2)), {BUS: health(Kind.GONE)}, {}, 0.0) == []
+
+
+def test_an_unknown_bus_restarts_nothing() -> None:
+    assert decide(watch(entry("scen2_srv_01")), {BUS: health(Kind.UNREACHABLE)}, {}, 0.0) == []
+
+
+def test_a_deferred_gate_goes_on_when_its_host_service_answers() -> None:
+    services = {("common_data_bus", "server_1"): health(Kind.ANSWERED)}
+    seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_1"), common_bus("server_2")])
+    [wish] = decide(seen, {BUS: health(Kind.ANSWERED)}, services, 0.0)
+    assert (wish.cause, wish.what) == (GATE, "continue")
+    assert wish.why == "the common bus on server_1 answers, so check_common_data_bus of scen2_srv_01 may go on"
+
+
+def test_a_deferred_gate_waits_while_the_service_of_its_own_host_is_silent() -> None:
+    services = {("common_data_bus", "server_1"): health(), ("common_data_bus", "server_2"): health(Kind.ANSWERED)}
+    seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_1"), common_bus("server_2")])
+    assert decide(seen, {BUS: health(Kind.ANSWERED)}, services, 0.0) == []
+
+
+def test_a_deferred_gate_asks_another_host_when_its_own_has_no_such_service() -> None:
+    services = {("common_data_bus", "server_2"): health(Kind.ANSWERED)}
+    seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_2")])
+    assert len(decide(seen, {BUS: health(Kind.ANSWERED)}, services, 0.0)) == 1
+
+
+def test_an_answer_that_is_too_old_opens_no_gate() -> None:
+    services = {("common_data_bus", "server_1"): health(Kind.ANSWERED)}
+    seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_1")])
+    assert decide(seen, {}, services, 10.0) == []
+
+
+def test_a_crash_goes_before_a_gate() -> None:
+    services = {("common_data_bus", "server_1"): health(Kind.ANSWERED)}
+    seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_1")])
+    [wish] = decide(seen, {BUS: health(Kind.GONE)}, services, 0.0)
+    assert wish.cause == CRASH

@@ -1,0 +1,74 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The watch list that a controller publishes, as the monitor reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from monitor.shared import _watch
+from monitor.watch import WatchError, parse
+from tests.small_site import SITE_ID, small_site
+
+CLAIM: dict[str, Any] = {
+    "host": "server_2", "epoch": 7, "phase": "running", "target": None,
+    "actor": {"run": "41", "deadline": 1700000060.0}, "deferred": ["check_common_data_bus", "common_bus_interface"],
+    "failed": {}, "failures": [], "reason": "", "since": 0.0, "digest": "d",
+}  # fmt: skip
+STATE: dict[str, Any] = {
+    "meta": {"site_id": SITE_ID, "site": "scenario_2", "schema": 1, "last_run": 1},
+    "wanted": {"scen2_srv_01": {"state": "started", "host": None, "by": "eve", "why": "", "at": 0.0}},
+    "claims": {"scen2_srv_01": CLAIM},
+    "hosts": {"server_3": {"state": "drained", "since": 0.0, "evidence": "", "by": "eve"}},
+}
+
+
+def published() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(json.dumps(_watch.watch_document(small_site(), STATE, 9)))
+    return document
+
+
+def test_what_the_controller_publishes_is_what_the_monitor_reads() -> None:
+    seen = parse(published())
+    entry = seen.instances["scen2_srv_01"]
+    assert (seen.revision, seen.site_id) == (9, SITE_ID)
+    assert (entry.host, entry.epoch, entry.phase, entry.item) == ("server_2", 7, "running", "01")
+    assert (entry.strategy, entry.waits_for, entry.deadline) == ("restart_application", "common_data_bus", 1700000060.0)
+    assert entry.target is not None
+    assert (entry.target.port, entry.target.probe, entry.target.failures) == (20004, "nats", 3)
+    assert seen.hosts["server_3"] == "drained"
+    assert seen.wanted == {"scen2_srv_01": "started"}
+
+
+def test_the_numbers_of_the_site_arrive() -> None:
+    document = published()
+    document["settings"].update(run_timeout=7.0, observe_interval=0.0, artifacts=3)
+    seen = parse(document)
+    assert (seen.run_timeout, seen.observe_interval, seen.artifacts) == (7.0, 0.0, 3)
+
+
+def test_an_instance_that_left_the_site_is_watched_without_a_bus() -> None:
+    state = dict(STATE, claims={"scen2_srv_99": CLAIM})
+    seen = parse(json.loads(json.dumps(_watch.watch_document(small_site(), state, 9))))
+    assert seen.instances["scen2_srv_99"].target is None
+
+
+def test_keys_that_are_not_known_are_left_alone() -> None:
+    document = published()
+    document["news"] = document["instances"]["scen2_srv_01"]["news"] = 1
+    parse(document)
+
+
+def test_another_schema_is_refused_with_a_sentence() -> None:
+    with pytest.raises(WatchError, match="schema 2, this monitor reads 1"):
+        parse(dict(published(), schema=2))
+
+
+@pytest.mark.parametrize("damage", [[], {"schema": 1}, {"schema": 1, "revision": 1, "instances": {"a": {}}}])
+def test_what_is_no_watch_list_is_refused(damage: object) -> None:
+    with pytest.raises(WatchError):
+        parse(damage)
