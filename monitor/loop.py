@@ -64,7 +64,7 @@ class Monitor:
         self._stopping = True
         self.wake()
 
-    async def run(self, patience: float = 20.0) -> None:
+    async def run(self, patience: float = 10.0) -> None:
         """Until `stop`; a run at work then gets `patience` seconds to finish."""
         events = FileEvents(self._state_dir, self._loop, self.wake)
         self._journal.say("monitor started", state_dir=str(self._state_dir), pid=os.getpid())

@@ -45,6 +45,7 @@ def main(path: str) -> int:
         quiet=True,
         suppress_env_files=True,
         fact_cache_type="",
+        cancel_callback=lambda: False,  # without one it takes SIGTERM for itself, and looks at it every 30 s
         settings={"pexpect_timeout": 30, "suppress_ansible_output": True},
     )
     return int(result.rc if result.rc is not None else 1)

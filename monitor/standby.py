@@ -130,6 +130,7 @@ class Pool:
         self._waiting: asyncio.TimerHandle | None = None
         self._stale = False
         self._closing = False
+        self._lives: set[asyncio.Task[None]] = set()
         self.current: Standby | None = None  # starting or parked
         self.working: dict[str, Standby] = {}
         for left in folder.glob("standby-*.fifo*"):
@@ -184,13 +185,10 @@ class Pool:
             self._waiting.cancel()
         if self.current is not None:
             self.current.dismiss()
-        jobs = [standby.job for standby in self.working.values()]
-        for job in jobs:
-            self._runs.limit(job, patience)
-        if self.current is not None:
-            jobs.append(self.current.job)
-        for job in jobs:
-            await asyncio.shield(job.done)
+        for standby in self.working.values():
+            self._runs.limit(standby.job, patience)
+        if self._lives:
+            await asyncio.wait(self._lives)
 
     def _begin(self) -> None:
         self._waiting = None
@@ -206,7 +204,9 @@ class Pool:
             self.fill()
             return
         self.current = standby
-        self._loop.create_task(self._live(standby))
+        life = self._loop.create_task(self._live(standby))
+        self._lives.add(life)
+        life.add_done_callback(self._lives.discard)
 
     async def _live(self, standby: Standby) -> None:
         """From start to end of one standby."""

@@ -27,6 +27,8 @@ class ActionModule(_host_call.HostAction):
         if not request:
             result.update(changed=False, answer=earlier)
             return result
+        if earlier.get("run") != request["run"]:
+            earlier = {}
         if options["published"]:
             published = _standby.published_site(self, task_vars)
             host = _host_call.host_facts(published["document"], published["site_id"], name)
@@ -41,6 +43,7 @@ class ActionModule(_host_call.HostAction):
             answer = {"unreachable": str(error), "changed": False, "results": {}}
         if answer.get("diff"):
             result["diff"] = answer["diff"]
+        answer["run"] = request["run"]
         answer["results"] = {**earlier.get("results", {}), **answer.get("results", {})}
         result.update(changed=bool(answer.get("changed")), answer={k: v for k, v in answer.items() if k != "diff"})
         return result

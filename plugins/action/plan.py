@@ -105,7 +105,7 @@ class ActionModule(_controller_call.ControllerAction):
                 "site": compiled.document,
                 "plan": _compiled.kept("plan"),
                 "phase": phase,
-                "answers": _controller_call.answers(task_vars, names),
+                "answers": _controller_call.answers(task_vars, names, _compiled.kept("plan")["run"]),
                 "digests": compiled.digests,
             },
             task_vars,

@@ -33,14 +33,14 @@ class ActionModule(_controller_call.ControllerAction):
         _, options = self.validate_argument_spec(_SPEC)
         plan = _compiled.kept("plan")
         if plan is None or self._task.check_mode:
-            result.update(changed=False, results={})
+            result.update(changed=False, results={}, again=False)
             return result
         if options["published"]:
             document = _standby.published_site(self, task_vars)["document"]
         else:
             document = _compiled.compiled_site(self, task_vars).document
         names = [host["name"] for host in document["hosts"]]
-        answers = _controller_call.answers(task_vars, names)
+        answers = _controller_call.answers(task_vars, names, plan["run"])
         answer = self.call_controller("settle", {"site": document, "plan": plan, "answers": answers}, task_vars)
         outcome: dict[str, Any] = {}
         for warning in answer.get("warnings", []):
@@ -59,5 +59,13 @@ class ActionModule(_controller_call.ControllerAction):
         ]
         if failed:
             raise AnsibleActionFail("; ".join(failed))
-        result.update(changed=False, results=outcome, revision=answer.get("revision"))
+        result.update(
+            changed=False, results=outcome, revision=answer.get("revision"), again=_made_room(plan, outcome)
+        )
         return result
+
+
+def _made_room(plan: dict[str, Any], outcome: dict[str, Any]) -> bool:
+    """Whether something waits for room and this run stopped something."""
+    waiting = any(action["action"] == "hold" and action["instance"] in plan["candidates"] for action in plan["actions"])
+    return waiting and any(entry["result"] == "stopped" for entry in outcome.values())

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from . import _observe, _procs, _supervisord
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Mapping
 
 _DEADLINE = 60.0
+_LOG_LIMIT = 1_000_000
 
 
 def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
@@ -64,8 +66,30 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
             settle = request.get("settle")
             answer["results"] = sequencer.run(instances, _sequencer.SETTLE if settle is None else float(settle))
         answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
+        if not check:
+            _note(root, request, answer["results"])
     answer["took"] = round(time.monotonic() - began, 4)
     return answer
+
+
+def _note(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> None:
+    """What was done here and why, one line per instance: for who looks at this host and not at the controller."""
+    lines = []
+    for entry in request["instances"]:
+        result = results[entry["instance"]]
+        if result["changed"] or result["result"] != "running":
+            line = "%s run %s: %s %s (epoch %d, %s): %s" % (
+                time.strftime("%Y-%m-%dT%H:%M:%S%z"), request.get("run", "?"), entry["do"], entry["instance"],
+                entry["epoch"], entry.get("reason") or "no reason given", result["result"])
+            lines.append(line + (", " + result["reason"] if result["reason"] else "") + "\n")
+    path = root + "/log/muster.log"
+    try:
+        if os.path.exists(path) and os.stat(path).st_size > _LOG_LIMIT:
+            os.replace(path, path + ".1")
+        with open(path, "a", encoding="utf-8") as handle:
+            handle.write("".join(lines))
+    except OSError:
+        return  # a full disk is told where something must be written
 
 
 def _manager(request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]) -> int:

@@ -18,6 +18,10 @@ PACKAGE = "muster_host"
 _KEEP = 3600.0  # s that an older agent stays: one may be at work, and loads its parts when it needs them
 
 
+def installed(root: str, bundle: Mapping[str, Any]) -> bool:
+    return os.path.isdir(os.path.join(root, "lib", bundle["hash"]))
+
+
 def install(root: str, bundle: Mapping[str, Any]) -> bool:
     """
     :param bundle: ``{"hash", "files": {name: text}}``.
@@ -28,7 +32,7 @@ def install(root: str, bundle: Mapping[str, Any]) -> bool:
     import shutil
 
     target = os.path.join(root, "lib", bundle["hash"])
-    if os.path.isdir(target):
+    if installed(root, bundle):
         return False
     new = "%s.%d.new" % (target, os.getpid())
     package = os.path.join(new, PACKAGE)

@@ -113,16 +113,26 @@ class Batch:
         copy = draft.copies(move.name).get(target)
         if self._rows + len(p.hosts) <= CANDIDATE_ROWS and draft.kind in ("start", "open"):
             draft.candidates[move.name] = self.rows(p, self._wide(move))
-        if all(host == target for host in move.stops):
+        stops = self._sweep(move, keep=target)
+        if all(host == target for host in stops):
             action = "restart" if copy is not None and copy.live else "start"
             draft.start(move.name, target, reason, action)
             return
         claim = draft.claim(move.name)
-        stops = sorted(move.stops, key=lambda h: (h == target, h != claim.host))
+        stops.sort(key=lambda h: (h == target, h != claim.host))
         draft.stop(move.name, stops[0], reason, after="move", target=target)
         for host in stops[1:]:
             draft.stop_copy(move.name, host, reason)
         draft.add("start", move.name, target, reason, draft.next_epoch(move.name), phase=2)
+
+    def _sweep(self, move: Move, keep: str = "") -> List[str]:
+        """The hosts to stop it on; where only a claim file was left behind that is removed, and nobody waits for it."""
+        draft = self._draft
+        copies = draft.copies(move.name)
+        for host in move.stops:
+            if not copies[host].live and host != keep:
+                draft.stop_copy(move.name, host, "%s left a claim behind on %s" % (move.name, host))
+        return [host for host in move.stops if copies[host].live]
 
     def _chosen(self, move: Move, p: Pending, target: str) -> str:
         if move.hosts is not None:
@@ -166,13 +176,14 @@ class Batch:
         claim = draft.claim(move.name)
         if move.asked:
             draft.refuse(move.name, p.hosts[0] if p.hosts else None, "%s cannot start: %s" % (move.name, why))
-        elif move.stays:
+            return
+        stops = sorted(self._sweep(move), key=lambda h: h != claim.host)
+        if move.stays:
             draft.hold(move.name, claim.host, "%s, but it stays on %s: %s" % (move.reason, claim.host, why))
-            for host in move.stops:
+            for host in stops:
                 if host != claim.host:
                     draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
-        elif move.stops:
-            stops = sorted(move.stops, key=lambda h: h != claim.host)
+        elif stops:
             draft.stop(move.name, stops[0], move.reason, after=FREE)
             for host in stops[1:]:
                 draft.stop_copy(move.name, host, move.reason)

@@ -13,7 +13,7 @@ from . import _agent_install, _hostfiles, _observe, _procs, _supervisor, _superv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Sequence, Set
+    from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 FOLDERS = ("bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run", "run/claims", "run/seen",
            "run/locks", "log", "var")
@@ -64,8 +64,7 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
         changed = _services(work, request.get("services") or {})
         _marker(work, request, marker)
         configuration = _write(work, "etc/supervisord.conf", _supervisord.configuration(root))
-        if request.get("agent") and not work.check and _agent_install.install(root, request["agent"]):
-            work.did.append("installed the agent %s" % request["agent"]["hash"])
+        _agent(work, request.get("agent"))
         _manager(work, request, changed, configuration)
     except _hostfiles.FolderError as error:
         return {"error": str(error)}
@@ -74,6 +73,13 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
     except _supervisord.ManagerError as error:
         return {"error": str(error)}
     return work.answer()
+
+
+def _agent(work: Work, bundle: Optional[Mapping[str, Any]]) -> None:
+    if bundle and not _agent_install.installed(work.root, bundle):
+        work.did.append("installed the agent %s" % bundle["hash"])
+        if not work.check:
+            _agent_install.install(work.root, bundle)
 
 
 def _needed() -> str:

@@ -10,6 +10,7 @@ it is a program's, without one a service manager's.
 from __future__ import annotations
 
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ KILL = 9
 TERM = 15
 
 _KERNEL_THREAD = 0x00200000
+_EXEC = 0.1  # s that an exec may take, a busy machine included
 _kernel: Set[int] = set()  # pids of kernel threads: their environment is empty for ever
 
 
@@ -135,9 +137,9 @@ def sweep(site_id: str, host: str) -> List[Process]:
     for name in os.listdir("/proc"):
         if name.isdigit():
             _look(int(name), marks, found, blank)
-    for _ in range(3):  # in the middle of an exec the environment is empty for microseconds: look again
-        if not blank:
-            break
+    until = time.monotonic() + _EXEC
+    while blank and time.monotonic() < until:
+        time.sleep(0.0005)
         again, blank = blank, []
         for pid in again:
             _look(pid, marks, found, blank)
@@ -150,7 +152,7 @@ def _look(pid: int, marks: List[bytes], found: List[Process], blank: List[int]) 
     except OSError:
         return
     if not data:
-        if pid not in _kernel and not _is_kernel_thread(pid):
+        if pid not in _kernel and _in_exec(pid):
             blank.append(pid)
         return
     bounded = b"\0%s\0" % data
@@ -158,17 +160,17 @@ def _look(pid: int, marks: List[bytes], found: List[Process], blank: List[int]) 
         found.append(Process(pid, _parse(data)))
 
 
-def _is_kernel_thread(pid: int) -> bool:
-    """True also for the dead: neither has an environment to come."""
+def _in_exec(pid: int) -> bool:
+    """In the middle of an exec, for a moment, there is no environment yet; kernel threads and the dead have none."""
     try:
         data = read_file("/proc/%d/stat" % pid)
         fields = data[data.rindex(b")") + 2 :].split()
         if int(fields[6]) & _KERNEL_THREAD:
             _kernel.add(pid)
-            return True
-        return fields[0] in (b"Z", b"X")
+            return False
+        return fields[0] not in (b"Z", b"X") and int(fields[48]) == 0  # where its environment ends
     except (OSError, ValueError, IndexError):
-        return True
+        return False
 
 
 def _parse(data: bytes) -> Dict[str, str]:

@@ -131,14 +131,15 @@ def _leave(draft: Draft, name: str) -> None:
 def _stop_all(draft: Draft, name: str, reason: str) -> bool:
     """Stop every copy on seen hosts; whether there was one."""
     claim = draft.claim(name)
-    copies = list(draft.copies(name))
-    if claim.holds and claim.host in copies:  # the claim is about the first one, until its stop is confirmed
-        copies.sort(key=lambda host: host != claim.host)
-    for host in copies[:1]:
-        draft.stop(name, host, reason)
-    for host in copies[1:]:
-        draft.stop_copy(name, host, reason)
-    return bool(copies)
+    copies = draft.copies(name)
+    holder = claim.host if claim.holds else None
+    hosts = sorted(copies, key=lambda host: (host != holder, not copies[host].live))
+    for position, host in enumerate(hosts):
+        if position == 0 and (copies[host].live or host == holder):
+            draft.stop(name, host, reason)  # the claim is about this one until its stop is confirmed
+        else:
+            draft.stop_copy(name, host, reason)
+    return bool(hosts)
 
 
 # --- wanted stopped

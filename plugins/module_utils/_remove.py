@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping
 
-_STOP = 15.0  # s from SIGTERM to SIGKILL
+_STOP = 10.0  # s from SIGTERM to SIGKILL
 _AFTER_KILL = 5.0
 _OURS = ("lib", "etc/placed", "run", "log", "var")
 

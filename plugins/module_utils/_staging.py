@@ -195,7 +195,7 @@ class Staging:
         pids = {process.pid for process in there.processes}
         for program in self.programs:
             pid = there.mains.get(program["name"], 0)
-            if pid in pids:
+            if pid in pids and not program["wait_exit"]:
                 found = _procs.stat(pid)
                 if found is not None and not found.gone:
                     launch = Launch(program, 0.0, 0)
@@ -238,7 +238,10 @@ class Staging:
         return (yield from self._check_running())
 
     def _launch(self, programs: Sequence[Mapping[str, Any]]) -> Steps:
-        """Ask for a rank; again for what the service manager has not collected from the last time."""
+        """Ask for a rank; again for what the service manager has not collected from the last time.
+
+        :return: (launches, failure or None).
+        """
         failure = yield from self._check_running()
         if failure is not None:
             return [], failure
@@ -250,10 +253,10 @@ class Staging:
             again = []
             for launch, reply in zip(pending, replies):
                 name = launch.program["name"]
-                stale = reply.busy or reply.pid in self._old_pids
+                stale = (reply.busy and not self._is_current(reply.pid)) or reply.pid in self._old_pids
                 if stale and time.monotonic() < now + _NOT_COLLECTED:
                     again.append(launch)
-                elif stale or (reply.error and not reply.pid):
+                elif stale or (reply.error and not reply.busy and not reply.pid):
                     why = reply.error or "its last process was not collected by the service manager"
                     failure = self._fail(launch.program, "could not be started: %s%s" % (why, self._last_line(launch)))
                     launches = [other for other in launches if other is not launch]
@@ -268,6 +271,10 @@ class Staging:
             if pending:
                 yield []
         return launches, None
+
+    def _is_current(self, pid: int) -> bool:
+        """It runs already, from this very incarnation: an agent before this one was killed."""
+        return pid > 0 and _procs.environment(pid).get("MUSTER_EPOCH") == str(self.epoch) and _procs.alive(pid)
 
     def _complete(self, launches: List[Launch]) -> Steps:
         """Until every program of the rank runs and every gate is passed."""

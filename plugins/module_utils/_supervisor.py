@@ -47,7 +47,7 @@ class Supervisor:
     instance, whose configuration was loaded), ``drop`` (an instance that has no process any more).
     """
 
-    def __init__(self, root: str, timeout: float = 10.0) -> None:
+    def __init__(self, root: str, timeout: float = 5.0) -> None:
         self.client = _xmlrpc.Client(socket_path(root), timeout)
 
     def answers(self) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 20.0  # s until a started supervisord must answer
 _SOCKET_PATH_LIMIT = 107
+_OPEN_FILES = 65536
 
 # What a program inherits from whoever runs the deploy; the rest (ansible's, ssh's) would differ from run to run.
 _KEPT = ("DISPLAY", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
@@ -108,6 +109,7 @@ def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str])
     :return: its pid.
     :raises ManagerError: with its last words.
     """
+    import resource
     import subprocess
 
     root = host["root"]
@@ -116,12 +118,14 @@ def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str])
         raise ManagerError("the path %s is longer than the %d bytes a socket can have: choose a shorter muster_root"
                            % (path, _SOCKET_PATH_LIMIT))
     log = root + "/log/supervisord.out"
+    variables = environment(host, extra)
+    variables["MUSTER_OPEN_FILES"] = str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     with open(log, "wb") as output:
         try:
             process = subprocess.Popen(
                 [*command, "-n", "-c", root + "/etc/supervisord.conf"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True, start_new_session=True,
-                cwd="/", env=environment(host, extra),
+                cwd="/", env=variables, preexec_fn=_open_many,
             )
         except OSError as error:
             raise ManagerError("supervisord cannot be started with %r: %s" % (" ".join(command), error)) from None
@@ -139,6 +143,16 @@ def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str])
     process.kill()
     process.wait()
     raise ManagerError("supervisord did not answer within %.0f s, see %s" % (START_TIMEOUT, log))
+
+
+def _open_many() -> None:
+    """supervisord holds three descriptors per program; muster-exec gives programs the limit that was."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _arguments(pid: int) -> bytes:

@@ -58,6 +58,10 @@ results:
   description: Result per instance.
   returned: always
   type: dict
+again:
+  description: Whether this run made room for something that waits for it.
+  returned: always
+  type: bool
 revision:
   description: Revision of the ledger after the commit.
   returned: unless in check mode

@@ -45,7 +45,7 @@ def registered(task_vars: Mapping[str, Any], variable: str, hosts: list[str]) ->
     return found
 
 
-def answers(task_vars: Mapping[str, Any], hosts: list[str]) -> dict[str, Any]:
+def answers(task_vars: Mapping[str, Any], hosts: list[str], run: str) -> dict[str, Any]:
     """What the hosts answered to the act tasks of this run: host -> act answer."""
     found = registered(task_vars, "muster_acted", hosts)
-    return {name: value["answer"] for name, value in found.items() if value.get("answer")}
+    return {name: value["answer"] for name, value in found.items() if value.get("answer", {}).get("run") == run}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,12 @@ def site(request: pytest.FixtureRequest, place: Path) -> Iterator[str]:
     """The name of a deployment; what is left of it is killed and removed."""
     name = request.param
     yield name
-    for pid in processes_of(place / name):
-        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while (left := processes_of(place / name)) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
     shutil.rmtree(place / name, ignore_errors=True)
 
 
@@ -110,6 +115,23 @@ def instances_of(folder: Path) -> set[str]:
     return {name for name in names if name.startswith("scen2_")}
 
 
+def plays(environment: dict[str, str], instance: str, program: str) -> bool:
+    """Whether a process is this program of this instance, exec'ed."""
+    return (environment.get("MUSTER_INSTANCE"), environment.get("MUSTER_PROGRAM")) == (instance, program) and (
+        "MUSTER_EPOCH" in environment)
+
+
+def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
+    """Waits for a condition; what cannot be read yet counts as not yet true."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError):
+            if condition():
+                return
+        time.sleep(0.05)
+    assert condition(), f"not so after {timeout:g} s"
+
+
 def changed(output: str) -> dict[str, int]:
     """Host -> how many tasks of a playbook changed something there, from its recap."""
     recap = output.rsplit("PLAY RECAP", 1)[1].splitlines()[1:]
@@ -154,10 +176,14 @@ def test_a_site_is_deployed_used_and_removed_by_full_names(
     assert {name: entry["verdict"] for name, entry in items.items()} == dict.fromkeys(("01", "02", "03"), "operational")
 
     play("monitor")
+    until(lambda: json.loads((home / "state/run/monitor.json").read_text(encoding="utf-8"))["standby"] == "parked")
+    old = processes_of(home)
+    bus = next(pid for pid, environment in old.items() if plays(environment, "scen2_srv_02", "internal_data_bus"))
+    os.kill(bus, signal.SIGKILL)
+    until(lambda: any(plays(environment, "scen2_srv_02", "common_bus_interface")
+                      for pid, environment in processes_of(home).items() if pid not in old))
+
     play("remove", "-e", '{"muster_confirm": true}')
-    deadline = time.monotonic() + 10
-    while processes_of(home) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert processes_of(home) == {}
+    until(lambda: processes_of(home) == {})
     left = [path for path in home.rglob("*") if path.is_file() and path.is_relative_to(home / "hosts")]
     assert left == []

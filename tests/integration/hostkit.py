@@ -109,6 +109,7 @@ class Host:
     """One prepared host; `close` leaves nothing behind."""
 
     def __init__(self, name: str = "server_1", address: str = "127.60.1.1", folder: str | None = None) -> None:
+        self._own = folder is None
         self.folder = tempfile.mkdtemp(prefix="mu-") if folder is None else folder
         self.root = os.path.join(self.folder, name)
         self.facts = {
@@ -256,7 +257,7 @@ class Host:
         if manager and "supervisord" in _cmdline(manager) and self.root in _cmdline(manager):
             kill(manager)
         wait_for(lambda: not self.processes(), "all processes of the test host are gone")
-        subprocess.run(["rm", "-rf", self.folder], check=False)
+        subprocess.run(["rm", "-rf", self.folder if self._own else self.root], check=False)
 
 
 def bundle() -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_an_agent_that_waits_for_another_gives_up_at_its_deadline_and_says_for_w
     first = host.agent_act(host.wish("start", "app_01", 1))
     wait_for(lambda: host.processes("app_01"), "the first one is at work")
     result = host.do("stop", "app_01", 1, deadline=0.5)
-    assert result["result"] == "refused"
+    assert result["result"] == "refused", result
     assert result["reason"] == "app_01 is being worked on by process %d on server_1" % first.pid
     answer_of(first)
 
@@ -123,8 +124,19 @@ def test_an_agent_killed_in_the_middle_of_a_start_is_followed_by_one_that_finish
     first.wait()
     host.open_gate()
     result = host.do("start", "app_01", 1)
-    assert result["result"] == "running"
+    assert result["result"] == "running", result
     assert set(host.pids("app_01")) == {"bus", "late"}
+
+
+def test_a_gate_left_waiting_by_a_killed_agent_is_waited_for(host: Host) -> None:
+    host.define("app_01", [program("bus", 1), gate("check", 2, start_timeout=20), program("late", 3)])
+    first = host.agent_act(host.wish("start", "app_01", 1))
+    wait_for(lambda: any(p.program == "check" and p.epoch == 1 for p in host.processes("app_01")), "the gate waits")
+    kill(first.pid)
+    first.wait()
+    threading.Timer(0.3, host.open_gate).start()
+    result = host.do("start", "app_01", 1)
+    assert result["result"] == "running", result
 
 
 def test_an_interrupted_agent_ends_what_it_began(host: Host) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -23,12 +24,21 @@ def test_ranks_start_in_order_and_a_gate_holds_the_next_one_back(host: Host) -> 
     ])
     threading.Timer(0.4, host.open_gate).start()
     result = host.do("start", "app_01", 1)
-    assert result["result"] == "running"
+    assert result["result"] == "running", result
     assert result["started"] == ["bus", "check", "late"]
     assert [name for name, _ in result["timeline"]] == ["bus", "check", "late", "running"]
     times = dict(result["timeline"])
     assert times["bus"] < 0.35 < times["check"] < times["late"]
-    assert host.witness() == ["start bus 1", "start late 1"]
+    lines: list[str] = []
+    wait_for(lambda: lines.extend(host.witness()) or len(lines) == 2, "both wrote down their start")
+    assert lines == ["start bus 1", "start late 1"]
+
+
+def test_the_host_keeps_a_log_of_what_was_done_and_why(host: Host) -> None:
+    host.define("app_01", [program("bus", 1), gate("check", 2, ["dummy/say", "deaf", "3"])])
+    host.do("start", "app_01", 3, reason="asked for by eve")
+    [line] = Path(host.root, "log/muster.log").read_text().splitlines()
+    assert line.endswith("run 1: start app_01 (epoch 3, asked for by eve): failed, check exited with 3 (deaf)")
 
 
 def test_every_process_carries_who_and_what_it_is(host: Host) -> None:
@@ -41,6 +51,8 @@ def test_every_process_carries_who_and_what_it_is(host: Host) -> None:
     assert found["MUSTER_PEERS"] == "127.0.0.1,127.0.0.2"
     manager = _procs.environment(host.manager_pid())
     assert "MUSTER_INSTANCE" not in manager and manager["MUSTER_ADDRESS"] == "127.60.1.1"
+    limits = [line for line in Path("/proc/%d/limits" % process.pid).read_text().splitlines() if "open files" in line]
+    assert int(limits[0].split()[3]) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # not the service manager's
 
 
 def test_the_same_start_again_changes_nothing(host: Host) -> None:
@@ -71,7 +83,7 @@ def test_programs_of_sequence_zero_are_not_started(host: Host) -> None:
 def test_a_gate_that_never_ends_fails_the_start_and_everything_is_stopped(host: Host) -> None:
     host.define("app_01", [program("bus", 1), gate("check", 2, start_timeout=0.5), program("late", 3)])
     result = host.do("start", "app_01", 1)
-    assert result["result"] == "failed"
+    assert result["result"] == "failed", result
     assert result["reason"].startswith("check did not end within 0.5 s")
     assert "late" not in result["started"]
     assert host.processes("app_01") == []
@@ -104,7 +116,7 @@ def test_a_deferred_gate_ends_the_start_well_and_the_rest_follows_later(host: Ho
         program("interface", 4),
     ])
     result = host.do("start", "app_01", 1)
-    assert result["result"] == "running"
+    assert result["result"] == "running", result
     assert result["deferred"] == ["check", "interface"]
     before = host.pids("app_01")
     assert set(before) == {"bus", "core"}
@@ -133,7 +145,7 @@ def test_a_required_program_that_cannot_start_stops_the_instance_so_that_it_wast
     host.define("app_01", [program("bus", 1), program("bad", 2, ["dummy/say", "no licence", "4"]),
                            program("good", 2), program("late", 3)])
     result = host.do("start", "app_01", 1, settle=0.3)
-    assert result["result"] == "failed"
+    assert result["result"] == "failed", result
     assert result["reason"] == "bad exited with 4 (no licence)"
     assert host.processes("app_01") == []
     assert not Path(host.root, "run/claims/app_01").exists()
@@ -150,7 +162,7 @@ def test_a_program_that_is_not_required_may_fail(host: Host) -> None:
     host.define("app_01", [program("bus", 1), program("view", 2, ["dummy/say", "no display", "1"], required=False),
                            program("other", 2, required=False), program("late", 3)])
     result = host.do("start", "app_01", 1)
-    assert result["result"] == "running"
+    assert result["result"] == "running", result
     assert result["failed"] == {"view": "exited with 1 (no display)"}
     assert set(host.pids("app_01")) == {"bus", "other", "late"}
     assert host.observe()["instances"]["app_01"]["failed"] == result["failed"]
@@ -168,7 +180,7 @@ def test_with_abort_nothing_later_starts_and_what_runs_stays(host: Host) -> None
     host.define("app_01", [program("bus", 1), program("bad", 2, ["dummy/say", "no", "1"]), gate("wait", 3),
                            program("late", 4)], strategy="abort")
     result = host.do("start", "app_01", 1)
-    assert result["result"] == "failed"
+    assert result["result"] == "failed", result
     assert set(host.pids("app_01")) == {"bus"}
 
 
@@ -183,7 +195,7 @@ def test_a_programs_own_strategy_wins_over_the_applications(host: Host) -> None:
 def test_a_command_that_does_not_exist_is_told_in_words(host: Host) -> None:
     host.define("app_01", [program("bus", 1, ["dummy/nothing_of_that_name"])])
     result = host.do("start", "app_01", 1, settle=0.2)
-    assert result["result"] == "failed"
+    assert result["result"] == "failed", result
     assert "dummy/nothing_of_that_name" in result["reason"] and "No such file" in result["reason"]
 
 
@@ -240,7 +252,7 @@ def test_repair_with_another_epoch_is_refused(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     host.do("start", "app_01", 1)
     result = host.do("repair", "app_01", 2)
-    assert result["result"] == "refused"
+    assert result["result"] == "refused", result
     assert result["reason"] == "app_01 runs on server_1 with epoch 1, not 2: restart it"
 
 
@@ -293,7 +305,7 @@ def test_a_deadline_ends_everything_before_it_is_over(host: Host) -> None:
     host.define("app_01", [program("bus", 1, stop_timeout=0.5), gate("check", 2, start_timeout=60, stop_timeout=0.5)])
     began = time.monotonic()
     result = host.do("start", "app_01", 1, deadline=4.0)
-    assert result["result"] == "failed"
+    assert result["result"] == "failed", result
     assert time.monotonic() - began < 4.0
     assert host.processes("app_01") == []
 

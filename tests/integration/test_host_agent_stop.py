@@ -130,7 +130,7 @@ def test_an_instance_that_left_the_site_is_stopped_without_knowing_its_programs(
     host.define("app_01", [program("bus", 1), program("core", 2)])
     host.do("start", "app_01", 1)
     result = host.do("stop", "app_01", 1, programs=[])
-    assert result["result"] == "stopped"
+    assert result["result"] == "stopped", result
     assert host.processes("app_01") == []
 
 

@@ -287,12 +287,15 @@ class World:
                         fresh[host] = {"host": host, "answer": "not asked", "why": "another run was there"}
         return fresh
 
-    def deliver(self, delivery: Delivery) -> None:
+    def deliver(self, delivery: Delivery, answer_lost: bool = False) -> None:
         self.on_the_way.remove(delivery)
         host = self.hosts[delivery.host]
         if not (host.on and host.reachable) or self.now > delivery.until:
             delivery.answers[host.name] = {"unreachable": f"{host.name} did not answer"}
             return
         answer = self.act(host, delivery.request)
-        before = delivery.answers.setdefault(host.name, {"results": {}})
+        if answer_lost:
+            delivery.answers[host.name] = {"unreachable": f"the connection to {host.name} was lost"}
+            return
+        before = delivery.answers.setdefault(host.name, {})
         before.setdefault("results", {}).update(answer["results"])

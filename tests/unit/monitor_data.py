@@ -32,7 +32,8 @@ def watch(*instances: Instance, **facts: Any) -> Watch:
     services = {(s.name, s.host): s for s in facts.pop("services", ())}
     facts.setdefault("wanted", {instance.name: "started" for instance in instances})
     facts.setdefault("hosts", {"server_1": "up", "server_2": "up"})
-    return Watch(revision=facts.pop("revision", 1), instances={i.name: i for i in instances}, services=services, **facts)
+    facts.setdefault("revision", 1)
+    return Watch(instances={i.name: i for i in instances}, services=services, **facts)
 
 
 def common_bus(host: str) -> Service:

@@ -13,8 +13,8 @@ from monitor.shared._state import Claim
 from tests.small_site import CONSOLES, SERVERS, small_site
 from tests.unit.fleet_world import Copy, World
 
-ITEMS = 5
-SITE = small_site(items=ITEMS)
+SITES = {items: small_site(items=items) for items in (3, 4, 5)}
+SITE = SITES[5]
 SERVICES = [n for n, i in SITE.by_name().items() if not i.application.on_request]
 WINDOWS = [n for n, i in SITE.by_name().items() if i.application.on_request]
 ALL_HOSTS = [*SERVERS, *CONSOLES]
@@ -94,9 +94,9 @@ class Fleet(RuleBasedStateMachine):
         self.world.cut(self.world.runs[which % len(self.world.runs)])
 
     @precondition(lambda self: self.world.on_the_way)
-    @rule(which=pick)
-    def something_on_the_way_arrives(self, which: int) -> None:
-        self.world.deliver(self.world.on_the_way[which % len(self.world.on_the_way)])
+    @rule(which=pick, lost=st.booleans())
+    def something_on_the_way_arrives(self, which: int, lost: bool) -> None:
+        self.world.deliver(self.world.on_the_way[which % len(self.world.on_the_way)], lost)
 
     # --- faults
 
@@ -158,6 +158,10 @@ class Fleet(RuleBasedStateMachine):
     def its_configuration_changes(self, name: str) -> None:
         self.world.digests[name] = self.world.digests.get(name, "") + "x"
 
+    @rule(items=st.sampled_from(sorted(SITES)))
+    def items_leave_or_join_the_site(self, items: int) -> None:
+        self.world.site = SITES[items]
+
     # --- what must hold
 
     @invariant()
@@ -198,7 +202,7 @@ class Fleet(RuleBasedStateMachine):
         held = {a["instance"]: a["reason"] for a in world.plans[-1]["actions"]}
         for name, claim in world.state["claims"].items():
             wanted = (world.state["wanted"].get(name) or {}).get("state", "stopped")
-            if wanted == "started":
+            if wanted == "started" and name in world.site.by_name():
                 assert lives.get(name) == claim["host"] or name in held, (name, claim)
             else:
                 assert name not in lives

@@ -8,7 +8,8 @@ from __future__ import annotations
 from monitor.schedule import APART, RETRIES, SETTLE, Schedule
 from tests.unit.monitor_data import entry, watch
 
-FULL = watch(entry("scen2_srv_01"), wanted={"scen2_srv_01": "started", "scen2_srv_02": "started"}, observe_interval=60.0)
+WANTED = {"scen2_srv_01": "started", "scen2_srv_02": "started"}
+FULL = watch(entry("scen2_srv_01"), wanted=WANTED, observe_interval=60.0)
 WELL = watch(entry("scen2_srv_01"), observe_interval=60.0)
 
 
