@@ -129,8 +129,8 @@ class Runs:
         cwd = Path.cwd()
         env = playbooks.environment(os.environ, cwd)
         source = playbooks.config_file(os.environ, cwd)
-        # No environment variable exists for it; with Ansible's default a parked run burns 2.5 % of a core.
-        playbooks.write_config(source, self._config, {"defaults": {"internal_poll_interval": "0.005"}})
+        # No environment variable exists for it; with Ansible's default (0.001) a parked run burns several per cent of a core.
+        playbooks.write_config(source, self._config, {"defaults": {"internal_poll_interval": "0.01"}})
         env["ANSIBLE_CONFIG"] = str(self._config)
         env["ANSIBLE_NOCOLOR"] = "1"
         env.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")  # ansible-runner would switch it off

@@ -10,6 +10,7 @@ first stays, the second is kept beside the new text as ``<name>.kept`` (both are
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 TYPE_CHECKING = False
@@ -109,6 +110,42 @@ def write_folder(
     :param label: what stands before a name in messages and diffs.
     :raises FolderError: when the disk is full or the folder not writable; nothing was changed then.
     """
+    if check:
+        return _write_folder(folder, files, digest, replace or {}, True, diff, label)
+    try:
+        os.makedirs(folder, mode=FOLDER_MODE, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise FolderError(sentence(folder, error)) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs may deploy at once
+        return _write_folder(folder, files, digest, replace or {}, False, diff, label)
+    finally:
+        os.close(lock)
+
+
+def sentence(path: str, error: OSError) -> str:
+    """An error of the file system as a sentence."""
+    return "cannot write %s: %s; what was there before is intact" % (error.filename or path, error.strerror or error)
+
+
+def write_file(path: str, data: bytes, mode: int = 0o640) -> None:
+    """Replace a file whole or not at all.
+
+    :raises OSError: as `open`, `write` and `rename` do.
+    """
+    new = "%s.%d%s" % (path, os.getpid(), _NEW)
+    try:
+        _write_new(new, data, mode)
+        os.rename(new, path)
+    except OSError:
+        _unlink(new)
+        raise
+
+
+def _write_folder(
+    folder: str, files: Files, digest: str, replace: Mapping[str, str], check: bool, diff: bool, label: str
+) -> Change:
     change = Change()
     change.digest = digest
     manifest = read_manifest(folder)
@@ -119,10 +156,9 @@ def write_folder(
     fresh: Dict[str, Tuple[bytes, int]] = {}
     for name, wanted in files.items():
         text = wanted["text"]
-        if replace:
-            for token, value in replace.items():
-                if token in text:
-                    text = text.replace(token, value)
+        for token, value in replace.items():
+            if token in text:
+                text = text.replace(token, value)
         data = text.encode("utf-8")
         mode = int(wanted["mode"], 8)
         sha = _sha(data)
@@ -150,25 +186,6 @@ def write_folder(
     return change
 
 
-def sentence(path: str, error: OSError) -> str:
-    """An error of the file system as a sentence."""
-    return "cannot write %s: %s; what was there before is intact" % (error.filename or path, error.strerror or error)
-
-
-def write_file(path: str, data: bytes, mode: int = 0o640) -> None:
-    """Replace a file whole or not at all.
-
-    :raises OSError: as `open`, `write` and `rename` do.
-    """
-    new = "%s.%d%s" % (path, os.getpid(), _NEW)
-    try:
-        _write_new(new, data, mode)
-        os.rename(new, path)
-    except OSError:
-        _unlink(new)
-        raise
-
-
 def _plan_removals(
     folder: str, files: Files, known: Mapping[str, Any], found: Mapping[str, os.stat_result], change: Change,
     diff: bool, label: str,
@@ -191,7 +208,6 @@ def _apply(
     """All new texts beside the old ones first, then what they will be known as, then every rename."""
     import json
 
-    os.makedirs(folder, mode=FOLDER_MODE, exist_ok=True)
     made: List[str] = []
     try:
         parents = {os.path.dirname(name) for name in fresh}

@@ -112,20 +112,19 @@ class Work:
         self, names: Sequence[str], fresh: bool, new: bool, seen: Mapping[str, Any], restarted: bool
     ) -> Steps:
         before = {} if fresh else seen
-        busy = self._taken_port(names)
-        if busy:
-            return (yield from self._end_badly(busy, fresh, before, restarted))
-        if new:
+        strategy = self.staging.strategy
+        error = self._taken_port(names)
+        if not error and new:
             error = yield from self._add()
-            if error:
-                return (yield from self._end_badly(error, fresh, before, restarted))
+        if error:
+            return (yield from self._end_badly(error, strategy, before, restarted))
         _instancefiles.write_claim(self.root, self.instance, self.epoch, self.request.get("environment") or {})
         failure = yield from self.staging.start(names)
         if failure is None:
             failure = yield from self.staging.linger(self.settle)
         if failure is not None:
             reason = "%s %s" % (failure.program, failure.why)
-            return (yield from self._end_badly(reason, fresh and failure.strategy == "stop", before, restarted))
+            return (yield from self._end_badly(reason, failure.strategy, before, restarted))
         self._remember(before)
         return self._result("running", "", restarted=restarted)
 
@@ -154,13 +153,16 @@ class Work:
             _instancefiles.unplace(self.root, self.instance)
         return released
 
-    def _end_badly(self, reason: str, stop: bool, before: Mapping[str, Any], restarted: bool) -> Steps:
+    def _end_badly(self, reason: str, strategy: str, before: Mapping[str, Any], restarted: bool) -> Steps:
         """A start that failed: what the strategy says about the rest, and the reason kept."""
-        if stop:
-            yield from self.staging.stop((yield from self._present()))
-            yield from self._release()
+        there = yield from self._present()
+        if strategy == "stop" and there.processes:
+            yield from self.staging.stop(there)
             self.staging.mark("stopped")
+        if strategy == "stop" or not there.processes:
+            yield from self._release()
             self.staging.deferred = []
+            before = {}
             reason += "; " + self.staging.stuck if self.staging.stuck else ""
         self._remember(before)
         return self._result("failed", reason, restarted=restarted)

@@ -96,6 +96,10 @@ def _clean(root: str) -> List[str]:
         _unlink(os.path.join(root, name))
     kept = []
     for where, _, files in os.walk(root, topdown=False):
+        if os.path.basename(where) == "__pycache__":  # Python's, of the programs that were there
+            for name in files:
+                _unlink(os.path.join(where, name))
+            files = []
         kept += [os.path.join(where, name) for name in files]
         try:
             os.rmdir(where)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Steps = Generator[Orders, List[Any], Any]
 
 SETTLE = 0.25  # s that a started program is watched: what cannot run usually ends at once
+_STOP_PATIENCE = 3.0  # s for a service manager that hangs: a stop works without it
 _SHORTEST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
 
@@ -47,6 +48,8 @@ class Sequencer:
 
     def run(self, requests: Sequence[Mapping[str, Any]], settle: float = SETTLE) -> Dict[str, Dict[str, Any]]:
         """:return: instance -> its result; with ``changed``, which says whether anything was done."""
+        if all(request["do"] == "stop" for request in requests):
+            self._manager.client.timeout = _STOP_PATIENCE
         results: Dict[str, Dict[str, Any]] = {}
         jobs: Dict[str, Steps] = {}
         for request in requests:
@@ -119,9 +122,7 @@ class Sequencer:
             for position, (_, order) in enumerate(flat):
                 if order[0] == "sweep":
                     answers[position] = by_instance.get(order[1], [])
-        replies: Dict[str, Optional[List[Any]]] = {
-            name: [] for name in wanted
-        }
+        replies: Dict[str, Optional[List[Any]]] = {name: [] for name in wanted}
         for position, (name, _) in enumerate(flat):
             known = replies[name]
             assert known is not None

@@ -23,7 +23,7 @@ NOT_RUNNING = 70
 STILL_RUNNING = 91
 _STOPPED = 0  # states of a process
 _STOPPING = 40
-_PER_CALL = 60  # orders in one round trip: longer ones keep the others waiting
+_PER_CALL = 24  # orders in one round trip: longer ones keep the others waiting
 _NO_COMMENT = "%(program_name).0s"  # expands to nothing, but parts a blank from the ; or # that would begin a comment
 
 
@@ -47,7 +47,7 @@ class Supervisor:
     instance, whose configuration was loaded), ``drop`` (an instance that has no process any more).
     """
 
-    def __init__(self, root: str, timeout: float = 5.0) -> None:
+    def __init__(self, root: str, timeout: float = 10.0) -> None:
         self.client = _xmlrpc.Client(socket_path(root), timeout)
 
     def answers(self) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 
@@ -109,14 +110,29 @@ def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str])
     :return: its pid.
     :raises ManagerError: with its last words.
     """
-    import resource
-    import subprocess
-
     root = host["root"]
     path = _supervisor.socket_path(root)
     if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
         raise ManagerError("the path %s is longer than the %d bytes a socket can have: choose a shorter muster_root"
                            % (path, _SOCKET_PATH_LIMIT))
+    lock = os.open(root + "/run/locks/.supervisord", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs may find it missing at once
+        pid = find(_procs.sweep(host["site_id"], host["host"]), root)
+        if pid:
+            return pid
+        if os.path.exists(path):
+            os.unlink(path)  # nobody listens there; supervisord would wait before it dares to
+        return _start(host, command, extra, path)
+    finally:
+        os.close(lock)
+
+
+def _start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str], path: str) -> int:
+    import resource
+    import subprocess
+
+    root = host["root"]
     log = root + "/log/supervisord.out"
     variables = environment(host, extra)
     variables["MUSTER_OPEN_FILES"] = str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

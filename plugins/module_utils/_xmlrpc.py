@@ -31,7 +31,7 @@ class Client:
 
     def __init__(self, path: str, timeout: float = 10.0) -> None:
         self._path = path
-        self._timeout = timeout
+        self.timeout = timeout  # s without a byte of an answer
         self._socket: Optional[socket.socket] = None
 
     def call(self, method: str, *parameters: Any) -> Any:
@@ -65,7 +65,7 @@ class Client:
         head = b"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n"
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._socket.settimeout(self._timeout)
+            self._socket.settimeout(self.timeout)
             try:
                 self._socket.connect(self._path)
             except OSError:

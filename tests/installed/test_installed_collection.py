@@ -29,8 +29,7 @@ NEEDED = (
     "playbooks/deploy.yml", "plugins/module_utils/_model.py", "monitor/__main__.py", "bin/muster", "bin/muster-exec",
     "bin/scen2/internal_data_bus", "inventory/local/hosts.yml",
 )
-UNWANTED = (".venv", ".git", ".cache", ".muster", ".ansible", ".ci", "build", "collections/ansible_collections",
-            "tests/benchmarks")
+UNWANTED = (".", "build", "collections/ansible_collections", "tests", "Makefile", "bin/demo", "bin/setup")
 
 
 @pytest.fixture(scope="module")

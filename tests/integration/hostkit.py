@@ -70,8 +70,8 @@ exec sleep 1000
 }
 
 
-@pytest.fixture
-def host() -> Iterator[Host]:
+@pytest.fixture(name="host")
+def host_fixture() -> Iterator[Host]:
     """A prepared host with its supervisord running."""
     one = Host()
     try:

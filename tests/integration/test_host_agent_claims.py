@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hostkit import Host, answer_of, bundle, gate, host, kill, program, seven, wait_for  # noqa: F401
+from hostkit import Host, answer_of, gate, host_fixture, kill, program, seven, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _agent, _procs
 
@@ -26,8 +26,8 @@ def test_a_lower_epoch_than_the_last_seen_is_refused(host: Host) -> None:
     for action in ("start", "restart", "stop", "repair", "continue"):
         result = host.do(action, "app_01", 4)
         assert result["result"] == "refused"
-        assert result["reason"] == ("app_01 was already seen on server_1 with epoch 5: this request is older (epoch 4), "
-                                    "nothing was done")
+        assert result["reason"] == (
+            "app_01 was already seen on server_1 with epoch 5: this request is older (epoch 4), nothing was done")
     assert host.pids("app_01") == before
 
 
@@ -63,16 +63,16 @@ def test_muster_exec_refuses_a_damaged_claim_with_78(host: Host, content: str) -
 def test_muster_exec_exports_values_as_they_are(host: Host) -> None:
     nasty = "a $(touch %s/pwned) `id` \"b\" 'c' \\ ; * ~ \t end" % host.folder
     Path(host.root, "run/claims/app_01").write_text("3\nMUSTER_PEERS=%s\nEMPTY=\n" % nasty)
-    result = muster_exec(host, "app_01", "/bin/sh", "-c", 'printf "%s|%s|%s" "$MUSTER_EPOCH" "$MUSTER_PEERS" "$1"', "sh",
-                         nasty)
+    script = 'printf "%s|%s|%s" "$MUSTER_EPOCH" "$MUSTER_PEERS" "$1"'
+    result = muster_exec(host, "app_01", "/bin/sh", "-c", script, "sh", nasty)
     assert result.stdout == "3|%s|%s" % (nasty, nasty)
     assert not Path(host.folder, "pwned").exists()
 
 
 def muster_exec(host: Host, instance: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "MUSTER_ROOT": host.root, "MUSTER_INSTANCE": instance, "MUSTER_HOST": "h"}
-    return subprocess.run([host.root + "/bin/muster-exec", *arguments], env=environment, capture_output=True, text=True,
-                          timeout=10, check=False)
+    environment = {"PATH": os.environ["PATH"], "MUSTER_ROOT": host.root, "MUSTER_INSTANCE": instance}
+    command = [host.root + "/bin/muster-exec", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=10, check=False)
 
 
 def test_the_death_of_supervisord_takes_its_programs_along(host: Host) -> None:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hostkit import SUPERVISORD, Host, answer_of, bundle, host, kill, program, seven, wait_for  # noqa: F401
+from hostkit import SUPERVISORD, Host, answer_of, bundle, host_fixture, kill, program, seven, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _agent, _procs
 
@@ -232,3 +232,17 @@ def test_an_observation_of_thirty_placed_instances_stays_small(host: Host) -> No
     answer = host.act(*[host.wish("start", name, 1) for name in host.instances], deadline=60)
     assert {r["result"] for r in answer["results"].values()} == {"running"}
     assert len(json.dumps(host.observe(load=True))) < 64_000
+
+
+def test_two_prepares_at_once_start_one_service_manager(host: Host) -> None:
+    host.prepare(agent=bundle())
+    for _ in range(3):
+        pid = host.manager_pid()
+        kill(pid)
+        wait_for(lambda pid=pid: not _procs.alive(pid), "supervisord is gone")
+        agents = [host.agent({"verb": "prepare", "services": service("common"), "supervisord": SUPERVISORD})
+                  for _ in range(3)]
+        answers = [answer_of(agent) for agent in agents]
+        assert all("error" not in answer for answer in answers), answers
+        managers = [p for p in _procs.sweep(host.facts["site_id"], "server_1") if not p.instance]
+        assert [p.pid for p in managers] == [host.manager_pid()]

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from hostkit import Host, gate, host, kill, program, seven, wait_for  # noqa: F401 - host is a fixture
+from hostkit import Host, gate, host_fixture, kill, program, seven, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _procs
 
@@ -133,6 +133,21 @@ def test_a_deferred_gate_ends_the_start_well_and_the_rest_follows_later(host: Ho
     assert set(after) == {"bus", "core", "interface"}
     assert before.items() <= after.items()
     assert host.observe()["instances"]["app_01"]["deferred"] == []
+
+
+def test_when_the_rest_of_a_deferred_start_fails_the_strategy_decides_about_all_of_it(host: Host) -> None:
+    for number, (strategy, left) in enumerate({"stop": set(), "abort": {"bus"}}.items(), 1):
+        name = "app_0%d" % number
+        host.define(name, [
+            program("bus", 1), gate("check", 2, start_timeout=0.2, on_timeout="defer"),
+            program("interface", 3, ["dummy/say", "no", "1"]),
+        ], strategy=strategy)
+        Path(host.root, "var/open").unlink(missing_ok=True)
+        assert host.do("start", name, 1)["deferred"] == ["check", "interface"]
+        host.open_gate()
+        result = host.do("continue", name, 1, settle=0.1)
+        assert result["result"] == "failed" and result["reason"] == "interface exited with 1 (no)", result
+        assert set(host.pids(name)) == left
 
 
 def test_a_deferred_gate_that_exits_badly_is_a_failure(host: Host) -> None:

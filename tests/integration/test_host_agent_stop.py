@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from hostkit import Host, gate, host, kill, program, wait_for  # noqa: F401 - host is a fixture
+from hostkit import Host, gate, host_fixture, kill, program, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _procs
 

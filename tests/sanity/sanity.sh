@@ -26,7 +26,9 @@ cp "$root/tests/sanity/get_pip.py" "$home/.ansible/test/cache/get_pip_$version.p
 
 collection=$("$root/tests/sanity/export.sh" "$copy")
 cd "$collection"
-# Below bin/ ansible-test takes every file without a suffix for Python; ours are sh, or Python that ruff looks at.
+# Not content of a collection, and looked at by ruff: our tests; and below bin/, where ansible-test takes every file
+# without a suffix for Python, programs in sh or Python.
+rm -rf tests
 find bin -type f ! -name '*.py' -delete
 git init -q .
 git add -A

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,9 @@ def test_an_interrupted_write_is_finished_by_the_next_without_taking_it_for_some
     assert sorted(p.name for p in tmp_path.iterdir()) == [".manifest.json", "a", "b"]
 
 
-def test_a_file_system_that_refuses_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_refuses_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(tmp_path, files(a="1", b="1"))
     write = os.write
     calls = []
@@ -148,3 +151,25 @@ def test_the_digest_tells_names_modes_and_texts_apart() -> None:
         {}, files(a="1"), files(b="1"), files(a="2"), {"a": {"text": "1", "mode": "0600"}}, files(a="", b="1"))}
     assert len(digests) == 6
     assert _hostfiles.config_digest(files(a="1", b="2")) == _hostfiles.config_digest(files(b="2", a="1"))
+
+
+def test_two_writers_at_once_take_turns(tmp_path: Path) -> None:
+    sets = [{"f%d" % n: {"text": "%s %d" % (who, n), "mode": "0640"} for n in range(300)} for who in ("one", "two")]
+    errors: list[BaseException] = []
+
+    def write(wanted: dict[str, dict[str, str]]) -> None:
+        try:
+            for _ in range(5):
+                put(tmp_path, wanted)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(wanted,)) for wanted in sets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    digest, drift, foreign = _hostfiles.examine(str(tmp_path))
+    assert digest in {_hostfiles.config_digest(wanted) for wanted in sets} and not drift and not foreign
+    assert {p.read_text().split()[0] for p in tmp_path.glob("f*")} in ({"one"}, {"two"})

@@ -20,6 +20,7 @@ WINDOWS = [n for n, i in SITE.by_name().items() if i.application.on_request]
 ALL_HOSTS = [*SERVERS, *CONSOLES]
 
 pick = st.integers(0, 1000)
+far = st.sampled_from([99, 99, 99, 99, 4, 3, 2, 1, 0])  # steps a run takes at once; most runs are alone
 
 
 class Fleet(RuleBasedStateMachine):
@@ -37,49 +38,60 @@ class Fleet(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.world.now += seconds
 
-    @rule(kind=st.sampled_from(["reconcile", "reconcile", "deploy"]), slow=st.booleans())
-    def reconcile(self, kind: str, slow: bool) -> None:
-        self.world.begin(kind, slow_commit=slow)
+    def _begin(self, steps: int, kind: str, **more: object) -> None:
+        run = self.world.begin(kind, **more)
+        while steps and not run.done:
+            self.world.step(run)
+            steps -= 1
 
-    @rule(hosts=st.lists(st.sampled_from(ALL_HOSTS), min_size=1, unique=True))
-    def reconcile_with_limit(self, hosts: list[str]) -> None:
-        self.world.begin("reconcile", limit=hosts)
+    @rule(kind=st.sampled_from(["reconcile", "reconcile", "deploy"]), slow=st.booleans(), steps=far)
+    def reconcile(self, kind: str, slow: bool, steps: int) -> None:
+        self._begin(steps, kind, slow_commit=slow)
 
-    @rule(kind=st.sampled_from(["start", "stop", "restart"]), name=st.sampled_from(SERVICES))
-    def ask(self, kind: str, name: str) -> None:
-        self.world.begin(kind, instances=[name])
+    @rule(hosts=st.lists(st.sampled_from(ALL_HOSTS), min_size=1, unique=True), steps=far)
+    def reconcile_with_limit(self, hosts: list[str], steps: int) -> None:
+        self._begin(steps, "reconcile", limit=hosts)
 
-    @rule(name=st.sampled_from(SERVICES), host=st.sampled_from(ALL_HOSTS))
-    def start_there(self, name: str, host: str) -> None:
-        self.world.begin("start", instances=[name], host=host)
+    @rule(kind=st.sampled_from(["start", "stop", "restart"]), name=st.sampled_from(SERVICES), steps=far)
+    def ask(self, kind: str, name: str, steps: int) -> None:
+        self._begin(steps, kind, instances=[name])
 
-    @rule(name=st.sampled_from(WINDOWS), host=st.sampled_from(ALL_HOSTS), take=st.booleans())
-    def open(self, name: str, host: str, take: bool) -> None:
+    @rule(name=st.sampled_from(SERVICES), host=st.sampled_from(SERVERS), steps=far)
+    def start_there(self, name: str, host: str, steps: int) -> None:
+        self._begin(steps, "start", instances=[name], host=host)
+
+    @rule(name=st.sampled_from(WINDOWS[:2]), host=st.sampled_from(CONSOLES), take=st.booleans(), steps=far)
+    def open(self, name: str, host: str, take: bool, steps: int) -> None:
         claim = Claim.from_json(self.world.state["claims"].get(name, {}))
         holder = self.world.hosts.get(claim.host or "")
         if take and holder is not None and not holder.reachable:
             take = False  # a person must know that the console is gone
         self.ended.pop(name, None)
-        self.world.begin("open", instances=[name], host=host, take=take)
+        self._begin(steps, "open", instances=[name], host=host, take=take)
 
-    @rule(name=st.sampled_from(WINDOWS))
+    @rule(name=st.sampled_from(WINDOWS[:2]), steps=far)
+    def restart_windows(self, name: str, steps: int) -> None:
+        if name not in self.ended:
+            self._begin(steps, "restart", instances=[name])
+
+    @rule(name=st.sampled_from(WINDOWS[:2]))
     def close(self, name: str) -> None:
         self.world.finish(self.world.begin("close", instances=[name]))
         if not any(run.request.get("instances") == [name] for run in self.world.runs):
             self.ended[name] = sum(1 for n, _ in self.world.starts if n == name)
 
-    @rule(kind=st.sampled_from(["drain", "drain", "undrain"]), host=st.sampled_from(ALL_HOSTS))
-    def drain(self, kind: str, host: str) -> None:
-        self.world.begin(kind, host=host)
+    @rule(kind=st.sampled_from(["drain", "drain", "undrain"]), host=st.sampled_from(ALL_HOSTS), steps=far)
+    def drain(self, kind: str, host: str, steps: int) -> None:
+        self._begin(steps, kind, host=host)
 
-    @rule(which=pick, cause=st.sampled_from(["bus crash", "bus hang", "gate open"]), late=st.booleans())
-    def alert(self, which: int, cause: str, late: bool) -> None:
+    @rule(which=pick, cause=st.sampled_from(["bus crash", "bus hang", "gate open"]), late=st.booleans(), steps=far)
+    def alert(self, which: int, cause: str, late: bool, steps: int) -> None:
         claims = [(n, c) for n, c in sorted(self.world.state["claims"].items()) if c["epoch"]]
         if claims:
             name, claim = claims[which % len(claims)]
             epoch = claim["epoch"] - (1 if late else 0)
             intent = {"instance": name, "epoch": epoch, "cause": cause, "what": "restart", "at": self.world.now, "id": "i"}
-            self.world.begin("intents", intents=[intent])
+            self._begin(steps, "intents", intents=[intent])
 
     @precondition(lambda self: self.world.runs)
     @rule(which=pick, count=st.integers(1, 12))
@@ -112,11 +124,11 @@ class Fleet(RuleBasedStateMachine):
         self.world.hosts[host].die()
         self.world.hosts[host].manager = False
 
-    @rule(host=st.sampled_from(ALL_HOSTS))
+    @rule(host=st.sampled_from(["server_1", "server_2", "console_1"]))
     def host_gets_cut_off_or_back(self, host: str) -> None:
         self.world.hosts[host].reachable = not self.world.hosts[host].reachable
 
-    @rule(host=st.sampled_from(ALL_HOSTS), by=st.sampled_from(["eve", "monitor"]))
+    @rule(host=st.sampled_from(["server_1", "console_1"]), by=st.sampled_from(["eve", "monitor"]))
     def host_loses_power_and_is_confirmed_down(self, host: str, by: str) -> None:
         there = self.world.hosts[host]
         there.die()
@@ -142,11 +154,11 @@ class Fleet(RuleBasedStateMachine):
     def somebody_starts_a_copy_past_the_tool(self, host: str, name: str, epoch: int) -> None:
         self.world.hosts[host].copies.setdefault(name, Copy(epoch, ["data_processing"], by_hand=True))
 
-    @rule(name=st.sampled_from(SERVICES + WINDOWS))
+    @rule(name=st.sampled_from(SERVICES[:2] + WINDOWS[:1]))
     def an_instance_cannot_start_any_more_or_can_again(self, name: str) -> None:
         self.world.fails ^= {name}
 
-    @rule(name=st.sampled_from(SERVICES + WINDOWS))
+    @rule(name=st.sampled_from(SERVICES[:2] + WINDOWS[:1]))
     def an_instance_cannot_be_stopped_any_more_or_can_again(self, name: str) -> None:
         self.world.stubborn ^= {name}
 
@@ -154,7 +166,7 @@ class Fleet(RuleBasedStateMachine):
     def the_common_bus_fails_or_returns(self, host: str) -> None:
         self.world.hosts[host].common_bus = not self.world.hosts[host].common_bus
 
-    @rule(name=st.sampled_from(SERVICES + WINDOWS))
+    @rule(name=st.sampled_from(SERVICES[:2] + WINDOWS[:1]))
     def its_configuration_changes(self, name: str) -> None:
         self.world.digests[name] = self.world.digests.get(name, "") + "x"
 
