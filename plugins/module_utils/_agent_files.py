@@ -13,6 +13,7 @@ NAMES = (
     "_hostload.py",
     "_instancefiles.py",
     "_instancework.py",
+    "_launch.py",
     "_observe.py",
     "_ports.py",
     "_prepare.py",

@@ -9,6 +9,7 @@ import os
 import time
 
 from . import _instancefiles, _ports, _procs, _staging
+from ._launch import There
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ class Work:
             restarted = yield from self.staging.stop(there, bool(self.request.get("urgent")))
             if restarted:
                 self.staging.mark("stopped")
-            if self.staging.stuck:
-                return self._result("failed", self.staging.stuck)
+            if self.staging.stuck:  # not "failed": a copy lives, so this host keeps the claim
+                return self._result("refused", self.staging.stuck)
         else:
             self.staging.adopt(there)
         names = self._names(fresh, seen)
@@ -88,7 +89,7 @@ class Work:
             return self._result("running", "", seen=seen, changed=False)
         return (yield from self._start(names, fresh, new, seen, restarted))
 
-    def _how(self, there: _staging.There) -> Tuple[bool, str]:
+    def _how(self, there: There) -> Tuple[bool, str]:
         """:return: whether everything is started anew, and a sentence when nothing may be done."""
         action = self.request["do"]
         epochs = {process.epoch for process in there.processes}
@@ -163,8 +164,9 @@ class Work:
             yield from self._release()
             self.staging.deferred = []
             before = {}
-            reason += "; " + self.staging.stuck if self.staging.stuck else ""
         self._remember(before)
+        if self.staging.stuck:
+            return self._result("refused", "%s; %s" % (reason, self.staging.stuck))
         return self._result("failed", reason, restarted=restarted)
 
     def _remember(self, before: Mapping[str, Any]) -> None:
@@ -210,7 +212,7 @@ class Work:
             for name, reply in zip(names, (yield [("look", self.instance, name) for name in names])):
                 if reply.pid:
                     mains[name] = reply.pid
-        return _staging.There(processes, mains, known)
+        return There(processes, mains, known)
 
     def _add(self) -> Steps:
         """Have the service manager take the instance's configuration. :return: a sentence when it does not."""

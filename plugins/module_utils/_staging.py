@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 
 from . import _procs, _supervisor
+from ._launch import Failure, Launch, There
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,44 +26,6 @@ _NOT_COLLECTED = 3.0  # s within which the service manager must have collected a
 _AFTER_KILL = 5.0  # s that a process may take to die of SIGKILL
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
             11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
-
-
-class Failure:
-    """Why a start ends before its end."""
-
-    __slots__ = ("program", "strategy", "why")
-
-    def __init__(self, program: str, why: str, strategy: str) -> None:
-        self.program = program
-        self.why = why
-        self.strategy = strategy  # "abort" | "stop"
-
-
-class There:
-    """What runs of an instance."""
-
-    __slots__ = ("known", "mains", "processes")
-
-    def __init__(self, processes: List[_procs.Process], mains: Dict[str, int], known: bool) -> None:
-        self.processes = processes
-        self.mains = mains  # program -> pid of the process that the service manager started
-        self.known = known  # the service manager knows all programs of the instance
-
-
-class Launch:
-    """A program on its way, or running."""
-
-    __slots__ = ("executed", "gate", "log_offset", "ordered", "passed", "pid", "program", "started")
-
-    def __init__(self, program: Mapping[str, Any], ordered: float, log_offset: int) -> None:
-        self.program = program
-        self.gate = bool(program["wait_exit"])
-        self.ordered = ordered  # when the start was asked for
-        self.log_offset = log_offset
-        self.pid = 0
-        self.started = 0  # clock ticks since boot: tells a process from a later one with its pid
-        self.executed = 0.0  # when the program itself was seen, muster-exec being done
-        self.passed = False
 
 
 class Staging:
@@ -91,8 +54,6 @@ class Staging:
 
     def mark(self, what: str, at: Optional[float] = None) -> None:
         self.timeline.append([what, round((at or time.monotonic()) - self.began, 4)])
-
-    # -- stopping ------------------------------------------------------------------------------------------------
 
     def stop(self, there: There, at_once: bool = False) -> Steps:
         """Stop every process of the instance, greatest ``stop_sequence`` first. `stuck` tells what would not die.
@@ -139,6 +100,7 @@ class Staging:
         """Whatever a sweep still finds: children of children, and what came while the ranks were stopped."""
         asked: Dict[int, float] = {}
         give_up = 0.0
+        clean = 0
         while True:
             processes: List[_procs.Process] = (yield [("sweep", self.instance, "")])[0]
             victims = {}
@@ -151,15 +113,20 @@ class Staging:
                     asked[process.pid] = self._kill_time(process.program)
                 victims[process.pid] = (found.started, asked[process.pid])
             if not victims:
-                return
+                clean += 1
+                if clean > bool(asked):  # what had to be hunted may have forked behind the back of the first look
+                    return
+                continue
+            clean = 0
             give_up = give_up or max(kill for _, kill in victims.values()) + _AFTER_KILL
-            yield from self._until_gone(victims)
+            yield from self._until_gone(dict(victims))
             if time.monotonic() > give_up:
-                pid = min(victims)
-                found = _procs.stat(pid)
-                self.stuck = "process %d (%s) of %s does not die, its state is %s" % (
-                    pid, _procs.command_name(pid), self.instance, found.state if found else "?")
-                return
+                for pid, (started, _) in victims.items():
+                    found = _procs.stat(pid)
+                    if found is not None and not found.gone and found.started == started:
+                        self.stuck = "process %d (%s) of %s does not die, its state is %s" % (
+                            pid, _procs.command_name(pid), self.instance, found.state)
+                        return
 
     def _until_gone(self, victims: Dict[int, Tuple[int, float]]) -> Steps:
         """Wait for the end of ``{pid: (started, when to kill it)}``; gives up on what survives SIGKILL."""
@@ -187,8 +154,6 @@ class Staging:
     def _kill_time(self, program: str) -> float:
         timeouts = {p["name"]: float(p["stop_timeout"]) for p in self.programs}
         return min(time.monotonic() + timeouts.get(program, 5.0), self.deadline)
-
-    # -- starting ------------------------------------------------------------------------------------------------
 
     def adopt(self, there: There) -> None:
         """Take programs that run already as such: their end is noticed like that of the ones started here."""

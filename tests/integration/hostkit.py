@@ -120,8 +120,6 @@ class Host:
         self.instances: dict[str, dict[str, Any]] = {}
         self.extra_files: dict[str, dict[str, str]] = {}
 
-    # -- requests
-
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
         answer = _agent.handle({"verb": verb, "host": self.facts, **request})
         assert "error" not in answer, answer["error"]
@@ -161,8 +159,6 @@ class Host:
             **request,
         }
 
-    # -- configuration
-
     def define(self, instance: str, programs: list[dict[str, Any]], **extra: Any) -> None:
         self.instances[instance] = {"programs": programs, **extra}
 
@@ -196,8 +192,6 @@ class Host:
         return environment.from_string(template).render(
             instance=instance, programs=programs, root="@@root@@", application="app", item={"id": instance[-2:]},
             programs_line=",".join("%s.%s" % (instance, p["name"]) for p in known["programs"]))
-
-    # -- what really runs
 
     def processes(self, instance: str | None = None) -> list[_procs.Process]:
         found = [p for p in _procs.sweep(self.facts["site_id"], self.facts["host"]) if p.instance]
@@ -251,13 +245,19 @@ class Host:
         return self.agent({"verb": "act", "deadline": 30.0, "settle": 0.0, "instances": list(instances), **request})
 
     def close(self) -> None:
-        for process in self.processes():
-            kill(process.pid)
         manager = self.manager_pid()
         if manager and "supervisord" in _cmdline(manager) and self.root in _cmdline(manager):
             kill(manager)
-        wait_for(lambda: not self.processes(), "all processes of the test host are gone")
+        wait_for(self._none_left, "all processes of the test host are gone")
         subprocess.run(["rm", "-rf", self.folder if self._own else self.root], check=False)
+
+
+    def _none_left(self) -> bool:
+        """Kill until a sweep finds none: some of the programs fork all the time."""
+        processes = self.processes()
+        for process in processes:
+            kill(process.pid)
+        return not processes
 
 
 def bundle() -> dict[str, Any]:

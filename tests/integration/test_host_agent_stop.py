@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hostkit import Host, gate, host_fixture, kill, program, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _procs
@@ -150,3 +152,34 @@ def test_a_running_gate_is_stopped_too(host: Host) -> None:
     process.wait()
     assert host.do("stop", "app_01", 1)["result"] == "stopped"
     assert host.processes("app_01") == []
+
+
+@pytest.fixture
+def freezer() -> Iterator[Path]:
+    """A control group whose processes can be frozen: not even SIGKILL ends them then."""
+    group = Path("/sys/fs/cgroup/freezer/muster-test-%d" % os.getpid())
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("no freezer that we may use")
+    try:
+        yield group
+    finally:
+        (group / "freezer.state").write_text("THAWED")
+        wait_for(lambda: not (group / "tasks").read_text(), "the thawed processes are gone")
+        group.rmdir()
+
+
+def test_a_process_that_even_sigkill_does_not_end_is_told_and_nothing_new_starts(host: Host, freezer: Path) -> None:
+    host.define("app_01", [program("bus", 1, stop_timeout=0.3)])
+    host.do("start", "app_01", 1)
+    pid = host.pids("app_01")["bus"]
+    (freezer / "tasks").write_text(str(pid))
+    (freezer / "freezer.state").write_text("FROZEN")
+    result = host.do("restart", "app_01", 2)
+    assert result["result"] == "refused", result
+    assert result["reason"] == "process %d (sleep) of app_01 does not die, its state is D" % pid
+    assert [p.pid for p in host.processes("app_01")] == [pid]
+    (freezer / "freezer.state").write_text("THAWED")
+    wait_for(lambda: not host.processes("app_01"), "the thawed process is gone")
+    assert host.do("restart", "app_01", 3)["result"] == "running"

@@ -15,9 +15,11 @@ from tests.benchmarks.figures import Figure, Report
 from tests.benchmarks.lab import BUS, DUMMY_SERVICES, Lab, dummies, laboratory, long_running, scen2
 from tests.benchmarks.options import Options
 
+Seen = tuple[machine.Crash, list[dict[str, Any]]]  # what /proc showed, and what the monitor wrote about it
+
 ITEMS = 3
 AIM_DUMMIES, AIM_SCEN2, AIM_WINDOWS = 0.23, 0.6, 0.15
-CONSOLE = "console_3"
+SERVICES, WINDOWS, CONSOLE = "scen2_srv_02", "scen2_hci_02", "console_3"
 
 
 def measure_dummies(options: Options, report: Report) -> None:
@@ -33,7 +35,7 @@ def measure_dummies(options: Options, report: Report) -> None:
             other.wait_until_running()
             for _run in range(options.count(15, 2)):
                 time.sleep(2 + random.uniform(0, 5))  # its ticks are 5 s apart: any phase
-                theirs.append(machine.crash(watcher, "scen2_srv_02", BUS, comes_back=True))
+                theirs.append(machine.crash(watcher, SERVICES, BUS, comes_back=True))
                 other.wait_until_running()
     _report(report, "dummies", crashes, theirs, AIM_DUMMIES)
 
@@ -47,13 +49,13 @@ def measure_scen2(options: Options, report: Report) -> None:
 
 def measure_windows(options: Options, report: Report) -> None:
     """Bus of a console killed: its HCI stopped"""
-    ours: list[tuple[machine.Crash, list[dict[str, Any]]]] = []
+    ours: list[Seen] = []
     with laboratory(dummies(), ITEMS) as lab:
         lab.play("deploy")
         lab.play("monitor")
         for _run in range(options.count(15, 2)):
-            lab.play("open", muster_instances=["scen2_hci_02"], muster_host=CONSOLE)
-            ours.append(_once(lab, machine.Watcher(lab.identify), "scen2_hci_02", comes_back=False))
+            lab.play("open", muster_instances=[WINDOWS], muster_host=CONSOLE)
+            ours.append(_once(lab, machine.Watcher(lab.identify), WINDOWS, comes_back=False))
     theirs = []
     if options.peer_runs_here(report):
         with peer.supvisors(ITEMS) as other:
@@ -63,24 +65,22 @@ def measure_windows(options: Options, report: Report) -> None:
                 other.open_windows("02", CONSOLE)
                 watcher = machine.Watcher(other.identify)
                 time.sleep(2 + random.uniform(0, 5))
-                theirs.append(machine.crash(watcher, "scen2_hci_02", BUS, comes_back=False).stopped)
+                theirs.append(machine.crash(watcher, WINDOWS, BUS, comes_back=False).stopped)
     report.add(Figure("HCI bus killed -> all of it stopped", [crash.stopped for crash, _ in ours], aim=AIM_WINDOWS,
                       peer=theirs))
-    _stages(report, ours)
+    _stages(report, WINDOWS, ours)
 
 
-def _services(lab: Lab, runs: int) -> list[tuple[machine.Crash, list[dict[str, Any]]]]:
+def _services(lab: Lab, runs: int) -> list[Seen]:
     lab.play("deploy")
     lab.play("monitor")
     watcher = machine.Watcher(lab.identify)
     stay = long_running(lab.site, "scen2_srv")
     watcher.wait_for({f"scen2_srv_{item}": stay for item in lab.items}, 60)
-    return [_once(lab, watcher, "scen2_srv_02", comes_back=True) for _run in range(runs)]
+    return [_once(lab, watcher, SERVICES, comes_back=True) for _run in range(runs)]
 
 
-def _once(
-    lab: Lab, watcher: machine.Watcher, instance: str, comes_back: bool
-) -> tuple[machine.Crash, list[dict[str, Any]]]:
+def _once(lab: Lab, watcher: machine.Watcher, instance: str, comes_back: bool) -> Seen:
     """One crash, at any phase of the probes, and what the monitor wrote about it."""
     lab.wait_until_ready()
     time.sleep(random.uniform(0.5, 1.5))
@@ -89,26 +89,22 @@ def _once(
     return crash, lab.journal(crash.at)
 
 
-def _report(
-    report: Report, what: str, ours: list[tuple[machine.Crash, list[dict[str, Any]]]], theirs: list[machine.Crash],
-    aim: float,
-) -> None:
+def _report(report: Report, what: str, ours: list[Seen], theirs: list[machine.Crash], aim: float) -> None:
     report.add(Figure(f"bus killed -> running again, {what}", [c.running for c, _ in ours if c.running], aim=aim,
                       peer=[c.running for c in theirs if c.running]))
     report.add(Figure(f"bus killed -> last old process gone, {what}", [c.stopped for c, _ in ours],
                       peer=[c.stopped for c in theirs]))
-    _stages(report, ours)
+    _stages(report, SERVICES, ours)
 
 
-def _stages(report: Report, ours: list[tuple[machine.Crash, list[dict[str, Any]]]]) -> None:
+def _stages(report: Report, instance: str, ours: list[Seen]) -> None:
     """Where the time goes, one after the other."""
-    stages: dict[str, list[float]] = {"detection": [], "intent sent to the run": [], "old ones gone": [],
-                                      "first new process": [], "all running": []}
+    stages: dict[str, list[float]] = {
+        "detection": [], "until the intent is sent": [], "intent to action on the host": [], "stop": [], "start": [],
+    }
     for crash, lines in ours:
-        marks = [
-            _first(lines, crash.at, "health", state="unhealthy"), _first(lines, crash.at, "run"), crash.stopped,
-            crash.first_new, crash.running,
-        ]
+        detected = _first(lines, crash.at, "health", state="unhealthy")
+        marks = [detected, _first(lines, crash.at, "run"), _acted(lines, instance, crash), crash.stopped, crash.running]
         before = 0.0
         for name, mark in zip(stages, marks, strict=True):
             if mark is not None:
@@ -117,6 +113,16 @@ def _stages(report: Report, ours: list[tuple[machine.Crash, list[dict[str, Any]]
     for name, values in stages.items():
         if values:
             report.add(Figure(f"   stage: {name}", values))
+
+
+def _acted(lines: Iterable[dict[str, Any]], instance: str, crash: machine.Crash) -> float | None:
+    """When the agent began: it says itself how long after that it had stopped the instance."""
+    for line in lines:
+        result = (line.get("outcome") or {}).get(instance, {})
+        stopped = dict(map(tuple, result.get("timeline", []))).get("stopped")
+        if line["event"] == "run over" and stopped is not None:
+            return max(0.0, crash.stopped - float(stopped))
+    return None
 
 
 def _first(lines: Iterable[dict[str, Any]], since: float, event: str, **facts: Any) -> float | None:

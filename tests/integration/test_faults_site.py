@@ -1,0 +1,189 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nonsense and accidents on a running site: a clear word, nothing lost, and the next reconcile repairs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from site_lab import SiteLab, alive, site_lab, wait_for
+
+SERVICES = {"internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface"}
+SLOW = {"id": "02", "faults": {"scen2_srv": {"internal_data_bus": {"start_delay": 2}}}}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[SiteLab]:
+    settings = {"start_timeout": 10, "run_timeout": 12, "stable_after": 1}
+    with site_lab(5, muster_items=["01", SLOW, "03"], muster_settings=settings) as deployed:
+        yield deployed
+
+
+@pytest.fixture(autouse=True)
+def _everything_runs_once_again(lab: SiteLab) -> Iterator[None]:
+    """After every accident: each instance once, as wanted, and a reconcile with nothing to do."""
+    yield
+    wait_for(lambda: lab.play("reconcile").rc == 0 and _whole(lab), "repaired by reconcile", lab.processes, within=90)
+    assert lab.good("reconcile").changed == 0
+
+
+def _whole(lab: SiteLab) -> bool:
+    copies = Counter((p.instance, p.program) for p in lab.processes() if p.epoch)
+    wanted = {("scen2_srv_%02d" % item, program) for item in (1, 2, 3) for program in SERVICES}
+    phases = {lab.claims()["scen2_srv_%02d" % item]["phase"] for item in (1, 2, 3)}
+    return set(copies) == wanted and set(copies.values()) == {1} and phases == {"running"}
+
+
+def test_every_error_of_a_site_is_told_at_once_with_its_place_before_anything_is_touched(lab: SiteLab) -> None:
+    before = {p.pid for p in lab.processes()}
+    published = (lab.state / "site.json").read_text()
+    good = lab._site.read_text()
+    broken = good.replace("identifiers: servers", "identifiers: servrs").replace("start_sequence: 5", "start_sequnce: 5")
+    lab._site.write_text(broken.replace("- '01'", "- '01'\n- '01'\n- a/b\n- '; rm -rf'\n- \"new\\nline\""))
+    try:
+        played = lab.play("deploy")
+    finally:
+        lab._site.write_text(good)
+    assert played.rc != 0
+    for word in ("servrs", "did you mean servers", "start_sequnce", "start_sequence", "a/b", "; rm -rf", "site.yml:"):
+        assert word in played.output, played.output
+    assert {p.pid for p in lab.processes()} == before
+    assert (lab.state / "site.json").read_text() == published
+
+
+def test_a_port_taken_by_a_stranger_is_named_with_the_stranger(lab: SiteLab) -> None:
+    lab.good("stop", instances=["scen2_srv_01"])
+    strangers = []
+    try:
+        for number in (11, 12, 13):
+            stranger = socket.socket()
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            stranger.bind(("%s.%d" % (lab.net, number), 20004))
+            stranger.listen()
+            strangers.append(stranger)
+        played = lab.play("start", instances=["scen2_srv_01"])
+    finally:
+        for stranger in strangers:
+            stranger.close()
+    assert played.rc != 0
+    assert "20004" in played.output
+    assert str(os.getpid()) in played.output
+    lab.good("start", instances=["scen2_srv_01"])
+
+
+def test_a_run_interrupted_between_stop_and_start_is_finished_by_the_next(lab: SiteLab) -> None:
+    old = lab.bus("scen2_srv_02")
+    run = lab.begin("restart", instances=["scen2_srv_02"])
+    wait_for(lambda: not alive(old), "the stop of the restart")
+    os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C on the terminal does
+    output = run.communicate(timeout=60)[0]
+    assert "scen2_srv_02" in output
+    held = lab.play("reconcile")
+    assert held.rc == 0, held.output
+
+
+def test_a_reconcile_says_who_is_at_work(lab: SiteLab) -> None:
+    for _ in range(5):  # until one reconcile lies wholly within the restart
+        restart = lab.begin("restart", instances=["scen2_srv_02"])
+        try:
+            run = wait_for(lambda: (lab.claims()["scen2_srv_02"]["actor"] or {}).get("run"), "a run at work", lab.claims)
+            held = lab.good("reconcile")
+            still = (lab.claims()["scen2_srv_02"]["actor"] or {}).get("run") == run
+        finally:
+            restart.communicate(timeout=60)
+        if still:
+            assert "run %s is" % run in held.output
+            return
+    pytest.fail("no reconcile was quicker than a restart of 2 s")
+
+
+def test_a_monitor_killed_in_the_middle_of_a_restart_finishes_it_after_its_return(lab: SiteLab) -> None:
+    lab.start_monitor()
+    try:
+        bus = lab.bus("scen2_srv_02")
+        epoch = lab.claims()["scen2_srv_02"]["epoch"]
+        os.kill(bus, signal.SIGKILL)
+        wait_for(lambda: lab.claims()["scen2_srv_02"]["epoch"] > epoch, "the restart committed", lab.monitor_log)
+        (monitor,) = _monitors(lab)
+        os.kill(monitor, signal.SIGKILL)
+        wait_for(lambda: set(_monitors(lab)) - {monitor}, "the monitor again", lab.monitor_log)
+        wait_for(
+            lambda: set(lab.programs("scen2_srv_02")) == SERVICES and lab.claims()["scen2_srv_02"]["phase"] == "running",
+            "the restart finished", lab.monitor_log, within=60,
+        )
+    finally:
+        lab.stop_monitor()
+
+
+def test_a_supervisord_that_dies_takes_its_programs_along_and_reconcile_brings_them_back(lab: SiteLab) -> None:
+    (home,) = lab.hosts_of("scen2_srv_03")
+    os.kill(lab.supervisord(home), signal.SIGKILL)
+    wait_for(lambda: not [p for p in lab.processes() if p.host == home], "its programs gone", lab.processes)
+
+
+def test_a_second_control_machine_with_an_empty_ledger_is_refused(lab: SiteLab) -> None:
+    before = {p.pid for p in lab.processes()}
+    other = lab.folder / "other"
+    refused = lab.play("deploy", state_dir=str(other))
+    assert refused.rc != 0
+    assert "belongs to" in refused.output
+    assert {p.pid for p in lab.processes()} == before
+    reconcile = lab.play("reconcile", state_dir=str(lab.folder / "none"))
+    assert reconcile.rc != 0
+    assert "deploy" in reconcile.output
+
+
+def test_a_damaged_ledger_is_an_error_with_its_copy_named_and_what_runs_goes_on(lab: SiteLab) -> None:
+    before = {p.pid for p in lab.processes()}
+    ledger = lab.state / "ledger.db"
+    kept = {path: path.read_bytes() for path in lab.state.glob("ledger.db*")}
+    for path in kept:
+        path.unlink()
+    ledger.write_bytes(b"not a database, for sure" * 400)
+    os.chmod(ledger, 0o600)
+    try:
+        played = lab.play("reconcile")
+    finally:
+        for path in lab.state.glob("ledger.db*"):
+            path.unlink()
+        for path, content in kept.items():
+            path.write_bytes(content)
+            path.chmod(0o600)
+    assert played.rc != 0
+    assert "ledger" in played.output
+    assert {p.pid for p in lab.processes()} == before
+
+
+def test_a_removed_watch_list_is_published_again(lab: SiteLab) -> None:
+    (lab.state / "watch.json").unlink()
+    lab.good("restart", instances=["scen2_srv_03"])
+    watch = json.loads((lab.state / "watch.json").read_text())
+    assert watch["instances"]["scen2_srv_03"]["phase"] == "running"
+
+
+def test_a_host_whose_agent_is_gone_is_answered_by_the_module_and_gets_it_back(lab: SiteLab) -> None:
+    library = lab.root("server_1") / "lib"
+    (library / next(entry.name for entry in library.iterdir())).rename(lab.folder / "agent")
+    assert lab.good("reconcile").changed == 0
+    assert [entry for entry in library.iterdir() if entry.is_dir()]
+
+
+def _monitors(lab: SiteLab) -> list[int]:
+    """Process ids of the monitor itself, found by its arguments."""
+    found = []
+    for pid in [entry for entry in os.listdir("/proc") if entry.isdigit()]:
+        try:
+            with open("/proc/%s/cmdline" % pid, encoding="utf-8") as handle:
+                words = handle.read().split("\0")
+        except OSError:
+            continue
+        if "monitor" in words and str(lab.state) in words and alive(int(pid)):
+            found.append(int(pid))
+    return found

@@ -1,0 +1,55 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is installed on hosts is complete, needs nothing but Python itself, and is read by the oldest Python there."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.shared import _agent_files
+
+FOLDER = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
+
+
+def imports(name: str) -> Iterator[tuple[int, str]]:
+    """(level, module) of every import of a file; names of siblings for ``from . import a, b``."""
+    for node in ast.walk(ast.parse((FOLDER / name).read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level and not node.module:
+                yield from ((node.level, alias.name) for alias in node.names)
+            else:
+                yield node.level, node.module or ""
+
+
+@pytest.mark.parametrize("name", _agent_files.NAMES)
+def test_a_file_of_the_agent_imports_only_python_and_other_files_of_the_agent(name: str) -> None:
+    for level, module in imports(name):
+        if level:
+            assert level == 1 and module + ".py" in _agent_files.NAMES, module
+        else:
+            allowed = {"psutil"} if name == "_hostload.py" else set()
+            assert module.split(".")[0] in sys.stdlib_module_names | allowed, module
+
+
+@pytest.mark.parametrize("name", _agent_files.NAMES)
+def test_a_file_of_the_agent_is_python_3_8(name: str) -> None:
+    ast.parse((FOLDER / name).read_text(), feature_version=(3, 8))
+
+
+def test_the_agent_is_complete() -> None:
+    seen: set[str] = set()
+    todo = ["_agent.py"]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += [module + ".py" for level, module in imports(name) if level]
+    assert seen == set(_agent_files.NAMES)
