@@ -20,7 +20,7 @@ from ._batch import Batch, explain_instance
 from ._draft import MUSTER, WHOLE, Draft, Json, PlanError
 from ._model import Site, to_json
 from ._reconcile import reconcile
-from ._requests import act_requests, next_phase
+from ._requests import DEADLINE_SHARE, act_requests, next_phase
 from ._settle import settle
 from ._state import DOWN, SUSPECT, UP, HostRecord, Observation, State, observed
 from ._words import listing
@@ -47,7 +47,7 @@ def make_plan(
     :param observations: by host; a host that is missing was not asked, which holds what is claimed there.
     :param digests: instance -> digest of its configuration as it should be.
     :param config_digests: host -> digest of its whole configuration folder, for the `configure` actions.
-    :returns: a JSON document {run, revision, fingerprint, request, actions, changes, trail, candidates, intents,
+    :returns: a JSON document {run, revision, expires, fingerprint, request, actions, changes, trail, candidates, intents,
         waits}. With a `refuse` among the actions there are no others, and no changes: a request is accepted whole or
         not at all.
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
@@ -81,6 +81,7 @@ def make_plan(
     return {
         "run": run,
         "revision": revision,
+        "expires": now + site.settings.run_timeout * DEADLINE_SHARE,
         "fingerprint": fingerprint(draft),
         "request": {key: request.get(key) for key in ("kind", "who", "from", "why", "host")},
         "actions": draft.actions,

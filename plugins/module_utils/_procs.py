@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KILL = 9
 TERM = 15
+CONTINUE = 18
 
 _KERNEL_THREAD = 0x00200000
 _EXEC = 0.1  # s that an exec may take, a busy machine included

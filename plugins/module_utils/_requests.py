@@ -11,7 +11,7 @@ from ._draft import WHOLE
 from ._model import Application, Instance, Program, Site
 from ._policy import starting_failure_strategy
 from ._sequence import application_of
-from ._state import STARTING, State, apply_changes, observed
+from ._state import STARTING, Claim, State, apply_changes, observed
 
 Json = Dict[str, Any]
 ACTS = ("start", "stop", "restart", "continue", "repair")
@@ -30,25 +30,34 @@ def act_requests(
 ) -> Dict[str, Json]:
     """host -> act request of one phase; hosts with nothing to do are absent.
 
-    :param state: the ledger *after* the commit of the plan (phase 1) or of the previous phase's outcome: a start of a
-        later phase is sent only when the ledger says that this run may, that is, when every stop before it was
-        confirmed. With `check` nothing was committed, and the plan alone counts.
+    Each has ``deadline``, seconds that the host may take, and ``expires``, the moment on the controller's clock by
+    which all must be over: whoever sends it takes ``min(deadline, expires - now)``, and does not send it late.
+
+    :param state: the ledger *after* the commit of the plan (phase 1) or of the previous phase's outcome: only what
+        the ledger says that this run may start is sent. A start of a later phase is released by `settle`, when every
+        stop before it was confirmed. With `check` nothing was committed, and the plan alone counts.
     :param config_digests: host -> wanted digest of its configuration folder; in phase 1 of deploy and reconcile a host
         whose observed one differs is sent ``config: {digest}``, to which the caller adds ``files``.
     """
     view = State.from_json(state)
-    if (phase == 1 or check) and plan["changes"]:
+    if check and plan["changes"]:
         view = State.from_json(apply_changes(view.to_json(), plan["changes"]))
     requests: Dict[str, Json] = {}
     for action in plan["actions"]:
         if action["phase"] != phase or action["action"] not in ACTS:
             continue
-        if not check and action["action"] == "start" and not _may_start(view, plan, action):
+        claim = view.claims.get(action["instance"])
+        if not check and action["action"] in ("start", "restart") and not _may_start(claim, plan, action):
             continue
         request = requests.setdefault(action["host"], _empty(site, plan))
+        if claim is not None and claim.actor is not None and claim.actor.run == str(plan["run"]):
+            slack = site.settings.run_timeout * (1 - DEADLINE_SHARE)
+            request["expires"] = min(request["expires"] or claim.actor.deadline, claim.actor.deadline - slack)
         request["instances"].append(_entry(site, view, action, digests or {}))
     if phase == 1:
         _add_configuration(site, plan, requests, config_digests or {}, observations)
+    for request in requests.values():
+        request["expires"] = request["expires"] or plan["expires"]
     return requests
 
 
@@ -69,8 +78,7 @@ def next_phase(
     return hosts
 
 
-def _may_start(state: State, plan: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
-    claim = state.claims.get(action["instance"])
+def _may_start(claim: Optional[Claim], plan: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
     return (
         claim is not None
         and (claim.host, claim.epoch, claim.phase) == (action["host"], action["epoch"], STARTING)
@@ -83,6 +91,7 @@ def _empty(site: Site, plan: Mapping[str, Any]) -> Json:
     return {
         "run": plan["run"],
         "deadline": round(site.settings.run_timeout * DEADLINE_SHARE, 3),
+        "expires": 0.0,
         "start_service_manager": plan["request"]["kind"] in WHOLE,
         "config": None,
         "instances": [],

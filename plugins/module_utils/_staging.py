@@ -133,10 +133,13 @@ class Staging:
         while victims:
             now = time.monotonic()
             for pid, (started, kill) in list(victims.items()):
-                if not _procs.alive(pid, started) or now > kill + _AFTER_KILL:
+                found = _procs.stat(pid)
+                if found is None or found.gone or found.started != started or now > kill + _AFTER_KILL:
                     del victims[pid]
                 elif now >= kill:
                     _procs.send(pid, _procs.KILL)
+                elif found.state == "T":  # it cannot take the signal to end before it goes on
+                    _procs.send(pid, _procs.CONTINUE)
             if victims:
                 self.awaited.update(victims)
                 yield []
@@ -340,6 +343,8 @@ class Staging:
                 break
             yield []
         words = self._last_line(launch)
+        if reply.error and not reply.known:  # its programs die with the service manager
+            return "ended: %s" % reply.error, False
         if code is not None and code & 0x7F:
             return "was killed by %s%s" % (_SIGNALS.get(code & 0x7F, "signal %d" % (code & 0x7F)), words), False
         if code is not None:

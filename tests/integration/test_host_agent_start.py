@@ -325,6 +325,16 @@ def test_a_deadline_ends_everything_before_it_is_over(host: Host) -> None:
     assert host.processes("app_01") == []
 
 
+def test_the_death_of_the_service_manager_in_the_middle_ends_the_start_with_that_reason(host: Host) -> None:
+    host.define("app_01", [program("bus", 1), gate("check", 2, start_timeout=20)])
+    threading.Timer(0.5, lambda: kill(host.manager_pid())).start()
+    result = host.do("start", "app_01", 1)
+    assert result["result"] == "failed"
+    assert "the service manager of server_1 does not answer any more" in result["reason"], result
+    assert host.processes("app_01") == []
+    assert host.act(host.wish("start", "app_01", 2), start_service_manager=True)["results"]["app_01"]["result"] == "running"
+
+
 def test_without_a_service_manager_a_start_is_refused_or_starts_it(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     pid = host.manager_pid()

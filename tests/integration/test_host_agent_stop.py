@@ -144,6 +144,15 @@ def test_programs_that_left_the_application_are_stopped_with_a_restart(host: Hos
     assert {p.program for p in host.processes("app_01")} == {"bus"}
 
 
+def test_a_program_that_hangs_stopped_takes_its_signal_nevertheless(host: Host) -> None:
+    host.define("app_01", [program("bus", 1, stop_timeout=10.0)])
+    host.do("start", "app_01", 1)
+    os.kill(host.pids("app_01")["bus"], signal.SIGSTOP)
+    began = time.monotonic()
+    assert host.do("restart", "app_01", 2, urgent=True)["result"] == "running"
+    assert time.monotonic() - began < 5
+
+
 def test_a_running_gate_is_stopped_too(host: Host) -> None:
     host.define("app_01", [program("bus", 1), gate("check", 2, start_timeout=20)])
     process = host.agent_act(host.wish("start", "app_01", 1))

@@ -263,7 +263,7 @@ class World:
             yield
             requests = _plan.act_requests(self.site, self.state, plan, phase, self.digests)
             sent = [
-                Delivery(run.number, host, request, self.now + request["deadline"], answers)
+                Delivery(run.number, host, request, request["expires"], answers)
                 for host, request in requests.items()
             ]
             self.on_the_way.extend(sent)
