@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, help="file for the JSON log, rotated by size (default: standard error)")
     parser.add_argument("--no-standby", action="store_true", help="only watch; do not keep a run ready, start no run")
     parser.add_argument(
-        "--patience", type=float, default=10.0, help="seconds a run at work may finish in when told to stop (10)"
+        "--patience", type=float, default=10.0, help="seconds to wait for a run at work when told to stop (10)"
     )
     options = parser.parse_args()
     if not options.state_dir.is_dir():

@@ -65,7 +65,7 @@ class Monitor:
         self.wake()
 
     async def run(self, patience: float = 10.0) -> None:
-        """Until `stop`; a run at work then gets `patience` seconds to finish."""
+        """Until `stop`; a run at work then is waited for, for `patience` seconds."""
         events = FileEvents(self._state_dir, self._loop, self.wake)
         self._journal.say("monitor started", state_dir=str(self._state_dir), pid=os.getpid())
         if self._pool is not None:
@@ -83,8 +83,7 @@ class Monitor:
             if self._pool is not None:
                 await self._pool.close(patience)
             if self._reconcile is not None:
-                self._runs.limit(self._reconcile, patience)
-                await asyncio.shield(self._reconcile.done)
+                await asyncio.wait([self._reconcile.done], timeout=patience)
             self._write_status(self._loop.time(), "stopped")
 
     def observe(self) -> None:
@@ -95,6 +94,8 @@ class Monitor:
         now, watch = self._loop.time(), self._list.watch
         self._schedule.watch_changed(before, watch, now)
         self._runs.keep = watch.artifacts
+        if self._pool is not None:
+            self._pool.deadline = watch.run_timeout
         self._prober.follow(watch, now)
         self._status_due = now
         stamp = _stamp(self._state_dir / "site.json")
@@ -125,7 +126,7 @@ class Monitor:
     def _send(self, intents: list[Intent]) -> None:
         if self._pool is None:
             return
-        run = self._pool.send([intent.to_json() for intent in intents], self._list.watch.run_timeout)
+        run = self._pool.send([intent.to_json() for intent in intents])
         if run is None:
             return  # the next standby wakes the loop when it is parked
         self._intents.taken(intents, run)

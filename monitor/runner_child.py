@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One job of ansible-runner in a process of its own: `python runner_child.py JOB.json`.
 
-Started by `monitor.runs`. It dies with the monitor, and takes the playbook along: ansible-runner starts that with
-hang-ups ignored, so nothing else would end it. A job is {"playbook", "inventory": [...], "extravars": {...}, "ident",
-"artifacts", "private", "environment": {...}, "timeout": s, "parent": pid}.
+Started by `monitor.runs`. It ends with the monitor, and takes the playbook along: ansible-runner starts that with
+hang-ups ignored, so nothing else would end it. Only a run that is at work when the monitor dies may finish, within its
+deadline: what it began would else lie about half done until its actor's deadline.
+
+A job is {"playbook", "inventory": [...], "extravars": {...}, "ident", "artifacts", "private", "environment": {...},
+"deadline": s, "parent": pid}; the file `working` beside it says that it is at work.
 """
 
 from __future__ import annotations
@@ -20,13 +23,22 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+WORKING = "working"
 
 
 def main(path: str) -> int:
     job: dict[str, Any] = json.loads(Path(path).read_bytes())
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+    def orphaned(number: int, frame: object) -> None:
+        if not Path(path).with_name(WORKING).exists():
+            _end(number, frame)
+        signal.alarm(max(1, int(job["deadline"])))
+
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
+    signal.signal(signal.SIGALRM, _end)
+    signal.signal(signal.SIGUSR1, orphaned)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGUSR1, 0, 0, 0)
     if os.getppid() != job["parent"]:
         return 3
     os.environ.clear()
@@ -41,7 +53,6 @@ def main(path: str) -> int:
         playbook=job["playbook"],
         inventory=job["inventory"],
         extravars=job["extravars"],
-        timeout=int(job["timeout"]) or None,
         quiet=True,
         suppress_env_files=True,
         fact_cache_type="",

@@ -9,6 +9,7 @@ What a run did is never read from its return code: the watch list shows it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor import playbooks
+from monitor.runner_child import WORKING
 
 GRACE = 5.0  # s from SIGTERM to SIGKILL
 OLDEST = 30 * 86400.0  # s an artefact is kept at most
@@ -62,8 +64,10 @@ class Runs:
         for folder in (self._private, self._artifacts):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def begin(self, verb: str, extravars: Mapping[str, Any], deadline: float | None) -> Job:
-        """Start the collection's playbook `verb`; `deadline` in s from now, None for one that may stay parked.
+    def begin(self, verb: str, extravars: Mapping[str, Any], deadline: float, parked: bool = False) -> Job:
+        """Start the collection's playbook `verb`, to be at work for `deadline` seconds at most.
+
+        Its work begins now or, if it is parked first, with `at_work`.
 
         :raises NoAnsible, OSError: when it cannot be started.
         """
@@ -80,7 +84,7 @@ class Runs:
             "artifacts": str(self._artifacts),
             "private": str(self._private),
             "environment": self._environment(),
-            "timeout": 0,
+            "deadline": deadline,
             "parent": os.getpid(),
         }
         path = folder / "job.json"
@@ -98,9 +102,15 @@ class Runs:
         job = Job(ident, verb, self._loop.time(), process, self._loop.create_future(), folder)
         self.jobs[ident] = job
         self._await_end(job)
-        if deadline is not None:
-            self.limit(job, deadline)
+        if not parked:
+            self.at_work(job, deadline)
         return job
+
+    def at_work(self, job: Job, deadline: float) -> None:
+        """From now on the run has so many seconds, and outlives this monitor if need be."""
+        with contextlib.suppress(OSError):
+            (job.folder / WORKING).touch()
+        self.limit(job, deadline)
 
     def limit(self, job: Job, seconds: float) -> None:
         """End the run unless it is over in so many seconds."""

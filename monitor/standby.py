@@ -36,14 +36,15 @@ OLDEST = 1800.0  # s until a parked run is replaced, so that connections and inv
 class Standby:
     """One run: `starting`, `parked`, `working` or `over`."""
 
-    def __init__(self, runs: Runs, fifo: Path) -> None:
+    def __init__(self, runs: Runs, fifo: Path, deadline: float) -> None:
         self._runs = runs
+        self._deadline = deadline  # s for its work
         self._fifo = fifo
         self._handle: int | None = None
         self.state = "starting"
         os.mkfifo(fifo, 0o600)
         try:
-            self.job: Job = runs.begin("standby", {"muster_standby_fifo": str(fifo)}, None)
+            self.job: Job = runs.begin("standby", {"muster_standby_fifo": str(fifo)}, deadline, parked=True)
         except BaseException:
             fifo.unlink()
             raise
@@ -63,18 +64,18 @@ class Standby:
         self.state = "parked"
         return True
 
-    def work(self, intents: Sequence[dict[str, Any]], deadline: float) -> None:
+    def work(self, intents: Sequence[dict[str, Any]]) -> None:
         """Hand the intents over, never waiting. :raises OSError: when the run does not take them."""
         assert self._handle is not None
         line = json.dumps({"intents": list(intents)}, separators=(",", ":")).encode() + b"\n"
         self.state = "over"
+        self._runs.at_work(self.job, self._deadline)
         try:
             if os.write(self._handle, line) < len(line):
                 raise BlockingIOError(errno.EAGAIN, "it does not read")
         finally:
             self._close()
         self.state = "working"
-        self._runs.limit(self.job, deadline)
 
     def dismiss(self) -> None:
         """Let a parked run end by itself, a starting one by a signal."""
@@ -120,6 +121,7 @@ class Pool:
         over: Callable[[str, dict[str, Any], Outcome], None],
     ) -> None:
         self._runs = runs
+        self.deadline = 120.0  # s for the work of a run
         self._folder = folder
         self._journal = journal
         self._parked = parked
@@ -152,14 +154,14 @@ class Pool:
             self._waiting.cancel()
         self._waiting = self._loop.call_at(due, self._begin)
 
-    def send(self, intents: Sequence[dict[str, Any]], deadline: float) -> str | None:
+    def send(self, intents: Sequence[dict[str, Any]]) -> str | None:
         """Give the intents to the parked run; its name, or None when there is none to take them now."""
         standby = self.current
         if standby is None or standby.state != "parked":
             self.fill()
             return None
         try:
-            standby.work(intents, deadline)
+            standby.work(intents)
         except OSError as error:
             self._journal.say("standby lost", "the standby run took no intents: %s" % error)
             self._runs.end(standby.job, "it took no intents")  # the end of its process starts the next one
@@ -179,16 +181,14 @@ class Pool:
             self._stale = True
 
     async def close(self, patience: float) -> None:
-        """Dismiss the standby; let a run that works finish for so many seconds, then end it."""
+        """Dismiss the standby; wait so many seconds for a run that works. One that needs longer finishes alone."""
         self._closing = True
         if self._waiting is not None:
             self._waiting.cancel()
         if self.current is not None:
             self.current.dismiss()
-        for standby in self.working.values():
-            self._runs.limit(standby.job, patience)
         if self._lives:
-            await asyncio.wait(self._lives)
+            await asyncio.wait(self._lives, timeout=patience)
 
     def _begin(self) -> None:
         self._waiting = None
@@ -197,7 +197,8 @@ class Pool:
         self._count += 1
         self._stale = False
         try:
-            standby = Standby(self._runs, self._folder / ("standby-%d-%d.fifo" % (os.getpid(), self._count)))
+            fifo = self._folder / ("standby-%d-%d.fifo" % (os.getpid(), self._count))
+            standby = Standby(self._runs, fifo, self.deadline)
         except (OSError, NoAnsible) as error:
             self._failures += 1
             self._journal.say("standby failed", "no standby run can be started: %s" % error)

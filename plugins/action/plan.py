@@ -67,7 +67,11 @@ class ActionModule(_controller_call.ControllerAction):
         return self._planned(result, answer, options, observations, task_vars)
 
     def _planned(
-        self, result: dict[str, Any], answer: dict[str, Any], options: dict[str, Any], observations: dict[str, Any],
+        self,
+        result: dict[str, Any],
+        answer: dict[str, Any],
+        options: dict[str, Any],
+        observations: dict[str, Any],
         task_vars: dict[str, Any],
     ) -> dict[str, Any]:
         plan = answer["plan"]

@@ -59,9 +59,7 @@ class ActionModule(_controller_call.ControllerAction):
         ]
         if failed:
             raise AnsibleActionFail("; ".join(failed))
-        result.update(
-            changed=False, results=outcome, revision=answer.get("revision"), again=_made_room(plan, outcome)
-        )
+        result.update(changed=False, results=outcome, revision=answer.get("revision"), again=_made_room(plan, outcome))
         return result
 
 

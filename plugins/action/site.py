@@ -32,9 +32,7 @@ class ActionModule(_controller_call.ControllerAction):
         )
         if options["validate_only"]:
             return result
-        answer = self.call_controller(
-            "open_site", {"site": site, "create": options["create"]}, task_vars
-        )
+        answer = self.call_controller("open_site", {"site": site, "create": options["create"]}, task_vars)
         _compiled.keep("site_id", answer["site_id"])
         _compiled.keep("revision", answer["revision"])
         result.update(site_id=answer["site_id"], changed=bool(answer.get("changed")))

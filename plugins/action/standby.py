@@ -38,7 +38,12 @@ class ActionModule(_controller_call.ControllerAction):
             {
                 "site": published["document"],
                 "observations": {},
-                "request": {"kind": "intents", "intents": intents, "who": "monitor", "from": published["document"]["controller"]},
+                "request": {
+                    "kind": "intents",
+                    "intents": intents,
+                    "who": "monitor",
+                    "from": published["document"]["controller"],
+                },
             },
             task_vars,
         )
@@ -48,7 +53,11 @@ class ActionModule(_controller_call.ControllerAction):
             self._display.display(sentence)
         hosts = sorted(answer["requests"])
         result.update(
-            changed=bool(hosts), run=plan["run"], phases=answer["phases"], requests=answer["requests"], hosts=hosts,
+            changed=bool(hosts),
+            run=plan["run"],
+            phases=answer["phases"],
+            requests=answer["requests"],
+            hosts=hosts,
             ansible_facts={"muster_concerned": hosts},
         )
         return result

@@ -95,7 +95,7 @@ def _note(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[s
 def _manager(request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]) -> int:
     """The service manager's pid; started when it is missing and the request allows that."""
     host = request["host"]
-    pid = _supervisord.find(_procs.sweep(host["site_id"], host["host"]), host["root"])
+    pid = _supervisord.settled(_procs.sweep(host["site_id"], host["host"]), host["root"])
     starts = any(entry["do"] != "stop" for entry in request["instances"])
     if pid or not starts or not request.get("start_service_manager"):
         return pid

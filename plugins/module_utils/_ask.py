@@ -10,7 +10,20 @@ from typing import Callable, Dict, List, Set
 
 from ._draft import MUSTER, WHOLE, Draft, Move, PlanError
 from ._model import Instance, instance_name
-from ._state import DOWN, DRAINED, FAILED, RUNNING, STARTED, STOPPED, STOPPING, SUSPECT, UP, HostRecord
+from ._state import (
+    DOWN,
+    DRAINED,
+    FAILED,
+    NOT_ASKED,
+    RUNNING,
+    STARTED,
+    STOPPED,
+    STOPPING,
+    SUSPECT,
+    UNREACHABLE,
+    UP,
+    HostRecord,
+)
 from ._words import kinds, listing, nearest
 
 KINDS = ("reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain", "intents")
@@ -183,7 +196,8 @@ def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
     """Open what is claimed: shown already, left behind dead, to be taken over, or refused."""
     name, claim, item = instance.name, draft.claim(instance.name), draft.label(instance)
     holder = str(claim.host)
-    seen = draft.observation(holder).seen
+    observation = draft.observation(holder)
+    seen = observation.seen
     copy = draft.copies(name).get(holder)
     busy = draft.busy(name)
     take = bool(draft.request.get("take"))
@@ -204,10 +218,16 @@ def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
         return True
     if not take:
         sentence = "%s already shows %s%s" % (holder, item, draft.held_since(name))
-        if not seen:
-            sentence += ", and does not answer (%s)" % draft.observation(holder).why
-        draft.refuse(name, host, sentence + (": close it there first" if seen else (
-            ": close it there, or take it over with a reason if you know that it is gone")))  # fmt: skip
+        if observation.answer == UNREACHABLE:
+            sentence += ", and does not answer (%s): take it over with a reason if you know that it is gone there" % (
+                observation.why)  # fmt: skip
+        else:
+            sentence += ": close it there first"
+        draft.refuse(name, host, sentence)
+        return False
+    if observation.answer == NOT_ASKED:
+        what = "%s shows %s and was not asked in this run" % (holder, item)
+        draft.refuse(name, host, "%s (%s): ask it before taking over" % (what, observation.why))
         return False
     if not draft.why:
         draft.refuse(name, host, "taking %s over from %s needs a reason" % (item, holder))

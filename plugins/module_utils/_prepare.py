@@ -171,7 +171,7 @@ def _write(work: Work, name: str, text: str) -> bool:
 
 def _manager(work: Work, request: Mapping[str, Any], changed: Set[str], configuration: bool) -> None:
     processes = _procs.sweep(work.host["site_id"], work.host["host"])
-    pid = _supervisord.find(processes, work.root)
+    pid = (_supervisord.find if work.check else _supervisord.settled)(processes, work.root)
     if not pid:
         work.did.append("started the service manager")
         if not work.check:
@@ -205,6 +205,9 @@ def _run_services(work: Work, services: Sequence[str], changed: Set[str]) -> Non
     except _xmlrpc.Fault as error:
         raise _supervisord.ManagerError("the service manager of %s does not take the host services: %s" % (
             work.host["host"], error)) from None
+    except OSError as error:
+        raise _supervisord.ManagerError("the service manager of %s does not answer: %s" % (
+            work.host["host"], error.strerror or error)) from None
     finally:
         client.close()
 

@@ -51,8 +51,8 @@ def act_requests(
             continue
         request = requests.setdefault(action["host"], _empty(site, plan))
         if claim is not None and claim.actor is not None and claim.actor.run == str(plan["run"]):
-            slack = site.settings.run_timeout * (1 - DEADLINE_SHARE)
-            request["expires"] = min(request["expires"] or claim.actor.deadline, claim.actor.deadline - slack)
+            expires = claim.actor.deadline - site.settings.run_timeout * (1 - DEADLINE_SHARE)
+            request["expires"] = min(request["expires"] or expires, expires)
         request["instances"].append(_entry(site, view, action, digests or {}))
     if phase == 1:
         _add_configuration(site, plan, requests, config_digests or {}, observations)

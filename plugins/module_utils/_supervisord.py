@@ -98,6 +98,20 @@ def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, 
     return result
 
 
+def settled(processes: Iterable[_procs.Process], root: str) -> int:
+    """As `find`, but one that another run is just starting is waited for: it takes orders then."""
+    pid = find(processes, root)
+    if pid:
+        os.close(_lock(root, fcntl.LOCK_SH))
+    return pid
+
+
+def _lock(root: str, how: int) -> int:
+    descriptor = os.open(root + "/run/locks/.supervisord", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    fcntl.flock(descriptor, how)
+    return descriptor
+
+
 def environment_path() -> str:
     """Where programs are found: that of who deploys, so that a Python of one's own is found, too."""
     return os.environ.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -115,9 +129,8 @@ def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str])
     if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
         raise ManagerError("the path %s is longer than the %d bytes a socket can have: choose a shorter muster_root"
                            % (path, _SOCKET_PATH_LIMIT))
-    lock = os.open(root + "/run/locks/.supervisord", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    lock = _lock(root, fcntl.LOCK_EX)  # two runs may find it missing at once
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs may find it missing at once
         pid = find(_procs.sweep(host["site_id"], host["host"]), root)
         if pid:
             return pid

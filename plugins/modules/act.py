@@ -11,7 +11,8 @@ short_description: Carry out a plan on one host
 version_added: 0.1.0
 description:
   - Configuration, stops and staged starts of all instances concerned, in one call, each step with a deadline.
-  - The host looks again before every rank, refuses an epoch lower than the last it has seen, and confirms every stop by looking for processes.
+  - The host looks again before every rank, refuses an epoch lower than the last it has seen, and confirms every
+    stop by looking for processes.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:

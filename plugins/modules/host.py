@@ -10,7 +10,8 @@ module: host
 short_description: Prepare a host, or remove everything of ours from it
 version_added: 0.1.0
 description:
-  - Makes the host's folders, installs the agent, C(muster-exec) and the application's programs, writes the configuration of the service manager and of
+  - Makes the host's folders, installs the agent, C(muster-exec) and the application's programs, writes the
+    configuration of the service manager and of
     the host's own services, and starts the service manager when it does not run.
   - Refuses a host that belongs to another site or controller.
 author:
@@ -27,13 +28,15 @@ attributes:
 options:
   state:
     description:
-      - V(prepared) installs what is missing or differs; V(removed) stops everything of ours, confirms it and removes our folder.
+      - V(prepared) installs what is missing or differs; V(removed) stops everything of ours, confirms it and
+        removes our folder.
     type: str
     choices: [prepared, removed]
     default: prepared
   programs:
     description:
-      - Folders of programs to ship below C(bin/) of the host's folder. A relative one is looked up beside the playbook, then in the collection's C(bin/).
+      - Folders of programs to ship below C(bin/) of the host's folder. A relative one is looked up beside the
+        playbook, then in the collection's C(bin/).
     type: list
     elements: str
     default: []

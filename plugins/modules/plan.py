@@ -10,7 +10,8 @@ module: plan
 short_description: Decide what to do, and commit it
 version_added: 0.1.0
 description:
-  - Plans over what M(control_room.muster.observe) registered as C(muster_observed) on every host, and over the ledger; commits the plan before anything is done.
+  - Plans over what M(control_room.muster.observe) registered as C(muster_observed) on every host, and over the
+    ledger; commits the plan before anything is done.
   - In check mode nothing is committed; the plan is the answer.
 author:
   - muster contributors (@control-room)

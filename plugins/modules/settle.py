@@ -10,7 +10,8 @@ module: settle
 short_description: Commit the outcome of a plan
 version_added: 0.1.0
 description:
-  - Commits what the hosts answered to M(control_room.muster.act) (registered as C(muster_acted)) and publishes the watch list.
+  - Commits what the hosts answered to M(control_room.muster.act) (registered as C(muster_acted)) and publishes the
+    watch list.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:

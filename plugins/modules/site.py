@@ -10,7 +10,8 @@ module: site
 short_description: Compile and validate the site
 version_added: 0.1.0
 description:
-  - Reads the C(muster_*) variables and the inventory, validates all of it and renders every item's configuration on the controller.
+  - Reads the C(muster_*) variables and the inventory, validates all of it and renders every item's configuration on
+    the controller.
   - Every error is told at once, with its place and what is allowed, before any host is touched.
   - Runs on the control node; the ledger is opened on the controller.
 author:

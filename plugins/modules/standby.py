@@ -10,7 +10,8 @@ module: standby
 short_description: Park until the monitor hands over intents, then plan them
 version_added: 0.1.0
 description:
-  - The monitor keeps one run parked here, so that an alert finds interpreter, imports, inventory and connections already paid for.
+  - The monitor keeps one run parked here, so that an alert finds interpreter, imports, inventory and connections
+    already paid for.
   - Plans over the site as published on the controller and the ledger, at the moment of the alert.
 author:
   - muster contributors (@control-room)

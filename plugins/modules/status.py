@@ -10,7 +10,8 @@ module: status
 short_description: One verdict per item, with its first cause
 version_added: 0.1.0
 description:
-  - Merges services, HCI, buses and hosts into one word per item, from the ledger and what M(control_room.muster.observe) registered.
+  - Merges services, HCI, buses and hosts into one word per item, from the ledger and what
+    M(control_room.muster.observe) registered.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:

@@ -79,14 +79,12 @@ class HostAction(ActionBase):
         result = self._low_level_execute_command(command, in_data=data)
         for line in result["stdout"].splitlines():
             if line.startswith(_ANSWER):
-                answer: dict[str, Any] = json.loads(line[len(_ANSWER):])
+                answer: dict[str, Any] = json.loads(line[len(_ANSWER) :])
                 return answer
         if result["rc"] == 127 or "No module named '%s" % _PACKAGE in result["stderr"]:
             return None
         words = result["stderr"].strip().splitlines()[-1:] or ["it said nothing"]
-        raise AnsibleActionFail(
-            "the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], words[0])
-        )
+        raise AnsibleActionFail("the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], words[0]))
 
     def _module(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         result = self._execute_module(

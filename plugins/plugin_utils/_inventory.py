@@ -83,7 +83,9 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
     for name in groups.get("muster_hosts", []):
         view = hostvars[name]
         written = [key for key in hostvars.raw_get(name) if str(key).startswith("muster_")]
-        own_words = [key for key in written if key in HOST_VARIABLES or key not in variables and key not in OTHER_VARIABLES]
+        own_words = [
+            key for key in written if key in HOST_VARIABLES or (key not in variables and key not in OTHER_VARIABLES)
+        ]
         known: dict[str, Any] = {str(key): _plain(view[key]) for key in own_words}
         known["groups"] = [group for group, members in groups.items() if name in members]
         hosts[name] = known

@@ -92,8 +92,10 @@ class Renderer:
         return rendered
 
     def _application(self, application: _model.Application, digests: dict[str, str]) -> dict[str, dict[str, str]]:
-        contexts = [self._context(_model.Instance(_model.instance_name(application.name, item.id), application, item))
-                    for item in self._site.items]
+        contexts = [
+            self._context(_model.Instance(_model.instance_name(application.name, item.id), application, item))
+            for item in self._site.items
+        ]
         leaves = self._strings(application.programs, contexts, "the commands of %s" % application.name)
         manager = self._manager(application.identifiers)
         for context, strings in zip(contexts, leaves):
@@ -125,10 +127,16 @@ class Renderer:
             **TOKENS,
         }
         strings = self._strings((program,), [context], "the command of %s" % service.name)[0]
-        context["program"] = _program_lines(program, strings[0], {
-            "MUSTER_INSTANCE": context["instance"], "MUSTER_PROGRAM": service.name, "MUSTER_ETC": context["etc"],
-            **_port_environment(context["ports"]),
-        })
+        context["program"] = _program_lines(
+            program,
+            strings[0],
+            {
+                "MUSTER_INSTANCE": context["instance"],
+                "MUSTER_PROGRAM": service.name,
+                "MUSTER_ETC": context["etc"],
+                **_port_environment(context["ports"]),
+            },
+        )
         template = SERVICE_TEMPLATE[self._manager(service.hosts)]
         files = {"%s.ini" % service.name: {"text": self._file(template, [context])[0], "mode": "0640"}}
         for entry in service.files:
@@ -229,15 +237,26 @@ def _programs(
 ) -> list[SimpleNamespace]:
     programs = []
     for program, leaves in zip(application.programs, strings):
-        programs.append(_program_lines(program, leaves, {
-            "MUSTER_INSTANCE": context["instance"],
-            "MUSTER_PROGRAM": program.name,
-            "MUSTER_ITEM": context["item"]["id"],
-            "MUSTER_SLOT": str(context["slot"]),
-            "MUSTER_ETC": context["etc"],
-            **_port_environment(context["ports"]),
-            **({"MUSTER_PEER_" + k: v for k, v in _port_environment(context["peer"].get("ports", {}), "PORT_").items()}),
-        }))
+        programs.append(
+            _program_lines(
+                program,
+                leaves,
+                {
+                    "MUSTER_INSTANCE": context["instance"],
+                    "MUSTER_PROGRAM": program.name,
+                    "MUSTER_ITEM": context["item"]["id"],
+                    "MUSTER_SLOT": str(context["slot"]),
+                    "MUSTER_ETC": context["etc"],
+                    **_port_environment(context["ports"]),
+                    **(
+                        {
+                            "MUSTER_PEER_" + k: v
+                            for k, v in _port_environment(context["peer"].get("ports", {}), "PORT_").items()
+                        }
+                    ),
+                },
+            )
+        )
     return programs
 
 
@@ -245,7 +264,7 @@ def _program_lines(program: _model.Program, leaves: list[str], environment: dict
     command = list(leaves[: len(program.command)])
     if command and not command[0].startswith(("/", "@@root@@")):
         command[0] = "%s/bin/%s" % (TOKENS["root"], command[0])
-    environment = {**environment, **dict(zip(program.environment, leaves[len(program.command):]))}
+    environment = {**environment, **dict(zip(program.environment, leaves[len(program.command) :]))}
     return SimpleNamespace(
         name=program.name,
         command=command,

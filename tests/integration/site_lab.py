@@ -118,7 +118,12 @@ class SiteLab:
         command = ["ansible-playbook", "-i", str(self.inventory), "control_room.muster." + name]
         command += ["-e", json.dumps({"muster_" + key: value for key, value in variables.items()})]
         return subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
@@ -128,8 +133,15 @@ class SiteLab:
 
     def run(self, command: list[str], **environment: str) -> Played:
         done = subprocess.run(
-            command, cwd=ROOT, env={**self.environment, **environment}, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=PLAY_WITHIN, check=False, stdin=subprocess.DEVNULL,
+            command,
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PLAY_WITHIN,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         return Played(done.returncode, done.stdout)
 
@@ -267,8 +279,12 @@ def sweep(root: str) -> list[Process]:
         env = dict(entry.partition("=")[::2] for entry in data.decode(errors="replace").split("\0"))
         found.append(
             Process(
-                int(pid), env["MUSTER_INSTANCE"], env["MUSTER_HOST"], env.get("MUSTER_PROGRAM", ""),
-                int(env.get("MUSTER_EPOCH") or 0), float(stat[19]),
+                int(pid),
+                env["MUSTER_INSTANCE"],
+                env["MUSTER_HOST"],
+                env.get("MUSTER_PROGRAM", ""),
+                int(env.get("MUSTER_EPOCH") or 0),
+                float(stat[19]),
             )
         )
     return found

@@ -45,7 +45,9 @@ def test_every_error_of_a_site_is_told_at_once_with_its_place_before_anything_is
     before = {p.pid for p in lab.processes()}
     published = (lab.state / "site.json").read_text()
     good = lab._site.read_text()
-    broken = good.replace("identifiers: servers", "identifiers: servrs").replace("start_sequence: 5", "start_sequnce: 5")
+    broken = good.replace("identifiers: servers", "identifiers: servrs").replace(
+        "start_sequence: 5", "start_sequnce: 5"
+    )
     lab._site.write_text(broken.replace("- '01'", "- '01'\n- '01'\n- a/b\n- '; rm -rf'\n- \"new\\nline\""))
     try:
         played = lab.play("deploy")
@@ -93,7 +95,9 @@ def test_a_reconcile_says_who_is_at_work(lab: SiteLab) -> None:
     for _ in range(5):  # until one reconcile lies wholly within the restart
         restart = lab.begin("restart", instances=["scen2_srv_02"])
         try:
-            run = wait_for(lambda: (lab.claims()["scen2_srv_02"]["actor"] or {}).get("run"), "a run at work", lab.claims)
+            run = wait_for(
+                lambda: (lab.claims()["scen2_srv_02"]["actor"] or {}).get("run"), "a run at work", lab.claims
+            )
             held = lab.good("reconcile")
             still = (lab.claims()["scen2_srv_02"]["actor"] or {}).get("run") == run
         finally:
@@ -115,8 +119,12 @@ def test_a_monitor_killed_in_the_middle_of_a_restart_finishes_it_after_its_retur
         os.kill(monitor, signal.SIGKILL)
         wait_for(lambda: set(_monitors(lab)) - {monitor}, "the monitor again", lab.monitor_log)
         wait_for(
-            lambda: set(lab.programs("scen2_srv_02")) == SERVICES and lab.claims()["scen2_srv_02"]["phase"] == "running",
-            "the restart finished", lab.monitor_log, within=60,
+            lambda: (
+                set(lab.programs("scen2_srv_02")) == SERVICES and lab.claims()["scen2_srv_02"]["phase"] == "running"
+            ),
+            "the restart finished",
+            lab.monitor_log,
+            within=60,
         )
     finally:
         lab.stop_monitor()

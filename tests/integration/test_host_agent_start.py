@@ -332,7 +332,9 @@ def test_the_death_of_the_service_manager_in_the_middle_ends_the_start_with_that
     assert result["result"] == "failed"
     assert "the service manager of server_1 does not answer any more" in result["reason"], result
     assert host.processes("app_01") == []
-    assert host.act(host.wish("start", "app_01", 2), start_service_manager=True)["results"]["app_01"]["result"] == "running"
+    host.open_gate()
+    answer = host.act(host.wish("start", "app_01", 2), start_service_manager=True)
+    assert answer["results"]["app_01"]["result"] == "running"
 
 
 def test_without_a_service_manager_a_start_is_refused_or_starts_it(host: Host) -> None:

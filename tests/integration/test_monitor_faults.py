@@ -70,10 +70,9 @@ def runs(lab: SiteLab) -> list[int]:
     mark = str(lab.state / "run" / "standby").encode()
     found = []
     for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError, ValueError):
-            with open("/proc/%d/cmdline" % int(name), "rb") as handle:
-                if mark in handle.read() and alive(int(name)):
-                    found.append(int(name))
+        with contextlib.suppress(OSError, ValueError), open("/proc/%d/cmdline" % int(name), "rb") as handle:
+            if mark in handle.read() and alive(int(name)):
+                found.append(int(name))
     return found
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from monitor import playbooks, standby
+from monitor import playbooks
 from monitor.journal import Journal
 from monitor.runs import Outcome, Runs
 from monitor.standby import Pool
@@ -72,7 +72,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         made[0].pool.fill()
         yield made[0]
     finally:
-        await made[0].pool.close(1.0)
+        await made[0].pool.close(15.0)
         await until(lambda: not standin.processes(str(tmp_path)), "every process of the runs gone")
         assert list((state / "run").glob("standby-*")) == []
 
@@ -86,7 +86,7 @@ def test_a_parked_run_acts_within_milliseconds_and_the_next_one_parks(tmp_path: 
         async with bench(tmp_path) as one:
             await one.until_parked()
             sent = time.time()
-            run_name = one.pool.send([INTENT], 30.0)
+            run_name = one.pool.send([INTENT])
             await until(lambda: one.over, "the end of the run")
             [(name, result, outcome)] = one.over
             assert (name, outcome.why) == (run_name, "")
@@ -100,9 +100,9 @@ def test_a_parked_run_acts_within_milliseconds_and_the_next_one_parks(tmp_path: 
 def test_without_a_parked_run_nothing_is_taken_and_one_is_started(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as one:
-            assert one.pool.send([INTENT], 30.0) is None
+            assert one.pool.send([INTENT]) is None
             await one.until_parked()
-            assert one.pool.send([INTENT], 30.0) is not None
+            assert one.pool.send([INTENT]) is not None
 
     run(scenario)
 
@@ -125,22 +125,22 @@ def test_many_intents_go_at_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as one:
             await one.until_parked()
-            one.pool.send([dict(INTENT, instance="scen2_srv_%03d" % n, why="x" * 200) for n in range(500)], 30.0)
+            one.pool.send([dict(INTENT, instance="scen2_srv_%03d" % n, why="x" * 200) for n in range(500)])
             await until(lambda: one.over, "the end of the run")
             assert len(one.over[0][1]["results"]) == 500
 
     run(scenario)
 
 
-def test_a_run_past_its_deadline_is_ended_with_its_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_past_its_deadline_is_ended_with_its_workers(tmp_path: Path) -> None:
     root = playbooks.ROOT / "playbooks" / "standby.yml"
     root.write_text(root.read_text().replace("default(0)", "default(600)"))
 
     async def scenario() -> None:
         async with bench(tmp_path) as one:
+            one.pool.deadline = 0.5
             await one.until_parked()
-            monkeypatch.setattr(standby, "SUCCESSOR_AFTER", 60.0)
-            one.pool.send([INTENT], 0.5)
+            one.pool.send([INTENT])
             await until(lambda: one.over, "the end of the run")
             assert "ended after 0 s, its deadline" in one.over[0][2].why
 

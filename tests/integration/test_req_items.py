@@ -10,12 +10,17 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from site_lab import SERVERS, SiteLab, alive, site_lab, wait_for
 
 ALL_SERVICES = {
-    "internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface",
+    "internal_data_bus",
+    "sensor_acquisition",
+    "data_processing",
+    "config_manager",
+    "common_bus_interface",
 }
 
 
@@ -108,11 +113,18 @@ def test_req_12_a_start_past_the_tool_is_refused_on_a_second_host(lab: SiteLab) 
     other = next(name for name in SERVERS if name != home)
     root = lab.root(other)
     environment = {
-        **lab.environment, "MUSTER_ROOT": str(root), "MUSTER_HOST": other, "MUSTER_INSTANCE": "scen2_srv_01",
+        **lab.environment,
+        "MUSTER_ROOT": str(root),
+        "MUSTER_HOST": other,
+        "MUSTER_INSTANCE": "scen2_srv_01",
         "MUSTER_PROGRAM": "config_manager",
     }
     done = subprocess.run(
-        [str(root / "bin/muster-exec"), "sleep", "60"], env=environment, text=True, capture_output=True, timeout=20,
+        [str(root / "bin/muster-exec"), "sleep", "60"],
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=20,
         check=False,
     )
     assert done.returncode == 78
@@ -124,10 +136,8 @@ def test_req_12_a_copy_made_by_other_means_is_stopped_and_the_claimed_one_stays(
     other = next(name for name in SERVERS if name != home)
     before = lab.programs("scen2_srv_01")
     claimed = next(p for p in lab.processes("scen2_srv_01"))
-    environment = dict(
-        entry.partition("=")[::2]
-        for entry in open("/proc/%d/environ" % claimed.pid, encoding="utf-8").read().split("\0") if entry
-    )
+    words = Path("/proc/%d/environ" % claimed.pid).read_text(encoding="utf-8").split("\0")
+    environment = dict(word.partition("=")[::2] for word in words if word)
     environment.update(MUSTER_HOST=other, MUSTER_ROOT=str(lab.root(other)), MUSTER_EPOCH="")
     del environment["MUSTER_EPOCH"]  # so that the watcher, which looks for two valid copies, is not disturbed
     stray = subprocess.Popen(["sleep", "300"], env=environment)
