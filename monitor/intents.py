@@ -57,13 +57,13 @@ class Intents:
         return iter(list(self._queue.values()))
 
     def offer(self, wishes: Iterable[Wish], wall: float) -> list[Intent]:
-        """Queue what is new and withdraw what is no longer wished for and not yet sent; the new ones are returned.
+        """Queue what is new and withdraw what is no longer wished for; the new ones are returned.
 
-        An intent that a run already has stays until the watch list satisfies it, whatever the probes say meanwhile.
+        An intent that a run has now stays until the watch list satisfies it, whatever the probes say meanwhile.
         """
         wished = {wish.instance: wish for wish in wishes}
         for name, intent in list(self._queue.items()):
-            if not intent.run and not intent.attempts and name not in wished:
+            if not intent.run and name not in wished:
                 del self._queue[name]
         new = []
         for name, wish in wished.items():

@@ -29,8 +29,10 @@ from monitor.standby import Pool
 from monitor.watchlist import FileEvents, WatchList
 
 LOOK_AGAIN = 2.0  # s between looks at the watch list when no file event came
+LOOK_OFTEN = 0.2  # s, where the system gives no file events
 STATUS = "monitor.json"  # below <state_dir>/run: what the monitor sees, for status and page
 STATUS_EVERY = 5.0  # s between rewrites of it when nothing changed
+SERVICES_APART = 30.0  # s between two reconciles because of host services
 AT_ONCE = 500  # intents one run takes
 
 
@@ -56,6 +58,7 @@ class Monitor:
         self._since = time.time()
         self._site_stamp = _stamp(state_dir / "site.json")
         self._stopping = False
+        self._look_again = LOOK_AGAIN
 
     def wake(self) -> None:
         self._woken.set()
@@ -66,7 +69,12 @@ class Monitor:
 
     async def run(self, patience: float = 10.0) -> None:
         """Until `stop`; a run at work then is waited for, for `patience` seconds."""
-        events = FileEvents(self._state_dir, self._loop, self.wake)
+        events: FileEvents | None = None
+        try:
+            events = FileEvents(self._state_dir, self._loop, self.wake)
+        except OSError as error:
+            self._look_again = LOOK_OFTEN
+            self._journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN))
         self._journal.say("monitor started", state_dir=str(self._state_dir), pid=os.getpid())
         if self._pool is not None:
             self._pool.fill()
@@ -77,7 +85,8 @@ class Monitor:
                 self.act()
                 await self._sleep()
         finally:
-            events.stop()
+            if events is not None:
+                events.stop()
             self._prober.stop()
             self._journal.say("monitor stopping", "it was told to stop")
             if self._pool is not None:
@@ -117,9 +126,10 @@ class Monitor:
         ready = self._intents.ready(watch, now)[:AT_ONCE]
         if ready:
             self._send(ready)
-        why = self._schedule.due(watch, now, time.time()) if self._reconcile is None and watch.revision >= 0 else ""
-        if why:
-            self._begin_reconcile(why, now)
+        if self._pool is not None and self._reconcile is None and watch.revision >= 0:
+            why = self._schedule.due(watch, now, time.time())
+            if why:
+                self._begin_reconcile(why, now)
         if now >= self._status_due:
             self._write_status(now, "running")
 
@@ -136,7 +146,7 @@ class Monitor:
 
     def _begin_reconcile(self, why: str, now: float) -> None:
         self._schedule.started(now)
-        extra = {"muster_who": "monitor", "muster_from": os.uname().nodename, "muster_why": why}
+        extra = {"muster_who": "monitor", "muster_why": why}
         try:
             job = self._runs.begin("reconcile", extra, self._list.watch.run_timeout)
         except (OSError, NoAnsible) as error:
@@ -157,8 +167,15 @@ class Monitor:
 
     def _run_over(self, run: str, result: dict[str, Any], outcome: Outcome) -> None:
         """A standby finished its work; what the watch list does not show as satisfied is queued again."""
-        self._journal.say("run over", outcome.why, run=run, outcome=result.get("results"), held=result.get("held"))
+        results: dict[str, dict[str, Any]] = result.get("results") or {}
+        came_of = {name: ": ".join(filter(None, (r.get("result"), r.get("reason")))) for name, r in results.items()}
+        intents = (result.get("plan") or {}).get("intents") or []
+        held = [intent["why"] for intent in intents if intent.get("outcome") != "acted"]
+        self._journal.say("run over", outcome.why, run=run, outcome=came_of, held=held)
         self.observe()
+        for name, came in results.items():
+            if came.get("result") == "refused":
+                self._schedule.soon("%s: %s" % (name, came.get("reason") or "its host refused"))
         for intent in self._intents.returned(run, self._loop.time()):
             self._journal.say("intent kept", "run %s did not satisfy it" % run, **_facts(intent))
             if intent.attempts == 1:
@@ -172,12 +189,14 @@ class Monitor:
         self._status_due = self._loop.time()
         if state is State.UNHEALTHY:
             self.observe()
+            if isinstance(where, str):  # a host service: its service manager, or what supervises that, may be gone
+                self._schedule.soon("%s on %s does not answer: %s" % (name, where, health.why), SERVICES_APART)
         self.wake()
 
     async def _sleep(self) -> None:
         """Until something happens, the next delayed intent is due, or it is time to look again."""
         now = self._loop.time()
-        until = min(now + LOOK_AGAIN, self._intents.next_time(now) or now + LOOK_AGAIN)
+        until = min(now + self._look_again, self._intents.next_time(now) or now + self._look_again)
         try:
             async with asyncio.timeout_at(until):
                 await self._woken.wait()

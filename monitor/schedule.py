@@ -28,6 +28,7 @@ class Schedule:
         self._last = now
         self._capacity_at: float | None = None
         self._asked = ""  # why somebody asked for one soon
+        self._asked_apart = APART
         self._waiting: set[tuple[str, int]] = set()  # wanted and not there: instance, epoch
         self._waiting_since = now
         self._retries = 0
@@ -59,7 +60,7 @@ class Schedule:
                 return "%s is %s and the run that was acting on it is past its deadline" % (stuck[0], phase)
             if self._capacity_at is not None and now - self._capacity_at >= SETTLE:
                 return "capacity may have come back for %s" % _few(waiting(watch))
-            if self._asked:
+            if self._asked and apart >= self._asked_apart:
                 return self._asked
             if self._waiting and self._retries < len(RETRIES):
                 since = max(self._waiting_since, self._last)
@@ -75,9 +76,10 @@ class Schedule:
             return wall > deadline + PAST_DEADLINE
         return now - self._moving[name][2] > watch.run_timeout
 
-    def soon(self, why: str) -> None:
-        """Ask for a reconcile as soon as the last one is far enough away."""
-        self._asked = why
+    def soon(self, why: str, apart: float = APART) -> None:
+        """Ask for a reconcile once the last one is so many seconds away."""
+        if not self._asked or apart < self._asked_apart:
+            self._asked, self._asked_apart = why, apart
 
     def started(self, now: float) -> None:
         self._last = now

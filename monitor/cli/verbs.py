@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
     progress = Progress(sys.stderr)
     failed: list[Event] = []
     for event in play(verb, inventory, extra, timeout=options.timeout):
-        if event.kind == "said" and event.text:
+        if event.kind == "said" and event.text and not event.text.startswith("refuse "):  # its failure says it again
             progress.clear()
             print(event.text, flush=True)
         elif event.kind == "task":
@@ -134,10 +134,10 @@ def instances(site: Mapping[str, Any]) -> list[str]:
 class Progress:
     """One line on a terminal that says what is going on; nothing elsewhere."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, on: bool = True) -> None:
         self._stream = stream
         self._shown = 0
-        self._on = bool(stream.isatty())
+        self._on = on and bool(stream.isatty())
 
     def show(self, text: str) -> None:
         if self._on:

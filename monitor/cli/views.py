@@ -141,7 +141,7 @@ def _fresh(
     options: argparse.Namespace, places: Places, verb: str, key: str, check: bool = False
 ) -> tuple[int, Json | None]:
     """Run a playbook that returns a document under `key`; exit code and document."""
-    progress = Progress(sys.stderr)
+    progress = Progress(sys.stderr, on=not getattr(options, "watch", False))
     failed: list[Event] = []
     document: Json | None = None
     for event in play(verb, places.need_inventory(), {}, timeout=options.timeout, check=check):

@@ -36,7 +36,7 @@ class ActionModule(_host_call.HostAction):
             compiled = _compiled.compiled_site(self, task_vars)
             host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
         if request.get("config"):
-            request["config"] = dict(request["config"], files=_compiled.config_files(request["config"]["digest"]))
+            request["config"] = dict(request["config"], files=_compiled.config_files(compiled, name))
         try:
             answer = self.call_host("act", {"host": host, **request}, task_vars)
         except _host_call.UnreachableHost as error:

@@ -38,7 +38,7 @@ class ActionModule(_host_call.HostAction):
             request = {
                 "host": host,
                 "files": _programs.program_files(options["programs"], task_vars),
-                "services": _compiled.service_files(name),
+                "services": _compiled.service_files(compiled, name),
                 "supervisord": options["supervisord"],
                 "environment": {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()},
             }

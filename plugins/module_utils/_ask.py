@@ -91,8 +91,10 @@ def _is_remembered(draft: Draft, name: str) -> bool:
     return draft.claim(name).holds or bool(draft.copies(name))
 
 
-def _because(draft: Draft, verb: str) -> str:
-    return "%s asked to %s it%s" % (draft.who, verb, ": " + draft.why if draft.why else "")
+def _because(draft: Draft, name: str, verb: str) -> str:
+    """What a person asked for, as the reason of all that follows from it."""
+    draft.asked[name] = "%s asked to %s it%s" % (draft.who, verb, ": " + draft.why if draft.why else "")
+    return draft.asked[name]
 
 
 def _wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
@@ -130,20 +132,20 @@ def start(draft: Draft, name: str) -> bool:
             where = "%s already runs on %s" % (name, claim.host)
             draft.refuse(name, host, where + ": a start does not move it, stop it first")
             return False
-    draft.want(name, STARTED, _because(draft, "start"))
+    draft.want(name, STARTED, _because(draft, name, "start"))
     busy = draft.busy(name)
     if not busy:
         _clear(draft, name)
     if not claim.holds and host and not busy:
         strays = tuple(draft.copies(name))
-        draft.moves.append(Move(name, _because(draft, "start"), strays, hosts=(host,), asked=True))
+        draft.moves.append(Move(name, _because(draft, name, "start"), strays, hosts=(host,), asked=True))
         return False
     return True
 
 
 def stop(draft: Draft, name: str) -> bool:
     """Always accepted."""
-    draft.want(name, STOPPED, _because(draft, "stop"))
+    draft.want(name, STOPPED, _because(draft, name, draft.kind if draft.kind == "close" else "stop"))
     return True
 
 
@@ -161,10 +163,10 @@ def restart(draft: Draft, name: str) -> bool:
     if instance.application.on_request and not (claim.holds and draft.is_started(name)):
         draft.refuse(name, None, "%s is not open anywhere, so it cannot be restarted: open it on a console" % name)
         return False
-    draft.want(name, STARTED, _because(draft, "restart"), draft.wanted(name).host)
+    draft.want(name, STARTED, _because(draft, name, "restart"), draft.wanted(name).host)
     if not draft.busy(name):
         _clear(draft, name)
-    draft.restarts[name] = _because(draft, "restart")
+    draft.restarts[name] = _because(draft, name, "restart")
     return True
 
 
@@ -188,7 +190,7 @@ def open_hci(draft: Draft, name: str) -> bool:
     if claim.holds or draft.busy(name):
         return _already_held(draft, instance, host or claim.host or "")
     _clear(draft, name)
-    draft.want(name, STARTED, _because(draft, "open"), host)
+    draft.want(name, STARTED, _because(draft, name, "open"), host)
     return True
 
 
@@ -210,11 +212,11 @@ def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
     if seen and (copy is None or not copy.live):
         draft.free(name, "%s shows nothing of it" % holder)
         _clear(draft, name)
-        draft.want(name, STARTED, _because(draft, "open"), host)
+        draft.want(name, STARTED, _because(draft, name, "open"), host)
         return True
     if host == holder:
         _clear(draft, name)
-        draft.want(name, STARTED, _because(draft, "open"), host)
+        draft.want(name, STARTED, _because(draft, name, "open"), host)
         return True
     if not take:
         sentence = "%s already shows %s%s" % (holder, item, draft.held_since(name))
@@ -233,6 +235,7 @@ def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
         draft.refuse(name, host, "taking %s over from %s needs a reason" % (item, holder))
         return False
     reason = "%s takes %s over from %s: %s" % (draft.who, item, holder, draft.why)
+    draft.asked[name] = reason
     draft.note(reason, draft.why, instance=name, host=host)
     draft.want(name, STARTED, reason, host)
     if seen:

@@ -145,7 +145,8 @@ class Batch:
         return "; " + words % target
 
     def _wide(self, move: Move) -> Tuple[str, ...]:
-        return move.hosts or self._draft.site.instance(move.name).application.identifiers
+        hosts = move.hosts or self._draft.site.instance(move.name).application.identifiers
+        return tuple(host for host in hosts if host not in move.exclude)
 
     def rows(self, p: Pending, hosts: Iterable[str]) -> List[Json]:
         """Candidates as the plan shows them, with everything of the batch placed."""
@@ -155,9 +156,6 @@ class Batch:
 
     def _explained(self, p: Pending, hosts: Tuple[str, ...]) -> List[Candidate]:
         reasons = {host: why for host, why in self._unfit.items() if why}
-        for host in hosts:
-            if host not in reasons and host not in p.hosts:
-                reasons[host] = "%s is where it comes from" % host
         return explain(p.load, [h for h in hosts if h in self.fleet.loads], self.fleet, reasons)
 
     def _no_room(self, move: Move, p: Pending) -> None:
@@ -179,7 +177,7 @@ class Batch:
             return
         stops = sorted(self._sweep(move), key=lambda h: h != claim.host)
         if move.stays:
-            draft.hold(move.name, claim.host, "%s, but it stays on %s: %s" % (move.reason, claim.host, why))
+            draft.hold(move.name, claim.host, "%s, but %s stays there for now: %s" % (move.stays, move.name, why))
             for host in stops:
                 if host != claim.host:
                     draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))

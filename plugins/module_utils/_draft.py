@@ -20,6 +20,7 @@ from ._state import (
     STOPPING,
     Actor,
     Claim,
+    Failure,
     HostRecord,
     Observation,
     Seen,
@@ -47,7 +48,7 @@ class Move:
     hosts: Optional[Tuple[str, ...]] = None  # None: all its application may run on
     avoid: Tuple[str, ...] = ()  # there only if there is no room elsewhere
     exclude: Tuple[str, ...] = ()  # never there
-    stays: bool = False  # it runs: without room elsewhere it is left alone
+    stays: str = ""  # it runs, and why it should not where it does: without room elsewhere it is left alone
     asked: bool = False  # a person waits for the answer: no room is a refusal
 
 
@@ -73,7 +74,8 @@ class Draft:
         self.actions: List[Json] = []
         self.trail: List[Json] = []
         self.moves: List[Move] = []
-        self.restarts: Dict[str, str] = {}  # instance -> why a person wants it restarted
+        self.asked: Dict[str, str] = {}  # instance -> what a person asked for, as a reason
+        self.restarts: Dict[str, str] = {}  # the same, of those to be restarted
         self.candidates: Dict[str, List[Json]] = {}
         self.waits: Dict[str, float] = {}  # instance -> when its actor's deadline is over
         self._item_order: Optional[Dict[str, int]] = None
@@ -253,10 +255,8 @@ class Draft:
         """Stop a copy that no claim allows; the claim itself is not touched."""
         self.add("stop", name, host, reason, self.known_epoch(name), after="nothing")
 
-    def start(
-        self, name: str, host: str, reason: str, action: str = "start", urgent: bool = False, phase: int = 1
-    ) -> None:
-        """Start, or restart in place, under a new epoch."""
+    def start(self, name: str, host: str, reason: str, action: str = "start", urgent: bool = False) -> None:
+        """Start, or restart in place, under a new epoch; what was charged before is carried along."""
         epoch = self.next_epoch(name)
         claim = self.claim(name)
         self.set_claim(
@@ -266,14 +266,20 @@ class Draft:
                 epoch=epoch,
                 phase=STARTING,
                 actor=self.actor,
-                failures=charges(claim, self.now, self.site.settings),
+                failures=self.charges(name),
                 reason=reason,
                 since=self.now,
                 digest=self.digests.get(name, ""),
                 incarnation=self.observation(host).incarnation or (claim.incarnation if claim.host == host else ""),
             ),
         )
-        self.add(action, name, host, reason, epoch, phase=phase, urgent=urgent)
+        self.add(action, name, host, reason, epoch, urgent=urgent)
+
+    def charges(self, name: str) -> Tuple[Failure, ...]:
+        """The failures that count against an instance's budget, with those of this plan."""
+        before = self.state.claims.get(name) or Claim()
+        now = self.claim(name).failures
+        return now if now != before.failures else charges(before, self.now, self.site.settings)
 
     def note(
         self, what: str, why: str = "", result: str = "", instance: str = "", host: str = "", who: Optional[str] = None

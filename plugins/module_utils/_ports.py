@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import _socket as socket
 import errno
 import os
-import socket
 
 from . import _procs
 

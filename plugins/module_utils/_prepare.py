@@ -187,11 +187,12 @@ def _manager(work: Work, request: Mapping[str, Any], changed: Set[str], configur
 
 def _run_services(work: Work, services: Sequence[str], changed: Set[str]) -> None:
     """Host services run, with the configuration that was just written; others are left alone."""
+    if work.check:
+        work.did += ["restarted the service %s" % name for name in sorted(changed)]
+        return
     client = _xmlrpc.Client(_supervisor.socket_path(work.root))
+    lock = _supervisord.alone(work.root)
     try:
-        if work.check:
-            work.did += ["restarted the service %s" % name for name in sorted(changed)]
-            return
         if changed:
             client.call("supervisor.reloadConfig")
         for name in sorted(changed):
@@ -210,6 +211,7 @@ def _run_services(work: Work, services: Sequence[str], changed: Set[str]) -> Non
             work.host["host"], error.strerror or error)) from None
     finally:
         client.close()
+        os.close(lock)
 
 
 def _stop_service(client: _xmlrpc.Client, name: str) -> None:

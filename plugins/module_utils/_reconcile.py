@@ -43,7 +43,7 @@ def reconcile(draft: Draft, name: str) -> None:
         return
     claim = draft.claim(name)
     holder = claim.host if claim.holds else None
-    because = "%s is wanted and runs nowhere" % name if draft.kind in WHOLE else draft.wanted(name).why
+    because = draft.asked.get(name) or "%s is wanted and runs nowhere" % name
     if holder is not None and not draft.observation(holder).seen:
         if _stays_claimed(draft, name, holder):
             _stop_strays(draft, name, _strays(draft, name, holder))
@@ -67,9 +67,7 @@ def _deadline(claim: Claim) -> float:
 
 def _why_stopped(draft: Draft, name: str) -> str:
     wanted = draft.wanted(name)
-    if not wanted.by:
-        return "%s is not wanted anywhere" % name
-    return "%s is wanted stopped by %s%s" % (name, wanted.by, ": " + wanted.why if wanted.why else "")
+    return wanted.why or "%s is not wanted anywhere" % name
 
 
 # --- copies that no claim allows
@@ -101,7 +99,7 @@ def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
         draft.hold(name, host, "%s stays claimed on %s: %s" % (name, host, observation.why))
         return True
     if instance is not None and instance.application.on_request and not draft.confirmed_down(host):
-        draft.want(name, STOPPED, "%s is down" % host, by=MUSTER)
+        draft.want(name, STOPPED, "%s is believed down" % host, by=MUSTER)
         draft.hold(
             name, host, "%s stays claimed on %s, which is believed down: see it empty, confirm it down, or take over "
             "with a reason" % (name, host),
@@ -156,7 +154,7 @@ def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
     if claim.incarnation and observation.incarnation != claim.incarnation:
         draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
     elif claim.phase == RUNNING and (copy is None or not copy.live):
-        draft.want(name, STOPPED, "it was closed on %s past the tool" % host, by=MUSTER)
+        draft.want(name, STOPPED, "%s was closed on %s past the tool" % (name, host), by=MUSTER)
 
 
 def _restarted(host: str, incarnation: str) -> str:
@@ -226,7 +224,7 @@ def _in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: 
 
 
 def _move(
-    draft: Draft, instance: Instance, reason: str, stops: List[str], stays: bool = False, exclude: Tuple[str, ...] = ()
+    draft: Draft, instance: Instance, reason: str, stops: List[str], stays: str = "", exclude: Tuple[str, ...] = ()
 ) -> None:
     name = instance.name
     wanted_host = draft.wanted(name).host
@@ -268,7 +266,7 @@ def _keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, stray
         return
     misplaced = _place_again(draft, instance, host)
     if misplaced and not instance.application.on_request:
-        _move(draft, instance, "%s moves: %s" % (name, misplaced), [host] + strays, True, (host,))
+        _move(draft, instance, "%s, so %s moves" % (misplaced, name), [host] + strays, misplaced, (host,))
         return
     if misplaced:
         what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
@@ -389,6 +387,7 @@ def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str])
     name, claim = instance.name, draft.claim(instance.name)
     if claim.target:
         reason = "the move of %s from %s to %s was left unfinished" % (name, host, claim.target)
+        draft.set_claim(name, replace(claim, target=None))
         _move(draft, instance, reason, [host] + strays, exclude=(host,))
     else:
         _in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
@@ -409,7 +408,7 @@ def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], stra
     count = len(claim.failures)
     reason = "%s failed %s (last: %s) and is tried again" % (name, times(count), claim.reason)
     if not count:
-        reason = "%s is started again" % name
+        reason = draft.asked.get(name) or "%s is started again" % name
     copy = draft.copies(name).get(holder) if holder is not None else None
     wanted_host = draft.wanted(name).host
     if copy is None:

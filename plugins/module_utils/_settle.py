@@ -207,7 +207,7 @@ class _Settler:
             deferred = claim.deferred
         self._claims[name] = replace(
             claim, phase=RUNNING, target=None, actor=None, deferred=deferred, failed=failed, left=(), reason="",
-            since=claim.since if joins else self._now,
+            since=claim.since if action["action"] == "continue" else self._now,
         )  # fmt: skip
         waits = "; waits with %s" % ", ".join(deferred) if deferred else ""
         if failed:

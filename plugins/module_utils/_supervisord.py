@@ -106,6 +106,11 @@ def settled(processes: Iterable[_procs.Process], root: str) -> int:
     return pid
 
 
+def alone(root: str) -> int:
+    """A descriptor to close: while it is open, no other run starts the service manager or its services."""
+    return _lock(root, fcntl.LOCK_EX)
+
+
 def _lock(root: str, how: int) -> int:
     descriptor = os.open(root + "/run/locks/.supervisord", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     fcntl.flock(descriptor, how)
@@ -129,7 +134,7 @@ def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str])
     if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
         raise ManagerError("the path %s is longer than the %d bytes a socket can have: choose a shorter muster_root"
                            % (path, _SOCKET_PATH_LIMIT))
-    lock = _lock(root, fcntl.LOCK_EX)  # two runs may find it missing at once
+    lock = alone(root)  # two runs may find it missing at once
     try:
         pid = find(_procs.sweep(host["site_id"], host["host"]), root)
         if pid:

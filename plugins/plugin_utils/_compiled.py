@@ -9,6 +9,7 @@ through registered variables nor every task validates again.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -17,9 +18,16 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
+from ansible.release import __version__
 
-from ansible_collections.control_room.muster.plugins.module_utils import _errors, _model, _site
-from ansible_collections.control_room.muster.plugins.plugin_utils import _inventory, _locate, _render
+from ansible_collections.control_room.muster.plugins.module_utils import (
+    _errors,
+    _hostfiles,
+    _model,
+    _site,
+    _supervisor,
+)
+from ansible_collections.control_room.muster.plugins.plugin_utils import _inventory, _locate, _render, _render_memory
 
 _FOLDER = "muster"
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -33,6 +41,7 @@ class Compiled:
     document: dict[str, Any]  # the content of site.json
     digests: dict[str, str]  # instance -> digest of its configuration
     config_digests: dict[str, str]  # host -> digest of its configuration folder
+    rendered: str  # the folder with all rendered files
 
     @property
     def site(self) -> _model.Site:
@@ -59,19 +68,40 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
     if site is None or errors:
         lines = _locate.messages(errors, locator)
         raise AnsibleActionFail("the site is not valid, nothing was touched:\n%s" % "\n".join(lines))
-    variables = _inventory.site_variables(task_vars)
-    rendered = _render.Renderer(site, action._templar, variables, lambda name: _find(name, task_vars)).render()
     document = _model.site_to_json(site)
-    compiled = Compiled(document, rendered.digests, rendered.config_digests(site))
-    written = set()
-    for host in site.hosts:
-        kind = compiled.config_digests[host.name]
-        if kind not in written:  # the same files for every host of a kind
-            written.add(kind)
-            _write("config-" + kind, rendered.files_for(site, host.name))
-        _write("services-" + host.name, rendered.service_files(site, host.name))
-    _write("site", {"document": document, "digests": compiled.digests, "config_digests": compiled.config_digests})
+    rendered = _rendered(action, site, document, task_vars)
+    with open(os.path.join(rendered, "digests.json"), encoding="utf-8") as handle:
+        known = json.load(handle)
+    compiled = Compiled(document, known["digests"], known["config_digests"], rendered)
+    _write("site", dataclasses.asdict(compiled))
     return compiled
+
+
+def _rendered(action: Any, site: _model.Site, document: dict[str, Any], task_vars: Mapping[str, Any]) -> str:
+    """The folder that holds this site's rendered files; remembered from an earlier run where that is certain."""
+    variables = _inventory.site_variables(task_vars)
+    renderer = _render.Renderer(site, action._templar, variables, lambda name: _find(name, task_vars))
+    own = action._templar.copy_with_new_env(available_variables=variables)
+
+    def resolve(name: str) -> Any:
+        return _inventory.plain(own.template(variables[name]))
+
+    code = [module.__file__ for module in (_render, _render_memory, _supervisor, _hostfiles, _model)]
+    inputs = {part: document[part] for part in ("hosts", "groups", "applications", "services", "items")}
+    name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)
+    memory = os.path.join(C.DEFAULT_LOCAL_TMP.rpartition("/ansible-local-")[0], "muster-rendered")
+    found = _render_memory.recall(memory, name) if name else None
+    if found:
+        return found
+    rendered = renderer.render()
+    config_digests = rendered.config_digests(site)
+    contents: dict[str, Any] = {"digests.json": {"digests": rendered.digests, "config_digests": config_digests}}
+    for host in site.hosts:
+        kind = "config-%s.json" % config_digests[host.name]
+        if kind not in contents:  # the same files for every host of a kind
+            contents[kind] = rendered.files_for(site, host.name)
+        contents["services-%s.json" % host.name] = rendered.service_files(site, host.name)
+    return _render_memory.remember(memory if name else _folder(), name or "rendered", contents)
 
 
 def compiled_site(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
@@ -80,14 +110,20 @@ def compiled_site(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
     return Compiled(**kept) if kept else compile_inventory(action, task_vars)
 
 
-def config_files(digest: str) -> dict[str, dict[str, str]]:
-    """The files of a configuration folder with this digest, by name below ``etc/available``."""
-    return _read("config-" + digest) or {}
+def config_files(compiled: Compiled, host: str) -> dict[str, dict[str, str]]:
+    """The files of a host's configuration folder, by name below ``etc/available``."""
+    return _files(compiled, "config-" + compiled.config_digests[host])
 
 
-def service_files(host: str) -> dict[str, dict[str, str]]:
+def service_files(compiled: Compiled, host: str) -> dict[str, dict[str, str]]:
     """The files of a host's own services, by name below ``etc/services``."""
-    return _read("services-" + host) or {}
+    return _files(compiled, "services-" + host)
+
+
+def _files(compiled: Compiled, name: str) -> dict[str, dict[str, str]]:
+    with open(os.path.join(compiled.rendered, name + ".json"), encoding="utf-8") as handle:
+        files: dict[str, dict[str, str]] = json.load(handle)
+    return files
 
 
 def keep(name: str, value: Any) -> None:

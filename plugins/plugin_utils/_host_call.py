@@ -74,7 +74,7 @@ class HostAction(ActionBase):
         """The installed agent's answer; None when this host has no such agent."""
         library = "%s/lib/%s" % (root, bundle_hash)
         start = "import sys;sys.path.insert(0,%r);from %s._agent import main;main()" % (library, _PACKAGE)
-        command = "%s -I -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(start))
+        command = "%s -I -S -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(start))
         data = json.dumps(request, separators=(",", ":")).encode() + b"\n"
         result = self._low_level_execute_command(command, in_data=data)
         for line in result["stdout"].splitlines():

@@ -28,6 +28,11 @@ INSTANCE_TEMPLATE = {"supervisor": "supervisor_instance.ini.j2"}
 SERVICE_TEMPLATE = {"supervisor": "supervisor_service.ini.j2"}
 _BETWEEN_ITEMS = "\x02"  # not one that counts as white space: lstrip_blocks would take it
 _BETWEEN_STRINGS = "\x03"
+# What a template sees besides the inventory's variables.
+CONTEXT = (
+    *TOKENS, "item", "instance", "application", "slot", "ports", "peer", "etc", "programs", "programs_line", "program",
+    "service", "service_hosts", "service_ports", "addresses",
+)
 _LINES = {"trim_blocks": True, "lstrip_blocks": True}
 
 
@@ -90,6 +95,20 @@ class Renderer:
         for service in self._site.services:
             rendered.services[service.name] = self._service(service)
         return rendered
+
+    def sources(self) -> list[str]:
+        """The text of everything that is rendered: templates, and the strings of commands."""
+        texts = []
+        for application in self._site.applications:
+            unit = application.template or INSTANCE_TEMPLATE[self._manager(application.identifiers)]
+            texts += [self._source(name)[0] for name in (unit, *(f.template for f in application.files))]
+            for program in application.programs:
+                texts += [*program.command, *program.environment.values()]
+        for service in self._site.services:
+            unit = SERVICE_TEMPLATE[self._manager(service.hosts)]
+            texts += [self._source(name)[0] for name in (unit, *(f.template for f in service.files))]
+            texts += [*service.command, *service.environment.values()]
+        return texts
 
     def _application(self, application: _model.Application, digests: dict[str, str]) -> dict[str, dict[str, str]]:
         contexts = [
@@ -183,11 +202,13 @@ class Renderer:
         return result
 
     def _file(self, template: str, contexts: list[dict[str, Any]]) -> list[str]:
+        source, folder = self._source(template)
+        return self._batch(source, contexts, template, {"searchpath": [folder]})
+
+    def _source(self, template: str) -> tuple[str, str]:
         path = self._find(template)
         with open(path, encoding="utf-8") as handle:
-            source = handle.read()
-        search = [os.path.dirname(path)]
-        return self._batch(source, contexts, template, {"searchpath": search})
+            return handle.read(), os.path.dirname(path)
 
     def _batch(self, body: str, contexts: list[dict[str, Any]], what: str, options: dict[str, Any]) -> list[str]:
         if not contexts:

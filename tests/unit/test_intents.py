@@ -113,9 +113,9 @@ def test_what_another_run_has_is_not_given_back() -> None:
     assert intents.returned("run-2", 0.0) == []
 
 
-def test_an_intent_that_was_tried_stays_even_when_no_longer_wished_for() -> None:
+def test_a_bus_that_answers_again_after_a_run_did_nothing_is_left_alone() -> None:
     intents = queue(CRASHED)
     intents.taken(intents, "run-1")
     intents.returned("run-1", 0.0)
     intents.offer([], 1.0)
-    assert len(intents) == 1
+    assert len(intents) == 0

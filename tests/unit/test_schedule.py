@@ -100,3 +100,12 @@ def test_what_a_run_could_not_do_is_asked_for_once_and_not_at_once() -> None:
     assert schedule.due(WELL, 10.0 + APART, 0.0) == "run 7 did not do it"
     schedule.started(20.0)
     assert schedule.due(WELL, 40.0, 0.0) == ""
+
+
+def test_a_request_that_is_in_no_hurry_waits_longer_and_gives_way_to_one_that_is() -> None:
+    schedule = Schedule(0.0)
+    schedule.soon("the common bus is silent", apart=30.0)
+    assert schedule.due(WELL, 29.0, 0.0) == ""
+    assert schedule.due(WELL, 30.0, 0.0) == "the common bus is silent"
+    schedule.soon("run 7 did not do it")
+    assert schedule.due(WELL, APART, 0.0) == "run 7 did not do it"
