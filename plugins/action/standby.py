@@ -51,6 +51,8 @@ class ActionModule(_controller_call.ControllerAction):
         _compiled.keep("plan", plan)
         for sentence in _sentences.of_plan(plan, {}):
             self._display.display(sentence)
+        if options["fifo"]:  # the outcome replaces it, when there is anything to do
+            _sentences.write_report(options["fifo"] + ".result", {"run": plan["run"], "plan": plan, "results": {}})
         hosts = sorted(answer["requests"])
         result.update(
             changed=bool(hosts),

@@ -203,11 +203,11 @@ def fingerprint(draft: Draft) -> str:
     hosts = sorted({h for a in draft.actions for h in (a["host"], a["target"]) if h})
     known = draft.site.by_name()
     state = draft.state
-    applications = {known[n].application.name: to_json(known[n].application) for n in names if n in known}
+    applications = {known[n].application.name: known[n].application for n in names if n in known}
     document = [
         draft.site.name,
         draft.kind,
-        [applications[name] for name in sorted(applications)],
+        [to_json(applications[name]) for name in sorted(applications)],
         [to_json(host) for host in draft.site.hosts if host.name in hosts],
         [[n, draft.digests.get(n)] for n in names],
         [state.wanted[n].to_json() if n in state.wanted else None for n in names],

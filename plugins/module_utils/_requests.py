@@ -39,9 +39,9 @@ def act_requests(
     :param config_digests: host -> wanted digest of its configuration folder; in phase 1 of deploy and reconcile a host
         whose observed one differs is sent ``config: {digest}``, to which the caller adds ``files``.
     """
-    view = State.from_json(state)
     if check and plan["changes"]:
-        view = State.from_json(apply_changes(view.to_json(), plan["changes"]))
+        state = apply_changes(state.to_json() if isinstance(state, State) else state, plan["changes"])
+    view = State.from_json(state)
     requests: Dict[str, Json] = {}
     for action in plan["actions"]:
         if action["phase"] != phase or action["action"] not in ACTS:

@@ -10,7 +10,7 @@ ignored), ``to_json`` writes exactly the documented shape. Times are seconds sin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
 STARTED = "started"
 STOPPED = "stopped"
@@ -31,6 +31,9 @@ NOT_ASKED = "not asked"
 UNREACHABLE = "unreachable"
 
 MONITOR = "monitor"  # the `by` of a host record that the monitor wrote
+
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,30 @@ class HostRecord:
         }
 
 
+class Records(Mapping[str, Record]):
+    """The ledger's records of one kind; each becomes a view when somebody looks at it."""
+
+    def __init__(self, documents: Mapping[str, Any], view: Callable[[Mapping[str, Any]], Record]) -> None:
+        self._documents = documents
+        self._view = view
+        self._views: Dict[str, Record] = {}
+
+    def __getitem__(self, name: str) -> Record:
+        known = self._views.get(name)
+        if known is None:
+            known = self._views[name] = self._view(self._documents[name])
+        return known
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._documents
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._documents)
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+
 @dataclass(frozen=True)
 class State:
     """The ledger's state at one revision."""
@@ -185,9 +212,9 @@ class State:
             return document
         return cls(
             dict(document.get("meta") or {}),
-            {name: Wanted.from_json(w) for name, w in (document.get("wanted") or {}).items()},
-            {name: Claim.from_json(c) for name, c in (document.get("claims") or {}).items()},
-            {name: HostRecord.from_json(h) for name, h in (document.get("hosts") or {}).items()},
+            Records(dict(document.get("wanted") or {}), Wanted.from_json),
+            Records(dict(document.get("claims") or {}), Claim.from_json),
+            Records(dict(document.get("hosts") or {}), HostRecord.from_json),
         )
 
     def to_json(self) -> Dict[str, Any]:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rendered configuration remembered between runs, where that is provably the same.
 
-A template is a function of its inputs when it uses known filters and tests only, includes nothing, and names no variable
-that looks elsewhere (lookups, `hostvars`, the time). The key then covers its text, the values of all variables that it
+A template is a function of its inputs when it uses known filters and tests only, includes nothing, and names no
+variable that looks elsewhere (lookups, `hostvars`, the time). The key then covers its text, the values of all variables that it
 names, the site and our own code; the same key is the same result. Every other site is rendered anew in each run.
 """
 
@@ -24,18 +24,144 @@ from jinja2 import meta, nodes
 
 # Of Jinja and ansible-core: the result depends on nothing but the arguments.
 _FILTERS = frozenset(
-    "abs b64decode b64encode basename batch bool capitalize combine count d default dict2items dictsort difference dirname"
-    " e escape first flatten float format from_json from_yaml groupby hash indent int intersect ipaddr items items2dict"
-    " join last length list lower map max min product quote reject rejectattr replace regex_escape regex_findall"
-    " regex_replace regex_search reverse round select selectattr sha1 checksum slice sort split splitext string subelements sum"
-    " symmetric_difference ternary title to_json to_nice_json to_nice_yaml to_uuid to_yaml trim truncate type_debug"
-    " union unique upper urlencode urlsplit wordcount zip zip_longest md5 relpath pow log root human_readable"
-    " human_to_bytes comment safe tojson center wordwrap".split()
+    [
+        "abs",
+        "b64decode",
+        "b64encode",
+        "basename",
+        "batch",
+        "bool",
+        "capitalize",
+        "combine",
+        "count",
+        "d",
+        "default",
+        "dict2items",
+        "dictsort",
+        "difference",
+        "dirname",
+        "e",
+        "escape",
+        "first",
+        "flatten",
+        "float",
+        "format",
+        "from_json",
+        "from_yaml",
+        "groupby",
+        "hash",
+        "indent",
+        "int",
+        "intersect",
+        "items",
+        "items2dict",
+        "join",
+        "last",
+        "length",
+        "list",
+        "lower",
+        "map",
+        "max",
+        "min",
+        "product",
+        "quote",
+        "reject",
+        "rejectattr",
+        "replace",
+        "regex_escape",
+        "regex_findall",
+        "regex_replace",
+        "regex_search",
+        "reverse",
+        "round",
+        "select",
+        "selectattr",
+        "sha1",
+        "checksum",
+        "slice",
+        "sort",
+        "split",
+        "splitext",
+        "string",
+        "subelements",
+        "sum",
+        "symmetric_difference",
+        "ternary",
+        "title",
+        "to_json",
+        "to_nice_json",
+        "to_nice_yaml",
+        "to_uuid",
+        "to_yaml",
+        "trim",
+        "truncate",
+        "type_debug",
+        "union",
+        "unique",
+        "upper",
+        "urlencode",
+        "urlsplit",
+        "wordcount",
+        "zip",
+        "zip_longest",
+        "md5",
+        "pow",
+        "log",
+        "root",
+        "human_readable",
+        "human_to_bytes",
+        "comment",
+        "safe",
+        "tojson",
+        "center",
+        "wordwrap",
+    ]
 )
 _TESTS = frozenset(
-    "defined undefined none string number integer float boolean true false truthy falsy mapping sequence iterable even odd"
-    " divisibleby eq ne lt le gt ge equalto sameas in lower upper match search regex contains subset superset any all"
-    " version callable filter test escaped".split()
+    [
+        "defined",
+        "undefined",
+        "none",
+        "string",
+        "number",
+        "integer",
+        "float",
+        "boolean",
+        "true",
+        "false",
+        "truthy",
+        "falsy",
+        "mapping",
+        "sequence",
+        "iterable",
+        "even",
+        "odd",
+        "divisibleby",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "equalto",
+        "sameas",
+        "in",
+        "lower",
+        "upper",
+        "match",
+        "search",
+        "regex",
+        "contains",
+        "subset",
+        "superset",
+        "any",
+        "all",
+        "version",
+        "callable",
+        "filter",
+        "test",
+        "escaped",
+    ]
 )
 _ELSEWHERE = frozenset(["lookup", "query", "q", "now", "undef", "hostvars", "vars", "groups", "lipsum", "omit"])
 _PLAIN = frozenset(["range", "dict", "namespace", "cycler", "joiner", "true", "false", "none", "loop"])

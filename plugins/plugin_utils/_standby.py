@@ -8,15 +8,12 @@ from __future__ import annotations
 import json
 import os
 import select
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _inventory
-
-_OPENING = 30.0  # s until the monitor must have opened its end
 
 
 def published_site(action: Any, task_vars: Mapping[str, Any], fresh: bool = False) -> dict[str, Any]:
@@ -43,37 +40,26 @@ def state_folder(task_vars: Mapping[str, Any]) -> str:
 
 
 def wait_for_intents(fifo: str, say_ready: str) -> list[dict[str, Any]] | None:
-    """Park until the monitor writes its intents; None when it closed its end without a word, or never came.
+    """Park until the monitor writes its intents; None when it closed its end without a word, or when this run is over.
 
-    Opened without blocking, so that a monitor that died before opening its end cannot hold this run for ever.
+    Opened without blocking, so that a monitor that died before it opened its end cannot hold this process for ever.
     """
+    parent = os.getppid()
     descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    data = b""
     try:
         with open(say_ready, "w", encoding="utf-8") as handle:
             handle.write("%d\n" % os.getpid())
-        deadline: float | None = time.monotonic() + _OPENING
-        data = b""
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        opened = False
-        while True:
-            events = poll.poll(200 if not opened else 5000)
-            if any(event & select.POLLIN for _, event in events):
-                opened = True
-                part = os.read(descriptor, 65536)
-                if not part:
-                    break
+        while os.getppid() == parent:
+            for _, event in poll.poll(2000):
+                # a hang-up comes only after a writer came and left
+                part = os.read(descriptor, 65536) if event & select.POLLIN else b""
                 data += part
-            elif any(event & select.POLLHUP for _, event in events):
-                # no writer: either it closed, or none has come yet
-                if opened or data or (deadline is not None and time.monotonic() > deadline):
-                    break
-                time.sleep(0.02)
-            else:
-                opened = True  # a writer is there and silent
+                if not part:
+                    intents: list[dict[str, Any]] | None = json.loads(data)["intents"] if data else None
+                    return intents
     finally:
         os.close(descriptor)
-    if not data:
-        return None
-    intents: list[dict[str, Any]] = json.loads(data)["intents"]
-    return intents
+    return None

@@ -118,9 +118,11 @@ def _stages(report: Report, instance: str, ours: list[Seen]) -> None:
 def _acted(lines: Iterable[dict[str, Any]], instance: str, crash: machine.Crash) -> float | None:
     """When the agent began: it says itself how long after that it had stopped the instance."""
     for line in lines:
-        result = (line.get("outcome") or {}).get(instance, {})
-        stopped = dict(map(tuple, result.get("timeline", []))).get("stopped")
-        if line["event"] == "run over" and stopped is not None:
+        if line["event"] != "run over" or not isinstance(line.get("outcome"), dict):
+            continue
+        timeline = line["outcome"].get(instance, {}).get("timeline", [])
+        stopped = next((seconds for what, seconds in timeline if what == "stopped"), None)
+        if stopped is not None:
             return max(0.0, crash.stopped - float(stopped))
     return None
 
