@@ -30,7 +30,7 @@ class ActionModule(_host_call.HostAction):
         if earlier.get("run") != request["run"]:
             earlier = {}
         if options["published"]:
-            published = _standby.published_site(self, task_vars)
+            published = _standby.published_site(task_vars)
             host = _host_call.host_facts(published["document"], published["site_id"], name)
         else:
             compiled = _compiled.compiled_site(self, task_vars)

@@ -26,7 +26,7 @@ class ActionModule(_host_call.HostAction):
         _, options = self.validate_argument_spec(_SPEC)
         name = task_vars["inventory_hostname"]
         if options["published"]:
-            published = _standby.published_site(self, task_vars)
+            published = _standby.published_site(task_vars)
             host = _host_call.host_facts(published["document"], published["site_id"], name)
         else:
             compiled = _compiled.compiled_site(self, task_vars)

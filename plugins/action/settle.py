@@ -36,7 +36,7 @@ class ActionModule(_controller_call.ControllerAction):
             result.update(changed=False, results={}, again=False)
             return result
         if options["published"]:
-            document = _standby.published_site(self, task_vars)["document"]
+            document = _standby.published_site(task_vars)["document"]
         else:
             document = _compiled.compiled_site(self, task_vars).document
         names = [host["name"] for host in document["hosts"]]

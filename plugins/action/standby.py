@@ -27,26 +27,14 @@ class ActionModule(_controller_call.ControllerAction):
         _, options = self.validate_argument_spec(_SPEC)
         result.update(changed=False, hosts=[], requests={}, phases=0, run="")
         intents = options["intents"]
+        state_dir = _standby.state_folder(task_vars)
         if options["fifo"]:
+            self._plan(state_dir, [], task_vars, check=True)  # so that everything it needs is loaded before the alert
             intents = _standby.wait_for_intents(options["fifo"], options["fifo"] + ".ready")
         if not intents:
             result["ansible_facts"] = {"muster_concerned": []}
             return result
-        published = _standby.published_site(self, task_vars, fresh=True)
-        answer = self.call_controller(
-            "plan",
-            {
-                "site": published["document"],
-                "observations": {},
-                "request": {
-                    "kind": "intents",
-                    "intents": intents,
-                    "who": "monitor",
-                    "from": published["document"]["controller"],
-                },
-            },
-            task_vars,
-        )
+        answer = self._plan(state_dir, intents, task_vars)
         plan = answer["plan"]
         _compiled.keep("plan", plan)
         for sentence in _sentences.of_plan(plan, {}):
@@ -63,3 +51,12 @@ class ActionModule(_controller_call.ControllerAction):
             ansible_facts={"muster_concerned": hosts},
         )
         return result
+
+    def _plan(
+        self, state_dir: str, intents: list[dict[str, Any]], task_vars: dict[str, Any], check: bool = False
+    ) -> dict[str, Any]:
+        document = _standby.read_published(state_dir)["document"]
+        request = {"kind": "intents", "intents": intents, "who": "monitor", "from": document["controller"]}
+        return self.call_controller(
+            "plan", {"site": document, "observations": {}, "request": request, "check": check}, task_vars
+        )

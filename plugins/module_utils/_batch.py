@@ -172,7 +172,7 @@ class Batch:
             draft.candidates[move.name] = rows
             self._rows += len(rows)
         claim = draft.claim(move.name)
-        if move.asked:
+        if move.asked and draft.kind != "intents":
             draft.refuse(move.name, p.hosts[0] if p.hosts else None, "%s cannot start: %s" % (move.name, why))
             return
         stops = sorted(self._sweep(move), key=lambda h: h != claim.host)

@@ -17,7 +17,8 @@ from ._ask import restart, start, stop
 from ._draft import Draft
 from ._model import Instance
 from ._policy import bus_failure
-from ._reconcile import apply_strategy, reconcile
+from ._reconcile import reconcile
+from ._running import apply_strategy
 from ._state import DOWN, RUNNING, STARTING, SUSPECT, UNREACHABLE
 
 BUS_CAUSES = ("bus crash", "bus hang")
@@ -99,7 +100,7 @@ def _bus(draft: Draft, intent: Mapping[str, Any], instance: Instance, host: str,
     program = instance.application.bus.program if instance.application.bus else ""
     strategy = bus_failure(instance.application, hung)
     if not apply_strategy(draft, instance, host, strategy, what, [program], urgent=True):
-        return "held", "%s; its running_failure_strategy is continue, so nothing is done" % what
+        return "dropped", "%s; its running_failure_strategy is continue, so nothing is done" % what
     return "acted", what
 
 
@@ -122,6 +123,11 @@ def _person(draft: Draft, intent: Mapping[str, Any], name: str) -> Tuple[str, st
     verb: Optional[Any] = verbs.get(what)
     if verb is None:
         return "dropped", "nobody knows how to %s an instance" % what
+    actions = len(draft.actions)
     if verb(draft, name):
         reconcile(draft, name)
+    for action in draft.actions[actions:]:
+        if action["action"] == "refuse":
+            action["action"] = "hold"  # one request that cannot be met must not hold up the others
+            return "dropped", str(action["reason"])
     return "acted", _sentence(intent, "%s was asked for" % what)

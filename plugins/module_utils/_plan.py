@@ -47,9 +47,9 @@ def make_plan(
     :param observations: by host; a host that is missing was not asked, which holds what is claimed there.
     :param digests: instance -> digest of its configuration as it should be.
     :param config_digests: host -> digest of its whole configuration folder, for the `configure` actions.
-    :returns: a JSON document {run, revision, expires, fingerprint, request, actions, changes, trail, candidates, intents,
-        waits}. With a `refuse` among the actions there are no others, and no changes: a request is accepted whole or
-        not at all.
+    :returns: a JSON document {run, revision, expires, fingerprint, request, actions, changes, trail, candidates,
+        intents, waits}. With a `refuse` among the actions there are no others, and no changes: a request is accepted
+        whole or not at all.
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
     draft = _draft(site, state, observations, request, now, run, digests)
@@ -124,9 +124,9 @@ def _same_controller(draft: Draft) -> None:
     for host, seen in draft.observations.items():
         if not seen.seen or not (seen.site_id or seen.controller):
             continue
-        if ours and seen.site_id and seen.site_id != ours:
-            sentence = "%s belongs to the site %s, this ledger to %s" % (host, seen.site_id, ours)
-            if seen.site_id.rpartition("-")[0] == ours.rpartition("-")[0] and empty:
+        if seen.site_id and seen.site_id != ours:
+            sentence = "%s belongs to the site %s, this ledger to %s" % (host, seen.site_id, ours or "none yet")
+            if seen.site_id.rpartition("-")[0] == draft.site.name and empty:
                 sentence += ", and this ledger is empty: it was lost (restore it), or this is another checkout"
             raise PlanError(sentence)
         if seen.controller and seen.controller != draft.site.controller:

@@ -10,15 +10,16 @@ seen; is there a copy that no claim allows; only then, what should become of it.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Optional, Tuple
+from typing import List, Optional
 
-from ._draft import MUSTER, WHOLE, Draft, Move
+from ._draft import MUSTER, WHOLE, Draft
 from ._model import Instance
-from ._policy import avoided_hosts, charge, exhausted, running_failure
+from ._moves import in_place, move, stop_strays, strays_of
+from ._policy import avoided_hosts, exhausted
+from ._running import keep_running
 from ._sequence import expected_programs
 from ._state import (
     DOWN,
-    DRAINED,
     FAILED,
     FREE,
     RUNNING,
@@ -26,10 +27,9 @@ from ._state import (
     STOPPED,
     STOPPING,
     Claim,
-    Failure,
     Seen,
 )
-from ._words import duration, kinds, listing, times
+from ._words import times
 
 FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
 
@@ -46,7 +46,7 @@ def reconcile(draft: Draft, name: str) -> None:
     because = draft.asked.get(name) or "%s is wanted and runs nowhere" % name
     if holder is not None and not draft.observation(holder).seen:
         if _stays_claimed(draft, name, holder):
-            _stop_strays(draft, name, _strays(draft, name, holder))
+            stop_strays(draft, name, strays_of(draft, name, holder))
             return
         because, holder = "%s is down" % holder, None
     instance = draft.site.by_name().get(name)
@@ -71,17 +71,6 @@ def _why_stopped(draft: Draft, name: str) -> str:
 
 
 # --- copies that no claim allows
-
-
-def _strays(draft: Draft, name: str, holder: Optional[str]) -> List[str]:
-    return [host for host in draft.copies(name) if host != holder]
-
-
-def _stop_strays(draft: Draft, name: str, strays: List[str]) -> None:
-    claim = draft.claim(name)
-    for host in strays:
-        where = "its claim is on %s" % claim.host if claim.holds else "nothing of it is claimed anywhere"
-        draft.stop_copy(name, host, "%s lives on %s without a valid claim: %s" % (name, host, where))
 
 
 # --- the host that holds it does not answer
@@ -175,63 +164,22 @@ def _keep_stopped(draft: Draft, name: str, reason: str) -> None:
 
 def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], because: str) -> None:
     name, claim = instance.name, draft.claim(instance.name)
-    strays = _strays(draft, name, holder)
+    strays = strays_of(draft, name, holder)
     if claim.phase == FAILED:
         _after_failure(draft, instance, holder, strays)
         return
     if holder is None:
-        _move(draft, instance, because, strays)
+        move(draft, instance, because, strays)
         return
     copy = draft.copies(name).get(holder)
     if copy is None or not copy.live:
         _gone(draft, instance, holder, strays)
     elif claim.phase == RUNNING:
-        _keep_running(draft, instance, holder, copy, strays)
+        keep_running(draft, instance, holder, copy, strays)
     elif claim.phase == STARTING:
         _take_over_start(draft, instance, holder, copy, strays)
     else:
         _finish_stop(draft, instance, holder, strays)
-
-
-def _place_again(draft: Draft, instance: Instance, host: str) -> str:
-    """Why an instance may not stay on its host; empty when it may."""
-    application = instance.application
-    if host not in application.identifiers:
-        where = kinds(draft.site, application.identifiers_as_written)
-        return "%s may run on %s only, not on %s" % (application.name, where, host)
-    if draft.record(host).state == DRAINED:
-        return "%s is drained" % host
-    return ""
-
-
-def _in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str]) -> None:
-    """Start or restart on the host that holds it; first the copies elsewhere, if there are any, are stopped."""
-    name = instance.name
-    copy = draft.copies(name).get(host)
-    misplaced = _place_again(draft, instance, host)
-    observation = draft.observation(host)
-    if observation.seen and observation.service_manager != "running" and draft.kind not in WHOLE:
-        draft.hold(name, host, "%s, but the service manager of %s does not run: reconcile starts it" % (reason, host))
-        _stop_strays(draft, name, strays)
-    elif misplaced and not instance.application.on_request:
-        stops = ([host] if copy else []) + strays
-        draft.moves.append(Move(name, "%s; %s" % (reason, misplaced), tuple(stops)))
-    elif strays:
-        stops = strays + ([host] if copy else [])
-        draft.moves.append(Move(name, reason, tuple(stops), hosts=(host,)))
-    else:
-        draft.start(name, host, reason, "restart" if copy is not None and copy.live else "start")
-
-
-def _move(
-    draft: Draft, instance: Instance, reason: str, stops: List[str], stays: str = "", exclude: Tuple[str, ...] = ()
-) -> None:
-    name = instance.name
-    wanted_host = draft.wanted(name).host
-    asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
-    hosts = (wanted_host,) if wanted_host else None
-    avoid = tuple(avoided_hosts(draft.claim(name), draft.now, draft.site.settings))
-    draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude, stays, asked))
 
 
 def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
@@ -240,130 +188,18 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
     if claim.phase != RUNNING:
         draft.free(name, claim.reason)
         reason = "%s was left unfinished on %s and is not there" % (name, host)
-        _move(draft, instance, reason, list(draft.copies(name)))
+        move(draft, instance, reason, list(draft.copies(name)))
         return
     incarnation = draft.observation(host).incarnation
     if incarnation != claim.incarnation and (claim.incarnation or not incarnation):
-        _in_place(draft, instance, host, "%s, so %s starts there again" % (_restarted(host, incarnation), name), strays)
+        in_place(draft, instance, host, "%s, so %s starts there again" % (_restarted(host, incarnation), name), strays)
     elif name in draft.restarts:
-        _in_place(draft, instance, host, draft.restarts[name], strays)
+        in_place(draft, instance, host, draft.restarts[name], strays)
     elif instance.application.repair == "report" and draft.kind in WHOLE:
         draft.hold(name, host, "%s was stopped on %s past the tool (repair: report): start it" % (name, host))
-        _stop_strays(draft, name, strays)
+        stop_strays(draft, name, strays)
     else:
-        _in_place(draft, instance, host, "%s is not running on %s any more, past the tool" % (name, host), strays)
-
-
-def _keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
-    name, claim = instance.name, draft.claim(instance.name)
-    if copy.epochs != (claim.epoch,):
-        runs = listing(str(e) if e else "none" for e in copy.epochs)
-        reason = "%s runs on %s under epoch %s, the ledger says %d" % (name, host, runs, claim.epoch)
-        _in_place(draft, instance, host, reason, strays)
-        return
-    if name in draft.restarts:
-        _in_place(draft, instance, host, draft.restarts[name], strays)
-        return
-    misplaced = _place_again(draft, instance, host)
-    if misplaced and not instance.application.on_request:
-        _move(draft, instance, "%s, so %s moves" % (misplaced, name), [host] + strays, misplaced, (host,))
-        return
-    if misplaced:
-        what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
-        draft.hold(name, host, "%s, and %s: close it first" % (what, misplaced))
-    digest = draft.digests.get(name, "")
-    if digest and copy.digest and copy.digest != digest and draft.kind in WHOLE:
-        _in_place(draft, instance, host, "the configuration of %s changed" % name, strays)
-        return
-    _stop_strays(draft, name, strays)
-    expected = expected_programs(instance.application, without=_not_expected(claim, copy))
-    missing = [program for program in expected if program not in copy.programs]
-    if missing and missing_programs(draft, instance, host, missing):
-        return
-    if claim.deferred:
-        _continue_deferred(draft, instance, host)
-        return
-    incarnation = draft.observation(host).incarnation
-    if incarnation and claim.incarnation != incarnation:
-        draft.set_claim(name, replace(claim, incarnation=incarnation))
-
-
-def _not_expected(claim: Claim, copy: Seen) -> Tuple[str, ...]:
-    """Programs that a running instance is known to run without: deferred, or failed under strategy continue."""
-    return claim.deferred + copy.deferred + tuple(claim.failed) + tuple(copy.failed)
-
-
-def missing_programs(draft: Draft, instance: Instance, host: str, missing: List[str]) -> bool:
-    """Programs of a running instance died: do what their running failure strategy says; whether that is something."""
-    strategy = running_failure(instance.application, missing)
-    died = "%s of %s no longer %s on %s" % (
-        listing(missing), instance.name, "runs" if len(missing) == 1 else "run", host,
-    )  # fmt: skip
-    return apply_strategy(draft, instance, host, strategy, died, missing, urgent=False)
-
-
-def apply_strategy(
-    draft: Draft, instance: Instance, host: str, strategy: str, what: str, programs: List[str], urgent: bool
-) -> bool:
-    """Carry out a running failure strategy, within the budget; whether it does anything."""
-    name, settings = instance.name, draft.site.settings
-    if strategy == "continue":
-        return False
-    if strategy == "stop_application":
-        draft.want(name, STOPPED, what, by=MUSTER)
-        draft.stop(name, host, "%s (running_failure_strategy stop_application)" % what, urgent=urgent)
-        return True
-    claim = draft.claim(name)
-    failures = charge(claim, Failure(draft.now, host, what), settings)
-    charged = replace(claim, failures=failures)
-    draft.set_claim(name, charged)
-    if len(failures) > settings.failure_budget:
-        draft.stop(name, host, spent(name, what, draft), after=FAILED, urgent=urgent)
-    elif strategy == "restart_process":
-        draft.set_claim(name, replace(charged, actor=draft.actor))
-        draft.add("repair", name, host, "%s (running_failure_strategy restart_process)" % what, claim.epoch,
-                  programs=programs)  # fmt: skip
-    else:
-        reason = "%s (running_failure_strategy restart_application)" % what
-        if urgent:
-            draft.start(name, host, reason, "restart", urgent=urgent)
-        else:
-            _in_place(draft, instance, host, reason, [])
-    return True
-
-
-def spent(name: str, what: str, draft: Draft) -> str:
-    settings = draft.site.settings
-    return "%s: %s; that was more often than %s in %s, so it stays failed until somebody starts it" % (
-        name, what, times(settings.failure_budget), duration(settings.failure_window),
-    )  # fmt: skip
-
-
-def _continue_deferred(draft: Draft, instance: Instance, host: str) -> None:
-    """The deferred part of a start goes on once the host service it waits for runs."""
-    name, claim = instance.name, draft.claim(instance.name)
-    service = waits_for(instance, claim)
-    if service and not _service_runs(draft, service, host):
-        return
-    draft.set_claim(name, replace(claim, actor=draft.actor))
-    reason = "%s runs again, so the deferred part of %s starts" % (service, name) if service else (
-        "the deferred part of %s is tried again" % name
-    )  # fmt: skip
-    draft.add("continue", name, host, reason, claim.epoch, programs=list(claim.deferred))
-
-
-def waits_for(instance: Instance, claim: Claim) -> str:
-    """The host service whose answer a deferred start waits for; empty when its gate names none."""
-    for program in instance.application.programs:
-        if program.name in claim.deferred and program.is_gate and program.waits_for:
-            return program.waits_for
-    return ""
-
-
-def _service_runs(draft: Draft, service: str, host: str) -> bool:
-    """On the host itself when the service belongs there, else on any host that was seen."""
-    hosts: Tuple[str, ...] = draft.site.service(service).hosts
-    return any(service in draft.observation(h).services for h in ((host,) if host in hosts else hosts))
+        in_place(draft, instance, host, "%s is not running on %s any more, past the tool" % (name, host), strays)
 
 
 def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
@@ -371,7 +207,7 @@ def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, st
     name, claim = instance.name, draft.claim(instance.name)
     missing = expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
     if copy.epochs == (claim.epoch,) and not missing and name not in draft.restarts:
-        _stop_strays(draft, name, strays)
+        stop_strays(draft, name, strays)
         found = replace(
             claim, phase=RUNNING, actor=None, deferred=copy.deferred, failed=dict(copy.failed), reason="",
             since=draft.now,
@@ -379,7 +215,7 @@ def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, st
         draft.set_claim(name, found)
         draft.note("%s runs on %s" % (name, host), "its start had been left unfinished", "running", name, host)
         return
-    _in_place(draft, instance, host, "the start of %s on %s was left unfinished" % (name, host), strays)
+    in_place(draft, instance, host, "the start of %s on %s was left unfinished" % (name, host), strays)
 
 
 def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
@@ -388,9 +224,9 @@ def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str])
     if claim.target:
         reason = "the move of %s from %s to %s was left unfinished" % (name, host, claim.target)
         draft.set_claim(name, replace(claim, target=None))
-        _move(draft, instance, reason, [host] + strays, exclude=(host,))
+        move(draft, instance, reason, [host] + strays, exclude=(host,))
     else:
-        _in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
+        in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
 
 
 def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], strays: List[str]) -> None:
@@ -399,11 +235,11 @@ def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], stra
     if instance.application.on_request and claim.failures:
         draft.hold(name, claim.host, "the start of %s on %s failed: %s; open it again, or close it" % (
             name, claim.host, claim.reason))  # fmt: skip
-        _stop_strays(draft, name, strays)
+        stop_strays(draft, name, strays)
         return
     if exhausted(claim.failures, draft.site.settings):
         draft.hold(name, claim.host, "%s stays failed until somebody starts it: %s" % (name, claim.reason))
-        _stop_strays(draft, name, strays)
+        stop_strays(draft, name, strays)
         return
     count = len(claim.failures)
     reason = "%s failed %s (last: %s) and is tried again" % (name, times(count), claim.reason)
@@ -413,8 +249,8 @@ def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], stra
     wanted_host = draft.wanted(name).host
     if copy is None:
         draft.free(name, claim.reason)
-        _move(draft, instance, reason, strays)
+        move(draft, instance, reason, strays)
     elif holder in avoided_hosts(claim, draft.now, draft.site.settings) or wanted_host not in (None, holder):
-        _move(draft, instance, reason, [str(holder)] + strays, exclude=(str(holder),))
+        move(draft, instance, reason, [str(holder)] + strays, exclude=(str(holder),))
     else:
-        _in_place(draft, instance, str(holder), reason, strays)
+        in_place(draft, instance, str(holder), reason, strays)

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from ._model import Site
 from ._policy import charge, exhausted, starting_failure_strategy
 from ._requests import ACTS, next_phase
-from ._sequence import application_of
+from ._sequence import application_of, expected_programs
 from ._state import FAILED, FREE, RUNNING, STARTING, STOPPING, Actor, Claim, Failure, State
 from ._words import duration, times
 
@@ -219,14 +219,14 @@ class _Settler:
         reason = str(answer.get("reason") or "it did not start")
         self._note(action, "%s of %s on %s failed" % (action["action"], name, host), "failed", reason)
         failed = {str(p): str(why) for p, why in (answer.get("failed") or {}).items()}
-        if action["action"] == "continue" and not self._stops(name, failed):
+        left = self._left(action, answer, failed)
+        if action["action"] == "continue" and left:
             self._claims[name] = replace(
                 claim, actor=None, failed=dict(claim.failed, **failed), deferred=tuple(answer.get("deferred") or ()),
                 reason=reason,
             )  # fmt: skip
             return
         failures = charge(replace(claim, phase=STARTING), Failure(self._now, host, reason), self._site.settings)
-        left = () if self._stops(name, failed) else tuple(answer.get("started") or ())
         if exhausted(failures, self._site.settings):
             reason += "; it failed %s in %s and stays failed until somebody starts it" % (
                 times(len(failures)), duration(self._site.settings.failure_window),
@@ -236,14 +236,24 @@ class _Settler:
             reason=reason, since=self._now,
         )  # fmt: skip
 
-    def _stops(self, name: str, failed: Mapping[str, str]) -> bool:
-        """Whether the host stopped the rest when these programs failed to start."""
-        application = application_of(self._site, name)
+    def _left(
+        self, action: Mapping[str, Any], answer: Mapping[str, Any], failed: Mapping[str, str]
+    ) -> Tuple[str, ...]:
+        """What may still live after a failed start. In doubt more than does: then the host keeps the claim, and the
+        next look at it tells."""
+        if answer.get("left") is not None:
+            return tuple(answer["left"])
+        application = application_of(self._site, action["instance"])
         if application is None:
-            return True
+            return ()
         known = {program.name for program in application.programs}
-        strategies = [starting_failure_strategy(application, p) for p in failed if p in known]
-        return "stop" in (strategies or [application.starting_failure_strategy])
+        strategies = {starting_failure_strategy(application, p) for p in failed if p in known}
+        if (strategies or {application.starting_failure_strategy}) == {"stop"}:
+            return ()
+        expected = expected_programs(application, without=failed)
+        if action["action"] in ("continue", "repair"):
+            return expected
+        return tuple(program for program in expected if program in (answer.get("started") or ()))
 
     def _refused(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
         """Nothing was done there, and nothing is charged: the next run looks again."""

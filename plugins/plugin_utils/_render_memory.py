@@ -4,8 +4,8 @@
 """Rendered configuration remembered between runs, where that is provably the same.
 
 A template is a function of its inputs when it uses known filters and tests only, includes nothing, and names no
-variable that looks elsewhere (lookups, `hostvars`, the time). The key then covers its text, the values of all variables that it
-names, the site and our own code; the same key is the same result. Every other site is rendered anew in each run.
+variable that looks elsewhere (lookups, `hostvars`, the time). The key then covers its text, the values of all variables
+that it names, the site and our own code; the same key is the same result. Every other site is rendered anew each run.
 """
 
 from __future__ import annotations

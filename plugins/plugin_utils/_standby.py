@@ -16,13 +16,14 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _inventory
 
 
-def published_site(action: Any, task_vars: Mapping[str, Any], fresh: bool = False) -> dict[str, Any]:
-    """``{"document", "site_id"}`` as published on the controller; kept for the run, read anew when `fresh`."""
-    known = None if fresh else _compiled.kept("published")
-    if known:
-        result: dict[str, Any] = known
-        return result
-    state_dir = state_folder(task_vars)
+def published_site(task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"document", "site_id"}`` as published on the controller; read once in a run."""
+    known: dict[str, Any] | None = _compiled.kept("published")
+    return known or read_published(state_folder(task_vars))
+
+
+def read_published(state_dir: str) -> dict[str, Any]:
+    """The same, read now, and kept for the rest of the run."""
     try:
         with open(os.path.join(state_dir, "site.json"), encoding="utf-8") as handle:
             document = json.load(handle)

@@ -16,8 +16,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from tests.benchmarks import machine
-from tests.benchmarks.figures import QUIET, Report
+from tests.benchmarks.figures import Report
 from tests.benchmarks.lab import ROOT, PlayFailed
 from tests.benchmarks.measures import MEASURES
 from tests.benchmarks.options import Options
@@ -31,6 +30,10 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt  # every lab cleans up on its way out
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in text.split(","))
+
+
 def _arguments() -> argparse.Namespace:
     listed = "\n".join(f"  {name:<16} {_title(name)}" for name in MEASURES)
     parser = argparse.ArgumentParser(
@@ -41,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="try the harness: small sizes, few runs")
     parser.add_argument("--no-peer", action="store_true", help="leave Supvisors out")
     parser.add_argument("--runs", type=int, default=0, help="runs of each measurement instead of its own number")
-    parser.add_argument("--items", type=int, nargs="+", default=[], help="numbers of items instead of its own")
+    parser.add_argument("--items", type=_numbers, default=(), metavar="N,N...", help="sizes instead of its own")
     parser.add_argument("--output", type=Path, default=ROOT / ".cache" / "bench" / time.strftime("%Y%m%d-%H%M%S.json"))
     options = parser.parse_args()
     unknown = [name for name in options.measures if name not in MEASURES]
@@ -57,12 +60,10 @@ def main() -> int:
             print(f"{name:<16} {_title(name)}")
         return 0
     signal.signal(signal.SIGTERM, _interrupted)
-    options = Options(asked.quick, not asked.no_peer, asked.runs, tuple(asked.items))
+    options = Options(asked.quick, not asked.no_peer, asked.runs, asked.items)
     report = Report(asked.output)
-    if machine.load_average() > QUIET:
-        report.say(f"The load average is {machine.load_average():.1f}: figures are printed, aims are not judged.")
     for name in asked.measures or MEASURES:
-        report.begin(f"{name}: {_title(name)}")
+        report.begin(f"{name}: {_title(name)}", patient=not options.quick)
         try:
             MEASURES[name](options, report)
         except (PlayFailed, TimeoutError, OSError) as error:

@@ -15,7 +15,8 @@ from typing import Any
 
 from tests.benchmarks import machine
 
-QUIET = 1.0  # with a higher load average figures are printed, not judged
+QUIET = 1.0  # with a higher load average at the beginning figures are printed, not judged
+PATIENCE = 180.0  # s to wait for that, after what was measured before
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Figure:
     aim: float | None = None
     peer: list[float] = field(default_factory=list)
     note: str = ""
-    load: float = field(default_factory=machine.load_average)
+    load: float = 0.0  # the load average when its measure began
 
     def sentence(self) -> str:
         parts = [f"{self.name:<58}", spread(self.values, self.unit)]
@@ -75,14 +76,21 @@ class Report:
         self.figures: list[Figure] = []
         self.skipped: list[str] = []
         self.failed: list[str] = []
+        self._load = 0.0
 
     def say(self, text: str) -> None:
         print(text, flush=True)
 
-    def begin(self, title: str) -> None:
-        self.say(f"\n== {title}   (load average {machine.load_average():.2f})")
+    def begin(self, title: str, patient: bool) -> None:
+        """A measure begins: as soon as the machine is quiet, or after a while in any case."""
+        deadline = time.monotonic() + (PATIENCE if patient else 0)
+        while machine.load_average() > QUIET and time.monotonic() < deadline:
+            time.sleep(2)
+        self._load = machine.load_average()
+        self.say(f"\n== {title}   (load average {self._load:.2f})")
 
     def add(self, figure: Figure) -> None:
+        figure.load = self._load
         self.figures.append(figure)
         self.say("   " + figure.sentence())
         self._write()

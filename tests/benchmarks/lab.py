@@ -237,6 +237,15 @@ class Lab:
                         lines.append(entry)
         return lines
 
+    def timeline(self, run: str, instance: str) -> list[tuple[str, float]]:
+        """When the host's agent had done what, in seconds since it began, from the artefacts of a run."""
+        for path in (self.state / "artifacts" / run / "job_events").glob("*.json") if run else ():
+            event = json.loads(path.read_text(encoding="utf-8")).get("event_data", {})
+            if event.get("task_action") == "control_room.muster.act" and "res" in event:
+                result = event["res"].get("answer", {}).get("results", {}).get(instance, {})
+                return [(what, float(seconds)) for what, seconds in result.get("timeline", [])]
+        return []
+
     def close(self) -> None:
         self._kill()
         shutil.rmtree(self.folder, ignore_errors=True)

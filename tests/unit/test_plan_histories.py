@@ -17,6 +17,7 @@ SITE = SITES[5]
 SERVICES = [n for n, i in SITE.by_name().items() if not i.application.on_request]
 WINDOWS = [n for n, i in SITE.by_name().items() if i.application.on_request]
 ALL_HOSTS = [*SERVERS, *CONSOLES]
+CAUSES = ["bus crash", "bus hang", "gate open", "request"]
 
 pick = st.integers(0, 1000)
 far = st.sampled_from([99, 99, 99, 99, 4, 3, 2, 1, 0])  # steps a run takes at once; most runs are alone
@@ -81,13 +82,13 @@ class Fleet(RuleBasedStateMachine):
     def drain(self, kind: str, host: str, steps: int) -> None:
         self._begin(steps, kind, host=host)
 
-    @rule(which=pick, cause=st.sampled_from(["bus crash", "bus hang", "gate open"]), late=st.booleans(), steps=far)
+    @rule(which=pick, cause=st.sampled_from(CAUSES), late=st.booleans(), steps=far)
     def alert(self, which: int, cause: str, late: bool, steps: int) -> None:
         claims = [(n, c) for n, c in sorted(self.world.state["claims"].items()) if c["epoch"]]
         if claims:
             name, claim = claims[which % len(claims)]
             epoch = claim["epoch"] - (1 if late else 0)
-            intent = {"instance": name, "epoch": epoch, "cause": cause, "what": "restart", "at": self.world.now, "id": "i"}
+            intent = {"id": "i", "instance": name, "epoch": epoch, "cause": cause, "what": "stop", "at": self.world.now}
             self._begin(steps, "intents", intents=[intent])
 
     @precondition(lambda self: self.world.runs)

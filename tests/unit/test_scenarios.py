@@ -29,6 +29,7 @@ from tests.small_site import CONSOLES, SERVERS, quiet_host, running, small_site,
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 NOW = 1_700_000_000.0  # 22:13:20 UTC
+ALIVE = {"pid": 1}
 MARK = "\nthen:"
 
 
@@ -64,8 +65,8 @@ def build_state(given: dict[str, Any]) -> dict[str, Any]:
         claims[name] = running(claim.pop("host"), claim.pop("epoch"), **claim)
     wanted = {name: {"host": None, "by": "muster", "why": "first seen", "at": NOW - 3600, **record}
               for name, record in ledger.get("wanted", {}).items()}  # fmt: skip
-    hosts = {name: {"state": "up", "incarnation": "boot/1", "since": 0.0, "evidence": "", "by": "monitor", **record}
-             for name, record in dict(dict.fromkeys((*SERVERS, *CONSOLES), {}), **ledger.get("hosts", {})).items()}  # fmt: skip
+    known = {"state": "up", "incarnation": "boot/1", "since": 0.0, "evidence": "", "by": "monitor"}
+    hosts = {name: {**known, **ledger.get("hosts", {}).get(name, {})} for name in (*SERVERS, *CONSOLES)}
     return small_state(wanted=wanted, claims=claims, hosts=hosts)
 
 
@@ -89,7 +90,7 @@ def _copy(site: Site, name: str, copy: Any) -> dict[str, Any]:
     epoch = fields.get("epoch")
     application = site.application(name.rpartition("_")[0])
     without = fields.pop("without", [])
-    programs = {p: {"pid": 1} for p in expected_programs(application, without=without)}
+    programs = dict.fromkeys(expected_programs(application, without=without), ALIVE)
     return {"epochs": [epoch] if epoch is not None else [], "claim": epoch, "digest": "d", "last_epoch": epoch or 0,
             "programs": programs, "deferred": [], "failed": {}, "cpu": 1.0, **fields}  # fmt: skip
 
@@ -99,7 +100,7 @@ def told(given: dict[str, Any]) -> dict[str, Any]:
     site, state = build_site(given), build_state(given)
     observations = build_observations(given, site)
     request = {"who": "eve", "from": "controller", "why": "", **given["request"]}
-    digests = {name: "d" for name in site.by_name()} | given.get("digests", {})
+    digests = dict.fromkeys(site.by_name(), "d") | given.get("digests", {})
     try:
         plan = _plan.make_plan(site, state, 7, observations, request, NOW, "42", digests, given.get("configs"))
     except _plan.PlanError as error:
@@ -173,7 +174,7 @@ def test_scenario(path: Path, request: pytest.FixtureRequest) -> None:
     answer = told(document["given"])
     if request.config.getoption("--update-scenarios"):
         head = text.partition(MARK)[0].rstrip("\n")
-        then = yaml.dump({"then": answer}, Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
+        then = yaml.dump({"then": answer}, Dumper=_Dumper, sort_keys=False, width=90, allow_unicode=True)
         path.write_text(head + "\n" + then)
         return
     assert answer == document["then"]

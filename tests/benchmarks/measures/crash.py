@@ -15,7 +15,8 @@ from tests.benchmarks.figures import Figure, Report
 from tests.benchmarks.lab import BUS, DUMMY_SERVICES, Lab, dummies, laboratory, long_running, scen2
 from tests.benchmarks.options import Options
 
-Seen = tuple[machine.Crash, list[dict[str, Any]]]  # what /proc showed, and what the monitor wrote about it
+# What /proc showed, what the monitor wrote about it, and how long before the end of the stop the host's agent began.
+Seen = tuple[machine.Crash, list[dict[str, Any]], float | None]
 
 ITEMS = 3
 AIM_DUMMIES, AIM_SCEN2, AIM_WINDOWS = 0.23, 0.6, 0.15
@@ -66,9 +67,9 @@ def measure_windows(options: Options, report: Report) -> None:
                 watcher = machine.Watcher(other.identify)
                 time.sleep(2 + random.uniform(0, 5))
                 theirs.append(machine.crash(watcher, WINDOWS, BUS, comes_back=False).stopped)
-    report.add(Figure("HCI bus killed -> all of it stopped", [crash.stopped for crash, _ in ours], aim=AIM_WINDOWS,
+    report.add(Figure("HCI bus killed -> all of it stopped", [crash.stopped for crash, *_ in ours], aim=AIM_WINDOWS,
                       peer=theirs))
-    _stages(report, WINDOWS, ours)
+    _stages(report, ours)
 
 
 def _services(lab: Lab, runs: int) -> list[Seen]:
@@ -86,25 +87,29 @@ def _once(lab: Lab, watcher: machine.Watcher, instance: str, comes_back: bool) -
     time.sleep(random.uniform(0.5, 1.5))
     crash = machine.crash(watcher, instance, BUS, comes_back)
     lab.wait_until_ready()
-    return crash, lab.journal(crash.at)
+    lines = lab.journal(crash.at)
+    run = next((line["run"] for line in lines if line["event"] == "run over"), "")
+    stopping = next((seconds for what, seconds in lab.timeline(run, instance) if what == "stopped"), None)
+    return crash, lines, stopping
 
 
 def _report(report: Report, what: str, ours: list[Seen], theirs: list[machine.Crash], aim: float) -> None:
-    report.add(Figure(f"bus killed -> running again, {what}", [c.running for c, _ in ours if c.running], aim=aim,
+    report.add(Figure(f"bus killed -> running again, {what}", [c.running for c, *_ in ours if c.running], aim=aim,
                       peer=[c.running for c in theirs if c.running]))
-    report.add(Figure(f"bus killed -> last old process gone, {what}", [c.stopped for c, _ in ours],
+    report.add(Figure(f"bus killed -> last old process gone, {what}", [c.stopped for c, *_ in ours],
                       peer=[c.stopped for c in theirs]))
-    _stages(report, SERVICES, ours)
+    _stages(report, ours)
 
 
-def _stages(report: Report, instance: str, ours: list[Seen]) -> None:
+def _stages(report: Report, ours: list[Seen]) -> None:
     """Where the time goes, one after the other."""
     stages: dict[str, list[float]] = {
         "detection": [], "until the intent is sent": [], "intent to action on the host": [], "stop": [], "start": [],
     }
-    for crash, lines in ours:
+    for crash, lines, stopping in ours:
         detected = _first(lines, crash.at, "health", state="unhealthy")
-        marks = [detected, _first(lines, crash.at, "run"), _acted(lines, instance, crash), crash.stopped, crash.running]
+        acted = None if stopping is None else max(0.0, crash.stopped - stopping)
+        marks = [detected, _first(lines, crash.at, "run"), acted, crash.stopped, crash.running]
         before = 0.0
         for name, mark in zip(stages, marks, strict=True):
             if mark is not None:
@@ -113,18 +118,6 @@ def _stages(report: Report, instance: str, ours: list[Seen]) -> None:
     for name, values in stages.items():
         if values:
             report.add(Figure(f"   stage: {name}", values))
-
-
-def _acted(lines: Iterable[dict[str, Any]], instance: str, crash: machine.Crash) -> float | None:
-    """When the agent began: it says itself how long after that it had stopped the instance."""
-    for line in lines:
-        if line["event"] != "run over" or not isinstance(line.get("outcome"), dict):
-            continue
-        timeline = line["outcome"].get(instance, {}).get("timeline", [])
-        stopped = next((seconds for what, seconds in timeline if what == "stopped"), None)
-        if stopped is not None:
-            return max(0.0, crash.stopped - float(stopped))
-    return None
 
 
 def _first(lines: Iterable[dict[str, Any]], since: float, event: str, **facts: Any) -> float | None:

@@ -14,7 +14,8 @@ from tests.benchmarks.options import Options
 
 SIZES = (1250, 2500, 5000, 10000)
 PER_HOST = 20
-AIM = 1.0
+AIM = 1.0  # s
+AIM_GROWTH = 2.0  # times n log n
 
 
 def batch(items: int) -> tuple[list[_placement.Pending], list[_fleet.HostLoad]]:
@@ -41,7 +42,8 @@ def measure(options: Options, report: Report) -> None:
         times[items] = min(values)
         report.add(Figure(f"place {items} items on {len(hosts)} hosts (processor time)", values,
                           aim=AIM if items == SIZES[-1] else None))
-    smallest = min(times)
-    for items, seconds in sorted(times.items()):
-        expected = times[smallest] * items * math.log(items) / (smallest * math.log(smallest))
-        report.say(f"   {items:>6} items: {seconds:.3f} s; growing as n log n it would be {expected:.3f} s")
+    few, many = min(times), max(times)
+    expected = many * math.log(many) / (few * math.log(few))
+    growth = times[many] / times[few] / expected
+    report.add(Figure(f"growth from {few} to {many} items, beside n log n", [growth], "times",
+                      aim=AIM_GROWTH if many == SIZES[-1] else None, note=f"n log n is {expected:.1f} times as long"))

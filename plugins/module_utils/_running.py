@@ -1,0 +1,129 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to happen to an instance that runs: its configuration, its missing programs, its deferred part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Tuple
+
+from ._draft import MUSTER, WHOLE, Draft
+from ._model import Instance
+from ._moves import in_place, misplaced, move, stop_strays
+from ._policy import charge, running_failure
+from ._sequence import expected_programs
+from ._state import FAILED, STOPPED, Claim, Failure, Seen
+from ._words import duration, listing, times
+
+
+def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
+    name, claim = instance.name, draft.claim(instance.name)
+    if copy.epochs != (claim.epoch,):
+        runs = listing(str(e) if e else "none" for e in copy.epochs)
+        reason = "%s runs on %s under epoch %s, the ledger says %d" % (name, host, runs, claim.epoch)
+        in_place(draft, instance, host, reason, strays)
+        return
+    if name in draft.restarts:
+        in_place(draft, instance, host, draft.restarts[name], strays)
+        return
+    wrong = misplaced(draft, instance, host)
+    if wrong and not instance.application.on_request:
+        move(draft, instance, "%s, so %s moves" % (wrong, name), [host] + strays, wrong, (host,))
+        return
+    if wrong:
+        what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
+        draft.hold(name, host, "%s, and %s: close it first" % (what, wrong))
+    digest = draft.digests.get(name, "")
+    if digest and copy.digest and copy.digest != digest and draft.kind in WHOLE:
+        in_place(draft, instance, host, "the configuration of %s changed" % name, strays)
+        return
+    stop_strays(draft, name, strays)
+    expected = expected_programs(instance.application, without=_not_expected(claim, copy))
+    missing = [program for program in expected if program not in copy.programs]
+    if missing and missing_programs(draft, instance, host, missing):
+        return
+    if claim.deferred:
+        _continue_deferred(draft, instance, host)
+        return
+    incarnation = draft.observation(host).incarnation
+    if incarnation and claim.incarnation != incarnation:
+        draft.set_claim(name, replace(claim, incarnation=incarnation))
+
+
+def _not_expected(claim: Claim, copy: Seen) -> Tuple[str, ...]:
+    """Programs that a running instance is known to run without: deferred, or failed under strategy continue."""
+    return claim.deferred + copy.deferred + tuple(claim.failed) + tuple(copy.failed)
+
+
+def missing_programs(draft: Draft, instance: Instance, host: str, missing: List[str]) -> bool:
+    """Programs of a running instance died: do what their running failure strategy says; whether that is something."""
+    strategy = running_failure(instance.application, missing)
+    died = "%s of %s no longer %s on %s" % (
+        listing(missing), instance.name, "runs" if len(missing) == 1 else "run", host,
+    )  # fmt: skip
+    return apply_strategy(draft, instance, host, strategy, died, missing, urgent=False)
+
+
+def apply_strategy(
+    draft: Draft, instance: Instance, host: str, strategy: str, what: str, programs: List[str], urgent: bool
+) -> bool:
+    """Carry out a running failure strategy, within the budget; whether it does anything."""
+    name, settings = instance.name, draft.site.settings
+    if strategy == "continue":
+        return False
+    if strategy == "stop_application":
+        draft.want(name, STOPPED, what, by=MUSTER)
+        draft.stop(name, host, "%s (running_failure_strategy stop_application)" % what, urgent=urgent)
+        return True
+    claim = draft.claim(name)
+    failures = charge(claim, Failure(draft.now, host, what), settings)
+    charged = replace(claim, failures=failures)
+    draft.set_claim(name, charged)
+    if len(failures) > settings.failure_budget:
+        draft.stop(name, host, spent(name, what, draft), after=FAILED, urgent=urgent)
+    elif strategy == "restart_process":
+        draft.set_claim(name, replace(charged, actor=draft.actor))
+        draft.add("repair", name, host, "%s (running_failure_strategy restart_process)" % what, claim.epoch,
+                  programs=programs)  # fmt: skip
+    else:
+        reason = "%s (running_failure_strategy restart_application)" % what
+        if urgent:
+            draft.start(name, host, reason, "restart", urgent=urgent)
+        else:
+            in_place(draft, instance, host, reason, [])
+    return True
+
+
+def spent(name: str, what: str, draft: Draft) -> str:
+    settings = draft.site.settings
+    return "%s; that was more often than %s in %s, so %s stays failed until somebody starts it" % (
+        what, times(settings.failure_budget), duration(settings.failure_window), name,
+    )  # fmt: skip
+
+
+def _continue_deferred(draft: Draft, instance: Instance, host: str) -> None:
+    """The deferred part of a start goes on once the host service it waits for runs."""
+    name, claim = instance.name, draft.claim(instance.name)
+    service = waits_for(instance, claim)
+    if service and not _service_runs(draft, service, host):
+        return
+    draft.set_claim(name, replace(claim, actor=draft.actor))
+    reason = "%s runs again, so the deferred part of %s starts" % (service, name) if service else (
+        "the deferred part of %s is tried again" % name
+    )  # fmt: skip
+    draft.add("continue", name, host, reason, claim.epoch, programs=list(claim.deferred))
+
+
+def waits_for(instance: Instance, claim: Claim) -> str:
+    """The host service whose answer a deferred start waits for; empty when its gate names none."""
+    for program in instance.application.programs:
+        if program.name in claim.deferred and program.is_gate and program.waits_for:
+            return program.waits_for
+    return ""
+
+
+def _service_runs(draft: Draft, service: str, host: str) -> bool:
+    """On the host itself when the service belongs there, else on any host that was seen."""
+    hosts: Tuple[str, ...] = draft.site.service(service).hosts
+    return any(service in draft.observation(h).services for h in ((host,) if host in hosts else hosts))
