@@ -72,7 +72,7 @@ def _alone(path: Path) -> Iterator[None]:
 async def _serve(state_dir: Path, inventory: list[str], journal: Journal, standby: bool, patience: float) -> None:
     loop = asyncio.get_running_loop()
 
-    def unexpected(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def unexpected(_unused: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         journal.say("error", str(context.get("message")), exception=repr(context.get("exception")))
 
     loop.set_exception_handler(unexpected)

@@ -45,7 +45,7 @@ class Prober:
                 if instance.phase == "running":
                     running.add(bus)
         targets.update({copy: service.target for copy, service in watch.services.items()})
-        for key, (target, _) in list(self._probes.items()):
+        for key, (target, _unused) in list(self._probes.items()):
             if targets.get(key) != target:
                 self._end(key)
         for key, target in targets.items():

@@ -65,7 +65,7 @@ class Schedule:
             if self._waiting and self._retries < len(RETRIES):
                 since = max(self._waiting_since, self._last)
                 if now - since >= RETRIES[self._retries]:
-                    return "%s wanted and not running" % _few(sorted(name for name, _ in self._waiting))
+                    return "%s wanted and not running" % _few(sorted(name for name, _unused in self._waiting))
         if 0 < watch.observe_interval <= apart:
             return "the regular look at all hosts"
         return ""
@@ -86,7 +86,7 @@ class Schedule:
         self._asked = ""
         self._retries += 1
         self._capacity_at = None
-        self._moving = {name: (epoch, phase, now) for name, (epoch, phase, _) in self._moving.items()}
+        self._moving = {name: (epoch, phase, now) for name, (epoch, phase, _unused) in self._moving.items()}
 
 
 def waiting(watch: Watch) -> list[str]:

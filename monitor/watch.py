@@ -77,7 +77,7 @@ class Watch:
         own = self.services.get((name, host))
         if own is not None:
             return own
-        return next((copy for (service, _), copy in self.services.items() if service == name), None)
+        return next((copy for (service, _unused), copy in self.services.items() if service == name), None)
 
 
 def parse(document: Any) -> Watch:

@@ -36,7 +36,7 @@ def bring_about(program: str, settings: str) -> None:
     faults = ordered(program, settings)
     _begin(program, faults)
     if "crash_after" in faults:
-        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        signal.signal(signal.SIGALRM, lambda *_unused: os.kill(os.getpid(), signal.SIGKILL))
         signal.setitimer(signal.ITIMER_REAL, float(faults["crash_after"]))
     if faults.get("mute"):
         while True:
@@ -75,7 +75,7 @@ def _begin(program: str, faults: dict) -> None:
             time.sleep(3600)
     time.sleep(float(faults.get("start_delay", 0)))
     if "fail" in faults:
-        _word, _, code = str(faults["fail"]).rpartition(" ")
+        _word, _unused, code = str(faults["fail"]).rpartition(" ")
         why = "%s cannot start: it was ordered to fail (%s)" % (program, faults["fail"])
         end(why, int(code) if code.isdigit() else 1)
 

@@ -24,7 +24,7 @@ def endpoints(text: str) -> list:
     """``"10.0.0.1:4222 10.0.0.2:4222"`` as ``[("10.0.0.1", 4222), ...]``."""
     found = []
     for entry in text.split():
-        host, _, port = entry.rpartition(":")
+        host, _unused, port = entry.rpartition(":")
         found.append((host.strip("[]"), int(port)))
     return found
 

@@ -99,6 +99,7 @@ def ask_state_dir(inventory: list[str]) -> Path:
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
     for line in answer.stdout.splitlines():
         if not line.startswith("MUSTER:"):

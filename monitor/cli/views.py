@@ -261,7 +261,11 @@ def _facts(instance: Json, document: Json, name: str, now: float) -> list[tuple[
     if instance["failures"]:
         found.append(("failures", "%d of its starts failed lately" % instance["failures"]))
     if instance["programs"]:
-        pids = ["%s (%s)" % (program, facts["pid"]) for program, facts in instance["programs"].items()]
+        # A run that restarted it just now knows that a program runs, the next observation its process id.
+        pids = [
+            "%s (%s)" % (program, facts["pid"]) if facts.get("pid") else program
+            for program, facts in instance["programs"].items()
+        ]
         found.append(("runs", ", ".join(pids)))
     found += [("monitor", i["why"]) for i in document["monitor"].get("intents") or [] if i.get("instance") == name]
     return found

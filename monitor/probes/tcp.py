@@ -36,7 +36,7 @@ class Probe(HeldProbe):
     async def _look(self) -> None:
         try:
             async with asyncio.timeout(self.target.timeout):
-                transport, _ = await self._loop.create_connection(
+                transport, _unused = await self._loop.create_connection(
                     asyncio.Protocol, self.target.address, self.target.port
                 )
         except (OSError, TimeoutError):

@@ -20,7 +20,7 @@ class ActionModule(_host_call.HostAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_SPEC)
+        _unused, options = self.validate_argument_spec(_SPEC)
         name = task_vars["inventory_hostname"]
         earlier = _inventory.plain(task_vars.get("muster_acted") or {}).get("answer") or {}
         request = _inventory.plain(options["request"])

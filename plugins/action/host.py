@@ -27,7 +27,7 @@ class ActionModule(_host_call.HostAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_SPEC)
+        _unused, options = self.validate_argument_spec(_SPEC)
         compiled = _compiled.compiled_site(self, task_vars)
         name = task_vars["inventory_hostname"]
         host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)

@@ -40,7 +40,7 @@ class ActionModule(_host_call.HostAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_SPEC)
+        _unused, options = self.validate_argument_spec(_SPEC)
         compiled = _compiled.compiled_site(self, task_vars)
         name = compiled.document["controller"]
         variables = task_vars["hostvars"][name]

@@ -23,7 +23,7 @@ class ActionModule(_host_call.HostAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_SPEC)
+        _unused, options = self.validate_argument_spec(_SPEC)
         name = task_vars["inventory_hostname"]
         if options["published"]:
             published = _standby.published_site(task_vars)

@@ -31,7 +31,7 @@ class ActionModule(_controller_call.ControllerAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_SPEC)
+        _unused, options = self.validate_argument_spec(_SPEC)
         if options["phase"] > 1:
             return self._later_phase(result, options["phase"], task_vars)
         compiled = _compiled.compiled_site(self, task_vars)

@@ -30,7 +30,7 @@ class ActionModule(_controller_call.ControllerAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_SPEC)
+        _unused, options = self.validate_argument_spec(_SPEC)
         plan = _compiled.kept("plan")
         if plan is None or self._task.check_mode:
             result.update(changed=False, results={}, again=False)

@@ -19,7 +19,7 @@ class ActionModule(_controller_call.ControllerAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_SPEC)
+        _unused, options = self.validate_argument_spec(_SPEC)
         compiled = _compiled.compiled_site(self, task_vars)
         site = compiled.document
         result.update(

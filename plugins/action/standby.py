@@ -24,7 +24,7 @@ class ActionModule(_controller_call.ControllerAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(_SPEC)
+        _unused, options = self.validate_argument_spec(_SPEC)
         result.update(changed=False, hosts=[], requests={}, phases=0, run="")
         intents = options["intents"]
         state_dir = _standby.state_folder(task_vars)

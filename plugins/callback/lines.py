@@ -5,11 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-
-from ansible.plugins.callback import CallbackBase
-
 DOCUMENTATION = """
 name: lines
 type: stdout
@@ -20,7 +15,7 @@ description:
   - The C(muster) command line reads playbook runs through it. What actions say in words stays on lines of its own.
   - Of a result only what muster's own actions return for people is passed on.
 author:
-  - muster contributors
+  - muster contributors (@control-room)
 options:
   result_keys:
     description: Keys of a result that are passed on, when they are there.
@@ -30,6 +25,11 @@ options:
     env:
       - name: MUSTER_RESULT_KEYS
 """
+
+import json  # noqa: E402
+import sys  # noqa: E402
+
+from ansible.plugins.callback import CallbackBase  # noqa: E402
 
 MARK = "MUSTER:"
 

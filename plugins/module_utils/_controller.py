@@ -148,7 +148,7 @@ def _make_plan(call: _Call) -> Json:
     request["who"] = request.get("who") or _ledger_files.user_name(os.geteuid())
     request["from"] = request.get("from") or call.site.controller
     with call.ledger as ledger:
-        for _ in range(ATTEMPTS):
+        for _unused in range(ATTEMPTS):
             state, revision = _read(call, ledger)
             observations = _current(call, ledger, state, revision)
             now = time.time()
@@ -190,7 +190,7 @@ def _phase(call: _Call) -> Json:
         with call.ledger as ledger:
             state, revision = _read(call, ledger)
     else:
-        state, revision, _ = _commit_outcome(call, final=False)
+        state, revision, _unused = _commit_outcome(call, final=False)
     requests = _plan.act_requests(call.site, state, plan, phase, call.digests, check=call.check)
     return {"requests": requests, "revision": revision}
 
@@ -212,7 +212,7 @@ def _commit_outcome(call: _Call, final: bool) -> Tuple[_ledger.State, int, List[
     """Commit what the hosts' answers say. Answers are facts: a lost race only means to read again."""
     plan, answers = call.request["plan"], call.request.get("answers") or {}
     with call.ledger as ledger:
-        for _ in range(ATTEMPTS):
+        for _unused in range(ATTEMPTS):
             state, revision = ledger.read()
             changes, trail = _plan.settle(call.site, state, plan, answers, time.time(), final)
             if _phases(plan) > 1:

@@ -127,7 +127,7 @@ APPLICATION = _table(
               choices=_model.STARTING_FAILURE_STRATEGIES),
         Field("running_failure_strategy", "choice", "Default for its programs.",
               default=_model.Program.running_failure_strategy, choices=_model.RUNNING_FAILURE_STRATEGIES),
-        Field("distribution", "choice", "Only `single_instance`: %s." % SINGLE_INSTANCE_ONLY.split(":")[0],
+        Field("distribution", "choice", "Only `single_instance`: %s." % SINGLE_INSTANCE_ONLY.split(":", 1)[0],
               default="single_instance", choices=("single_instance",)),
         Field("bus", "mapping", "Its internal data bus: which program it is, and how it is probed."),
         Field("ports", "mapping", "Its TCP ports, computed from the item's slot."),

@@ -47,7 +47,7 @@ def reservations(site: Site, claims: Mapping[str, Claim]) -> Dict[str, Dict[str,
             continue
         application = application_of(site, name)
         load = application.loading if application else 0
-        for host in {claim.host, claim.target}:
+        for host in dict.fromkeys((claim.host, claim.target)):
             if host:
                 held.setdefault(host, {})[name] = load
     return held

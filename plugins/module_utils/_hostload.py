@@ -60,8 +60,8 @@ def measure(
         cpu, memory = used.get(process.instance, (0.0, 0.0))
         used[process.instance] = (cpu + 100.0 * spent / elapsed, memory + 100.0 * resident * _PAGE / total)
     if own:
-        facts["cpu"] = sum(cpu for cpu, _ in used.values())
-        facts["memory"] = sum(memory for _, memory in used.values())
+        facts["cpu"] = sum(cpu for cpu, _unused in used.values())
+        facts["memory"] = sum(memory for _unused, memory in used.values())
     else:
         busy, idle = (now["node"][n] - before["node"][n] for n in (0, 1))
         facts["cpu"] = 100.0 * busy / max(busy + idle, 1e-6)

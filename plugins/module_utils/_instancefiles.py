@@ -119,7 +119,7 @@ class Placing:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # held for milliseconds
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         os.close(self._descriptor)
 
     @property

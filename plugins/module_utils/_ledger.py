@@ -135,7 +135,7 @@ class Ledger:
         except ValueError:
             raise self._damaged("a record is no JSON") from None
         state: State = {kind: {} for kind in KINDS}
-        for (kind, name, _), value in zip(rows, values):
+        for (kind, name, _unused), value in zip(rows, values):
             state[kind][name] = value
         return state, revision
 
@@ -256,7 +256,7 @@ class Ledger:
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_unused: Any) -> None:
         self.close()
 
     def _database(self) -> sqlite3.Connection:

@@ -169,7 +169,8 @@ def _make_room(batch: Sequence[Pending], placed: Placed, fleet: Fleet) -> None:
 
 def _host(placed: Mapping[str, Optional[str]], name: str) -> str:
     host = placed[name]
-    assert host is not None
+    if host is None:
+        raise ValueError("%s has no place" % name)
     return host
 
 
@@ -208,8 +209,8 @@ def _lower_the_peak(batch: Sequence[Pending], placed: Placed, fleet: Fleet) -> N
     heap = [(-fleet.effective(host), fleet.loads[host].order, host) for host in movable]
     heapq.heapify(heap)
     by_load = sorted(hosts, key=lambda h: (fleet.effective(h), fleet.loads[h].order))
-    for _ in range(min(len(heap), 4 * EXACT_PENDING)):
-        minus, _, host = heapq.heappop(heap)
+    for _unused in range(min(len(heap), 4 * EXACT_PENDING)):
+        minus, _unused, host = heapq.heappop(heap)
         for p in sorted(movable[host], key=lambda p: (p.load, p.order, p.name)):
             target = next(
                 (h for h in by_load[:EXACT_PENDING] if h in p.hosts and fleet.free(h) >= p.load and h != host), None

@@ -81,7 +81,8 @@ def place_exactly(
         path: Optional[Path] = _spread(problem, kept, _bound(problem, kept, greedy))
     else:
         path = _by_preference(problem, kept, fleet)
-    assert path is not None  # `kept` was shown to fit
+    if path is None:
+        raise ValueError("what was shown to fit does not fit")
     placed: Dict[str, Optional[str]] = {p.name: None for p in batch}
     for i, host in zip(kept, path):
         placed[batch[i].name] = problem.hosts[host]

@@ -37,7 +37,7 @@ def taken(address: str, ports: Iterable[int]) -> Dict[int, str]:
             continue
         for line in data.splitlines()[1:]:
             fields = line.split()
-            where, _, port = fields[1].partition(b":")
+            where, _unused, port = fields[1].partition(b":")
             if fields[3] != _LISTEN or port not in wanted:
                 continue
             if where == any_address or mine is None or where in mine:

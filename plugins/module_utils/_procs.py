@@ -178,7 +178,7 @@ def _parse(data: bytes) -> Dict[str, str]:
     values: Dict[str, str] = {}
     for entry in data.split(b"\0"):
         if entry.startswith(b"MUSTER_"):
-            name, _, value = entry.decode("utf-8", "surrogateescape").partition("=")
+            name, _unused, value = entry.decode("utf-8", "surrogateescape").partition("=")
             values[name] = value
     return values
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Callable, Dict, Iterable, Mapping, Set, Tuple
 
@@ -191,7 +192,7 @@ def _integer(field: Field, value: Any) -> int:
 def _number(field: Field, value: Any) -> float:
     if isinstance(value, str) and _NUMBER.match(value.strip()):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
         raise _must(value, "a number%s%s" % (" of seconds" if field.unit == "s" else "", _limits(field)))
     _within(field, value)
     return float(value)

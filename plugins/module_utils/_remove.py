@@ -95,7 +95,7 @@ def _clean(root: str) -> List[str]:
     for name in ("etc/host.json", "etc/supervisord.conf"):
         _unlink(os.path.join(root, name))
     kept = []
-    for where, _, files in os.walk(root, topdown=False):
+    for where, _unused, files in os.walk(root, topdown=False):
         if os.path.basename(where) == "__pycache__":  # Python's, of the programs that were there
             for name in files:
                 _unlink(os.path.join(where, name))

@@ -96,7 +96,7 @@ class Sequencer:
         poll = select.poll()
         for descriptor in self._ends.values():
             poll.register(descriptor, select.POLLIN)
-        ended = {descriptor for descriptor, _ in poll.poll(max(1, round(seconds * 1000)))}
+        ended = {descriptor for descriptor, _unused in poll.poll(max(1, round(seconds * 1000)))}
         for pid, descriptor in list(self._ends.items()):
             if descriptor in ended:
                 os.close(self._ends.pop(pid))
@@ -106,27 +106,27 @@ class Sequencer:
         """One round: orders, placings, then a sweep that is younger than both."""
         flat = [(name, order) for name, orders in wanted.items() for order in orders]
         answers: Dict[int, Any] = {}
-        mine = [(position, order) for position, (_, order) in enumerate(flat) if order[0] not in ("sweep", "place")]
-        for (position, _), reply in zip(mine, self._order([order for _, order in mine])):
+        mine = [position for position, entry in enumerate(flat) if entry[1][0] not in ("sweep", "place")]
+        for position, reply in zip(mine, self._order([flat[position][1] for position in mine])):
             answers[position] = reply
-        placing = [(position, order) for position, (_, order) in enumerate(flat) if order[0] == "place"]
+        placing = [(position, order) for position, (_unused, order) in enumerate(flat) if order[0] == "place"]
         if placing:
-            placed = self._place([order[1] for _, order in placing])
+            placed = self._place([order[1] for _unused, order in placing])
             for position, order in placing:
                 answers[position] = placed[order[1]]
-        if any(order[0] == "sweep" for _, order in flat):
+        if any(order[0] == "sweep" for _unused, order in flat):
             by_instance: Dict[str, List[_procs.Process]] = {"": []}
             for process in _procs.sweep(self.host["site_id"], self.host["host"]):
                 by_instance.setdefault(process.instance, []).append(process)
             self.forked = self.manager_pid > 0 and self._has_forked(by_instance.pop(""))
-            for position, (_, order) in enumerate(flat):
+            for position, (_unused, order) in enumerate(flat):
                 if order[0] == "sweep":
                     answers[position] = by_instance.get(order[1], [])
         replies: Dict[str, Optional[List[Any]]] = {name: [] for name in wanted}
-        for position, (name, _) in enumerate(flat):
+        for position, (name, _unused) in enumerate(flat):
             known = replies[name]
-            assert known is not None
-            known.append(answers[position])
+            if known is not None:
+                known.append(answers[position])
         return replies
 
     def _has_forked(self, processes: List[_procs.Process]) -> bool:
@@ -145,7 +145,7 @@ class Sequencer:
                 return self._manager.exchange(orders)
             except (OSError, _xmlrpc.Fault) as error:
                 self._gone(error)
-        return [_supervisor.Reply(error=self.silent, known=False) for _ in orders]
+        return [_supervisor.Reply(error=self.silent, known=False) for _unused in orders]
 
     def _gone(self, error: Exception) -> None:
         self.silent = "the service manager of %s does not answer any more: %s" % (self.host["host"], error)
@@ -172,7 +172,7 @@ class Sequencer:
     def _load(self, placing: _instancefiles.Placing, replies: Dict[str, _supervisor.Reply]) -> None:
         """Have the placed configuration read; what is not accepted goes back to how it was, alone."""
         try:
-            added, altered, _ = self._manager.reload()
+            added, altered, _unused = self._manager.reload()
             placing.loaded()
         except OSError as error:
             self._gone(error)

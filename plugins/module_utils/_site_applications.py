@@ -294,9 +294,9 @@ def _check_program(
                 suggest(values["waits_for"], services) or "muster_services is empty")
         elif not services[values["waits_for"]]:
             add("waits_for", "host service %s has no probe, so nothing can tell when it answers" % values["waits_for"])
-    limits = {"start_timeout": ("start_timeout", settings.start_timeout),
-              "stop_timeout": ("run_timeout", settings.run_timeout)}
-    for key, (setting, most) in limits.items():
+    limits = (("start_timeout", "start_timeout", settings.start_timeout),
+              ("stop_timeout", "run_timeout", settings.run_timeout))
+    for key, setting, most in limits:
         if values.get(key, 0) > most:
-            add(key, "%g s can never pass: muster_settings.%s ends everything after %g s"
-                % (values[key], setting, most))
+            add(key, "%s s can never pass: muster_settings.%s ends everything after %s s"
+                % ("%g" % values[key], setting, "%g" % most))

@@ -89,7 +89,7 @@ class Staging:
                     _procs.send(pid, _procs.TERM)
             if victims:
                 if orders:
-                    for (_, _, program), reply in zip(orders, (yield orders)):
+                    for (_unused, _unused, program), reply in zip(orders, (yield orders)):
                         if reply.error:
                             _procs.send(mains[program], _procs.TERM)
                 yield from self._until_gone(victims)
@@ -118,10 +118,10 @@ class Staging:
                     return
                 continue
             clean = 0
-            give_up = give_up or max(kill for _, kill in victims.values()) + _AFTER_KILL
+            give_up = give_up or max(kill for _unused, kill in victims.values()) + _AFTER_KILL
             yield from self._until_gone(dict(victims))
             if time.monotonic() > give_up:
-                for pid, (started, _) in victims.items():
+                for pid, (started, _unused) in victims.items():
                     found = _procs.stat(pid)
                     if found is not None and not found.gone and found.started == started:
                         self.stuck = "process %d (%s) of %s does not die, its state is %s" % (
@@ -311,7 +311,7 @@ class Staging:
             found = _procs.stat(launch.pid)
             if found is None or found.gone or found.started != launch.started:
                 code = found.exit_code if found is not None and found.gone else None
-                how, _ = yield from self._ending(launch, code)
+                how, _unused = yield from self._ending(launch, code)
                 del self.running[name]
                 failure = self._fail(launch.program, how)
                 if failure is not None:

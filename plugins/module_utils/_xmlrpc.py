@@ -83,13 +83,13 @@ class Client:
         data = b""
         while b"\r\n\r\n" not in data:
             data = data + self._more(connection)
-        head, _, body = data.partition(b"\r\n\r\n")
+        head, _unused, body = data.partition(b"\r\n\r\n")
         lines = head.split(b"\r\n")
         if b" 200 " not in lines[0] + b" ":
             raise OSError("the service manager answered %s" % lines[0].decode("latin-1"))
         length = 0
         for line in lines[1:]:
-            name, _, value = line.partition(b":")
+            name, _unused, value = line.partition(b":")
             if name.strip().lower() == b"content-length":
                 length = int(value)
         parts = [body]

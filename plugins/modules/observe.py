@@ -11,7 +11,7 @@ short_description: Ask a host what it runs and how loaded it is
 version_added: 0.1.0
 description:
   - Returns instances present, the digest of the configuration folder, load facts and the host's incarnation.
-  - A host that does not answer is data, not a failure (RV(observation.answer=unreachable)).
+  - A host that does not answer is data, not a failure (its C(answer) is then V(unreachable)).
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:

@@ -121,7 +121,7 @@ class Renderer:
             context["programs"] = _programs(application, strings, context)
             context["programs_line"] = ",".join("%s.%s" % (context["instance"], p.name) for p in application.programs)
         files: dict[str, dict[str, str]] = {}
-        parts: list[list[str]] = [[] for _ in contexts]
+        parts: list[list[str]] = [[] for _unused in contexts]
         unit = application.template or INSTANCE_TEMPLATE[manager]
         wanted = [("%s.ini", unit, "0640")] + [("%%s/%s" % f.name, f.template, f.mode) for f in application.files]
         for pattern, template, mode in wanted:
@@ -194,11 +194,11 @@ class Renderer:
         leaves = [[*p.command, *p.environment.values()] for p in programs]
         flat = [leaf for strings in leaves for leaf in strings]
         if not any("{{" in leaf or "{%" in leaf for leaf in flat):
-            return [leaves for _ in contexts]
+            return [leaves for _unused in contexts]
         result = []
         for text in self._batch(_BETWEEN_STRINGS.join(flat), contexts, what, {}):
             strings = iter(text.split(_BETWEEN_STRINGS))
-            result.append([[next(strings) for _ in group] for group in leaves])
+            result.append([[next(strings) for _unused in group] for group in leaves])
         return result
 
     def _file(self, template: str, contexts: list[dict[str, Any]]) -> list[str]:

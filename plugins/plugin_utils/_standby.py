@@ -54,7 +54,7 @@ def wait_for_intents(fifo: str, say_ready: str) -> list[dict[str, Any]] | None:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         while os.getppid() == parent:
-            for _, event in poll.poll(2000):
+            for _unused, event in poll.poll(2000):
                 # a hang-up comes only after a writer came and left
                 part = os.read(descriptor, 65536) if event & select.POLLIN else b""
                 data += part

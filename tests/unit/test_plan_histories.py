@@ -1,9 +1,15 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules that always hold, over random histories of a fleet: concurrent and cut runs, lost answers, dead hosts."""
+"""The rules that always hold, over random histories of a fleet: concurrent and cut runs, lost answers, dead hosts.
+
+`World` itself checks at every start that no other copy of ours lives and that the epoch is new, and at every commit
+that no epoch goes back and no limit is passed.
+"""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -12,174 +18,136 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.small_site import CONSOLES, SERVERS, small_site
 from tests.unit.fleet_world import Copy, World
 
-SITES = {items: small_site(items=items) for items in (3, 4, 5)}
-SITE = SITES[5]
-SERVICES = [n for n, i in SITE.by_name().items() if not i.application.on_request]
-WINDOWS = [n for n, i in SITE.by_name().items() if i.application.on_request]
-ALL_HOSTS = [*SERVERS, *CONSOLES]
+SITES = {items: small_site(items=items) for items in (2, 3, 4, 5)}
 CAUSES = ["bus crash", "bus hang", "gate open", "request"]
+T = TypeVar("T")
 
 pick = st.integers(0, 1000)
-far = st.sampled_from([99, 99, 99, 99, 4, 3, 2, 1, 0])  # steps a run takes at once; most runs are alone
+ALONE = 99  # a run that ends before anything else happens
+steps = st.sampled_from([ALONE, ALONE, ALONE, 4, 3, 2, 1])
 
 
-class Fleet(RuleBasedStateMachine):
-    """Whatever happens: no instance starts twice, epochs grow, no host holds more than its limit."""
+class Contended(RuleBasedStateMachine):
+    """Few instances and many runs at once, cut short, overtaken, and with answers lost."""
+
+    items = 2
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(SITE)
+        self.world = World(SITES[self.items])
+        names = SITES[self.items].by_name()
+        self.services = [n for n, i in names.items() if not i.application.on_request]
+        self.windows = [n for n, i in names.items() if i.application.on_request][:2]
+        self.consoles = list(CONSOLES)
+        self.hosts = [*SERVERS, *self.consoles]
+        self.ended: dict[str, int] = {}  # windows that ended -> how often they had been started by then
         self.world.finish(self.world.begin("deploy"))
-        self.ended: dict[str, int] = {}  # windows that ended -> starts seen by then
 
-    # --- time, runs
+    def one(self, things: list[T], which: int) -> T:
+        return things[which % len(things)]
 
-    @rule(seconds=st.sampled_from([0.1, 1, 20, 100, 200, 700]))
+    def begin(self, count: int, kind: str, **more: object) -> None:
+        run = self.world.begin(kind, **more)
+        while count and not run.done:
+            self.world.step(run)
+            count -= 1
+
+    def starts_of(self, name: str) -> int:
+        return sum(1 for started, _ in self.world.starts if started == name)
+
+    def windows_end_with(self, host: str) -> None:
+        """A console loses its processes: what it showed must not come back by itself."""
+        if self.world.runs or self.world.on_the_way:
+            return
+        for name in self.windows:
+            claim = self.world.state["claims"].get(name) or {}
+            lives = self.world.hosts[host].copies.get(name)
+            if lives and claim.get("phase") == "running" and claim["host"] == host and claim["epoch"] == lives.epoch:
+                self.ended[name] = self.starts_of(name)
+
+    # --- time and runs
+
+    @rule(seconds=st.sampled_from([0.1, 1, 20, 100, 130, 700]))
     def time_passes(self, seconds: float) -> None:
         self.world.now += seconds
 
-    def _begin(self, steps: int, kind: str, **more: object) -> None:
-        run = self.world.begin(kind, **more)
-        while steps and not run.done:
-            self.world.step(run)
-            steps -= 1
+    @rule(kind=st.sampled_from(["reconcile", "reconcile", "deploy"]), slow=st.booleans(), count=steps)
+    def reconcile(self, kind: str, slow: bool, count: int) -> None:
+        self.begin(count, kind, slow_commit=slow)
 
-    @rule(kind=st.sampled_from(["reconcile", "reconcile", "deploy"]), slow=st.booleans(), steps=far)
-    def reconcile(self, kind: str, slow: bool, steps: int) -> None:
-        self._begin(steps, kind, slow_commit=slow)
+    @rule(kind=st.sampled_from(["start", "stop", "restart"]), which=pick, count=steps)
+    def ask(self, kind: str, which: int, count: int) -> None:
+        self.begin(count, kind, instances=[self.one(self.services, which)])
 
-    @rule(hosts=st.lists(st.sampled_from(ALL_HOSTS), min_size=1, unique=True), steps=far)
-    def reconcile_with_limit(self, hosts: list[str], steps: int) -> None:
-        self._begin(steps, "reconcile", limit=hosts)
+    @rule(kind=st.sampled_from(["drain", "drain", "undrain"]), which=pick, count=steps)
+    def drain(self, kind: str, which: int, count: int) -> None:
+        self.begin(count, kind, host=self.one(self.hosts, which))
 
-    @rule(kind=st.sampled_from(["start", "stop", "restart"]), name=st.sampled_from(SERVICES), steps=far)
-    def ask(self, kind: str, name: str, steps: int) -> None:
-        self._begin(steps, kind, instances=[name])
-
-    @rule(name=st.sampled_from(SERVICES), host=st.sampled_from(SERVERS), steps=far)
-    def start_there(self, name: str, host: str, steps: int) -> None:
-        self._begin(steps, "start", instances=[name], host=host)
-
-    @rule(name=st.sampled_from(WINDOWS[:2]), host=st.sampled_from(CONSOLES), take=st.booleans(), steps=far)
-    def open(self, name: str, host: str, take: bool, steps: int) -> None:
-        # A person who takes over from a console that does not answer must know that it is gone.
-        take = take and all(self.world.hosts[console].reachable for console in CONSOLES)
-        self.ended.pop(name, None)
-        self._begin(steps, "open", instances=[name], host=host, take=take)
-
-    @rule(name=st.sampled_from(WINDOWS[:2]), steps=far)
-    def restart_windows(self, name: str, steps: int) -> None:
-        if name not in self.ended:
-            self._begin(steps, "restart", instances=[name])
-
-    @rule(name=st.sampled_from(WINDOWS[:2]))
-    def close(self, name: str) -> None:
-        self.world.finish(self.world.begin("close", instances=[name]))
-        if not any(run.request.get("instances") == [name] for run in self.world.runs):
-            self.ended[name] = sum(1 for n, _ in self.world.starts if n == name)
-
-    @rule(kind=st.sampled_from(["drain", "drain", "undrain"]), host=st.sampled_from(ALL_HOSTS), steps=far)
-    def drain(self, kind: str, host: str, steps: int) -> None:
-        self._begin(steps, kind, host=host)
-
-    @rule(which=pick, cause=st.sampled_from(CAUSES), late=st.booleans(), steps=far)
-    def alert(self, which: int, cause: str, late: bool, steps: int) -> None:
+    @rule(which=pick, cause=st.sampled_from(CAUSES), late=st.booleans(), count=steps)
+    def alert(self, which: int, cause: str, late: bool, count: int) -> None:
         claims = [(n, c) for n, c in sorted(self.world.state["claims"].items()) if c["epoch"]]
         if claims:
-            name, claim = claims[which % len(claims)]
+            name, claim = self.one(claims, which)
             epoch = claim["epoch"] - (1 if late else 0)
             intent = {"id": "i", "instance": name, "epoch": epoch, "cause": cause, "what": "stop", "at": self.world.now}
-            self._begin(steps, "intents", intents=[intent])
+            self.begin(count, "intents", intents=[intent])
+
+    @rule(which=pick, where=pick, take=st.booleans(), count=steps)
+    def open(self, which: int, where: int, take: bool, count: int) -> None:
+        # A person who takes over from a console that does not answer must know that it is gone.
+        take = take and all(self.world.hosts[console].reachable for console in self.consoles)
+        name = self.one(self.windows, which)
+        self.ended.pop(name, None)
+        self.begin(count, "open", instances=[name], host=self.one(self.consoles, where), take=take)
+
+    @rule(which=pick)
+    def close(self, which: int) -> None:
+        name = self.one(self.windows, which)
+        self.world.finish(self.world.begin("close", instances=[name]))
+        if not self.world.runs:
+            self.ended[name] = self.starts_of(name)
 
     @precondition(lambda self: self.world.runs)
-    @rule(which=pick, count=st.integers(1, 12))
+    @rule(which=pick, count=st.integers(1, 6))
     def a_run_goes_on(self, which: int, count: int) -> None:
+        run = self.one(self.world.runs, which)
         for _ in range(count):
-            if self.world.runs:
-                self.world.step(self.world.runs[which % len(self.world.runs)])
+            if not run.done:
+                self.world.step(run)
 
     @precondition(lambda self: self.world.runs)
     @rule(which=pick)
     def a_run_is_cut(self, which: int) -> None:
-        self.world.cut(self.world.runs[which % len(self.world.runs)])
+        self.world.cut(self.one(self.world.runs, which))
 
     @precondition(lambda self: self.world.on_the_way)
     @rule(which=pick, lost=st.booleans())
     def something_on_the_way_arrives(self, which: int, lost: bool) -> None:
-        self.world.deliver(self.world.on_the_way[which % len(self.world.on_the_way)], lost)
+        self.world.deliver(self.one(self.world.on_the_way, which), lost)
 
-    # --- faults
+    # --- hosts
 
-    @rule(host=st.sampled_from(ALL_HOSTS))
-    def host_reboots(self, host: str) -> None:
+    @rule(which=pick)
+    def host_reboots(self, which: int) -> None:
+        host = self.one(self.hosts, which)
+        self.windows_end_with(host)
         there = self.world.hosts[host]
         there.die()
         there.boots += 1
         there.on = there.manager = True
 
-    @rule(host=st.sampled_from(ALL_HOSTS))
-    def service_manager_dies(self, host: str) -> None:
-        self.world.hosts[host].die()
-        self.world.hosts[host].manager = False
-
-    @rule(host=st.sampled_from(["server_1", "server_2", "console_1"]))
-    def host_gets_cut_off_or_back(self, host: str) -> None:
-        if host in CONSOLES and any(run.request.get("take") for run in self.world.runs):
-            return
-        self.world.hosts[host].reachable = not self.world.hosts[host].reachable
-
-    @rule(host=st.sampled_from(["server_1", "console_1"]), by=st.sampled_from(["eve", "monitor"]))
-    def host_loses_power_and_is_confirmed_down(self, host: str, by: str) -> None:
-        there = self.world.hosts[host]
-        there.die()
-        there.on = False
-        record = {"state": "down", "incarnation": "", "since": self.world.now, "evidence": "no power", "by": by}
-        self.world.commit(self.world.revision, {"hosts": {host: record}})
-
-    @rule(host=st.sampled_from(ALL_HOSTS), which=pick)
-    def a_program_dies(self, host: str, which: int) -> None:
-        copies = self.world.hosts[host].copies
-        if copies:
-            copy = copies[sorted(copies)[which % len(copies)]]
-            if len(copy.programs) > 1:
-                copy.programs.pop(which % len(copy.programs))
-
-    @rule(host=st.sampled_from(ALL_HOSTS), which=pick)
-    def somebody_stops_an_instance_past_the_tool(self, host: str, which: int) -> None:
-        copies = self.world.hosts[host].copies
-        if copies:
-            copies.pop(sorted(copies)[which % len(copies)])
-
-    @rule(host=st.sampled_from(SERVERS), name=st.sampled_from(SERVICES), epoch=st.integers(0, 3))
-    def somebody_starts_a_copy_past_the_tool(self, host: str, name: str, epoch: int) -> None:
-        self.world.hosts[host].copies.setdefault(name, Copy(epoch, ["data_processing"], by_hand=True))
-
-    @rule(name=st.sampled_from(SERVICES[:2] + WINDOWS[:1]))
-    def an_instance_cannot_start_any_more_or_can_again(self, name: str) -> None:
-        self.world.fails ^= {name}
-
-    @rule(name=st.sampled_from(SERVICES[:2] + WINDOWS[:1]))
-    def an_instance_cannot_be_stopped_any_more_or_can_again(self, name: str) -> None:
-        self.world.stubborn ^= {name}
-
-    @rule(host=st.sampled_from(SERVERS))
-    def the_common_bus_fails_or_returns(self, host: str) -> None:
-        self.world.hosts[host].common_bus = not self.world.hosts[host].common_bus
-
-    @rule(name=st.sampled_from(SERVICES[:2] + WINDOWS[:1]))
-    def its_configuration_changes(self, name: str) -> None:
-        self.world.digests[name] = self.world.digests.get(name, "") + "x"
-
-    @rule(items=st.sampled_from(sorted(SITES)))
-    def items_leave_or_join_the_site(self, items: int) -> None:
-        self.world.site = SITES[items]
+    @rule(which=pick)
+    def host_gets_cut_off_or_back(self, which: int) -> None:
+        host = self.one(["server_1", "server_2", "console_1"], which)
+        if host not in CONSOLES or not any(run.request.get("take") for run in self.world.runs):
+            self.world.hosts[host].reachable = not self.world.hosts[host].reachable
 
     # --- what must hold
 
     @invariant()
-    def closed_windows_stay_closed(self) -> None:
+    def windows_that_ended_stay_away(self) -> None:
         for name, count in self.ended.items():
-            assert sum(1 for n, _ in self.world.starts if n == name) == count
+            assert self.starts_of(name) == count, f"{name} came back by itself"
 
     @invariant()
     def every_action_has_a_reason(self) -> None:
@@ -192,14 +160,15 @@ class Fleet(RuleBasedStateMachine):
         world = self.world
         world.runs.clear()
         world.on_the_way.clear()
-        for host in world.hosts.values():
+        for name, host in world.hosts.items():
+            if not host.manager:
+                self.windows_end_with(name)
             host.on = host.reachable = host.manager = True
         world.stubborn.clear()
         world.now += 1000
         for _ in range(14):
             world.now += 150
-            run = world.begin("reconcile")
-            world.finish(run)
+            world.finish(world.begin("reconcile"))
             acts = [a for a in world.plans[-1]["actions"] if a["action"] not in ("hold", "refuse")]
             if not acts and not world.plans[-1]["changes"]:
                 break
@@ -211,7 +180,7 @@ class Fleet(RuleBasedStateMachine):
                 assert name not in lives, f"{name} lives on {host.name} and on {lives[name]}"
                 assert not copy.by_hand
                 lives[name] = host.name
-        held = {a["instance"]: a["reason"] for a in world.plans[-1]["actions"]}
+        held = {a["instance"] for a in world.plans[-1]["actions"]}
         for name, claim in world.state["claims"].items():
             wanted = (world.state["wanted"].get(name) or {}).get("state", "stopped")
             if wanted == "started" and name in world.site.by_name():
@@ -220,10 +189,89 @@ class Fleet(RuleBasedStateMachine):
                 assert name not in lives
         for name in lives:
             assert world.state["claims"][name]["host"] == lives[name]
-        self.closed_windows_stay_closed()
+        self.windows_that_ended_stay_away()
 
 
-Fleet.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestFleet = Fleet.TestCase
+class Faulty(Contended):
+    """More instances, and everything that may go wrong or be done past the tool."""
+
+    items = 5
+
+    @rule(hosts=st.lists(st.sampled_from([*SERVERS, *CONSOLES]), min_size=1, unique=True), count=steps)
+    def reconcile_with_limit(self, hosts: list[str], count: int) -> None:
+        self.begin(count, "reconcile", limit=hosts)
+
+    @rule(which=pick, where=pick, count=steps)
+    def start_there(self, which: int, where: int, count: int) -> None:
+        self.begin(count, "start", instances=[self.one(self.services, which)], host=self.one(self.hosts, where))
+
+    @rule(which=pick, count=steps)
+    def restart_windows(self, which: int, count: int) -> None:
+        name = self.one(self.windows, which)
+        if name not in self.ended:
+            self.begin(count, "restart", instances=[name])
+
+    @rule(which=pick)
+    def service_manager_dies(self, which: int) -> None:
+        host = self.one(self.hosts, which)
+        self.windows_end_with(host)
+        self.world.hosts[host].die()
+        self.world.hosts[host].manager = False
+
+    @rule(host=st.sampled_from(["server_1", "console_1"]), by=st.sampled_from(["eve", "monitor"]))
+    def host_loses_power_and_is_confirmed_down(self, host: str, by: str) -> None:
+        self.windows_end_with(host)
+        there = self.world.hosts[host]
+        there.die()
+        there.on = False
+        record = {"state": "down", "incarnation": "", "since": self.world.now, "evidence": "no power", "by": by}
+        self.world.commit(self.world.revision, {"hosts": {host: record}})
+
+    @rule(where=pick, which=pick)
+    def a_program_dies(self, where: int, which: int) -> None:
+        copies = self.world.hosts[self.one(self.hosts, where)].copies
+        if copies:
+            copy = self.one([copies[name] for name in sorted(copies)], which)
+            if len(copy.programs) > 1:
+                copy.programs.pop(which % len(copy.programs))
+
+    @rule(where=pick, which=pick)
+    def somebody_stops_an_instance_past_the_tool(self, where: int, which: int) -> None:
+        copies = self.world.hosts[self.one(self.hosts, where)].copies
+        if copies:
+            copies.pop(self.one(sorted(copies), which))
+
+    @rule(host=st.sampled_from(SERVERS), which=pick, epoch=st.integers(0, 3))
+    def somebody_starts_a_copy_past_the_tool(self, host: str, which: int, epoch: int) -> None:
+        name = self.one(self.services, which)
+        self.world.hosts[host].copies.setdefault(name, Copy(epoch, ["data_processing"], by_hand=True))
+
+    @rule(which=pick)
+    def an_instance_cannot_start_any_more_or_can_again(self, which: int) -> None:
+        self.world.fails ^= {self.one([*self.services[:2], self.windows[0]], which)}
+
+    @rule(which=pick)
+    def an_instance_cannot_be_stopped_any_more_or_can_again(self, which: int) -> None:
+        self.world.stubborn ^= {self.one([*self.services[:2], self.windows[0]], which)}
+
+    @rule(host=st.sampled_from(SERVERS))
+    def the_common_bus_fails_or_returns(self, host: str) -> None:
+        self.world.hosts[host].common_bus = not self.world.hosts[host].common_bus
+
+    @rule(which=pick)
+    def its_configuration_changes(self, which: int) -> None:
+        name = self.one([*self.services[:2], self.windows[0]], which)
+        self.world.digests[name] = self.world.digests.get(name, "") + "x"
+
+    @rule(items=st.sampled_from([3, 4, 5]))
+    def items_leave_or_join_the_site(self, items: int) -> None:
+        self.world.site = SITES[items]
+
+
+for machine, examples in ((Contended, 120), (Faulty, 60)):
+    machine.TestCase.settings = settings(
+        max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+
+TestContended = Contended.TestCase
+TestFaulty = Faulty.TestCase
