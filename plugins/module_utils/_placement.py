@@ -52,8 +52,7 @@ def place(pending: Iterable[Pending], loads: Iterable[HostLoad]) -> Placed:
     batch = in_order(pending)
     all_loads = list(loads)
     greedy = _place_greedily(batch, Fleet(all_loads))
-    hosts = {host for p in batch for host in p.hosts}
-    if len(batch) > EXACT_PENDING or len(hosts) > EXACT_HOSTS:
+    if len(batch) > EXACT_PENDING or len({host for p in batch for host in p.hosts}) > EXACT_HOSTS:
         return greedy
     return place_exactly(batch, Fleet(all_loads), greedy)
 

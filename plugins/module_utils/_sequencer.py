@@ -123,8 +123,8 @@ class Sequencer:
                 if order[0] == "sweep":
                     answers[position] = by_instance.get(order[1], [])
         replies: Dict[str, Optional[List[Any]]] = {name: [] for name in wanted}
-        for position, (name, _unused) in enumerate(flat):
-            known = replies[name]
+        for position, entry in enumerate(flat):
+            known = replies[entry[0]]
             if known is not None:
                 known.append(answers[position])
         return replies

@@ -121,9 +121,18 @@ class Contended(RuleBasedStateMachine):
         self.world.cut(self.one(self.world.runs, which))
 
     @precondition(lambda self: self.world.on_the_way)
-    @rule(which=pick, lost=st.booleans())
-    def something_on_the_way_arrives(self, which: int, lost: bool) -> None:
-        self.world.deliver(self.one(self.world.on_the_way, which), lost)
+    @rule(which=pick, fate=st.sampled_from(["arrives", "arrives and its answer is lost", "is lost"]))
+    def something_on_the_way(self, which: int, fate: str) -> None:
+        delivery = self.one(self.world.on_the_way, which)
+        if fate == "is lost":
+            delivery.until = 0.0
+        self.world.deliver(delivery, answer_lost="answer" in fate)
+
+    @rule()
+    def all_runs_end(self) -> None:
+        for run in list(self.world.runs):
+            self.world.finish(run)
+        self.world.on_the_way.clear()
 
     # --- hosts
 
