@@ -60,28 +60,20 @@ observation:
   sample: {"host": "server_1", "answer": "seen", "instances": {}}
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-
-from ansible_collections.control_room.muster.plugins.module_utils import _agent  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _agent, _entry  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path: what the action plugin sends, on this host."""
-    module = AnsibleModule(
-        argument_spec=dict(
+    """Run the same function as the fast path, on this host."""
+    _entry.run(
+        dict(
             load=dict(type="bool", default=True),
             instances=dict(type="list", elements="str"),
             published=dict(type="bool", default=False),
-            request=dict(type="dict"),
         ),
-        supports_check_mode=True,
+        "request",
+        _agent.handle,
     )
-    if module.params["request"] is None:
-        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
-    answer = _agent.handle(module.params["request"])
-    if answer.get("error"):
-        module.fail_json(msg=answer["error"])
-    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
 
 
 if __name__ == "__main__":

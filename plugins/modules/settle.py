@@ -69,28 +69,20 @@ revision:
   type: int
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-
-from ansible_collections.control_room.muster.plugins.module_utils import _controller  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _controller, _entry  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path: what the action plugin sends, on the controller."""
-    module = AnsibleModule(
-        argument_spec=dict(
+    """Run the same function as the fast path, on the controller."""
+    _entry.run(
+        dict(
             published=dict(type="bool", default=False),
             fail_for=dict(type="list", elements="str", default=[]),
             report=dict(type="path", default=""),
-            payload=dict(type="dict"),
         ),
-        supports_check_mode=True,
+        "payload",
+        _controller.handle,
     )
-    if module.params["payload"] is None:
-        module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
-    answer = _controller.handle(module.params["payload"])
-    if answer.get("error"):
-        module.fail_json(msg=answer["error"])
-    module.exit_json(changed=bool(answer.get("changed")), answer=answer)
 
 
 if __name__ == "__main__":

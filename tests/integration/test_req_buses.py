@@ -24,7 +24,7 @@ FAULTS = [
 
 @pytest.fixture(scope="module")
 def faulty() -> Iterator[SiteLab]:
-    with site_lab(2, muster_items=FAULTS) as deployed:
+    with site_lab(2, muster_items=FAULTS, muster_settings={"failure_budget": 2, "stable_after": 1}) as deployed:
         yield deployed
 
 
@@ -55,7 +55,17 @@ def test_req_14_a_failed_start_is_stopped_and_keeps_its_reason(faulty: SiteLab) 
     verdict = faulty.verdict("04")
     assert verdict["verdict"] == "not operational"
     assert "data_processing" in verdict["cause"]
-    assert faulty.good("reconcile").changed == 0, "a failed instance must not be tried again and again"
+
+
+def test_req_14_a_start_that_keeps_failing_ends_in_quarantine_until_a_person_clears_it(faulty: SiteLab) -> None:
+    faulty.good("reconcile")  # the second of two tries
+    assert faulty.good("reconcile").changed == 0, "a failed instance is tried again and again"
+    assert "data_processing" in faulty.verdict("04")["cause"]
+    assert faulty.processes("scen2_srv_04") == []
+    epoch = faulty.claims()["scen2_srv_04"]["epoch"]
+    assert faulty.play("start", instances=["scen2_srv_04"]).rc != 0
+    assert faulty.claims()["scen2_srv_04"]["epoch"] > epoch
+    assert faulty.processes("scen2_srv_04") == []
 
 
 def test_req_24_an_hci_goes_on_without_a_view_that_cannot_start(faulty: SiteLab) -> None:

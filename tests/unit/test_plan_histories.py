@@ -42,6 +42,8 @@ class Contended(RuleBasedStateMachine):
         self.hosts = [*SERVERS, *self.consoles]
         self.ended: dict[str, int] = {}  # windows that ended -> how often they had been started by then
         self.world.finish(self.world.begin("deploy"))
+        for name, console in zip(self.windows, self.consoles):
+            self.world.finish(self.world.begin("open", instances=[name], host=console))
 
     def one(self, things: list[T], which: int) -> T:
         return things[which % len(things)]
