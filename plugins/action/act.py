@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _standby
@@ -37,13 +38,23 @@ class ActionModule(_host_call.HostAction):
             host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
         if request.get("config"):
             request["config"] = dict(request["config"], files=_compiled.config_files(compiled, name))
-        try:
-            answer = self.call_host("act", {"host": host, **request}, task_vars)
-        except _host_call.UnreachableHost as error:
-            answer = {"unreachable": str(error), "changed": False, "results": {}}
+        answer = self._act(host, request, task_vars)
         if answer.get("diff"):
             result["diff"] = answer["diff"]
         answer["run"] = request["run"]
         answer["results"] = {**earlier.get("results", {}), **answer.get("results", {})}
         result.update(changed=bool(answer.get("changed")), answer={k: v for k, v in answer.items() if k != "diff"})
         return result
+
+    def _act(self, host: dict[str, Any], request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """One request, unless its time is over: then another run may already have taken over what it starts."""
+        left = request["deadline"]
+        if request.get("expires"):
+            left = min(left, request["expires"] - time.time())
+        if left <= 0:
+            why = "the plan of run %s is older than it may be: this run was held up" % request["run"]
+            return {"unreachable": why, "changed": False, "results": {}}
+        try:
+            return self.call_host("act", {"host": host, **request, "deadline": left}, task_vars)
+        except _host_call.UnreachableHost as error:
+            return {"unreachable": str(error), "changed": False, "results": {}}

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -89,6 +90,25 @@ def test_a_run_interrupted_between_stop_and_start_is_finished_by_the_next(lab: S
     assert "scen2_srv_02" in output
     held = lab.play("reconcile")
     assert held.rc == 0, held.output
+
+
+def test_a_run_that_sleeps_past_its_time_starts_nothing_twice(lab: SiteLab) -> None:
+    run = lab.begin("restart", instances=["scen2_srv_01"])
+    epoch = lab.claims()["scen2_srv_01"]["epoch"]
+    try:
+        wait_for(lambda: lab.claims()["scen2_srv_01"]["epoch"] > epoch, "its plan committed", lab.claims)
+        os.killpg(run.pid, signal.SIGSTOP)  # as a laptop that is closed
+        deadline = (lab.claims()["scen2_srv_01"]["actor"] or {"deadline": 0})["deadline"]
+        wait_for(lambda: time.time() > deadline, "its time is over")
+        wait_for(
+            lambda: lab.play("reconcile").rc == 0 and lab.claims()["scen2_srv_01"]["phase"] == "running",
+            "another run took over", lab.claims,
+        )
+        taken = lab.programs("scen2_srv_01")
+    finally:
+        os.killpg(run.pid, signal.SIGCONT)
+        run.communicate(timeout=60)
+    assert lab.programs("scen2_srv_01") == taken
 
 
 def test_a_reconcile_says_who_is_at_work(lab: SiteLab) -> None:
