@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
 
+_QUICK_EXIT = "Bad exit code "  # supervisord's words
 _NOT_COLLECTED = 3.0  # s within which the service manager must have collected a dead process
 _AFTER_KILL = 5.0  # s that a process may take to die of SIGKILL
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
@@ -226,7 +227,10 @@ class Staging:
                     again.append(launch)
                 elif stale or (reply.error and not reply.busy and not reply.pid):
                     why = reply.error or "its last process was not collected by the service manager"
-                    failure = self._fail(launch.program, "could not be started: %s%s" % (why, self._last_line(launch)))
+                    # so quick that the service manager knew its end before it answered
+                    what = why.replace(_QUICK_EXIT, "exited with ", 1) if why.startswith(_QUICK_EXIT) else (
+                        "could not be started: %s" % why)
+                    failure = self._fail(launch.program, what + self._last_line(launch))
                     launches = [other for other in launches if other is not launch]
                     if failure is not None:
                         return launches, failure
