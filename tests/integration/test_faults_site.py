@@ -150,6 +150,24 @@ def test_a_monitor_killed_in_the_middle_of_a_restart_finishes_it_after_its_retur
         lab.stop_monitor()
 
 
+def test_a_host_that_does_not_answer_is_told_and_what_it_holds_is_left_as_it_is(lab: SiteLab) -> None:
+    (home,) = lab.hosts_of("scen2_srv_03")
+    before = {p.pid for p in lab.processes()}
+    lab.set_host(home, ansible_connection="ansible.builtin.ssh", ansible_host="127.0.0.1", ansible_port=1)
+    try:
+        played = lab.good("reconcile")
+        stopped = lab.good("stop", instances=["scen2_srv_03"])
+        strict = lab.play("reconcile", strict=True)
+    finally:
+        (lab.inventory / "host_vars" / (home + ".yml")).unlink()
+    assert "%s does not answer" % home in played.output
+    assert played.changed == 0
+    assert "hold scen2_srv_03" in stopped.output
+    assert {p.pid for p in lab.processes()} == before
+    assert strict.rc != 0
+    lab.good("start", instances=["scen2_srv_03"])
+
+
 def test_a_supervisord_that_dies_takes_its_programs_along_and_reconcile_brings_them_back(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     os.kill(lab.supervisord(home), signal.SIGKILL)

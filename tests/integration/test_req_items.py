@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from site_lab import SERVERS, SiteLab, alive, site_lab, wait_for
+from site_lab import ROOT, SERVERS, SiteLab, alive, site_lab, wait_for
 
 ALL_SERVICES = {
     "internal_data_bus",
@@ -81,6 +81,19 @@ def test_a_changed_item_restarts_only_its_own_instance(lab: SiteLab) -> None:
     assert after["scen2_srv_01"] == before["scen2_srv_01"]
     assert not set(after["scen2_srv_02"].values()) & set(before["scen2_srv_02"].values())
     lab.set(muster_items=["01", "02", "03"])
+    lab.good("deploy")
+
+
+def test_a_template_beside_the_inventory_replaces_the_one_of_the_collection(lab: SiteLab) -> None:
+    own = lab.inventory / "templates"
+    own.mkdir()
+    shipped = (ROOT / "roles/programs/templates/scen2_srv_bus.conf.j2").read_text()
+    (own / "scen2_srv_bus.conf.j2").write_text("# ours: item {{ item.id }} on {{ host }}\n" + shipped)
+    lab.good("deploy")
+    written = (lab.root("server_2") / "etc/available/scen2_srv_02/bus.conf").read_text()
+    assert written.startswith("# ours: item 02 on server_2\n")
+    assert lab.good("deploy").changed == 0
+    (own / "scen2_srv_bus.conf.j2").unlink()
     lab.good("deploy")
 
 
