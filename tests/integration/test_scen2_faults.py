@@ -69,7 +69,7 @@ def test_a_crashing_bus_works_until_then(lab: Lab) -> None:
     environment, bus = start(lab, "internal_data_bus", {"crash_after": 0.5})
     lab.gate(environment, "check_internal_data_bus")
     assert bus.process.wait(5) == -signal.SIGKILL
-    assert 0.5 <= time.monotonic() - bus.begun < 2
+    assert time.monotonic() - bus.begun >= 0.5
     assert not answers()
 
 
