@@ -5,6 +5,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup develop demo demo-stop test unit integration lint docs sanity installed bench build requirements clean
 BIN := .venv/bin
+PROFILE ?= local
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,11 +16,11 @@ setup: ## .venv with what runs muster, and the collection's link
 develop: ## the same, with what tests and lint need
 	@bin/setup --development
 
-demo: ## scenario 2 on this machine, from nothing; again: brings it up to date
-	@bin/demo
+demo: ## scenario 2 on this machine, from nothing; again: brings it up to date. PROFILE=mosquitto: on another data bus
+	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo
 
 demo-stop: ## stops the demo and leaves nothing behind
-	@bin/demo stop
+	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
 test: develop ## everything below up to "installed"; ends with one line of totals
 	@$(BIN)/python tests/all_checks.py lint docs unit sanity installed integration

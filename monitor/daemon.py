@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -17,8 +16,11 @@ from typing import Any
 
 from monitor.journal import Journal
 from monitor.loop import Monitor
+from monitor.remembered import remember
+from monitor.surface import surface
+from monitor.telling import telling
 
-PLACES = "places.json"  # below <state_dir>/run: with which inventory the monitor works, for the command line
+__all__ = ["AlreadyRunning", "remember", "serve"]
 
 
 class AlreadyRunning(Exception):
@@ -41,17 +43,6 @@ def serve(state_dir: Path, inventory: list[str], journal: Journal, *, standby: b
         finally:
             pid_file.unlink(missing_ok=True)
             journal.say("monitor stopped")
-
-
-def remember(state_dir: Path, inventory: list[str]) -> None:
-    """Note with which inventory this state folder is worked on, so that commands need no -i."""
-    path = state_dir / "run" / PLACES
-    sources = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name("%s.%d" % (PLACES, os.getpid()))
-        temporary.write_text(json.dumps({"inventory": sources}), encoding="utf-8")
-        os.replace(temporary, path)
 
 
 @contextlib.contextmanager
@@ -80,4 +71,5 @@ async def _serve(state_dir: Path, inventory: list[str], journal: Journal, standb
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, monitor.stop)
     loop.add_signal_handler(signal.SIGHUP, monitor.wake)
-    await monitor.run(patience)
+    async with surface(monitor, journal), telling(monitor, journal):
+        await monitor.run(patience)

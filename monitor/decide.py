@@ -10,12 +10,15 @@ no longer needed. Only a claim that is `running` under the epoch the health was 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from monitor import hosts
 from monitor.health import CRASH, Health, State
 from monitor.watch import Instance, Watch
 
 GATE = "gate open"
+EXIT = "program exit"
+HOST_DOWN = "host down"
 _WISHES = {"restart_application": "restart", "restart_process": "restart", "stop_application": "stop"}
 
 BusKey = tuple[str, int]  # instance, epoch
@@ -29,28 +32,75 @@ class Wish:
     instance: str
     epoch: int
     cause: str
-    what: str  # restart | stop | continue
+    what: str  # restart | stop | continue | repair | evacuate
     why: str
+    host: str = ""  # instead of an instance
+    programs: tuple[str, ...] = ()  # of a program exit
+    age: float = 0.0  # s since the first sign of it
+    shadow: bool = False  # its probe only tells what it would lead to: never queued
 
     @property
-    def urgent(self) -> bool:
-        return self.cause != GATE
+    def key(self) -> str:
+        """One intent at a time is about this."""
+        return self.instance or "host " + self.host
+
+
+@dataclass(slots=True)
+class Exit:
+    """Programs of a running instance that ended by themselves."""
+
+    since: float  # s since 1970
+    host: str
+    programs: dict[str, str] = field(default_factory=dict)  # program -> how it ended
+
 
 
 def decide(
-    watch: Watch, buses: Mapping[BusKey, Health], services: Mapping[ServiceKey, Health], now: float
+    watch: Watch,
+    buses: Mapping[BusKey, Health],
+    services: Mapping[ServiceKey, Health],
+    now: float,
+    verdicts: Mapping[str, hosts.Verdict] | None = None,
+    exits: Mapping[BusKey, Exit] | None = None,
 ) -> list[Wish]:
-    """Every wish there is reason for now; the same again until the watch list shows it satisfied."""
-    wishes = []
+    """Every wish there is reason for now; the same again until the watch list shows it satisfied.
+
+    What happens on a host of which one signal is lost waits for the host's verdict.
+    """
+    verdicts, exits = verdicts or {}, exits or {}
+    wishes = [
+        Wish("", 0, HOST_DOWN, "evacuate", verdict.why, host=name, age=now - verdict.since)
+        for name, verdict in verdicts.items()
+        if verdict.state == hosts.DOWN and watch.hosts.get(name) != hosts.DOWN
+    ]
     for instance in watch.instances.values():
-        if instance.phase != "running":
+        if instance.phase != "running" or watch.hosts.get(instance.host) == hosts.DOWN:
             continue
-        wish = _bus_wish(instance, buses.get((instance.name, instance.epoch)), now)
+        verdict = verdicts.get(instance.host)
+        if verdict is not None and verdict.state != hosts.UP:
+            continue
+        key = (instance.name, instance.epoch)
+        wish = _bus_wish(instance, buses.get(key), now)
+        if wish is not None and wish.shadow:
+            wishes.append(wish)
+            wish = None
+        if wish is None and key in exits:
+            wish = _exit_wish(watch, instance, exits[key])
         if wish is None and instance.deferred:
             wish = _gate_wish(watch, instance, services, now)
         if wish is not None:
             wishes.append(wish)
     return wishes
+
+
+def _exit_wish(watch: Watch, instance: Instance, exit_: Exit) -> Wish | None:
+    known = watch.programs.get(instance.application, {})
+    programs = tuple(sorted(name for name in exit_.programs if known.get(name, "continue") != "continue"))
+    if not programs:
+        return None
+    how = "; ".join("%s %s" % (name, exit_.programs[name]) for name in programs)
+    why = "of %s on %s, %s" % (instance.name, instance.host, how)
+    return Wish(instance.name, instance.epoch, EXIT, "repair", why, programs=programs)
 
 
 def _bus_wish(instance: Instance, health: Health | None, now: float) -> Wish | None:
@@ -59,7 +109,8 @@ def _bus_wish(instance: Instance, health: Health | None, now: float) -> Wish | N
         return None
     word = "crashed" if health.cause == CRASH else "hangs"
     why = "the internal bus of %s on %s %s: %s" % (instance.name, instance.host, word, health.why)
-    return Wish(instance.name, instance.epoch, health.cause, what, why)
+    shadow = instance.target is not None and instance.target.how.shadow
+    return Wish(instance.name, instance.epoch, health.cause, what, why, shadow=shadow)
 
 
 def _gate_wish(watch: Watch, instance: Instance, services: Mapping[ServiceKey, Health], now: float) -> Wish | None:
@@ -77,4 +128,4 @@ def _gate_wish(watch: Watch, instance: Instance, services: Mapping[ServiceKey, H
         instance.deferred[0],
         instance.name,
     )
-    return Wish(instance.name, instance.epoch, GATE, "continue", why)
+    return Wish(instance.name, instance.epoch, GATE, "continue", why, shadow=service.target.how.shadow)

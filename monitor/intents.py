@@ -39,6 +39,8 @@ class Intent:
             "what": wish.what,
             "why": wish.why,
             "at": self.wall,
+            **({"host": wish.host, "began": self.wall - wish.age} if wish.host else {}),
+            **({"programs": list(wish.programs)} if wish.programs else {}),
         }
 
 
@@ -61,7 +63,7 @@ class Intents:
 
         An intent that a run has now stays until the watch list satisfies it, whatever the probes say meanwhile.
         """
-        wished = {wish.instance: wish for wish in wishes}
+        wished = {wish.key: wish for wish in wishes if not wish.shadow}
         for name, intent in list(self._queue.items()):
             if not intent.run and name not in wished:
                 del self._queue[name]
@@ -93,8 +95,15 @@ class Intents:
         return [
             intent
             for name, intent in self._queue.items()
-            if not intent.run and intent.not_before <= now and _running(watch, name)
+            if not intent.run and intent.not_before <= now and (intent.wish.host or _running(watch, name))
         ]
+
+    def dropped(self, run: str, cause: str) -> list[Intent]:
+        """Forget what a run had of one cause, whatever it came to."""
+        gone = [intent for intent in self._queue.values() if intent.run == run and intent.wish.cause == cause]
+        for intent in gone:
+            del self._queue[intent.wish.key]
+        return gone
 
     def next_time(self, now: float) -> float | None:
         """When the next delayed intent becomes due; None if there is none."""
@@ -116,6 +125,10 @@ class Intents:
 
 def satisfied(wish: Wish, watch: Watch) -> str:
     """How the watch list shows that nothing is left to do for a wish; "" while something is."""
+    if wish.host:
+        if watch.hosts.get(wish.host) == "down":
+            return "%s is noted as down" % wish.host
+        return "" if wish.host in watch.hosts else "it is no longer in the site"
     entry = watch.instances.get(wish.instance)
     if entry is None:
         return "it is no longer claimed"

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,12 +21,14 @@ class Journal:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
+        self.counts: Counter[tuple[str, str]] = Counter()  # lines by event and cause, for the metrics
         self._stream: IO[str] = sys.stderr
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = path.open("a", encoding="utf-8", buffering=1)
 
     def say(self, event: str, why: str = "", **facts: Any) -> None:
+        self.counts[event, str(facts.get("cause") or "")] += 1
         line: dict[str, Any] = {"at": round(time.time(), 3), "event": event}
         if why:
             line["why"] = why

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The monitor: observe, decide, act.
 
-Probes, file events and ended runs only wake the loop; this is the one place that reads the clock, changes what the
-monitor knows and starts runs. It never starts or stops a process of the site itself: it says *that* something must
-happen, and a run of the playbooks does it. What it loses in a crash it finds again in the watch list.
+Probes, lines to hosts, file events, requests and ended runs only wake the loop; this is the one place that reads the
+clock and starts runs. What it knows and decides is `monitor.brain`'s. It never starts or stops a process of the site
+itself: it says *that* something must happen, and a run of the playbooks does it. What it loses in a crash it finds
+again in watch list and ledger.
 """
 
 from __future__ import annotations
@@ -14,48 +15,55 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monitor.decide import decide
-from monitor.health import Health, State
-from monitor.intents import Intent, Intents
+from monitor.brain import Brain
+from monitor.health import Health
+from monitor.hosts import Signal
+from monitor.intents import Intents
 from monitor.journal import Journal
+from monitor.lines import Lines
 from monitor.playbooks import NoAnsible
 from monitor.prober import Key, Prober
-from monitor.runs import Job, Outcome, Runs
+from monitor.runs import MIB, Job, Outcome, Runs
 from monitor.schedule import Schedule
 from monitor.standby import Pool
+from monitor.watch import Watch
 from monitor.watchlist import FileEvents, WatchList
 
 LOOK_AGAIN = 2.0  # s between looks at the watch list when no file event came
 LOOK_OFTEN = 0.2  # s, where the system gives no file events
 STATUS = "monitor.json"  # below <state_dir>/run: what the monitor sees, for status and page
 STATUS_EVERY = 5.0  # s between rewrites of it when nothing changed
-SERVICES_APART = 30.0  # s between two reconciles because of host services
-AT_ONCE = 500  # intents one run takes
+# Requests that need every host to be looked at first; the others go to the parked run.
+WHOLE_RUNS = ("drain", "undrain", "reconcile", "deploy")
 
 
 class Monitor:
-    """Everything the monitor knows, and its loop."""
+    """The loop, and the hands of its brain."""
 
     def __init__(self, state_dir: Path, inventory: list[str], journal: Journal, *, standby: bool = True) -> None:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self._journal = journal
-        self._state_dir = state_dir
+        self.state_dir = state_dir
         self._folder = state_dir / "run"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._list = WatchList(state_dir, lambda why: journal.say("watch list", why))
         self._prober = Prober(self._health_changed, lambda why: journal.say("probe", why))
-        self._intents = Intents("%x" % int(time.time()))
+        self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why))
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
-        self._schedule = Schedule(now)
-        self._reconcile: Job | None = None
+        intents = Intents("%x" % int(time.time()))
+        self._brain = Brain(self, self._prober.buses, self._prober.services, intents, Schedule(now))
+        self._jobs: set[Job] = set()  # whole runs under way
         self._woken = asyncio.Event()
+        self._listeners: set[asyncio.Event] = set()
         self._status_due = now
         self._since = time.time()
+        self.turned = now  # when the loop turned last: the API's health check
         self._site_stamp = _stamp(state_dir / "site.json")
         self._stopping = False
         self._look_again = LOOK_AGAIN
@@ -71,132 +79,238 @@ class Monitor:
         """Until `stop`; a run at work then is waited for, for `patience` seconds."""
         events: FileEvents | None = None
         try:
-            events = FileEvents(self._state_dir, self._loop, self.wake)
+            events = FileEvents(self.state_dir, self._loop, self.wake)
         except OSError as error:
             self._look_again = LOOK_OFTEN
             self._journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN))
-        self._journal.say("monitor started", state_dir=str(self._state_dir), pid=os.getpid())
+        self._journal.say("monitor started", state_dir=str(self.state_dir), pid=os.getpid())
         if self._pool is not None:
             self._pool.fill()
         try:
             while not self._stopping:
                 self.observe()
-                self.decide()
-                self.act()
+                self.turn()
                 await self._sleep()
         finally:
             if events is not None:
                 events.stop()
             self._prober.stop()
+            self._lines.stop()
             self._journal.say("monitor stopping", "it was told to stop")
             if self._pool is not None:
                 await self._pool.close(patience)
-            if self._reconcile is not None:
-                await asyncio.wait([self._reconcile.done], timeout=patience)
-            self._write_status(self._loop.time(), "stopped")
+            if self._jobs:
+                await asyncio.wait([job.done for job in self._jobs], timeout=patience)
+            self._write_status("stopped")
 
     def observe(self) -> None:
         """Take in the watch list as it is now; right before deciding too: a stop is published before it is done."""
-        before = self._list.watch
         if not self._list.refresh():
             return
         now, watch = self._loop.time(), self._list.watch
-        self._schedule.watch_changed(before, watch, now)
-        self._runs.keep = watch.artifacts
-        if self._pool is not None:
-            self._pool.deadline = watch.run_timeout
+        self._runs.keep, self._runs.largest = watch.artifacts, watch.artifacts_size * MIB
         self._prober.follow(watch, now)
-        self._status_due = now
-        stamp = _stamp(self._state_dir / "site.json")
-        if stamp != self._site_stamp:
+        self._lines.follow(watch)
+        self._brain.take_watch(watch, now)
+        stamp = _stamp(self.state_dir / "site.json")
+        replace = stamp != self._site_stamp
+        if replace:
             self._site_stamp = stamp
             self._journal.say("site changed", revision=watch.revision)
-            if self._pool is not None:
+        if self._pool is not None:
+            self._pool.deadline = watch.run_timeout
+            if self._pool.leave_out != self._brain.left_out():
+                self._pool.leave_out, replace = self._brain.left_out(), True
+            if replace:
                 self._pool.replace()
-        for intent, how in self._intents.settle(watch):
-            self._journal.say("intent satisfied", how, id=intent.id, instance=intent.wish.instance)
+        self._changed()
 
-    def decide(self) -> None:
-        wishes = decide(self._list.watch, self._prober.buses, self._prober.services, self._loop.time())
-        for intent in self._intents.offer(wishes, time.time()):
-            self._journal.say("intent", intent.wish.why, **_facts(intent))
+    def turn(self) -> None:
+        """Decide and act; once more where a run found out something new meanwhile."""
+        self.turned = self._loop.time()
+        self._brain.turn(self.turned, time.time())
+        if self._loop.time() >= self._status_due:
+            self._write_status("running")
 
-    def act(self) -> None:
-        now, watch = self._loop.time(), self._list.watch
-        ready = self._intents.ready(watch, now)[:AT_ONCE]
-        if ready:
-            self._send(ready)
-        if self._pool is not None and self._reconcile is None and watch.revision >= 0:
-            why = self._schedule.due(watch, now, time.time())
-            if why:
-                self._begin_reconcile(why, now)
-        if now >= self._status_due:
-            self._write_status(now, "running")
+    # The hands.
 
-    def _send(self, intents: list[Intent]) -> None:
-        if self._pool is None:
-            return
-        run = self._pool.send([intent.to_json() for intent in intents])
-        if run is None:
-            return  # the next standby wakes the loop when it is parked
-        self._intents.taken(intents, run)
+    def send(self, order: Mapping[str, Any]) -> str | None:
         self._status_due = self._loop.time()
-        names = sorted(intent.wish.instance for intent in intents)
-        self._journal.say("run", "%d intents sent" % len(intents), run=run, instances=names)
+        return self._pool.send(order) if self._pool is not None else None
 
-    def _begin_reconcile(self, why: str, now: float) -> None:
-        self._schedule.started(now)
-        extra = {"muster_who": "monitor", "muster_why": why}
-        try:
-            job = self._runs.begin("reconcile", extra, self._list.watch.run_timeout)
-        except (OSError, NoAnsible) as error:
-            self._journal.say("run failed", "no reconcile can be started: %s" % error)
-            return
-        self._reconcile = job
-        self._journal.say("run", why, run=job.ident)
+    def reconcile(self, why: str, leave_out: list[str]) -> bool:
+        if self._pool is None:
+            return False
+        job = self._begin("reconcile", {"muster_who": "monitor", "muster_why": why}, leave_out)
+        if isinstance(job, str):
+            return False
+        self._journal.say("run", why, run=job.ident, **({"without": leave_out} if leave_out else {}))
         job.done.add_done_callback(lambda done: self._reconcile_over(job, done.result()))
+        return True
+
+    def say(self, event: str, why: str = "", **facts: Any) -> None:
+        self._journal.say(event, why, **facts)
+        self._status_due = self._loop.time()
+
+    # What people and programs ask.
+
+    async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out a request: {kind, instances, host, who, from, why, ...}, as `_ask.KINDS` has them.
+
+        Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
+        """
+        request = {"from": self._list.watch.controller, **request}
+        if request.get("kind") in WHOLE_RUNS or self._pool is None:
+            return await self._whole_run(request)
+        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+
+        def answered(came: dict[str, Any]) -> None:
+            if not answer.done():
+                answer.set_result(came)
+
+        self._brain.ask(request, answered)
+        self.wake()
+        return await answer
+
+    @property
+    def watch(self) -> Watch:
+        return self._list.watch
+
+    def snapshot(self) -> dict[str, Any]:
+        """What the monitor sees: the content of ``run/monitor.json``."""
+        now, brain = self._loop.time(), self._brain
+        services: dict[str, dict[str, Any]] = {}
+        for (name, host), health in self._prober.services.items():
+            services.setdefault(name, {})[host] = health.to_json(now)
+        lines = brain.hosts.lines()
+        return {
+            "schema": 1,
+            "state": "running",
+            "pid": os.getpid(),
+            "since": self._since,
+            "at": round(time.time(), 3),
+            "revision": self._list.watch.revision,
+            "standby": self._pool.state if self._pool is not None else "off",
+            "buses": {name: {"epoch": epoch, **h.to_json(now)} for (name, epoch), h in self._prober.buses.items()},
+            "services": services,
+            "hosts": {
+                name: {
+                    "state": verdict.state,
+                    "why": verdict.why,
+                    "since": round(now - verdict.since, 1),
+                    "line": lines[name].signal.value if name in lines else "none",
+                }
+                for name, verdict in brain.verdicts.items()
+            },
+            "storm": brain.hosts.storm,
+            "intents": [{**i.to_json(), "run": i.run, "attempts": i.attempts} for i in brain.intents],
+            "shadow": brain.shadows.to_json(),
+            "runs": sorted(self._runs.jobs),
+        }
+
+    def subscribe(self) -> asyncio.Event:
+        """An event that is set whenever something changed; the subscriber clears it. End with `unsubscribe`."""
+        event = asyncio.Event()
+        self._listeners.add(event)
+        return event
+
+    def unsubscribe(self, event: asyncio.Event) -> None:
+        self._listeners.discard(event)
+
+    # What wakes the loop.
+
+    def _changed(self) -> None:
+        self._status_due = self._loop.time()
+        for event in self._listeners:
+            event.set()
+
+    def _health_changed(self, key: Key, health: Health) -> None:
+        now = self._loop.time()
+        name, where = key
+        state = health.state(now)
+        why = health.why or health.warning
+        self._journal.say("health", why, name=name, where=where, state=state.value, cause=health.cause)
+        self.observe()
+        self._brain.health_changed(key, health, now)
+        self._changed()
+        self.wake()
+
+    def _line_changed(self, host: str, signal: Signal, why: str) -> None:
+        if self._brain.line_changed(host, signal, why, self._loop.time()):
+            self._changed()
+            self.wake()
+
+    def _event(self, event: Mapping[str, Any]) -> None:
+        """What a host's service manager tells."""
+        if event.get("event") != "exited" or event.get("expected") or event.get("busy"):
+            return
+        self.observe()
+        instance, epoch, program = str(event["instance"]), int(event["epoch"]), str(event["program"])
+        code = event.get("code")
+        how = "was killed by a signal" if code == -1 else "ended with code %s" % code
+        self._journal.say("program ended", how, instance=instance, epoch=epoch, program=program, host=event.get("host"))
+        self._brain.program_ended(instance, epoch, program, how, time.time())
+        self.wake()
+
+    def _run_over(self, run: str, result: dict[str, Any], outcome: Outcome) -> None:
+        self.observe()
+        self._brain.run_over(run, result, outcome.why, self._loop.time())
+        self._changed()
+        self.wake()
 
     def _reconcile_over(self, job: Job, outcome: Outcome) -> None:
-        self._reconcile = None
         if outcome.why:
             words = self._runs.last_words(job)
             self._journal.say("run failed", "%s: %s" % (job.ident, outcome.why), output=words)
         else:
             self._journal.say("run over", run=job.ident)
-        self.wake()
-
-    def _run_over(self, run: str, result: dict[str, Any], outcome: Outcome) -> None:
-        """A standby finished its work; what the watch list does not show as satisfied is queued again."""
-        results: dict[str, dict[str, Any]] = result.get("results") or {}
-        came_of = {name: ": ".join(filter(None, (r.get("result"), r.get("reason")))) for name, r in results.items()}
-        intents = (result.get("plan") or {}).get("intents") or []
-        held = [intent["why"] for intent in intents if intent.get("outcome") != "acted"]
-        self._journal.say("run over", outcome.why, run=run, outcome=came_of, held=held)
         self.observe()
-        for name, came in results.items():
-            if came.get("result") == "refused":
-                self._schedule.soon("%s: %s" % (name, came.get("reason") or "its host refused"))
-        for intent in self._intents.returned(run, self._loop.time()):
-            self._journal.say("intent kept", "run %s did not satisfy it" % run, **_facts(intent))
-            if intent.attempts == 1:
-                self._schedule.soon("run %s did not do it: %s" % (run, intent.wish.why))
+        self._brain.reconcile_over(self._runs.report(job), job.began)
+        self._changed()
         self.wake()
 
-    def _health_changed(self, key: Key, health: Health) -> None:
-        name, where = key
-        state = health.state(self._loop.time())
-        self._journal.say("health", health.why, name=name, where=where, state=state.value, cause=health.cause)
-        self._status_due = self._loop.time()
-        if state is State.UNHEALTHY:
-            self.observe()
-            if isinstance(where, str):  # a host service: its service manager, or what supervises that, may be gone
-                self._schedule.soon("%s on %s does not answer: %s" % (name, where, health.why), SERVICES_APART)
-        self.wake()
+    async def _whole_run(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        kind = str(request["kind"])
+        words = {"host": "host", "instances": "instances", "who": "who", "from": "from", "why": "why", "take": "take",
+                 "until": "until", "at_a_time": "at_a_time", "force": "force", "item": "item",
+                 "site": "whole_site", "ids": "ids", "all": "all"}  # fmt: skip
+        extra = {"muster_" + words[key]: value for key, value in request.items() if key in words and value}
+        job = self._begin(kind, extra, self._brain.left_out())
+        if isinstance(job, str):
+            return {"ok": False, "said": [job], "run": "", "results": {}}
+        self._journal.say("run", "a request is carried out", run=job.ident, kind=kind, who=request.get("who"))
+        outcome = await asyncio.shield(job.done)
+        report = self._runs.report(job)
+        self.observe()
+        self._changed()
+        plan = report.get("plan") or {}
+        refused = [action["reason"] for action in plan.get("actions", []) if action["action"] == "refuse"]
+        said = refused or [*(report.get("sentences") or []), *(report.get("outcome") or [])]
+        if outcome.why and not said:
+            said = ["%s did not succeed: %s" % (kind, outcome.why), *self._runs.last_words(job).splitlines()[-3:]]
+        return {
+            "ok": not (refused or outcome.why),
+            "said": said,
+            "refused": bool(refused),
+            "run": job.ident,
+            "results": report.get("results") or {},
+        }
+
+    def _begin(self, verb: str, extra: Mapping[str, Any], leave_out: list[str]) -> Job | str:
+        """Begin a whole run; why not, when it cannot be started."""
+        try:
+            job = self._runs.begin(verb, extra, self._list.watch.run_timeout, leave_out=leave_out)
+        except (OSError, NoAnsible) as error:
+            self._journal.say("run failed", "no %s can be started: %s" % (verb, error))
+            return "no %s can be started: %s" % (verb, error)
+        self._jobs.add(job)
+        job.done.add_done_callback(lambda _unused: self._jobs.discard(job))
+        return job
 
     async def _sleep(self) -> None:
-        """Until something happens, the next delayed intent is due, or it is time to look again."""
+        """Until something happens, something falls due, or it is time to look again."""
         now = self._loop.time()
-        until = min(now + self._look_again, self._intents.next_time(now) or now + self._look_again)
+        until = min(now + self._look_again, self._brain.next_time(now) or now + self._look_again)
         try:
             async with asyncio.timeout_at(until):
                 await self._woken.wait()
@@ -204,37 +318,16 @@ class Monitor:
             pass
         self._woken.clear()
 
-    def _write_status(self, now: float, state: str) -> None:
-        self._status_due = now + STATUS_EVERY
-        document = {
-            "schema": 1,
-            "state": state,
-            "pid": os.getpid(),
-            "since": self._since,
-            "at": round(time.time(), 3),
-            "revision": self._list.watch.revision,
-            "standby": self._pool.state if self._pool is not None else "off",
-            "buses": {name: {"epoch": epoch, **h.to_json(now)} for (name, epoch), h in self._prober.buses.items()},
-            "services": {},
-            "intents": [{**i.to_json(), "run": i.run, "attempts": i.attempts} for i in self._intents],
-            "runs": sorted(self._runs.jobs),
-        }
-        services: dict[str, dict[str, Any]] = {}
-        for (name, host), health in self._prober.services.items():
-            services.setdefault(name, {})[host] = health.to_json(now)
-        document["services"] = services
+    def _write_status(self, state: str) -> None:
+        self._status_due = self._loop.time() + STATUS_EVERY
         path = self._folder / STATUS
         try:
             temporary = path.with_name(STATUS + ".new")
+            document = {**self.snapshot(), "state": state}
             temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
             os.replace(temporary, path)
         except OSError as error:
             self._journal.say("status file", "%s cannot be written: %s" % (path, error))
-
-
-def _facts(intent: Intent) -> dict[str, Any]:
-    wish = intent.wish
-    return {"id": intent.id, "instance": wish.instance, "epoch": wish.epoch, "cause": wish.cause, "what": wish.what}
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -10,23 +10,28 @@ what it says counts from `running` on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from monitor.decide import BusKey, ServiceKey
-from monitor.health import Health, Result
-from monitor.probes import Asking, ProbeError, make
+from monitor.health import Composed, Health, Result
+from monitor.probes import Asking, ProbeError, Report, make
 from monitor.watch import PHASES_HELD, Target, Watch
 
 Key = BusKey | ServiceKey
+Make = Callable[[str, Target, Report], Asking]
 
 
 class Prober:
     """`changed(key, health)` is called when a state changes, `complain(sentence)` for a probe that does not exist."""
 
-    def __init__(self, changed: Callable[[Key, Health], None], complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, changed: Callable[[Key, Health], None], complain: Callable[[str], None], make: Make = make
+    ) -> None:
         self._changed = changed
         self._complain = complain
-        self._probes: dict[Key, tuple[Target, Asking]] = {}
+        self._make = make
+        self._probes: dict[Key, tuple[Target, list[Asking]]] = {}
         self._counted: set[BusKey] = set()  # buses whose claim is `running`
         self.buses: dict[BusKey, Health] = {}
         self.services: dict[ServiceKey, Health] = {}
@@ -51,10 +56,11 @@ class Prober:
         for key, target in targets.items():
             if key not in self._probes:
                 self._begin(key, target, now)
-        for bus in running - self._counted:
+        for bus in sorted(running - self._counted):
             if bus in self.buses:
                 self.buses[bus] = _fresh(targets[bus], now)
-                self._probes[bus][1].nudge()
+                for probe in self._probes[bus][1]:
+                    probe.nudge()
         self._counted = running
 
     def stop(self) -> None:
@@ -62,8 +68,9 @@ class Prober:
             self._end(key)
 
     def _begin(self, key: Key, target: Target, now: float) -> None:
+        name = "%s %s" % key
         try:
-            probe = make("%s %s" % key, target, partial(self._note, key))
+            probes = [self._make(name, leaf, partial(self._note, key, part)) for part, leaf in enumerate(target.leaves())]
         except ProbeError as error:
             self._complain(str(error))
             return
@@ -71,18 +78,20 @@ class Prober:
             self.buses[key[0], key[1]] = _fresh(target, now)
         else:
             self.services[key[0], key[1]] = _fresh(target, now)
-        self._probes[key] = (target, probe)
-        probe.start()
+        self._probes[key] = (target, probes)
+        for probe in probes:
+            probe.start()
 
     def _end(self, key: Key) -> None:
-        self._probes.pop(key)[1].stop()
+        for probe in self._probes.pop(key)[1]:
+            probe.stop()
         if isinstance(key[1], int):
             self.buses.pop((key[0], key[1]), None)
             self._counted.discard((key[0], key[1]))
         else:
             self.services.pop((key[0], key[1]), None)
 
-    def _note(self, key: Key, result: Result) -> None:
+    def _note(self, key: Key, part: int, result: Result) -> None:
         if isinstance(key[1], int):
             bus = (key[0], key[1])
             if bus not in self._counted:
@@ -90,9 +99,29 @@ class Prober:
             health = self.buses[bus]
         else:
             health = self.services[key[0], key[1]]
-        if health.note(result):
+        if health.note(result, part):
             self._changed(key, health)
 
 
 def _fresh(target: Target, now: float) -> Health:
-    return Health(now, failures=target.failures, interval=target.interval, timeout=target.timeout)
+    if target.probes:
+        parts = [_fresh(part, now) for part in _with_grace(target)]
+        return Composed(now, target.probe == "any_of", parts, [part.probe for part in target.probes])
+    how = target.how
+    return Health(
+        now,
+        failures=target.failures,
+        interval=target.interval,
+        timeout=target.timeout,
+        window=how.window,
+        slow=how.slow,
+        grace=how.startup_timeout,
+    )
+
+
+def _with_grace(target: Target) -> list[Target]:
+    """The probes of several, each with the time to start that is said once for all."""
+    grace = target.how.startup_timeout
+    if not grace:
+        return list(target.probes)
+    return [replace(part, how=replace(part.how, startup_timeout=grace)) for part in target.probes]

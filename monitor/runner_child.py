@@ -53,6 +53,7 @@ def main(path: str) -> int:
         playbook=job["playbook"],
         inventory=job["inventory"],
         extravars=job["extravars"],
+        limit=job.get("limit") or None,
         quiet=True,
         suppress_env_files=True,
         fact_cache_type="",

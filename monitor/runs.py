@@ -25,8 +25,10 @@ from typing import Any
 from monitor import playbooks
 from monitor.runner_child import WORKING
 
+REPORT = "report.json"  # in a run's folder
 GRACE = 5.0  # s from SIGTERM to SIGKILL
 OLDEST = 30 * 86400.0  # s an artefact is kept at most
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Outcome:
     why: str  # "" when it ended well
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """A run under way."""
 
@@ -54,6 +56,8 @@ class Runs:
 
     def __init__(self, state_dir: Path, inventory: Sequence[str], *, keep: int = 50) -> None:
         self.keep = keep  # artefacts
+        self.largest = 200 * MIB  # bytes of all of them
+        self._sizes: dict[str, int] = {}  # of the artefacts of runs that are over, which do not grow any more
         self._inventory = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
         self._private = state_dir / "run" / "runner"
         self._artifacts = state_dir / "artifacts"
@@ -64,22 +68,32 @@ class Runs:
         for folder in (self._private, self._artifacts):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def begin(self, verb: str, extravars: Mapping[str, Any], deadline: float, parked: bool = False) -> Job:
+    def begin(
+        self,
+        verb: str,
+        extravars: Mapping[str, Any],
+        deadline: float,
+        parked: bool = False,
+        leave_out: Sequence[str] = (),
+    ) -> Job:
         """Start the collection's playbook `verb`, to be at work for `deadline` seconds at most.
 
-        Its work begins now or, if it is parked first, with `at_work`.
+        Its work begins now or, if it is parked first, with `at_work`. What it reports is in `report`.
+
+        :param leave_out: hosts it does not go to.
 
         :raises NoAnsible, OSError: when it cannot be started.
         """
         self._rotate()
         self._count += 1
-        ident = "%s-%s-%d" % (verb, time.strftime("%Y%m%d-%H%M%S"), self._count)
+        ident = "%s-%s-%d-%d" % (verb, time.strftime("%Y%m%d-%H%M%S"), os.getpid(), self._count)
         folder = self._artifacts / ident
         folder.mkdir(mode=0o700)
         spec = {
             "playbook": playbooks.playbook(verb),
             "inventory": self._inventory,
-            "extravars": dict(extravars),
+            "extravars": {"muster_report": str(folder / REPORT), **extravars},
+            "limit": ",".join(["all", *("!" + host for host in leave_out)]) if leave_out else "",
             "ident": ident,
             "artifacts": str(self._artifacts),
             "private": str(self._private),
@@ -124,6 +138,14 @@ class Runs:
         job.ended_because = job.ended_because or why
         job.process.send_signal(signal.SIGTERM)
         job.timers.append(self._loop.call_later(GRACE, job.process.kill))
+
+    def report(self, job: Job) -> dict[str, Any]:
+        """What the run left as its result; empty when it left nothing."""
+        try:
+            content = json.loads((job.folder / REPORT).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def last_words(self, job: Job, lines: int = 12) -> str:
         """The end of what a run said, for the journal."""
@@ -178,7 +200,7 @@ class Runs:
             job.done.set_result(outcome)
 
     def _rotate(self) -> None:
-        """Remove artefacts beyond count and age; those of living runs stay."""
+        """Remove artefacts beyond count, age and size, the oldest first; those of living runs stay."""
         try:
             folders = sorted(
                 (entry.stat().st_mtime, entry.path)
@@ -189,6 +211,24 @@ class Runs:
             return
         oldest = time.time() - OLDEST
         surplus = max(0, len(folders) + 1 - self.keep)
+        sizes = {path: self._sizes.get(path) or _size(path) for _unused, path in folders}
+        total = sum(sizes.values())
         for number, (modified, path) in enumerate(folders):
-            if number < surplus or modified < oldest:
+            newest = number == len(folders) - 1  # of it somebody may want to know why it failed, however large it is
+            if number < surplus or modified < oldest or (total > self.largest and not newest):
                 shutil.rmtree(path, ignore_errors=True)
+                total -= sizes.pop(path)
+        self._sizes = sizes
+
+
+def _size(folder: str) -> int:
+    """Bytes on disk below a folder; what vanishes meanwhile counts nothing."""
+    total = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    total += _size(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+    return total

@@ -11,12 +11,13 @@ run that died between its commit and its outcome, so that its claim is stuck.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from monitor.watch import Watch
 
 SETTLE = 1.0  # s of quiet after the change that may have freed capacity
 PAST_DEADLINE = 1.0  # s
+FINISH_APART = 0.5  # s after the last reconcile, when something waited only for a run to end
 APART = 5.0  # s between two reconciles that were not the regular one
 RETRIES = (5.0, 10.0, 20.0, 40.0)  # s before each retry for what is wanted and does not run; then the regular looks
 
@@ -33,6 +34,7 @@ class Schedule:
         self._waiting_since = now
         self._retries = 0
         self._moving: dict[str, tuple[int, str, float]] = {}  # instance -> epoch, phase, first seen so
+        self._unfinished: set[str] = set()  # instances to plan again once nobody is at work on them
 
     def watch_changed(self, before: Watch, after: Watch, now: float) -> None:
         if waiting(after) and _freed(before, after):
@@ -53,6 +55,12 @@ class Schedule:
     def due(self, watch: Watch, now: float, wall: float) -> str:
         """Why a reconcile is due now, as a sentence; "" if none is."""
         apart = now - self._last
+        if apart >= FINISH_APART:
+            free = sorted(name for name in self._unfinished if not _busy(watch, name, wall))
+            if free:
+                return "the run that was at work on %s is over, and something is left to do" % _few(free)
+        if self._asked and self._asked_apart < APART and apart >= self._asked_apart:
+            return self._asked
         if apart >= APART:
             stuck = [name for name in self._moving if self._stuck(watch, name, now, wall)]
             if stuck:
@@ -81,8 +89,13 @@ class Schedule:
         if not self._asked or apart < self._asked_apart:
             self._asked, self._asked_apart = why, apart
 
+    def finish(self, names: Iterable[str]) -> None:
+        """Plan these again as soon as the run that is at work on them is over."""
+        self._unfinished.update(names)
+
     def started(self, now: float) -> None:
         self._last = now
+        self._unfinished.clear()
         self._asked = ""
         self._retries += 1
         self._capacity_at = None
@@ -90,12 +103,18 @@ class Schedule:
 
 
 def waiting(watch: Watch) -> list[str]:
-    """Instances that are wanted started and that no host holds."""
-    return [
-        name
-        for name, state in watch.wanted.items()
-        if state == "started" and (name not in watch.instances or watch.instances[name].phase in ("free", "failed"))
-    ]
+    """Instances that are wanted started and that no host holds, or one that is down."""
+    return [name for name, state in watch.wanted.items() if state == "started" and _homeless(watch, name)]
+
+
+def _homeless(watch: Watch, name: str) -> bool:
+    entry = watch.instances.get(name)
+    return entry is None or entry.phase in ("free", "failed") or watch.hosts.get(entry.host) == "down"
+
+
+def _busy(watch: Watch, name: str, wall: float) -> bool:
+    entry = watch.instances.get(name)
+    return entry is not None and entry.deadline is not None and entry.deadline > wall
 
 
 def _epoch(watch: Watch, name: str) -> int:

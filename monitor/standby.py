@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A run started ahead: the playbook `standby`, parked at a FIFO until intents are written to it.
 
-Interpreter, imports, inventory and connections are paid before the alert. One line of JSON, {"intents": [...]}, sets it
-to work; the end of the FIFO without a line ends it. A standby is used once; the next one is started when the work is
-over or when there are intents again.
+Interpreter, imports, inventory and connections are paid before the alert. One line of JSON, {"intents": [...]} or
+{"request": {...}}, sets it to work; the end of the FIFO without a line ends it. A standby is used once; the next one is
+started when the work is over or when there are intents again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ OLDEST = 1800.0  # s until a parked run is replaced, so that connections and inv
 class Standby:
     """One run: `starting`, `parked`, `working` or `over`."""
 
-    def __init__(self, runs: Runs, fifo: Path, deadline: float) -> None:
+    def __init__(self, runs: Runs, fifo: Path, deadline: float, leave_out: Sequence[str] = ()) -> None:
         self._runs = runs
         self._deadline = deadline  # s for its work
         self._fifo = fifo
@@ -44,7 +44,7 @@ class Standby:
         self.state = "starting"
         os.mkfifo(fifo, 0o600)
         try:
-            self.job: Job = runs.begin("standby", {"muster_standby_fifo": str(fifo)}, deadline, parked=True)
+            self.job: Job = runs.begin("standby", {"muster_standby_fifo": str(fifo)}, deadline, True, leave_out)
         except BaseException:
             fifo.unlink()
             raise
@@ -64,10 +64,10 @@ class Standby:
         self.state = "parked"
         return True
 
-    def work(self, intents: Sequence[dict[str, Any]]) -> None:
-        """Hand the intents over, never waiting. :raises OSError: when the run does not take them."""
+    def work(self, order: Mapping[str, Any]) -> None:
+        """Hand intents or a request over, never waiting. :raises OSError: when the run does not take them."""
         assert self._handle is not None
-        line = json.dumps({"intents": list(intents)}, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(order, separators=(",", ":")).encode() + b"\n"
         self.state = "over"
         self._runs.at_work(self.job, self._deadline)
         try:
@@ -122,6 +122,7 @@ class Pool:
     ) -> None:
         self._runs = runs
         self.deadline = 120.0  # s for the work of a run
+        self.leave_out: list[str] = []  # hosts no run goes to
         self._folder = folder
         self._journal = journal
         self._parked = parked
@@ -154,14 +155,14 @@ class Pool:
             self._waiting.cancel()
         self._waiting = self._loop.call_at(due, self._begin)
 
-    def send(self, intents: Sequence[dict[str, Any]]) -> str | None:
-        """Give the intents to the parked run; its name, or None when there is none to take them now."""
+    def send(self, order: Mapping[str, Any]) -> str | None:
+        """Give intents or a request to the parked run; its name, or None when there is none to take them now."""
         standby = self.current
         if standby is None or standby.state != "parked":
             self.fill()
             return None
         try:
-            standby.work(intents)
+            standby.work(order)
         except OSError as error:
             self._journal.say("standby lost", "the standby run took no intents: %s" % error)
             self._runs.end(standby.job, "it took no intents")  # the end of its process starts the next one
@@ -198,7 +199,7 @@ class Pool:
         self._stale = False
         try:
             fifo = self._folder / ("standby-%d-%d.fifo" % (os.getpid(), self._count))
-            standby = Standby(self._runs, fifo, self.deadline)
+            standby = Standby(self._runs, fifo, self.deadline, self.leave_out)
         except (OSError, NoAnsible) as error:
             self._failures += 1
             self._journal.say("standby failed", "no standby run can be started: %s" % error)

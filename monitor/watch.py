@@ -13,24 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor import target
+from monitor.changes import Hook
+from monitor.target import Target as Target
+from monitor.target import Whose
+
 SCHEMA = 1
 PHASES_HELD = ("starting", "running")  # phases in which a bus is, or is about to be, there
 
 
 class WatchError(ValueError):
     """The document is not a watch list this monitor can follow; the text is one sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where and how a bus is asked. Times in seconds."""
-
-    address: str
-    port: int
-    probe: str  # a module of monitor.probes
-    interval: float
-    timeout: float
-    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +52,36 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """What the ledger believes of a host, and how it is reached."""
+
+    name: str
+    state: str = "up"  # up | suspect | down | drained
+    by: str = ""
+    address: str = ""
+    root: str = ""
+    connection: str = ""  # Ansible's connection plugin
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     revision: int = -1
     site: str = ""
     site_id: str = ""
+    controller: str = ""
     instances: Mapping[str, Instance] = field(default_factory=dict)
     services: Mapping[tuple[str, str], Service] = field(default_factory=dict)  # (service, host)
     hosts: Mapping[str, str] = field(default_factory=dict)  # host -> up | suspect | down | drained
     wanted: Mapping[str, str] = field(default_factory=dict)  # instance -> started | stopped
-    addresses: Mapping[str, str] = field(default_factory=dict)  # host -> address
+    machines: Mapping[str, Host] = field(default_factory=dict)  # host -> how it is reached
+    programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # application -> program -> strategy
+    host_interval: float = 1.0  # s
+    host_down_after: float = 2.0  # s
     run_timeout: float = 120.0  # s
     observe_interval: float = 60.0  # s; 0: no regular look
     artifacts: int = 50
+    artifacts_size: int = 200  # MiB
+    hooks: tuple[Hook, ...] = ()
 
     def service_near(self, name: str, host: str) -> Service | None:
         """The copy of a host service that a program on `host` talks to: its own host's, else the first one."""
@@ -90,61 +101,72 @@ def parse(document: Any) -> Watch:
             % (document.get("schema"), SCHEMA)
         )
     try:
-        instances = {name: _instance(name, entry) for name, entry in document["instances"].items()}
+        hosts = document.get("hosts", {})
+        machines = {name: _machine(name, entry) for name, entry in hosts.items()}
+        site_id = str(document.get("site_id", ""))
+        instances = {
+            name: _instance(name, entry, site_id, machines) for name, entry in document["instances"].items()
+        }
         services: dict[tuple[str, str], Service] = {}
         for name, copies in document.get("services", {}).items():
             for host, entry in copies.items():
-                target = _target(entry, entry)
-                if target is not None:
-                    services[(name, host)] = Service(name, host, entry.get("label") or name, target)
-        hosts = document.get("hosts", {})
+                whose = _whose(machines, site_id, host, "%s_%s" % (name, host), 0, name)
+                asked = target.parse(entry, str(entry["address"]), whose)
+                if asked is not None:
+                    services[(name, host)] = Service(name, host, entry.get("label") or name, asked)
         settings = document.get("settings", {})
         return Watch(
             revision=int(document["revision"]),
             site=str(document.get("site", "")),
-            site_id=str(document.get("site_id", "")),
+            site_id=site_id,
+            controller=str(document.get("controller", "")),
             instances=instances,
             services=services,
             hosts={name: _word(entry, "up") for name, entry in hosts.items()},
             wanted={name: _word(entry, "stopped") for name, entry in document.get("wanted", {}).items()},
-            addresses={name: str(entry.get("address", "")) for name, entry in hosts.items()},
+            machines=machines,
+            programs={name: dict(strategies) for name, strategies in document.get("programs", {}).items()},
+            host_interval=float(settings.get("host_interval", 1.0)),
+            host_down_after=float(settings.get("host_down_after", 2.0)),
             run_timeout=float(settings.get("run_timeout", 120.0)),
             observe_interval=float(settings.get("observe_interval", 60.0)),
             artifacts=int(settings.get("artifacts", 50)),
+            artifacts_size=int(settings.get("artifacts_size", 200)),
+            hooks=tuple(Hook.from_json(entry) for entry in document.get("hooks", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WatchError("the watch list cannot be read: %s %s" % (type(error).__name__, error)) from error
 
 
-def _instance(name: str, entry: Mapping[str, Any]) -> Instance:
+def _machine(name: str, entry: Mapping[str, Any]) -> Host:
+    known = {key: str(entry.get(key) or "") for key in ("state", "by", "address", "root", "connection")}
+    return Host(name, **{**known, "state": known["state"] or "up"})
+
+
+def _whose(
+    machines: Mapping[str, Host], site_id: str, host: str, instance: str, epoch: int, program: str, item: str = ""
+) -> Whose:
+    machine = machines.get(host) or Host(host)
+    return Whose(site_id, host, instance, epoch, program, item, machine.root, machine.connection)
+
+
+def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mapping[str, Host]) -> Instance:
     bus = entry.get("bus") or {}
     actor = entry.get("actor") or {}
+    item, host, epoch = str(entry.get("item", "")), str(entry["host"]), int(entry["epoch"])
+    whose = _whose(machines, site_id, host, name, epoch, str(bus.get("program", "")), item)
     return Instance(
         name=name,
-        item=str(entry.get("item", "")),
+        item=item,
         application=str(entry.get("application", "")),
-        host=str(entry["host"]),
-        epoch=int(entry["epoch"]),
+        host=host,
+        epoch=epoch,
         phase=str(entry["phase"]),
         deferred=tuple(entry.get("deferred") or ()),
         waits_for=str(entry.get("waits_for") or ""),
-        target=_target(bus, entry) if bus else None,
+        target=target.parse(bus, str(entry["address"]), whose) if bus else None,
         strategy=str(bus.get("strategy", "continue")),
         deadline=float(actor["deadline"]) if actor.get("deadline") is not None else None,
-    )
-
-
-def _target(bus: Mapping[str, Any], place: Mapping[str, Any]) -> Target | None:
-    probe = bus.get("probe")
-    if not probe:
-        return None
-    return Target(
-        address=str(place["address"]),
-        port=int(bus["port"]),
-        probe=str(probe["type"]),
-        interval=float(probe.get("interval", 1.0)),
-        timeout=float(probe.get("timeout", 1.0)),
-        failures=int(probe.get("failures", 3)),
     )
 
 

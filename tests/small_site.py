@@ -69,7 +69,8 @@ def small_site(state_dir: str = "/nowhere/state", items: int = 3, **settings: An
 def small_state(**kinds: Any) -> dict[str, dict[str, Any]]:
     """A ledger's state that knows the site and nothing else; give `wanted`, `claims`, `hosts` or `meta`."""
     meta = {"site": "scenario_2", "site_id": SITE_ID, "schema": 1, "last_run": 0}
-    return {"meta": {**meta, **kinds.pop("meta", {})}, "wanted": {}, "claims": {}, "hosts": {}, **kinds}
+    return {"meta": {**meta, **kinds.pop("meta", {})}, "wanted": {}, "claims": {}, "hosts": {}, "pauses": {},
+            "notices": {}, **kinds}  # fmt: skip
 
 
 def running(host: str, epoch: int = 1, **more: Any) -> dict[str, Any]:

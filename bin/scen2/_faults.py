@@ -68,11 +68,13 @@ def end(text: str, code: int) -> None:
 def _begin(program: str, faults: dict) -> None:
     if faults.get("ignore_term"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if faults.get("fork_child") and os.fork() == 0:
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        while True:
-            time.sleep(3600)
+    if faults.get("fork_child"):
+        ours = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # before there is a child, so that it never listens to it
+        if os.fork() == 0:
+            os.setsid()
+            while True:
+                time.sleep(3600)
+        signal.signal(signal.SIGTERM, ours)
     time.sleep(float(faults.get("start_delay", 0)))
     if "fail" in faults:
         _word, _unused, code = str(faults["fail"]).rpartition(" ")

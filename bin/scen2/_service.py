@@ -18,7 +18,7 @@ import json
 import os
 import time
 
-import _nats
+import _bus
 import _program
 
 
@@ -34,8 +34,8 @@ class Service:
         self.settings = json.loads(self.world.settings)
         self.config = dict(self.settings["config"])
         world = self.world
-        unique = "%s-%s-%d" % (_nats.token(world.program), _nats.token(world.host), os.getpid())
-        self.bus = _nats.Bus([(world.address, world.port)], unique, _program.log)
+        unique = "%s-%s-%d" % (_bus.token(world.program), _bus.token(world.host), os.getpid())
+        self.bus = _bus.Bus([(world.address, world.port)], unique, _program.log)
         self.unique = unique
         self.config_source = {}
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the windows of a console share: what they know of the item's services, and a Tk window when there is a display.
 
-NATS keeps nothing for who is away: after each gap, and when another server begins to speak, a window asks for the
+The bus keeps nothing for who is away: after each gap, and when another server begins to speak, a window asks for the
 state again.
 """
 

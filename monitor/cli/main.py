@@ -11,10 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from monitor.cli import places as places_module
+from monitor.cli import remote, upkeep
+from monitor.cli.beside import LATE, NO, USAGE
 from monitor.cli.places import Places, UsageError
-from monitor.cli.play import TimedOut
-from monitor.cli.verbs import LATE, USAGE, change
-from monitor.playbooks import NoAnsible
 
 EPILOG = """\
 examples:
@@ -22,13 +21,19 @@ examples:
   muster open 02 --console console_3         show item 02 on console_3
   muster stop scen2_srv_01                   stays stopped until somebody starts it
   muster start 'scen2_srv_*' --reason "maintenance is over"
-  muster drain server_2                      move its services to other servers
+  muster drain server_2 --dry-run            what would move to other servers, and what cannot
+  muster pause 02 --why 'new fan' --until 2h nothing automatic touches item 02 until then
+  muster reset scen2_srv_02                  failed too often, and repaired now: it starts again
   muster why scen2_srv_02                    how it is, why, and what happened
   muster events --follow                     everything that happens, as it happens
+  muster explain 02                          where it is and why, and what each host has to say
+  muster what-if --down server_2             what would happen then; nothing is touched
   muster -i inventory/example plan           what reconcile would do now, and why
 
 exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 4 not done in time
-environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of who asks), NO_COLOR
+beside a monitor that answers, commands ask it; else they run the playbooks
+environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of who asks), MUSTER_HOST_ROOT (the folder of
+the host we are on: its monitor is asked from there), NO_COLOR
 """
 
 Command = Callable[[argparse.Namespace, Places], int]
@@ -40,19 +45,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         found = places_module.find(options.inventory or [], options.state_dir or "", os.environ)
+        found = found._replace(remote=_remote(options, found))
         return int(options.command(options, found))
-    except (UsageError, NoAnsible) as error:
+    except UsageError as error:
         print("muster: %s" % error, file=sys.stderr)
         return USAGE
-    except TimedOut as error:
+    except remote.Late as error:
         print("muster: %s" % error, file=sys.stderr)
         return LATE
+    except (remote.Lost, remote.Refused) as error:
+        print("muster: %s" % error, file=sys.stderr)
+        return NO
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        from monitor.playbooks import NoAnsible  # not for commands that need none
+
+        if not isinstance(error, NoAnsible):
+            raise
+        print("muster: %s" % error, file=sys.stderr)
+        return USAGE
+
+
+def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
+    """The monitor that answers. With an inventory of its own a command is about that one's site only."""
+    if options.verb in ("deploy", "check") or getattr(options, "fresh", False):
+        return None
+    here = {} if options.inventory or options.state_dir else os.environ
+    if not here and found.state_dir is None:
+        return None
+    return remote.find(found.state_dir, here)
+
+
+def change(options: argparse.Namespace, found: Places) -> int:
+    from monitor.cli import verbs
+
+    return verbs.change(options, found)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,9 +115,11 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="the whole document, for programs")
     status.add_argument("--watch", action="store_true", help="stay and follow what happens")
     status.add_argument("--last", action="store_true", help="as the last run saw it: at once, no host is asked")
+    status.add_argument("--fresh", action="store_true", help="look at every host now, also beside a monitor")
     status.add_argument("--every", type=_seconds, default=10.0, help="--watch: seconds between looks at the hosts (10)")
     plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
     plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
+    plan.add_argument("--fresh", action="store_true", help="look at every host first, also beside a monitor")
     for name, text in (
         ("start", "start instances, where they fit best; clears a failed state"),
         ("stop", "stop instances; they stay stopped until somebody starts them"),
@@ -109,10 +143,31 @@ def _parser() -> argparse.ArgumentParser:
         sub = add(name, change, text, "%s server_2" % name)
         sub.add_argument("host", metavar="HOST")
         _reason(sub)
+        if name == "drain":
+            upkeep.add_drain_options(sub)
+    upkeep.add_commands(add, change, _reason)
+    host = add("host", change, "say what became of a host", "host confirm-down server_2 --reason 'it burnt'")
+    host.add_argument(
+        "what", choices=["confirm-down"], help="confirm-down: nothing of it lives any more, what it held may move"
+    )
+    host.add_argument("host", metavar="HOST")
+    _reason(host)
     why = add("why", _view("why"), "how one instance is, why, and what happened", "why scen2_srv_02")
     why.add_argument("instance", metavar="INSTANCE")
     why.add_argument("-n", "--number", type=int, default=12, help="events shown (12)")
     why.add_argument("--json", action="store_true", help="the same, for programs")
+    explain = add(
+        "explain", _question("explain"), "where an item's applications are and why; every candidate host", "explain 02"
+    )
+    explain.add_argument("item", metavar="ITEM", help="the item's id, or the name of one of its instances")
+    explain.add_argument("--json", action="store_true", help="the same, for programs")
+    what_if = add(
+        "what-if",
+        _question("what_if"),
+        "what would happen if; nothing is touched",
+        "what-if --down server_2 --down server_3",
+    )
+    _assumptions(what_if)
     events = add("events", _view("events"), "what happened, who did it, and why", "events --follow")
     events.add_argument("-n", "--number", type=int, default=30, help="newest events shown (30)")
     events.add_argument("-f", "--follow", action="store_true", help="stay and show what happens")
@@ -122,6 +177,20 @@ def _parser() -> argparse.ArgumentParser:
     _reason(add("deploy", change, "prepare the hosts and bring everything to what is wanted", "deploy"))
     add("check", _view("check"), "validate the site; no host is touched", "check -i inventory/local")
     return parser
+
+
+def _assumptions(what_if: argparse.ArgumentParser) -> None:
+    for name, metavar, text in (
+        ("down", "HOST", "it is dead"),
+        ("up", "HOST", "it came back, with nothing running"),
+        ("drain", "HOST", "it is drained"),
+        ("undrain", "HOST", "it is used again"),
+        ("add-item", "ID[:SLOT]", "the site has this item, too"),
+        ("remove-item", "ID", "the site does not have this item any more"),
+        ("load", "HOST=PERCENT", "so much other work is on its machine"),
+    ):
+        what_if.add_argument("--" + name, action="append", metavar=metavar, help=text + "; may be repeated")
+    what_if.add_argument("--json", action="store_true", help="the whole answer, for programs")
 
 
 def _common(parser: argparse.ArgumentParser, default: object) -> None:
@@ -143,7 +212,7 @@ def _common(parser: argparse.ArgumentParser, default: object) -> None:
 
 
 def _reason(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the trail")
+    parser.add_argument("--reason", "--why", default="", metavar="TEXT", help="why, for the trail")
 
 
 def _seconds(text: str) -> float:
@@ -155,8 +224,21 @@ def _seconds(text: str) -> float:
 
 def _view(name: str) -> Command:
     def command(options: argparse.Namespace, found: Places) -> int:
+        if name == "status" and found.remote is not None:
+            from monitor.cli import beside
+
+            return beside.status(options, found.remote)
         from monitor.cli import views  # the ledger and its core are only loaded by commands that read them
 
         return int(getattr(views, name)(options, found))
+
+    return command
+
+
+def _question(name: str) -> Command:
+    def command(options: argparse.Namespace, found: Places) -> int:
+        from monitor.cli import questions
+
+        return int(getattr(questions, name)(options, found))
 
     return command

@@ -7,26 +7,48 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor import playbooks
-from monitor.daemon import PLACES, remember
+from monitor.remembered import PLACES, remember
+
+if TYPE_CHECKING:
+    from monitor.cli.remote import Remote
+
+ROOT = Path(__file__).resolve().parents[2]  # of the collection
 
 
 class UsageError(Exception):
     """The command cannot be carried out as given; the text is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """`state_dir` is None when the controller is another machine, or not known yet."""
+class Places(NamedTuple):
+    """`state_dir` is None when the controller is another machine, or not known yet; `remote` is None when no monitor
+    answers."""
 
     inventory: tuple[str, ...]
     state_dir: Path | None
+    remote: Remote | None = None
+
+    def question(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What a monitor, else this site's state folder, answers to a request of `_controller.handle` that only looks.
+
+        :raises UsageError: with the reason why there is no answer.
+        """
+        if self.remote is not None:
+            from monitor.cli.remote import Refused
+
+            try:
+                return self.remote.answer(request)
+            except Refused as error:
+                raise UsageError(str(error)) from None
+        from monitor.shared import _controller
+
+        answer: dict[str, Any] = _controller.handle({**request, "state_dir": str(self.need_state())})
+        if answer.get("error"):
+            raise UsageError(answer["error"])
+        return answer
 
     def need_inventory(self) -> list[str]:
         if not self.inventory:
@@ -77,6 +99,10 @@ def ask_state_dir(inventory: list[str]) -> Path:
 
     :raises UsageError: when it does not say, or the controller is not this machine.
     """
+    import subprocess
+
+    from monitor import playbooks
+
     env = playbooks.environment(os.environ, Path.cwd())
     env.update(
         ANSIBLE_STDOUT_CALLBACK=playbooks.COLLECTION + ".lines",
@@ -131,5 +157,5 @@ def _usual(environ: Mapping[str, str]) -> list[Path]:
     """State folders of a local site: the one of the environment, then `.muster` here, above, and in the checkout."""
     folders = [Path(environ["MUSTER_LOCAL_DIR"])] if environ.get("MUSTER_LOCAL_DIR") else []
     here = Path.cwd()
-    folders += [parent / ".muster" for parent in (here, *here.parents, playbooks.ROOT)]
+    folders += [parent / ".muster" for parent in (here, *here.parents, ROOT)]
     return [folder / "state" for folder in dict.fromkeys(folders) if (folder / "state").is_dir()]

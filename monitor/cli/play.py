@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from monitor import playbooks
+from monitor.cli.remote import Late
 
 MARK = "MUSTER:"
 GRACE = 10.0  # s for Ansible to end after an interrupt
 PREFIXES = ("Task failed: ", "Action failed: ", "Module failed: ")
 
 
-class TimedOut(Exception):
+class TimedOut(Late):
     """The playbook took too long; the text is one sentence."""
 
 

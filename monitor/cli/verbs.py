@@ -15,28 +15,40 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.cli import upkeep
+from monitor.cli.beside import LATE, NO, OK, USAGE, act
 from monitor.cli.places import Places, UsageError
 from monitor.cli.play import Event, play
 
-OK, NO, USAGE, LATE = 0, 1, 2, 4  # exit codes
+__all__ = ["LATE", "NO", "OK", "USAGE", "Progress", "as_json", "change", "ended", "expand", "on_request", "run"]
 _PROGRESS = {"site": "checking the site", "observe": "looking at every host", "plan": "planning", "act": "acting",
              "settle": "writing down the outcome", "host": "preparing the hosts"}  # fmt: skip
 
 
 def change(options: argparse.Namespace, places: Places) -> int:
     """start, stop, restart, open, close, drain, undrain, reconcile, deploy."""
-    site = places.site()
+    remote = places.remote
+    site = places.site() if remote is None else {}
     extra = _who(options)
     verb = options.verb
     if verb in ("start", "stop", "restart"):
-        extra["muster_instances"] = expand(options.instances, site)
+        extra["muster_instances"] = expand(options.instances, site) if remote is None else options.instances
     elif verb in ("open", "close"):
         extra["muster_instances"] = [on_request(options.item, site)]
         if verb == "open":
-            extra["muster_host"] = console(options, os.environ)
+            # Beside a monitor the socket tells where we are, when nobody says it.
+            where = console if remote is None else named_console
+            extra["muster_host"] = where(options, os.environ)
             extra["muster_take"] = bool(options.take)
-    elif verb in ("drain", "undrain"):
+    elif verb in ("drain", "undrain", "host"):
         extra["muster_host"] = options.host
+    extra.update(upkeep.asked(options, site))
+    if verb == "host":
+        verb = options.what.replace("-", "_")
+    if remote is not None and not getattr(options, "dry_run", False):
+        return act(options, remote, verb, extra)
+    if "muster_site" in extra:  # as a variable of a playbook that would be the site's name
+        extra["muster_whole_site"] = extra.pop("muster_site")
     code = run(options, places, verb, extra)
     if verb == "deploy" and code == OK and places.state_dir is None:
         with contextlib.suppress(UsageError):
@@ -49,7 +61,8 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
     inventory = places.need_inventory()
     progress = Progress(sys.stderr)
     failed: list[Event] = []
-    for event in play(verb, inventory, extra, timeout=options.timeout):
+    check = bool(getattr(options, "dry_run", False))
+    for event in play(verb, inventory, extra, timeout=options.timeout, check=check):
         if event.kind == "said" and event.text and not event.text.startswith("refuse "):  # its failure says it again
             progress.clear()
             print(event.text, flush=True)
@@ -115,12 +128,16 @@ def on_request(item: str, site: Mapping[str, Any]) -> str:
     return names[0]
 
 
+def named_console(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
+    return str(options.console or environ.get("MUSTER_HOST", ""))
+
+
 def console(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
     """:raises UsageError: when nobody says on which console."""
-    host = options.console or environ.get("MUSTER_HOST", "")
+    host = named_console(options, environ)
     if not host:
         raise UsageError("on which console? Say --console HOST, or set MUSTER_HOST on each console")
-    return str(host)
+    return host
 
 
 def instances(site: Mapping[str, Any]) -> list[str]:

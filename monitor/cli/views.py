@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monitor.cli.places import Places, UsageError, read_json
+from monitor.cli.beside import follow, show_status
+from monitor.cli.places import Places, UsageError
 from monitor.cli.play import Event, play
 from monitor.cli.verbs import NO, OK, Progress, as_json, ended
-from monitor.shared import _controller, _status, _words
+from monitor.shared import _words
 
 Json = dict[str, Any]
 
@@ -27,18 +26,22 @@ def status(options: argparse.Namespace, places: Places) -> int:
     if options.watch:
         return _watch(options, places)
     if options.last:
-        document: Json | None = _last_status(places.need_state())
+        document: Json | None = _last_status(places)
         code = OK
     else:
         code, document = _fresh(options, places, "status", "status")
     if document is not None:
-        _show_status(document, options)
+        show_status(document, options)
     return code
 
 
 def plan(options: argparse.Namespace, places: Places) -> int:
     """What reconcile would do now, and why; nothing is done."""
-    code, document = _fresh(options, places, "reconcile", "plan", check=True)
+    code, document = OK, None
+    if places.remote is not None:
+        document = places.question({"verb": "plan", "check": True})["plan"]
+    else:
+        code, document = _fresh(options, places, "reconcile", "plan", check=True)
     if document is None:
         return code
     if options.json:
@@ -76,18 +79,18 @@ def check(options: argparse.Namespace, places: Places) -> int:
 
 def why(options: argparse.Namespace, places: Places) -> int:
     """One instance: how it is, what is wanted, what would be done next, and its story."""
-    folder = places.need_state()
-    document = _last_status(folder)
+    document = _last_status(places)
     name = options.instance
     instance = document["instances"].get(name)
     if instance is None:
         raise UsageError("there is no instance %s%s" % (name, _words.nearest(name, document["instances"])))
-    seen = read_json(folder / "seen.json").get("hosts", {})
-    request = {"kind": "reconcile"}
-    planned = _controller.handle(
-        {"verb": "plan", "check": True, "state_dir": str(folder), "observations": seen, "request": request}
-    )
-    trail = _asked({"verb": "trail", "state_dir": str(folder), "instance": name, "limit": options.number})["trail"]
+    # Without observations: then what the hosts said last serves, corrected by what was committed since.
+    planned: Json
+    try:
+        planned = places.question({"verb": "plan", "check": True, "request": {"kind": "reconcile"}})
+    except UsageError as error:
+        planned = {"error": str(error)}
+    trail = places.question({"verb": "trail", "instance": name, "limit": options.number})["trail"]
     if options.json:
         as_json({"instance": dict(instance, name=name), "plan": planned.get("plan"), "trail": trail})
         return OK
@@ -111,21 +114,27 @@ def why(options: argparse.Namespace, places: Places) -> int:
 
 def events(options: argparse.Namespace, places: Places) -> int:
     """The trail: what happened, who or what did it, and why."""
-    folder = places.need_state()
-    after: int | None = None
-    while True:
-        request: Json = {"verb": "trail", "state_dir": str(folder), "limit": options.number if after is None else 1000}
-        if options.instance:
-            request["instance"] = options.instance
-        if after is not None:
-            request["after"] = after
-        for entry in _asked(request)["trail"]:
-            after = max(after or 0, int(entry["id"]))
+
+    def show(entry: Mapping[str, Any]) -> None:
+        if not options.instance or entry.get("instance") == options.instance:
             print(_json_line(entry) if options.json else _trail_line(entry, time.time(), instance=True), flush=True)
-        if not options.follow:
-            return OK
-        after = after or 0
-        _wait_for_change(folder, 0.5, 10.0)
+
+    request: Json = {"verb": "trail", "limit": options.number, "instance": options.instance}
+    if options.follow:  # from the end of the whole trail on, whatever is shown of it
+        end = places.question({"verb": "trail", "limit": 1})["trail"]
+        after = int(end[-1]["id"]) if end else 0
+    for entry in places.question(request)["trail"]:
+        if not options.follow or int(entry["id"]) <= after:
+            show(entry)
+    if not options.follow:
+        return OK
+    if places.remote is not None:
+        follow(places.remote, after, show)
+    while True:
+        for entry in places.question({"verb": "trail", "limit": 1000, "after": after})["trail"]:
+            after = int(entry["id"])
+            show(entry)
+        _wait_for_change(places.need_state(), 0.5, 10.0)
 
 
 def sentence(action: Mapping[str, Any]) -> str:
@@ -170,10 +179,8 @@ def _watch(options: argparse.Namespace, places: Places) -> int:
                 return code
             document = fresh
         elif folder is not None:
-            document = _last_status(folder)
-        if sys.stdout.isatty() and not options.json:
-            print("\033[H\033[2J", end="")
-        _show_status(document, options)
+            document = _last_status(places)
+        show_status(document, options)
         left = options.every - (time.monotonic() - looked)
         if folder is not None:
             _wait_for_change(folder, 0.5, left)
@@ -198,25 +205,9 @@ def _modified(path: Path) -> int:
         return 0
 
 
-def _last_status(folder: Path) -> Json:
-    document: Json = _asked({"verb": "status", "state_dir": str(folder)})["status"]
+def _last_status(places: Places) -> Json:
+    document: Json = places.question({"verb": "status"})["status"]
     return document
-
-
-def _asked(request: Json) -> Json:
-    answer: Json = _controller.handle(request)
-    if answer.get("error"):
-        raise UsageError(answer["error"])
-    return answer
-
-
-def _show_status(document: Json, options: argparse.Namespace) -> None:
-    if options.json:
-        as_json(document) if not options.watch else print(_json_line(document), flush=True)
-        return
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((120, 40)).columns
-    print(_status.render_table(document, width, colour), end="", flush=True)
 
 
 def _show_candidates(document: Json, name: str) -> None:

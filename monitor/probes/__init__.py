@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from monitor.health import Result
-from monitor.watch import Target
+from monitor.target import Target
 
 Report = Callable[[Result], None]
 

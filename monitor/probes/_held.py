@@ -13,14 +13,14 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
+import ssl
 
 from monitor.health import Kind, Result
-from monitor.watch import Target
+from monitor.target import Target
 
-from . import Report
+from . import Report, _secrets
+from ._turns import next_turn, slot_of
 
-GRID = 0.1  # s
 RETRY = 0.2  # s between attempts while nothing listens
 REFUSALS_APART = 1.0  # s between two reports that still nothing listens
 
@@ -48,7 +48,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.probe is not None:
-            self.probe.link_lost()
+            self.probe.link_lost(exc)
 
     def drop(self) -> None:
         self.probe = None
@@ -57,13 +57,15 @@ class Link(asyncio.Protocol):
 
 
 class HeldProbe:
-    """A kind of bus adds `begin`, `ask` and `received`, and calls `answered` or `misbehaved`."""
+    """A kind of bus adds `begin`, `ask` and `received`, and calls `answered`, `failed`, `misbehaved` or `unsure`."""
+
+    greets_plainly = False  # the server's first words come before TLS; the kind of bus calls `secure` after them
 
     def __init__(self, name: str, target: Target, report: Report) -> None:
         self.target = target
         self._report = report
         self._loop = asyncio.get_running_loop()
-        self._slot = zlib.crc32(("%s %s %d" % (name, target.address, target.port)).encode()) % 997 / 997.0
+        self._slot = slot_of("%s %s %d" % (name, target.address, target.port))
         self._link: Link | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._turn: asyncio.TimerHandle | None = None
@@ -71,6 +73,8 @@ class HeldProbe:
         self._asked: float | None = None  # since when an answer is waited for
         self._good = False  # this link has answered
         self._ended_early = 0  # links in a row that ended without an answer
+        self._securing: asyncio.Task[None] | None = None
+        self.caution = ""  # told with every answer
 
     # What a kind of bus says.
 
@@ -114,12 +118,60 @@ class HeldProbe:
         self._good = False
         self._expect()
         self._next_turn()
+        if self.target.how.tls is not None and not self.greets_plainly:
+            self.secure()
+        elif self.begin():
+            self.ask()
+
+    def secure(self) -> None:
+        """Begin to speak TLS on this link; `begin` or `secured` comes next."""
+        if self._link is not None:
+            self._securing = self._loop.create_task(self._secure(self._link))
+
+    def secured(self) -> None:
+        """This link speaks TLS now."""
         if self.begin():
             self.ask()
 
-    def link_lost(self) -> None:
+    async def _secure(self, link: Link) -> None:
+        tls = self.target.how.tls
+        assert tls is not None and link.transport is not None
+        try:
+            context, self.caution = _secrets.context(tls)
+            transport = await self._loop.start_tls(
+                link.transport, link, context, server_hostname=tls.server_name or self.target.address
+            )
+        except _secrets.SecretError as error:
+            self._if_held(link, str(error))
+        except ssl.SSLCertVerificationError as error:
+            self._if_held(
+                link, "%s shows a certificate that is not accepted: %s" % (self._where(), error.verify_message or error)
+            )
+        except ssl.SSLError as error:
+            if self._link is link:
+                self.misbehaved("takes connections but TLS fails: %s" % (error.reason or error))
+        except OSError:
+            if self._link is link:
+                self.link_lost(None)
+        else:
+            if self._link is not link:
+                if transport is not None:
+                    transport.abort()
+                return
+            link.transport = transport
+            self.secured()
+
+    def _if_held(self, link: Link, why: str) -> None:
+        if self._link is link:
+            self.unsure(why)
+
+    def link_lost(self, error: Exception | None) -> None:
         good = self._good
         self._drop_link()
+        if isinstance(error, ssl.SSLError):
+            # With TLS 1.3 the server looks at our certificate after the handshake.
+            self.unsure("%s ends the connection: %s" % (self._where(), error.reason or error))
+            return
         if good:
             self._connect("ended")
             return
@@ -138,6 +190,8 @@ class HeldProbe:
         if self._link is not None:
             link, self._link = self._link, None
             link.drop()
+        if self._securing is not None and self._securing is not asyncio.current_task():
+            self._securing.cancel()
 
     def _connect(self, reason: str, delay: float = 0.0) -> None:
         if self._connecting is not None:
@@ -190,12 +244,27 @@ class HeldProbe:
         self._forget_question()
         self._good = True
         self._ended_early = 0
-        self._report(Result(Kind.ANSWERED, now, latency=latency))
+        self._report(Result(Kind.ANSWERED, now, "", latency, self.caution))
+
+    def failed(self, why: str) -> None:
+        """It answered, and what it said is not well; the link stays."""
+        if self._asked is None:
+            return
+        self._forget_question()
+        self._good = True
+        self._ended_early = 0
+        self._emit(Kind.MISSED, "%s %s" % (self._where(), why))
 
     def misbehaved(self, why: str) -> None:
         """What came is not what a bus of this kind says; try again at the pace of questions."""
         self._drop_link()
         self._emit(Kind.MISSED, "%s %s" % (self._where(), why))
+        self._connect("first", self.target.interval)
+
+    def unsure(self, why: str) -> None:
+        """Nothing can be told: the probe was turned away, or its own files are not right."""
+        self._drop_link()
+        self._emit(Kind.UNSURE, why)
         self._connect("first", self.target.interval)
 
     def _expect(self) -> None:
@@ -220,10 +289,8 @@ class HeldProbe:
         self._connect("missed")
 
     def _next_turn(self) -> None:
-        now = self._loop.time()
-        step = self.target.interval
-        turn = round(((now - self._slot * step) // step + 1 + self._slot) * step / GRID) * GRID
-        self._turn = self._loop.call_at(turn if turn > now else turn + step, self._at_turn)
+        turn = next_turn(self._loop.time(), self._slot, self.target.interval)
+        self._turn = self._loop.call_at(turn, self._at_turn)
 
     def _at_turn(self) -> None:
         self._next_turn()

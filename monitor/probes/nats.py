@@ -8,25 +8,28 @@ The protocol is a few lines of text (docs.nats.io, client protocol), so no clien
 
 from __future__ import annotations
 
+import json
 import os
 
-from monitor.watch import Target
+from monitor.target import Target
 
-from . import Report
+from . import Report, _secrets
 from ._held import HeldProbe
 
-_CONNECT = (
-    b'CONNECT {"verbose":false,"pedantic":false,"name":"muster-monitor","lang":"python","version":"0","protocol":0}\r\n'
-)
+_SELF = {"verbose": False, "pedantic": False, "name": "muster-monitor", "lang": "python", "version": "0", "protocol": 0}
 _LONGEST = 65536  # bytes without the end of a line, or before an answer: no NATS server says that much to us
+_TURNED_AWAY = ("authorization", "authentication", "permissions", "account", "user ")  # -ERR about the account
 
 
 class Probe(HeldProbe):
     """Publish to a subject of our own and wait for it."""
 
+    greets_plainly = True
+
     def __init__(self, name: str, target: Target, report: Report) -> None:
         super().__init__(name, target, report)
-        self._subject = b"_muster.probe." + os.urandom(6).hex().encode()
+        prefix = target.how.topic or "_muster.probe."
+        self._subject = prefix.encode() + os.urandom(6).hex().encode()
         self._count = 0
         self._answer = b""
         self._buffer = b""
@@ -65,6 +68,9 @@ class Probe(HeldProbe):
         if len(self._buffer) > _LONGEST:
             self.misbehaved("does not speak the NATS protocol")
 
+    def secured(self) -> None:
+        self._introduce(tls=True)
+
     def _line(self, line: bytes) -> bool:
         """One line other than a message; false when the link is given up."""
         word = line.split(b" ", 1)[0].upper()
@@ -73,11 +79,49 @@ class Probe(HeldProbe):
                 self.misbehaved("does not speak the NATS protocol, it said %r" % line[:40].decode("latin-1"))
                 return False
             self._greeted = True
-            self.write(_CONNECT + b"SUB %s 1\r\n" % self._subject)
-            self.ask()
-        elif word == b"PING":
+            return self._greeting(line[5:])
+        if word == b"PING":
             self.write(b"PONG\r\n")
         elif word == b"-ERR":
-            self.misbehaved("refuses the probe: %s" % line[5:].decode("latin-1").strip(" '"))
+            said = line[5:].decode("latin-1").strip(" '")
+            if said.lower().startswith(_TURNED_AWAY):
+                self.unsure("%s refuses the probe: %s" % (self._where(), said))
+            else:
+                self.misbehaved("refuses the probe: %s" % said)
             return False
+        return True
+
+    def _greeting(self, info: bytes) -> bool:
+        wants = self.target.how.tls is not None
+        if wants or b'"tls_required"' in info:
+            try:
+                said = json.loads(info)
+                offered, required = bool(said.get("tls_available")), bool(said.get("tls_required"))
+            except (ValueError, AttributeError):
+                self.misbehaved("does not speak the NATS protocol")
+                return False
+            if wants and not (offered or required):
+                self.unsure("%s offers no TLS, and the probe speaks nothing else" % self._where())
+                return False
+            if required and not wants:
+                self.unsure("%s takes TLS only: give the probe tls" % self._where())
+                return False
+        if wants:
+            self.secure()
+            return True
+        return self._introduce(tls=False)
+
+    def _introduce(self, tls: bool) -> bool:
+        words: dict[str, object] = dict(_SELF, tls_required=tls)
+        how = self.target.how
+        if how.password_file or how.token_file:
+            try:
+                user, password, token, caution = _secrets.account(how)
+            except _secrets.SecretError as error:
+                self.unsure(str(error))
+                return False
+            words.update({"auth_token": token} if token else {"user": user, "pass": password})
+            self.caution = caution or (self.caution if tls else "")
+        self.write(b"CONNECT %s\r\nSUB %s 1\r\n" % (json.dumps(words).encode(), self._subject))
+        self.ask()
         return True

@@ -9,7 +9,12 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call, _sentences
+from ansible_collections.control_room.muster.plugins.plugin_utils import (
+    _compiled,
+    _controller_call,
+    _sentences,
+    _standby,
+)
 
 _SPEC = {
     "kind": {"type": "str", "default": "reconcile"},
@@ -19,7 +24,15 @@ _SPEC = {
     "from_where": {"type": "str", "default": ""},
     "why": {"type": "str", "default": ""},
     "take": {"type": "bool", "default": False},
+    "item": {"type": "str", "default": ""},
+    "whole_site": {"type": "bool", "default": False},
+    "until": {"type": "str", "default": ""},
+    "at_a_time": {"type": "int", "default": 0},
+    "force": {"type": "bool", "default": False},
+    "ids": {"type": "list", "elements": "str", "default": []},
+    "all": {"type": "bool", "default": False},
     "phase": {"type": "int", "default": 1},
+    "published": {"type": "bool", "default": False},
     "report": {"type": "path", "default": ""},
 }
 
@@ -33,7 +46,7 @@ class ActionModule(_controller_call.ControllerAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
         if options["phase"] > 1:
-            return self._later_phase(result, options["phase"], task_vars)
+            return self._later_phase(result, options, task_vars)
         compiled = _compiled.compiled_site(self, task_vars)
         names = [host["name"] for host in compiled.document["hosts"]]
         observations = {}
@@ -60,6 +73,14 @@ class ActionModule(_controller_call.ControllerAction):
                     "from": options["from_where"],
                     "why": options["why"],
                     "take": options["take"],
+                    "item": options["item"],
+                    "site": options["whole_site"],
+                    "until": options["until"],
+                    "at_a_time": options["at_a_time"],
+                    "force": options["force"],
+                    "ids": options["ids"],
+                    "all": options["all"],
+                    "dry_run": bool(self._task.check_mode),
                 },
             },
             task_vars,
@@ -81,8 +102,10 @@ class ActionModule(_controller_call.ControllerAction):
         sentences = _sentences.of_plan(plan, observations)
         for sentence in sentences:
             self._display.display(sentence)
+        heard = _sentences.heard(observations)
+        _compiled.keep("heard", heard)
         if options["report"]:
-            _sentences.write_report(options["report"], {"plan": plan, "sentences": sentences})
+            _sentences.write_report(options["report"], {"plan": plan, "sentences": sentences, **heard})
         refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
         if refused:
             raise AnsibleActionFail("; ".join(refused))
@@ -100,19 +123,17 @@ class ActionModule(_controller_call.ControllerAction):
         )
         return result
 
-    def _later_phase(self, result: dict[str, Any], phase: int, task_vars: dict[str, Any]) -> dict[str, Any]:
-        compiled = _compiled.compiled_site(self, task_vars)
-        names = [host["name"] for host in compiled.document["hosts"]]
-        answer = self.call_controller(
-            "phase",
-            {
-                "site": compiled.document,
-                "plan": _compiled.kept("plan"),
-                "phase": phase,
-                "answers": _controller_call.answers(task_vars, names, _compiled.kept("plan")["run"]),
-                "digests": compiled.digests,
-            },
-            task_vars,
-        )
+    def _later_phase(
+        self, result: dict[str, Any], options: dict[str, Any], task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        request: dict[str, Any] = {"plan": _compiled.kept("plan"), "phase": options["phase"]}
+        if options["published"]:
+            request["site"] = _standby.published_site(task_vars)["document"]
+        else:
+            compiled = _compiled.compiled_site(self, task_vars)
+            request.update(site=compiled.document, digests=compiled.digests)
+        names = [host["name"] for host in request["site"]["hosts"]]
+        request["answers"] = _controller_call.answers(task_vars, names, request["plan"]["run"])
+        answer = self.call_controller("phase", request, task_vars)
         result.update(changed=False, requests=answer["requests"], hosts=sorted(answer["requests"]))
         return result

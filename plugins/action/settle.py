@@ -22,6 +22,8 @@ _SPEC = {
     "report": {"type": "path", "default": ""},
 }
 
+ROUNDS = 25  # of one run; Ansible nests them
+
 
 class ActionModule(_controller_call.ControllerAction):
     """See the documentation of the module of the same name."""
@@ -33,7 +35,7 @@ class ActionModule(_controller_call.ControllerAction):
         _unused, options = self.validate_argument_spec(_SPEC)
         plan = _compiled.kept("plan")
         if plan is None or self._task.check_mode:
-            result.update(changed=False, results={}, again=False)
+            result.update(changed=False, results={}, again=False, again_kind="")
             return result
         if options["published"]:
             document = _standby.published_site(task_vars)["document"]
@@ -51,7 +53,20 @@ class ActionModule(_controller_call.ControllerAction):
         for sentence in sentences:
             self._display.display(sentence)
         if options["report"]:
-            _sentences.write_report(options["report"], {"plan": plan, "results": outcome, "outcome": sentences})
+            heard = _compiled.kept("heard") or {"answered": [], "unreachable": {}}
+            silent = {host: said["unreachable"] for host, said in answers.items() if said.get("unreachable")}
+            silent = {**heard["unreachable"], **silent}
+            report = {
+                "run": plan["run"],
+                "plan": plan,
+                "results": outcome,
+                "sentences": [*(_compiled.kept("said") or []), *_sentences.of_plan(plan, {})],
+                "outcome": sentences,
+                "answered": sorted({*answers, *heard["answered"]} - set(silent)),
+                "unreachable": silent,
+            }
+            _sentences.write_report(options["report"], report)
+            _compiled.keep("said", report["sentences"])  # of all rounds
         failed = [
             "%s: %s" % (name, outcome[name].get("reason") or outcome[name]["result"])
             for name in options["fail_for"]
@@ -59,8 +74,25 @@ class ActionModule(_controller_call.ControllerAction):
         ]
         if failed:
             raise AnsibleActionFail("; ".join(failed))
-        result.update(changed=False, results=outcome, revision=answer.get("revision"), again=_made_room(plan, outcome))
+        again = self._again(plan, outcome, answers)
+        result.update(
+            changed=False, results=outcome, revision=answer.get("revision"), again=bool(again), again_kind=again
+        )
         return result
+
+    def _again(self, plan: dict[str, Any], outcome: dict[str, Any], answers: dict[str, Any]) -> str:
+        """The kind of the next round, when this one cannot be the last; every round must have got something done."""
+        rounds = int(_compiled.kept("rounds") or 1)
+        _compiled.keep("rounds", rounds + 1)
+        started = any(r["result"] == "running" for said in answers.values() for r in said.get("results", {}).values())
+        if rounds == 1 and _made_room(plan, outcome):
+            return "reconcile"
+        if not (plan.get("turns") and started):
+            return ""
+        if rounds >= ROUNDS:
+            self._display.warning("more rounds follow with the next reconcile, or with the same command again")
+            return ""
+        return str(plan["request"]["kind"])
 
 
 def _made_room(plan: dict[str, Any], outcome: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Park until the monitor hands over intents, then plan and commit them over the published site and the ledger."""
+"""Park until the monitor hands over intents or a request, then plan and commit over published site and ledger."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ class ActionModule(_controller_call.ControllerAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
         result.update(changed=False, hosts=[], requests={}, phases=0, run="")
-        intents = options["intents"]
+        order: dict[str, Any] = {"intents": options["intents"]}
         state_dir = _standby.state_folder(task_vars)
         if options["fifo"]:
-            self._plan(state_dir, [], task_vars, check=True)  # so that everything it needs is loaded before the alert
-            intents = _standby.wait_for_intents(options["fifo"], options["fifo"] + ".ready")
-        if not intents:
+            self._plan(state_dir, order, task_vars, check=True)  # so that what it needs is loaded before the alert
+            order = _standby.wait_for_order(options["fifo"], options["fifo"] + ".ready")
+        if not (order.get("intents") or order.get("request")):
             result["ansible_facts"] = {"muster_concerned": []}
             return result
-        answer = self._plan(state_dir, intents, task_vars)
+        answer = self._plan(state_dir, order, task_vars)
         plan = answer["plan"]
         _compiled.keep("plan", plan)
-        for sentence in _sentences.of_plan(plan, {}):
+        sentences = _sentences.of_plan(plan, {})
+        for sentence in sentences:
             self._display.display(sentence)
         if options["fifo"]:  # the outcome replaces it, when there is anything to do
-            _sentences.write_report(options["fifo"] + ".result", {"run": plan["run"], "plan": plan, "results": {}})
-        hosts = sorted(answer["requests"])
+            report = {"run": plan["run"], "plan": plan, "results": {}, "sentences": sentences}
+            _sentences.write_report(options["fifo"] + ".result", report)
+        later = {action["host"] for action in plan["actions"] if action["phase"] > 1 and action["action"] == "start"}
+        hosts = sorted(set(answer["requests"]) | later)
         result.update(
             changed=bool(hosts),
             run=plan["run"],
@@ -53,10 +56,13 @@ class ActionModule(_controller_call.ControllerAction):
         return result
 
     def _plan(
-        self, state_dir: str, intents: list[dict[str, Any]], task_vars: dict[str, Any], check: bool = False
+        self, state_dir: str, order: dict[str, Any], task_vars: dict[str, Any], check: bool = False
     ) -> dict[str, Any]:
+        """Intents about instances trust ledger and hosts; what has to be placed needs what the hosts said last."""
         document = _standby.read_published(state_dir)["document"]
-        request = {"kind": "intents", "intents": intents, "who": "monitor", "from": document["controller"]}
-        return self.call_controller(
-            "plan", {"site": document, "observations": {}, "request": request, "check": check}, task_vars
-        )
+        request = {"who": "monitor", "from": document["controller"], "kind": "intents", **order}
+        request.update(request.pop("request", {}))
+        call = {"site": document, "request": request, "check": check}
+        if request["kind"] == "intents" and not any(intent.get("host") for intent in request["intents"]):
+            call["observations"] = {}
+        return self.call_controller("plan", call, task_vars)

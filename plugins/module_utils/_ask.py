@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, List, Set
+from typing import Callable, Dict, List
 
+from . import _conflicts, _drains, _notices, _pauses
+from ._asked import because, clear, wrong_kind
+from ._confirm import confirm_down
 from ._draft import MUSTER, WHOLE, Draft, Move, PlanError
 from ._model import Instance, instance_name
 from ._state import (
@@ -26,7 +29,8 @@ from ._state import (
 )
 from ._words import kinds, listing, nearest
 
-KINDS = ("reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain", "intents")
+KINDS = ("reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain", "confirm_down",
+         "reset", "pause", "resume", "resolve", "acknowledge", "intents")  # fmt: skip
 
 
 def ask(draft: Draft) -> List[str]:
@@ -35,10 +39,15 @@ def ask(draft: Draft) -> List[str]:
         raise PlanError("a run cannot be asked to %s, only to %s" % (draft.kind, listing(KINDS, most=20)))
     if draft.kind in WHOLE:
         return _whole(draft)
-    if draft.kind in ("drain", "undrain"):
-        return _drain(draft)
+    others: Dict[str, Callable[[Draft], List[str]]] = {
+        "drain": _drains.drain, "undrain": _drains.drain, "confirm_down": confirm_down, "pause": _pauses.pause,
+        "resume": _pauses.resume, "acknowledge": _notices.acknowledge,
+    }  # fmt: skip
+    if draft.kind in others:
+        return others[draft.kind](draft)
     verbs: Dict[str, Callable[[Draft, str], bool]] = {
-        "start": start, "stop": stop, "restart": restart, "open": open_hci, "close": close,
+        "start": start, "stop": stop, "restart": restart, "open": open_hci, "close": close, "reset": reset,
+        "resolve": _conflicts.resolve,
     }  # fmt: skip
     names = _named(draft)
     return [name for name in names if verbs[draft.kind](draft, name)]
@@ -91,31 +100,6 @@ def _is_remembered(draft: Draft, name: str) -> bool:
     return draft.claim(name).holds or bool(draft.copies(name))
 
 
-def _because(draft: Draft, name: str, verb: str) -> str:
-    """What a person asked for, as the reason of all that follows from it."""
-    draft.asked[name] = "%s asked to %s it%s" % (draft.who, verb, ": " + draft.why if draft.why else "")
-    return draft.asked[name]
-
-
-def _wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
-    """Why the host that a person named cannot take the instance; empty when its application may run there."""
-    names = [h.name for h in draft.site.hosts]
-    if host not in names:
-        return "there is no host %s in this site%s" % (host, nearest(host, names))
-    application = instance.application
-    if host in application.identifiers:
-        return ""
-    where = kinds(draft.site, application.identifiers_as_written)
-    return "%s may run on %s only: %s is not one of them" % (instance.name, where, host)
-
-
-def _clear(draft: Draft, name: str) -> None:
-    """A person's start gives a failed instance its whole budget back."""
-    claim = draft.claim(name)
-    if claim.failures or claim.phase == FAILED:
-        draft.set_claim(name, replace(claim, failures=()))
-
-
 def start(draft: Draft, name: str) -> bool:
     """A service; an HCI is opened, on the console that is named."""
     instance = draft.site.instance(name)
@@ -124,7 +108,7 @@ def start(draft: Draft, name: str) -> bool:
     host = draft.request.get("host")
     claim = draft.claim(name)
     if host:
-        wrong = _wrong_kind(draft, instance, host)
+        wrong = wrong_kind(draft, instance, host)
         if wrong:
             draft.refuse(name, host, wrong)
             return False
@@ -132,20 +116,20 @@ def start(draft: Draft, name: str) -> bool:
             where = "%s already runs on %s" % (name, claim.host)
             draft.refuse(name, host, where + ": a start does not move it, stop it first")
             return False
-    draft.want(name, STARTED, _because(draft, name, "start"))
+    draft.want(name, STARTED, because(draft, name, "start"))
     busy = draft.busy(name)
     if not busy:
-        _clear(draft, name)
+        clear(draft, name)
     if not claim.holds and host and not busy:
         strays = tuple(draft.copies(name))
-        draft.moves.append(Move(name, _because(draft, name, "start"), strays, hosts=(host,), asked=True))
+        draft.moves.append(Move(name, because(draft, name, "start"), strays, hosts=(host,), asked=True))
         return False
     return True
 
 
 def stop(draft: Draft, name: str) -> bool:
     """Always accepted."""
-    draft.want(name, STOPPED, _because(draft, name, draft.kind if draft.kind == "close" else "stop"))
+    draft.want(name, STOPPED, because(draft, name, draft.kind if draft.kind == "close" else "stop"))
     return True
 
 
@@ -163,10 +147,29 @@ def restart(draft: Draft, name: str) -> bool:
     if instance.application.on_request and not (claim.holds and draft.is_started(name)):
         draft.refuse(name, None, "%s is not open anywhere, so it cannot be restarted: open it on a console" % name)
         return False
-    draft.want(name, STARTED, _because(draft, name, "restart"), draft.wanted(name).host)
+    draft.want(name, STARTED, because(draft, name, "restart"), draft.wanted(name).host)
     if not draft.busy(name):
-        _clear(draft, name)
-    draft.restarts[name] = _because(draft, name, "restart")
+        clear(draft, name)
+    draft.restarts[name] = because(draft, name, "restart")
+    return True
+
+
+def reset(draft: Draft, name: str) -> bool:
+    """A person clears what failed without saying more: a service that is wanted starts again in this run."""
+    claim = draft.claim(name)
+    because(draft, name, "reset")
+    busy = draft.busy(name)
+    if busy:
+        draft.refuse(name, claim.host, "%s waits: %s" % (name, busy))
+        return False
+    if not claim.failures and claim.phase != FAILED:
+        del draft.asked[name]
+        draft.hold(name, claim.host, "%s has not failed: there is nothing to reset" % name)
+        return False
+    draft.note("%s is reset: its whole budget is back" % name, draft.why, "reset", name)
+    draft.set_claim(name, replace(claim, failures=()))
+    if draft.site.instance(name).application.on_request and claim.phase == FAILED:
+        draft.want(name, STOPPED, draft.asked[name])
     return True
 
 
@@ -182,15 +185,15 @@ def open_hci(draft: Draft, name: str) -> bool:
             draft.refuse(name, None, "say on which console %s is to be opened (--console, or MUSTER_HOST)" % name)
             return False
     else:
-        wrong = _wrong_kind(draft, instance, host)
+        wrong = wrong_kind(draft, instance, host)
         if wrong:
             draft.refuse(name, host, wrong)
             return False
     claim = draft.claim(name)
     if claim.holds or draft.busy(name):
         return _already_held(draft, instance, host or claim.host or "")
-    _clear(draft, name)
-    draft.want(name, STARTED, _because(draft, name, "open"), host)
+    clear(draft, name)
+    draft.want(name, STARTED, because(draft, name, "open"), host)
     return True
 
 
@@ -211,12 +214,12 @@ def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
         return False
     if seen and (copy is None or not copy.live):
         draft.free(name, "%s shows nothing of it" % holder)
-        _clear(draft, name)
-        draft.want(name, STARTED, _because(draft, name, "open"), host)
+        clear(draft, name)
+        draft.want(name, STARTED, because(draft, name, "open"), host)
         return True
     if host == holder:
-        _clear(draft, name)
-        draft.want(name, STARTED, _because(draft, name, "open"), host)
+        clear(draft, name)
+        draft.want(name, STARTED, because(draft, name, "open"), host)
         return True
     if not take:
         sentence = "%s already shows %s%s" % (holder, item, draft.held_since(name))
@@ -245,34 +248,10 @@ def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
     return True
 
 
-def _drain(draft: Draft) -> List[str]:
-    host = str(draft.request.get("host") or "")
-    names = [h.name for h in draft.site.hosts]
-    if host not in names:
-        draft.refuse(None, host, "there is no host %s in this site%s" % (host, nearest(host, names)))
-        return []
-    record = draft.record(host)
-    if draft.kind == "undrain":
-        if record.state == DRAINED:
-            draft.set_host(host, replace(record, state=UP, since=draft.now, evidence=draft.why, by=draft.who))
-            draft.note("%s may be used again" % host, draft.why, host=host)
-        return []
-    if record.state != DRAINED:
-        if record.state in (DOWN, SUSPECT):
-            draft.refuse(None, host, "%s is %s (%s): it cannot be drained" % (host, record.state, record.evidence))
-            return []
-        drained = HostRecord(DRAINED, record.incarnation, draft.now, draft.why, draft.who)
-        draft.set_host(host, drained)
-        draft.note("%s is drained" % host, draft.why, host=host)
-    concerned: Set[str] = {name for name, claim in draft.state.claims.items() if claim.holds and claim.host == host}
-    concerned.update(draft.observation(host).instances)
-    return [name for name in draft.site.by_name() if name in concerned] + sorted(
-        concerned - set(draft.site.by_name())
-    )
-
-
 def answer_named(draft: Draft, names: List[str]) -> None:
     """A sentence for every instance a person named and for which nothing has to be done."""
+    if draft.kind == "resume":
+        return
     told = {action["instance"] for action in draft.actions} | {move.name for move in draft.moves}
     for name in names:
         if name in told:

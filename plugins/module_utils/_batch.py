@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ._draft import WHOLE, Draft, Json, Move
+from ._drains import Turns
 from ._fleet import Fleet, host_loads
 from ._model import Instance
 from ._placement import Candidate, Pending, Placed, explain, in_order, place
@@ -69,9 +70,13 @@ class Batch:
             placed.update(second)
         placed.update(in_place)
         self.fleet = Fleet(self._loads.values())
+        turns = Turns(self._draft)
         for p in in_order([self._pending(m, ()) for m in moves.values()]):
             host = placed[p.name]
-            if host is not None:
+            later = turns.take(moves[p.name].leaves) if host is not None and moves[p.name].leaves else ""
+            if later:
+                self._next_turn(moves[p.name], later)
+            elif host is not None:
                 self._emit(moves[p.name], p, host)
             else:
                 self._no_room(moves[p.name], p)
@@ -125,6 +130,18 @@ class Batch:
             draft.stop_copy(move.name, host, reason)
         draft.add("start", move.name, target, reason, draft.next_epoch(move.name), phase=2)
 
+    def _next_turn(self, move: Move, why: str) -> None:
+        """It could leave a drained host, but enough others do in this round."""
+        draft = self._draft
+        claim = draft.claim(move.name)
+        draft.turns.append(move.name)
+        draft.hold(move.name, claim.host, "%s: %s waits for its turn" % (why, move.name))
+        self._strays(move, [host for host in self._sweep(move) if host != claim.host])
+
+    def _strays(self, move: Move, hosts: Iterable[str]) -> None:
+        for host in hosts:
+            self._draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
+
     def _sweep(self, move: Move, keep: str = "") -> List[str]:
         """The hosts to stop it on; where only a claim file was left behind that is removed, and nobody waits for it."""
         draft = self._draft
@@ -177,10 +194,9 @@ class Batch:
             return
         stops = sorted(self._sweep(move), key=lambda h: h != claim.host)
         if move.stays:
+            draft.stays[move.name] = why
             draft.hold(move.name, claim.host, "%s, but %s stays there for now: %s" % (move.stays, move.name, why))
-            for host in stops:
-                if host != claim.host:
-                    draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
+            self._strays(move, [host for host in stops if host != claim.host])
         elif stops:
             draft.stop(move.name, stops[0], move.reason, after=FREE)
             for host in stops[1:]:
@@ -194,16 +210,24 @@ class Batch:
         if not candidates:
             where = kinds(self._draft.site, instance.application.identifiers_as_written)
             return "it may run on %s only, and there is no such host" % where
-        if len(candidates) <= 4:
-            return "; ".join(c.why for c in candidates)
-        roomless = [c for c in candidates if c.host not in self._unfit or not self._unfit[c.host]]
-        words = []
-        if roomless:
-            best = min(roomless, key=lambda c: c.reserved - c.limit)
-            words.append("%d hosts have no room, the best of them is %s: %g of %g reserved, it needs %g" % (
-                len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
-        others = [c.why for c in candidates if c not in roomless]
-        return "; ".join(words + ([listing(others, most=3)] if others else []))
+        return no_room(candidates, self._unfit)
+
+
+def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> str:
+    """Why none of these hosts takes an instance, in a few words however many they are.
+
+    :param ruled_out: host -> why nothing may start there; empty or missing where only room counts.
+    """
+    if len(candidates) <= 4:
+        return "; ".join(c.why for c in candidates)
+    roomless = [c for c in candidates if not ruled_out.get(c.host)]
+    words = []
+    if roomless:
+        best = min(roomless, key=lambda c: c.reserved - c.limit)
+        words.append("%d hosts have no room, the best of them is %s: %g of %g reserved, it needs %g" % (
+            len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
+    others = [c.why for c in candidates if c not in roomless]
+    return "; ".join(words + ([listing(others, most=3)] if others else []))
 
 
 def explain_instance(draft: Draft, name: str) -> List[Json]:

@@ -34,7 +34,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         the ledger of this site, made when `create` and there is none.
     ``plan`` {site, digests, config_digests, observations, request, observed_revision?} -> {plan, requests, phases, ...}
         the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
-        published ones serve; with `check` and without `observations`, what the hosts said last.
+        published ones serve; without `observations`, what the hosts said last, but for those not believed up.
     ``phase`` {site, plan, phase, answers} -> {requests}
         a later phase's act requests; commits what the hosts confirmed so far.
     ``settle`` {site, plan, answers} -> {revision, trail}
@@ -42,6 +42,10 @@ def handle(request: Mapping[str, Any]) -> Json:
     ``status`` {site, observations, monitor?} -> {status, table}
         hosts that were not observed are shown as they were seen last.
     ``trail`` {site, after?, limit?, instance?} -> {trail}
+    ``explain`` {site, item} -> {explain}
+        where each application of an item is and why, and what each candidate host has to say to that.
+    ``what_if`` {site, assume} -> {what_if}
+        what would happen under some assumptions: `_whatif.what_if`. Like `explain`, over what the hosts said last.
 
     ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
     ``check`` nothing is committed, published or made.
@@ -53,6 +57,8 @@ def handle(request: Mapping[str, Any]) -> Json:
         "settle": _settle,
         "status": _show_status,
         "trail": _show_trail,
+        "explain": _question,
+        "what_if": _question,
     }
     verb = str(request.get("verb"))
     if verb not in verbs:
@@ -171,7 +177,8 @@ def _make_plan(call: _Call) -> Json:
     warnings: List[str] = []
     if not call.check:
         warnings = _publish_all(call, state, revision, durable=False)
-        _keep_seen(call, observations, looked, now)
+        if call.request.get("observations") is not None:
+            _keep_seen(call, observations, looked, now)
     requests = _plan.act_requests(
         call.site, state, plan, 1, call.digests, call.config_digests, observations, call.check
     )
@@ -263,6 +270,17 @@ def _show_trail(call: _Call) -> Json:
         return {"trail": ledger.trail(after, limit, call.request.get("instance"))}
 
 
+def _question(call: _Call) -> Json:
+    from . import _questions  # not in the way of runs
+
+    with call.ledger as ledger:
+        state, revision = ledger.read()
+        observations = _last_seen(call, ledger, state)
+        return _questions.answer(
+            call.request, call.site, state, revision, observations, ledger.trail, time.time(), call.digests
+        )
+
+
 def _read(call: _Call, ledger: _ledger.Ledger) -> Tuple[_ledger.State, int]:
     """The ledger's state; check mode before the first deploy plans over an empty one."""
     if call.check and not ledger.exists():
@@ -281,10 +299,15 @@ def _same_site(call: _Call, state: _ledger.State) -> None:
         )
 
 
-def _last_seen(call: _Call, ledger: _ledger.Ledger, state: _ledger.State) -> Json:
-    """What every host said last, corrected by what was committed since."""
+def _last_seen(call: _Call, ledger: _ledger.Ledger, state: _ledger.State, usable: bool = False) -> Json:
+    """What every host said last, corrected by what was committed since.
+
+    :param usable: without the hosts that are believed down or suspect: what they said before is no evidence.
+    """
     observations: Json = {}
     for name, entry in _publish.read_published(call.state_dir, SEEN_FILE).get("hosts", {}).items():
+        if usable and (state["hosts"].get(name) or {}).get("state") in (_state.DOWN, _state.SUSPECT):
+            continue
         changed = ledger.changed_since(int(entry["revision"]), "claims")
         observations.update(_overtaken.correct(call.site, state, {name: entry}, changed))
     return observations
@@ -292,8 +315,8 @@ def _last_seen(call: _Call, ledger: _ledger.Ledger, state: _ledger.State) -> Jso
 
 def _current(call: _Call, ledger: _ledger.Ledger, state: _ledger.State, revision: int) -> Json:
     """The observations, corrected by what other runs committed since this one looked."""
-    if call.check and call.request.get("observations") is None:
-        return _last_seen(call, ledger, state) if ledger.exists() else {}
+    if call.request.get("observations") is None:
+        return _last_seen(call, ledger, state, usable=not call.check) if ledger.exists() else {}
     observations = dict(call.request.get("observations") or {})
     before = call.request.get("observed_revision")
     if before is None or int(before) == revision:

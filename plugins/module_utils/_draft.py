@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ._model import Host, Instance, Site
 from ._policy import charges
@@ -27,6 +27,7 @@ from ._state import (
     State,
     Wanted,
 )
+from ._upkeep import Upkeep
 from ._words import clock
 
 Json = Dict[str, Any]
@@ -49,7 +50,18 @@ class Move:
     avoid: Tuple[str, ...] = ()  # there only if there is no room elsewhere
     exclude: Tuple[str, ...] = ()  # never there
     stays: str = ""  # it runs, and why it should not where it does: without room elsewhere it is left alone
+    leaves: str = ""  # the drained host that it leaves, in its turn
     asked: bool = False  # a person waits for the answer: no room is a refusal
+
+
+class Mark(NamedTuple):
+    """How far a plan was before one instance was looked at."""
+
+    actions: int
+    moves: int
+    trail: int
+    wanted: Tuple[Any, ...]  # its own entry, when there was one
+    claim: Tuple[Any, ...]
 
 
 class Draft:
@@ -70,6 +82,7 @@ class Draft:
         self.kind: str = request["kind"]
         self.who: str = request.get("who") or "somebody"
         self.why: str = request.get("why") or ""
+        self.upkeep = Upkeep(state.pauses, state.notices)
         self.actor = Actor(run, now + site.settings.run_timeout)
         self.actions: List[Json] = []
         self.trail: List[Json] = []
@@ -78,6 +91,10 @@ class Draft:
         self.restarts: Dict[str, str] = {}  # the same, of those to be restarted
         self.candidates: Dict[str, List[Json]] = {}
         self.waits: Dict[str, float] = {}  # instance -> when its actor's deadline is over
+        self.resolved: Set[str] = set()  # conflicts that a person decides in this run
+        self.stays: Dict[str, str] = {}  # instance -> why it cannot leave a host that is drained
+        self.drifting: Set[str] = set()  # ids of the drift that was seen in this run
+        self.turns: List[str] = []  # instances that leave a drained host in a later round
         self._item_order: Optional[Dict[str, int]] = None
         self._wanted: Dict[str, Optional[Wanted]] = {}
         self._claims: Dict[str, Optional[Claim]] = {}
@@ -141,8 +158,12 @@ class Draft:
         return max(self.claim(name).epoch, self._highest.get(name, 0))
 
     def busy(self, name: str) -> str:
-        """Why another run must be waited for; empty when nobody is at work on the instance."""
+        """Why another run must be waited for; empty when nobody is at work on the instance.
+
+        A run at work on a host that is down has nothing left to do there, and what it finds out does not count."""
         claim = self.claim(name)
+        if claim.host and self.record(claim.host).state == DOWN:
+            return ""
         if claim.actor is None or claim.actor.run == self.run or claim.actor.deadline <= self.now:
             return ""
         doing = {STARTING: "starting it", STOPPING: "moving it" if claim.target else "stopping it"}
@@ -188,6 +209,24 @@ class Draft:
 
     def set_host(self, host: str, record: HostRecord) -> None:
         self._hosts[host] = record
+
+    def mark(self, name: str) -> Mark:
+        """For `undo`, before anything is decided about an instance."""
+        return Mark(
+            len(self.actions),
+            len(self.moves),
+            len(self.trail),
+            (self._wanted[name],) if name in self._wanted else (),
+            (self._claims[name],) if name in self._claims else (),
+        )
+
+    def undo(self, name: str, mark: Mark) -> None:
+        """Forget what was decided about one instance since its mark; there was nothing about others."""
+        del self.actions[mark.actions :], self.moves[mark.moves :], self.trail[mark.trail :]
+        for records, before in ((self._wanted, mark.wanted), (self._claims, mark.claim)):
+            records.pop(name, None)
+            if before:
+                records[name] = before[0]
 
     def free(self, name: str, reason: str = "") -> None:
         """The claim holds nothing any more: nothing of it lives on its host."""
@@ -308,6 +347,7 @@ class Draft:
             changes["claims"] = {n: c.to_json() if c else None for n, c in sorted(self._claims.items())}
         if self._hosts:
             changes["hosts"] = {n: h.to_json() for n, h in sorted(self._hosts.items())}
+        changes.update(self.upkeep.changes())
         return changes
 
     def site_host(self, name: str) -> Optional[Host]:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from dataclasses import replace
+from typing import Any, Dict, List
 
-from . import _model
+from . import _fields_probe, _model
+from ._field import Field as Field
+from ._field import table as _table
 
-PROBES = ("nats", "tcp")
 HIGHEST_SLOT = 9999
 LOWEST_EPHEMERAL_PORT = 32768  # Linux hands out ports from here on to any outgoing connection
 
@@ -18,46 +19,6 @@ LOWEST_EPHEMERAL_PORT = 32768  # Linux hands out ports from here on to any outgo
 SINGLE_INSTANCE_ONLY = (
     "muster never spreads the processes of one instance over several hosts: single_instance is the only distribution"
 )
-
-
-@dataclass(frozen=True)
-class Field:
-    """One key: ``kind`` says how it is read (see ``_reading.Reader``)."""
-
-    name: str
-    kind: str
-    doc: str
-    default: Any = None
-    required: bool = False
-    choices: Tuple[str, ...] = ()
-    minimum: Optional[float] = None
-    maximum: Optional[float] = None
-    unit: str = ""
-    default_doc: str = ""  # where the default is not a plain value
-
-
-@dataclass(frozen=True)
-class Table:
-    """The keys allowed at one place of a site."""
-
-    title: str
-    place: str  # the path in the site, for people
-    doc: str
-    fields: Tuple[Field, ...]
-    foreign: Mapping[str, str]  # words of others -> what to do instead
-
-    def names(self) -> List[str]:
-        return [field.name for field in self.fields]
-
-    def field(self, name: str) -> Field:
-        return next(field for field in self.fields if field.name == name)
-
-    def defaults(self) -> Dict[str, Any]:
-        return {field.name: field.default for field in self.fields if not field.required}
-
-
-def _table(title: str, place: str, doc: str, fields: Tuple[Field, ...], **foreign: str) -> Table:
-    return Table(title, place, doc, fields, foreign)
 
 
 SITE = _table(
@@ -74,6 +35,8 @@ SITE = _table(
         Field("muster_services", "mapping", "Host services, by name: started on each of their hosts by themselves.",
               default={}),
         Field("muster_settings", "mapping", "Numbers that hold for the whole site.", default={}),
+        Field("muster_hooks", "items", "Commands that the monitor runs when the verdict of an item changes: a list.",
+              default=[]),
         Field("muster_state_dir", "path", "Folder on the controller: ledger, published state, artefacts of runs.",
               required=True),
     ),
@@ -91,15 +54,6 @@ ITEM = _table(
         Field("slot", "integer", "Its number, unique: ports are computed from it.", minimum=0, maximum=HIGHEST_SLOT,
               default_doc="the id, when that is all digits"),
     ),
-)
-
-_BUS_FIELDS = (
-    Field("probe", "choice", "How the bus is asked whether it works.", choices=PROBES),
-    Field("port", "name", "The port that is probed, by its name among `ports`."),
-    Field("interval", "number", "Time between two probes.", default=_model.Probe.interval, minimum=0.05, unit="s"),
-    Field("timeout", "number", "How long an answer may take.", default=_model.Probe.timeout, minimum=0.01, unit="s"),
-    Field("failures", "integer", "Answers missed in a row that make a hang.", default=_model.Probe.failures,
-          minimum=1),
 )
 
 APPLICATION = _table(
@@ -134,8 +88,13 @@ APPLICATION = _table(
         Field("files", "files", "Configuration files per item: name in `MUSTER_ETC` -> template.", default={}),
         Field("peer", "name", "The application it talks to: its instance of the same item is found at the hosts in"
               " `MUSTER_PEERS`, the holder first.", default=""),
-        Field("repair", "choice", "What a reconcile does about programs stopped past muster: put right, or only"
-              " report.", default=_model.Application.repair, choices=("auto", "report")),
+        Field("repair", "choice", "What a reconcile does about what was changed past muster (programs stopped, copies"
+              " started, files changed by hand): put right, or only report.", default=_model.Application.repair,
+              choices=("auto", "report")),
+        Field("conflicts", "choice", "What becomes of a second copy, or one that no claim allows. `keep_claimed`: it is"
+              " stopped; `stop_all`: every copy is, then it starts once on the claimed host; `ask`: nothing, until"
+              " somebody decides (`muster resolve`).", default=_model.Application.conflicts,
+              choices=_model.CONFLICTS),
         Field("template", "template", "Replaces the template of the service manager's configuration.", default="",
               default_doc="the collection's"),
     ),
@@ -196,7 +155,7 @@ BUS = _table(
     "The monitor holds a connection to it: a crash shows at once, a hang after missed answers. What follows is the"
     " `running_failure_strategy` of the program.",
     (Field("program", "name", "The program that is the bus.", required=True),)
-    + tuple(replace(field, required=True) if field.name in ("probe", "port") else field for field in _BUS_FIELDS),
+    + tuple(replace(field, required=field.name == "probe") for field in _fields_probe.SHORT),
 )
 
 PORTS = _table(
@@ -236,7 +195,7 @@ SERVICE = _table(
         Field("ports", "mapping", "Name -> TCP port, the same on each host.", default={}),
         Field("files", "files", "Configuration files: name in `MUSTER_ETC` -> template.", default={}),
     )
-    + _BUS_FIELDS,
+    + _fields_probe.SHORT,
 )
 
 HOST = _table(
@@ -282,14 +241,47 @@ SETTINGS = _table(
               minimum=1, unit="s"),
         Field("observe_interval", "number", "Time between two scheduled observations of the monitor.",
               default=_model.Settings.observe_interval, minimum=1, unit="s"),
+        Field("host_interval", "number", "Time between two questions of the monitor to a host's service manager.",
+              default=_model.Settings.host_interval, minimum=0.1, unit="s"),
+        Field("host_down_after", "number", "How long two independent signals must agree that a host is gone until the"
+              " monitor believes it down and moves what it held.", default=_model.Settings.host_down_after, minimum=0,
+              unit="s"),
         Field("artifacts", "integer", "Runs of the monitor whose artefacts are kept.",
               default=_model.Settings.artifacts, minimum=1),
+        Field("artifacts_size", "integer", "What they may take together; beyond, the oldest ones go.",
+              default=_model.Settings.artifacts_size, minimum=1, unit="MiB"),
         Field("trail_days", "integer", "How long the trail of events is kept.", default=_model.Settings.trail_days,
               minimum=1, unit="days"),
+        Field("api", "boolean", "The monitor answers the HTTP API on Unix sockets: one in the state folder, one in the"
+              " folder of each host on its machine.", default=_model.Settings.api),
+        Field("api_address", "address", "The loopback address where the API also listens, when it has a port.",
+              default=_model.Settings.api_address),
+        Field("api_port", "integer", "The TCP port of the API there, and at the loopback address of each host on the"
+              " controller's machine. 0: Unix sockets only.", default=_model.Settings.api_port, minimum=0,
+              maximum=65535),
     ),
 )
 
-TABLES = (SITE, ITEM, APPLICATION, PROGRAM, BUS, PORTS, FILE, SERVICE, HOST, SETTINGS)
+HOOK = _table(
+    "A hook",
+    "muster_hooks[]",
+    "The monitor runs the command on the controller, with a JSON document on standard input: {site, item, verdict,"
+    " before, cause, since, at}. It gets no secret of the monitor's environment; what it prints goes to the monitor's"
+    " log.",
+    (
+        Field("command", "arguments", "The arguments as a list, no shell. The first one, the program, is an absolute"
+              " path.", required=True),
+        Field("on", "names", "The new verdicts it is run for: `operational`, `degraded`, `not operational`, `waiting`,"
+              " `stopped`, `unknown`; or `all`.", default=("all",), default_doc="`all`"),
+        Field("debounce", "number", "How long a verdict must last until it is told; what comes and goes faster is"
+              " not.", default=_model.Hook.debounce, minimum=0, maximum=86400, unit="s"),
+        Field("timeout", "number", "How long the command may take until it is killed.", default=_model.Hook.timeout,
+              minimum=0.1, maximum=3600, unit="s"),
+    ),
+)
+
+TABLES = (SITE, ITEM, APPLICATION, PROGRAM, BUS, _fields_probe.PROBE, _fields_probe.TLS, PORTS, FILE, SERVICE, HOST,
+          SETTINGS, HOOK)
 
 
 def site_reference() -> List[Dict[str, Any]]:
@@ -314,6 +306,11 @@ _KINDS = {
     "template": "file name",
     "path": "folder",
     "mode": "text",
+    "list": "list of probes",
+    "file": "path of a file",
+    "url path": "text",
+    "statuses": "number or list",
+    "topic": "text",
 }
 
 
@@ -329,6 +326,8 @@ def _row(field: Field) -> Dict[str, str]:
 
 def _kind(field: Field) -> str:
     kind = " | ".join("`%s`" % choice for choice in field.choices) or _KINDS.get(field.kind, field.kind)
+    if field.kind == "probe":
+        kind += " | a mapping"
     if field.minimum is not None and field.maximum is not None:
         kind += ", %g to %g" % (field.minimum, field.maximum)
     elif field.minimum is not None and field.minimum >= 1:

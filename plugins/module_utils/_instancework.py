@@ -242,7 +242,8 @@ class Work:
         """A sentence when somebody listens where a program of this start must."""
         ports = {entry["port"]: entry["name"] for entry in self.request.get("ports") or []
                  if entry.get("program", "") in ("", *names)}
-        for port, owner in sorted(_ports.taken(self.desk.host["address"], ports).items()):
+        host = self.desk.host
+        for port, owner in sorted(_ports.taken(host["address"], ports, host["site_id"]).items()):
             return "port %d of %s (%s) is taken on %s by %s" % (port, self.instance, ports[port], self.where, owner)
         return ""
 

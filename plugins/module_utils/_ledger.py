@@ -17,9 +17,9 @@ import time
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from . import _ledger_files
+from ._state import KINDS
 
-SCHEMA = 1
-KINDS = ("meta", "wanted", "claims", "hosts")
+SCHEMA = 2  # 1 knew neither pauses nor notices; it is read as it is, and the first commit makes it this one
 
 _APPLICATION_ID = 0x6D757374  # "must", in the file's header: tells a ledger from any other database
 _TABLES = """
@@ -121,7 +121,7 @@ class Ledger:
                     os.unlink(fresh + end)
 
     def read(self) -> Tuple[State, int]:
-        """The whole state ``{"meta", "wanted", "claims", "hosts"}`` and its revision, from one moment."""
+        """The whole state, ``{kind: {name: record}}`` of all kinds, and its revision, from one moment."""
         with self._words():
             database = self._database()
             database.execute("BEGIN")
@@ -161,6 +161,7 @@ class Ledger:
             if found != expected_revision:
                 raise LostRace(expected_revision, found)
             revision = max(found, above) + 1
+            _upgrade(database, revision)
             for kind, records in changes.items():
                 for name, record in records.items():
                     if kind == "claims":
@@ -329,6 +330,13 @@ class Ledger:
 
 def _revision(database: sqlite3.Connection) -> int:
     return int(database.execute("SELECT revision FROM head").fetchone()[0])
+
+
+def _upgrade(database: sqlite3.Connection, revision: int) -> None:
+    """Before new kinds of records are written into an older ledger: a muster that cannot read them must say so."""
+    if database.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:
+        database.execute("PRAGMA user_version = %d" % SCHEMA)
+        database.execute("INSERT OR REPLACE INTO record VALUES ('meta', 'schema', ?, ?)", (str(SCHEMA), revision))
 
 
 def _text(record: Any) -> str:

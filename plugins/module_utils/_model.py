@@ -12,23 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from ._probes import Probe as Probe
+from ._probes import probe_from_json
+
 SCHEMA = 1
 
 STARTING_STRATEGIES = ("config", "less_loaded", "most_loaded", "local", "less_loaded_node", "most_loaded_node")
 STARTING_FAILURE_STRATEGIES = ("abort", "stop", "continue")
 RUNNING_FAILURE_STRATEGIES = ("continue", "restart_process", "stop_application", "restart_application")
+CONFLICTS = ("keep_claimed", "stop_all", "ask")
 SERVICE_MANAGERS = ("supervisor", "systemd")
-
-
-@dataclass(frozen=True)
-class Probe:
-    """How the health of a bus is asked for. Times in seconds."""
-
-    type: str  # "nats", "tcp"
-    port: str  # a name among the ports of the application or host service it belongs to
-    interval: float = 1.0
-    timeout: float = 1.0
-    failures: int = 3  # round trips missed in a row that make a hang
 
 
 @dataclass(frozen=True)
@@ -103,6 +96,7 @@ class Application:
     template: str = ""  # the service manager's template; empty: the collection's
     peer: str = ""  # application whose instance of the same item it talks to (MUSTER_PEERS, holder first)
     repair: str = "auto"  # "auto" | "report": what reconcile does about drift
+    conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
 
     @property
     def on_request(self) -> bool:
@@ -151,6 +145,7 @@ class Host:
     measure: str = "node"  # "node" | "processes": what counts as the node's measured load
     min_free_memory: int = 0  # MiB; 0: no floor
     min_free_disk: int = 0  # MiB
+    connection: str = ""  # Ansible's connection plugin; tells the monitor how it may hold a line to this host
 
 
 @dataclass(frozen=True)
@@ -176,6 +171,16 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """A command that the monitor runs when the verdict of an item has changed. Times in seconds."""
+
+    command: Tuple[str, ...]  # arguments as a list; the first one is an absolute path
+    on: Tuple[str, ...] = ("all",)  # the verdicts it wants to hear of
+    debounce: float = 5.0  # how long a verdict must last until it is told
+    timeout: float = 30.0  # how long the command may take
+
+
+@dataclass(frozen=True)
 class Settings:
     """Site-wide numbers. Times in seconds."""
 
@@ -185,8 +190,14 @@ class Settings:
     failure_budget: int = 5
     failure_window: float = 600.0
     observe_interval: float = 60.0
+    host_interval: float = 1.0  # between two questions to a host's service manager
+    host_down_after: float = 2.0  # of silence, on two independent signals
     artifacts: int = 50  # ansible-runner artefacts kept
+    artifacts_size: int = 200  # MiB that they may take together
     trail_days: int = 365
+    api: bool = True  # whether the monitor answers requests
+    api_address: str = "127.0.0.1"  # loopback; where it listens besides its Unix sockets
+    api_port: int = 0  # 0: Unix sockets only
 
 
 @dataclass(frozen=True)
@@ -202,6 +213,7 @@ class Site:
     services: Tuple[Service, ...]
     items: Tuple[Item, ...]
     settings: Settings = Settings()
+    hooks: Tuple[Hook, ...] = ()
 
     def host(self, name: str) -> Host:
         found: Host = _index(self, "hosts")[name]
@@ -287,6 +299,9 @@ def site_from_json(document: Mapping[str, Any]) -> Site:
     known["services"] = tuple(_service(s) for s in document["services"])
     known["items"] = tuple(Item(**i) for i in document["items"])
     known["settings"] = Settings(**document["settings"])
+    known["hooks"] = tuple(
+        Hook(**dict(h, command=tuple(h["command"]), on=tuple(h["on"]))) for h in document.get("hooks") or ()
+    )
     return Site(**known)
 
 
@@ -297,7 +312,7 @@ def _application(document: Mapping[str, Any]) -> Application:
     known["programs"] = tuple(Program(**dict(p, command=tuple(p["command"]))) for p in known["programs"])
     known["files"] = _files(known["files"])
     if known["bus"]:
-        known["bus"] = Bus(known["bus"]["program"], Probe(**known["bus"]["probe"]))
+        known["bus"] = Bus(known["bus"]["program"], probe_from_json(known["bus"]["probe"]))
     if known["ports"]:
         known["ports"] = Ports(**known["ports"])
     return Application(**known)
@@ -309,7 +324,7 @@ def _service(document: Mapping[str, Any]) -> Service:
     known["command"] = tuple(known["command"])
     known["files"] = _files(known["files"])
     if known["probe"]:
-        known["probe"] = Probe(**known["probe"])
+        known["probe"] = probe_from_json(known["probe"])
     return Service(**known)
 
 

@@ -9,7 +9,7 @@ from typing import List, Optional, Tuple
 
 from ._draft import WHOLE, Draft, Move
 from ._model import Instance
-from ._policy import avoided_hosts
+from ._policy import tired_hosts
 from ._state import DRAINED
 from ._words import kinds
 
@@ -56,11 +56,17 @@ def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: L
 
 
 def move(
-    draft: Draft, instance: Instance, reason: str, stops: List[str], stays: str = "", exclude: Tuple[str, ...] = ()
+    draft: Draft,
+    instance: Instance,
+    reason: str,
+    stops: List[str],
+    stays: str = "",
+    exclude: Tuple[str, ...] = (),
+    leaves: str = "",
 ) -> None:
     name = instance.name
     wanted_host = draft.wanted(name).host
     asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
     hosts = (wanted_host,) if wanted_host else None
-    avoid = tuple(avoided_hosts(draft.claim(name), draft.now, draft.site.settings))
-    draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude, stays, asked))
+    avoid = tuple(tired_hosts(draft.charges(name)))
+    draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude, stays, leaves, asked))

@@ -135,6 +135,9 @@ def _instances(
             "deferred": list(seen.get("deferred", [])),
             "failed": dict(seen.get("failed", {})),
         }
+        ended = seen.get("ended")
+        if ended and not epochs and claim is not None and claim == ended.get("epoch"):
+            result[name]["ended"] = ended  # its bus, and our listener in the service manager stopped the rest
     return result
 
 

@@ -44,6 +44,31 @@ def correct(
     return corrected
 
 
+def as_claimed(
+    site: _model.Site, state: Mapping[str, Any], observations: Mapping[str, Any]
+) -> Dict[str, Any]:
+    """The observations, and for every host that was not asked what it shows if the ledger is right about it.
+
+    For questions that nobody acts on. A host of which the ledger knows nothing, or nothing good, stays not asked.
+    """
+    filled: Dict[str, Any] = {}
+    for host in site.hosts:
+        record = _state.HostRecord.from_json(state["hosts"].get(host.name) or {})
+        asked = (observations.get(host.name) or {}).get("answer", _state.NOT_ASKED) != _state.NOT_ASKED
+        if asked or host.name not in state["hosts"] or record.state not in (_state.UP, _state.DRAINED):
+            continue
+        filled[host.name] = {
+            "host": host.name, "answer": _state.SEEN, "prepared": True, "incarnation": record.incarnation,
+            "service_manager": "running", "instances": {},
+        }  # fmt: skip
+    for name, document in state["claims"].items() if filled else ():
+        if document.get("host") in filled:
+            claim = _state.Claim.from_json(document)
+            if claim.holds:
+                filled[str(claim.host)]["instances"][name] = _as_claimed(site, name, claim)
+    return dict(observations, **filled)
+
+
 def _as_claimed(site: _model.Site, name: str, claim: _state.Claim) -> Json:
     """What a host shows of an instance that runs as its claim says."""
     application = _sequence.application_of(site, name)

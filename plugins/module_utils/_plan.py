@@ -15,14 +15,14 @@ import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
-from . import _ask, _intents
+from . import _ask, _drains, _intents, _notices, _pauses
 from ._batch import Batch, explain_instance
 from ._draft import MUSTER, WHOLE, Draft, Json, PlanError
 from ._model import Site, to_json
 from ._reconcile import reconcile
 from ._requests import DEADLINE_SHARE, act_requests, next_phase
 from ._settle import settle
-from ._state import DOWN, SUSPECT, UP, HostRecord, Observation, State, observed
+from ._state import DOWN, SUSPECT, UNREACHABLE, UP, HostRecord, Observation, State, observed
 from ._words import listing
 
 __all__ = ["PlanError", "act_requests", "explain_candidates", "make_plan", "next_phase", "settle"]
@@ -52,9 +52,13 @@ def make_plan(
         whole or not at all.
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
+    for host, why in _intents.dead_hosts(request).items():
+        observations = dict(observations, **{host: {"host": host, "answer": UNREACHABLE, "why": why}})
     draft = _draft(site, state, observations, request, now, run, digests)
     _same_controller(draft)
     _returned_hosts(draft)
+    _drains.expire(draft)
+    _pauses.expire(draft)
     outcomes: List[Json] = []
     if draft.kind == "intents":
         outcomes = _intents.follow(draft)
@@ -67,8 +71,11 @@ def make_plan(
                 _ask.answer_named(draft, names)
     if draft.moves and not draft.refused:
         Batch(draft).resolve()
+    if draft.kind == "drain" and not draft.refused:
+        _drains.refuse_unless_forced(draft)
     if draft.kind in WHOLE:
         _configure(draft, config_digests or {})
+        _notices.drift_over(draft)
     refusals = [action for action in draft.actions if action["action"] == "refuse"]
     if refusals:
         refused = _draft(site, state, observations, request, now, run, digests)
@@ -76,7 +83,8 @@ def make_plan(
             refused.note("refused to %s" % draft.kind, action["reason"], "refused", action["instance"] or "")
         refused.actions, refused.candidates, draft = refusals, draft.candidates, refused
     _phases(draft)
-    draft.actions.sort(key=lambda action: (action["phase"], ORDER.index(action["action"])))
+    order = ("hold",) + ORDER if draft.kind == "drain" else ORDER  # what cannot leave is told first
+    draft.actions.sort(key=lambda action: (action["phase"], order.index(action["action"])))
     _summary(draft)
     return {
         "run": run,
@@ -90,6 +98,7 @@ def make_plan(
         "candidates": draft.candidates,
         "intents": outcomes,
         "waits": draft.waits,
+        "turns": draft.turns,
     }
 
 
@@ -154,8 +163,8 @@ def _returned_hosts(draft: Draft) -> None:
             continue
         record = known
         if known.state in (DOWN, SUSPECT):
-            record = HostRecord(UP, known.incarnation, draft.now, "it answers again", MUSTER)
-            draft.note("%s is up" % host, "it answers again, was %s" % known.state, host=host, who=MUSTER)
+            record = _drains.returned(known, draft.now)
+            draft.note("%s is %s" % (host, record.state), "it answers again, was %s" % known.state, host=host, who=MUSTER)
         if seen.incarnation and seen.incarnation != record.incarnation:
             record = replace(record, incarnation=seen.incarnation)
         if record != known:
@@ -168,6 +177,10 @@ def _configure(draft: Draft, config_digests: Mapping[str, str]) -> None:
         if not wanted or not seen.seen or seen.config == wanted:
             continue
         why = listing(seen.drift, most=3) or "%s does not have the configuration that the site describes" % host.name
+        held = _pauses.site_paused(draft) or _notices.files_changed(draft, host.name, seen.drift)
+        if held:
+            draft.hold(None, host.name, "%s, so its configuration stays as it is: %s" % (held, why))
+            continue
         draft.add("configure", None, host.name, why)
 
 

@@ -57,5 +57,10 @@ def exhausted(failures: Sequence[Failure], settings: Settings) -> bool:
 
 def avoided_hosts(claim: Claim, now: float, settings: Settings) -> List[str]:
     """Hosts where the instance failed to start often enough to try another one first."""
-    failed_at = [f.host for f in charges(claim, now, settings)]
+    return tired_hosts(charges(claim, now, settings))
+
+
+def tired_hosts(failures: Sequence[Failure]) -> List[str]:
+    """The same, of failures that count."""
+    failed_at = [f.host for f in failures]
     return sorted({host for host in failed_at if failed_at.count(host) >= TRIES_PER_HOST})

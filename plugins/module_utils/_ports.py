@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 _LISTEN = b"0A"
 
 
-def taken(address: str, ports: Iterable[int]) -> Dict[int, str]:
+def taken(address: str, ports: Iterable[int], site_id: str = "") -> Dict[int, str]:
     """Port -> who listens on it where this address could not listen any more: a phrase such as "nginx (process 812)".
+
+    What belongs to another muster site than `site_id` is told as such, with what helps.
 
     The kernel is asked by a bind that is undone at once: reading its table of sockets takes milliseconds.
     """
@@ -41,7 +43,7 @@ def taken(address: str, ports: Iterable[int]) -> Dict[int, str]:
             if fields[3] != _LISTEN or port not in wanted:
                 continue
             if where == any_address or mine is None or where in mine:
-                found[wanted[port]] = _owner(fields[9].decode())
+                found[wanted[port]] = _owner(fields[9].decode(), site_id)
     return found
 
 
@@ -67,7 +69,7 @@ def _hexadecimal(address: str) -> Optional[Tuple[bytes, ...]]:
     return plain, b"0" * 16 + b"FFFF0000" + plain
 
 
-def _owner(inode: str) -> str:
+def _owner(inode: str, site_id: str) -> str:
     link = "socket:[%s]" % inode
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -80,15 +82,20 @@ def _owner(inode: str) -> str:
         for descriptor in descriptors:
             try:
                 if os.readlink("%s/%s" % (folder, descriptor)) == link:
-                    return _describe(int(name))
+                    return _describe(int(name), site_id)
             except OSError:
                 continue
     return "a process that cannot be seen from here"
 
 
-def _describe(pid: int) -> str:
+def _describe(pid: int, site_id: str) -> str:
     values = _procs.environment(pid)
     what = "%s (process %d)" % (_procs.command_name(pid), pid)
     if values.get("MUSTER_INSTANCE"):
         what += " of %s on %s" % (values["MUSTER_INSTANCE"], values.get("MUSTER_HOST", "?"))
+    theirs = values.get("MUSTER_SITE", "")
+    if site_id and theirs and theirs != site_id:
+        where = " in %s" % values["MUSTER_ROOT"] if values.get("MUSTER_ROOT") else ""
+        what += " of another muster site (%s%s): give each site on a machine addresses of its own; a local one has" \
+            " them from MUSTER_LOCAL_NET" % (theirs.rpartition("-")[0] or theirs, where)  # fmt: skip
     return what

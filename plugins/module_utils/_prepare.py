@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 FOLDERS = ("bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run", "run/claims", "run/seen",
-           "run/locks", "log", "var")
+           "run/locks", "run/listeners", "log", "var")
 _MARKS = ("site_id", "site", "controller", "host", "address", "root", "node", "service_manager")
 _SERVICE_STOP = 15.0
 _RUNNING_STATES = (10, 20)  # STARTING, RUNNING; a service in BACKOFF is being tried again already
@@ -60,10 +60,12 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
         return {"error": problem}
     try:
         _folders(work)
-        _programs(work, request.get("files") or {})
+        listener = _programs(work, request.get("files") or {})
         changed = _services(work, request.get("services") or {})
         _marker(work, request, marker)
-        configuration = _write(work, "etc/supervisord.conf", _supervisord.configuration(root))
+        configuration = [name for name in (_supervisord.PLAIN, _supervisord.WITH_LISTENER)
+                         if _write(work, name, _supervisord.configuration(root, name == _supervisord.WITH_LISTENER))]
+        configuration += ["bin/" + _supervisord.LISTENER] if listener else []
         _agent(work, request.get("agent"))
         _manager(work, request, changed, configuration)
     except _hostfiles.FolderError as error:
@@ -103,11 +105,13 @@ def _folders(work: Work) -> None:
             os.makedirs(os.path.join(work.root, name), mode=_hostfiles.FOLDER_MODE, exist_ok=True)
 
 
-def _programs(work: Work, files: Mapping[str, Mapping[str, str]]) -> None:
+def _programs(work: Work, files: Mapping[str, Mapping[str, str]]) -> bool:
+    """:return: whether our part in the service manager changed."""
     inside = {name[len("bin/") :]: entry for name, entry in files.items() if name.startswith("bin/")}
     change = _hostfiles.write_folder(work.root + "/bin", inside, _hostfiles.config_digest(inside), None, work.check,
                                      work.diff, work.root + "/bin/")
     _tell(work, "bin", change)
+    return _supervisord.LISTENER in change.written + change.removed
 
 
 def _services(work: Work, files: Mapping[str, Mapping[str, str]]) -> Set[str]:
@@ -169,16 +173,18 @@ def _write(work: Work, name: str, text: str) -> bool:
     return True
 
 
-def _manager(work: Work, request: Mapping[str, Any], changed: Set[str], configuration: bool) -> None:
+def _manager(work: Work, request: Mapping[str, Any], changed: Set[str], configuration: Sequence[str]) -> None:
+    """:param configuration: files that changed and are read only when the service manager starts."""
     processes = _procs.sweep(work.host["site_id"], work.host["host"])
     pid = (_supervisord.find if work.check else _supervisord.settled)(processes, work.root)
     if not pid:
         work.did.append("started the service manager")
         if not work.check:
-            _supervisord.start(work.host, list(request.get("supervisord") or []), request.get("environment") or {})
+            _supervisord.start(work.host, list(request.get("supervisord") or []), request.get("environment") or {},
+                               work.warnings)
         return
-    if configuration:
-        work.warnings.append("etc/supervisord.conf changed: it counts when the service manager starts again")
+    for name in configuration:
+        work.warnings.append("%s changed: it counts when the service manager starts again" % name)
     services = sorted(name[: -len(".ini")] for name in request.get("services") or {}
                       if name.endswith(".ini") and "/" not in name)
     if changed or services:

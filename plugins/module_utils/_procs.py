@@ -70,7 +70,8 @@ class Stat:
         self.ticks = int(fields[11]) + int(fields[12])  # user and system time, clock ticks
         self.started = int(fields[19])  # clock ticks since boot
         self.resident = int(fields[21])  # pages
-        self.exit_code = int(fields[49])  # as of waitpid; only told for a zombie of ours
+        # As of waitpid; only told for a zombie of ours. While one is collected (no threads left), the kernel may say 0.
+        self.exit_code = int(fields[49]) if fields[17] != b"0" else None
 
     @property
     def gone(self) -> bool:

@@ -10,7 +10,8 @@ import re
 from typing import Any, Callable, Dict, Iterable, Mapping, Set, Tuple
 
 from ._errors import Keys, Problems, nearest, show, suggest
-from ._fields import FILE, SINGLE_INSTANCE_ONLY, Field, Table
+from ._field import Field, Table
+from ._fields import FILE, SINGLE_INSTANCE_ONLY
 from ._model import ConfigFile
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
@@ -20,6 +21,9 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}\Z")
 _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?\Z")
 _PATH = re.compile(r"(/[A-Za-z0-9_.+@=-]+)+\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_FILE = re.compile(r"(/[^/\x00-\x1f\x7f]+)+\Z")
+_TOPIC = re.compile(r"[A-Za-z0-9_$][A-Za-z0-9_$./-]{0,99}\Z")
+_URL_PATH = re.compile(r"/[\x21-\x7e]*\Z")
 _FILE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _MODE = re.compile(r"0[0-7]{3}\Z")
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
@@ -319,6 +323,30 @@ def _path(field: Field, value: Any) -> str:
     return value
 
 
+def _probe(field: Field, value: Any) -> Any:
+    """A kind of probe, or what is read by its own table."""
+    return dict(value) if isinstance(value, Mapping) else _choice(field, value)
+
+
+def _list(field: Field, value: Any) -> Tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise _must(value, "a list of probes")
+    return tuple(value)
+
+
+def _statuses(field: Field, value: Any) -> Tuple[int, ...]:
+    written = value if isinstance(value, (list, tuple)) else [value]
+    if not written:
+        raise _must(value, "a status or a list of them")
+    return tuple(_integer(field, entry) for entry in written)
+
+
+def _topic(field: Field, value: Any) -> str:
+    if not isinstance(value, str) or not _TOPIC.match(value):
+        raise _must(value, "the beginning of a topic: letters, digits and _ $ . / -, no wildcards")
+    return value
+
+
 def is_port_name(name: Any) -> bool:
     return isinstance(name, str) and bool(_PORT_NAME.match(name))
 
@@ -350,5 +378,11 @@ _KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "item id": _item_id,
     "mode": _mode,
     "path": _path,
+    "probe": _probe,
+    "list": _list,
+    "statuses": _statuses,
+    "topic": _topic,
+    "file": _matching(_FILE, "the absolute path of a file"),
+    "url path": _matching(_URL_PATH, "a path that begins with / and holds no blanks"),
     "template": _some_text,
 }

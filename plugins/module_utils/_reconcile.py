@@ -12,11 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional
 
+from . import _conflicts, _notices, _pauses
 from ._draft import MUSTER, WHOLE, Draft
 from ._model import Instance
 from ._moves import in_place, move, stop_strays, strays_of
-from ._policy import avoided_hosts, exhausted
-from ._running import keep_running
+from ._policy import avoided_hosts, exhausted, running_failure
+from ._running import apply_strategy, keep_running, repair_gone
 from ._sequence import expected_programs
 from ._state import (
     DOWN,
@@ -40,6 +41,19 @@ def reconcile(draft: Draft, name: str) -> None:
     if busy:
         draft.waits[name] = _deadline(draft.claim(name))
         draft.hold(name, draft.claim(name).host, "%s waits: %s" % (name, busy))
+        return
+    wrong = _conflicts.notice(draft, name)
+    paused = _pauses.holds(draft, name)
+    if not paused:
+        _reconcile(draft, name, wrong)
+        return
+    mark = draft.mark(name)
+    _reconcile(draft, name, wrong)
+    _pauses.hold_back(draft, name, mark, paused)
+
+
+def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
+    if _conflicts.decided(draft, name, wrong):
         return
     claim = draft.claim(name)
     holder = claim.host if claim.holds else None
@@ -68,9 +82,6 @@ def _deadline(claim: Claim) -> float:
 def _why_stopped(draft: Draft, name: str) -> str:
     wanted = draft.wanted(name)
     return wanted.why or "%s is not wanted anywhere" % name
-
-
-# --- copies that no claim allows
 
 
 # --- the host that holds it does not answer
@@ -142,7 +153,7 @@ def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
         return  # processes of this epoch live: whatever restarted did so before they began
     if claim.incarnation and observation.incarnation != claim.incarnation:
         draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
-    elif claim.phase == RUNNING and (copy is None or not copy.live):
+    elif claim.phase == RUNNING and (copy is None or not copy.live) and not _bus_ended(draft, instance, host):
         draft.want(name, STOPPED, "%s was closed on %s past the tool" % (name, host), by=MUSTER)
 
 
@@ -195,11 +206,36 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
         in_place(draft, instance, host, "%s, so %s starts there again" % (_restarted(host, incarnation), name), strays)
     elif name in draft.restarts:
         in_place(draft, instance, host, draft.restarts[name], strays)
+    elif _bus_ended(draft, instance, host):
+        _after_its_bus(draft, instance, host, strays)
     elif instance.application.repair == "report" and draft.kind in WHOLE:
+        _notices.drift(draft, name, host, "%s was stopped on %s" % (name, host), report=True)
         draft.hold(name, host, "%s was stopped on %s past the tool (repair: report): start it" % (name, host))
-        stop_strays(draft, name, strays)
     else:
-        in_place(draft, instance, host, "%s is not running on %s any more, past the tool" % (name, host), strays)
+        what = "%s is not running on %s any more, past the tool" % (name, host)
+        _notices.drift(draft, name, host, what, report=False)
+        repair_gone(draft, instance, host, what, strays)
+
+
+def _bus_ended(draft: Draft, instance: Instance, host: str) -> bool:
+    """Its host stopped all of it because its bus ended, as the bus program's running failure strategy still says."""
+    claim, copy = draft.claim(instance.name), draft.copies(instance.name).get(host)
+    if copy is None or copy.live or copy.claim != claim.epoch or not instance.application.bus:
+        return False
+    return copy.ended == instance.application.bus.program and running_failure(
+        instance.application, [copy.ended]
+    ) in ("stop_application", "restart_application")
+
+
+def _after_its_bus(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
+    name, program = instance.name, draft.copies(instance.name)[host].ended
+    what = "the internal bus of %s crashed on %s" % (name, host)
+    strategy = running_failure(instance.application, [program])
+    if strays and strategy == "restart_application":  # they are stopped first, confirmed
+        in_place(draft, instance, host, what, strays)
+        return
+    apply_strategy(draft, instance, host, strategy, what, [program], urgent=False)
+    stop_strays(draft, name, strays)
 
 
 def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:

@@ -92,7 +92,7 @@ def _clean(root: str) -> List[str]:
             _unlink(os.path.join(folder, _hostfiles.MANIFEST))
     for below in _OURS:
         shutil.rmtree(os.path.join(root, below), ignore_errors=True)
-    for name in ("etc/host.json", "etc/supervisord.conf"):
+    for name in ("etc/host.json", _supervisord.PLAIN, _supervisord.WITH_LISTENER):
         _unlink(os.path.join(root, name))
     kept = []
     for where, _unused, files in os.walk(root, topdown=False):

@@ -107,9 +107,10 @@ def _add_configuration(
 ) -> None:
     hosts = {action["host"] for action in plan["actions"] if action["action"] == "configure"}
     if plan["request"]["kind"] in WHOLE and observations:
+        held = {a["host"] for a in plan["actions"] if a["action"] == "hold" and not a["instance"]}
         for host in site.hosts:
             seen = observed(observations, host.name)
-            if seen.seen and host.name in config_digests and seen.config != config_digests[host.name]:
+            if seen.seen and host.name not in held and host.name in config_digests and seen.config != config_digests[host.name]:
                 hosts.add(host.name)
     for host in sorted(hosts):
         requests.setdefault(host, _empty(site, plan))["config"] = {"digest": config_digests.get(host, "")}

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Tuple
 
+from . import _notices
 from ._draft import MUSTER, WHOLE, Draft
 from ._model import Instance
 from ._moves import in_place, misplaced, move, stop_strays
-from ._policy import charge, running_failure
+from ._policy import charge, running_failure, tired_hosts
 from ._sequence import expected_programs
-from ._state import FAILED, STOPPED, Claim, Failure, Seen
+from ._state import DOWN, DRAINED, FAILED, FREE, STOPPED, SUSPECT, Claim, Failure, Seen
 from ._words import duration, listing, times
 
 
@@ -29,13 +30,20 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
         return
     wrong = misplaced(draft, instance, host)
     if wrong and not instance.application.on_request:
-        move(draft, instance, "%s, so %s moves" % (wrong, name), [host] + strays, wrong, (host,))
+        move(draft, instance, "%s, so %s moves" % (wrong, name), [host] + strays, wrong, (host,), leaves=host)
         return
     if wrong:
         what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
         draft.hold(name, host, "%s, and %s: close it first" % (what, wrong))
+        draft.stays[name] = wrong
     digest = draft.digests.get(name, "")
     if digest and copy.digest and copy.digest != digest and draft.kind in WHOLE:
+        if instance.application.repair == "report" and draft.kind != "deploy":
+            stop_strays(draft, name, strays)
+            _notices.drift(draft, name, host, "%s runs on %s with another configuration" % (name, host), report=True)
+            draft.hold(name, host, "%s runs on %s with another configuration than the site describes "
+                       "(repair: report): deploy, or restart it" % (name, host))  # fmt: skip
+            return
         in_place(draft, instance, host, "the configuration of %s changed" % name, strays)
         return
     stop_strays(draft, name, strays)
@@ -87,12 +95,47 @@ def apply_strategy(
         draft.add("repair", name, host, "%s (running_failure_strategy restart_process)" % what, claim.epoch,
                   programs=programs)  # fmt: skip
     else:
-        reason = "%s (running_failure_strategy restart_application)" % what
-        if urgent:
-            draft.start(name, host, reason, "restart", urgent=urgent)
-        else:
-            in_place(draft, instance, host, reason, [])
+        _again(draft, instance, host, "%s (running_failure_strategy restart_application)" % what, [], urgent)
     return True
+
+
+def repair_gone(draft: Draft, instance: Instance, host: str, what: str, strays: List[str]) -> None:
+    """Nothing of it lives on the host that holds it, and no person asked for that.
+
+    Charged like a crash: what ends whenever it was started must not be started for ever.
+    """
+    name, claim, settings = instance.name, draft.claim(instance.name), draft.site.settings
+    # How long it was there nobody knows, so nothing comes back for operation.
+    failures = charge(replace(claim, since=draft.now), Failure(draft.now, host, what), settings)
+    draft.set_claim(name, replace(claim, failures=failures))
+    if len(draft.claim(name).failures) > settings.failure_budget:
+        draft.stop(name, host, spent(name, what, draft), after=FAILED)
+        stop_strays(draft, name, strays)
+    else:
+        _again(draft, instance, host, what, strays, urgent=False)
+
+
+def _again(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str], urgent: bool) -> None:
+    """Once more: here, or after several failures on this host on another one, if there is any.
+
+    An urgent run has not looked at the others: it stops it, and the reconcile that follows places it.
+    """
+    name = instance.name
+    others = [h for h in instance.application.identifiers if h != host and _usable(draft, h)]
+    if host in tired_hosts(draft.charges(name)) and others and not instance.application.on_request:
+        reason = "%s; it failed too often on %s, so another host is tried" % (reason, host)
+        if urgent:
+            draft.stop(name, host, reason, after=FREE, urgent=True)
+        else:
+            move(draft, instance, reason, ([host] if host in draft.copies(name) else []) + strays)
+    elif urgent:
+        draft.start(name, host, reason, "restart", urgent=True)
+    else:
+        in_place(draft, instance, host, reason, strays)
+
+
+def _usable(draft: Draft, host: str) -> bool:
+    return draft.record(host).state not in (DOWN, DRAINED, SUSPECT)
 
 
 def spent(name: str, what: str, draft: Draft) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
+from . import _notices
 from ._model import Site
 from ._policy import charge, exhausted, starting_failure_strategy
 from ._requests import ACTS, next_phase
@@ -49,6 +50,7 @@ class _Settler:
         self._run = str(plan["run"])
         self._claims: Dict[str, Claim] = {}
         self._wanted: Dict[str, Any] = {}
+        self._notices: Dict[str, Any] = {}
         self._trail: List[Json] = []
 
     def settle(self, final: bool) -> Tuple[Changes, List[Json]]:
@@ -69,6 +71,9 @@ class _Settler:
         claims = {n: c.to_json() for n, c in self._claims.items() if c != self._state.claims.get(n)}
         if claims:
             changes["claims"] = claims
+        notices = {key: notice for key, notice in self._notices.items() if notice != self._state.notices.get(key)}
+        if notices:
+            changes["notices"] = notices
         return changes, self._trail
 
     def _answer(self, action: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
@@ -102,6 +107,13 @@ class _Settler:
             }
         )
 
+    def _must_be_seen(self, action: Mapping[str, Any], why: str) -> None:
+        """Shown until somebody acknowledges it."""
+        name, host = action["instance"], action["host"]
+        key = _notices.failure_id(name, host)
+        before = self._notices.get(key) or self._state.notices.get(key)
+        self._notices[key] = _notices.failed(before, name, host, self._now, why, self._run)
+
     def _silent(self, action: Mapping[str, Any]) -> None:
         why = (self._answers[action["host"]] or {}).get("unreachable") or "it did not answer"
         if self._ours(action["instance"]) is not None:
@@ -130,6 +142,8 @@ class _Settler:
 
     def _copy(self, action: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         done = answer.get("result") == "stopped"
+        if not done:
+            self._must_be_seen(action, "it could not be stopped: %s" % (answer.get("reason") or action["reason"]))
         what = "%s %s on %s" % (action["instance"], "stopped" if done else "could not be stopped", action["host"])
         self._note(action, what, str(answer.get("result")), answer.get("reason") or action["reason"])
 
@@ -138,12 +152,15 @@ class _Settler:
         if answer.get("result") != "stopped":
             reason = answer.get("reason") or "%s did not stop on %s" % (name, host)
             self._claims[name] = replace(claim, actor=None, reason=reason)
+            self._must_be_seen(action, "it could not be stopped: %s" % reason)
             self._note(action, "%s could not be stopped on %s" % (name, host), "failed", reason)
             return
         self._note(action, "%s stopped on %s" % (name, host), "stopped", action["reason"])
         if action["after"] == "move":
             return  # the start takes the claim along, once all stops are confirmed
         reason = action["reason"] if action["after"] == FAILED else ""
+        if reason:
+            self._must_be_seen(action, reason)
         self._claims[name] = replace(
             claim, phase=action["after"] or FREE, target=None, actor=None, deferred=(), failed={}, left=(),
             reason=reason, since=self._now,
@@ -217,6 +234,7 @@ class _Settler:
     def _failed(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
         name, host = action["instance"], action["host"]
         reason = str(answer.get("reason") or "it did not start")
+        self._must_be_seen(action, "%s failed: %s" % (action["action"], reason))
         self._note(action, "%s of %s on %s failed" % (action["action"], name, host), "failed", reason)
         failed = {str(p): str(why) for p, why in (answer.get("failed") or {}).items()}
         left = self._left(action, answer, failed)

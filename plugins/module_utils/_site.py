@@ -12,9 +12,11 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from . import _fields, _site_checks
 from ._errors import Keys, Problems, SiteError, SiteErrors, show, suggest
-from ._model import Application, Host, Item, Probe, Service, Settings, Site
+from ._model import Application, Host, Item, Service, Settings, Site
 from ._reading import Reader, Values, is_host_name, is_port_name
 from ._site_applications import ApplicationReader, Known
+from ._site_hooks import read_hooks
+from ._site_probes import Place, read_probe
 
 __all__ = ["SiteError", "SiteErrors", "compile_site"]
 
@@ -59,6 +61,7 @@ class _Compiler:
             services=services,
             items=items,
             settings=settings,
+            hooks=read_hooks(self.reader, top.get("muster_hooks", ())),
         )
         _site_checks.check(site, self.problems)
         self.problems.finish()
@@ -96,9 +99,10 @@ class _Compiler:
                 continue
             written = dict(self.inventory.get("hosts", {}).get(name, {}))
             groups = tuple(str(group) for group in written.pop("groups", ()))
+            connection = str(written.pop("connection", ""))
             values = self.reader.table(_fields.HOST, written, keys, "host %s" % name)
             hosts.append(Host(name=name, order=order, groups=groups, node=values.pop("muster_node", name),
-                              address=values.pop("muster_address", name), root=values.pop("muster_root", ""),
+                              address=values.pop("muster_address", name), root=values.pop("muster_root", ""), connection=connection,
                               **{key[len("muster_"):]: value for key, value in values.items()}))
         return tuple(hosts)
 
@@ -185,7 +189,7 @@ class _Compiler:
                 environment=values.get("environment", {}),
                 ports=ports,
                 files=reader.files(values.get("files", {}), keys + ("files",)),
-                probe=self._service_probe(values, ports, keys),
+                probe=read_probe(reader, values, keys, Place(ports, (name,), values.sound("ports"), service=True)),
                 label=values.get("label") or name,
             ))
         return tuple(services)
@@ -206,25 +210,6 @@ class _Compiler:
                     self.problems.add(keys + (name,), "%s and %s are both port %d" % (other, name, port), port)
             ports[str(name)] = port
         return ports
-
-    def _service_probe(self, values: Values, ports: Mapping[str, int], keys: Keys) -> Optional[Probe]:
-        details = [key for key in ("port", "interval", "timeout", "failures") if key in values]
-        if "probe" not in values:
-            if details and values.sound("probe"):
-                self.problems.add(keys + (details[0],), "%s says nothing without probe" % details[0],
-                                  values[details[0]], suggest("", _fields.PROBES))
-            return None
-        if "port" not in values:
-            if values.sound("port"):
-                self.problems.add(keys + ("probe",), "probe needs port: the name of the port that is asked",
-                                  values["probe"], suggest("", ports))
-            return None
-        if values["port"] not in ports:
-            if values.sound("ports"):
-                self.problems.add(keys + ("port",), "port %s is not among ports" % show(values["port"]),
-                                  values["port"], suggest(values["port"], ports))
-            return None
-        return Probe(values["probe"], **{key: values[key] for key in details})
 
     def _applications(self, known: Known, settings: Settings) -> Tuple[Application, ...]:
         place: Keys = ("muster_applications",)

@@ -11,8 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from . import _fields
 from ._errors import Keys, Problems, show, suggest
-from ._model import Application, Bus, Host, Ports, Probe, Program, Settings
+from ._model import Application, Bus, Host, Ports, Program, Settings
 from ._reading import Reader, Values, is_port_name
+from ._site_probes import Place, read_probe
 
 
 @dataclass
@@ -122,7 +123,7 @@ class ApplicationReader:
             ports=ports,
             files=self.reader.files(values.get("files", {}), keys + ("files",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
-                                            "repair") if key in values},
+                                            "repair", "conflicts") if key in values},
         )
         if application.starting_strategy == "local" and not application.on_request:
             self.problems.add(keys + ("starting_strategy",), "local is the console of who asks, but %s starts by itself"
@@ -242,7 +243,7 @@ class ApplicationReader:
     def _bus(self, values: Values, programs: Tuple[Program, ...], ports: Optional[Ports], keys: Keys) -> Optional[Bus]:
         bus = self.reader.table(_fields.BUS, values["bus"], keys, "bus")
         names = [program.name for program in programs]
-        good = bus.sound("program", "probe", "port")
+        good = "program" in bus
         if "program" in bus and bus["program"] not in names and values.sound("programs"):
             self.problems.add(keys + ("program",), "the bus %s is not among programs" % show(bus["program"]),
                               bus["program"], suggest(bus["program"], names))
@@ -255,15 +256,9 @@ class ApplicationReader:
                 self.problems.add(keys + ("program",), "the bus %s %s: it must run while the application runs"
                                   % (program.name, why), program.name)
         offsets = ports.offsets if ports else {}
-        if "port" in bus and bus["port"] not in offsets:
-            if values.sound("ports"):
-                self.problems.add(keys + ("port",), "port %s is not among ports" % show(bus["port"]), bus["port"],
-                                  suggest(bus["port"], offsets) or "this application has no ports")
-            good = False
-        if not good:
-            return None
-        return Bus(bus["program"], Probe(bus["probe"], bus["port"],
-                                         **{k: bus[k] for k in ("interval", "timeout", "failures") if k in bus}))
+        probe = read_probe(self.reader, bus, keys, Place(offsets, tuple(names), values.sound("ports"),
+                                                         no_ports="this application has no ports"))
+        return Bus(bus["program"], probe) if good and probe is not None else None
 
 
 def _check_program(

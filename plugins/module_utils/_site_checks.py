@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Set, Tuple
 
+from . import _site_api
 from ._errors import Problems, show
 from ._fields import LOWEST_EPHEMERAL_PORT
 from ._model import Application, Host, Service, Site, instance_name
@@ -24,6 +25,7 @@ def check(site: Site, problems: Problems) -> None:
     _check_instance_names(site, problems)
     _check_highest_ports(site, problems)
     _check_port_clashes(site, problems)
+    _site_api.check(site, problems)
 
 
 def _check_roots(hosts: Iterable[Host], problems: Problems) -> None:

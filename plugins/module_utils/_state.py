@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
+from ._records import Drain, Pause
+
 STARTED = "started"
 STOPPED = "stopped"
 
@@ -29,6 +31,8 @@ DRAINED = "drained"
 SEEN = "seen"
 NOT_ASKED = "not asked"
 UNREACHABLE = "unreachable"
+
+KINDS = ("meta", "wanted", "claims", "hosts", "pauses", "notices")  # of the ledger's records
 
 MONITOR = "monitor"  # the `by` of a host record that the monitor wrote
 
@@ -152,25 +156,31 @@ class HostRecord:
     since: float = 0.0
     evidence: str = ""
     by: str = ""
+    drain: Optional[Drain] = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> HostRecord:
+        drain = document.get("drain")
         return cls(
             document.get("state") or UP,
             document.get("incarnation") or "",
             float(document.get("since") or 0.0),
             document.get("evidence") or "",
             document.get("by") or "",
+            Drain.from_json(drain) if drain else None,
         )
 
     def to_json(self) -> Dict[str, Any]:
-        return {
+        document = {
             "state": self.state,
             "incarnation": self.incarnation,
             "since": self.since,
             "evidence": self.evidence,
             "by": self.by,
         }
+        if self.drain is not None:
+            document["drain"] = self.drain.to_json()
+        return document
 
 
 class Records(Mapping[str, Record]):
@@ -205,6 +215,8 @@ class State:
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     hosts: Mapping[str, HostRecord] = field(default_factory=dict)
+    pauses: Mapping[str, Pause] = field(default_factory=dict)  # SITE, or "item/<id>"
+    notices: Mapping[str, Any] = field(default_factory=dict)  # see `_notices`
 
     @classmethod
     def from_json(cls, document: Union[State, Mapping[str, Any]]) -> State:
@@ -215,6 +227,8 @@ class State:
             Records(dict(document.get("wanted") or {}), Wanted.from_json),
             Records(dict(document.get("claims") or {}), Claim.from_json),
             Records(dict(document.get("hosts") or {}), HostRecord.from_json),
+            Records(dict(document.get("pauses") or {}), Pause.from_json),
+            dict(document.get("notices") or {}),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -223,13 +237,15 @@ class State:
             "wanted": {name: w.to_json() for name, w in self.wanted.items()},
             "claims": {name: c.to_json() for name, c in self.claims.items()},
             "hosts": {name: h.to_json() for name, h in self.hosts.items()},
+            "pauses": {name: p.to_json() for name, p in self.pauses.items()},
+            "notices": dict(self.notices),
         }
 
 
 def apply_changes(state: Mapping[str, Any], changes: Mapping[str, Any]) -> Dict[str, Any]:
     """The ledger document after a commit of `changes`; a null record deletes."""
     after: Dict[str, Any] = {}
-    for kind in ("meta", "wanted", "claims", "hosts"):
+    for kind in KINDS:
         records = dict(state.get(kind) or {})
         for name, record in (changes.get(kind) or {}).items():
             if record is None:
@@ -253,6 +269,7 @@ class Seen:
     failed: Mapping[str, str] = field(default_factory=dict)
     cpu: float = 0.0  # percent of the node
     memory: float = 0.0
+    ended: str = ""  # the program whose end made the host stop all the rest of it
 
     @property
     def live(self) -> bool:
@@ -278,6 +295,7 @@ class Seen:
             failed=dict(document.get("failed") or {}),
             cpu=float(document.get("cpu") or 0.0),
             memory=float(document.get("memory") or 0.0),
+            ended=str((document.get("ended") or {}).get("program") or ""),
         )
 
 

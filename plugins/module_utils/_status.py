@@ -11,7 +11,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from . import _model, _state, _verdict, _words
+from . import _attention, _model, _notes, _readiness, _state, _verdict, _words
 
 SCHEMA = 1
 WIDTH = 120
@@ -42,21 +42,30 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts"}``. An item is {item, slot, verdict, cause, services, hci}, the last two the state of its worst
-        instance of that kind; ``instances`` has all of them in full.
+        "counts", "readiness"}``. An item is {item, slot, verdict, cause, services, hci}, the last two the state of
+        its worst instance of that kind; ``instances`` has all of them in full; ``bus`` there is what the monitor's
+        probe says, {health, why, since}, or nothing. ``readiness`` is `_readiness.readiness`, and the sentence about
+        it in ``says``; the rest is `_attention.part`.
     """
     watching = _monitor(monitor, now)
     alive = watching["state"] == "running"
-    verdicts = _verdict.verdicts(site, state, observations, bus_health(monitor) if alive else {}, now)
+    probed = bus_health(monitor) if alive else {}
+    verdicts = _verdict.verdicts(site, state, observations, probed, now)
     claims = {name: _state.Claim.from_json(record) for name, record in state["claims"].items()}
     instances = _instances(site, state, claims, observations, now)
-    items = []
+    for name, bus in probed.items():
+        if name in instances and instances[name]["host"] and bus["epoch"] == instances[name]["epoch"]:
+            instances[name]["bus"] = {key: bus[key] for key in ("health", "why", "since")}
+    attention = _attention.part(state, now)
+    losses = _readiness.readiness(site, state, observations, now)
+    items: List[Dict[str, Any]] = []
     counts: Dict[str, int] = {}
     for item in site.items:
         found = dict(verdicts[item.id])
         for name, status in found.pop("instances").items():
             instances[name].update({key: status[key] for key in ("state", "major", "minor", "cause", "missing")})
         items.append(dict(found, item=item.id, slot=item.slot))
+        _attention.mark_paused(items[-1], attention["pauses"])
         counts[found["verdict"]] = counts.get(found["verdict"], 0) + 1
     return {
         "schema": SCHEMA,
@@ -70,13 +79,24 @@ def status_document(
         "services": _services(site, monitor.get("services") or {} if alive else {}, observations),
         "monitor": watching,
         "counts": counts,
+        "readiness": dict(losses, says=_readiness.sentence(losses)),
+        **attention,
     }
 
 
 def bus_health(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
-    """From the monitor's status file: instance -> {health, why, epoch}, as `_verdict.verdicts` takes it."""
+    """From the monitor's status file: instance -> {health, why, epoch, since}, as `_verdict.verdicts` takes it.
+
+    ``since`` in seconds since 1970.
+    """
+    at = float(monitor.get("at") or 0.0)
     return {
-        name: {"health": bus.get("state"), "why": bus.get("why") or "", "epoch": bus.get("epoch")}
+        name: {
+            "health": bus.get("state"),
+            "why": bus.get("why") or "",
+            "epoch": bus.get("epoch"),
+            "since": at - float(bus.get("since") or 0.0),
+        }
         for name, bus in (monitor.get("buses") or {}).items()
     }
 
@@ -84,13 +104,15 @@ def bus_health(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
 def _monitor(monitor: Mapping[str, Any], now: float) -> Dict[str, Any]:
     """Whether somebody watches: what it wrote must be recent."""
     at = float(monitor.get("at") or 0.0)
-    found: Dict[str, Any] = {"state": "not running", "at": at or None, "standby": "", "revision": None, "intents": []}
+    found: Dict[str, Any] = {"state": "not running", "at": at or None, "standby": "", "revision": None, "intents": [],
+                             "storm": ""}  # fmt: skip
     if not monitor:
         return found
     if monitor.get("state") == "running":
         found["state"] = "running" if now - at <= SILENCE else "silent"
     if found["state"] == "running":
-        found.update({key: monitor.get(key) for key in ("standby", "revision", "intents", "pid")})
+        found.update({key: monitor.get(key) for key in ("standby", "revision", "intents", "pid", "storm")})
+        found["notes"] = _notes.notes(monitor)
     return found
 
 
@@ -135,6 +157,8 @@ def _instances(
         found[name] = {
             "item": instance.item.id if instance else "",
             "application": instance.application.name if instance else "",
+            "on_request": instance.application.on_request if instance else False,
+            "bus": None,
             "wanted": state["wanted"].get(name),
             "phase": claim.phase,
             "host": host,
@@ -174,6 +198,7 @@ def _host(
         "groups": list(host.groups),
         "state": record.get("state", _state.UP),
         "evidence": record.get("evidence", ""),
+        "drain": record.get("drain"),
         "answer": seen.get("answer", _state.NOT_ASKED),
         "why": seen.get("why", ""),
         "at": seen.get("at") or (now if seen else None),
@@ -210,7 +235,13 @@ def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool =
         head,
         _table(("ITEM", "VERDICT", "SERVICES", "HCI", "CAUSE"), items, width, colour),
         _table(("HOST", "STATE", "LOAD", "RESERVED", "HOLDS"), hosts, width, colour),
-        "\n".join(_service_lines(document["services"]) + [_monitor_line(document["monitor"], now)]),
+        "\n".join(_attention.lines(document, now)),
+        "\n".join(
+            _service_lines(document["services"])
+            + [line for line in [_readiness.sentence(document["readiness"])] if line]
+            + [_monitor_line(document["monitor"], now)]
+            + ["  " + note for note in document["monitor"].get("notes") or []]
+        ),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -237,6 +268,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append(entry["why"])
     elif entry["evidence"] and state != _state.UP:
         words.append(entry["evidence"])
+    if (entry.get("drain") or {}).get("until"):
+        words.append("used again from %s" % _words.clock(entry["drain"]["until"], now))
     if entry["answer"] == _state.NOT_ASKED:
         words.append("not asked")
     elif entry["at"] and now - entry["at"] > RECENT:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 START_TIMEOUT = 20.0  # s until a started supervisord must answer
 _SOCKET_PATH_LIMIT = 107
 _OPEN_FILES = 65536
+LISTENER = "muster-supervisor/muster_listener.py"  # below bin/: our part in supervisord's own process
+# A supervisord that runs reads its configuration again at every reload, and takes none that names what it cannot
+# import. So the one with the listener has a file of its own, which only those read that were started with it.
+PLAIN, WITH_LISTENER = "etc/supervisord.conf", "etc/supervisord-listener.conf"
 
 # What a program inherits from whoever runs the deploy; the rest (ansible's, ssh's) would differ from run to run.
 _KEPT = ("DISPLAY", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
@@ -46,11 +50,16 @@ chmod=0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
-[supervisorctl]
+{listener}[supervisorctl]
 serverurl=unix://{root}/run/supervisor.sock
 
 [include]
 files={root}/etc/placed/*.ini {root}/etc/services/*.ini
+"""
+_LISTENER_SECTION = """\
+[rpcinterface:muster]
+supervisor.rpcinterface_factory=muster_listener:make
+
 """
 
 
@@ -58,9 +67,9 @@ class ManagerError(Exception):
     """The service manager cannot be started; the text is a sentence."""
 
 
-def configuration(root: str) -> str:
-    """The content of ``etc/supervisord.conf``."""
-    return _CONFIGURATION.format(root=root)
+def configuration(root: str, listener: bool = False) -> str:
+    """The content of `PLAIN`, or of `WITH_LISTENER`."""
+    return _CONFIGURATION.format(root=root, listener=_LISTENER_SECTION if listener else "")
 
 
 def find(processes: Iterable[_procs.Process], root: str) -> int:
@@ -122,10 +131,13 @@ def environment_path() -> str:
     return os.environ.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str]) -> int:
+def start(
+    host: Mapping[str, Any], command: List[str], extra: Mapping[str, str], warnings: Optional[List[str]] = None
+) -> int:
     """Start supervisord and wait until it answers.
 
     :param command: argument list that runs supervisord, without its own options.
+    :param warnings: gets a sentence when it runs, but without our listener.
     :return: its pid.
     :raises ManagerError: with its last words.
     """
@@ -141,23 +153,38 @@ def start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str])
             return pid
         if os.path.exists(path):
             os.unlink(path)  # nobody listens there; supervisord would wait before it dares to
-        return _start(host, command, extra, path)
+        if not all(os.path.exists("%s/%s" % (root, name)) for name in (WITH_LISTENER, "bin/" + LISTENER)):
+            return _start(host, command, extra, path, PLAIN)
+        try:
+            return _start(host, command, extra, path, WITH_LISTENER)
+        except ManagerError as error:
+            pid = _start(host, command, extra, path, PLAIN)  # raises the same when it was not the listener
+            if warnings is not None:
+                warnings.append("the service manager of %s runs without muster's listener, so only the monitor stops "
+                                "what lost its bus: %s" % (host["host"], error))
+            return pid
     finally:
         os.close(lock)
 
 
-def _start(host: Mapping[str, Any], command: List[str], extra: Mapping[str, str], path: str) -> int:
+def _start(
+    host: Mapping[str, Any], command: List[str], extra: Mapping[str, str], path: str, configured: str
+) -> int:
     import resource
     import subprocess
 
     root = host["root"]
     log = root + "/log/supervisord.out"
     variables = environment(host, extra)
+    if configured == WITH_LISTENER:  # which takes it out again, before any program starts
+        known = variables.get("PYTHONPATH")
+        folder = os.path.dirname("%s/bin/%s" % (root, LISTENER))
+        variables["PYTHONPATH"] = folder + (os.pathsep + known if known else "")
     variables["MUSTER_OPEN_FILES"] = str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     with open(log, "wb") as output:
         try:
             process = subprocess.Popen(
-                [*command, "-n", "-c", root + "/etc/supervisord.conf"],
+                [*command, "-n", "-c", "%s/%s" % (root, configured)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True, start_new_session=True,
                 cwd="/", env=variables, preexec_fn=_open_many,
             )

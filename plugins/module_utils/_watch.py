@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional
 
 from . import _model
+from ._probes import Probe, probe_to_json
 
 SCHEMA = 1
 
@@ -35,9 +36,12 @@ def watch_document(site: _model.Site, state: Mapping[str, Any], revision: int) -
         "controller": site.controller,
         "instances": watched,
         "services": _services(site, addresses),
-        "hosts": {name: dict(record, address=addresses.get(name, "")) for name, record in _hosts(site, state).items()},
+        "programs": {application.name: _strategies(application) for application in site.applications},
+        "hosts": _hosts(site, state),
         "wanted": {name: state["wanted"][name] for name in sorted(state["wanted"])},
+        "pauses": {key: dict(pause) for key, pause in sorted((state.get("pauses") or {}).items())},
         "settings": _model.to_json(site.settings),
+        "hooks": _model.to_json(site.hooks),
     }
 
 
@@ -72,11 +76,28 @@ def _instance(
     if application.bus:
         watched["bus"] = {
             "program": application.bus.program,
-            "probe": _model.to_json(application.bus.probe),
-            "port": instance.ports.get(application.bus.probe.port),
+            **_asked(application.bus.probe, instance.ports),
             "strategy": application.program(application.bus.program).running_failure_strategy,
         }
     return watched
+
+
+def _strategies(application: _model.Application) -> Dict[str, str]:
+    """What the end of each program of an instance that runs means; gates end, and the bus is probed."""
+    bus = application.bus.program if application.bus else ""
+    return {
+        program.name: program.running_failure_strategy
+        for program in application.programs
+        if program.start_sequence and not program.is_gate and program.name != bus
+    }
+
+
+def _asked(probe: Probe, ports: Mapping[str, int]) -> Dict[str, Any]:
+    """How and at which port; several probes find theirs by name."""
+    asked: Dict[str, Any] = {"probe": probe_to_json(probe), "port": ports.get(probe.port)}
+    if probe.probes:
+        asked["ports"] = dict(ports)
+    return asked
 
 
 def _services(site: _model.Site, addresses: Mapping[str, str]) -> Dict[str, Dict[str, Any]]:
@@ -88,8 +109,7 @@ def _services(site: _model.Site, addresses: Mapping[str, str]) -> Dict[str, Dict
         found[service.name] = {
             host: {
                 "address": addresses.get(host, ""),
-                "port": service.ports.get(service.probe.port),
-                "probe": _model.to_json(service.probe),
+                **_asked(service.probe, service.ports),
                 "label": service.label or service.name,
             }
             for host in service.hosts
@@ -97,7 +117,18 @@ def _services(site: _model.Site, addresses: Mapping[str, str]) -> Dict[str, Dict
     return found
 
 
-def _hosts(site: _model.Site, state: Mapping[str, Any]) -> Dict[str, Mapping[str, Any]]:
-    """Every host of the site, as the ledger knows it; one it never heard of is taken for up."""
+def _hosts(site: _model.Site, state: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
+    """Every host of the site as the ledger knows it, and how it is reached; one it never heard of is taken for up."""
     known = state["hosts"]
-    return {host.name: known.get(host.name, {"state": "up"}) for host in site.hosts}
+    return {
+        host.name: dict(
+            known.get(host.name, {"state": "up"}), until=_until(known.get(host.name)), address=host.address, root=host.root, connection=host.connection
+        )
+        for host in site.hosts
+    }
+
+
+def _until(record: Optional[Mapping[str, Any]]) -> Optional[float]:
+    """When a drained host is used again by itself: a plan made after that does it."""
+    until: Optional[float] = ((record or {}).get("drain") or {}).get("until")
+    return until

@@ -29,7 +29,8 @@ options:
     description:
       - What is asked for.
     type: str
-    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain]
+    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, reset, pause, resume,
+      resolve, acknowledge]
     default: reconcile
   instances:
     description:
@@ -39,7 +40,7 @@ options:
     default: []
   host:
     description:
-      - The console to open on, or the host to drain.
+      - The console to open on, the host to drain, the one that is down, or the one whose copy stays (C(resolve)).
     type: str
     default: ""
   who:
@@ -62,11 +63,53 @@ options:
       - Take an HCI over from the console that holds it; needs O(why).
     type: bool
     default: false
+  item:
+    description:
+      - The item to pause or to resume.
+    type: str
+    default: ""
+  whole_site:
+    description:
+      - Pause or resume the whole site.
+    type: bool
+    default: false
+  until:
+    description:
+      - When a pause or a drain ends by itself. A duration (C(90s), C(30m), C(2h), C(1d)), a time of day (C(14:00)), or a
+        date and time (C(2030-01-31 14:00)), in the time zone of the controller; or seconds since 1970.
+    type: str
+    default: ""
+  at_a_time:
+    description:
+      - How many instances leave a drained host in one round; 0 is all of them.
+    type: int
+    default: 0
+  force:
+    description:
+      - Drain a host also when something cannot leave it.
+    type: bool
+    default: false
+  ids:
+    description:
+      - The conflicts and failed actions to acknowledge, as status names them.
+    type: list
+    elements: str
+    default: []
+  all:
+    description:
+      - Acknowledge all of them.
+    type: bool
+    default: false
   phase:
     description:
       - 1 plans; a later one tells what may start now, after the answers so far.
     type: int
     default: 1
+  published:
+    description:
+      - For a later phase, over the site as published on the controller.
+    type: bool
+    default: false
   report:
     description:
       - Write the plan as JSON to this file on the control node.
@@ -126,7 +169,10 @@ def main() -> None:
         dict(
             kind=dict(
                 type="str",
-                choices=["reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain"],
+                choices=[
+                    "reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain",
+                    "confirm_down", "reset", "pause", "resume", "resolve", "acknowledge",
+                ],  # fmt: skip
                 default="reconcile",
             ),
             instances=dict(type="list", elements="str", default=[]),
@@ -135,7 +181,15 @@ def main() -> None:
             from_where=dict(type="str", default=""),
             why=dict(type="str", default=""),
             take=dict(type="bool", default=False),
+            item=dict(type="str", default=""),
+            whole_site=dict(type="bool", default=False),
+            until=dict(type="str", default=""),
+            at_a_time=dict(type="int", default=0),
+            force=dict(type="bool", default=False),
+            ids=dict(type="list", elements="str", default=[]),
+            all=dict(type="bool", default=False),
             phase=dict(type="int", default=1),
+            published=dict(type="bool", default=False),
             report=dict(type="path", default=""),
         ),
         "payload",

@@ -60,9 +60,13 @@ results:
   returned: always
   type: dict
 again:
-  description: Whether this run made room for something that waits for it.
+  description: Whether another round can go on with what had to wait, for room or for its turn to leave a drained host.
   returned: always
   type: bool
+again_kind:
+  description: What that round has to ask for; empty without one.
+  returned: always
+  type: str
 revision:
   description: Revision of the ledger after the commit.
   returned: unless in check mode

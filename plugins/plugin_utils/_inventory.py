@@ -19,6 +19,7 @@ SITE_VARIABLES = (
     "muster_applications",
     "muster_services",
     "muster_settings",
+    "muster_hooks",
     "muster_state_dir",
 )
 HOST_VARIABLES = (
@@ -51,6 +52,8 @@ OTHER_VARIABLES = (
     "muster_request",
     "muster_confirm",
     "muster_standby_fifo",
+    "muster_published",
+    "muster_report",
     "muster_drain_host",
     "muster_console",
 )
@@ -88,6 +91,7 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         ]
         known: dict[str, Any] = {str(key): _plain(view[key]) for key in own_words}
         known["groups"] = [group for group, members in groups.items() if name in members]
+        known["connection"] = str(view.get("ansible_connection") or "")
         hosts[name] = known
     raw["inventory"] = {
         "hosts": hosts,

@@ -257,6 +257,7 @@ def _programs(
     application: _model.Application, strings: list[list[str]], context: Mapping[str, Any]
 ) -> list[SimpleNamespace]:
     programs = []
+    marks = {program.name: _marks(application, program) for program in application.programs}
     for program, leaves in zip(application.programs, strings):
         programs.append(
             _program_lines(
@@ -269,6 +270,7 @@ def _programs(
                     "MUSTER_SLOT": str(context["slot"]),
                     "MUSTER_ETC": context["etc"],
                     **_port_environment(context["ports"]),
+                    **marks[program.name],
                     **(
                         {
                             "MUSTER_PEER_" + k: v
@@ -279,6 +281,13 @@ def _programs(
             )
         )
     return programs
+
+
+def _marks(application: _model.Application, program: _model.Program) -> dict[str, str]:
+    """What our listener in the service manager must know of a program: its end is expected, or that of all."""
+    if application.bus and application.bus.program == program.name:
+        return {"MUSTER_BUS": program.running_failure_strategy}
+    return {"MUSTER_GATE": "1"} if program.is_gate else {}
 
 
 def _program_lines(program: _model.Program, leaves: list[str], environment: dict[str, str]) -> SimpleNamespace:

@@ -42,6 +42,12 @@ def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[s
     return sentences
 
 
+def heard(observations: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"answered": [host, ...], "unreachable": {host: why}}``, for the monitor's picture of its hosts."""
+    silent = {n: str(seen.get("why") or "") for n, seen in observations.items() if seen["answer"] == "unreachable"}
+    return {"answered": [n for n, seen in observations.items() if seen["answer"] == "seen"], "unreachable": silent}
+
+
 def write_report(path: str, content: Mapping[str, Any]) -> None:
     """The run's report for the command line, written atomically."""
     folder = os.path.dirname(os.path.abspath(path))

@@ -40,8 +40,9 @@ def state_folder(task_vars: Mapping[str, Any]) -> str:
     return str(task_vars["hostvars"][controller]["muster_state_dir"])
 
 
-def wait_for_intents(fifo: str, say_ready: str) -> list[dict[str, Any]] | None:
-    """Park until the monitor writes its intents; None when it closed its end without a word, or when this run is over.
+def wait_for_order(fifo: str, say_ready: str) -> dict[str, Any]:
+    """Park until the monitor writes ``{"intents": [...]}`` or ``{"request": {...}}``; empty when it closed its end
+    without a word, or when this run is over.
 
     Opened without blocking, so that a monitor that died before it opened its end cannot hold this process for ever.
     """
@@ -59,8 +60,8 @@ def wait_for_intents(fifo: str, say_ready: str) -> list[dict[str, Any]] | None:
                 part = os.read(descriptor, 65536) if event & select.POLLIN else b""
                 data += part
                 if not part:
-                    intents: list[dict[str, Any]] | None = json.loads(data)["intents"] if data else None
-                    return intents
+                    order: dict[str, Any] = json.loads(data) if data else {}
+                    return order
     finally:
         os.close(descriptor)
-    return None
+    return {}

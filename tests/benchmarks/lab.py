@@ -128,6 +128,7 @@ class Lab:
         hosts = {"muster_controller": {"hosts": {"controller": None}}, "muster_hosts": {"children": children}}
         self._write("hosts.yml", {"all": {"children": hosts}})
         local = yaml.safe_load((LOCAL / "local.yml").read_text(encoding="utf-8"))
+        self._write("group_vars/muster_hosts.yml", {"ansible_connection": "control_room.muster.machine"})
         self._write("group_vars/all/local.yml", {**local, "local_net": NET, "local_dir": str(self.folder)})
         self.set_items(items)
 
@@ -225,6 +226,16 @@ class Lab:
             time.sleep(0.05)
         words = [line for line in self.journal(0) if line["event"] != "health"][-3:]
         raise TimeoutError(f"the monitor was not ready after {timeout:g} s; its last words: {json.dumps(words)[:1500]}")
+
+    def watch(self) -> dict[str, Any]:
+        """The published watch list."""
+        document: dict[str, Any] = json.loads((self.state / "watch.json").read_text(encoding="utf-8"))
+        return document
+
+    def held(self, host: str) -> list[str]:
+        """Instances that run on a host, as the ledger has it."""
+        claims = self.watch()["instances"]
+        return sorted(name for name, claim in claims.items() if (claim["host"], claim["phase"]) == (host, "running"))
 
     def journal(self, since: float) -> list[dict[str, Any]]:
         """What the monitor wrote since then."""

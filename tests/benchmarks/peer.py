@@ -224,6 +224,15 @@ class Peer:
         """Start an HCI and wait for it."""
         self.call(console, "supvisors.start_application", "LOCAL", f"scen2_hci_{item}", True)
 
+    def power_cut(self, host: str) -> set[int]:
+        """Kill the Supervisors of a host and everything they started; returns what was killed."""
+        roots = {daemon.pid for name, daemon in self._daemons.items() if self._host(name) == host}
+        members = machine.family(roots)
+        for pid in members:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return members
+
     def _marked(self) -> set[int]:
         return {pid for pid in machine.pids() if machine.environment(pid).get(MARK) == str(self.folder)}
 

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from monitor.shared import _agent, _agent_files, _hostfiles, _procs, _supervisor
+from monitor.shared._supervisord import LISTENER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE_UTILS = REPOSITORY / "plugins" / "module_utils"
@@ -127,6 +128,7 @@ class Host:
 
     def prepare(self, **request: Any) -> dict[str, Any]:
         files = {"bin/muster-exec": {"text": (REPOSITORY / "bin/muster-exec").read_text(), "mode": "0750"}}
+        files["bin/" + LISTENER] = {"text": (REPOSITORY / "bin" / LISTENER).read_text(), "mode": "0640"}
         for name, text in DUMMIES.items():
             files["bin/" + name] = {"text": text.replace("{python}", sys.executable), "mode": "0750"}
         return self.ask("prepare", **{"files": files, "services": {}, "supervisord": SUPERVISORD, "environment": {},

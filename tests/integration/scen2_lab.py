@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the programs of the reference application by hand, as a host would: folders, rendered files, environment.
 
-Everything is real (the shipped templates, Ansible's template engine, nats-server); only muster itself is absent.
+Everything is real (the shipped templates, Ansible's template engine, nats-server, mosquitto); only muster itself is
+absent. Tests that take the fixture `lab` run once per bus.
 """
 
 from __future__ import annotations
@@ -17,22 +18,46 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+
+from tests.integration.scen2_mqtt import MqttClient
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = yaml.safe_load((ROOT / "inventory/local/group_vars/all/site.yml").read_text())
 TEMPLATES = ROOT / "roles/programs/templates"
 NATS = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+MOSQUITTO = os.environ.get("MUSTER_MOSQUITTO") or "/usr/sbin/mosquitto"
+NO_MOSQUITTO = f"{MOSQUITTO} is not there: apt install mosquitto, or name it in MUSTER_MOSQUITTO"
 LINES = {"trim_blocks": True, "lstrip_blocks": True}  # as muster renders
 HOSTS = {f"{kind}_{n}": f"127.60.4.{base + n}" for kind, base in (("server", 10), ("console", 20)) for n in (1, 2, 3)}
 GATES = ("check_internal_data_bus", "check_common_data_bus")
+
+
+def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """As Ansible's combine(recursive=true)."""
+    both = dict(lower)
+    for key, value in upper.items():
+        both[key] = merged(lower[key], value) if isinstance(value, Mapping) and key in lower else value
+    return both
+
+
+def on_mosquitto() -> dict[str, Any]:
+    """The site of inventory/mosquitto."""
+    text = (ROOT / "inventory/mosquitto/group_vars/all/site_mosquitto.yml").read_text()
+    own = yaml.safe_load(text)
+    names = ("applications", "services")
+    return merged(SITE, {f"muster_{name}": own[f"local_mosquitto_{name}"] for name in names})
+
+
+SITES = {"nats": SITE, "mqtt": on_mosquitto()}
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
@@ -68,8 +93,17 @@ class Lab:
     """A site of its own below one folder; leave nothing behind: call `clean`."""
 
     folder: Path
+    bus: str = "nats"
     site_id: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:8]}")
     started: list[Running] = field(default_factory=list)
+
+    @property
+    def site(self) -> dict[str, Any]:
+        return SITES[self.bus]
+
+    def client(self, address: str, port: int) -> Client | MqttClient:
+        """A client of the tests on one of its buses."""
+        return Client(address, port) if self.bus == "nats" else MqttClient(address, port)
 
     def root(self, host: str) -> Path:
         root = self.folder / host
@@ -81,7 +115,7 @@ class Lab:
 
     def configure(self, application: str, item: dict[str, Any], host: str) -> dict[str, str]:
         """Render the files of one instance on a host; returns the environment of its programs."""
-        definition = SITE["muster_applications"][application]
+        definition = self.site["muster_applications"][application]
         instance = f"{application}_{item['id']}"
         etc = self.root(host) / "etc/available" / instance
         ports = ports_of(application, item["slot"])
@@ -108,10 +142,12 @@ class Lab:
         root = Path(environment["MUSTER_ROOT"])
         log = root / f"{environment['MUSTER_INSTANCE']}.{program}.{len(self.started)}"
         out, err = log.with_suffix(".out"), log.with_suffix(".err")
+        folder = root / "var" / environment["MUSTER_INSTANCE"]
+        folder.mkdir(exist_ok=True)
         begun = time.monotonic()
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                [root / "bin/scen2" / program], env=environment, cwd=root / "var",
+                [root / "bin/scen2" / program], env=environment, cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
             )
         running = Running(program, process, out, err, begun)
@@ -131,19 +167,21 @@ class Lab:
         """Staged by hand: the programs in the order written (gates run to their end)."""
         environment = self.configure(application, item, host)
         running = {}
-        for program in programs or SITE["muster_applications"][application]["programs"]:
+        for program in programs or self.site["muster_applications"][application]["programs"]:
             if program in GATES:
                 self.gate(environment, program, **more)
             else:
                 running[program] = self.start(environment, program, **more)
         return environment, running
 
-    def start_common_bus(self, hosts: Sequence[str]) -> list[Running]:
-        definition = SITE["muster_services"]["common_data_bus"]
+    def start_common_bus(self, hosts: Sequence[str], order: Sequence[str] = ()) -> list[Running]:
+        """On these hosts, of those that `order` says have one (default: no others)."""
+        definition = self.site["muster_services"]["common_data_bus"]
         running = []
         for host in hosts:
             etc = self.root(host) / "etc/services/common_data_bus"
-            context = {"service": "common_data_bus", "ports": definition["ports"], "service_hosts": list(hosts)}
+            context = {"service": "common_data_bus", "instance": f"common_data_bus_{host}",
+                       "ports": definition["ports"], "service_hosts": list(order or hosts)}
             self._render(etc, definition["files"], context, host)
             environment = self._environment(host, f"common_data_bus_{host}", etc, definition["ports"])
             running.append(self.start(environment, "common_data_bus"))
@@ -181,6 +219,8 @@ class Lab:
             "PATH": "/usr/bin:/bin",
             "MUSTER_PYTHON": sys.executable,
             "MUSTER_NATS_SERVER": str(NATS),
+            "MUSTER_MOSQUITTO": MOSQUITTO,
+            "SCEN2_BUS": self.bus,
             "MUSTER_SITE": self.site_id,
             "MUSTER_HOST": host,
             "MUSTER_ADDRESS": HOSTS[host],
@@ -197,8 +237,8 @@ class Lab:
             "host": host,
             "addresses": {**{h: [a] for h, a in HOSTS.items()},
                           "servers": [a for h, a in HOSTS.items() if h.startswith("server")]},
-            "service_ports": {name: s["ports"] for name, s in SITE["muster_services"].items()},
-            "muster_common_bus_hosts": SITE["muster_common_bus_hosts"],
+            "service_ports": {name: s["ports"] for name, s in self.site["muster_services"].items()},
+            "muster_common_bus_hosts": self.site["muster_common_bus_hosts"],
         }
         etc.mkdir(parents=True, exist_ok=True)
         templar = Templar(loader=DataLoader(), variables=variables)
@@ -208,6 +248,15 @@ class Lab:
             (etc / name).write_text(str(text))
             if name.endswith(".json"):
                 json.loads(str(text))
+
+
+@pytest.fixture(params=["nats", "mqtt"])
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
+    if request.param == "mqtt" and not os.access(MOSQUITTO, os.X_OK):
+        pytest.skip(NO_MOSQUITTO)
+    lab = Lab(tmp_path, request.param)
+    yield lab
+    lab.clean()
 
 
 def ports_of(application: str, slot: int) -> dict[str, int]:

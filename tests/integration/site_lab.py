@@ -65,15 +65,16 @@ class Played:
 class SiteLab:
     """One local site. Leaves nothing behind, also when a test was killed half way (`end`)."""
 
-    def __init__(self, number: int, **variables: Any) -> None:
+    def __init__(self, number: int, profile: str = "local", **variables: Any) -> None:
+        """:param profile: an inventory of the checkout with the hosts and the site of inventory/local."""
         self.folder = Path(tempfile.mkdtemp(prefix="m%d-" % number, dir="/tmp"))
         self.net = "127.%d.%d" % (100 + os.getpid() % 100, number)
         self.inventory = self.folder / "inventory"
-        shutil.copytree(ROOT / "inventory" / "local", self.inventory)
+        shutil.copytree(ROOT / "inventory" / profile, self.inventory)
         self._site = self.inventory / "group_vars" / "all" / "site.yml"
         self._variables = dict(variables)
         self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("MUSTER_")},
+            **{k: v for k, v in os.environ.items() if not k.startswith("MUSTER_") or k == "MUSTER_MOSQUITTO"},
             "MUSTER_LOCAL_DIR": str(self.folder / "m"),
             "MUSTER_LOCAL_NET": self.net,
             "MUSTER_INVENTORY": str(self.inventory),
@@ -130,6 +131,11 @@ class SiteLab:
     def muster(self, *arguments: str, **environment: str) -> Played:
         """The command line."""
         return self.run([str(ROOT / "bin" / "muster"), *arguments], **environment)
+
+    def machine(self, what: str, *hosts: str) -> None:
+        """Turn the power switch of hosts: power_cut, freeze, thaw, power_on."""
+        done = self.run([sys.executable, str(ROOT / "bin" / "machine"), "--dir", str(self.folder / "m"), what, *hosts])
+        assert done.rc == 0, done.output
 
     def run(self, command: list[str], **environment: str) -> Played:
         done = subprocess.run(
@@ -202,6 +208,9 @@ class SiteLab:
     def end(self) -> None:
         """Remove the site, then whatever is left of it, by process id."""
         self.watch.stop()
+        for power in (self.folder / "m" / "hosts").glob("*/power"):
+            self.machine("thaw", power.parent.name)
+            power.unlink(missing_ok=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.play("remove", confirm=True)
         deadline = time.monotonic() + 10
@@ -224,6 +233,7 @@ class Watcher:
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.violations: list[str] = []
+        self.frozen: set[str] = set()  # hosts nobody can reach: what stands still there does not count
         self.samples = 0
 
     def start(self) -> None:
@@ -240,7 +250,7 @@ class Watcher:
         while not self._ending.wait(0.1):
             where: dict[str, set[str]] = {}
             for process in self._lab.processes():
-                if process.epoch:
+                if process.epoch and process.host not in self.frozen:
                     where.setdefault(process.instance, set()).add(process.host)
             self.samples += 1
             self.violations += [

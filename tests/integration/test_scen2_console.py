@@ -6,23 +6,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.scen2_lab import HOSTS, Client, Lab, Running, ports_of, wait_for
+from tests.integration.scen2_lab import HOSTS, Lab, Running, lab, ports_of, wait_for  # noqa: F401
 
 ITEM = {"id": "02", "slot": 2, "config": {"period": 0.05}}
 SERVICES = ("internal_data_bus", "check_internal_data_bus", "sensor_acquisition", "data_processing", "config_manager")
 PEERS = ",".join(HOSTS[name] for name in ("server_1", "server_2", "server_3"))
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path)
-    yield lab
-    lab.clean()
 
 
 def start_services(lab: Lab, host: str, epoch: str, item: dict[str, object] = ITEM) -> dict[str, Running]:
@@ -52,7 +43,7 @@ def test_a_setting_changed_on_the_console_reaches_the_server(lab: Lab) -> None:
     services = start_services(lab, "server_1", "1")
     _, windows = lab.start_instance("scen2_hci", ITEM, "console_3", MUSTER_PEERS=PEERS)
     wait_for(lambda: "config_manager of" in windows["sensor_control"].said(), "the settings are known")
-    client = Client(HOSTS["console_3"], ports_of("scen2_hci", 2)["client"])
+    client = lab.client(HOSTS["console_3"], ports_of("scen2_hci", 2)["client"])
     assert client.ask("config.set", {"name": "alarm_above", "value": 25.5})["config"]["alarm_above"] == 25.5
     wait_for(lambda: "alarm_above is now 25.5" in services["config_manager"].said(), "the server has it")
     wait_for(lambda: "alarm_above 25.5" in windows["sensor_control"].said(), "the console shows it")
@@ -106,7 +97,7 @@ def test_windows_survive_a_failover_and_show_the_other_servers_values(lab: Lab, 
 
 def test_a_window_that_opens_late_has_the_history_at_once(lab: Lab) -> None:
     start_services(lab, "server_1", "1")
-    client = Client(HOSTS["server_1"], ports_of("scen2_srv", 2)["client"])
+    client = lab.client(HOSTS["server_1"], ports_of("scen2_srv", 2)["client"])
     client.subscribe("results.statistics")
     wait_for(lambda: client.next()[1].get("count", 0) > 9, "ten readings")
     client.ask("config.set", {"name": "period", "value": 0.5})

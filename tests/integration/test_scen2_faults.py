@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.scen2_lab import HOSTS, Client, Lab, Running, ports_of, wait_for
+from tests.integration.scen2_lab import HOSTS, Lab, Running, lab, ports_of, wait_for  # noqa: F401
 
 BUS = (HOSTS["server_1"], ports_of("scen2_srv", 2)["client"])
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path)
-    yield lab
-    lab.clean()
 
 
 def start(lab: Lab, program: str, fault: dict[str, Any]) -> tuple[dict[str, str], Running]:
@@ -34,7 +26,7 @@ def start(lab: Lab, program: str, fault: dict[str, Any]) -> tuple[dict[str, str]
 
 def answers() -> bool:
     try:
-        Client(*BUS).close()
+        socket.create_connection(BUS, 5).close()
     except OSError:
         return False
     return True

@@ -8,24 +8,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
-from tests.integration.scen2_lab import HOSTS, SITE, Client, Lab, ports_of, wait_for
+from tests.integration.scen2_lab import HOSTS, SITE, Client, Lab, lab, ports_of, wait_for  # noqa: F401
+from tests.integration.scen2_mqtt import MqttClient
 
 ITEM = {"id": "02", "slot": 2, "config": {"period": 0.05}}
 BUS = (HOSTS["server_1"], ports_of("scen2_srv", 2)["client"])
 CORE = ("sensor_acquisition", "data_processing", "config_manager")
 COMMON_PORT = SITE["muster_services"]["common_data_bus"]["ports"]["client"]
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path)
-    yield lab
-    lab.clean()
 
 
 def without_common(programs: Sequence[str] = CORE) -> list[str]:
@@ -41,7 +34,7 @@ def test_every_program_of_the_site_exists_and_is_executable(lab: Lab) -> None:
 
 def test_readings_become_statistics_on_the_items_own_bus(lab: Lab) -> None:
     lab.start_instance("scen2_srv", ITEM, "server_1", without_common(), MUSTER_EPOCH="7")
-    client = Client(*BUS)
+    client = lab.client(*BUS)
     client.subscribe("sensors.reading")
     _, reading = client.next()
     assert {"at", "temperature", "cpu", "memory"} <= set(reading)
@@ -59,7 +52,7 @@ def test_readings_become_statistics_on_the_items_own_bus(lab: Lab) -> None:
 
 def test_a_changed_setting_is_followed_by_the_other_programs(lab: Lab) -> None:
     lab.start_instance("scen2_srv", ITEM, "server_1", without_common())
-    client = Client(*BUS)
+    client = lab.client(*BUS)
     client.subscribe("results.statistics")
     assert client.next()[1]["alarm"] is False
     answer = client.ask("config.set", {"name": "alarm_above", "value": -100})
@@ -80,7 +73,7 @@ def test_a_changed_setting_is_followed_by_the_other_programs(lab: Lab) -> None:
 )
 def test_a_wrong_setting_is_refused_with_a_sentence(lab: Lab, question: dict[str, object], reason: str) -> None:
     lab.start_instance("scen2_srv", ITEM, "server_1", without_common(("config_manager",)))
-    client = Client(*BUS)
+    client = lab.client(*BUS)
     wait_for(lambda: _answers(client, "config.get"), "config_manager answers")
     assert client.ask("config.set", question)["error"] == reason
     assert client.ask("config.get", {})["config"]["period"] == 0.05
@@ -89,7 +82,7 @@ def test_a_wrong_setting_is_refused_with_a_sentence(lab: Lab, question: dict[str
 
 def test_a_message_that_is_no_json_harms_nobody(lab: Lab) -> None:
     _, running = lab.start_instance("scen2_srv", ITEM, "server_1", without_common())
-    client = Client(*BUS)
+    client = lab.client(*BUS)
     wait_for(lambda: _answers(client, "config.get"), "config_manager answers")
     for subject in ("sensors.reading", "config.set", "config.changed"):
         client.publish(subject, 5)
@@ -141,7 +134,7 @@ def test_the_common_check_waits_for_the_common_bus_of_any_host(lab: Lab) -> None
 def test_results_are_forwarded_to_every_host_of_the_common_bus(lab: Lab) -> None:
     lab.start_common_bus(["server_1", "server_2"])
     lab.start_instance("scen2_srv", ITEM, "server_1")
-    other = Client(HOSTS["server_2"], COMMON_PORT)
+    other = lab.client(HOSTS["server_2"], COMMON_PORT)
     other.subscribe("scen2.02.results")
     _, results = other.next()
     assert results["item"] == "02"
@@ -156,11 +149,11 @@ def test_a_lost_common_bus_stops_nothing_and_is_used_again(lab: Lab) -> None:
         bus.kill()
         bus.process.wait()
     wait_for(lambda: "common bus" in running["common_bus_interface"].said(), "the loss is logged")
-    client = Client(*BUS)
+    client = lab.client(*BUS)
     client.subscribe("results.statistics")
     client.next()
     lab.start_common_bus(["server_2"])
-    other = wait_for(lambda: _connect(HOSTS["server_2"], COMMON_PORT), "the common bus is back")
+    other = wait_for(lambda: _connect(lab, HOSTS["server_2"], COMMON_PORT), "the common bus is back")
     other.subscribe("scen2.02.results")
     other.next()
     assert [n for n, r in running.items() if r.process.poll() is not None] == []
@@ -174,7 +167,7 @@ def test_programs_find_their_bus_again_after_its_crash(lab: Lab) -> None:
     running["internal_data_bus"].process.wait()
     lab.start(environment, "internal_data_bus")
     lab.gate(environment, "check_internal_data_bus")
-    client = Client(*BUS)
+    client = lab.client(*BUS)
     client.subscribe("results.statistics")
     client.next()
     client.close()
@@ -191,7 +184,7 @@ def test_programs_end_at_once_on_sigterm(lab: Lab) -> None:
 def test_an_item_id_is_never_a_wildcard_on_the_common_bus(lab: Lab) -> None:
     lab.start_common_bus(["server_1"])
     lab.start_instance("scen2_srv", {"id": "a.b", "slot": 3, "config": {"period": 0.05}}, "server_1")
-    client = Client(HOSTS["server_1"], COMMON_PORT)
+    client = lab.client(HOSTS["server_1"], COMMON_PORT)
     client.subscribe("scen2.*.results")
     assert client.next()[0] == "scen2.a%2Eb.results"
     client.close()
@@ -206,15 +199,15 @@ def test_a_program_started_past_muster_says_so(lab: Lab, program: str) -> None:
     assert "nowhere/settings.json cannot be read: No such file or directory" in running.said()
 
 
-def _answers(client: Client, subject: str) -> bool:
+def _answers(client: Client | MqttClient, subject: str) -> bool:
     try:
         return bool(client.ask(subject, {}, 0.1))
     except TimeoutError:
         return False
 
 
-def _connect(address: str, port: int) -> Client | None:
+def _connect(lab: Lab, address: str, port: int) -> Client | MqttClient | None:
     try:
-        return Client(address, port)
+        return lab.client(address, port)
     except OSError:
         return None

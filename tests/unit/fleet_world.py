@@ -114,6 +114,7 @@ class World:
         self.on_the_way: list[Delivery] = []
         self.fails: set[str] = set()
         self.stubborn: set[str] = set()
+        self.dies: set[str] = set()  # these start, and end at once
         self.started: dict[str, int] = {}  # highest epoch ever started
         self.starts: list[tuple[str, str]] = []
         self.asked = 0
@@ -163,7 +164,8 @@ class World:
                 return {"result": "failed", "reason": f"{name} exited 3", "started": []}
             host.copies[name] = Copy(epoch, programs[:1], entry["digest"])
             return {"result": "failed", "reason": f"{name} exited 3", "started": programs[:1]}
-        host.copies[name] = Copy(epoch, programs, entry["digest"], deferred)
+        if name not in self.dies:
+            host.copies[name] = Copy(epoch, programs, entry["digest"], deferred)
         return {"result": "running", "deferred": deferred, "failed": {}, "started": programs}
 
     def _starts(self, host: FleetHost, name: str, epoch: int) -> None:
@@ -207,6 +209,12 @@ class World:
                      and self.state["claims"][n]["host"] == host}  # fmt: skip
             assert new == noted or sum(held.values()) <= self.site.host(host).load_limit, f"{host} holds {held}"
 
+    def paused_items(self) -> set[str]:
+        """What is paused now."""
+        until = {key: p["until"] for key, p in self.state["pauses"].items() if not p["until"] or p["until"] > self.now}
+        items = {item.id for item in self.site.items}
+        return items if "site" in until else {item for item in items if f"item/{item}" in until}
+
     # --- runs
 
     def begin(self, kind: str, **more: Any) -> Run:
@@ -248,12 +256,12 @@ class World:
                 self.site, self.state, self.revision, self._not_overtaken(observations, looked), run.request, self.now,
                 str(run.number), self.digests,
             )  # fmt: skip
-            revision = self.revision
+            revision, paused = self.revision, self.paused_items()
             if run.request.get("slow_commit"):
                 yield
             if self.commit(revision, plan["changes"]):
                 break
-        self.plans.append(plan)
+        self.plans.append({**plan, "paused": paused, "asked": run.request, "after": self.state})
         phases = max([a["phase"] for a in plan["actions"]] or [1])
         answers: dict[str, Any] = {}
         for phase in range(1, phases + 1):

@@ -55,8 +55,8 @@ class TestAFreshLedger:
     def test_knows_its_site_and_holds_nothing(self, ledger: _ledger.Ledger) -> None:
         state, revision = ledger.read()
         assert revision == 1
-        meta = {"site": "scenario_2", "site_id": "scenario_2-c0ffee", "schema": 1, "last_run": 0}
-        assert state == {"meta": meta, "wanted": {}, "claims": {}, "hosts": {}}
+        meta = {"site": "scenario_2", "site_id": "scenario_2-c0ffee", "schema": 2, "last_run": 0}
+        assert state == {"meta": meta, "wanted": {}, "claims": {}, "hosts": {}, "pauses": {}, "notices": {}}
 
     def test_is_for_its_owner_only(self, ledger: _ledger.Ledger) -> None:
         ledger.commit(1, {}, [line("first")])
@@ -375,10 +375,24 @@ class TestADamagedLedger:
 
     def test_of_a_newer_version_is_left_alone(self, ledger: _ledger.Ledger) -> None:
         with sqlite3.connect(ledger.path) as other:
-            other.execute("PRAGMA user_version = 2")
+            other.execute("PRAGMA user_version = 3")
         with _ledger.Ledger(ledger.path) as older, pytest.raises(_ledger.LedgerError) as newer:
             older.commit(1, {})
-        assert "was written by a newer muster (schema 2; this one knows up to 1)" in str(newer.value)
+        assert "was written by a newer muster (schema 3; this one knows up to 2)" in str(newer.value)
+
+    def test_of_an_older_version_is_read_and_marked_by_the_first_commit(self, ledger: _ledger.Ledger) -> None:
+        with sqlite3.connect(ledger.path) as other:
+            other.execute("PRAGMA user_version = 1")
+            other.execute("UPDATE record SET value = '1' WHERE kind = 'meta' AND name = 'schema'")
+        with _ledger.Ledger(ledger.path) as newer:
+            state, revision = newer.read()
+            assert (state["meta"]["schema"], state["pauses"], state["notices"]) == (1, {}, {})
+            pause = {"by": "eve", "why": "new fan", "at": 1.0, "until": None}
+            newer.commit(revision, {"pauses": {"item/01": pause}})
+            state, revision = newer.read()
+            assert (state["meta"]["schema"], state["pauses"]) == (2, {"item/01": pause})
+        with sqlite3.connect(ledger.path) as other:
+            assert other.execute("PRAGMA user_version").fetchone() == (2,)
 
     def test_keeps_three_backups(self, ledger: _ledger.Ledger) -> None:
         for revision in range(1, 6):

@@ -9,16 +9,26 @@ that no epoch goes back and no limit is passed.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from monitor.shared._model import Site
+from monitor.shared._requests import ACTS
 from tests.small_site import CONSOLES, SERVERS, small_site
 from tests.unit.fleet_world import Copy, World
 
 SITES = {items: small_site(items=items) for items in (2, 3, 4, 5)}
+
+
+def with_policy(site: Site, policy: str) -> Site:
+    applications = tuple(dataclasses.replace(application, conflicts=policy) for application in site.applications)
+    return dataclasses.replace(site, applications=applications)
+
+
 CAUSES = ["bus crash", "bus hang", "gate open", "request"]
 T = TypeVar("T")
 
@@ -31,11 +41,13 @@ class Contended(RuleBasedStateMachine):
     """Few instances and many runs at once, cut short, overtaken, and with answers lost."""
 
     items = 2
+    policy = "keep_claimed"
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(SITES[self.items])
-        names = SITES[self.items].by_name()
+        self.sites = {items: with_policy(site, self.policy) for items, site in SITES.items()}
+        self.world = World(self.sites[self.items])
+        names = self.world.site.by_name()
         self.services = [n for n, i in names.items() if not i.application.on_request]
         self.windows = [n for n, i in names.items() if i.application.on_request][:2]
         self.consoles = list(CONSOLES)
@@ -81,9 +93,26 @@ class Contended(RuleBasedStateMachine):
     def ask(self, kind: str, which: int, count: int) -> None:
         self.begin(count, kind, instances=[self.one(self.services, which)])
 
-    @rule(kind=st.sampled_from(["drain", "drain", "undrain"]), which=pick, count=steps)
-    def drain(self, kind: str, which: int, count: int) -> None:
-        self.begin(count, kind, host=self.one(self.hosts, which))
+    @rule(kind=st.sampled_from(["drain", "drain", "undrain"]), which=pick, force=st.booleans(),
+          at_a_time=st.sampled_from([0, 1, 1, 2]), until=st.sampled_from([None, 30.0, 500.0]), count=steps)  # fmt: skip
+    def drain(self, kind: str, which: int, force: bool, at_a_time: int, until: float | None, count: int) -> None:
+        until = None if until is None else self.world.now + until
+        host = self.one(self.hosts, which)
+        self.begin(count, kind, host=host, force=force, at_a_time=at_a_time, until=until)
+
+    @rule(kind=st.sampled_from(["pause", "pause", "resume"]), which=pick, until=st.sampled_from([None, 50.0, 900.0]),
+          count=steps)  # fmt: skip
+    def pause(self, kind: str, which: int, until: float | None, count: int) -> None:
+        items = [item.id for item in self.world.site.items]
+        until = None if until is None else self.world.now + until
+        about = {"site": True} if which % 5 == 0 else {"item": self.one(items, which)}
+        self.begin(count, kind, until=until, **about)
+
+    @rule(which=pick, count=steps)
+    def reset(self, which: int, count: int) -> None:
+        name = self.one([*self.services, *self.windows], which)
+        if name not in self.windows:
+            self.begin(count, "reset", instances=[name])
 
     @rule(which=pick, cause=st.sampled_from(CAUSES), late=st.booleans(), count=steps)
     def alert(self, which: int, cause: str, late: bool, count: int) -> None:
@@ -164,7 +193,28 @@ class Contended(RuleBasedStateMachine):
     def every_action_has_a_reason(self) -> None:
         for plan in self.world.plans:
             assert all(action["reason"] for action in plan["actions"])
+
+    @invariant()
+    def nothing_automatic_acts_on_what_is_paused(self) -> None:
+        for plan in self.world.plans:
+            if plan["asked"]["kind"] not in ("reconcile", "deploy", "drain"):
+                continue
+            for action in plan["actions"]:
+                if action["action"] in ACTS and action["instance"].rpartition("_")[2] in plan["paused"]:
+                    wanted = (plan["after"]["wanted"].get(action["instance"]) or {}).get("state")
+                    assert (action["action"], wanted) == ("stop", "stopped"), action  # what a person began
+
+    @invariant()
+    def a_drained_host_is_left_in_turn(self) -> None:
+        for plan in self.world.plans:
+            for host, record in plan["after"]["hosts"].items():
+                leave = [a for a in plan["actions"] if a["host"] == host and a["action"] == "stop" and a["target"]
+                         and f"{host} is drained, so" in a["reason"]]  # fmt: skip
+                assert len(leave) <= ((record.get("drain") or {}).get("at_a_time") or 99), leave
         self.world.plans.clear()
+
+    def settle_conflicts(self) -> None:
+        """Those that wait for a person."""
 
     def teardown(self) -> None:
         """When the faults end, the fleet settles: a last reconcile finds nothing to do, and all that can run runs."""
@@ -177,6 +227,10 @@ class Contended(RuleBasedStateMachine):
             host.on = host.reachable = host.manager = True
         world.stubborn.clear()
         world.now += 1000
+        for key in sorted(world.state["pauses"]):
+            about = {"site": True} if key == "site" else {"item": key.partition("/")[2]}
+            world.finish(world.begin("resume", **about))
+        self.settle_conflicts()
         for _ in range(14):
             world.now += 150
             world.finish(world.begin("reconcile"))
@@ -276,13 +330,45 @@ class Faulty(Contended):
 
     @rule(items=st.sampled_from([3, 4, 5]))
     def items_leave_or_join_the_site(self, items: int) -> None:
-        self.world.site = SITES[items]
+        self.world.site = self.sites[items]
 
 
-for machine, examples in ((Contended, 120), (Faulty, 60)):
+class StopAll(Faulty):
+    """The same, where a second copy ends all of them."""
+
+    policy = "stop_all"
+
+
+class Ask(Faulty):
+    """The same, where a second copy waits for a person, who decides now and then."""
+
+    policy = "ask"
+
+    @rule(which=pick, where=pick, count=steps)
+    def somebody_decides(self, which: int, where: int, count: int) -> None:
+        name, host = self.one(self.services, which), self.one(self.hosts, where)
+        self.begin(count, "resolve", instances=[name], host=host)
+
+    def settle_conflicts(self) -> None:
+        world = self.world
+        world.finish(world.begin("reconcile"))
+        for notice in [n for n in world.state["notices"].values() if n["what"] == "conflict" and n["open"]]:
+            name = notice["instance"]
+            alive = [host for host in SERVERS if name in world.hosts[host].copies]
+            for host in reversed(alive):
+                world.finish(world.begin("resolve", instances=[name], host=host))
+                if not any(action["action"] == "refuse" for action in world.plans[-1]["actions"]):
+                    break
+            else:  # that host has no room, or is drained
+                world.finish(world.begin("stop", instances=[name]))
+
+
+for machine, examples in ((Contended, 120), (Faulty, 60), (StopAll, 25), (Ask, 40)):
     machine.TestCase.settings = settings(
         max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
     )
 
 TestContended = Contended.TestCase
 TestFaulty = Faulty.TestCase
+TestStopAll = StopAll.TestCase
+TestAsk = Ask.TestCase

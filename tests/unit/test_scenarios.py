@@ -5,7 +5,7 @@
 
 Each file in tests/scenarios holds `given` and `then`. Given are, all optional but the request: `items` (how many),
 `settings`, `applications`, `programs`, `hosts` (fields that differ from the small site), `ledger` (wanted, claims,
-hosts), `seen` (per host what differs from a quiet one; an instance is short for its epoch, a sentence for a host that
+hosts, pauses, notices), `seen` (per host what differs from a quiet one; an instance is short for its epoch, a sentence for a host that
 does not answer, null for one that was not asked), `digests`, `request`, and `answers` (per host, per instance) when
 the outcome is of interest too. `pytest --update-scenarios` writes `then`.
 """
@@ -67,7 +67,9 @@ def build_state(given: dict[str, Any]) -> dict[str, Any]:
               for name, record in ledger.get("wanted", {}).items()}  # fmt: skip
     known = {"state": "up", "incarnation": "boot/1", "since": 0.0, "evidence": "", "by": "monitor"}
     hosts = {name: {**known, **ledger.get("hosts", {}).get(name, {})} for name in (*SERVERS, *CONSOLES)}
-    return small_state(wanted=wanted, claims=claims, hosts=hosts)
+    paused = {"by": "eve", "why": "", "at": NOW - 60, "until": None}
+    pauses = {key: {**paused, **record} for key, record in ledger.get("pauses", {}).items()}
+    return small_state(wanted=wanted, claims=claims, hosts=hosts, pauses=pauses, notices=ledger.get("notices", {}))
 
 
 def build_observations(given: dict[str, Any], site: Site) -> dict[str, Any]:
@@ -156,7 +158,20 @@ def _change_lines(changes: dict[str, Any]) -> list[str]:
         extra += f" ({record['reason']})" if record["reason"] else ""
         lines.append(f"claim {name}: {record['phase']} on {record['host']} epoch {record['epoch']}{extra}")
     for name, record in changes.get("hosts", {}).items():
-        lines.append(f"host {name}: {record['state']} by {record['by']} ({record['evidence']})")
+        drain = record.get("drain")
+        until = f" until NOW{drain['until'] - NOW:+g}" if drain and drain["until"] else ""
+        extra = f", drain by {drain['by']}{until}, {drain['at_a_time'] or 'all'} at a time" if drain else ""
+        lines.append(f"host {name}: {record['state']} by {record['by']} ({record['evidence']}){extra}")
+    for name, record in changes.get("pauses", {}).items():
+        until = f" until NOW{record['until'] - NOW:+g}" if record and record["until"] else ""
+        lines.append(f"pause {name}: " + (f"by {record['by']} ({record['why']}){until}" if record else "over"))
+    for name, record in changes.get("notices", {}).items():
+        if record is None:
+            lines.append(f"notice {name}: forgotten")
+            continue
+        keys = ("hosts", "policy", "open", "count", "acknowledged")
+        extra = "".join(f", {key} {record[key]}" for key in keys if record.get(key) is not None)
+        lines.append(f"notice {name}: {record['why']}{extra}")
     return lines
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks.figures import Report
-from tests.benchmarks.measures import bring_up, configure, crash, idle, placement
+from tests.benchmarks.measures import bring_up, configure, crash, host_loss, idle, placement
 from tests.benchmarks.options import Options
 
 MEASURES: dict[str, Callable[[Options, Report], None]] = {
@@ -17,6 +17,7 @@ MEASURES: dict[str, Callable[[Options, Report], None]] = {
     "bus-crash": crash.measure_dummies,
     "bus-crash-scen2": crash.measure_scen2,
     "hci-crash": crash.measure_windows,
+    "host-loss": host_loss.measure,
     "bring-up": bring_up.measure,
     "idle": idle.measure,
 }

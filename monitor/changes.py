@@ -1,0 +1,123 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes of verdicts that are worth telling: debounced per item, each told once. Pure.
+
+A verdict counts once it has lasted; one that keeps coming and going counts as it is when its patience is over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ALL = "all"
+PATIENCE = 5  # times the debounce: so long an item may flap before it is told all the same
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A command, and the verdicts it wants to hear of. Times in seconds."""
+
+    command: tuple[str, ...]
+    on: tuple[str, ...] = (ALL,)
+    debounce: float = 5.0
+    timeout: float = 30.0
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Hook:
+        return cls(
+            tuple(str(argument) for argument in document["command"]),
+            tuple(str(word) for word in document["on"]),
+            float(document["debounce"]),
+            float(document["timeout"]),
+        )
+
+    @property
+    def key(self) -> str:
+        """What it was told is remembered under this name: other times do not make it another hook."""
+        text = json.dumps([self.command, sorted(self.on)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def wants(self, verdict: str) -> bool:
+        return ALL in self.on or verdict in self.on
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One item's verdict has changed."""
+
+    item: str
+    verdict: str
+    before: str
+    cause: str
+    since: float  # when this verdict was first seen, seconds since 1970
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A verdict that differs from what was told."""
+
+    verdict: str
+    cause: str
+    first: float  # monotonic: since when anything differs
+    stable: float  # monotonic: since when it is this verdict
+    since: float  # the same, seconds since 1970
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one hook was told, and what it will be."""
+
+    hook: Hook
+    told: dict[str, str] = field(default_factory=dict)  # item -> verdict
+    pending: dict[str, _Pending] = field(default_factory=dict)
+
+    def offer(self, items: Iterable[Mapping[str, Any]], now: float, wall: float) -> None:
+        """Take in all items as they are: {item, verdict, cause}.
+
+        An item seen for the first time is what it is: nothing changed. One that left the site is forgotten.
+
+        :param now: monotonic seconds. :param wall: seconds since 1970.
+        """
+        present = set()
+        for entry in items:
+            item, verdict = str(entry["item"]), str(entry["verdict"])
+            present.add(item)
+            if self.told.setdefault(item, verdict) == verdict:
+                self.pending.pop(item, None)
+                continue
+            known = self.pending.get(item)
+            cause = str(entry.get("cause") or "")
+            if known is None:
+                self.pending[item] = _Pending(verdict, cause, now, now, wall)
+            elif known.verdict != verdict:
+                self.pending[item] = _Pending(verdict, cause, known.first, now, wall)
+            else:
+                known.cause = cause
+        for item in [item for item in self.told if item not in present]:
+            del self.told[item]
+            self.pending.pop(item, None)
+
+    def due(self, now: float) -> list[Change]:
+        """The changes to tell now; asked again, they are told. Those the hook does not want are only noted."""
+        found = []
+        for item, pending in list(self.pending.items()):
+            if now < self._when(pending):
+                continue
+            before, self.told[item] = self.told[item], pending.verdict
+            del self.pending[item]
+            if self.hook.wants(pending.verdict):
+                found.append(Change(item, pending.verdict, before, pending.cause, pending.since))
+        return found
+
+    def next_time(self) -> float | None:
+        """When `due` has something, if nothing else changes; None for never."""
+        return min((self._when(pending) for pending in self.pending.values()), default=None)
+
+    def _when(self, pending: _Pending) -> float:
+        debounce = self.hook.debounce
+        return min(pending.stable + debounce, pending.first + PATIENCE * debounce)

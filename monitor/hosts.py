@@ -1,0 +1,165 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host is up, suspect or down, from independent signals, and when too many vanish at once.
+
+Pure: no clock, no I/O; `now` is seconds of a monotonic clock. Three signals speak about a host: the line held to its
+service manager (or its SSH), the buses that live there, and what runs found when they went there. One that is lost
+makes the host suspect; two that stay lost for a while, with none that speaks against it, make it down. Of a host that
+holds nothing one suffices: it is only not used. When more than half of the hosts vanish together, the monitor is
+probably the one that is cut off: then nothing is concluded.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+UP, SUSPECT, DOWN = "up", "suspect", "down"
+TOGETHER = 5.0  # s within which losses count as one event
+
+
+class Signal(enum.Enum):
+    FINE = "fine"
+    DOUBT = "doubt"  # one question was not answered in time: no more than that
+    LOST = "lost"
+    NONE = "none"  # says nothing
+
+
+@dataclass(slots=True)
+class Line:
+    """What the line held to a host shows."""
+
+    signal: Signal = Signal.NONE
+    since: float = 0.0  # of the present signal
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    host: str
+    state: str  # up | suspect | down
+    why: str = ""  # a sentence, unless up
+    since: float = 0.0
+    lost: int = 0  # signals that are lost
+
+
+@dataclass(slots=True)
+class _Host:
+    line: Line = field(default_factory=Line)
+    run: Line = field(default_factory=Line)  # what the last run found there
+
+
+class Hosts:
+    """The signals of every host, and what follows from them."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, _Host] = {}
+        self.storm = ""  # why nothing is concluded at present
+
+    def follow(self, names: Iterable[str]) -> None:
+        self._hosts = {name: self._hosts.get(name) or _Host() for name in names}
+
+    def line(self, name: str, signal: Signal, why: str, now: float) -> bool:
+        """Note what the line to a host shows; true when that is another signal than before."""
+        host = self._hosts.get(name)
+        if host is None:
+            return False
+        return _note(host.line, signal, why, now)
+
+    def answered(self, name: str, now: float) -> None:
+        """A run reached the host."""
+        host = self._hosts.get(name)
+        if host is not None:
+            host.run = Line(Signal.FINE, now, "")
+
+    def silent(self, name: str, why: str, now: float) -> None:
+        """A run did not reach the host."""
+        host = self._hosts.get(name)
+        if host is not None:
+            _note(host.run, Signal.LOST, why, now)
+
+    def lines(self) -> Mapping[str, Line]:
+        return {name: host.line for name, host in self._hosts.items()}
+
+    def judge(
+        self, buses: Mapping[str, Line], holding: Iterable[str], down: Iterable[str], down_after: float, now: float
+    ) -> dict[str, Verdict]:
+        """Every host's verdict as of `now`; sets `storm`.
+
+        :param buses: host -> what the buses there show together; a host without buses is missing.
+        :param holding: hosts that hold a claim.
+        :param down: hosts that the ledger already believes down: they are not part of a storm.
+        """
+        held, known = set(holding), set(down)
+        found = {}
+        for name, host in self._hosts.items():
+            found[name] = _verdict(name, host, buses.get(name, Line()), name in held, down_after, now)
+        doubted = {name: host.line.since for name, host in self._hosts.items() if host.line.signal is Signal.DOUBT}
+        self.storm = _storm(found, known, doubted)
+        if self.storm:
+            for name, verdict in found.items():
+                if verdict.state == DOWN and name not in known:
+                    found[name] = replace(verdict, state=SUSPECT)
+        return found
+
+    def next_time(self, down_after: float, now: float) -> float | None:
+        """When a verdict may change although nothing is heard."""
+        due = [
+            line.since + down_after
+            for host in self._hosts.values()
+            for line in (host.line,)
+            if line.signal is Signal.LOST and line.since + down_after > now
+        ]
+        return min(due, default=None)
+
+
+def _note(line: Line, signal: Signal, why: str, now: float) -> bool:
+    if line.signal is signal:
+        if why:
+            line.why = why
+        return False
+    line.signal, line.since, line.why = signal, now, why
+    return True
+
+
+def _verdict(name: str, host: _Host, buses: Line, holds: bool, down_after: float, now: float) -> Verdict:
+    line = host.line
+    if line.signal in (Signal.FINE, Signal.DOUBT):
+        return Verdict(name, UP, "", line.since)
+    # What a run found counts only if it looked after the line was lost.
+    run = host.run if host.run.since >= line.since or line.signal is Signal.NONE else Line()
+    lost = [signal for signal in (line, buses, run) if signal.signal is Signal.LOST]
+    if not lost or (buses.signal is Signal.FINE and line.signal is Signal.NONE):
+        return Verdict(name, UP, "", line.since)
+    why = "; ".join(signal.why for signal in lost if signal.why) or "%s does not answer" % name
+    since = min(signal.since for signal in lost)
+    against = [word for word, signal in (("its buses answer", buses), ("a run reached it", run))
+               if signal.signal is Signal.FINE]  # fmt: skip
+    if against:
+        return Verdict(name, SUSPECT, "%s, but %s" % (why, " and ".join(against)), since, len(lost))
+    enough = 2 if holds else 1
+    settled = [signal for signal in lost if now - signal.since >= down_after]
+    if len(lost) >= enough and settled:
+        return Verdict(name, DOWN, why, since, len(lost))
+    return Verdict(name, SUSPECT, why, since, len(lost))
+
+
+def _storm(found: Mapping[str, Verdict], known: set[str], doubted: Mapping[str, float]) -> str:
+    """Why nothing may be concluded: more than half of the hosts that were there vanished together.
+
+    A host in doubt counts, too: silence is noticed at each host at a moment of its own.
+    """
+    there = [verdict for name, verdict in found.items() if name not in known]
+    gone = {verdict.host: verdict.since for verdict in there if verdict.state != UP}
+    gone.update({name: since for name, since in doubted.items() if name not in known})
+    for first in sorted(gone.values()):
+        together = sorted(name for name, since in gone.items() if 0 <= since - first <= TOGETHER)
+        if len(together) * 2 > len(there) and len(together) > 1 and any(found[name].state != UP for name in together):
+            return (
+                "%d of %d hosts fell silent together (%s): this controller is probably the one that is cut off, so "
+                "nothing is done until they are back or a person confirms which are down"
+                % (len(together), len(there), ", ".join(together))
+            )
+    return ""

@@ -1,0 +1,63 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the hooks informed: whenever something changed, the items' verdicts as status and page show them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from monitor.hooks import Hooks
+from monitor.journal import Journal
+from monitor.shared import _controller
+
+if TYPE_CHECKING:
+    from monitor.loop import Monitor
+
+APART = 0.2  # s between two looks; longer where a look takes long
+
+
+@contextlib.asynccontextmanager
+async def telling(monitor: Monitor, journal: Journal) -> AsyncIterator[None]:
+    """Hooks are told while the body runs. Without hooks in the site nothing is read."""
+    hooks = Hooks(monitor.state_dir, journal)
+    following = asyncio.get_running_loop().create_task(_follow(monitor, hooks, journal))
+    try:
+        yield
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        await hooks.close()
+
+
+async def _follow(monitor: Monitor, hooks: Hooks, journal: Journal) -> None:
+    changed, loop = monitor.subscribe(), asyncio.get_running_loop()
+    told = ""
+    changed.set()
+    try:
+        while True:
+            await changed.wait()
+            changed.clear()
+            watch = monitor.watch
+            hooks.follow(watch.site, watch.hooks)
+            if not watch.hooks:
+                continue
+            began = loop.time()
+            answer = await loop.run_in_executor(None, _status, str(monitor.state_dir), monitor.snapshot())
+            if "status" in answer:
+                told = ""
+                hooks.verdicts(answer["status"]["items"], loop.time())
+            elif answer["error"] != told:
+                told = answer["error"]
+                journal.say("hook", "no verdicts can be told: %s" % told)
+            await asyncio.sleep(max(APART, 10 * (loop.time() - began)))
+    finally:
+        monitor.unsubscribe(changed)
+
+
+def _status(state_dir: str, seen: dict[str, Any]) -> dict[str, Any]:
+    return _controller.handle({"verb": "status", "state_dir": state_dir, "monitor": seen, "check": True})

@@ -1,0 +1,266 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ASGI application: one method per route of `routes.ROUTES`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.routing import Route as Served
+
+from monitor.shared import _errors, _words
+from monitor.web import actions, caller, check, events, guard, metrics, openapi, routes
+from monitor.web.caller import ACT, Caller, Connection
+from monitor.web.desk import Desk, NotNow, Unknown, encode
+from monitor.web.history import History
+
+LATE = 10.0  # s without a turn of the monitor's loop until it is no longer healthy
+CONNECTION = "muster.connection"  # keys of the ASGI scope, set by `server`
+ABORT = "muster.abort"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Wrong(Exception):
+    """The request is refused: status, sentence, and every error of a body."""
+
+    def __init__(self, status: int, sentence: str, problems: list[check.Error] | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.problems = problems
+
+
+class Api:
+    def __init__(self, desk: Desk, hub: events.Hub, history: History) -> None:
+        self._desk = desk
+        self._hub = hub
+        self._history = history
+        self._openapi = encode(openapi.document())
+
+    def served(self) -> list[BaseRoute]:
+        return [
+            Served(route.full_path, self._handler(route), methods=[route.method], name=route.name)
+            for route in routes.ROUTES
+        ]
+
+    def _handler(self, route: routes.Route) -> Handler:
+        serve: Handler = getattr(self, route.name)
+
+        async def handle(request: Request) -> Response:
+            try:
+                self._parameters(route, request)
+                if route.acts and ACT not in (await self._caller(request)).may:
+                    raise Wrong(403, "only the owner of %s may act; you may look" % self._desk.state_dir)
+                return await serve(request)
+            except Wrong as wrong:
+                return _problem(wrong.status, str(wrong), wrong.problems)
+            except Unknown as error:
+                return _problem(404 if route.method == "GET" else 422, str(error))
+            except NotNow as error:
+                return _problem(503, str(error))
+
+        return handle
+
+    @staticmethod
+    def _parameters(route: routes.Route, request: Request) -> None:
+        """Only known ones, each of its kind."""
+        known = {p.name: p for p in route.parameters if p.place == "query"}
+        problems = []
+        for name, text in request.query_params.multi_items():
+            if name not in known:
+                problems.append(dict(check.unknown(name, name, known), value=text[:60]))
+                continue
+            value: Any = text
+            if known[name].schema["type"] == "integer":
+                value = int(text) if text.isdecimal() and len(text) < 16 else text
+            problems += check.errors(value, known[name].schema, name)
+        if problems:
+            raise Wrong(422, check.sentence(problems), problems)
+
+    async def _caller(self, request: Request) -> Caller:
+        connection: Connection = request.scope[CONNECTION]
+        facts = await self._desk.site()
+        return await self._desk.run(caller.caller, connection, facts.places)
+
+    async def status(self, request: Request) -> Response:
+        return _json((await self._desk.picture()).body)
+
+    async def plan(self, request: Request) -> Response:
+        return _json(encode(await self._desk.plan()))
+
+    async def events(self, request: Request) -> Response:
+        after = _whole(request, "after")
+        entries = await self._desk.trail(after, _whole(request, "limit") or 100, request.query_params.get("instance"))
+        last = entries[-1]["id"] if entries else after or 0
+        return _json(encode({"events": entries, "last": last}))
+
+    async def stream(self, request: Request) -> Response:
+        last = request.headers.get("last-event-id", "").strip()
+        if last and not (last.isdecimal() and len(last) < 16):
+            problem = check.error("Last-Event-ID", "must be the number of an event", last)
+            raise Wrong(422, check.sentence([problem]), [problem])
+        if self._hub.streams >= events.STREAMS:
+            raise Wrong(503, "%d streams are open already, more are not served" % events.STREAMS)
+        bell = await self._hub.open()
+        after = int(last) if last else _whole(request, "after")
+        # No Response: Starlette only wants something that is called as one.
+        return cast(Response, events.EventStream(self._hub, bell, after, request.scope[ABORT]))
+
+    async def history(self, request: Request) -> Response:
+        return _json(encode(self._history.to_json()))
+
+    async def why(self, request: Request) -> Response:
+        name = request.path_params["instance"]
+        document = (await self._desk.picture()).document
+        instance = document["instances"].get(name)
+        if instance is None:
+            raise Wrong(404, "there is no instance %s%s" % (name, _words.nearest(name, document["instances"])))
+        trail = await self._desk.trail(None, _whole(request, "limit") or 12, name)
+        try:
+            plan: dict[str, Any] | None = await self._desk.plan()
+            error = ""
+        except NotNow as reason:
+            plan, error = None, str(reason)
+        answer: dict[str, Any] = {"instance": dict(instance, name=name), "plan": plan, "trail": trail}
+        answer["intents"] = [i for i in document["monitor"].get("intents") or [] if i.get("instance") == name]
+        if error:
+            answer["error"] = error
+        return _json(encode(answer))
+
+    async def explain(self, request: Request) -> Response:
+        return _json(encode(await self._desk.question("explain", item=request.path_params["item"])))
+
+    async def what_if(self, request: Request) -> Response:
+        body = await _body(request)
+        problems = check.errors(body, routes.bodies()["WhatIf"])
+        if problems:
+            raise Wrong(422, check.sentence(problems), problems)
+        return _json(encode(await self._desk.question("what_if", assume=body)))
+
+    async def whoami(self, request: Request) -> Response:
+        return _json(encode((await self._caller(request)).to_json()))
+
+    async def act(self, request: Request) -> Response:
+        body = await _body(request)
+        wanted, problems = actions.read(body, await self._desk.names(), await self._caller(request))
+        if problems:
+            raise Wrong(422, check.sentence(problems), problems)
+        if request.query_params.get("wait") == "0":
+            ticket = self._desk.begin(wanted)
+            where = "%s/actions/%s" % (routes.BASE, ticket.id)
+            return _json(encode(ticket.to_json()), 202, {"location": where})
+        try:
+            return _json(encode(await self._desk.ask(wanted)))
+        except Exception as error:
+            raise Wrong(500, "the monitor failed at it: %s; its log says more" % error) from error
+
+    async def ticket(self, request: Request) -> Response:
+        ticket = self._desk.ticket(request.path_params["id"])
+        if ticket is None:
+            raise Wrong(404, "there is no request %s, or it is long over" % _errors.show(request.path_params["id"]))
+        return _json(encode(ticket.to_json()))
+
+    async def openapi(self, request: Request) -> Response:
+        return _json(self._openapi)
+
+    async def metrics(self, request: Request) -> Response:
+        picture = await self._desk.picture()
+        text = metrics.page(
+            picture.document,
+            self._desk.core.snapshot(),
+            self._desk.journal.counts,
+            now=time.time(),
+            turned=self._turned(),
+            streams=self._hub.streams,
+        )
+        return Response(text, media_type=None, headers={"content-type": routes.METRICS_TYPE})
+
+    async def healthz(self, request: Request) -> Response:
+        turned, snapshot = self._turned(), self._desk.core.snapshot()
+        facts = {"turned": round(turned or 0.0, 3), "revision": int(snapshot.get("revision", -1))}
+        why = ""
+        if turned is None or turned > LATE:
+            why = (
+                "the monitor's loop has not turned for %.0f s" % turned
+                if turned
+                else "the monitor's loop has not begun"
+            )
+        elif facts["revision"] < 0:
+            why = "the monitor has no watch list: deploy the site"
+        elif self._desk.stamp("watch.json") is None:
+            why = "the watch list is gone from %s: reconcile writes it again" % self._desk.state_dir
+        return _json(encode({"ok": not why, "why": why, **facts}), 503 if why else 200)
+
+    def _turned(self) -> float:
+        """Seconds since the monitor's loop turned last."""
+        return max(0.0, asyncio.get_running_loop().time() - self._desk.core.turned)
+
+
+def application(desk: Desk, hub: events.Hub, history: History) -> Starlette:
+    """The API, and the page where there is one."""
+    served = Api(desk, hub, history).served()
+    if importlib.util.find_spec("monitor.web.page") is not None:
+        page: Any = importlib.import_module("monitor.web.page")
+        served += page.routes()
+    handlers: Any = {404: _not_found, 405: _not_allowed, 500: _failed}
+    return Starlette(routes=served, middleware=[Middleware(guard.Guard)], exception_handlers=handlers)
+
+
+async def _body(request: Request) -> Any:
+    """:raises Wrong: when it is no JSON, or too large."""
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > guard.LARGEST:
+            raise Wrong(400, "the body is larger than %d bytes" % guard.LARGEST)
+    try:
+        return json.loads(data, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise Wrong(400, "the body is no JSON: %s" % error) from None
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError("%s is no number" % text)
+
+
+def _whole(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    return int(text) if text is not None else None
+
+
+def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, headers, media_type="application/json")
+
+
+def _problem(status: int, sentence: str, problems: list[check.Error] | None = None) -> Response:
+    body: dict[str, Any] = {"error": sentence}
+    if problems:
+        body["errors"] = problems
+    return _json(encode(body), status)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    known = [route.full_path for route in routes.ROUTES]
+    return _problem(404, "there is nothing at %s%s" % (request.url.path[:200], _words.nearest(request.url.path, known)))
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    allowed = getattr(error, "headers", None) or {}
+    response = _problem(405, "%s is not done here, only %s" % (request.method, allowed.get("Allow", "something else")))
+    response.headers.update(allowed)
+    return response
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _problem(500, "the monitor failed at this request: its log says more")

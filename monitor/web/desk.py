@@ -1,0 +1,246 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API reads of a site and asks of the monitor. Slow reads happen in a thread: the loop goes on supervising."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from monitor.journal import Journal
+from monitor.shared import _controller, _fleet, _ledger, _model, _publish, _state
+from monitor.web import actions
+from monitor.web.caller import Places, owner_of, places_of
+from monitor.web.since import Since
+
+Json = dict[str, Any]
+Result = TypeVar("Result")
+YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
+TICKETS = 200  # requests not waited for whose answers are kept
+_FILES = (_publish.SITE_FILE, _publish.WATCH_FILE, _controller.SEEN_FILE)
+
+
+class Core(Protocol):
+    """What the API needs of `monitor.loop.Monitor`."""
+
+    @property
+    def state_dir(self) -> Path: ...
+
+    @property
+    def turned(self) -> float:
+        """When its loop turned last, by the loop's clock."""
+
+    async def ask(self, request: Json) -> Json: ...
+
+    def snapshot(self) -> Json: ...
+
+    def subscribe(self) -> asyncio.Event: ...
+
+    def unsubscribe(self, event: asyncio.Event) -> None: ...
+
+
+class NotNow(Exception):
+    """What was asked for cannot be read now; the text is one sentence."""
+
+
+class Unknown(Exception):
+    """What was asked about is not in the site, or makes no sense there; the text is one sentence."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The status document, and as it is sent."""
+
+    document: Json
+    body: bytes
+    key: Any
+    made: float  # monotonic
+
+
+@dataclass(frozen=True)
+class SiteFacts:
+    document: Mapping[str, Any] = field(default_factory=dict)
+    places: Places = field(default_factory=Places)
+    names: actions.Names = field(default_factory=actions.Names)
+    stamp: Any = None
+
+
+@dataclass
+class Ticket:
+    """A request that nobody waits for."""
+
+    id: str
+    kind: str
+    task: asyncio.Task[Json]
+
+    def to_json(self) -> Json:
+        found: Json = {"id": self.id, "kind": self.kind, "state": "running"}
+        if self.task.done():
+            error = None if self.task.cancelled() else self.task.exception()
+            if self.task.cancelled() or error is not None:
+                found.update(state="failed", error="the monitor failed at it: %s" % (error or "it was stopped"))
+            else:
+                found.update(state="done", answer=self.task.result())
+        return found
+
+
+class Desk:
+    """One per monitor; used from its loop's thread."""
+
+    def __init__(self, core: Core, journal: Journal) -> None:
+        self.core = core
+        self.journal = journal
+        self.state_dir = core.state_dir
+        self._workers = ThreadPoolExecutor(2, thread_name_prefix="api")
+        self._picture: Picture | None = None
+        self._painting = asyncio.Lock()
+        self._facts = SiteFacts()
+        self._changes = 0
+        self._since = Since()
+        self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._asked = 0
+        self._begun = "%x" % int(time.time())
+
+    def close(self) -> None:
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def changed(self) -> None:
+        """Something changed that no file may tell yet."""
+        self._changes += 1
+
+    def stamp(self, name: str) -> tuple[int, int, int] | None:
+        try:
+            facts = os.stat(self.state_dir / name)
+        except OSError:
+            return None
+        return (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+    async def site(self) -> SiteFacts:
+        """What requests are checked with; empty while no site is published."""
+        stamp = self.stamp(_publish.SITE_FILE)
+        if stamp != self._facts.stamp:
+            document = (await self.run(self._read, _publish.SITE_FILE)).get("site") or {}
+            places = places_of(document, owner_of(self.state_dir))
+            self._facts = SiteFacts(document, places, actions.names_of(document), stamp)
+        return self._facts
+
+    async def names(self) -> actions.Names:
+        """What a request may name: of the site, and what is still held of items that left it."""
+        facts = await self.site()
+        instances = (await self.picture()).document["instances"]
+        return actions.names_of(facts.document, {name: entry["host"] for name, entry in instances.items()})
+
+    async def picture(self) -> Picture:
+        """The status now. :raises NotNow:"""
+        async with self._painting:
+            key = (self._changes, *(self.stamp(name) for name in _FILES))
+            known = self._picture
+            if known is not None and known.key == key and time.monotonic() - known.made < YOUNG:
+                return known
+            snapshot = self.core.snapshot()
+            self._picture = await self.run(self._paint, snapshot, key)
+            return self._picture
+
+    def _paint(self, snapshot: Json, key: Any) -> Picture:
+        document = self._controller({"verb": "status", "monitor": snapshot})["status"]
+        self._since.mark(document)
+        return Picture(document, encode(document), key, time.monotonic())
+
+    async def plan(self) -> Json:
+        request = {"verb": "plan", "check": True, "request": {"kind": "reconcile"}}
+        plan: Json = (await self.run(self._controller, request))["plan"]
+        return plan
+
+    async def trail(self, after: int | None, limit: int, instance: str | None = None) -> list[Json]:
+        request = {"verb": "trail", "after": after, "limit": limit, "instance": instance}
+        entries: list[Json] = (await self.run(self._controller, request))["trail"]
+        return entries
+
+    async def question(self, verb: str, **request: Any) -> Json:
+        """`explain` or `what_if` of the controller. :raises Unknown: with its sentence."""
+        try:
+            answer = await self.run(self._controller, {"verb": verb, **request})
+        except NotNow as error:
+            raise Unknown(str(error)) from None
+        found: Json = answer[verb]
+        return found
+
+    async def loads(self) -> dict[str, tuple[float, ...]]:
+        """host -> at, cpu, memory, reserved, effective; of the hosts that were seen."""
+        return await self.run(self._loads)
+
+    def _loads(self) -> dict[str, tuple[float, ...]]:
+        seen = self._read(_controller.SEEN_FILE).get("hosts") or {}
+        try:
+            site = _model.site_from_json(self._read(_publish.SITE_FILE).get("site") or {})
+            with _ledger.Ledger(str(self.state_dir / _controller.LEDGER_FILE)) as ledger:
+                claims = _state.State.from_json(ledger.read()[0]).claims
+        except (ValueError, _ledger.LedgerError) as error:
+            raise NotNow(str(error)) from error
+        views = {host.name: _state.observed(seen, host.name) for host in site.hosts}
+        loads = _fleet.host_loads(site, claims, views)
+        fleet = _fleet.Fleet(loads.values())
+        return {
+            name: (
+                entry["at"],
+                entry["load"]["cpu"],
+                entry["load"]["memory"],
+                loads[name].reserved,
+                fleet.effective(name),
+            )
+            for name, entry in seen.items()
+            if name in loads and {"cpu", "memory"} <= (entry.get("load") or {}).keys()
+        }
+
+    async def ask(self, request: Json) -> Json:
+        """What came of a request; it goes on also when nobody waits any more."""
+        return await asyncio.shield(self.begin(request).task)
+
+    def begin(self, request: Json) -> Ticket:
+        self._asked += 1
+        task = asyncio.get_running_loop().create_task(self._ask(request))
+        ticket = Ticket("%s-%d" % (self._begun, self._asked), request["kind"], task)
+        self._tickets[ticket.id] = ticket
+        while len(self._tickets) > TICKETS and next(iter(self._tickets.values())).task.done():
+            self._tickets.popitem(last=False)
+        return ticket
+
+    def ticket(self, name: str) -> Ticket | None:
+        return self._tickets.get(name)
+
+    async def _ask(self, request: Json) -> Json:
+        facts = {key: value for key, value in request.items() if key not in ("kind", "who", "from", "why")}
+        self.journal.say("asked", request["why"], kind=request["kind"], who=request["who"], host=request["from"], **(
+            {"request": facts} if facts else {}))  # fmt: skip
+        try:
+            return await self.core.ask(request)
+        except Exception as error:
+            self.journal.say("error", "the request %s failed: %s %s" % (request["kind"], type(error).__name__, error))
+            raise
+        finally:
+            self.changed()
+
+    async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
+
+    def _controller(self, request: Json) -> Json:
+        answer: Json = _controller.handle({"state_dir": str(self.state_dir), **request})
+        if answer.get("error"):
+            raise NotNow(answer["error"])
+        return answer
+
+    def _read(self, name: str) -> Json:
+        return _publish.read_published(str(self.state_dir), name)
+
+
+def encode(document: Any) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,169 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stream of events: the trail as it grows, and the status whenever it changed.
+
+Streams share what was read once. A stream holds nothing back for its client: one that does not take what is sent is
+dropped, and resumes with the last id it got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+
+from monitor.web.desk import Desk, NotNow, encode
+
+HEARTBEAT = 5.0  # s
+SLOW = 20.0  # s a client may leave what is sent untaken
+STREAMS = 64  # at once
+KEPT = 1000  # newest entries of the trail at hand
+PAGE = 200  # entries read at once for who was away
+LOOK = 2.0  # s between looks at the trail while somebody listens, should nothing wake us
+APART = 0.2  # s between two status events at least
+
+
+class Hub:
+    """Reads for all streams; `turn` is called whenever something may have changed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._recent: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._reading = asyncio.Lock()
+        self._bells: set[asyncio.Event] = set()  # one per stream
+        self.newest = -1  # id of the last entry read; -1: none was read yet
+        self.status: bytes = b""
+        self.version = 0  # of `status`, the event that shows it
+        self._painted: Any = None  # the key of the picture that `status` shows
+        self.closing = False
+
+    @property
+    def streams(self) -> int:
+        return len(self._bells)
+
+    async def open(self) -> asyncio.Event:
+        """A new stream: its bell rings when there may be something for it. :raises NotNow:"""
+        async with self._reading:
+            if self.newest < 0:
+                entries = await self._desk.trail(None, 1)
+                self.newest = int(entries[-1]["id"]) if entries else 0
+        bell = asyncio.Event()
+        self._bells.add(bell)
+        if not self.status:
+            await self.turn()
+        return bell
+
+    def leave(self, bell: asyncio.Event) -> None:
+        self._bells.discard(bell)
+
+    async def turn(self) -> None:
+        """Read what is new and wake the streams; nothing while nobody listens."""
+        async with self._reading:
+            if self._bells:
+                await self._read()
+            else:  # the next one to come shall see nothing old
+                self._recent.clear()
+                self.newest, self.status = -1, b""
+
+    async def _read(self) -> None:
+        with contextlib.suppress(NotNow):
+            while entries := await self._desk.trail(self.newest, PAGE):
+                for entry in entries:
+                    self._recent.append((int(entry["id"]), message("trail", encode(entry), entry["id"])))
+                self.newest = int(entries[-1]["id"])
+            picture = await self._desk.picture()
+            if not self.status or picture.key != self._painted:
+                self._painted, self.status = picture.key, message("status", picture.body)
+                self.version += 1
+        self.ring()
+
+    def ring(self) -> None:
+        for bell in self._bells:
+            bell.set()
+
+    def close(self) -> None:
+        self.closing = True
+        self.ring()
+
+    async def after(self, last: int) -> list[tuple[int, bytes]]:
+        """The next entries behind an id."""
+        if last >= self.newest:
+            return []
+        if self._recent and self._recent[0][0] <= last + 1:
+            return [entry for entry in self._recent if entry[0] > last]
+        entries = await self._desk.trail(last, PAGE)
+        return [(int(entry["id"]), message("trail", encode(entry), entry["id"])) for entry in entries]
+
+
+class EventStream:
+    """The response: runs until its client leaves, is too slow, or the monitor stops."""
+
+    def __init__(self, hub: Hub, bell: asyncio.Event, last: int | None, abort: Callable[[], None]) -> None:
+        self._hub = hub
+        self._bell = bell
+        self._last = last
+        self._abort = abort
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
+        gone = asyncio.create_task(_gone(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._follow(lambda data: self._send(send, data), gone)
+            if not gone.done():
+                await self._send(send, b"", more=False)
+        except TimeoutError:
+            self._abort()  # what lies in its buffer would never be taken
+        finally:
+            self._hub.leave(self._bell)
+            gone.cancel()
+
+    async def _follow(self, send: Callable[[bytes], Awaitable[None]], gone: asyncio.Task[None]) -> None:
+        hub = self._hub
+        last = hub.newest if self._last is None else self._last
+        version = -1
+        beat = 0.0
+        while not (hub.closing or gone.done()):
+            self._bell.clear()
+            parts = []
+            with contextlib.suppress(NotNow):
+                entries = await hub.after(last)
+                if entries:
+                    last = entries[-1][0]
+                    parts += [data for _unused, data in entries]
+            if hub.status and version != hub.version:
+                version = hub.version
+                parts.append(hub.status)
+            now = time.monotonic()
+            if now >= beat:
+                beat = now + HEARTBEAT
+                parts.append(b": the monitor is there\n" + message("alive", encode({"at": round(time.time(), 3)})))
+            if parts:
+                await send(b"".join(parts))
+                await asyncio.sleep(0)  # a client that takes everything at once must not keep the loop
+                continue
+            waiting = asyncio.create_task(self._bell.wait())
+            await asyncio.wait({waiting, gone}, timeout=beat - now, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+
+    async def _send(self, send: Send, data: bytes, more: bool = True) -> None:
+        body: Message = {"type": "http.response.body", "body": data, "more_body": more}
+        async with asyncio.timeout(SLOW):
+            await send(body)
+
+
+def message(event: str, data: bytes, ident: Any = None) -> bytes:
+    """One event; `data` is JSON on one line."""
+    head = b"id: %d\n" % ident if ident is not None else b""
+    return b"%sevent: %s\ndata: %s\n\n" % (head, event.encode(), data)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,101 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The load of every host over time: a ring per host, kept in one file that only grows at its end.
+
+Bounded in memory (40 bytes a point) and on disk: the file is written anew when it holds twice what the rings do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+COLUMNS = ("at", "cpu", "memory", "reserved", "effective")
+POINTS = 720  # per host: half a day at one a minute
+APART = 10.0  # s between two points of a host at least
+_WIDTH = len(COLUMNS)
+
+
+class History:
+    """Belongs to one thread."""
+
+    def __init__(self, path: Path, points: int = POINTS, apart: float = APART) -> None:
+        self._path = path
+        self._points = points
+        self._apart = apart
+        self._rings: dict[str, array[float]] = {}
+        self._lines = 0
+        self._torn = False
+        self._load()
+
+    def add(self, loads: Mapping[str, Iterable[float]]) -> None:
+        """Take in what is newer: host -> one value per column.
+
+        :raises OSError: when it could not be written; it is remembered all the same.
+        """
+        lines = []
+        for host, values in loads.items():
+            point = [round(float(value), 1) for value in values]
+            if self._put(host, point):
+                lines.append(json.dumps([host, *point], separators=(",", ":")) + "\n")
+        if lines:
+            self._write("".join(lines), len(lines))
+
+    def forget(self, known: Iterable[str]) -> None:
+        """Drop hosts that left the site."""
+        keep = set(known)
+        for host in [host for host in self._rings if host not in keep]:
+            del self._rings[host]
+
+    def to_json(self) -> dict[str, Any]:
+        hosts = {
+            host: [list(ring[start : start + _WIDTH]) for start in range(0, len(ring), _WIDTH)]
+            for host, ring in sorted(self._rings.items())
+        }
+        return {"columns": list(COLUMNS), "hosts": hosts}
+
+    def _put(self, host: str, point: list[float]) -> bool:
+        ring = self._rings.setdefault(host, array("d"))
+        if len(ring) and point[0] - ring[-_WIDTH] < self._apart:
+            return False
+        ring.extend(point)
+        if len(ring) > self._points * _WIDTH:
+            del ring[:_WIDTH]
+        return True
+
+    def _load(self) -> None:
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return
+        self._torn = bool(text) and not text.endswith("\n")  # a monitor was killed while it wrote
+        for line in text.splitlines():
+            self._lines += 1
+            try:
+                host, *point = json.loads(line)
+                if len(point) == _WIDTH:
+                    self._put(str(host), [float(value) for value in point])
+            except (ValueError, TypeError):
+                continue
+
+    def _write(self, text: str, count: int) -> None:
+        held = sum(len(ring) // _WIDTH for ring in self._rings.values())
+        if self._lines + count > 2 * held + 1000:
+            temporary = self._path.with_name(self._path.name + ".new")
+            with open(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+            ) as handle:
+                for host, points in self.to_json()["hosts"].items():
+                    handle.writelines(json.dumps([host, *p], separators=(",", ":")) + "\n" for p in points)
+            os.replace(temporary, self._path)
+            self._lines, self._torn = held, False
+            return
+        with open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as handle:
+            handle.write("\n" + text if self._torn else text)
+        self._torn = False
+        self._lines += count

@@ -1,0 +1,100 @@
+// Copyright (c) muster contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// What the monitor's API gives and takes.
+
+const BASE = "/api/v1";
+
+export class Refused extends Error {}
+
+async function fetched(path, options) {
+  let response;
+  try {
+    response = await fetch(BASE + path, options);
+  } catch {
+    throw new Refused("the monitor does not answer");
+  }
+  let body;
+  try {
+    body = await response.json();
+  } catch {
+    throw new Refused(`the monitor's answer cannot be read (${response.status})`);
+  }
+  if (!response.ok) throw new Refused(body.error || `the monitor refused it (${response.status})`);
+  return body;
+}
+
+export const get = (path) => fetched(path, { cache: "no-store" });
+
+export const post = (path, body) =>
+  fetched(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+/** The version of the page that the monitor serves now; empty when it does not say. */
+export async function pageVersion() {
+  try {
+    return (await fetch("/static/icon.svg", { cache: "no-store" })).headers.get("etag") || "";
+  } catch {
+    return "";
+  }
+}
+
+const LATE = 12000; // ms without a word: two heartbeats and a bit
+const PATIENCE = 1500; // ms a broken connection may take to come back before the page says so
+const AGAIN = 2000; // ms between two tries
+
+/**
+ * Follows the stream of events, for ever: what came while it was broken comes first.
+ *
+ * `hands`: {trail(entry), status(document), alive({at}), back(), stale(since)}; `last`: the id to go on after.
+ */
+export function follow(last, hands) {
+  let source = null;
+  let heard = Date.now();
+  let stale = false;
+  let broken = 0;
+  let again = 0;
+
+  function word(id) {
+    heard = Date.now();
+    broken = 0;
+    if (id) last = Number(id);
+    if (stale) {
+      stale = false;
+      hands.back();
+    }
+  }
+
+  function open() {
+    again = 0;
+    if (source) source.close();
+    source = new EventSource(`${BASE}/events/stream?after=${last}`);
+    for (const name of ["trail", "status", "alive"]) {
+      source.addEventListener(name, (event) => {
+        word(event.lastEventId);
+        hands[name](JSON.parse(event.data));
+      });
+    }
+    source.addEventListener("error", () => {
+      broken = broken || Date.now();
+      if (source.readyState === EventSource.CLOSED) retry();
+    });
+  }
+
+  function retry() {
+    if (!again) again = setTimeout(open, AGAIN);
+  }
+
+  function look() {
+    const quiet = Date.now() - heard;
+    const late = quiet > LATE || (broken && Date.now() - broken > PATIENCE);
+    if (late && !stale) {
+      stale = true;
+      hands.stale(heard / 1000);
+    }
+    if (late && source.readyState !== EventSource.CONNECTING) retry();
+  }
+
+  open();
+  setInterval(look, 500);
+}

@@ -1,0 +1,49 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moments as people write them: how long, at what time of day, or on which date. In the controller's time zone."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any, Optional
+
+ALLOWED = "a duration (90s, 30m, 2h, 1d, 1h30m), a time of day (14:00) or a date and time (2030-01-31 14:00)"
+_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(min|[smhd]) ?")
+
+
+def moment(written: Any, now: float) -> Optional[float]:
+    """Seconds since 1970; None for nothing written. A time of day that is over today is tomorrow's.
+
+    :param written: text, or seconds since 1970 as a number.
+    :raises ValueError: with a sentence; also for what is over already.
+    """
+    if written is None or written == "":
+        return None
+    if isinstance(written, (int, float)) and not isinstance(written, bool):
+        at = float(written)
+    else:
+        at = _text(str(written).strip(), now)
+    if at <= now:
+        raise ValueError("%s is over already" % written)
+    return at
+
+
+def _text(text: str, now: float) -> float:
+    parts = _DURATION.findall(text)
+    if parts and not _DURATION.sub("", text):
+        return now + sum(float(count) * _UNITS[unit] for count, unit in parts)
+    today = datetime.fromtimestamp(now)
+    for shape in ("%H:%M", "%H:%M:%S"):
+        try:
+            clock = datetime.strptime(text, shape).time()
+        except ValueError:
+            continue
+        at = datetime.combine(today.date(), clock)
+        return (at if at > today else at + timedelta(days=1)).timestamp()
+    try:
+        return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text)).timestamp()
+    except ValueError:
+        raise ValueError("%s is no moment: write %s" % (text or "nothing", ALLOWED)) from None

@@ -1,0 +1,136 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How muster's listener gets into supervisord: whatever is wrong with it, hosts start and run."""
+
+from __future__ import annotations
+
+import ast
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from hostkit import REPOSITORY, SUPERVISORD, Host, host_fixture, kill, wait_for  # noqa: F401 - a fixture
+from listenerkit import BUS, Ear, application, collected, ear_fixture, ended  # noqa: F401 - a fixture
+
+from monitor.shared import _procs, _supervisord
+
+
+def test_programs_do_not_get_the_listeners_python_path(host: Host) -> None:
+    application(host, "app_01")
+    for pid in host.pids("app_01").values():
+        assert b"PYTHONPATH=" not in _procs.read_file("/proc/%d/environ" % pid)
+
+
+def test_a_python_path_of_the_site_reaches_its_programs(tmp_path: Path) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare(environment={"PYTHONPATH": "/opt/ours"})
+        application(host, "app_01")
+        for pid in host.pids("app_01").values():
+            assert b"\0PYTHONPATH=/opt/ours\0" in _procs.read_file("/proc/%d/environ" % pid)
+    finally:
+        host.close()
+
+
+def test_it_goes_on_after_supervisord_was_reloaded(host: Host, ear: Ear) -> None:
+    pid = host.manager_pid()
+    kill(pid, signal.SIGHUP)
+    assert ear.hear()["event"] == "ending"
+    wait_for(lambda: "RPC interface 'muster' initialized" in
+             Path(host.root, "log/supervisord.log").read_text().split("restart request")[-1], "it was made again")
+    wait_for(lambda: host.ctl("pid").stdout.strip() == str(pid), "supervisord answers again")
+    application(host, "app_01")
+    pids = host.pids("app_01")
+    kill(pids[BUS])
+    assert ear.hear_of(BUS)["stopped"] == ["chart", "view"]
+    ended(*pids.values())
+
+
+@pytest.mark.parametrize("broken", ["no python at all (", "", "raise OSError('at import')", "import no_such_module"])
+def test_a_broken_listener_keeps_no_host_from_starting(tmp_path: Path, broken: str) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare()
+        manager = host.manager_pid()
+        kill(manager)
+        ended(manager)
+        Path(host.root, "bin", _supervisord.LISTENER).write_text(broken)
+        warnings: list[str] = []
+        assert _supervisord.start(host.facts, SUPERVISORD, {}, warnings)
+        assert len(warnings) == 1 and "without muster's listener" in warnings[0]
+        application(host, "app_01")
+    finally:
+        host.close()
+
+
+def test_a_listener_that_fails_when_it_is_made_keeps_no_host_from_starting(tmp_path: Path) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare()
+        manager = host.manager_pid()
+        kill(manager)
+        ended(manager)
+        path = Path(host.root, "bin", _supervisord.LISTENER)
+        path.write_text(path.read_text().replace('os.environ["MUSTER_ROOT"]', 'os.environ["NO_SUCH"]'))
+        assert _supervisord.start(host.facts, SUPERVISORD, {})
+        assert "muster's listener does not work" in Path(host.root, "log/supervisord.log").read_text()
+        application(host, "app_01")
+    finally:
+        host.close()
+
+
+def test_a_supervisord_of_before_keeps_working_and_gets_the_listener_at_its_next_start(tmp_path: Path) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare()
+        manager = host.manager_pid()
+        kill(manager)
+        ended(manager)
+        listener = Path(host.root, "bin", _supervisord.LISTENER)
+        configuration = Path(host.root, _supervisord.WITH_LISTENER)
+        listener.unlink()
+        configuration.unlink()
+        old = _supervisord.start(host.facts, SUPERVISORD, {})
+        application(host, "app_01")
+        pids = host.pids("app_01")
+
+        answer = host.prepare()  # the upgrade
+        assert [warning.split(" changed:")[0] for warning in answer["warnings"]] == [
+            _supervisord.WITH_LISTENER, "bin/" + _supervisord.LISTENER]
+        assert host.prepare() == {"changed": False, "did": [], "warnings": []}
+        assert host.manager_pid() == old and host.pids("app_01") == pids
+        application(host, "app_02")  # it reads its configuration again for that
+        kill(pids.pop(BUS))
+        collected(host, "app_01", BUS)
+        assert host.pids("app_01") == pids  # nobody stops them yet
+
+        kill(old)
+        ended(old)
+        assert host.prepare()["did"] == ["started the service manager"]
+        host.do("start", "app_01", 2)
+        pids = host.pids("app_01")
+        kill(pids[BUS])
+        ended(*pids.values())
+    finally:
+        host.close()
+
+
+def test_a_supervisord_that_looks_nowhere_else_for_modules_runs_without_it(tmp_path: Path) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        answer = host.prepare(supervisord=[sys.executable, "-I", "-m", "supervisor.supervisord"])
+        assert answer["did"][-1] == "started the service manager"
+        assert len(answer["warnings"]) == 1 and "without muster's listener" in answer["warnings"][0]
+        application(host, "app_01")
+    finally:
+        host.close()
+
+
+def test_it_is_python_3_8_and_imports_the_standard_library_only() -> None:
+    tree = ast.parse((REPOSITORY / "bin" / _supervisord.LISTENER).read_text(), feature_version=(3, 8))
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"supervisor"}, names

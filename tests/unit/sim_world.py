@@ -1,0 +1,459 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The world of the simulation: a clock, hosts that fail, the ledger, and the rules that must hold in it.
+
+`World` gives the ledger; here hosts take time to do what they are sent, lose power, freeze and are cut off. The rules
+are checked against what lives on the hosts, whatever the ledger says of it. `now` is seconds since 1970, `t` seconds
+of the simulation.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.shared._model import Site
+from monitor.shared._state import Claim
+from tests.unit.fleet_world import Copy, FleetHost, World
+
+BUS = "internal_data_bus"
+EPOCH = 1_700_000_000.0
+
+
+class Broken(AssertionError):
+    """A rule that always holds did not."""
+
+
+class Clock:
+    """Things that happen later, in order; what is due at the same moment happens in the order it was asked for."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def after(self, delay: float, do: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._queue, (self.now + delay, self._count, do))
+
+    def run(self, until: float) -> None:
+        while self._queue and self._queue[0][0] <= until:
+            self.now, _unused, do = heapq.heappop(self._queue)
+            do()
+        self.now = until
+
+
+@dataclass
+class SimCopy(Copy):
+    hung: bool = False  # its bus answers nothing
+    slow: float = 0.0  # the share of its bus's answers that come too late
+
+
+@dataclass
+class SimHost(FleetHost):
+    frozen: str = ""  # "takes connections": processes are stopped; "silent": the whole machine is
+    powered: int = 1  # times it was switched on
+    ended: dict[str, int] = field(default_factory=dict)  # instances the host stopped with their bus -> epoch
+    locks: set[str] = field(default_factory=set)  # instances that an act is working on
+    waiting: list[Callable[[], None]] = field(default_factory=list)  # until it is thawed
+    lost_at: float = -1e9  # when it was last lost from view
+    back_at: float = -1e9
+    down_at: float = -1e9  # when the ledger last noted it down
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody can see what happens there."""
+        return not self.on or not self.reachable or bool(self.frozen)
+
+    def die(self) -> None:
+        super().die()
+        for name in [n for n in self.ended if n not in self.claims]:
+            del self.ended[name]
+
+    def observe(self) -> dict[str, Any]:
+        if self.frozen:
+            return {"host": self.name, "answer": "unreachable", "why": f"{self.name} does not answer in time"}
+        seen = super().observe()
+        for name, epoch in self.ended.items():
+            shown = seen.get("instances", {}).get(name)
+            if shown is not None and shown["claim"] == epoch and not shown["programs"]:
+                shown["ended"] = {"program": BUS, "epoch": epoch}
+        return seen
+
+
+class SimWorld(World):
+    """Truth. `tell(what)` takes a line for the log of a replay."""
+
+    hosts: dict[str, SimHost]  # type: ignore[assignment]
+
+    def __init__(self, site: Site, rng: random.Random, tell: Callable[[str], None]) -> None:
+        super().__init__(site)
+        self.clock, self.rng, self.tell = Clock(), rng, tell
+        self.now = EPOCH
+        self.hosts = {host.name: SimHost(host.name) for host in site.hosts}
+        self.committed: set[tuple[str, str, int]] = set()  # starts that the ledger allowed: instance, host, epoch
+        self.working: dict[str, dict[str, tuple[str, float]]] = {}  # instance -> run -> host, until
+        self.doubles: dict[str, str] = {}  # instance -> two hosts that were both alive, excused
+        self.excused = 0
+        self.start_times: list[tuple[float, str, str, str]] = []  # t, instance, host, run
+        self.trouble: dict[str, int] = {}  # instance -> what may be charged since a person cleared it
+        self.windows_over: dict[str, tuple[float, str]] = {}  # HCI -> since when it must not come back by itself, why
+        self.taken_over: dict[str, float] = {}  # HCI -> when a person took it over without seeing its console
+        self.heirs: list[Callable[[str, str, str], None]] = []  # told of programs that end: host, instance, program
+        self.listening: set[str] = set()  # hosts whose service manager stops the members of a dead bus
+        self.ledger_locked = False
+        self.broken: dict[str, str] = {}  # instance -> "fails" | "dies" | "hangs"
+
+    # --- time
+
+    @property
+    def t(self) -> float:
+        return self.clock.now
+
+    def after(self, delay: float, do: Callable[[], None]) -> None:
+        self.clock.after(delay, do)
+
+    def run(self, seconds: float) -> None:
+        self.clock.run(self.t + seconds)
+        self.now = EPOCH + self.t
+
+    @property
+    def wall(self) -> float:
+        self.now = EPOCH + self.clock.now
+        return self.now
+
+    def next_number(self) -> str:
+        self.asked += 1
+        return str(self.asked)
+
+    def demand(self, holds: bool, rule: str, what: str) -> None:
+        if not holds:
+            raise Broken("%s at %.2f: %s" % (rule, self.t, what))
+
+    # --- what happens to hosts
+
+    def lose(self, host: SimHost) -> None:
+        if not host.lost:
+            host.lost_at = self.t
+
+    def regain(self, host: SimHost) -> None:
+        if not host.lost:
+            host.back_at = self.t
+            waiting, host.waiting = host.waiting, []
+            for step in waiting:
+                step()
+
+    def power(self, name: str, on: bool, manager: bool = True) -> None:
+        host = self.hosts[name]
+        self.tell("%s is switched %s" % (name, "on" if on else "off"))
+        if on:
+            host.on, host.frozen, host.manager = True, "", manager
+            host.powered += 1
+            host.boots += 1
+            host.waiting.clear()
+            host.locks.clear()
+            self.regain(host)
+        else:
+            self.lose(host)
+            self._windows_die(host, "its console was switched off")
+            for copy in list(host.copies):
+                self.ends(host, copy, BUS, told=False)
+            host.die()
+            host.on = False
+
+    def kill_manager(self, name: str) -> None:
+        host = self.hosts[name]
+        if host.on and host.manager:
+            self.tell("the service manager of %s is killed" % name)
+            self._windows_die(host, "the service manager of its console died")
+            lived = list(host.copies)
+            host.die()
+            host.manager = False
+            for copy in lived:
+                self.ends(host, copy, BUS, told=False)
+
+    def isolate(self, name: str, cut: bool) -> None:
+        host = self.hosts[name]
+        self.tell("%s is %s the network" % (name, "cut off from" if cut else "back in"))
+        if cut:
+            self.lose(host)
+        host.reachable = not cut
+        if not cut:
+            self.regain(host)
+
+    def freeze(self, name: str, how: str) -> None:
+        host = self.hosts[name]
+        self.tell("%s %s" % (name, "freezes (%s)" % how if how else "is thawed"))
+        if how:
+            self.lose(host)
+        host.frozen = how
+        if not how:
+            self.regain(host)
+
+    def ends(self, host: SimHost, name: str, program: str, told: bool = True) -> None:
+        """Tell those that hold a connection, and the service manager's listener."""
+        for heir in list(self.heirs):
+            heir(host.name, name, program if told else "")
+
+    def crash_bus(self, host: SimHost, name: str) -> None:
+        """The bus of an instance ends by itself; where there is a listener, the members end with it."""
+        copy = host.copies.get(name)
+        if copy is None or host.lost or BUS not in copy.programs:
+            return
+        self.tell("the bus of %s crashes on %s" % (name, host.name))
+        self._bad(name)
+        self._window_over(name, "its bus crashed")
+        copy.programs.remove(BUS)
+        if host.name in self.listening and name not in host.locks and host.claims.get(name) == copy.epoch:
+            del host.copies[name]
+            host.ended[name] = copy.epoch
+        self.ends(host, name, BUS)
+
+    def kill_program(self, host: SimHost, name: str, program: str) -> None:
+        copy = host.copies.get(name)
+        if copy is not None and program in copy.programs and not host.lost:
+            self.tell("%s of %s dies on %s" % (program, name, host.name))
+            self._bad(name)
+            copy.programs.remove(program)
+            if not copy.programs:
+                del host.copies[name]
+                self._window_over(name, "its last program died")
+            self.ends(host, name, program, told=name not in host.locks)
+
+    def bus(self, where: str, name: str) -> str:
+        """How the bus of an instance, or of a host service, shows itself from the controller."""
+        host = self.hosts[where]
+        if not host.on or not host.reachable or host.frozen == "silent":
+            return "unreachable"
+        if host.frozen:
+            return "hangs"
+        if name == "common_data_bus":
+            return "answers" if host.common_bus else "dead"
+        copy = host.copies.get(name)
+        if copy is None or BUS not in copy.programs:
+            return "dead"
+        if copy.hung:  # type: ignore[attr-defined]
+            return "hangs"
+        late = copy.slow and self.rng.random() < copy.slow  # type: ignore[attr-defined]
+        return "late" if late else "answers"
+
+    def _bad(self, name: str) -> None:
+        self.trouble[name] = self.trouble.get(name, 0) + 1
+
+    def _windows_die(self, host: SimHost, why: str) -> None:
+        for name in host.copies:
+            self._window_over(name, why)
+
+    def _window_over(self, name: str, why: str) -> None:
+        if name.startswith("scen2_hci"):
+            self.windows_over[name] = (self.t, why)
+
+    # --- acts: what a host is sent takes time, and goes on without whoever sent it
+
+    def send(self, host: SimHost, request: dict[str, Any], run: str, answer: Callable[[dict[str, Any]], None]) -> None:
+        """Deliver an act request; the answer comes when all of it is done, unless the host is lost."""
+        entries = request["instances"]
+        left = min(float(request["deadline"]), request["expires"] - self.wall)
+        if left <= 0:
+            answer({"unreachable": "the plan of run %s is older than it may be" % run})
+            return
+        results: dict[str, Any] = {}
+
+        def done(name: str, result: dict[str, Any]) -> None:
+            results[name] = result
+            if len(results) == len(entries):
+                answer({"results": results})
+
+        for entry in entries:
+            self._work(host, entry, request, run, self.t + left, done)
+
+    def _work(self, host: SimHost, entry: Mapping[str, Any], request: Mapping[str, Any], run: str, until: float,
+              done: Callable[[str, dict[str, Any]], None]) -> None:  # fmt: skip
+        name, powered = entry["instance"], host.powered
+
+        def on_host(delay: float, step: Callable[[], None]) -> None:
+            def due() -> None:
+                if not host.on or host.powered != powered:
+                    self.working.get(name, {}).pop(run, None)
+                elif host.frozen:
+                    host.waiting.append(due)
+                else:
+                    step()
+
+            self.after(delay, due)
+
+        def over(result: dict[str, Any]) -> None:
+            host.locks.discard(name)
+            self.working.get(name, {}).pop(run, None)
+            self.tell("%s: run %s: %s of %s: %s" % (host.name, run, entry["do"], name, result))
+            done(name, result)
+
+        def begin() -> None:
+            if name in host.locks:
+                if self.t >= until:
+                    done(name, {"result": "refused", "reason": f"{name} is being worked on on {host.name}"})
+                else:
+                    on_host(0.2, begin)
+                return
+            host.locks.add(name)
+            self._alone(name, host, run, until)
+            if entry["epoch"] < host.last.get(name, 0):
+                over({"result": "refused", "reason": f"{host.name} has seen epoch {host.last[name]} of {name}"})
+            elif entry["do"] == "stop":
+                on_host(self.rng.uniform(0.01, 0.4), stop)
+            elif not host.manager and not request["start_service_manager"]:
+                over({"result": "refused", "reason": f"the service manager of {host.name} does not run"})
+            else:
+                start()
+
+        def stop() -> None:
+            host.last[name] = entry["epoch"]
+            if name in self.stubborn and name in host.copies:
+                over({"result": "failed", "reason": f"{name} does not end"})
+                return
+            self._gone(host, name)
+            over({"result": "stopped"})
+
+        def start() -> None:
+            if not host.manager:
+                host.manager, host.boots = True, host.boots + 1
+            copy = host.copies.get(name)
+            if entry["do"] in ("continue", "repair"):
+                if copy is None or copy.epoch != entry["epoch"]:
+                    over({"result": "refused", "reason": f"{name} does not run under epoch {entry['epoch']}"})
+                else:
+                    on_host(self.rng.uniform(0.05, 0.5), join)
+                return
+            if name in self.stubborn and copy is not None:
+                over({"result": "refused", "reason": f"{name} does not end"})
+                return
+            was_there = copy is not None
+            self._gone(host, name)
+            host.last[name] = host.claims[name] = entry["epoch"]
+            self._spawn(host, name, entry, run, was_there)
+            slow = self.broken.get(name) == "hangs"
+            on_host(until - self.t if slow else self.rng.uniform(0.1, 1.5), lambda: finish(slow))
+
+        def join() -> None:
+            copy = host.copies.get(name)
+            if copy is None or copy.epoch != entry["epoch"]:
+                over({"result": "failed", "reason": f"{BUS} exited", "failed": {}, "started": []})
+                return
+            expected = [p["name"] for p in entry["programs"] if not p["wait_exit"]]
+            deferred = list(copy.deferred)
+            if entry["do"] == "continue" and host.common_bus:
+                deferred = []
+            if deferred == list(copy.deferred) and entry["do"] == "continue" and deferred:
+                over({"result": "running", "deferred": deferred, "failed": {}, "started": []})
+                return
+            copy.programs = sorted(set(copy.programs) | (set(entry["only"]) & set(expected)))
+            copy.deferred = deferred
+            over({"result": "running", "deferred": deferred, "failed": {}, "started": []})
+
+        def finish(late: bool) -> None:
+            copy = host.copies.get(name)
+            failed = "did not start in time" if late or self.t > until else ""
+            if copy is None or copy.epoch != entry["epoch"] or BUS not in copy.programs:
+                failed = "%s exited while it was starting" % BUS
+            if self.broken.get(name) == "fails":
+                failed = "data_processing exited 3"
+            if failed:
+                self._bad(name)
+                left: list[str] = []
+                if copy is not None and entry["starting_failure_strategy"] != "stop" and copy.programs:
+                    left = list(copy.programs)
+                elif copy is not None:
+                    self._gone(host, name)
+                if not left:
+                    host.claims.pop(name, None)
+                over({"result": "failed", "reason": failed, "started": left, "left": left})
+                return
+            assert copy is not None
+            programs = [p["name"] for p in entry["programs"] if not p["wait_exit"]]
+            if not host.common_bus and "common_bus_interface" in programs:
+                programs.remove("common_bus_interface")
+                copy.deferred = ["check_common_data_bus", "common_bus_interface"]
+            copy.programs = programs
+            over({"result": "running", "deferred": list(copy.deferred), "failed": {}, "started": programs})
+            if self.broken.get(name) == "dies":
+                on_host(0.05, lambda: self.crash_bus(host, name))
+
+        on_host(self.rng.uniform(0.01, 0.05), begin)
+
+    def _gone(self, host: SimHost, name: str) -> None:
+        if host.copies.pop(name, None) is not None:
+            self.ends(host, name, BUS, told=False)
+        host.claims.pop(name, None)
+        host.ended.pop(name, None)
+
+    def _alone(self, name: str, host: SimHost, run: str, until: float) -> None:
+        """At most one run at a time is at work on an instance, where anybody can see it."""
+        others = self.working.setdefault(name, {})
+        for other, (where, over) in list(others.items()):
+            there = self.hosts[where]
+            seen = not there.lost and there.back_at < self.t - 60 and there.down_at < self.t - 60
+            if other != run and over > self.t and seen and not host.lost:
+                raise Broken("one run at %.2f: %s acts on %s on %s while run %s does on %s" % (
+                    self.t, run, name, host.name, other, where))  # fmt: skip
+        others[run] = (host.name, until)
+
+    # --- the rules about a start
+
+    def _spawn(self, host: SimHost, name: str, entry: Mapping[str, Any], run: str, was_there: bool) -> None:
+        epoch = entry["epoch"]
+        self.tell("%s: run %s starts %s under epoch %d" % (host.name, run, name, epoch))
+        self.demand((name, host.name, epoch) in self.committed, "commit first",
+                    "%s starts on %s under epoch %d, which the ledger never said" % (name, host.name, epoch))  # fmt: skip
+        self.demand(epoch > self.started.get(name, 0), "I4",
+                    "%s starts under epoch %d after %d" % (name, epoch, self.started.get(name, 0)))  # fmt: skip
+        self.started[name] = epoch
+        over, why = self.windows_over.get(name, (-1.0, ""))
+        if over >= 0 and not was_there:
+            asked = self.asked_for(name, run)
+            self.demand(asked >= over, "I8", "%s came back on %s by itself: %s at %.2f" % (name, host.name, why, over))
+        for other in self.hosts.values():
+            if other is not host and name in other.copies:
+                self._second(name, host, other)
+        host.copies[name] = SimCopy(epoch, [BUS], entry["digest"])
+        host.ended.pop(name, None)
+        self.start_times.append((self.t, name, host.name, run))
+
+    def asked_for(self, name: str, run: str) -> float:
+        """When a person last asked to see an HCI; infinity while the run is that request."""
+        return -1.0
+
+    def _second(self, name: str, one: SimHost, other: SimHost) -> None:
+        """A second copy: only where one of both hosts was out of sight and believed down, or a person took over."""
+        for host in (one, other):
+            away = host.lost or host.back_at > self.t - 60
+            believed = host.down_at >= host.lost_at or self.taken_over.get(name, -1e9) >= host.lost_at
+            if away and believed:
+                self.excused += 1
+                self.doubles[name] = "%s and %s" % (one.name, other.name)
+                self.tell("duplicate under partition: %s on %s and %s" % (name, one.name, other.name))
+                return
+        raise Broken("I1 at %.2f: %s starts on %s while it lives on %s" % (self.t, name, one.name, other.name))
+
+    # --- ledger
+
+    def commit(self, revision: int, changes: dict[str, Any]) -> bool:
+        if self.ledger_locked:
+            raise Locked("the ledger is locked")
+        if not super().commit(revision, changes):
+            return False
+        for name, record in (changes.get("claims") or {}).items():
+            claim = Claim.from_json(record) if record else Claim()
+            if claim.phase == "starting" and claim.host:
+                self.committed.add((name, claim.host, claim.epoch))
+        for name, record in (changes.get("hosts") or {}).items():
+            if record and record["state"] == "down":
+                self.hosts[name].down_at = self.t
+        return True
+
+
+class Locked(Exception):
+    """Somebody else holds the ledger."""

@@ -1,0 +1,114 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which changes of verdicts are told: those that last, each once, per item, to who wants to hear of them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.changes import PATIENCE, Change, Changes, Hook
+
+UP, BAD, HALF = "operational", "not operational", "degraded"
+WALL = 1_700_000_000.0
+
+
+def items(**verdicts: str) -> list[dict[str, str]]:
+    return [{"item": item[1:], "verdict": verdict, "cause": "because " + verdict} for item, verdict in verdicts.items()]
+
+
+def changes(*on: str, debounce: float = 5.0) -> Changes:
+    return Changes(Hook(("/bin/true",), on or ("all",), debounce))
+
+
+def offer(one: Changes, now: float, **verdicts: str) -> list[Change]:
+    one.offer(items(**verdicts), now, WALL + now)
+    return one.due(now)
+
+
+def test_what_is_seen_first_is_no_change() -> None:
+    one = changes()
+    assert offer(one, 0.0, i01=BAD, i02=UP) == []
+    assert one.next_time() is None
+
+
+def test_a_change_is_told_once_it_has_lasted() -> None:
+    one = changes()
+    offer(one, 0.0, i01=UP)
+    assert offer(one, 10.0, i01=BAD) == []
+    assert one.next_time() == 15.0
+    assert one.due(14.9) == []
+    assert one.due(15.0) == [Change("01", BAD, UP, "because not operational", WALL + 10.0)]
+    assert one.due(99.0) == [] and offer(one, 99.0, i01=BAD) == []
+
+
+def test_what_comes_and_goes_within_the_debounce_is_not_told() -> None:
+    one = changes()
+    offer(one, 0.0, i01=UP)
+    offer(one, 1.0, i01=BAD)
+    assert offer(one, 3.0, i01=UP) == []
+    assert one.next_time() is None
+
+
+def test_a_second_change_begins_the_wait_anew_but_what_was_before_is_what_was_told() -> None:
+    one = changes()
+    offer(one, 0.0, i01=UP)
+    offer(one, 1.0, i01=BAD)
+    assert offer(one, 4.0, i01=HALF) == [] and one.due(6.0) == []
+    [change] = one.due(9.0)
+    assert (change.before, change.verdict, change.since) == (UP, HALF, WALL + 4.0)
+
+
+def test_one_that_never_settles_is_told_when_patience_is_over() -> None:
+    one = changes()
+    offer(one, 0.0, i01=UP)
+    told: list[Change] = []
+    now = 0.0
+    while not told:
+        now += 2.0
+        told = offer(one, now, i01=BAD if now % 4 else HALF)
+    assert now >= 2.0 + PATIENCE * 5.0 and now <= 4.0 + PATIENCE * 5.0
+    assert len(told) == 1
+
+
+def test_only_wanted_verdicts_are_told_but_all_are_noted() -> None:
+    one = changes(BAD, debounce=0)
+    offer(one, 0.0, i01=UP)
+    assert offer(one, 1.0, i01=HALF) == []
+    [change] = offer(one, 2.0, i01=BAD)
+    assert (change.before, change.verdict) == (HALF, BAD)
+    assert offer(one, 3.0, i01=UP) == []
+
+
+def test_an_item_that_leaves_the_site_is_forgotten() -> None:
+    one = changes()
+    offer(one, 0.0, i01=UP, i02=UP)
+    offer(one, 1.0, i01=UP, i02=BAD)
+    offer(one, 2.0, i01=UP)
+    assert one.due(99.0) == [] and one.told == {"01": UP}
+    assert offer(one, 100.0, i01=UP, i02=BAD) == []
+
+
+def test_other_times_do_not_make_another_hook_other_words_do() -> None:
+    assert Hook(("/a",), debounce=1).key == Hook(("/a",), debounce=2, timeout=9).key
+    assert Hook(("/a",)).key != Hook(("/b",)).key != Hook(("/b",), (BAD,)).key
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 20), st.sampled_from([UP, BAD, HALF])), max_size=40))
+def test_what_is_told_is_a_chain_that_ends_at_what_is(history: list[tuple[float, str]]) -> None:
+    one = changes()
+    offer(one, 0.0, i01=UP)
+    now, told, last = 0.0, [], UP
+    for wait, verdict in history:
+        while (at := one.next_time()) is not None and at <= now + wait:
+            told += one.due(at)
+        now += wait
+        told += offer(one, now, i01=verdict)
+        last = verdict
+    told += one.due(now + 1000)
+    before = UP
+    for change in told:
+        assert change.before == before != change.verdict
+        before = change.verdict
+    assert before == last

@@ -1,0 +1,137 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What cannot work ends in quarantine, never in a loop, whatever fails: its start, its bus, the whole of it at once.
+
+The same decision code as everywhere, on a fleet in memory; hypothesis chooses the site and who asks when.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.shared._model import Site
+from tests.small_site import SERVERS, small_site
+from tests.unit.fleet_world import World
+
+NAME = "scen2_srv_01"
+ROUNDS = 40
+
+
+def site_of(hosts: int, budget: int) -> Site:
+    site = small_site(items=2, failure_budget=budget)
+    services = dataclasses.replace(site.application("scen2_srv"), identifiers=SERVERS[:hosts])
+    return dataclasses.replace(site, applications=(services, site.application("scen2_hci")))
+
+
+def claim(world: World) -> dict[str, object]:
+    return dict(world.state["claims"][NAME])
+
+
+def tries(world: World, since: int = 0) -> list[str]:
+    return [host for name, host in world.starts[since:] if name == NAME]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    hosts=st.integers(1, 3),
+    budget=st.integers(1, 7),
+    deploys=st.sets(st.integers(0, ROUNDS)),
+    apart=st.sampled_from([1.0, 60.0, 700.0]),
+)
+def test_a_bus_that_can_never_start_ends_in_quarantine(hosts: int, budget: int, deploys: set[int], apart: float) -> None:
+    world = World(site_of(hosts, budget))
+    world.fails.add(NAME)
+    for number in range(ROUNDS):
+        world.now += apart
+        world.finish(world.begin("deploy" if number in deploys else "reconcile"))
+    tried = tries(world)
+    assert len(tried) == budget
+    assert len(set(tried)) == min(hosts, -(-budget // 2))  # twice here, then another host
+    assert (claim(world)["phase"], len(claim(world)["failures"])) == ("failed", budget)
+    assert "scen2_srv_01 exited 3" in str(claim(world)["reason"])
+    assert world.state["claims"]["scen2_srv_02"]["phase"] == "running"
+    assert {key for key in world.state["notices"] if NAME in key} == {f"failure:{NAME}:{host}" for host in tried}
+
+    world.finish(world.begin("reset", instances=[NAME]))  # still broken: one more whole budget, no more
+    for number in range(ROUNDS):
+        world.now += apart
+        world.finish(world.begin("deploy" if number in deploys else "reconcile"))
+    assert len(tries(world)) == 2 * budget
+    world.fails.clear()
+    world.finish(world.begin("reset", instances=[NAME]))
+    assert (claim(world)["phase"], claim(world)["failures"]) == ("running", [])
+
+
+@settings(max_examples=20, deadline=None)
+@given(hosts=st.integers(1, 3), budget=st.integers(1, 7), apart=st.sampled_from([1.0, 20.0, 60.0]))
+def test_what_ends_whenever_it_was_started_ends_in_quarantine(hosts: int, budget: int, apart: float) -> None:
+    world = World(site_of(hosts, budget))
+    world.dies.add(NAME)
+    for _ in range(ROUNDS):
+        world.now += apart
+        world.finish(world.begin("reconcile"))
+    assert len(tries(world)) == budget + 1
+    assert claim(world)["phase"] == "failed"
+    assert "stays failed until somebody starts it" in str(claim(world)["reason"])
+    assert len(set(tries(world))) == min(hosts, -(-(budget + 1) // 2))
+
+
+@settings(max_examples=20, deadline=None)
+@given(hosts=st.integers(1, 3), budget=st.integers(1, 7), cause=st.sampled_from(["bus crash", "bus hang"]))
+def test_a_bus_that_crashes_again_and_again_ends_in_quarantine(hosts: int, budget: int, cause: str) -> None:
+    world = World(site_of(hosts, budget))
+    world.finish(world.begin("deploy"))
+    for number in range(ROUNDS):
+        world.now += 1
+        now = claim(world)
+        if now["phase"] == "running":
+            world.hosts[str(now["host"])].copies.pop(NAME, None)
+            intent = {"id": f"i{number}", "instance": NAME, "epoch": now["epoch"], "cause": cause, "at": world.now}
+            world.finish(world.begin("intents", intents=[intent]))
+        else:
+            world.finish(world.begin("reconcile"))
+    assert len(tries(world)) == budget + 1
+    assert claim(world)["phase"] == "failed"
+    assert len(set(tries(world))) == min(hosts, -(-(budget + 1) // 2))
+
+
+def test_a_drain_one_at_a_time_empties_a_host_and_ends_by_itself() -> None:
+    site = small_site(items=6)
+    world = World(dataclasses.replace(site, hosts=tuple(dataclasses.replace(h, load_limit=200) for h in site.hosts)))
+    for server in ("server_2", "server_3"):
+        world.finish(world.begin("drain", host=server, force=True))
+    world.finish(world.begin("deploy"))
+    assert len(world.hosts["server_1"].copies) == 6
+    for server in ("server_2", "server_3"):
+        world.finish(world.begin("undrain", host=server))
+    world.finish(world.begin("drain", host="server_1", at_a_time=2, until=world.now + 600))
+    left = [len(world.hosts["server_1"].copies)]
+    while left[-1]:
+        world.now += 5
+        world.finish(world.begin("reconcile"))
+        left.append(len(world.hosts["server_1"].copies))
+    assert left == [4, 2, 0]
+    assert world.state["hosts"]["server_1"]["state"] == "drained"
+    world.now += 600
+    world.finish(world.begin("reconcile"))
+    assert (world.state["hosts"]["server_1"]["state"], "drain" in world.state["hosts"]["server_1"]) == ("up", False)
+    assert not world.hosts["server_1"].copies  # running instances move only when asked
+
+
+def test_a_drained_host_that_goes_down_and_comes_back_stays_drained() -> None:
+    world = World(small_site(items=3))
+    world.finish(world.begin("deploy"))
+    world.finish(world.begin("drain", host="server_1", why="new disk"))
+    world.hosts["server_1"].on = False
+    world.finish(world.begin("confirm_down", host="server_1"))
+    assert world.state["hosts"]["server_1"]["state"] == "down"
+    world.hosts["server_1"].on = True
+    world.finish(world.begin("reconcile"))
+    record = world.state["hosts"]["server_1"]
+    assert (record["state"], record["evidence"]) == ("drained", "new disk")
+    world.finish(world.begin("undrain", host="server_1"))
+    assert world.state["hosts"]["server_1"]["state"] == "up"
