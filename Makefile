@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration lint docs sanity installed bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration browser lint docs sanity installed lab lab-down lab-test bench build requirements clean
 BIN := .venv/bin
 PROFILE ?= local
+LAB ?= lab
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,14 +23,17 @@ demo: ## scenario 2 on this machine, from nothing; again: brings it up to date. 
 demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
-test: develop ## everything below up to "installed"; ends with one line of totals
-	@$(BIN)/python tests/all_checks.py lint docs unit sanity installed integration
+test: develop ## everything below up to "lab-test"; ends with one line of totals
+	@$(BIN)/python tests/all_checks.py lint docs unit sanity installed integration browser lab-test
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
 integration: develop ## tests with real service managers, buses and playbooks
 	@$(BIN)/python -m pytest tests/integration $(ARGS)
+
+browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" makes its pictures anew
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 lint: develop ## ruff, mypy (strict on pure modules and monitor), yamllint, ansible-lint (production)
 	@tests/sanity/lint.sh
@@ -42,6 +46,15 @@ sanity: develop ## ansible-test sanity on a copy in the path that it wants
 
 installed: develop ## builds the collection, installs it elsewhere, deploys and removes a site with it
 	@$(BIN)/python -m pytest tests/installed $(ARGS)
+
+lab-test: develop ## tests on hosts with systemd and sshd of their own, which lose power and network (needs root)
+	@$(BIN)/python -m pytest tests/lab $(ARGS)
+
+lab: develop ## boots those hosts for you and says how to use them. LAB=name: beside another; ARGS="--service-manager systemd"
+	@$(BIN)/python -m tests.lab --name $(LAB) up $(ARGS)
+
+lab-down: ## takes them away, also what was left of them
+	@$(BIN)/python -m tests.lab --name $(LAB) down
 
 bench: develop ## measurements beside Supvisors (needs root for the peer); ARGS="--list" shows them
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

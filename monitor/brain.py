@@ -74,6 +74,7 @@ class Brain:
     reconciling: bool = False
     _sent: dict[str, float] = field(default_factory=dict)  # run -> when
     _storm: str = ""
+    _bus_lines: dict[str, Line] = field(default_factory=dict)
     _looked: set[str] = field(default_factory=set)  # suspects a run was sent to look at
 
     # What happened.
@@ -87,6 +88,10 @@ class Brain:
         for intent, how in self.intents.settle(watch):
             self.hands.say("intent satisfied", how, id=intent.id, about=intent.wish.key)
 
+    def watch_lost(self, again: bool) -> None:
+        """The watch list is gone or damaged: whoever reconciles publishes it anew."""
+        self.schedule.soon("the watch list has to be published again", SERVICES_APART if again else 0.0)
+
     def health_changed(self, key: BusKey | ServiceKey, health: Health, now: float) -> None:
         name, where = key
         if isinstance(where, str) and health.state(now) is State.UNHEALTHY:
@@ -99,12 +104,14 @@ class Brain:
 
     def line_changed(self, host: str, signal: Signal, why: str, now: float) -> bool:
         """What the line to a host shows; true when that changes anything."""
+        before = self.hosts.lines().get(host, Line()).signal
         changed = self.hosts.line(host, signal, why, now)
         if changed:
             if signal is not Signal.DOUBT:
                 self.hands.say("host", why, host=host, line=signal.value)
             believed = self.watch.hosts.get(host)
-            if signal is Signal.FINE and believed in (hosts.DOWN, hosts.SUSPECT):
+            back = signal is Signal.FINE or (before is Signal.LOST and signal is Signal.GONE)
+            if back and believed in (hosts.DOWN, hosts.SUSPECT):
                 self.schedule.soon("%s answers again: it is looked at before it is used" % host, 0.0)
         return changed
 
@@ -151,6 +158,10 @@ class Brain:
 
     def reconcile_over(self, result: Mapping[str, Any], began: float) -> None:
         self.reconciling = False
+        self.request_over(result, began)
+
+    def request_over(self, result: Mapping[str, Any], began: float) -> None:
+        """A whole run did its work: what it had to leave to another run is planned again once that one is over."""
         self._noted(result, began)
         self.schedule.finish((result.get("plan") or {}).get("waits") or {})
 
@@ -160,7 +171,7 @@ class Brain:
         """Judge, decide, act."""
         self._judge(now)
         wishes = [] if self.hosts.storm else decide(
-            self.watch, self.buses, self.services, now, self.verdicts, self.exits
+            self.watch, self.buses, self.services, now, self.verdicts, self.exits, wall
         )  # fmt: skip
         for wish in self.shadows.note(wishes, wall):
             self.hands.say("would act", wish.why, instance=wish.instance, epoch=wish.epoch, what=wish.what)
@@ -172,7 +183,8 @@ class Brain:
         ask = next((ask for ask in self.asks if not ask.run), None)
         if ask is not None:
             self._send_ask(ask, now)
-        if not self.reconciling and self.watch.revision >= 0 and not self.hosts.storm:
+        known = self.watch.revision >= 0 or self.schedule.asked
+        if not self.reconciling and known and not self.hosts.storm:
             why = self.schedule.due(self.watch, now, wall)
             if why:
                 self.schedule.started(now)
@@ -184,7 +196,8 @@ class Brain:
         return min((time for time in times if time is not None), default=None)
 
     def left_out(self) -> list[str]:
-        """Hosts no run goes to: believed down, and nothing speaks for them."""
+        """Hosts no run goes to: believed down, and silent. One that is there without its service manager needs a run.
+        """
         lines = self.hosts.lines()
         return sorted(
             name
@@ -201,12 +214,12 @@ class Brain:
         holding = {entry.host for entry in watch.instances.values() if entry.phase != "failed"}
         down = [name for name, state in watch.hosts.items() if state == hosts.DOWN]
         before = self.verdicts
-        self.verdicts = self.hosts.judge(self._buses_by_host(), holding, down, watch.host_down_after, now)
+        self.verdicts = self.hosts.judge(self._buses_by_host(now), holding, down, watch.host_down_after, now)
         for name, verdict in self.verdicts.items():
             known = before.get(name)
-            if known is None or known.state != verdict.state:
-                if known is not None or verdict.state != hosts.UP:
-                    self.hands.say("host", verdict.why, host=name, state=verdict.state)
+            news = known.state != verdict.state if known is not None else verdict.state != hosts.UP
+            if news:
+                self.hands.say("host", verdict.why, host=name, state=verdict.state)
             self._second_look(name, verdict, now)
         if self.hosts.storm != self._storm:
             self._storm = self.hosts.storm
@@ -221,35 +234,43 @@ class Brain:
             self._looked.add(name)
             self.schedule.soon("%s: %s" % (name, verdict.why), LOOK_APART)
 
-    def _buses_by_host(self) -> dict[str, Line]:
-        """What the buses and host services of each host show together: one that answers speaks for its host."""
+    def _buses_by_host(self, now: float) -> dict[str, Line]:
+        """What the buses and host services of each host show together: one that answers speaks for its host.
+
+        It is lost since that was noticed: a bus that missed some answers is still healthy, since long ago.
+        """
         lines = self.hosts.lines()
-        lost: dict[str, list[Health]] = {}
+        lost: set[str] = set()
+        refused: set[str] = set()
         fine: set[str] = set()
         for (name, epoch), health in self.buses.items():
             entry = self.watch.instances.get(name)
             if entry is not None and entry.epoch == epoch and entry.phase == "running":
-                self._bus_signal(entry.host, health, lines, lost, fine)
+                self._bus_signal(entry.host, health, lines, lost, refused, fine)
         for (_unused, where), health in self.services.items():
-            self._bus_signal(where, health, lines, lost, fine)
+            self._bus_signal(where, health, lines, lost, refused, fine)
         found = {name: Line(Signal.FINE) for name in fine}
-        for name, healths in lost.items():
-            if name not in found:
-                first = min(healths, key=lambda health: health.since)
-                found[name] = Line(Signal.LOST, first.since, "no bus on %s answers any more" % name)
+        for name in lost - fine:
+            known = self._bus_lines.get(name)
+            since = known.since if known is not None and known.signal in hosts.AWAY else now
+            signal = Signal.GONE if name in refused else Signal.LOST
+            found[name] = Line(signal, since, "no bus on %s answers any more" % name)
+        self._bus_lines = found
         return found
 
     @staticmethod
     def _bus_signal(
-        host: str, health: Health, lines: Mapping[str, Line], lost: dict[str, list[Health]], fine: set[str]
+        host: str, health: Health, lines: Mapping[str, Line], lost: set[str], refused: set[str], fine: set[str]
     ) -> None:
         line = lines.get(host)
-        since = line.since if line is not None and line.signal is Signal.LOST else 0.0
+        since = line.since if line is not None and line.signal in hosts.AWAY else 0.0
         if health.last.kind is Kind.ANSWERED:
             if health.last.at >= since and health.missed == 0 and health.last.latency > 0:
                 fine.add(host)
         elif health.last.kind in _ENDED or health.missed >= min(2, health.failures):
-            lost.setdefault(host, []).append(health)
+            lost.add(host)
+            if health.last.kind in (Kind.GONE, Kind.REFUSED):
+                refused.add(host)
 
     def _send(self, intents: list[Intent], now: float) -> None:
         order: dict[str, Any] = {"intents": [intent.to_json() for intent in intents]}

@@ -62,10 +62,14 @@ def decide(
     now: float,
     verdicts: Mapping[str, hosts.Verdict] | None = None,
     exits: Mapping[BusKey, Exit] | None = None,
+    wall: float = 0.0,
 ) -> list[Wish]:
     """Every wish there is reason for now; the same again until the watch list shows it satisfied.
 
-    What happens on a host of which one signal is lost waits for the host's verdict.
+    What happens on a host that does not answer waits for the host's verdict. Where only the service manager is gone, a
+    run is sent: it finds the machine or it does not, and both help. What is paused is left alone.
+
+    :param wall: s since 1970, for pauses that end.
     """
     verdicts, exits = verdicts or {}, exits or {}
     wishes = [
@@ -76,8 +80,10 @@ def decide(
     for instance in watch.instances.values():
         if instance.phase != "running" or watch.hosts.get(instance.host) == hosts.DOWN:
             continue
+        if watch.pauses and watch.paused(instance.item, wall):
+            continue
         verdict = verdicts.get(instance.host)
-        if verdict is not None and verdict.state != hosts.UP:
+        if verdict is not None and verdict.state != hosts.UP and not verdict.there:
             continue
         key = (instance.name, instance.epoch)
         wish = _bus_wish(instance, buses.get(key), now)

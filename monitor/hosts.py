@@ -23,7 +23,8 @@ TOGETHER = 5.0  # s within which losses count as one event
 class Signal(enum.Enum):
     FINE = "fine"
     DOUBT = "doubt"  # one question was not answered in time: no more than that
-    LOST = "lost"
+    LOST = "lost"  # silence
+    GONE = "gone"  # the machine answers: what should be there is not
     NONE = "none"  # says nothing
 
 
@@ -42,13 +43,18 @@ class Verdict:
     state: str  # up | suspect | down
     why: str = ""  # a sentence, unless up
     since: float = 0.0
-    lost: int = 0  # signals that are lost
+    lost: int = 0  # independent signals that are lost
+    there: bool = False  # the machine itself answers, as far as is known: a run can be sent to it
 
 
 @dataclass(slots=True)
 class _Host:
     line: Line = field(default_factory=Line)
     run: Line = field(default_factory=Line)  # what the last run found there
+    looked: float = 0.0  # when that run was there
+
+
+AWAY = (Signal.LOST, Signal.GONE)
 
 
 class Hosts:
@@ -72,13 +78,14 @@ class Hosts:
         """A run reached the host."""
         host = self._hosts.get(name)
         if host is not None:
-            host.run = Line(Signal.FINE, now, "")
+            host.run, host.looked = Line(Signal.FINE, now, ""), now
 
     def silent(self, name: str, why: str, now: float) -> None:
         """A run did not reach the host."""
         host = self._hosts.get(name)
         if host is not None:
             _note(host.run, Signal.LOST, why, now)
+            host.looked = now
 
     def lines(self) -> Mapping[str, Line]:
         return {name: host.line for name, host in self._hosts.items()}
@@ -97,7 +104,10 @@ class Hosts:
         for name, host in self._hosts.items():
             found[name] = _verdict(name, host, buses.get(name, Line()), name in held, down_after, now)
         doubted = {name: host.line.since for name, host in self._hosts.items() if host.line.signal is Signal.DOUBT}
-        self.storm = _storm(found, known, doubted)
+        live = {name: host.line if host.line.signal is not Signal.NONE else buses.get(name, Line())
+                for name, host in self._hosts.items()}  # fmt: skip
+        silent = {name for name, line in live.items() if line.signal is Signal.LOST}
+        self.storm = _storm(found, known, silent, doubted)
         if self.storm:
             for name, verdict in found.items():
                 if verdict.state == DOWN and name not in known:
@@ -110,7 +120,7 @@ class Hosts:
             line.since + down_after
             for host in self._hosts.values()
             for line in (host.line,)
-            if line.signal is Signal.LOST and line.since + down_after > now
+            if line.signal in AWAY and line.since + down_after > now
         ]
         return min(due, default=None)
 
@@ -128,38 +138,49 @@ def _verdict(name: str, host: _Host, buses: Line, holds: bool, down_after: float
     line = host.line
     if line.signal in (Signal.FINE, Signal.DOUBT):
         return Verdict(name, UP, "", line.since)
-    # What a run found counts only if it looked after the line was lost.
-    run = host.run if host.run.since >= line.since or line.signal is Signal.NONE else Line()
-    lost = [signal for signal in (line, buses, run) if signal.signal is Signal.LOST]
-    if not lost or (buses.signal is Signal.FINE and line.signal is Signal.NONE):
-        return Verdict(name, UP, "", line.since)
+    if line.signal is Signal.NONE and buses.signal is Signal.GONE:
+        buses = Line()  # the machine answers, so this is about its buses only
+    # What a run found counts only if it looked after the others were lost.
+    others = max([signal.since for signal in (line, buses) if signal.signal in AWAY], default=0.0)
+    run = host.run if host.looked >= others else Line()
+    lost = [signal for signal in (line, buses, run) if signal.signal in AWAY]
+    if not lost or (line.signal is Signal.NONE and Signal.FINE in (buses.signal, run.signal)):
+        return Verdict(name, UP, "", line.since)  # where no line is held, a run that got there is enough
     why = "; ".join(signal.why for signal in lost if signal.why) or "%s does not answer" % name
     since = min(signal.since for signal in lost)
+    count, there = len(lost), False
+    if line.signal is Signal.GONE:
+        # A service manager that ends takes its buses along: together they are one signal, and a run tells the rest.
+        count -= buses.signal in AWAY
+        there = run.signal is not Signal.LOST
     against = [word for word, signal in (("its buses answer", buses), ("a run reached it", run))
                if signal.signal is Signal.FINE]  # fmt: skip
     if against:
-        return Verdict(name, SUSPECT, "%s, but %s" % (why, " and ".join(against)), since, len(lost))
+        return Verdict(name, SUSPECT, "%s, but %s" % (why, " and ".join(against)), since, count, there)
     enough = 2 if holds else 1
     settled = [signal for signal in lost if now - signal.since >= down_after]
-    if len(lost) >= enough and settled:
-        return Verdict(name, DOWN, why, since, len(lost))
-    return Verdict(name, SUSPECT, why, since, len(lost))
+    if count >= enough and settled:
+        return Verdict(name, DOWN, why, since, count)
+    return Verdict(name, SUSPECT, why, since, count, there)
 
 
-def _storm(found: Mapping[str, Verdict], known: set[str], doubted: Mapping[str, float]) -> str:
-    """Why nothing may be concluded: more than half of the hosts that were there vanished together.
+def _storm(found: Mapping[str, Verdict], known: set[str], silent: set[str], doubted: Mapping[str, float]) -> str:
+    """Why nothing may be concluded: more than half of the hosts that were there fell silent together.
 
-    A host in doubt counts, too: silence is noticed at each host at a moment of its own.
+    A host in doubt counts, too: silence is noticed at each host at a moment of its own. A machine that answers does
+    not, for it can be reached; nor does one of which only runs can tell, for none goes there in a storm.
     """
-    there = [verdict for name, verdict in found.items() if name not in known]
+    there = [v for name, v in found.items() if name not in known and (v.state == UP or name in silent)]
     gone = {verdict.host: verdict.since for verdict in there if verdict.state != UP}
     gone.update({name: since for name, since in doubted.items() if name not in known})
     for first in sorted(gone.values()):
         together = sorted(name for name, since in gone.items() if 0 <= since - first <= TOGETHER)
-        if len(together) * 2 > len(there) and len(together) > 1 and any(found[name].state != UP for name in together):
+        before = sum(1 for since in gone.values() if since < first)
+        many = len(together) > 1 and len(together) * 2 > len(there) - before
+        if many and any(found[name].state != UP for name in together):
             return (
                 "%d of %d hosts fell silent together (%s): this controller is probably the one that is cut off, so "
                 "nothing is done until they are back or a person confirms which are down"
-                % (len(together), len(there), ", ".join(together))
+                % (len(together), len(there) - before, ", ".join(together))
             )
     return ""

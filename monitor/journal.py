@@ -22,6 +22,7 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self.counts: Counter[tuple[str, str]] = Counter()  # lines by event and cause, for the metrics
+        self.last = ""  # the last sentence
         self._stream: IO[str] = sys.stderr
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,6 +30,7 @@ class Journal:
 
     def say(self, event: str, why: str = "", **facts: Any) -> None:
         self.counts[event, str(facts.get("cause") or "")] += 1
+        self.last = "%s: %s" % (event, why) if why else event
         line: dict[str, Any] = {"at": round(time.time(), 3), "event": event}
         if why:
             line["why"] = why

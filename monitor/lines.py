@@ -4,8 +4,9 @@
 """A line held to every host: one of the signals from which `monitor.hosts` concludes whether it is there.
 
 What kind of line depends on how Ansible reaches the host. On this machine it is a connection to the service manager's
-own socket, asked at an interval: its end with a reconnect refused is seen at once, silence after a timeout. A kind of
-connection that nobody knows how to hold a line to gets none, and its host is judged by the other signals.
+own socket, asked at an interval: its end with a reconnect refused is seen at once, silence after a timeout. Over ssh
+it is `monitor.lines_ssh`. A kind of connection that nobody knows how to hold a line to gets none, and its host is
+judged by the other signals.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.hosts import Signal
+from monitor.lines_ssh import SSH, SshLine
 from monitor.listening import ListenError, Listening
 from monitor.watch import Host, Watch
 
@@ -48,14 +50,14 @@ class SocketLine:
     async def _hold(self) -> None:
         silent = 0
         while True:
-            why = ""
+            why, gone = "", False
             try:
                 async with asyncio.timeout(self._interval):
                     reader, writer = await asyncio.open_unix_connection(self._path, limit=LONGEST)
             except TimeoutError:
                 why = "%s takes no connection" % self._what
             except OSError as error:
-                silent = MISSED
+                silent, gone = MISSED, isinstance(error, (ConnectionRefusedError, FileNotFoundError))
                 why = "%s is gone (%s)" % (self._what, error.strerror or error)
             if not why:
                 try:
@@ -66,11 +68,13 @@ class SocketLine:
                     silent = 0
                     continue  # it closed the connection, as it may: connect again at once
             silent += 1
-            self._changed(self._host.name, Signal.LOST if silent >= MISSED else Signal.DOUBT, why)
+            signal = Signal.LOST if silent >= MISSED else Signal.DOUBT
+            self._changed(self._host.name, Signal.GONE if gone else signal, why)
             await asyncio.sleep(RETRY if silent >= MISSED else 0)
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         """Until the connection ends ("" if an answer came before), or there is no answer in time (why)."""
+        answered = False
         while True:
             writer.write(_QUESTION)
             try:
@@ -80,7 +84,8 @@ class SocketLine:
             except TimeoutError:
                 return "%s does not answer within %g s" % (self._what, self._interval)
             except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-                return ""
+                return "" if answered else "%s ends the connection without an answer" % self._what
+            answered = True
             self._changed(self._host.name, Signal.FINE, "")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
@@ -104,11 +109,15 @@ def _length(head: bytes) -> int:
 class Lines:
     """The lines to all hosts of the watch list, and the events their service managers send."""
 
-    def __init__(self, changed: Changed, event: Event, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, changed: Changed, event: Event, complain: Callable[[str], None], doors: Path | None = None
+    ) -> None:
+        """:param doors: folder with the API's socket of each host that is reached over ssh."""
         self._changed = changed
         self._event = event
         self._complain = complain
-        self._lines: dict[str, tuple[Host, float, SocketLine]] = {}
+        self._doors = doors
+        self._lines: dict[str, tuple[Host, float, SocketLine | SshLine]] = {}
         self._listeners: dict[str, Listening] = {}
         self._told: set[str] = set()
 
@@ -116,8 +125,8 @@ class Lines:
         """Begin and end lines so that they fit the watch list."""
         for name, (host, interval, line) in list(self._lines.items()):
             known = watch.machines.get(name)
-            if known is None or (known.root, known.connection, watch.host_interval) != (
-                host.root, host.connection, interval,
+            if known is None or (known.root, known.connection, known.ssh, watch.host_interval) != (
+                host.root, host.connection, host.ssh, interval,
             ):  # fmt: skip
                 line.stop()
                 del self._lines[name]
@@ -125,7 +134,9 @@ class Lines:
         for name, host in watch.machines.items():
             if name not in self._lines and host.connection in LOCAL and host.root:
                 self._lines[name] = (host, watch.host_interval, SocketLine(host, watch.host_interval, self._changed))
-            if name in self._lines and name not in self._listeners:
+            elif name not in self._lines and host.connection in SSH and host.ssh:
+                self._lines[name] = (host, watch.host_interval, self._over_ssh(host, watch.host_interval))
+            if name in self._lines and name not in self._listeners and host.connection in LOCAL:
                 self._listen(host)
 
     def stop(self) -> None:
@@ -133,6 +144,10 @@ class Lines:
             line.stop()
             self._deaf(name)
         self._lines.clear()
+
+    def _over_ssh(self, host: Host, interval: float) -> SshLine:
+        door = self._doors / (host.name + ".sock") if self._doors is not None else None
+        return SshLine(host, interval, self._changed, self._event, self._complain, door)
 
     def _listen(self, host: Host) -> None:
         try:

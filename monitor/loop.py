@@ -25,6 +25,7 @@ from monitor.hosts import Signal
 from monitor.intents import Intents
 from monitor.journal import Journal
 from monitor.lines import Lines
+from monitor.notify import Notify
 from monitor.playbooks import NoAnsible
 from monitor.prober import Key, Prober
 from monitor.runs import MIB, Job, Outcome, Runs
@@ -35,6 +36,7 @@ from monitor.watchlist import FileEvents, WatchList
 
 LOOK_AGAIN = 2.0  # s between looks at the watch list when no file event came
 LOOK_OFTEN = 0.2  # s, where the system gives no file events
+LEDGER_FILE = "ledger.db"  # below <state_dir>: without it there is nothing to publish
 STATUS = "monitor.json"  # below <state_dir>/run: what the monitor sees, for status and page
 STATUS_EVERY = 5.0  # s between rewrites of it when nothing changed
 # Requests that need every host to be looked at first; the others go to the parked run.
@@ -53,7 +55,7 @@ class Monitor:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._list = WatchList(state_dir, lambda why: journal.say("watch list", why))
         self._prober = Prober(self._health_changed, lambda why: journal.say("probe", why))
-        self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why))
+        self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), self._folder / "doors")
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
         intents = Intents("%x" % int(time.time()))
@@ -66,6 +68,7 @@ class Monitor:
         self.turned = now  # when the loop turned last: the API's health check
         self._site_stamp = _stamp(state_dir / "site.json")
         self._stopping = False
+        self._notify = Notify()
         self._look_again = LOOK_AGAIN
 
     def wake(self) -> None:
@@ -96,6 +99,7 @@ class Monitor:
                 events.stop()
             self._prober.stop()
             self._lines.stop()
+            self._notify.stopping()
             self._journal.say("monitor stopping", "it was told to stop")
             if self._pool is not None:
                 await self._pool.close(patience)
@@ -105,7 +109,10 @@ class Monitor:
 
     def observe(self) -> None:
         """Take in the watch list as it is now; right before deciding too: a stop is published before it is done."""
+        known_lost = self._list.lost
         if not self._list.refresh():
+            if self._list.lost and (self.state_dir / LEDGER_FILE).exists():
+                self._brain.watch_lost(known_lost)
             return
         now, watch = self._loop.time(), self._list.watch
         self._runs.keep, self._runs.largest = watch.artifacts, watch.artifacts_size * MIB
@@ -131,6 +138,7 @@ class Monitor:
         self._brain.turn(self.turned, time.time())
         if self._loop.time() >= self._status_due:
             self._write_status("running")
+        self._notify.turned(self.turned, self._list.looked, self._journal.last)
 
     # The hands.
 
@@ -282,7 +290,9 @@ class Monitor:
         outcome = await asyncio.shield(job.done)
         report = self._runs.report(job)
         self.observe()
+        self._brain.request_over(report, job.began)
         self._changed()
+        self.wake()
         plan = report.get("plan") or {}
         refused = [action["reason"] for action in plan.get("actions", []) if action["action"] == "refuse"]
         said = refused or [*(report.get("sentences") or []), *(report.get("outcome") or [])]

@@ -70,7 +70,8 @@ class Prober:
     def _begin(self, key: Key, target: Target, now: float) -> None:
         name = "%s %s" % key
         try:
-            probes = [self._make(name, leaf, partial(self._note, key, part)) for part, leaf in enumerate(target.leaves())]
+            leaves = enumerate(target.leaves())
+            probes = [self._make(name, leaf, partial(self._note, key, part)) for part, leaf in leaves]
         except ProbeError as error:
             self._complain(str(error))
             return

@@ -58,7 +58,7 @@ class Runs:
         self.keep = keep  # artefacts
         self.largest = 200 * MIB  # bytes of all of them
         self._sizes: dict[str, int] = {}  # of the artefacts of runs that are over, which do not grow any more
-        self._inventory = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
+        self.inventory = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
         self._private = state_dir / "run" / "runner"
         self._artifacts = state_dir / "artifacts"
         self._config = state_dir / "run" / "ansible.cfg"
@@ -91,7 +91,7 @@ class Runs:
         folder.mkdir(mode=0o700)
         spec = {
             "playbook": playbooks.playbook(verb),
-            "inventory": self._inventory,
+            "inventory": self.inventory,
             "extravars": {"muster_report": str(folder / REPORT), **extravars},
             "limit": ",".join(["all", *("!" + host for host in leave_out)]) if leave_out else "",
             "ident": ident,

@@ -62,6 +62,8 @@ class Schedule:
         if self._asked and self._asked_apart < APART and apart >= self._asked_apart:
             return self._asked
         if apart >= APART:
+            if watch.ends and watch.ends[0] <= wall:
+                return "a drain or a pause is over"
             stuck = [name for name in self._moving if self._stuck(watch, name, now, wall)]
             if stuck:
                 phase = self._moving[stuck[0]][1]
@@ -88,6 +90,11 @@ class Schedule:
         """Ask for a reconcile once the last one is so many seconds away."""
         if not self._asked or apart < self._asked_apart:
             self._asked, self._asked_apart = why, apart
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked for one, apart from what the watch list shows."""
+        return bool(self._asked)
 
     def finish(self, names: Iterable[str]) -> None:
         """Plan these again as soon as the run that is at work on them is over."""

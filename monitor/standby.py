@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monitor import sources
 from monitor.journal import Journal
 from monitor.playbooks import NoAnsible
 from monitor.runs import Job, Outcome, Runs
@@ -30,7 +31,8 @@ POLL = 0.02  # s between looks whether it is parked
 READY_WITHIN = 60.0  # s
 SUCCESSOR_AFTER = 2.0  # s after the start of its work at the latest; before, it would take the processor from it
 DELAYS = (0.0, 2.0, 5.0, 15.0, 60.0)  # s before the next one after the 0th, 1st, ... that failed in a row
-OLDEST = 1800.0  # s until a parked run is replaced, so that connections and inventory stay fresh
+OLDEST = 1800.0  # s until a parked run is replaced, so that its connections stay fresh
+LOOK = 10.0  # s between looks whether a parked run has grown old, or its inventory changed
 
 
 class Standby:
@@ -42,6 +44,7 @@ class Standby:
         self._fifo = fifo
         self._handle: int | None = None
         self.state = "starting"
+        self.inventory = sources.stamp(runs.inventory)
         os.mkfifo(fifo, 0o600)
         try:
             self.job: Job = runs.begin("standby", {"muster_standby_fifo": str(fifo)}, deadline, True, leave_out)
@@ -123,6 +126,8 @@ class Pool:
         self._runs = runs
         self.deadline = 120.0  # s for the work of a run
         self.leave_out: list[str] = []  # hosts no run goes to
+        self.oldest = OLDEST
+        self.look = LOOK
         self._folder = folder
         self._journal = journal
         self._parked = parked
@@ -227,7 +232,7 @@ class Pool:
                 standby.dismiss()
             else:
                 self._parked()
-                self._loop.call_later(OLDEST, self._retire, standby)
+                self._look_later(standby, self._loop.time() + self.oldest)
         outcome = await done
         worked = self.working.pop(standby.job.ident, None) is not None
         if worked:
@@ -241,6 +246,21 @@ class Pool:
             self.current = None
         self.fill()
 
-    def _retire(self, standby: Standby) -> None:
-        if self.current is standby and standby.state == "parked":
+    def _look_later(self, standby: Standby, until: float) -> None:
+        wait = min(self.look, max(0.0, until - self._loop.time()))
+        self._loop.call_later(wait, self._look, standby, until)
+
+    def _look(self, standby: Standby, until: float) -> None:
+        """Whether a parked run is still as good as a new one."""
+        if self.current is not standby or standby.state != "parked":
+            return
+        why = ""
+        if self._loop.time() >= until:
+            why = "it has waited for %.0f s" % self.oldest
+        elif sources.stamp(self._runs.inventory) != standby.inventory:
+            why = "the inventory changed"
+        if why:
+            self._journal.say("standby replaced", why, run=standby.job.ident)
             standby.dismiss()
+        else:
+            self._look_later(standby, until)

@@ -9,7 +9,7 @@ the site, `monitor.shared._probes`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,9 @@ class Whose:
     connection: str = ""  # Ansible's connection plugin
 
 
+_Lazy = Callable[[], Whose]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where and how a bus is asked. Times in seconds."""
@@ -56,8 +59,10 @@ class Target:
             yield from part.leaves()
 
 
-def parse(asked: Mapping[str, Any], address: str, whose: Whose) -> Target | None:
+def parse(asked: Mapping[str, Any], address: str, whose: _Lazy) -> Target | None:
     """From ``{"probe": {...}, "port": number, "ports": {name: number}}``; None when no probe is said.
+
+    :param whose: called for the probes that need it, which most do not.
 
     :raises KeyError: and `TypeError`, `ValueError`: when it cannot be read.
     """
@@ -67,11 +72,11 @@ def parse(asked: Mapping[str, Any], address: str, whose: Whose) -> Target | None
     return _target(probe, int(asked.get("port") or 0), asked.get("ports") or {}, address, whose)
 
 
-def _target(probe: Mapping[str, Any], port: int, ports: Mapping[str, Any], address: str, whose: Whose) -> Target:
-    parts = tuple(
-        _target(part, int(ports.get(part.get("port")) or 0), ports, address, whose)
-        for part in probe.get("probes") or ()
-    )
+def _target(probe: Mapping[str, Any], port: int, ports: Mapping[str, Any], address: str, whose: _Lazy) -> Target:
+    written = probe.get("probes")
+    parts: tuple[Target, ...] = ()
+    if written:
+        parts = tuple(_target(part, int(ports.get(part.get("port")) or 0), ports, address, whose) for part in written)
     kind = str(probe["type"])
     return Target(
         address=address,
@@ -81,6 +86,6 @@ def _target(probe: Mapping[str, Any], port: int, ports: Mapping[str, Any], addre
         timeout=float(probe.get("timeout", Probe.timeout)),
         failures=int(probe.get("failures", Probe.failures)),
         how=_PLAIN if probe.keys() <= _USUAL else probe_from_json(probe),
-        whose=whose if kind in _WITH_WHOSE else None,
+        whose=whose() if kind in _WITH_WHOSE else None,
         probes=parts,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from monitor import target
@@ -61,6 +62,7 @@ class Host:
     address: str = ""
     root: str = ""
     connection: str = ""  # Ansible's connection plugin
+    ssh: Mapping[str, Any] = field(default_factory=dict)  # host, user, port, key, python, arguments, become
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Watch:
     wanted: Mapping[str, str] = field(default_factory=dict)  # instance -> started | stopped
     machines: Mapping[str, Host] = field(default_factory=dict)  # host -> how it is reached
     programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # application -> program -> strategy
+    pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
+    ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
     host_interval: float = 1.0  # s
     host_down_after: float = 2.0  # s
     run_timeout: float = 120.0  # s
@@ -82,6 +86,15 @@ class Watch:
     artifacts: int = 50
     artifacts_size: int = 200  # MiB
     hooks: tuple[Hook, ...] = ()
+
+    def paused(self, item: str, wall: float) -> bool:
+        """Whether nothing automatic may act on an item."""
+        for key in ("site", "item/" + item):
+            if key in self.pauses:
+                until = self.pauses[key]
+                if until is None or until > wall:
+                    return True
+        return False
 
     def service_near(self, name: str, host: str) -> Service | None:
         """The copy of a host service that a program on `host` talks to: its own host's, else the first one."""
@@ -110,7 +123,7 @@ def parse(document: Any) -> Watch:
         services: dict[tuple[str, str], Service] = {}
         for name, copies in document.get("services", {}).items():
             for host, entry in copies.items():
-                whose = _whose(machines, site_id, host, "%s_%s" % (name, host), 0, name)
+                whose = partial(_whose, machines, site_id, host, "%s_%s" % (name, host), 0, name)
                 asked = target.parse(entry, str(entry["address"]), whose)
                 if asked is not None:
                     services[(name, host)] = Service(name, host, entry.get("label") or name, asked)
@@ -126,6 +139,8 @@ def parse(document: Any) -> Watch:
             wanted={name: _word(entry, "stopped") for name, entry in document.get("wanted", {}).items()},
             machines=machines,
             programs={name: dict(strategies) for name, strategies in document.get("programs", {}).items()},
+            pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
+            ends=_ends(hosts, document.get("pauses", {})),
             host_interval=float(settings.get("host_interval", 1.0)),
             host_down_after=float(settings.get("host_down_after", 2.0)),
             run_timeout=float(settings.get("run_timeout", 120.0)),
@@ -138,9 +153,19 @@ def parse(document: Any) -> Watch:
         raise WatchError("the watch list cannot be read: %s %s" % (type(error).__name__, error)) from error
 
 
+def _moment(record: Mapping[str, Any]) -> float | None:
+    until = record.get("until")
+    return float(until) if until is not None else None
+
+
+def _ends(hosts: Mapping[str, Any], pauses: Mapping[str, Any]) -> tuple[float, ...]:
+    moments = [_moment(record) for record in (*hosts.values(), *pauses.values()) if isinstance(record, Mapping)]
+    return tuple(sorted(moment for moment in moments if moment is not None))
+
+
 def _machine(name: str, entry: Mapping[str, Any]) -> Host:
     known = {key: str(entry.get(key) or "") for key in ("state", "by", "address", "root", "connection")}
-    return Host(name, **{**known, "state": known["state"] or "up"})
+    return Host(name, **{**known, "state": known["state"] or "up"}, ssh=dict(entry.get("ssh") or {}))
 
 
 def _whose(
@@ -154,7 +179,7 @@ def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mappi
     bus = entry.get("bus") or {}
     actor = entry.get("actor") or {}
     item, host, epoch = str(entry.get("item", "")), str(entry["host"]), int(entry["epoch"])
-    whose = _whose(machines, site_id, host, name, epoch, str(bus.get("program", "")), item)
+    whose = partial(_whose, machines, site_id, host, name, epoch, str(bus.get("program", "")), item)
     return Instance(
         name=name,
         item=item,

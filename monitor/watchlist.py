@@ -26,34 +26,44 @@ class WatchList:
         self._complain = complain
         self._stamp: tuple[int, int, int] | None = None
         self._complaint = ""
+        self.lost = False  # removed or damaged: a run has to publish it again
         self.watch = Watch()
+        self.looked = False  # it is known what there is, be it nothing yet
 
     def refresh(self) -> bool:
         """Take in the file if it is another one than before; true when there is a newer watch list."""
         try:
             facts = os.stat(self._path)
         except FileNotFoundError:
-            self._tell("there is no watch list yet (%s): deploy first" % self._path)
+            self.lost = self.looked = True
+            known = self.watch.revision
+            gone = "the watch list is gone (%s); going on with revision %d until it is published again"
+            self._tell(gone % (self._path, known) if known >= 0 else
+                       "there is no watch list yet (%s): deploy first" % self._path)  # fmt: skip
             return False
         except OSError as error:
             self._tell("the watch list cannot be looked at: %s" % error)
             return False
         stamp = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
         if stamp == self._stamp:
+            self.lost = False
             return False
         try:
             fresh = parse(json.loads(self._path.read_bytes()))
         except (OSError, ValueError) as error:
             kept = "going on with revision %d" % self.watch.revision if self.watch.revision >= 0 else "waiting for it"
             what = error if isinstance(error, WatchError) else "the watch list is damaged or half-written (%s)" % error
+            self.lost = not isinstance(error, (OSError, WatchError))
             self._tell("%s; %s" % (what, kept))
             return False
+        self.lost = False
         self._stamp = stamp
         self._complaint = ""
         same_site = fresh.site_id == self.watch.site_id
         if same_site and fresh.revision < self.watch.revision:
             self._tell("the watch list went back from revision %d to %d" % (self.watch.revision, fresh.revision))
         self.watch = fresh
+        self.looked = True
         return True
 
     def _tell(self, sentence: str) -> None:

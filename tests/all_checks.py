@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".cache" / "checks"
-PYTEST_TARGETS = ("unit", "integration", "installed")
+PYTEST_TARGETS = ("unit", "integration", "browser", "installed", "lab-test")
 
 
 @dataclass

@@ -175,7 +175,8 @@ def _parser() -> argparse.ArgumentParser:
     events.add_argument("--json", action="store_true", help="one JSON object per line")
     _reason(add("reconcile", change, "repair whatever differs from what is wanted", "reconcile"))
     _reason(add("deploy", change, "prepare the hosts and bring everything to what is wanted", "deploy"))
-    add("check", _view("check"), "validate the site; no host is touched", "check -i inventory/local")
+    check = add("check", _view("check"), "validate the site; nothing is changed", "check --hosts -i inventory/local")
+    check.add_argument("--hosts", action="store_true", help="look, too, whether each host can be deployed to")
     return parser
 
 

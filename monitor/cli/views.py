@@ -56,11 +56,15 @@ def plan(options: argparse.Namespace, places: Places) -> int:
 
 
 def check(options: argparse.Namespace, places: Places) -> int:
-    """Validate the site; no host is touched."""
+    """Validate the site; with `--hosts` also whether each host can be deployed to. Nothing is changed."""
     found: Json = {}
     failed: list[Event] = []
+    fine: list[str] = []
     end = Event("end")
-    for event in play("check", places.need_inventory(), {}, timeout=options.timeout):
+    verb = "preflight" if options.hosts else "check"
+    for event in play(verb, places.need_inventory(), {}, timeout=options.timeout):
+        if event.action == "preflight" and event.kind == "ok":
+            fine.append(event.name)
         if event.kind in ("failed", "unreachable"):
             failed.append(event)
         elif event.action == "site" and event.kind == "ok":
@@ -69,6 +73,8 @@ def check(options: argparse.Namespace, places: Places) -> int:
             end = event
     code = ended(end, failed)
     if code == OK:
+        if options.hosts:
+            print("%d hosts can be deployed to: %s" % (len(fine), ", ".join(sorted(fine))))
         print(
             "the site %s is valid: %s items, %s instances, %d hosts, controller %s"
             % (found.get("site"), found.get("items"), found.get("instances"), len(found.get("hosts", [])),

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -20,7 +19,7 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as Served
 
 from monitor.shared import _errors, _words
-from monitor.web import actions, caller, check, events, guard, metrics, openapi, routes
+from monitor.web import actions, caller, check, events, guard, metrics, openapi, page, routes
 from monitor.web.caller import ACT, Caller, Connection
 from monitor.web.desk import Desk, NotNow, Unknown, encode
 from monitor.web.history import History
@@ -208,11 +207,8 @@ class Api:
 
 
 def application(desk: Desk, hub: events.Hub, history: History) -> Starlette:
-    """The API, and the page where there is one."""
-    served = Api(desk, hub, history).served()
-    if importlib.util.find_spec("monitor.web.page") is not None:
-        page: Any = importlib.import_module("monitor.web.page")
-        served += page.routes()
+    """The API and the page."""
+    served = [*Api(desk, hub, history).served(), *page.routes()]
     handlers: Any = {404: _not_found, 405: _not_allowed, 500: _failed}
     return Starlette(routes=served, middleware=[Middleware(guard.Guard)], exception_handlers=handlers)
 

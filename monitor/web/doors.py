@@ -40,6 +40,9 @@ def wanted(document: Mapping[str, Any], site_id: str, state_dir: Path) -> tuple[
     settings = _site_api.api_settings(document)
     found = [Door("unix", controller, str(state_dir / SOCKET))]
     refused: list[str] = []
+    # Its line forwards a socket of its own to each host over ssh: what comes through is asked there.
+    far = [host for host in document.get("hosts", []) if host.get("ssh")]
+    found += [Door("unix", host["name"], str(state_dir / "run" / "doors" / (host["name"] + ".sock"))) for host in far]
     here = [host for host in document.get("hosts", []) if lives_here(host, site_id)]
     found += [Door("unix", host["name"], os.path.join(host["root"], SOCKET)) for host in here]
     port, address = settings["api_port"], settings["api_address"]
@@ -56,7 +59,7 @@ def wanted(document: Mapping[str, Any], site_id: str, state_dir: Path) -> tuple[
 
 def lives_here(host: Mapping[str, Any], site_id: str) -> bool:
     """Whether a host's folder is on this machine: its own marker says so, not the path alone."""
-    if host.get("connection") not in (None, "", "local", "control_room.muster.machine", "machine"):
+    if host.get("ssh") or host.get("connection") not in (None, "", "local", "control_room.muster.machine", "machine"):
         return False
     try:
         marker = json.loads(Path(host["root"], "etc", "host.json").read_bytes())
@@ -105,6 +108,7 @@ def _unix(door: Door) -> socket.socket:
     try:
         os.fchmod(made.fileno(), 0o600)  # the mode it gets when it is bound: there is no moment with a wider one
         made.setblocking(False)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         made.bind(path)
         folder = os.stat(os.path.dirname(path))
         if os.geteuid() == 0 and folder.st_uid != 0:

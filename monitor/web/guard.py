@@ -50,6 +50,16 @@ def refusal(method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
     return None
 
 
+async def _swallow(receive: Receive) -> None:
+    """Take a body that is not too large: a client that is still sending when we close would not see the answer."""
+    left = 16 * LARGEST
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+
+
 def _ours(host: str) -> bool:
     name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
     return name.lower() in _NAMES or is_loopback(name)
@@ -81,6 +91,7 @@ class Guard:
             )
         refused = refusal(scope["method"], headers)
         if refused is not None:
+            await _swallow(receive)
             response: Any = JSONResponse({"error": refused[1]}, refused[0], {"connection": "close"})
             await response(scope, receive, send_with_headers)
             return

@@ -51,4 +51,7 @@ def _operation(route: routes.Route) -> Json:
         if answer.media != routes.JSON_TYPE:
             schema = {"type": "string"}
         operation["responses"][str(code)] = {"description": answer.doc, "content": {answer.media: {"schema": schema}}}
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    doc = "Refused before it was looked at: another host name, a page of another origin, a body that is no JSON."
+    operation["responses"]["default"] = {"description": doc, "content": {routes.JSON_TYPE: problem}}
     return operation

@@ -30,7 +30,7 @@ class ActionModule(_host_call.HostAction):
         _unused, options = self.validate_argument_spec(_SPEC)
         compiled = _compiled.compiled_site(self, task_vars)
         name = task_vars["inventory_hostname"]
-        host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
+        host = self._facts(compiled, name, options["state"], task_vars)
         if options["state"] == "removed":
             request: dict[str, Any] = {"host": host}
             verb, install = "remove", False
@@ -57,3 +57,26 @@ class ActionModule(_host_call.HostAction):
         for warning in answer.get("warnings", []):
             self._display.warning("%s: %s" % (name, warning))
         return result
+
+    @staticmethod
+    def _facts(compiled: _compiled.Compiled, name: str, state: str, task_vars: Any) -> dict[str, Any]:
+        """What the host is told about itself; one that just left the site is known from its variables."""
+        site, site_id = compiled.document, _compiled.kept("site_id") or ""
+        if any(host["name"] == name for host in site["hosts"]):
+            return _host_call.host_facts(site, site_id, name)
+        if state != "removed":
+            raise AnsibleActionFail("%s is no host of the site %s: put it into the group muster_hosts" % (name, site["name"]))
+        if not task_vars.get("muster_root"):
+            raise AnsibleActionFail("%s has no muster_root: it cannot be told what to remove there" % name)
+        known = task_vars["hostvars"][name]
+        return {
+            "site_id": site_id,
+            "site": site["name"],
+            "controller": site["controller"],
+            "host": name,
+            "address": str(known.get("muster_address") or ""),
+            "root": str(known["muster_root"]),
+            "node": name,
+            "service_manager": str(known.get("muster_service_manager") or "systemd"),
+            "measure": "node",
+        }

@@ -9,7 +9,11 @@ from typing import Any
 
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call
 
-_SPEC = {"create": {"type": "bool", "default": False}, "validate_only": {"type": "bool", "default": False}}
+_SPEC = {
+    "create": {"type": "bool", "default": False},
+    "validate_only": {"type": "bool", "default": False},
+    "anew": {"type": "bool", "default": False},
+}
 
 
 class ActionModule(_controller_call.ControllerAction):
@@ -20,7 +24,8 @@ class ActionModule(_controller_call.ControllerAction):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
-        compiled = _compiled.compiled_site(self, task_vars)
+        compile_it = _compiled.compile_inventory if options["anew"] else _compiled.compiled_site
+        compiled = compile_it(self, task_vars)
         site = compiled.document
         result.update(
             changed=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import _observe, _procs, _supervisord
+from . import _managers, _observe, _procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         marker = _observe.read_marker(root)
     except ValueError as error:
         return {"error": "%s: deploy again" % error}
-    problem = _observe.foreign_marker(marker, host)
+    problem = _observe.foreign_marker(marker, host) or _observe.other_manager(marker, host)
     if problem:
         return {"error": problem}
     if not marker and not check:
@@ -58,11 +58,11 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         from . import _instancework, _sequencer
 
         if check:
-            manager = _supervisord.find(_procs.sweep(host["site_id"], host["host"]), root)
-            answer["results"] = _instancework.predict(host, instances, manager)
+            answer["results"] = _instancework.predict(host, instances)
         else:
-            manager = _manager(request, marker, answer)
-            sequencer = _sequencer.Sequencer(host, manager, began, deadline)
+            manager = _managers.of(host)
+            pid = _running(manager, request, marker, answer)
+            sequencer = _sequencer.Sequencer(manager, pid, began, deadline)
             settle = request.get("settle")
             answer["results"] = sequencer.run(instances, _sequencer.SETTLE if settle is None else float(settle))
         answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
@@ -92,18 +92,18 @@ def _note(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[s
         return  # a full disk is told where something must be written
 
 
-def _manager(request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]) -> int:
+def _running(
+    manager: _managers.Manager, request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]
+) -> int:
     """The service manager's pid; started when it is missing and the request allows that."""
     host = request["host"]
-    pid = _supervisord.settled(_procs.sweep(host["site_id"], host["host"]), host["root"])
+    pid = manager.settled(_procs.sweep(host["site_id"], host["host"]))
     starts = any(entry["do"] != "stop" for entry in request["instances"])
     if pid or not starts or not request.get("start_service_manager"):
         return pid
-    settings = marker.get("settings") or {}
-    command = settings.get("supervisord") or ["supervisord"]
     try:
-        pid = _supervisord.start(host, command, settings.get("environment") or {})
-    except _supervisord.ManagerError as error:
+        pid = manager.start(marker.get("settings") or {})
+    except _managers.ManagerError as error:
         answer["service_manager"] = str(error)
         return 0
     answer["service_manager"] = "started"

@@ -69,6 +69,13 @@ def install_agent(request: Mapping[str, Any]) -> bool:
         return False  # the next call is slower, that is all
 
 
+def listen(root: str) -> None:
+    """The far end of the monitor's line, for an account that may run only what is installed, and for this host only."""
+    from . import _listen
+
+    _listen.main(root)
+
+
 def main() -> None:
     """Standard input to standard output."""
     import signal

@@ -12,25 +12,21 @@ from . import _conflicts, _drains, _notices, _pauses
 from ._asked import because, clear, wrong_kind
 from ._confirm import confirm_down
 from ._draft import MUSTER, WHOLE, Draft, Move, PlanError
+from ._forget import forget
 from ._model import Instance, instance_name
 from ._state import (
-    DOWN,
-    DRAINED,
     FAILED,
     NOT_ASKED,
     RUNNING,
     STARTED,
     STOPPED,
     STOPPING,
-    SUSPECT,
     UNREACHABLE,
-    UP,
-    HostRecord,
 )
-from ._words import kinds, listing, nearest
+from ._words import listing, nearest
 
 KINDS = ("reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain", "confirm_down",
-         "reset", "pause", "resume", "resolve", "acknowledge", "intents")  # fmt: skip
+         "forget", "reset", "pause", "resume", "resolve", "acknowledge", "intents")  # fmt: skip
 
 
 def ask(draft: Draft) -> List[str]:
@@ -41,7 +37,7 @@ def ask(draft: Draft) -> List[str]:
         return _whole(draft)
     others: Dict[str, Callable[[Draft], List[str]]] = {
         "drain": _drains.drain, "undrain": _drains.drain, "confirm_down": confirm_down, "pause": _pauses.pause,
-        "resume": _pauses.resume, "acknowledge": _notices.acknowledge,
+        "resume": _pauses.resume, "acknowledge": _notices.acknowledge, "forget": forget,
     }  # fmt: skip
     if draft.kind in others:
         return others[draft.kind](draft)

@@ -17,9 +17,8 @@ from ._words import kinds, nearest
 def because(draft: Draft, name: str, verb: str, where: str = "") -> str:
     """What a person asked for, as the reason of all that follows from it. Pauses do not stop people, but are told."""
     paused = _pauses.told(draft, name)
-    draft.asked[name] = "%s asked to %s it%s%s%s" % (
-        draft.who, verb, " on %s" % where if where else "", ": " + draft.why if draft.why else "", "; " + paused if paused else "",
-    )  # fmt: skip
+    words = "%s asked to %s it" % (draft.who, verb) + (" on %s" % where if where else "")
+    draft.asked[name] = words + (": " + draft.why if draft.why else "") + ("; " + paused if paused else "")
     return draft.asked[name]
 
 

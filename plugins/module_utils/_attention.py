@@ -15,8 +15,9 @@ Json = Dict[str, Any]
 def part(state: Mapping[str, Any], now: float) -> Json:
     """``{"pauses", "conflicts", "failures", "drift"}`` of the status document.
 
-    A pause is {key, by, why, at, until, says}, a conflict {id, instance, hosts, policy, since, why, open, acknowledged},
-    a failure {id, instance, host, at, why, count, acknowledged}, a drift {id, instance, hosts, since, why}.
+    A pause is {key, by, why, at, until, says}, a conflict {id, instance, hosts, policy, since, why, open,
+    acknowledged}, a failure {id, instance, host, at, why, count, acknowledged}, a drift {id, instance, hosts, since,
+    why}.
     """
     pauses = [
         dict(pause.to_json(), key=key, says=_pauses.sentence(key, pause, now))

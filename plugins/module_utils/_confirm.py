@@ -10,7 +10,7 @@ from typing import List
 
 from ._draft import Draft
 from ._state import DOWN, MONITOR
-from ._words import nearest
+from ._words import listing, nearest
 
 
 def confirm_down(draft: Draft) -> List[str]:
@@ -26,5 +26,7 @@ def confirm_down(draft: Draft) -> List[str]:
         why = draft.why or "%s says so" % draft.who
         draft.set_host(host, replace(record, state=DOWN, since=draft.now, evidence=why, by=draft.who))
         draft.note("%s is confirmed down" % host, draft.why, host=host)
+    freed = ": %s may start elsewhere, windows when they are opened again" % listing(sorted(claimed)) if claimed else ""
+    draft.hold(None, host, "%s is confirmed down by %s%s" % (host, draft.who, freed))
     order = {name: position for position, name in enumerate(draft.site.by_name())}
     return sorted(claimed, key=lambda name: (order.get(name, len(order)), name))

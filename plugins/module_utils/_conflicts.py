@@ -117,9 +117,9 @@ def resolve(draft: Draft, name: str) -> bool:
     alive = sorted(h for h, copy in draft.copies(name).items() if copy.live)
     busy = draft.busy(name)
     if busy or not wrong:
-        draft.refuse(name, None, "%s waits: %s" % (name, busy) if busy else (
-            "no host that was seen shows a copy of %s without a valid claim: there is nothing to decide" % name))
-        return False  # fmt: skip
+        nothing = "no host that was seen shows a copy of %s without a valid claim: there is nothing to decide" % name
+        draft.refuse(name, None, "%s waits: %s" % (name, busy) if busy else nothing)
+        return False
     if host not in alive:
         draft.refuse(name, host, "say which copy of %s is to stay (--keep): it lives on %s" % (name, listing(alive)))
         return False

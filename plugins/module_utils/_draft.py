@@ -99,6 +99,7 @@ class Draft:
         self._wanted: Dict[str, Optional[Wanted]] = {}
         self._claims: Dict[str, Optional[Claim]] = {}
         self._hosts: Dict[str, HostRecord] = {}
+        self._dropped: List[str] = []
         self._copies: Dict[str, Dict[str, Seen]] = {}
         self._highest: Dict[str, int] = {}
         for host, observation in observations.items():
@@ -209,6 +210,10 @@ class Draft:
 
     def set_host(self, host: str, record: HostRecord) -> None:
         self._hosts[host] = record
+
+    def drop_host(self, host: str) -> None:
+        """The ledger forgets the host."""
+        self._dropped.append(host)
 
     def mark(self, name: str) -> Mark:
         """For `undo`, before anything is decided about an instance."""
@@ -345,8 +350,9 @@ class Draft:
             changes["wanted"] = {n: w.to_json() if w else None for n, w in sorted(self._wanted.items())}
         if self._claims:
             changes["claims"] = {n: c.to_json() if c else None for n, c in sorted(self._claims.items())}
-        if self._hosts:
+        if self._hosts or self._dropped:
             changes["hosts"] = {n: h.to_json() for n, h in sorted(self._hosts.items())}
+            changes["hosts"].update(dict.fromkeys(self._dropped))
         changes.update(self.upkeep.changes())
         return changes
 

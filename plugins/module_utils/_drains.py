@@ -61,16 +61,12 @@ def drain(draft: Draft) -> List[str]:
         draft.note("%s is drained%s" % (host, _words(wanted, draft.now)), draft.why, host=host)
     concerned: Set[str] = {name for name, claim in draft.state.claims.items() if claim.holds and claim.host == host}
     concerned.update(draft.observation(host).instances)
-    return [name for name in draft.site.by_name() if name in concerned] + sorted(
-        concerned - set(draft.site.by_name())
-    )
+    return [name for name in draft.site.by_name() if name in concerned] + sorted(concerned - set(draft.site.by_name()))
 
 
 def _undrain(draft: Draft, host: str, record: HostRecord) -> None:
     if record.state == DRAINED:
-        draft.set_host(
-            host, replace(record, state=UP, since=draft.now, evidence=draft.why, by=draft.who, drain=None)
-        )
+        draft.set_host(host, replace(record, state=UP, since=draft.now, evidence=draft.why, by=draft.who, drain=None))
     elif record.drain is not None:  # it is down or suspect, and would have been drained afterwards
         draft.set_host(host, replace(record, drain=None))
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List
 
-from . import _fields_probe, _model
+from . import _fields_confinement, _fields_probe, _model
 from ._field import Field as Field
 from ._field import table as _table
 
@@ -95,7 +95,11 @@ APPLICATION = _table(
               " stopped; `stop_all`: every copy is, then it starts once on the claimed host; `ask`: nothing, until"
               " somebody decides (`muster resolve`).", default=_model.Application.conflicts,
               choices=_model.CONFLICTS),
-        Field("template", "template", "Replaces the template of the service manager's configuration.", default="",
+        Field("limits", "limits", "Of all processes of an instance together, on systemd: `memory_max`, `memory_high`"
+              " (`2G`, or `25%` of the memory), `cpu_quota` (percent of one processor), `cpu_weight`, `io_weight`,"
+              " `tasks_max`.", default={}),
+        Field("template", "template", "Replaces the template of the service manager's configuration; on systemd that"
+              " of the application's units, which is rendered once for all items.", default="",
               default_doc="the collection's"),
     ),
     addresses="the word here is identifiers",
@@ -139,7 +143,8 @@ PROGRAM = _table(
               " until it would pass.", default=_model.Program.on_timeout, choices=("fail", "defer")),
         Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
               default=""),
-    ),
+    )
+    + _fields_confinement.PROGRAM,
     identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
     reference="the word here is model",
     autostart="give start_sequence a rank: muster starts what has one",
@@ -195,6 +200,7 @@ SERVICE = _table(
         Field("ports", "mapping", "Name -> TCP port, the same on each host.", default={}),
         Field("files", "files", "Configuration files: name in `MUSTER_ETC` -> template.", default={}),
     )
+    + _fields_confinement.PROGRAM
     + _fields_probe.SHORT,
 )
 
@@ -210,7 +216,8 @@ HOST = _table(
         Field("muster_node", "node", "The machine. Hosts that give the same one share its capacity.",
               default_doc="its inventory name"),
         Field("muster_service_manager", "choice", "What runs the processes.",
-              default=_model.Host.service_manager, choices=("supervisor",)),
+              default=_model.Host.service_manager, choices=_model.SERVICE_MANAGERS),
+        *_fields_confinement.HOST,
         Field("muster_load_limit", "integer", "No start beyond this sum of `expected_loading`.",
               default=_model.Host.load_limit, minimum=0, maximum=1000, unit="%"),
         Field("muster_extra_load", "integer", "Stands for other work on it, in demonstrations and tests.",
@@ -311,6 +318,10 @@ _KINDS = {
     "url path": "text",
     "statuses": "number or list",
     "topic": "text",
+    "user": "name",
+    "limits": "name -> limit",
+    "sandbox": "name -> value",
+    "display": "name -> text",
 }
 
 

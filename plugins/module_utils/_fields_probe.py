@@ -41,8 +41,8 @@ _NO_SECRETS = "a site holds no secrets: write the path of a file on the controll
 
 PROBE = table(
     "A probe",
-    "muster_applications.<name>.bus.probe, muster_services.<name>.probe",
-    "Instead of a word: a mapping with `type`, or with `all_of` or `any_of` and a list of such mappings. Files are the"
+    "Instead of a word, at `muster_applications.<name>.bus.probe` or `muster_services.<name>.probe`",
+    "A mapping with `type`, or with `all_of` or `any_of` and a list of such mappings. Files are the"
     " controller's, where the monitor runs.",
     (
         Field("type", "choice", "The kind of probe.", choices=TYPES),

@@ -63,8 +63,17 @@ def config_digest(files: Files) -> str:
 
 def tokens(host: Mapping[str, Any]) -> Dict[str, str]:
     """What stands for this host in texts that were rendered once for all of them."""
+    user, group = host.get("user") or "root", "0"
+    if user != "root":
+        import pwd
+
+        try:
+            group = str(pwd.getpwnam(user).pw_gid)
+        except KeyError:
+            group = user  # prepare has told that there is no such user
     return {"@@root@@": host["root"], "@@address@@": host["address"], "@@host@@": host["host"],
-            "@@site_id@@": host["site_id"]}
+            "@@site_id@@": host["site_id"], "@@user@@": user,
+            "@@hci_user@@": (host.get("display") or {}).get("user") or user, "@@group@@": group}
 
 
 def read_manifest(folder: str) -> Dict[str, Any]:

@@ -40,7 +40,7 @@ def write_claim(root: str, instance: str, epoch: int, environment: Mapping[str, 
         lines.append("%s=%s" % (name, value))
     data = "".join(line + "\n" for line in lines).encode("utf-8")
     path = claim_path(root, instance)
-    if _read(path) != data:
+    if read(path) != data:
         _hostfiles.write_file(path, data)
 
 
@@ -131,18 +131,21 @@ class Placing:
         """
         :raises OSError: when it cannot be written; FileNotFoundError when there is no configuration of that instance.
         """
-        for folder in ("%s/log/%s" % (self._root, instance), "%s/var/%s" % (self._root, instance)):
-            if not os.path.isdir(folder):
-                os.makedirs(folder, mode=_hostfiles.FOLDER_MODE)
+        self._folders(instance)
         with open("%s/etc/available/%s.ini" % (self._root, instance), "rb") as handle:
             data = handle.read()
         path = _placed(self._root, instance)
-        before = _read(path)
+        before = read(path)
         if before != data:
             with open(self._mark, "wb"):
                 pass
             _hostfiles.write_file(path, data)
             self._before.setdefault(instance, before)
+
+    def _folders(self, instance: str) -> None:
+        for folder in ("%s/log/%s" % (self._root, instance), "%s/var/%s" % (self._root, instance)):
+            if not os.path.isdir(folder):
+                os.makedirs(folder, mode=_hostfiles.FOLDER_MODE)
 
     def undo(self) -> List[str]:
         """Put back what was placed before. :return: the instances."""
@@ -177,7 +180,8 @@ def _placed(root: str, instance: str) -> str:
     return "%s/etc/placed/%s.ini" % (root, instance)
 
 
-def _read(path: str) -> Optional[bytes]:
+def read(path: str) -> Optional[bytes]:
+    """None when there is no such file."""
     try:
         with open(path, "rb") as handle:
             return handle.read()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import _instancefiles, _ports, _procs, _staging
+from . import _instancefiles, _managers, _ports, _procs, _staging
 from ._launch import There
 
 TYPE_CHECKING = False
@@ -131,7 +131,7 @@ class Work:
 
     def _stop(self, seen: Mapping[str, Any]) -> Steps:
         there = yield from self._present()
-        placed = _instancefiles.is_placed(self.root, self.instance)
+        placed = self.desk.manager.is_placed(self.instance)
         did = yield from self.staging.stop(there, bool(self.request.get("urgent")))
         released = yield from self._release()
         if self.staging.stuck:
@@ -150,8 +150,8 @@ class Work:
         released = _instancefiles.remove_claim(self.root, self.instance)
         if released:  # what was just starting under it
             yield from self.staging.stop_rest()
-        if _instancefiles.is_placed(self.root, self.instance) and (yield from self._drop()):
-            _instancefiles.unplace(self.root, self.instance)
+        if self.desk.manager.is_placed(self.instance) and (yield from self._drop()):
+            self.desk.manager.unplace(self.instance)
         return released
 
     def _end_badly(self, reason: str, strategy: str, before: Mapping[str, Any], restarted: bool) -> Steps:
@@ -206,9 +206,11 @@ class Work:
         mains = {}
         for process in processes:
             found = _procs.stat(process.pid)
-            if found is not None and found.parent == self.desk.manager_pid and not found.gone:
+            if found is not None and not found.gone and self.desk.manager.started(
+                    process, found, self.desk.manager_pid):
                 mains[process.program] = process.pid
-        if self.desk.forked and known:  # it hides its environment: the service manager knows whose it is
+        # what hides its environment, the service manager knows whose it is
+        if known and (self.desk.forked or self.desk.manager.asks_all):
             for name, reply in zip(names, (yield [("look", self.instance, name) for name in names])):
                 if reply.pid:
                     mains[name] = reply.pid
@@ -286,13 +288,12 @@ def missing(request: Mapping[str, Any], running: Any, seen: Mapping[str, Any]) -
     return [p["name"] for p in [*absent, *asked]]
 
 
-def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]], manager: int) -> Dict[str, Dict[str, Any]]:
-    """What `Sequencer.run` would do, without doing it: for check mode.
-
-    :param manager: pid of the service manager.
-    """
+def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
+    """What `Sequencer.run` would do, without doing it: for check mode."""
     root = host["root"]
     processes = _procs.sweep(host["site_id"], host["host"])
+    manager = _managers.of(host)
+    runs = manager.find(processes) > 0
     results = {}
     for request in requests:
         instance, action = request["instance"], request["do"]
@@ -303,11 +304,11 @@ def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]], mana
             results[instance] = outcome(request, "refused", refused, changed=False)
         elif action == "stop":
             held = os.path.exists(_instancefiles.claim_path(root, instance))
-            changed = bool(mine) or held or _instancefiles.is_placed(root, instance)
+            changed = bool(mine) or held or manager.is_placed(instance)
             results[instance] = outcome(request, "stopped", "", changed=changed)
         else:
             running = {p.program for p in mine if p.epoch == request["epoch"]}
-            anew = action == "restart" or not manager or {p.epoch for p in mine} != {request["epoch"]}
+            anew = action == "restart" or not runs or {p.epoch for p in mine} != {request["epoch"]}
             changed = anew or action == "continue" or bool(missing(request, running, seen))
             results[instance] = outcome(request, "running", "", changed=changed, restarted=anew and bool(mine),
                                         deferred=seen.get("deferred", []), failed=seen.get("failed", {}))

@@ -123,6 +123,12 @@ def _unusable(draft: Draft, host: str) -> str:
     return known.why or "%s does not answer" % host if known is not None and known.answer == UNREACHABLE else ""
 
 
+def _at(intent: Mapping[str, Any]) -> Optional[float]:
+    """When what it is about was noticed."""
+    at = intent.get("at")
+    return float(at) if at else None
+
+
 def _sentence(intent: Mapping[str, Any], default: str) -> str:
     return str(intent.get("why") or default)
 
@@ -136,7 +142,7 @@ def _bus(draft: Draft, intent: Mapping[str, Any], instance: Instance, host: str,
         return "acted", what
     program = instance.application.bus.program if instance.application.bus else ""
     strategy = bus_failure(instance.application, hung)
-    if not apply_strategy(draft, instance, host, strategy, what, [program], urgent=True):
+    if not apply_strategy(draft, instance, host, strategy, what, [program], urgent=True, at=_at(intent)):
         return "dropped", "%s; its running_failure_strategy is continue, so nothing is done" % what
     return "acted", what
 
@@ -149,7 +155,7 @@ def _program(draft: Draft, intent: Mapping[str, Any], instance: Instance, host: 
     if not draft.is_started(instance.name):
         return "dropped", "%s is wanted stopped" % instance.name
     strategy = running_failure(instance.application, programs)
-    if not apply_strategy(draft, instance, host, strategy, what, programs, urgent=True):
+    if not apply_strategy(draft, instance, host, strategy, what, programs, urgent=True, at=_at(intent)):
         return "dropped", "%s; its running_failure_strategy is continue, so nothing is done" % what
     return "acted", what
 

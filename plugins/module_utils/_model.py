@@ -51,6 +51,10 @@ class Program:
     stop_timeout: float = 5.0  # s from SIGTERM to SIGKILL
     on_timeout: str = "fail"  # a gate: "fail" | "defer"
     waits_for: str = ""  # a gate: the host service whose probe lets a deferred start continue
+    user: str = ""  # who it runs as, on systemd; empty: the host's user
+    group: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)  # on systemd, see `_confinement`
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_gate(self) -> bool:
@@ -96,6 +100,7 @@ class Application:
     template: str = ""  # the service manager's template; empty: the collection's
     peer: str = ""  # application whose instance of the same item it talks to (MUSTER_PEERS, holder first)
     repair: str = "auto"  # "auto" | "report": what reconcile does about drift
+    limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
 
     @property
@@ -127,6 +132,10 @@ class Service:
     files: Tuple[ConfigFile, ...] = ()
     probe: Optional[Probe] = None
     label: str = ""  # for sentences: "the common bus"
+    user: str = ""  # as of a program
+    group: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,10 @@ class Host:
     measure: str = "node"  # "node" | "processes": what counts as the node's measured load
     min_free_memory: int = 0  # MiB; 0: no floor
     min_free_disk: int = 0  # MiB
+    user: str = ""  # who programs run as, on systemd; empty: root
+    display: Mapping[str, str] = field(default_factory=dict)  # environment and user of programs with windows
     connection: str = ""  # Ansible's connection plugin; tells the monitor how it may hold a line to this host
+    ssh: Mapping[str, Any] = field(default_factory=dict)  # over ssh: host, user, port, key, python, arguments, become
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from typing import Any, Optional
 ALLOWED = "a duration (90s, 30m, 2h, 1d, 1h30m), a time of day (14:00) or a date and time (2030-01-31 14:00)"
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(min|[smhd]) ?")
+_STAMP = re.compile(r"\d{9,}(\.\d*)?$")
 
 
 def moment(written: Any, now: float) -> Optional[float]:
     """Seconds since 1970; None for nothing written. A time of day that is over today is tomorrow's.
 
-    :param written: text, or seconds since 1970 as a number.
+    :param written: text, or seconds since 1970, as a number or written out.
     :raises ValueError: with a sentence; also for what is over already.
     """
     if written is None or written == "":
@@ -32,6 +33,8 @@ def moment(written: Any, now: float) -> Optional[float]:
 
 
 def _text(text: str, now: float) -> float:
+    if _STAMP.match(text):
+        return float(text)
     parts = _DURATION.findall(text)
     if parts and not _DURATION.sub("", text):
         return now + sum(float(count) * _UNITS[unit] for count, unit in parts)

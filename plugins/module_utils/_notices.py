@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people have to see: conflicts and actions that failed until they acknowledge it, and drift that is only reported.
+"""What people have to see: conflicts and failed actions until they acknowledge it, and drift that is only reported.
 
 A notice is ``{what, instance, hosts, why, ...}`` under an id that is the same for the same trouble: so an instance that
 fails for a year fills no ledger, and what lasts is in the trail once. A conflict has ``policy``, ``since`` and ``open``

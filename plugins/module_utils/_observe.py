@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import _hostfiles, _instancefiles, _procs, _supervisord
+from . import _hostfiles, _instancefiles, _managers, _procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ def foreign_marker(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
     return ""
 
 
+def other_manager(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
+    """A sentence when this host was prepared for another service manager; else empty."""
+    before = (marker or {}).get("service_manager") or host["service_manager"]
+    if before == host["service_manager"]:
+        return ""
+    return "%s (%s) was prepared for %s and is now to be run by %s: remove it there first, then deploy" % (
+        host["host"], host["root"], before, host["service_manager"])
+
+
 def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load: bool = True) -> Dict[str, Any]:
     """The observation of this host.
 
@@ -61,16 +70,18 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         marker = {"site_id": "", "controller": "", "damaged": str(error)}
     site_id = marker.get("site_id") or host["site_id"]
     processes = _procs.sweep(site_id, host["host"])
-    manager = _supervisord.find(processes, root)
+    # asked is what was prepared, whatever the site says now
+    manager = _managers.of(dict(host, service_manager=marker.get("service_manager") or host.get("service_manager")))
+    pid = manager.find(processes)
     observation: Dict[str, Any] = {
         "host": host["host"],
         "answer": "seen",
         "prepared": bool(marker),
         "site_id": marker.get("site_id"),
         "controller": marker.get("controller"),
-        "incarnation": _supervisord.incarnation(manager),
-        "service_manager": "running" if manager else ("stopped" if marker else "absent"),
-        "instances": _instances(root, processes, manager, only),
+        "incarnation": manager.incarnation(pid),
+        "service_manager": ("running" if pid else "stopped") if marker else "absent",
+        "instances": _instances(manager, pid, processes, only),
     }
     if only is None:
         observation["config"], drift, foreign = _hostfiles.examine(root + "/etc/available")
@@ -80,7 +91,8 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         observation["drift"] += ["etc/services/%s changed by somebody" % name for name in service_drift]
         observation["foreign"] = ["etc/available/" + name for name in foreign]
         observation["foreign"] += ["etc/services/" + name for name in service_foreign]
-        observation["services"] = _services(processes, manager)
+        observation["services"] = _services(manager, pid, processes)
+        observation["drift"] += manager.examine()
     if load:
         from . import _hostload
 
@@ -92,8 +104,9 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
 
 
 def _instances(
-    root: str, processes: Sequence[_procs.Process], manager: int, only: Optional[Sequence[str]]
+    manager: _managers.Manager, pid: int, processes: Sequence[_procs.Process], only: Optional[Sequence[str]]
 ) -> Dict[str, Any]:
+    root = manager.root
     by_name: Dict[str, List[_procs.Process]] = {name: [] for name in _instancefiles.claims(root)}
     for process in processes:
         if process.instance and not process.service:
@@ -114,7 +127,7 @@ def _instances(
             found = _procs.stat(process.pid)
             if found is None or found.gone:
                 continue
-            child = manager and found.parent == manager
+            child = pid and manager.started(process, found, pid)
             if process.epoch < 0 and child:
                 continue  # muster-exec at work
             epochs.add(max(process.epoch, 0))  # 0: it says no epoch, so none of ours started it
@@ -135,17 +148,18 @@ def _instances(
             "deferred": list(seen.get("deferred", [])),
             "failed": dict(seen.get("failed", {})),
         }
-        ended = seen.get("ended")
-        if ended and not epochs and claim is not None and claim == ended.get("epoch"):
-            result[name]["ended"] = ended  # its bus, and our listener in the service manager stopped the rest
+        if claim is not None and not epochs:
+            ended = seen.get("ended") or manager.ended(name, claim)
+            if ended and claim == ended.get("epoch"):
+                result[name]["ended"] = ended  # its bus, and the service manager stopped the rest
     return result
 
 
-def _services(processes: Sequence[_procs.Process], manager: int) -> Dict[str, Any]:
+def _services(manager: _managers.Manager, pid: int, processes: Sequence[_procs.Process]) -> Dict[str, Any]:
     services = {}
     for process in processes:
         if process.service:
             found = _procs.stat(process.pid)
-            if found is not None and not found.gone and found.parent == manager:
+            if found is not None and not found.gone and manager.started(process, found, pid):
                 services[process.service] = {"pid": process.pid}
     return services

@@ -72,8 +72,8 @@ def hold_back(draft: Draft, name: str, mark: Mark, why: str) -> None:
 
     What only writes down how things are stays.
     """
-    acts = [action for action in draft.actions[mark.actions:] if action["action"] in ACTS]
-    moves = draft.moves[mark.moves:]
+    acts = [action for action in draft.actions[mark.actions :] if action["action"] in ACTS]
+    moves = draft.moves[mark.moves :]
     if not acts and not moves:
         return
     reason = str(acts[0]["reason"]) if acts else moves[0].reason

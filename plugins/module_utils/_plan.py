@@ -67,7 +67,7 @@ def make_plan(
         if not draft.refused:
             for name in names:
                 reconcile(draft, name)
-            if draft.kind not in WHOLE:
+            if draft.kind not in (*WHOLE, "confirm_down"):
                 _ask.answer_named(draft, names)
     if draft.moves and not draft.refused:
         Batch(draft).resolve()
@@ -164,7 +164,8 @@ def _returned_hosts(draft: Draft) -> None:
         record = known
         if known.state in (DOWN, SUSPECT):
             record = _drains.returned(known, draft.now)
-            draft.note("%s is %s" % (host, record.state), "it answers again, was %s" % known.state, host=host, who=MUSTER)
+            why = "it answers again, was %s" % known.state
+            draft.note("%s is %s" % (host, record.state), why, host=host, who=MUSTER)
         if seen.incarnation and seen.incarnation != record.incarnation:
             record = replace(record, incarnation=seen.incarnation)
         if record != known:

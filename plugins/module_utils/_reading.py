@@ -5,48 +5,18 @@
 
 from __future__ import annotations
 
-import math
 import re
-from typing import Any, Callable, Dict, Iterable, Mapping, Set, Tuple
+from typing import Any, Dict, Iterable, Mapping, Set, Tuple
 
 from ._errors import Keys, Problems, nearest, show, suggest
 from ._field import Field, Table
-from ._fields import FILE, SINGLE_INSTANCE_ONLY
+from ._fields import FILE
+from ._kinds import KINDS, NAME, NAME_RULE, Bad, described
+from ._kinds import is_host_name as is_host_name
+from ._kinds import is_port_name as is_port_name
 from ._model import ConfigFile
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
-_PORT_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
-_ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}\Z")
-_ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?\Z")
-_PATH = re.compile(r"(/[A-Za-z0-9_.+@=-]+)+\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_FILE = re.compile(r"(/[^/\x00-\x1f\x7f]+)+\Z")
-_TOPIC = re.compile(r"[A-Za-z0-9_$][A-Za-z0-9_$./-]{0,99}\Z")
-_URL_PATH = re.compile(r"/[\x21-\x7e]*\Z")
 _FILE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
-_MODE = re.compile(r"0[0-7]{3}\Z")
-_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
-_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-NAME_RULE = "a letter, then letters, digits, _ or -, at most 64"
-_VALUE_HINTS = {
-    ("distribution", "all_instances"): SINGLE_INSTANCE_ONLY,
-    ("distribution", "single_node"): SINGLE_INSTANCE_ONLY,
-    ("muster_service_manager", "systemd"): "this version of muster drives supervisor only",
-    ("running_failure_strategy", "shutdown"): "one application's failure never stops the others",
-    ("running_failure_strategy", "restart"): "one application's failure never stops the others",
-}
-
-
-class Bad(Exception):
-    """A value that is refused: message and hint."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
 
 
 class Values(Dict[str, Any]):
@@ -71,14 +41,14 @@ class Reader:
         """The mapping at this place, or an empty one with an error."""
         if isinstance(value, Mapping):
             return dict(value)
-        self.problems.add(keys, "%s is %s, must be a mapping" % (what, _described(value)), value)
+        self.problems.add(keys, "%s is %s, must be a mapping" % (what, described(value)), value)
         return {}
 
     def names(self, value: Any, keys: Keys, what: str) -> Dict[str, Any]:
         """A mapping by names of the user's choice; entries with a bad name are refused."""
         good = {}
         for name, entry in self.mapping(value, keys, what).items():
-            if _NAME.match(str(name)):
+            if NAME.match(str(name)):
                 good[str(name)] = entry
             else:
                 self.problems.add(keys + (name,), "%s is not a name" % show(name), name, "allowed: " + NAME_RULE)
@@ -138,251 +108,12 @@ class Reader:
 
     def _field(self, field: Field, value: Any, keys: Keys, values: Values) -> None:
         try:
-            values[field.name] = _KINDS[field.kind](field, value)
+            values[field.name] = KINDS[field.kind](field, value)
         except Bad as bad:
             values.broken.add(field.name)
             self.problems.add(keys, bad.message, value, bad.hint)
 
 
-def _described(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    return show(value)
-
-
-def _must(value: Any, what: str, hint: str = "") -> Bad:
-    return Bad("is %s, must be %s" % (_described(value), what), hint)
-
-
-def _text(field: Field, value: Any) -> str:
-    if not isinstance(value, str):
-        hint = "put it in quotes" if isinstance(value, (bool, int, float)) else ""
-        raise _must(value, "a text", hint)
-    if _BREAKS.search(value):
-        raise _must(value, "one line of text")
-    return value
-
-
-def _some_text(field: Field, value: Any) -> str:
-    text = _text(field, value)
-    if not text.strip():
-        raise _must(value, "a text that is not empty")
-    return text
-
-
-def _matching(pattern: Any, what: str) -> Callable[[Field, Any], str]:
-    def read(field: Field, value: Any) -> str:
-        if isinstance(value, str) and pattern.match(value):
-            return value
-        hint = "put it in quotes" if isinstance(value, (bool, int, float)) else ""
-        raise _must(value, what, hint)
-
-    return read
-
-
-def _integer(field: Field, value: Any) -> int:
-    if isinstance(value, str) and _INTEGER.match(value.strip()):
-        value = int(value)  # as extra variables and INI inventories give it
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _must(value, "a whole number" + _limits(field))
-    _within(field, value)
-    return value
-
-
-def _number(field: Field, value: Any) -> float:
-    if isinstance(value, str) and _NUMBER.match(value.strip()):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-        raise _must(value, "a number%s%s" % (" of seconds" if field.unit == "s" else "", _limits(field)))
-    _within(field, value)
-    return float(value)
-
-
-def _within(field: Field, value: float) -> None:
-    low = field.minimum is not None and value < field.minimum
-    high = field.maximum is not None and value > field.maximum
-    if low or high or value in (float("inf"), float("-inf")):
-        raise Bad("is %s, must be%s" % (show(value), _limits(field) or " finite"))
-
-
-def _limits(field: Field) -> str:
-    if field.minimum is not None and field.maximum is not None:
-        return " from %g to %g" % (field.minimum, field.maximum)
-    return " of %g or more" % field.minimum if field.minimum is not None else ""
-
-
-def _boolean(field: Field, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _must(value, "true or false")
-    return value
-
-
-def _choice(field: Field, value: Any) -> str:
-    if isinstance(value, str) and value in field.choices:
-        return value
-    hint = _VALUE_HINTS.get((field.name, str(value).lower()), "") or suggest(value, field.choices)
-    raise Bad("%s is not known here" % show(value), hint)
-
-
-def _names(field: Field, value: Any) -> Tuple[str, ...]:
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise _must(value, "a name or a list of names")
-    if not names:
-        raise _must(value, "at least one name")
-    for name in names:
-        if "," in name:
-            raise _must(value, "a list", "write [%s]" % ", ".join(part.strip() for part in name.split(",")))
-        if name in ("#", "@") or (len(names) > 1 and name == "*"):
-            raise Bad("%s has no meaning here" % show(name), "muster spreads items by load; name hosts or groups")
-        if not name.strip():
-            raise Bad("holds an empty name")
-    return tuple(names)
-
-
-def _arguments(field: Field, value: Any) -> Tuple[str, ...]:
-    if isinstance(value, str):
-        raise _must(value, "a list of arguments", "write [%s]" % ", ".join(value.split()))
-    if not isinstance(value, (list, tuple)) or not value:
-        raise _must(value, "a list of arguments")
-    arguments = []
-    for position, argument in enumerate(value):
-        if isinstance(argument, int) and not isinstance(argument, bool):
-            argument = str(argument)
-        if not isinstance(argument, str):
-            raise Bad("argument %d is %s, must be a text" % (position + 1, _described(argument)), "put it in quotes")
-        if _BREAKS.search(argument):
-            raise Bad("argument %d is %s, must be one line of text" % (position + 1, show(argument)))
-        arguments.append(argument)
-    if not arguments[0].strip():
-        raise Bad("the first argument, the program, is empty")
-    if ".." in arguments[0].split("/"):
-        raise Bad("the program %s leaves the folder bin/" % show(arguments[0]), "give an absolute path")
-    return tuple(arguments)
-
-
-def _environment(field: Field, value: Any) -> Dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise _must(value, "a mapping of names to texts")
-    environment = {}
-    for name, entry in value.items():
-        if not isinstance(name, str) or not _VARIABLE.match(name):
-            raise Bad("%s is not a name of an environment variable" % show(name),
-                      "allowed: letters, digits and _, no digit first")
-        if name.startswith("MUSTER_"):
-            raise Bad("%s is given by muster" % name, "choose a name that does not begin with MUSTER_")
-        if isinstance(entry, int) and not isinstance(entry, bool):
-            entry = str(entry)
-        if not isinstance(entry, str):
-            raise Bad("%s is %s, must be a text" % (name, _described(entry)), "put it in quotes")
-        if _BREAKS.search(entry):
-            raise Bad("%s is %s, must be one line of text" % (name, show(entry)))
-        environment[name] = entry
-    return environment
-
-
-def _mapping(field: Field, value: Any) -> Dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _must(value, "a mapping")
-    return dict(value)
-
-
-def _items(field: Field, value: Any) -> Tuple[Any, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise _must(value, "a list")
-    return tuple(value)
-
-
-def _item_id(field: Field, value: Any) -> str:
-    if isinstance(value, (bool, int, float)):
-        raise _must(value, "a text", "put it in quotes: YAML reads 010 as 8, and no as false")
-    if not isinstance(value, str) or not _ITEM_ID.match(value):
-        raise _must(value, "an id of 1 to 64 letters, digits, _ - or ., a letter or digit first")
-    if value.endswith((".ini", ".")):
-        raise _must(value, "an id that does not end in %s" % show(value[value.rindex("."):]))
-    return value
-
-
-def _mode(field: Field, value: Any) -> str:
-    if isinstance(value, str) and _MODE.match(value):
-        return value
-    hint = "put it in quotes, or YAML reads an octal number" if isinstance(value, int) else ""
-    raise _must(value, 'permissions such as "0640"', hint)
-
-
-def _path(field: Field, value: Any) -> str:
-    hint = "allowed: letters, digits and _ . + @ = -"
-    if not isinstance(value, str) or not value.startswith("/"):
-        raise _must(value, "an absolute path")
-    if not _PATH.match(value) or any(part in (".", "..") for part in value.split("/")):
-        raise Bad("is %s, whose parts hold something that configuration files cannot" % show(value), hint)
-    return value
-
-
-def _probe(field: Field, value: Any) -> Any:
-    """A kind of probe, or what is read by its own table."""
-    return dict(value) if isinstance(value, Mapping) else _choice(field, value)
-
-
-def _list(field: Field, value: Any) -> Tuple[Any, ...]:
-    if not isinstance(value, (list, tuple)) or not value:
-        raise _must(value, "a list of probes")
-    return tuple(value)
-
-
-def _statuses(field: Field, value: Any) -> Tuple[int, ...]:
-    written = value if isinstance(value, (list, tuple)) else [value]
-    if not written:
-        raise _must(value, "a status or a list of them")
-    return tuple(_integer(field, entry) for entry in written)
-
-
-def _topic(field: Field, value: Any) -> str:
-    if not isinstance(value, str) or not _TOPIC.match(value):
-        raise _must(value, "the beginning of a topic: letters, digits and _ $ . / -, no wildcards")
-    return value
-
-
-def is_port_name(name: Any) -> bool:
-    return isinstance(name, str) and bool(_PORT_NAME.match(name))
-
-
-def is_host_name(name: Any) -> bool:
-    return isinstance(name, str) and bool(_HOST_NAME.match(name))
-
-
 def _first_sentence(doc: str) -> str:
     sentence = doc.split(". ")[0].split(": ")[0].rstrip(".")
     return sentence[:1].lower() + sentence[1:]
-
-
-_KINDS: Dict[str, Callable[[Field, Any], Any]] = {
-    "text": _text,
-    "name": _matching(_NAME, "a name: " + NAME_RULE),
-    "node": _matching(_HOST_NAME, "a name of letters, digits, _ . or -"),
-    "address": _matching(_ADDRESS, "an IP address or a host name"),
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-    "choice": _choice,
-    "names": _names,
-    "arguments": _arguments,
-    "environment": _environment,
-    "mapping": _mapping,
-    "files": _mapping,
-    "items": _items,
-    "item id": _item_id,
-    "mode": _mode,
-    "path": _path,
-    "probe": _probe,
-    "list": _list,
-    "statuses": _statuses,
-    "topic": _topic,
-    "file": _matching(_FILE, "the absolute path of a file"),
-    "url path": _matching(_URL_PATH, "a path that begins with / and holds no blanks"),
-    "template": _some_text,
-}

@@ -69,6 +69,8 @@ def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
         return
     if holder is not None:
         _hci_ends(draft, instance, holder)
+    else:
+        _hci_waits(draft, instance)
     if draft.is_started(name):
         _keep_started(draft, instance, holder, because)
     else:
@@ -155,6 +157,18 @@ def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
         draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
     elif claim.phase == RUNNING and (copy is None or not copy.live) and not _bus_ended(draft, instance, host):
         draft.want(name, STOPPED, "%s was closed on %s past the tool" % (name, host), by=MUSTER)
+    elif claim.phase == STARTING and copy is not None and copy.claim == claim.epoch and not copy.live:
+        why = "%s was opened on %s, and ended before the run that opened it could say so" % (name, host)
+        draft.want(name, STOPPED, why, by=MUSTER)
+
+
+def _hci_waits(draft: Draft, instance: Instance) -> None:
+    """An HCI whose console went down before it was shown there must not appear when that console returns."""
+    name, host = instance.name, draft.wanted(instance.name).host
+    if not instance.application.on_request or not draft.is_started(name) or name in draft.asked or not host:
+        return
+    if draft.record(host).state == DOWN:
+        draft.want(name, STOPPED, "%s is down" % host, by=MUSTER)
 
 
 def _restarted(host: str, incarnation: str) -> str:
@@ -206,6 +220,8 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
         in_place(draft, instance, host, "%s, so %s starts there again" % (_restarted(host, incarnation), name), strays)
     elif name in draft.restarts:
         in_place(draft, instance, host, draft.restarts[name], strays)
+    elif name in draft.asked:
+        in_place(draft, instance, host, draft.asked[name], strays)
     elif _bus_ended(draft, instance, host):
         _after_its_bus(draft, instance, host, strays)
     elif instance.application.repair == "report" and draft.kind in WHOLE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import _hostfiles, _observe, _procs, _supervisord
+from . import _hostfiles, _managers, _observe, _procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STOP = 10.0  # s from SIGTERM to SIGKILL
 _AFTER_KILL = 5.0
 _OURS = ("lib", "etc/placed", "run", "log", "var")
+_FILES = ("etc/host.json", "etc/supervisord.conf", "etc/supervisord-listener.conf", "etc/environment", "etc/display")
 
 
 def remove(request: Mapping[str, Any]) -> Dict[str, Any]:
@@ -37,34 +38,39 @@ def remove(request: Mapping[str, Any]) -> Dict[str, Any]:
         return {"error": problem}
     did: List[str] = []
     warnings: List[str] = []
+    known["service_manager"] = marker.get("service_manager") or host.get("service_manager")
+    manager = _managers.of(known)
     if known["site_id"]:
-        error_sentence = _stop(known, check, did)
+        error_sentence = _stop(manager, check, did)
         if error_sentence:
             return {"error": error_sentence}
     if marker:
         did.append("removed %s" % root)
         if not check:
+            manager.forget()
             kept = _clean(root)
             if kept:
                 warnings.append("these files are not ours and stay: %s" % ", ".join(kept))
     return {"changed": bool(did), "did": did, "warnings": warnings}
 
 
-def _stop(host: Mapping[str, Any], check: bool, did: List[str]) -> str:
+def _stop(manager: _managers.Manager, check: bool, did: List[str]) -> str:
+    host = manager.host
     processes = _procs.sweep(host["site_id"], host["host"])
     mine = [process for process in processes if process.instance]
-    manager = _supervisord.find(processes, host["root"])
-    if not mine and not manager:
+    ours = manager.own(manager.find(processes))
+    if not mine and not ours:
         return ""
-    did.append("stopped the service manager and %d processes" % len(mine))
+    did.append("stopped %s%d processes" % ("the service manager and " if ours else "", len(mine)))
     if check:
         return ""
+    manager.down()
     began = time.monotonic()
     asked = set()
     while True:
         processes = _procs.sweep(host["site_id"], host["host"])
-        manager = _supervisord.find(processes, host["root"])
-        left = [p.pid for p in processes if (p.instance or p.pid == manager) and _procs.alive(p.pid)]
+        ours = manager.own(manager.find(processes))
+        left = [p.pid for p in processes if (p.instance or p.pid == ours) and _procs.alive(p.pid)]
         if not left:
             return ""
         waited = time.monotonic() - began
@@ -92,7 +98,7 @@ def _clean(root: str) -> List[str]:
             _unlink(os.path.join(folder, _hostfiles.MANIFEST))
     for below in _OURS:
         shutil.rmtree(os.path.join(root, below), ignore_errors=True)
-    for name in ("etc/host.json", _supervisord.PLAIN, _supervisord.WITH_LISTENER):
+    for name in _FILES:
         _unlink(os.path.join(root, name))
     kept = []
     for where, _unused, files in os.walk(root, topdown=False):

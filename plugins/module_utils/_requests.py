@@ -110,7 +110,9 @@ def _add_configuration(
         held = {a["host"] for a in plan["actions"] if a["action"] == "hold" and not a["instance"]}
         for host in site.hosts:
             seen = observed(observations, host.name)
-            if seen.seen and host.name not in held and host.name in config_digests and seen.config != config_digests[host.name]:
+            if host.name in held or host.name not in config_digests:
+                continue
+            if seen.seen and seen.config != config_digests[host.name]:
                 hosts.add(host.name)
     for host in sorted(hosts):
         requests.setdefault(host, _empty(site, plan))["config"] = {"digest": config_digests.get(host, "")}

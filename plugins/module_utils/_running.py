@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 from . import _notices
 from ._draft import MUSTER, WHOLE, Draft
@@ -74,9 +74,19 @@ def missing_programs(draft: Draft, instance: Instance, host: str, missing: List[
 
 
 def apply_strategy(
-    draft: Draft, instance: Instance, host: str, strategy: str, what: str, programs: List[str], urgent: bool
+    draft: Draft,
+    instance: Instance,
+    host: str,
+    strategy: str,
+    what: str,
+    programs: List[str],
+    urgent: bool,
+    at: Optional[float] = None,
 ) -> bool:
-    """Carry out a running failure strategy, within the budget; whether it does anything."""
+    """Carry out a running failure strategy, within the budget; whether it does anything.
+
+    :param at: when it failed, if that is known: what has waited for a run since then was no operation.
+    """
     name, settings = instance.name, draft.site.settings
     if strategy == "continue":
         return False
@@ -85,7 +95,7 @@ def apply_strategy(
         draft.stop(name, host, "%s (running_failure_strategy stop_application)" % what, urgent=urgent)
         return True
     claim = draft.claim(name)
-    failures = charge(claim, Failure(draft.now, host, what), settings)
+    failures = charge(claim, Failure(min(at or draft.now, draft.now), host, what), settings)
     charged = replace(claim, failures=failures)
     draft.set_claim(name, charged)
     if len(failures) > settings.failure_budget:

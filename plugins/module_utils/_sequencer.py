@@ -13,11 +13,14 @@ import os
 import select
 import time
 
-from . import _instancefiles, _instancework, _procs, _staging, _supervisor, _xmlrpc
+from . import _instancework, _managers, _procs, _staging
+from ._launch import Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Set, Tuple
+
+    from ._instancefiles import Placing
 
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
@@ -31,29 +34,29 @@ _LONGEST_PAUSE = 0.02
 class Sequencer:
     """The instances of one act on one host."""
 
-    def __init__(self, host: Mapping[str, Any], manager_pid: int, began: float, deadline: float) -> None:
+    def __init__(self, manager: _managers.Manager, manager_pid: int, began: float, deadline: float) -> None:
         """:param manager_pid: of the service manager; 0 when it does not run: stops still work then.
         :param began: monotonic time that timelines count from.
         :param deadline: monotonic time at which everything must be over."""
-        self.host = host
-        self.root: str = host["root"]
+        self.host = manager.host
+        self.root: str = manager.root
+        self.manager = manager
         self.manager_pid = manager_pid
         self.began = began
         self.deadline = deadline
-        self.forked = False  # as of the last sweep: the service manager has a child that is no program yet
-        self.silent = "" if manager_pid else "the service manager of %s does not run" % host["host"]
-        self._manager = _supervisor.Supervisor(self.root)
+        self.forked = False  # as of the last sweep: the service manager has something on its way that shows no name yet
+        self.silent = "" if manager_pid else "the service manager of %s does not run" % self.host["host"]
         self._stagings: Dict[str, _staging.Staging] = {}
         self._ends: Dict[int, int] = {}  # pid -> descriptor that is readable when it has ended
 
     def run(self, requests: Sequence[Mapping[str, Any]], settle: float = SETTLE) -> Dict[str, Dict[str, Any]]:
         """:return: instance -> its result; with ``changed``, which says whether anything was done."""
         if all(request["do"] == "stop" for request in requests):
-            self._manager.client.timeout = _STOP_PATIENCE
+            self.manager.patience(_STOP_PATIENCE)
         results: Dict[str, Dict[str, Any]] = {}
         jobs: Dict[str, Steps] = {}
         for request in requests:
-            staging = _staging.Staging(request, self.root, self.began, self.deadline)
+            staging = _staging.Staging(request, self.manager, self.began, self.deadline)
             self._stagings[request["instance"]] = staging
             jobs[request["instance"]] = _instancework.Work(self, request, staging, settle).steps()
         replies: Dict[str, Optional[List[Any]]] = dict.fromkeys(jobs)
@@ -75,7 +78,7 @@ class Sequencer:
             replies = self._serve(wanted)
         for descriptor in self._ends.values():
             os.close(descriptor)
-        self._manager.client.close()
+        self.manager.close()
         return results
 
     def _pause(self, seconds: float) -> bool:
@@ -118,7 +121,7 @@ class Sequencer:
             by_instance: Dict[str, List[_procs.Process]] = {"": []}
             for process in _procs.sweep(self.host["site_id"], self.host["host"]):
                 by_instance.setdefault(process.instance, []).append(process)
-            self.forked = self.manager_pid > 0 and self._has_forked(by_instance.pop(""))
+            self.forked = self.manager_pid > 0 and self._unsettled(by_instance.pop(""))
             for position, (_unused, order) in enumerate(flat):
                 if order[0] == "sweep":
                     answers[position] = by_instance.get(order[1], [])
@@ -129,33 +132,33 @@ class Sequencer:
                 known.append(answers[position])
         return replies
 
-    def _has_forked(self, processes: List[_procs.Process]) -> bool:
-        """Whether the service manager has a child that does not say yet which program it is."""
-        for process in processes:
-            found = _procs.stat(process.pid)
-            if found is not None and found.parent == self.manager_pid and not found.gone:
-                return True
-        return False
+    def _unsettled(self, nameless: List[_procs.Process]) -> bool:
+        try:
+            return not self.silent and self.manager.unsettled(nameless, self.manager_pid)
+        except OSError as error:
+            self._gone(error)
+            return False
 
-    def _order(self, orders: Orders) -> List[_supervisor.Reply]:
+    def _order(self, orders: Orders) -> List[Reply]:
         if not orders:
             return []
         if not self.silent:
             try:
-                return self._manager.exchange(orders)
-            except (OSError, _xmlrpc.Fault) as error:
+                return self.manager.exchange(orders)
+            except OSError as error:
                 self._gone(error)
-        return [_supervisor.Reply(error=self.silent, known=False) for _unused in orders]
+        return [Reply(error=self.silent, known=False) for _unused in orders]
 
-    def _gone(self, error: Exception) -> None:
-        self.silent = "the service manager of %s does not answer any more: %s" % (self.host["host"], error)
+    def _gone(self, error: OSError) -> None:
+        self.silent = "the service manager of %s does not answer any more: %s" % (
+            self.host["host"], error.strerror or error)
 
-    def _place(self, instances: List[str]) -> Dict[str, _supervisor.Reply]:
+    def _place(self, instances: List[str]) -> Dict[str, Reply]:
         """Place configurations and have them read once. A reply's `busy` asks for an ``add`` afterwards."""
         if self.silent:
-            return {instance: _supervisor.Reply(error=self.silent) for instance in instances}
-        replies = {instance: _supervisor.Reply() for instance in instances}
-        with _instancefiles.Placing(self.root) as placing:
+            return {instance: Reply(error=self.silent) for instance in instances}
+        replies = {instance: Reply() for instance in instances}
+        with self.manager.placing() as placing:
             for instance in instances:
                 try:
                     placing.place(instance)
@@ -169,17 +172,17 @@ class Sequencer:
                 self._load(placing, replies)
         return replies
 
-    def _load(self, placing: _instancefiles.Placing, replies: Dict[str, _supervisor.Reply]) -> None:
+    def _load(self, placing: Placing, replies: Dict[str, Reply]) -> None:
         """Have the placed configuration read; what is not accepted goes back to how it was, alone."""
         try:
-            added, altered, _unused = self._manager.reload()
+            added = self.manager.load()
             placing.loaded()
         except OSError as error:
             self._gone(error)
             for reply in replies.values():
                 reply.error = reply.error or self.silent
             return
-        except _xmlrpc.Fault as fault:
+        except _managers.Refused as fault:
             changed = placing.undo()
             for instance in changed:
                 reply = replies[instance]
@@ -191,4 +194,4 @@ class Sequencer:
                     self._load(placing, {instance: reply})
             return
         for instance, reply in replies.items():
-            reply.busy = instance in added or instance in altered
+            reply.busy = added is None or instance in added

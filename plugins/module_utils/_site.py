@@ -20,6 +20,7 @@ from ._site_probes import Place, read_probe
 
 __all__ = ["SiteError", "SiteErrors", "compile_site"]
 
+_DEFAULT_USER = "muster-programs"  # not that of the monitor, which may become root through the agent
 _HIDDEN = frozenset(dir({}))  # item.keys in a template is the method of the mapping, never the variable
 
 
@@ -99,10 +100,12 @@ class _Compiler:
                 continue
             written = dict(self.inventory.get("hosts", {}).get(name, {}))
             groups = tuple(str(group) for group in written.pop("groups", ()))
-            connection = str(written.pop("connection", ""))
+            connection, ssh = str(written.pop("connection", "")), dict(written.pop("ssh", {}))
             values = self.reader.table(_fields.HOST, written, keys, "host %s" % name)
+            if values.get("muster_service_manager") == "systemd":
+                values.setdefault("muster_user", _DEFAULT_USER)
             hosts.append(Host(name=name, order=order, groups=groups, node=values.pop("muster_node", name),
-                              address=values.pop("muster_address", name), root=values.pop("muster_root", ""), connection=connection,
+                              address=values.pop("muster_address", name), root=values.pop("muster_root", ""), connection=connection, ssh=ssh,
                               **{key[len("muster_"):]: value for key, value in values.items()}))
         return tuple(hosts)
 
@@ -191,6 +194,7 @@ class _Compiler:
                 files=reader.files(values.get("files", {}), keys + ("files",)),
                 probe=read_probe(reader, values, keys, Place(ports, (name,), values.sound("ports"), service=True)),
                 label=values.get("label") or name,
+                **{key: values[key] for key in ("user", "group", "limits", "sandbox") if key in values},
             ))
         return tuple(services)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Set, Tuple
 
-from . import _site_api
+from . import _site_api, _site_confinement
 from ._errors import Problems, show
 from ._fields import LOWEST_EPHEMERAL_PORT
 from ._model import Application, Host, Service, Site, instance_name
@@ -26,6 +26,7 @@ def check(site: Site, problems: Problems) -> None:
     _check_highest_ports(site, problems)
     _check_port_clashes(site, problems)
     _site_api.check(site, problems)
+    _site_confinement.check(site, problems)
 
 
 def _check_roots(hosts: Iterable[Host], problems: Problems) -> None:

@@ -4,7 +4,7 @@
 """The staged start and stop of one instance on its host, whatever the service manager.
 
 A `Staging` is advanced by the sequencer together with those of the host's other instances: its methods are generators
-that yield orders (``(verb, instance, program)``, see `_supervisor.Supervisor`; also ``sweep``) and get one reply each.
+that yield orders (``(verb, instance, program)``, see `_managers.Manager`; also ``sweep``) and get one reply each.
 An empty list means: again in a moment. What lives and what ended is read from /proc, not asked for.
 """
 
@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import time
 
-from . import _procs, _supervisor
+from . import _procs
 from ._launch import Failure, Launch, There
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+    from ._managers import Manager
 
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
@@ -32,14 +34,14 @@ _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7
 class Staging:
     """One instance under one act."""
 
-    def __init__(self, request: Mapping[str, Any], root: str, began: float, deadline: float) -> None:
+    def __init__(self, request: Mapping[str, Any], manager: Manager, began: float, deadline: float) -> None:
         """:param began: monotonic time that the timeline counts from.
         :param deadline: monotonic time at which everything must be over."""
         self.instance: str = request["instance"]
         self.epoch: int = request["epoch"]
         self.programs: List[Mapping[str, Any]] = list(request["programs"])
         self.strategy: str = request.get("starting_failure_strategy") or "abort"
-        self.root = root
+        self._manager = manager
         self.began = began
         self.deadline = deadline
         self.running: Dict[str, Launch] = {}  # live programs, no gates
@@ -86,7 +88,7 @@ class Staging:
                 main = mains.get(program, 0)
                 if pid == main:
                     orders.append(("stop", self.instance, program))
-                elif found.group != main:
+                elif not main or found.group != main:
                     _procs.send(pid, _procs.TERM)
             if victims:
                 if orders:
@@ -181,6 +183,8 @@ class Staging:
         for program in chosen:
             ranks.setdefault(program["start_sequence"], []).append(program)
         for rank in sorted(ranks):
+            if time.monotonic() >= self.deadline:  # this host was held up: others may have taken over what starts here
+                return Failure(ranks[rank][0]["name"], "was not started: the time for this start is over", "stop")
             launches, failure = yield from self._launch(ranks[rank])
             if failure is None:
                 failure = yield from self._complete(launches)
@@ -215,7 +219,7 @@ class Staging:
         if failure is not None:
             return [], failure
         now = time.monotonic()
-        launches = [Launch(p, now, _supervisor.log_size(self._log(p["name"]))) for p in programs]
+        launches = [Launch(p, now, self._manager.position(self.instance, p["name"])) for p in programs]
         pending = launches
         while pending:
             replies = yield [("start", self.instance, launch.program["name"]) for launch in pending]
@@ -372,8 +376,5 @@ class Staging:
             yield from self._until_gone(victims)
 
     def _last_line(self, launch: Launch) -> str:
-        words = _supervisor.last_words(self._log(launch.program["name"]), launch.log_offset)
+        words = self._manager.last_words(self.instance, launch.program["name"], launch.log_offset)
         return " (%s)" % words if words else ""
-
-    def _log(self, program: str) -> str:
-        return "%s/log/%s/%s.log" % (self.root, self.instance, program)

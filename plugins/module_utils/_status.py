@@ -74,7 +74,10 @@ def status_document(
         "revision": revision,
         "at": now,
         "items": items,
-        "hosts": [_host(site, host, state, claims, observations, now) for host in site.hosts],
+        "hosts": [
+            _doubted(_host(site, host, state, claims, observations, now), monitor.get("hosts") or {} if alive else {})
+            for host in site.hosts
+        ],
         "instances": instances,
         "services": _services(site, monitor.get("services") or {} if alive else {}, observations),
         "monitor": watching,
@@ -213,6 +216,14 @@ def _host(
     }
 
 
+def _doubted(host: Dict[str, Any], verdicts: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
+    """What the monitor suspects counts before a run has written it down."""
+    verdict = verdicts.get(host["host"]) or {}
+    if host["state"] == _state.UP and verdict.get("state") in (_state.SUSPECT, _state.DOWN):
+        host.update(state=_state.SUSPECT, evidence=verdict.get("why") or "")
+    return host
+
+
 def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool = False) -> str:
     """The status document as text: items with verdict and cause, hosts, then common services and the monitor.
 
@@ -293,9 +304,11 @@ def _service_lines(services: Mapping[str, Mapping[str, Any]]) -> List[str]:
 
 
 def _monitor_line(monitor: Mapping[str, Any], now: float) -> str:
+    if monitor["state"] == "running" and monitor.get("storm"):
+        return "monitor: holds: %s" % monitor["storm"]
     if monitor["state"] == "running":
         at_work = monitor.get("intents") or []
-        doing = ", at work on %s" % _words.listing(str(i.get("instance")) for i in at_work) if at_work else ""
+        doing = ", at work on %s" % _words.listing(str(i.get("instance") or i.get("host")) for i in at_work) if at_work else ""
         return "monitor: running%s" % doing
     if monitor["state"] == "silent":
         said = _words.clock(monitor["at"], now, seconds=True)

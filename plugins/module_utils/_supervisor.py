@@ -10,10 +10,11 @@ Nothing here waits: `wait=True` answers on a one-second poll, so orders are sent
 from __future__ import annotations
 
 from . import _xmlrpc
+from ._launch import Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
+    from typing import Any, Iterable, List, Mapping, Sequence, Tuple
 
     Order = Tuple[str, str, str]  # verb, instance, program
 
@@ -25,19 +26,6 @@ _STOPPED = 0  # states of a process
 _STOPPING = 40
 _PER_CALL = 24  # orders in one round trip: longer ones keep the others waiting
 _NO_COMMENT = "%(program_name).0s"  # expands to nothing, but parts a blank from the ; or # that would begin a comment
-
-
-class Reply:
-    """What the service manager said to one order."""
-
-    __slots__ = ("busy", "error", "exit_status", "known", "pid")
-
-    def __init__(self, pid: int = 0, exit_status: Optional[int] = None, error: str = "", known: bool = True) -> None:
-        self.pid = pid  # of the live (or not yet collected) process; 0: none
-        self.exit_status = exit_status  # of the last run; -1: ended by a signal
-        self.error = error  # the order was refused, a phrase
-        self.known = known  # the service manager has such a program
-        self.busy = False  # refused because the last run is not collected yet: ask again
 
 
 class Supervisor:

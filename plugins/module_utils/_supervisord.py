@@ -10,6 +10,7 @@ import os
 import time
 
 from . import _procs, _supervisor
+from ._managers import ManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,10 +64,6 @@ supervisor.rpcinterface_factory=muster_listener:make
 """
 
 
-class ManagerError(Exception):
-    """The service manager cannot be started; the text is a sentence."""
-
-
 def configuration(root: str, listener: bool = False) -> str:
     """The content of `PLAIN`, or of `WITH_LISTENER`."""
     return _CONFIGURATION.format(root=root, listener=_LISTENER_SECTION if listener else "")
@@ -87,12 +84,6 @@ def find(processes: Iterable[_procs.Process], root: str) -> int:
             if found is not None and found.parent not in candidates:
                 return pid
     return 0
-
-
-def incarnation(pid: int) -> Optional[str]:
-    """``<boot id>/<start of the service manager, clock ticks>``; None when it does not run."""
-    found = _procs.stat(pid) if pid else None
-    return None if found is None else "%s/%d" % (_procs.boot_id(), found.started)
 
 
 def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, str]:

@@ -31,9 +31,7 @@ class Upkeep:
         self._pauses[key] = pause
 
     def notice(self, key: str) -> Optional[Dict[str, Any]]:
-        found: Optional[Dict[str, Any]] = (
-            self._notices[key] if key in self._notices else self._known_notices.get(key)
-        )
+        found: Optional[Dict[str, Any]] = self._notices[key] if key in self._notices else self._known_notices.get(key)
         return found
 
     def notices(self) -> List[str]:

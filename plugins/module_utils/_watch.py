@@ -122,7 +122,12 @@ def _hosts(site: _model.Site, state: Mapping[str, Any]) -> Dict[str, Dict[str, A
     known = state["hosts"]
     return {
         host.name: dict(
-            known.get(host.name, {"state": "up"}), until=_until(known.get(host.name)), address=host.address, root=host.root, connection=host.connection
+            known.get(host.name, {"state": "up"}),
+            until=_until(known.get(host.name)),
+            address=host.address,
+            root=host.root,
+            connection=host.connection,
+            **({"ssh": dict(host.ssh)} if host.ssh else {}),
         )
         for host in site.hosts
     }

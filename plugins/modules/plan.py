@@ -29,8 +29,8 @@ options:
     description:
       - What is asked for.
     type: str
-    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, reset, pause, resume,
-      resolve, acknowledge]
+    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, forget, reset, pause,
+      resume, resolve, acknowledge]
     default: reconcile
   instances:
     description:
@@ -40,7 +40,7 @@ options:
     default: []
   host:
     description:
-      - The console to open on, the host to drain, the one that is down, or the one whose copy stays (C(resolve)).
+      - The console to open on, the host to drain, the one that is down or left, or the one whose copy stays (C(resolve)).
     type: str
     default: ""
   who:
@@ -75,8 +75,8 @@ options:
     default: false
   until:
     description:
-      - When a pause or a drain ends by itself. A duration (C(90s), C(30m), C(2h), C(1d)), a time of day (C(14:00)), or a
-        date and time (C(2030-01-31 14:00)), in the time zone of the controller; or seconds since 1970.
+      - When a pause or a drain ends by itself. A duration (C(90s), C(30m), C(2h), C(1d)), a time of day (C(14:00)), or
+        a date and time (C(2030-01-31 14:00)), in the time zone of the controller; or seconds since 1970.
     type: str
     default: ""
   at_a_time:
@@ -170,9 +170,23 @@ def main() -> None:
             kind=dict(
                 type="str",
                 choices=[
-                    "reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain",
-                    "confirm_down", "reset", "pause", "resume", "resolve", "acknowledge",
-                ],  # fmt: skip
+                    "reconcile",
+                    "deploy",
+                    "start",
+                    "stop",
+                    "restart",
+                    "open",
+                    "close",
+                    "drain",
+                    "undrain",
+                    "confirm_down",
+                    "forget",
+                    "reset",
+                    "pause",
+                    "resume",
+                    "resolve",
+                    "acknowledge",
+                ],
                 default="reconcile",
             ),
             instances=dict(type="list", elements="str", default=[]),

@@ -36,6 +36,11 @@ options:
       - Stop after validation; neither ledger nor hosts are looked at.
     type: bool
     default: false
+  anew:
+    description:
+      - Compile again, although an earlier task of this run did. For a play after the inventory has changed.
+    type: bool
+    default: false
 
   payload:
     description:
@@ -90,6 +95,7 @@ def main() -> None:
         dict(
             create=dict(type="bool", default=False),
             validate_only=dict(type="bool", default=False),
+            anew=dict(type="bool", default=False),
         ),
         "payload",
         _controller.handle,

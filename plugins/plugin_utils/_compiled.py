@@ -21,13 +21,22 @@ from ansible.errors import AnsibleActionFail
 from ansible.release import __version__
 
 from ansible_collections.control_room.muster.plugins.module_utils import (
+    _confinement,
     _errors,
     _hostfiles,
     _model,
     _site,
     _supervisor,
+    _systemd,
 )
-from ansible_collections.control_room.muster.plugins.plugin_utils import _inventory, _locate, _render, _render_memory
+from ansible_collections.control_room.muster.plugins.plugin_utils import (
+    _inventory,
+    _locate,
+    _render,
+    _render_memory,
+    _render_programs,
+    _render_systemd,
+)
 
 _FOLDER = "muster"
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -86,7 +95,9 @@ def _rendered(action: Any, site: _model.Site, document: dict[str, Any], task_var
     def resolve(name: str) -> Any:
         return _inventory.plain(own.template(variables[name]))
 
-    code = [module.__file__ for module in (_render, _render_memory, _supervisor, _hostfiles, _model)]
+    modules = (_render, _render_memory, _render_programs, _render_systemd, _confinement, _supervisor, _systemd, _hostfiles,
+               _model)  # fmt: skip
+    code = [module.__file__ for module in modules]
     inputs = {part: document[part] for part in ("hosts", "groups", "applications", "services", "items")}
     name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)
     memory = os.path.join(C.DEFAULT_LOCAL_TMP.rpartition("/ansible-local-")[0], "muster-rendered")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +22,7 @@ class ControllerAction(_host_call.HostAction):
     def call_controller(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """:raises AnsibleActionFail: with the controller's sentence."""
         request = {"verb": verb, "check": bool(self._task.check_mode), **request}
-        if self._connection.transport == "local":
+        if self._connection.transport == "local" and not self._as_somebody_else():
             answer = _controller.handle(request)
         else:
             result = self._execute_module(
@@ -32,6 +34,19 @@ class ControllerAction(_host_call.HostAction):
         if answer.get("error"):
             raise AnsibleActionFail(answer["error"])
         return answer
+
+
+    def _as_somebody_else(self) -> bool:
+        """Whether the controller's variables say to become another user than the one who runs this."""
+        become = self._connection.become
+        return become is not None and become.get_option("become_user", playcontext=self._play_context) != _who()
+
+
+def _who() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def registered(task_vars: Mapping[str, Any], variable: str, hosts: list[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ is templated here, with the controller's variables.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ HOST_VARIABLES = (
     "muster_root",
     "muster_node",
     "muster_service_manager",
+    "muster_user",
+    "muster_display",
     "muster_load_limit",
     "muster_extra_load",
     "muster_measure",
@@ -37,6 +40,7 @@ HOST_VARIABLES = (
 OTHER_VARIABLES = (
     "muster_common_bus_hosts",
     "muster_supervisord",
+    "muster_install",
     "muster_environment",
     "muster_programs",
     "muster_program_files",
@@ -49,6 +53,13 @@ OTHER_VARIABLES = (
     "muster_from",
     "muster_why",
     "muster_take",
+    "muster_item",
+    "muster_whole_site",
+    "muster_until",
+    "muster_at_a_time",
+    "muster_force",
+    "muster_ids",
+    "muster_all",
     "muster_request",
     "muster_confirm",
     "muster_standby_fifo",
@@ -56,7 +67,18 @@ OTHER_VARIABLES = (
     "muster_report",
     "muster_drain_host",
     "muster_console",
+    "muster_leaving",
+    "muster_agent_sudo",
+    "muster_monitor_user",
+    # What the playbooks register.
+    "muster_observed",
+    "muster_planned",
+    "muster_acted",
+    "muster_next",
+    "muster_settled",
 )
+# Words for Ansible's ssh connection; it is also what an inventory means that names none.
+_SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
 # Below these keys of an application or host service, a string belongs to an item and keeps its Jinja.
 _PER_ITEM = ("command", "environment")
 
@@ -83,7 +105,9 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
             continue
         raw[str(name)] = _plain(_template(own, variables[name], ()))
     hosts: dict[str, Any] = {}
-    for name in groups.get("muster_hosts", []):
+    leaving = templar.template(task_vars.get("muster_leaving") or "")  # a host that this run takes out of the site
+    members = [name for name in groups.get("muster_hosts", []) if name != leaving]
+    for name in members:
         view = hostvars[name]
         written = [key for key in hostvars.raw_get(name) if str(key).startswith("muster_")]
         own_words = [
@@ -92,14 +116,46 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {str(key): _plain(view[key]) for key in own_words}
         known["groups"] = [group for group, members in groups.items() if name in members]
         known["connection"] = str(view.get("ansible_connection") or "")
+        if known["connection"] in _SSH:
+            known["ssh"] = _reached(view, name)
         hosts[name] = known
     raw["inventory"] = {
         "hosts": hosts,
         "groups": groups,
         "controllers": controllers,
-        "muster_hosts": groups.get("muster_hosts", []),
+        "muster_hosts": members,
     }
     return raw
+
+
+def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """How ssh gets to a host, for the monitor's own line to it. Never a password: a line needs a key."""
+
+    def said(*keys: str) -> str:
+        return next((str(view[key]) for key in keys if view.get(key)), "")
+
+    arguments: list[str] = []
+    for key in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
+        arguments += shlex.split(said(key))
+    become = _yes(view.get("ansible_become"))
+    user, key = said("ansible_user", "ansible_ssh_user"), said("ansible_ssh_private_key_file", "ansible_private_key_file")
+    own = said("muster_monitor_user")
+    if own:  # whoever runs this may be an administrator, with an account, key and rights of his own
+        user, key, become = own, "", False
+    return {
+        "host": said("ansible_host", "ansible_ssh_host") or name,
+        "user": user,
+        "port": said("ansible_port", "ansible_ssh_port"),
+        "key": key,
+        "python": said("ansible_python_interpreter"),
+        "arguments": arguments,
+        "become": become and said("ansible_become_method") in ("", "sudo", "ansible.builtin.sudo"),
+        **({"door": True} if _yes(view.get("muster_agent_sudo")) else {}),
+    }
+
+
+def _yes(value: Any) -> bool:
+    return str(value or "").lower() in ("true", "yes", "1")
 
 
 def sources(task_vars: Mapping[str, Any]) -> list[str]:

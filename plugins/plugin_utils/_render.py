@@ -11,7 +11,6 @@ the template engine instead of a thousand (measured: 1.4 ms per call).
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,17 +20,50 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
 
-from ansible_collections.control_room.muster.plugins.module_utils import _hostfiles, _model, _supervisor
+from ansible_collections.control_room.muster.plugins.module_utils import (
+    _confinement,
+    _hostfiles,
+    _model,
+)
+from ansible_collections.control_room.muster.plugins.plugin_utils import _render_programs, _render_systemd
 
 TOKENS = {"root": "@@root@@", "address": "@@address@@", "host": "@@host@@", "site_id": "@@site_id@@"}
-INSTANCE_TEMPLATE = {"supervisor": "supervisor_instance.ini.j2"}
-SERVICE_TEMPLATE = {"supervisor": "supervisor_service.ini.j2"}
+# What a service manager reads: pattern of a file's name -> template.
+INSTANCE_TEMPLATE = {
+    "supervisor": ("%s.ini", "supervisor_instance.ini.j2"),
+    "systemd": ("%s.run", "systemd_instance.run.j2"),
+}
+SERVICE_TEMPLATES = {
+    "supervisor": (("%s.ini", "supervisor_service.ini.j2"),),
+    "systemd": (("%s.units", "systemd_service.units.j2"), ("%s.run", "systemd_service.run.j2")),
+}
+APPLICATION_TEMPLATE = ("%s.units", "systemd_application.units.j2")  # once per application, on systemd
 _BETWEEN_ITEMS = "\x02"  # not one that counts as white space: lstrip_blocks would take it
 _BETWEEN_STRINGS = "\x03"
 # What a template sees besides the inventory's variables.
 CONTEXT = (
-    *TOKENS, "item", "instance", "application", "slot", "ports", "peer", "etc", "programs", "programs_line", "program",
-    "service", "service_hosts", "service_ports", "addresses",
+    *TOKENS,
+    "item",
+    "instance",
+    "application",
+    "slot",
+    "ports",
+    "peer",
+    "etc",
+    "programs",
+    "programs_line",
+    "program",
+    "service",
+    "service_hosts",
+    "service_ports",
+    "addresses",
+    "units",
+    "slice",
+    "slice_directives",
+    "on_request",
+    "user",
+    "hci_user",
+    "group",
 )
 _LINES = {"trim_blocks": True, "lstrip_blocks": True}
 
@@ -40,16 +72,18 @@ _LINES = {"trim_blocks": True, "lstrip_blocks": True}
 class Rendered:
     """Files by name below ``etc/available`` (``{"text", "mode"}``), per set of applications that a host may run."""
 
-    by_application: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
-    services: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    # by (application or host service, service manager)
+    by_application: dict[tuple[str, str], dict[str, dict[str, str]]] = field(default_factory=dict)
+    services: dict[tuple[str, str], dict[str, dict[str, str]]] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)  # instance -> digest of all of its files
 
     def files_for(self, site: _model.Site, host: str) -> dict[str, dict[str, str]]:
         """What ``etc/available`` of this host holds."""
         files: dict[str, dict[str, str]] = {}
+        manager = site.host(host).service_manager
         for application in site.applications:
             if host in application.identifiers:
-                files.update(self.by_application[application.name])
+                files.update(self.by_application[application.name, manager])
         return files
 
     def config_digests(self, site: _model.Site) -> dict[str, str]:
@@ -57,7 +91,7 @@ class Rendered:
         known: dict[tuple[str, ...], str] = {}
         digests = {}
         for host in site.hosts:
-            kind = tuple(a.name for a in site.applications if host.name in a.identifiers)
+            kind = (host.service_manager, *(a.name for a in site.applications if host.name in a.identifiers))
             if kind not in known:
                 known[kind] = _hostfiles.config_digest(self.files_for(site, host.name))
             digests[host.name] = known[kind]
@@ -68,7 +102,7 @@ class Rendered:
         files: dict[str, dict[str, str]] = {}
         for service in site.services:
             if host in service.hosts:
-                files.update(self.services[service.name])
+                files.update(self.services[service.name, site.host(host).service_manager])
         return files
 
 
@@ -91,49 +125,93 @@ class Renderer:
         """
         rendered = Rendered()
         for application in self._site.applications:
-            rendered.by_application[application.name] = self._application(application, rendered.digests)
+            for manager, files in self._application(application, rendered.digests).items():
+                rendered.by_application[application.name, manager] = files
         for service in self._site.services:
-            rendered.services[service.name] = self._service(service)
+            for manager in self._managers(service.hosts):
+                rendered.services[service.name, manager] = self._service(service, manager)
         return rendered
 
     def sources(self) -> list[str]:
         """The text of everything that is rendered: templates, and the strings of commands."""
         texts = []
         for application in self._site.applications:
-            unit = application.template or INSTANCE_TEMPLATE[self._manager(application.identifiers)]
-            texts += [self._source(name)[0] for name in (unit, *(f.template for f in application.files))]
+            units = [
+                template
+                for manager in self._managers(application.identifiers)
+                for _unused, template, _once in self._units(application, manager)
+            ]
+            texts += [self._source(name)[0] for name in (*units, *(f.template for f in application.files))]
             for program in application.programs:
                 texts += [*program.command, *program.environment.values()]
         for service in self._site.services:
-            unit = SERVICE_TEMPLATE[self._manager(service.hosts)]
-            texts += [self._source(name)[0] for name in (unit, *(f.template for f in service.files))]
+            units = [t for manager in self._managers(service.hosts) for _unused, t in SERVICE_TEMPLATES[manager]]
+            texts += [self._source(name)[0] for name in (*units, *(f.template for f in service.files))]
             texts += [*service.command, *service.environment.values()]
         return texts
 
-    def _application(self, application: _model.Application, digests: dict[str, str]) -> dict[str, dict[str, str]]:
+    def _application(
+        self, application: _model.Application, digests: dict[str, str]
+    ) -> dict[str, dict[str, dict[str, str]]]:
+        """Per service manager of its hosts, the files of all of its instances."""
         contexts = [
             self._context(_model.Instance(_model.instance_name(application.name, item.id), application, item))
             for item in self._site.items
         ]
         leaves = self._strings(application.programs, contexts, "the commands of %s" % application.name)
-        manager = self._manager(application.identifiers)
+        managers = self._managers(application.identifiers)
         for context, strings in zip(contexts, leaves):
-            context["programs"] = _programs(application, strings, context)
+            context["programs"] = _render_programs.programs(application, strings, context, managers)
             context["programs_line"] = ",".join("%s.%s" % (context["instance"], p.name) for p in application.programs)
-        files: dict[str, dict[str, str]] = {}
+        result: dict[str, dict[str, dict[str, str]]] = {manager: {} for manager in managers}
         parts: list[list[str]] = [[] for _unused in contexts]
-        unit = application.template or INSTANCE_TEMPLATE[manager]
-        wanted = [("%s.ini", unit, "0640")] + [("%%s/%s" % f.name, f.template, f.mode) for f in application.files]
-        for pattern, template, mode in wanted:
-            for position, text in enumerate(self._file(template, contexts)):
-                name = pattern % contexts[position]["instance"]
-                files[name] = {"text": text, "mode": mode}
-                parts[position] += [pattern, mode, text]
+        for manager, files in result.items():
+            for pattern, template, once in self._units(application, manager):
+                if once:
+                    text = self._file(template, [self._once(application)])[0]
+                    files[pattern % application.name] = {"text": text, "mode": "0640"}
+                    for texts in parts:
+                        texts += [pattern, text]
+                else:
+                    self._each(pattern, template, "0640", contexts, [files], parts)
+        for entry in application.files:
+            self._each("%%s/%s" % entry.name, entry.template, entry.mode, contexts, list(result.values()), parts)
         for context, texts in zip(contexts, parts):
             digests[context["instance"]] = _digest(texts)
-        return files
+        return result
 
-    def _service(self, service: _model.Service) -> dict[str, dict[str, str]]:
+    def _each(
+        self, pattern: str, template: str, mode: str, contexts: list[dict[str, Any]],
+        targets: list[dict[str, dict[str, str]]], parts: list[list[str]],
+    ) -> None:  # fmt: skip
+        for position, text in enumerate(self._file(template, contexts)):
+            for files in targets:
+                files[pattern % contexts[position]["instance"]] = {"text": text, "mode": mode}
+            parts[position] += [pattern, mode, text]
+
+    def _units(self, application: _model.Application, manager: str) -> list[tuple[str, str, bool]]:
+        """What the service manager reads of an application: (pattern of the name, template, once for all items?)."""
+        pattern, template = INSTANCE_TEMPLATE[manager]
+        if manager != "systemd":
+            return [(pattern, application.template or template, False)]
+        once, units = APPLICATION_TEMPLATE
+        return [(once, application.template or units, True), (pattern, template, False)]
+
+    def _once(self, application: _model.Application) -> dict[str, Any]:
+        """What the template of an application's units sees."""
+        return {
+            "instance": application.name,
+            "application": application.name,
+            "units": application.name,
+            "on_request": application.on_request,
+            "programs": _render_systemd.unit_programs(application),
+            "slice": _render_systemd.slice_name(application.name),
+            "slice_directives": _confinement.slice_directives(application.limits),
+            **TOKENS,
+            **_render_systemd.TOKENS,
+        }
+
+    def _service(self, service: _model.Service, manager: str) -> dict[str, dict[str, str]]:
         program = _model.Program(service.name, service.command, service.environment)
         context: dict[str, Any] = {
             "service": service.name,
@@ -144,20 +222,26 @@ class Renderer:
             "etc": "%s/etc/services/%s" % (TOKENS["root"], service.name),
             "item": {},
             **TOKENS,
+            **_render_systemd.TOKENS,
         }
         strings = self._strings((program,), [context], "the command of %s" % service.name)[0]
-        context["program"] = _program_lines(
+        context["program"] = _render_programs.program_lines(
             program,
             strings[0],
             {
                 "MUSTER_INSTANCE": context["instance"],
                 "MUSTER_PROGRAM": service.name,
                 "MUSTER_ETC": context["etc"],
-                **_port_environment(context["ports"]),
+                **_render_programs.port_environment(context["ports"]),
             },
+            [manager],
         )
-        template = SERVICE_TEMPLATE[self._manager(service.hosts)]
-        files = {"%s.ini" % service.name: {"text": self._file(template, [context])[0], "mode": "0640"}}
+        context["program"].user = service.user or _render_systemd.TOKENS["user"]
+        context["program"].group = service.group
+        context["program"].directives = _confinement.directives(service.limits, service.sandbox)
+        files = {}
+        for pattern, template in SERVICE_TEMPLATES[manager]:
+            files[pattern % service.name] = {"text": self._file(template, [context])[0], "mode": "0640"}
         for entry in service.files:
             text = self._file(entry.template, [context])[0]
             files["%s/%s" % (service.name, entry.name)] = {"text": text, "mode": entry.mode}
@@ -178,14 +262,17 @@ class Renderer:
             "item": {**item.variables, "id": item.id, "slot": item.slot},
             "instance": instance.name,
             "application": instance.application.name,
+            "units": instance.application.name,
+            "on_request": instance.application.on_request,
             "slot": item.slot,
             "ports": instance.ports,
             "peer": peer,
             "etc": "%s/etc/available/%s" % (TOKENS["root"], instance.name),
         }
 
-    def _manager(self, hosts: Iterable[str]) -> str:
-        return next((self._site.host(name).service_manager for name in hosts), "supervisor")
+    def _managers(self, hosts: Iterable[str]) -> list[str]:
+        """The service managers of these hosts, each once."""
+        return list(dict.fromkeys(self._site.host(name).service_manager for name in hosts))
 
     def _strings(
         self, programs: Sequence[_model.Program], contexts: list[dict[str, Any]], what: str
@@ -251,62 +338,6 @@ class _Batch:
     def __iter__(self) -> Iterator[SimpleNamespace]:
         for context in self._contexts:
             yield SimpleNamespace(**context)
-
-
-def _programs(
-    application: _model.Application, strings: list[list[str]], context: Mapping[str, Any]
-) -> list[SimpleNamespace]:
-    programs = []
-    marks = {program.name: _marks(application, program) for program in application.programs}
-    for program, leaves in zip(application.programs, strings):
-        programs.append(
-            _program_lines(
-                program,
-                leaves,
-                {
-                    "MUSTER_INSTANCE": context["instance"],
-                    "MUSTER_PROGRAM": program.name,
-                    "MUSTER_ITEM": context["item"]["id"],
-                    "MUSTER_SLOT": str(context["slot"]),
-                    "MUSTER_ETC": context["etc"],
-                    **_port_environment(context["ports"]),
-                    **marks[program.name],
-                    **(
-                        {
-                            "MUSTER_PEER_" + k: v
-                            for k, v in _port_environment(context["peer"].get("ports", {}), "PORT_").items()
-                        }
-                    ),
-                },
-            )
-        )
-    return programs
-
-
-def _marks(application: _model.Application, program: _model.Program) -> dict[str, str]:
-    """What our listener in the service manager must know of a program: its end is expected, or that of all."""
-    if application.bus and application.bus.program == program.name:
-        return {"MUSTER_BUS": program.running_failure_strategy}
-    return {"MUSTER_GATE": "1"} if program.is_gate else {}
-
-
-def _program_lines(program: _model.Program, leaves: list[str], environment: dict[str, str]) -> SimpleNamespace:
-    command = list(leaves[: len(program.command)])
-    if command and not command[0].startswith(("/", "@@root@@")):
-        command[0] = "%s/bin/%s" % (TOKENS["root"], command[0])
-    environment = {**environment, **dict(zip(program.environment, leaves[len(program.command) :]))}
-    return SimpleNamespace(
-        name=program.name,
-        command=command,
-        environment=environment,
-        command_line=_supervisor.quote_command(command),
-        environment_line=_supervisor.quote_environment(environment),
-        stop_timeout=max(1, math.ceil(program.stop_timeout)),  # whole seconds, as service managers take them
-    )
-
-
-def _port_environment(ports: Mapping[str, int], prefix: str = "MUSTER_PORT_") -> dict[str, str]:
-    return {prefix + name.upper(): str(port) for name, port in ports.items()}
 
 
 def _addresses(site: _model.Site) -> dict[str, list[str]]:

@@ -58,7 +58,9 @@ def write_report(path: str, content: Mapping[str, Any]) -> None:
 
 
 def _action(action: Mapping[str, Any]) -> str:
-    what = action["instance"] or action.get("host") or ""
+    what = action["instance"] or action.get("host")
+    if not what:
+        return str(action["reason"])
     where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
     if action.get("target"):
         where += " to %s" % action["target"]

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hosttexts import MANAGER, PYTHON, REPOSITORY, service_texts, systemd_texts, unit_of
 
-from monitor.shared import _agent, _agent_files, _hostfiles, _procs, _supervisor
+from monitor.shared import _agent, _agent_files, _hostfiles, _managers, _procs, _supervisor
 from monitor.shared._supervisord import LISTENER
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+__all__ = ["service_texts", "unit_of"]  # for tests, beside what is here
 MODULE_UTILS = REPOSITORY / "plugins" / "module_utils"
 SUPERVISORD = [sys.executable, "-m", "supervisor.supervisord"]
 
@@ -69,6 +70,9 @@ sh -c 'sleep 1000; :' &
 exec sleep 1000
 """,
 }
+
+only_supervisor = pytest.mark.skipif(MANAGER != "supervisor", reason="about a service manager of our own")
+only_systemd = pytest.mark.skipif(MANAGER != "systemd", reason="runs in the machine of test_systemd_contract")
 
 
 @pytest.fixture(name="host")
@@ -115,8 +119,8 @@ class Host:
         self.root = os.path.join(self.folder, name)
         self.facts = {
             "site_id": "test-%s" % uuid.uuid4().hex[:8], "site": "test", "controller": "controller", "host": name,
-            "address": address, "root": self.root, "node": name, "service_manager": "supervisor",
-            "measure": "processes",
+            "address": address, "root": self.root, "node": name, "service_manager": MANAGER,
+            "measure": "processes", "user": "root", "display": {},
         }
         self.instances: dict[str, dict[str, Any]] = {}
         self.extra_files: dict[str, dict[str, str]] = {}
@@ -130,7 +134,7 @@ class Host:
         files = {"bin/muster-exec": {"text": (REPOSITORY / "bin/muster-exec").read_text(), "mode": "0750"}}
         files["bin/" + LISTENER] = {"text": (REPOSITORY / "bin" / LISTENER).read_text(), "mode": "0640"}
         for name, text in DUMMIES.items():
-            files["bin/" + name] = {"text": text.replace("{python}", sys.executable), "mode": "0750"}
+            files["bin/" + name] = {"text": text.replace("{python}", PYTHON), "mode": "0750"}
         return self.ask("prepare", **{"files": files, "services": {}, "supervisord": SUPERVISORD, "environment": {},
                                       **request})
 
@@ -167,7 +171,12 @@ class Host:
     def config_files(self) -> dict[str, dict[str, str]]:
         files = dict(self.extra_files)
         for name, known in self.instances.items():
-            files[name + ".ini"] = {"text": self.render(name, known), "mode": "0640"}
+            if MANAGER == "systemd":
+                for suffix, text in systemd_texts(name, known).items():
+                    files[(known.get("units", name) if suffix == ".units" else name) + suffix] = {
+                        "text": text, "mode": "0640"}
+            else:
+                files[name + ".ini"] = {"text": self.render(name, known), "mode": "0640"}
         return files
 
     def render(self, instance: str, known: dict[str, Any]) -> str:
@@ -204,7 +213,16 @@ class Host:
         seen = self.observe()["instances"].get(instance, {"programs": {}})
         return {name: entry["pid"] for name, entry in seen["programs"].items()}
 
+    def config_names(self, instance: str) -> list[str]:
+        """The files below etc/available that configure an instance; the last one is what is placed."""
+        return [instance + suffix for suffix in ((".units", ".run") if MANAGER == "systemd" else (".ini",))]
+
+    def placed(self, instance: str) -> Path:
+        return Path(self.root, "etc/placed", *((instance, ".names") if MANAGER == "systemd" else (instance + ".ini",)))
+
     def manager_pid(self) -> int:
+        if MANAGER == "systemd":
+            return 1
         try:
             return int(Path(self.root, "run/supervisord.pid").read_text())
         except (OSError, ValueError):
@@ -221,7 +239,19 @@ class Host:
         Path(self.root, "var/open").touch()
 
     def log(self, instance: str, program_name: str) -> str:
+        if MANAGER == "systemd":
+            subprocess.run(["journalctl", "--sync"], check=True, timeout=30)
+            unit = unit_of(instance, program_name)
+            return subprocess.run(["journalctl", "-q", "-o", "cat", "_SYSTEMD_UNIT=" + unit], check=True, timeout=30,
+                                  capture_output=True, text=True).stdout
         return Path(self.root, "log", instance, program_name + ".log").read_text()
+
+    def known_to_manager(self) -> str:
+        """What the service manager has loaded."""
+        if MANAGER == "systemd":
+            return subprocess.run(["systemctl", "list-units", "--all", "--plain", "--type=service,target",
+                                   "muster-*@*"], capture_output=True, text=True, timeout=30, check=True).stdout
+        return self.ctl("status").stdout
 
     def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "supervisor.supervisorctl", "-c",
@@ -247,6 +277,13 @@ class Host:
         return self.agent({"verb": "act", "deadline": 30.0, "settle": 0.0, "instances": list(instances), **request})
 
     def close(self) -> None:
+        if MANAGER == "systemd":
+            manager_of = _managers.of(self.facts)
+            manager_of.down()
+            wait_for(self._none_left, "all processes of the test host are gone")
+            manager_of.forget()
+            subprocess.run(["rm", "-rf", self.folder if self._own else self.root], check=False)
+            return
         manager = self.manager_pid()
         if manager and "supervisord" in _cmdline(manager) and self.root in _cmdline(manager):
             kill(manager)

@@ -29,7 +29,7 @@ ME = pwd.getpwuid(os.geteuid()).pw_name
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
-    with site_lab(71) as deployed:
+    with site_lab(74) as deployed:
         deployed.start_monitor()
         wait_for(lambda: '"it listens"' in deployed.monitor_log(), "the API", deployed.monitor_log)
         yield deployed

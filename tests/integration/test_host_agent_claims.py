@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hostkit import Host, answer_of, gate, host_fixture, kill, program, seven, wait_for  # noqa: F401 - a fixture
+from hostkit import Host, answer_of, gate, host_fixture, kill, only_supervisor, program, seven, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _agent, _procs
 
@@ -39,6 +39,7 @@ def test_the_last_epoch_is_remembered_after_a_stop(host: Host) -> None:
     assert host.do("start", "app_01", 7)["result"] == "running"
 
 
+@only_supervisor
 def test_a_start_past_the_tool_is_refused_by_muster_exec(host: Host) -> None:
     """Req 12: the service manager asked directly, without a claim."""
     host.define("app_01", [program("bus", 1)])
@@ -75,6 +76,7 @@ def muster_exec(host: Host, instance: str, *arguments: str) -> subprocess.Comple
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=10, check=False)
 
 
+@only_supervisor
 def test_the_death_of_supervisord_takes_its_programs_along(host: Host) -> None:
     known = seven(20111)
     host.define("app_01", known["programs"], ports=known["ports"])

@@ -50,14 +50,15 @@ def test_the_observation_tells_the_digest_until_somebody_touches_a_file(host: Ho
     host.act()
     digest = _hostfiles.config_digest(host.config_files())
     assert host.observe()["config"] == digest
-    path = available(host) / "app_01.ini"
+    name = host.config_names("app_01")[-1]
+    path = available(host) / name
     path.touch()
     assert host.observe()["config"] == digest  # the text is what counts
     path.write_text(path.read_text() + "; mine\n")
     (available(host) / "notes.txt").write_text("do not forget\n")
     seen = host.observe()
     assert seen["config"] == ""
-    assert seen["drift"] == ["etc/available/app_01.ini changed by somebody"]
+    assert seen["drift"] == ["etc/available/%s changed by somebody" % name]
     assert seen["foreign"] == ["etc/available/notes.txt"]
 
 
@@ -69,27 +70,30 @@ def test_an_instance_that_left_the_site_is_swept_and_foreign_files_stay(host: Ho
     (available(host) / "app_02/mine.txt").write_text("mine")
     del host.instances["app_02"], host.extra_files["app_02/settings.json"]
     answer = host.act()
-    assert answer["config"]["removed"] == ["app_02.ini", "app_02/settings.json"]
+    assert answer["config"]["removed"] == sorted([*host.config_names("app_02"), "app_02/settings.json"])
     assert answer["config"]["foreign"] == ["app_02/mine.txt"]
-    assert sorted(p.name for p in available(host).iterdir()) == [".manifest.json", "app_01", "app_01.ini", "app_02"]
+    assert sorted(p.name for p in available(host).iterdir()) == sorted(
+        [".manifest.json", "app_01", *host.config_names("app_01"), "app_02"])
 
 
 def test_an_act_without_anything_new_is_not_a_change(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     assert host.act()["changed"]
-    before = os.stat(available(host) / "app_01.ini").st_mtime_ns
+    path = available(host) / host.config_names("app_01")[-1]
+    before = os.stat(path).st_mtime_ns
     assert not host.act()["changed"]
-    assert os.stat(available(host) / "app_01.ini").st_mtime_ns == before
+    assert os.stat(path).st_mtime_ns == before
 
 
 def test_check_mode_tells_everything_and_touches_nothing(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     before = snapshot(host)
     answer = host.act(host.wish("start", "app_01", 1), check=True, diff=True)
-    assert answer["changed"] and answer["config"]["written"] == ["app_01.ini"]
-    [diff] = answer["diff"]
-    assert diff["before_header"] == "/dev/null" and diff["after_header"] == "%s/etc/available/app_01.ini" % host.root
-    assert "[group:app_01]" in diff["after"]
+    assert answer["changed"] and answer["config"]["written"] == host.config_names("app_01")
+    for diff, name in zip(answer["diff"], host.config_names("app_01"), strict=True):
+        assert diff["before_header"] == "/dev/null"
+        assert diff["after_header"] == "%s/etc/available/%s" % (host.root, name)
+        assert "bus" in diff["after"]
     assert answer["results"]["app_01"]["result"] == "running"
     assert snapshot(host) == before and host.processes("app_01") == []
 
@@ -162,7 +166,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(host: Host) -> None:
     answer = _agent.handle({"verb": "act", "host": host.facts, "config": {"digest": "n", "files": files}})
     assert answer["error"].startswith("cannot write %s/app_02" % available(host))
     assert "\n" not in answer["error"]
-    assert (available(host) / "app_01.ini").exists()
+    assert (available(host) / host.config_names("app_01")[-1]).exists()
 
 
 def test_a_thousand_items_are_written_in_well_under_the_time_that_rendering_them_takes(host: Host) -> None:

@@ -13,26 +13,26 @@ import sys
 from pathlib import Path
 
 import pytest
-from hostkit import SUPERVISORD, Host, answer_of, bundle, host_fixture, kill, program, seven, wait_for  # noqa: F401 - a fixture
+from hostkit import (  # noqa: F401 - a fixture
+    MANAGER,
+    SUPERVISORD,
+    Host,
+    answer_of,
+    bundle,
+    host_fixture,
+    kill,
+    only_supervisor,
+    program,
+    service_texts,
+    seven,
+    wait_for,
+)  # fmt: skip
 
 from monitor.shared import _agent, _procs
 
-SERVICE = """[program:{name}]
-command=@@root@@/bin/muster-exec --service @@root@@/bin/dummy/idle {argument}
-environment=MUSTER_INSTANCE="{name}_@@host@@",MUSTER_PROGRAM="{name}"
-autostart=true
-autorestart=true
-startsecs=0
-stopasgroup=true
-killasgroup=true
-stdout_logfile=@@root@@/log/{name}/{name}.log
-redirect_stderr=true
-"""
-
 
 def service(name: str, argument: str = "", text: str = "a") -> dict[str, dict[str, str]]:
-    return {name + ".ini": {"text": SERVICE.format(name=name, argument=argument), "mode": "0640"},
-            name + "/bus.conf": {"text": text, "mode": "0640"}}
+    return {**service_texts(name, argument), name + "/bus.conf": {"text": text, "mode": "0640"}}
 
 
 def pid_of(host: Host, name: str) -> int:
@@ -49,7 +49,7 @@ def test_preparing_twice_changes_nothing_the_second_time(host: Host) -> None:
 def test_check_mode_of_a_first_prepare_touches_nothing(tmp_path: Path) -> None:
     other = Host(folder=str(tmp_path))
     answer = other.prepare(check=True, diff=True)
-    assert answer["changed"] and "started the service manager" in answer["did"]
+    assert answer["changed"] and ("started the service manager" in answer["did"]) == (MANAGER == "supervisor")
     assert not Path(other.root).exists()
 
 
@@ -79,11 +79,15 @@ def test_a_host_service_that_was_stopped_is_started_again_and_a_crashed_one_star
     first = wait_for(lambda: pid_of(host, "common"), "the service runs")
     kill(first)
     second = wait_for(lambda: (p := pid_of(host, "common")) != first and p, "supervisord started it again")
-    host.ctl("stop", "common:")
+    if MANAGER == "systemd":
+        subprocess.run(["systemctl", "stop", "muster-common.service"], check=True, timeout=30)
+    else:
+        host.ctl("stop", "common:")
     assert host.prepare(services=service("common"))["did"] == ["started the service common"]
     assert wait_for(lambda: pid_of(host, "common"), "it runs again") != second
 
 
+@only_supervisor
 def test_a_missing_service_manager_is_started_again_as_a_new_incarnation(host: Host) -> None:
     before = host.observe()["incarnation"]
     pid = host.manager_pid()
@@ -96,6 +100,7 @@ def test_a_missing_service_manager_is_started_again_as_a_new_incarnation(host: H
     assert after["incarnation"] != before and after["incarnation"].split("/")[0] == before.split("/")[0]
 
 
+@only_supervisor
 def test_a_service_manager_that_cannot_start_tells_why(tmp_path: Path) -> None:
     other = Host(folder=str(tmp_path))
     for command, words in (
@@ -106,6 +111,7 @@ def test_a_service_manager_that_cannot_start_tells_why(tmp_path: Path) -> None:
         assert words in answer["error"]
 
 
+@only_supervisor
 def test_a_socket_path_that_is_too_long_is_told(tmp_path: Path) -> None:
     other = Host(folder=str(tmp_path / ("x" * 90)))
     answer = _agent.handle({"verb": "prepare", "host": other.facts, "supervisord": SUPERVISORD})
@@ -135,7 +141,8 @@ def test_remove_leaves_nothing_but_files_of_others(host: Host) -> None:
     assert host.ask("remove", check=True)["changed"] and _procs.alive(pid)
     answer = host.ask("remove")
     assert answer["warnings"] == ["these files are not ours and stay: %s" % notes]
-    assert not _procs.alive(pid) and host.processes() == []
+    assert _procs.alive(pid) == (MANAGER == "systemd") and host.processes() == []
+    assert MANAGER != "systemd" or "app_0" not in host.known_to_manager()
     assert [p for p in Path(host.root).rglob("*") if p.is_file()] == [notes]
     notes.unlink()
     assert host.ask("remove") == {"changed": False, "did": [], "warnings": []}
@@ -216,10 +223,14 @@ def test_the_load_of_a_host_measured_by_its_processes_is_what_they_use(host: Hos
     host.define("app_01", [program("busy", 1, ["/bin/sh", "-c", "while :; do :; done"]), program("idle", 2)])
     host.define("app_02", [program("idle", 1)])
     host.act(host.wish("start", "app_01", 1), host.wish("start", "app_02", 1))
-    host.observe(load=True)
     seen = host.observe(load=True)
-    cpus = seen["load"]["cpus"]
-    assert seen["instances"]["app_01"]["cpu"] > 20 / cpus
+
+    def busy() -> bool:
+        nonlocal seen
+        seen = host.observe(load=True)
+        return bool(seen["instances"]["app_01"]["cpu"] > 5)
+
+    wait_for(busy, "what it uses shows, however busy this machine is", 60)
     assert seen["instances"]["app_02"]["cpu"] < 5
     assert abs(seen["load"]["cpu"] - sum(i["cpu"] for i in seen["instances"].values())) < 5
     assert set(seen["load"]) == {"cpu", "memory", "load_average", "cpus", "free_memory", "free_disk"}
@@ -235,6 +246,7 @@ def test_an_observation_of_thirty_placed_instances_stays_small(host: Host) -> No
     assert len(json.dumps(host.observe(load=True))) < 64_000
 
 
+@only_supervisor
 def test_two_prepares_at_once_start_one_service_manager(host: Host) -> None:
     host.prepare(agent=bundle())
     for _ in range(3):

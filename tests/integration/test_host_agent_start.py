@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from hostkit import Host, gate, host_fixture, kill, program, seven, wait_for  # noqa: F401 - a fixture
+from hostkit import MANAGER, Host, gate, host_fixture, kill, only_supervisor, program, seven, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _procs
 
@@ -22,14 +22,21 @@ def test_ranks_start_in_order_and_a_gate_holds_the_next_one_back(host: Host) -> 
     host.define("app_01", [
         program("late", 3, ["dummy/witness"]), program("bus", 1, ["dummy/witness"]), gate("check", 2),
     ])
-    threading.Timer(0.4, host.open_gate).start()
+    lines: list[str] = []
+
+    def watch() -> None:
+        wait_for(lambda: lines.extend(host.witness()) or lines, "the bus wrote down its start")
+        wait_for(lambda: any(p.program == "check" and p.epoch > 0 for p in host.processes()), "the gate waits")
+        assert lines == ["start bus 1"]
+        host.open_gate()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     result = host.do("start", "app_01", 1)
+    watcher.join()
     assert result["result"] == "running", result
     assert result["started"] == ["bus", "check", "late"]
     assert [name for name, _ in result["timeline"]] == ["bus", "check", "late", "running"]
-    times = dict(result["timeline"])
-    assert times["bus"] < 0.35 < times["check"] < times["late"]
-    lines: list[str] = []
     wait_for(lambda: lines.extend(host.witness()) or len(lines) == 2, "both wrote down their start")
     assert lines == ["start bus 1", "start late 1"]
 
@@ -50,7 +57,9 @@ def test_every_process_carries_who_and_what_it_is(host: Host) -> None:
     assert (found["MUSTER_SITE"], found["MUSTER_HOST"]) == (host.facts["site_id"], "server_1")
     assert found["MUSTER_PEERS"] == "127.0.0.1,127.0.0.2"
     manager = _procs.environment(host.manager_pid())
-    assert "MUSTER_INSTANCE" not in manager and manager["MUSTER_ADDRESS"] == "127.60.1.1"
+    assert "MUSTER_INSTANCE" not in manager and found["MUSTER_ADDRESS"] == "127.60.1.1"
+    if MANAGER == "systemd":
+        return  # there the limit is that of units
     limits = [line for line in Path("/proc/%d/limits" % process.pid).read_text().splitlines() if "open files" in line]
     assert int(limits[0].split()[3]) == resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # not the service manager's
 
@@ -272,9 +281,9 @@ def test_repair_with_another_epoch_is_refused(host: Host) -> None:
 def test_a_restart_in_place_reads_no_configuration_again(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     host.do("start", "app_01", 1)
-    placed = os.stat(Path(host.root, "etc/placed/app_01.ini")).st_mtime_ns
+    placed = os.stat(host.placed("app_01")).st_mtime_ns
     assert host.do("restart", "app_01", 2)["restarted"]
-    assert os.stat(Path(host.root, "etc/placed/app_01.ini")).st_mtime_ns == placed
+    assert os.stat(host.placed("app_01")).st_mtime_ns == placed
 
 
 def test_a_restart_takes_changed_configuration(host: Host) -> None:
@@ -282,7 +291,7 @@ def test_a_restart_takes_changed_configuration(host: Host) -> None:
     host.do("start", "app_01", 1, digest="old")
     host.define("app_01", [program("bus", 1), program("more", 2)])
     answer = host.act(host.wish("restart", "app_01", 2, digest="new"))
-    assert answer["config"]["written"] == ["app_01.ini"]
+    assert answer["config"]["written"] == host.config_names("app_01")
     assert set(host.pids("app_01")) == {"bus", "more"}
     assert host.observe()["instances"]["app_01"]["digest"] == "new"
 
@@ -292,11 +301,14 @@ def test_a_mistake_in_one_instances_configuration_holds_up_no_other(host: Host) 
     host.define("app_02", [program("bus", 1)])
     host.define("app_03", [program("bus", 1)])
     files = host.config_files()
-    files["app_02.ini"]["text"] = files["app_02.ini"]["text"].replace("startsecs=0", "startsecs=soon")
+    if MANAGER == "systemd":
+        files["app_02.run"]["text"] = "soon" + files["app_02.run"]["text"]
+    else:
+        files["app_02.ini"]["text"] = files["app_02.ini"]["text"].replace("startsecs=0", "startsecs=soon")
     answer = host.act(*[host.wish("start", name, 1) for name in host.instances], config={"digest": "x", "files": files})
     results = answer["results"]
     assert [results[name]["result"] for name in ("app_01", "app_02", "app_03")] == ["running", "refused", "running"]
-    assert "soon" in results["app_02"]["reason"]
+    assert ("app_02.run is damaged" if MANAGER == "systemd" else "soon") in results["app_02"]["reason"]
 
 
 def test_an_instance_without_configuration_is_refused_with_a_sentence(host: Host) -> None:
@@ -323,6 +335,7 @@ def test_a_deadline_ends_everything_before_it_is_over(host: Host) -> None:
     assert host.processes("app_01") == []
 
 
+@only_supervisor
 def test_the_death_of_the_service_manager_in_the_middle_ends_the_start_with_that_reason(host: Host) -> None:
     host.define("app_01", [program("bus", 1), gate("check", 2, start_timeout=20)])
     threading.Timer(0.5, lambda: kill(host.manager_pid())).start()
@@ -335,6 +348,7 @@ def test_the_death_of_the_service_manager_in_the_middle_ends_the_start_with_that
     assert answer["results"]["app_01"]["result"] == "running"
 
 
+@only_supervisor
 def test_without_a_service_manager_a_start_is_refused_or_starts_it(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     pid = host.manager_pid()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostkit import Host, gate, host_fixture, kill, program, wait_for  # noqa: F401 - a fixture
+from hostkit import Host, gate, host_fixture, kill, only_supervisor, program, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _procs
 
@@ -42,11 +42,11 @@ def test_a_stop_leaves_neither_claim_nor_placed_configuration(host: Host) -> Non
     host.define("app_01", [program("bus", 1)])
     host.do("start", "app_01", 1)
     assert Path(host.root, "run/claims/app_01").read_text() == "1\n"
-    assert Path(host.root, "etc/placed/app_01.ini").exists()
+    assert host.placed("app_01").exists()
     host.do("stop", "app_01", 1)
     assert not Path(host.root, "run/claims/app_01").exists()
-    assert not Path(host.root, "etc/placed/app_01.ini").exists()
-    assert "app_01" not in host.ctl("status").stdout
+    assert not host.placed("app_01").exists()
+    assert "app_01" not in host.known_to_manager()
     assert host.observe()["instances"] == {}
 
 
@@ -105,6 +105,7 @@ def test_a_copy_started_by_hand_is_stopped_with_the_instance(host: Host) -> None
         stray.kill()
 
 
+@only_supervisor
 def test_a_stop_works_without_the_service_manager(host: Host) -> None:
     host.define("app_01", [program("family", 1, ["dummy/family"], stop_timeout=0.5)])
     host.do("start", "app_01", 1)
@@ -116,6 +117,7 @@ def test_a_stop_works_without_the_service_manager(host: Host) -> None:
     assert host.processes("app_01") == []
 
 
+@only_supervisor
 def test_a_stop_works_with_a_service_manager_that_hangs(host: Host) -> None:
     host.define("app_01", [program("bus", 1, stop_timeout=0.5)])
     host.do("start", "app_01", 1)

@@ -54,10 +54,10 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, inventory: str = "here,") -> AsyncIterator[Bench]:
     state = tmp_path / "state"
     (state / "run").mkdir(parents=True)
-    runs = Runs(state, ["here,"])
+    runs = Runs(state, [inventory])
     journal = Journal(state / "monitor.log")
     made: list[Bench] = []
 
@@ -86,7 +86,7 @@ def test_a_parked_run_acts_within_milliseconds_and_the_next_one_parks(tmp_path: 
         async with bench(tmp_path) as one:
             await one.until_parked()
             sent = time.time()
-            run_name = one.pool.send([INTENT])
+            run_name = one.pool.send({"intents": [INTENT]})
             await until(lambda: one.over, "the end of the run")
             [(name, result, outcome)] = one.over
             assert (name, outcome.why) == (run_name, "")
@@ -100,9 +100,9 @@ def test_a_parked_run_acts_within_milliseconds_and_the_next_one_parks(tmp_path: 
 def test_without_a_parked_run_nothing_is_taken_and_one_is_started(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as one:
-            assert one.pool.send([INTENT]) is None
+            assert one.pool.send({"intents": [INTENT]}) is None
             await one.until_parked()
-            assert one.pool.send([INTENT]) is not None
+            assert one.pool.send({"intents": [INTENT]}) is not None
 
     run(scenario)
 
@@ -125,7 +125,7 @@ def test_many_intents_go_at_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as one:
             await one.until_parked()
-            one.pool.send([dict(INTENT, instance="scen2_srv_%03d" % n, why="x" * 200) for n in range(500)])
+            one.pool.send({"intents": [dict(INTENT, instance="scen2_srv_%03d" % n, why="x" * 200) for n in range(500)]})
             await until(lambda: one.over, "the end of the run")
             assert len(one.over[0][1]["results"]) == 500
 
@@ -140,7 +140,7 @@ def test_a_run_past_its_deadline_is_ended_with_its_workers(tmp_path: Path) -> No
         async with bench(tmp_path) as one:
             one.pool.deadline = 0.5
             await one.until_parked()
-            one.pool.send([INTENT])
+            one.pool.send({"intents": [INTENT]})
             await until(lambda: one.over, "the end of the run")
             assert "ended after 0 s, its deadline" in one.over[0][2].why
 
@@ -169,6 +169,38 @@ def test_a_changed_site_replaces_the_parked_run(tmp_path: Path) -> None:
             one.pool.replace()
             await one.until_parked(2)
             assert one.over == []
+
+    run(scenario)
+
+
+def test_a_parked_run_that_grew_old_is_replaced(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path) as one:
+            one.pool.oldest = 0.5
+            await one.until_parked(2)
+            assert one.over == []
+            assert "it has waited for" in (one.state / "monitor.log").read_text()
+
+    run(scenario)
+
+
+def test_a_changed_inventory_replaces_the_parked_run(tmp_path: Path) -> None:
+    hosts = tmp_path / "inventory" / "hosts.yml"
+    hosts.parent.mkdir()
+    hosts.write_text("all: {hosts: {here: {}}}\n")
+
+    async def scenario() -> None:
+        async with bench(tmp_path, str(hosts)) as one:
+            one.pool.look = 0.1
+            await one.until_parked()
+            variables = hosts.parent / "group_vars" / "all.yml"
+            variables.parent.mkdir()
+            variables.write_text("ansible_port: 2222\n")
+            await one.until_parked(2)
+            hosts.write_text("all: {hosts: {here: {}, there: {}}}\n")
+            await one.until_parked(3)
+            assert one.over == []
+            assert (one.state / "monitor.log").read_text().count("the inventory changed") == 2
 
     run(scenario)
 

@@ -42,6 +42,26 @@ def test_a_new_file_is_taken_in_once(tmp_path: Path) -> None:
     assert (watched.watch.revision, complaints) == (3, [])
 
 
+def test_a_list_that_is_removed_or_damaged_is_lost_until_it_is_published_again(tmp_path: Path) -> None:
+    watched, complaints = followed(tmp_path)
+    publish(tmp_path, 3)
+    watched.refresh()
+    assert not watched.lost
+    (tmp_path / "watch.json").unlink()
+    watched.refresh()
+    assert watched.lost
+    assert "going on with revision 3" in complaints[0]
+    publish(tmp_path, 3)
+    watched.refresh()
+    assert not watched.lost
+    (tmp_path / "watch.json").write_text("{")
+    watched.refresh()
+    assert watched.lost
+    (tmp_path / "watch.json").write_text('{"schema": 9}')
+    watched.refresh()
+    assert not watched.lost, "somebody else's is left to them"
+
+
 def test_a_half_written_file_leaves_the_last_one_standing_and_says_so(tmp_path: Path) -> None:
     watched, complaints = followed(tmp_path)
     publish(tmp_path, 3)

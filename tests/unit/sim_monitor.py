@@ -103,8 +103,8 @@ class SimProbe:
 class Monitor:
     """The loop and the hands of one brain."""
 
-    def __init__(self, runs: Runs, number: int, watch: Callable[[], Watch], lines: bool) -> None:
-        self._runs, self.world = runs, runs.world
+    def __init__(self, runs: Runs, number: int, watch: Callable[[], Watch], lines: bool, slow: float) -> None:
+        self._runs, self.world, self._slow = runs, runs.world, slow
         self.number, self._published, self._lines = number, watch, lines
         self.alive = True
         self.by_address = {host.address: host.name for host in self.world.site.hosts}
@@ -115,7 +115,7 @@ class Monitor:
         self._watch = Watch()
         self._woken = False
         self._turns = 0
-        self._parked_at = self.world.t + self.world.rng.uniform(*WARM)
+        self._parked_at = self.world.t + self._warm()
         self.no_standby = False
         self._left_out: list[str] = []
         self._silent: dict[str, int] = {}
@@ -130,6 +130,9 @@ class Monitor:
         self.world.tell("monitor %d is killed" % self.number)
         self.alive = False
         self.world.heirs.remove(self._program_ended)
+
+    def _warm(self) -> float:
+        return self._slow * self.world.rng.uniform(*WARM)
 
     # The loop.
 
@@ -147,7 +150,7 @@ class Monitor:
         self.brain.take_watch(watch, self.world.t)
         if self._left_out != self.brain.left_out():
             self._left_out = self.brain.left_out()
-            self._parked_at = max(self._parked_at, self.world.t + self.world.rng.uniform(*WARM))
+            self._parked_at = max(self._parked_at, self.world.t + self._warm())
 
     def _turn(self) -> None:
         if not self.alive:
@@ -175,7 +178,7 @@ class Monitor:
         if self.no_standby or world.t < self._parked_at:
             self.world.after(max(0.0, self._parked_at - world.t) + 0.01, self.wake)
             return None
-        self._parked_at = world.t + SUCCESSOR + world.rng.uniform(*WARM)
+        self._parked_at = world.t + SUCCESSOR + self._warm()
         request: dict[str, Any] = {"who": "monitor", "from": "controller", "kind": "intents", **order}
         request.update(request.pop("request", {}))
         name = "standby-%d-%d" % (self.number, world.asked + len(self._runs.under_way))
@@ -183,6 +186,7 @@ class Monitor:
 
         def over(report: dict[str, Any], why: str) -> None:
             if self.alive:
+                self._parked_at = min(self._parked_at, world.t + self._warm())
                 self.observe()
                 self.brain.run_over(name, report, why, world.t)
                 self.wake()
@@ -247,9 +251,9 @@ class Monitor:
         if host.lost or not host.manager:
             gone = not host.lost
             self._silent[name] = 2 if gone else self._silent.get(name, 0) + 1
-            if self._silent[name] >= 2:
-                what = "is gone" if gone else "does not answer within %g s" % interval
-                self._line_changed(name, Signal.LOST, "the service manager of %s %s" % (name, what))
+            what = "is gone" if gone else "does not answer within %g s" % interval
+            signal = Signal.GONE if gone else Signal.LOST if self._silent[name] >= 2 else Signal.DOUBT
+            self._line_changed(name, signal, "the service manager of %s %s" % (name, what))
             delay = 0.5 if gone else interval
         else:
             self._silent[name] = 0

@@ -102,6 +102,7 @@ class SimWorld(World):
         self.start_times: list[tuple[float, str, str, str]] = []  # t, instance, host, run
         self.trouble: dict[str, int] = {}  # instance -> what may be charged since a person cleared it
         self.windows_over: dict[str, tuple[float, str]] = {}  # HCI -> since when it must not come back by itself, why
+        self.shown_on: dict[str, str] = {}  # HCI -> the console where a person last asked for it
         self.taken_over: dict[str, float] = {}  # HCI -> when a person took it over without seeing its console
         self.heirs: list[Callable[[str, str, str], None]] = []  # told of programs that end: host, instance, program
         self.listening: set[str] = set()  # hosts whose service manager stops the members of a dead bus
@@ -159,7 +160,7 @@ class SimWorld(World):
             self.regain(host)
         else:
             self.lose(host)
-            self._windows_die(host, "its console was switched off")
+            self._all_die(host, "its console was switched off")
             for copy in list(host.copies):
                 self.ends(host, copy, BUS, told=False)
             host.die()
@@ -169,7 +170,7 @@ class SimWorld(World):
         host = self.hosts[name]
         if host.on and host.manager:
             self.tell("the service manager of %s is killed" % name)
-            self._windows_die(host, "the service manager of its console died")
+            self._all_die(host, "the service manager of its console died")
             lived = list(host.copies)
             host.die()
             host.manager = False
@@ -202,7 +203,7 @@ class SimWorld(World):
     def crash_bus(self, host: SimHost, name: str) -> None:
         """The bus of an instance ends by itself; where there is a listener, the members end with it."""
         copy = host.copies.get(name)
-        if copy is None or host.lost or BUS not in copy.programs:
+        if copy is None or not host.on or host.frozen or BUS not in copy.programs:
             return
         self.tell("the bus of %s crashes on %s" % (name, host.name))
         self._bad(name)
@@ -224,6 +225,13 @@ class SimWorld(World):
                 self._window_over(name, "its last program died")
             self.ends(host, name, program, told=name not in host.locks)
 
+    def closed(self, host: SimHost, name: str, why: str) -> None:
+        """All of an instance ends, and nobody asked for that."""
+        self._bad(name)
+        self._window_over(name, why)
+        del host.copies[name]
+        self.ends(host, name, BUS, told=False)
+
     def bus(self, where: str, name: str) -> str:
         """How the bus of an instance, or of a host service, shows itself from the controller."""
         host = self.hosts[where]
@@ -244,9 +252,11 @@ class SimWorld(World):
     def _bad(self, name: str) -> None:
         self.trouble[name] = self.trouble.get(name, 0) + 1
 
-    def _windows_die(self, host: SimHost, why: str) -> None:
+    def _all_die(self, host: SimHost, why: str) -> None:
         for name in host.copies:
-            self._window_over(name, why)
+            self._bad(name)  # whoever looks only at the buses charges it
+            if self.shown_on.get(name, host.name) == host.name:
+                self._window_over(name, why)
 
     def _window_over(self, name: str, why: str) -> None:
         if name.startswith("scen2_hci"):
@@ -333,6 +343,9 @@ class SimWorld(World):
                 return
             was_there = copy is not None
             self._gone(host, name)
+            if self.t > until:
+                over({"result": "failed", "reason": "the time for this start is over", "started": [], "left": []})
+                return
             host.last[name] = host.claims[name] = entry["epoch"]
             self._spawn(host, name, entry, run, was_there)
             slow = self.broken.get(name) == "hangs"
@@ -394,9 +407,11 @@ class SimWorld(World):
         """At most one run at a time is at work on an instance, where anybody can see it."""
         others = self.working.setdefault(name, {})
         for other, (where, over) in list(others.items()):
-            there = self.hosts[where]
-            seen = not there.lost and there.back_at < self.t - 60 and there.down_at < self.t - 60
-            if other != run and over > self.t and seen and not host.lost:
+            in_sight = all(
+                not there.lost and there.back_at < self.t - 60 and there.down_at < self.t - 60
+                for there in (host, self.hosts[where])
+            )
+            if other != run and over > self.t and in_sight:
                 raise Broken("one run at %.2f: %s acts on %s on %s while run %s does on %s" % (
                     self.t, run, name, host.name, other, where))  # fmt: skip
         others[run] = (host.name, until)
@@ -408,9 +423,10 @@ class SimWorld(World):
         self.tell("%s: run %s starts %s under epoch %d" % (host.name, run, name, epoch))
         self.demand((name, host.name, epoch) in self.committed, "commit first",
                     "%s starts on %s under epoch %d, which the ledger never said" % (name, host.name, epoch))  # fmt: skip
-        self.demand(epoch > self.started.get(name, 0), "I4",
-                    "%s starts under epoch %d after %d" % (name, epoch, self.started.get(name, 0)))  # fmt: skip
-        self.started[name] = epoch
+        before = self.started.get(name, 0)
+        self.demand(epoch > before or self._believed_down(name, host), "I4",
+                    "%s starts under epoch %d after %d" % (name, epoch, before))  # fmt: skip
+        self.started[name] = max(epoch, before)
         over, why = self.windows_over.get(name, (-1.0, ""))
         if over >= 0 and not was_there:
             asked = self.asked_for(name, run)
@@ -429,14 +445,17 @@ class SimWorld(World):
     def _second(self, name: str, one: SimHost, other: SimHost) -> None:
         """A second copy: only where one of both hosts was out of sight and believed down, or a person took over."""
         for host in (one, other):
-            away = host.lost or host.back_at > self.t - 60
-            believed = host.down_at >= host.lost_at or self.taken_over.get(name, -1e9) >= host.lost_at
-            if away and believed:
+            if self._believed_down(name, host):
                 self.excused += 1
                 self.doubles[name] = "%s and %s" % (one.name, other.name)
                 self.tell("duplicate under partition: %s on %s and %s" % (name, one.name, other.name))
                 return
         raise Broken("I1 at %.2f: %s starts on %s while it lives on %s" % (self.t, name, one.name, other.name))
+
+    def _believed_down(self, name: str, host: SimHost) -> bool:
+        """Whether it is, or was a moment ago, out of sight, and what it held was given away meanwhile."""
+        away = host.lost or host.back_at > self.t - 60
+        return away and (host.down_at >= host.lost_at or self.taken_over.get(name, -1e9) >= host.lost_at)
 
     # --- ledger
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.decide import GATE, decide
+from monitor.decide import GATE, HOST_DOWN, decide
 from monitor.health import CRASH, HANG, Kind
+from monitor.hosts import Verdict
 from tests.unit.monitor_data import common_bus, entry, health, watch
 
 BUS = ("scen2_srv_01", 1)
@@ -88,3 +89,41 @@ def test_a_crash_goes_before_a_gate() -> None:
     seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_1")])
     [wish] = decide(seen, {BUS: health(Kind.GONE)}, services, 0.0)
     assert wish.cause == CRASH
+
+
+@pytest.mark.parametrize("key", ["site", "item/01"])
+def test_what_is_paused_is_left_alone_until_the_pause_is_over(key: str) -> None:
+    paused = watch(entry("scen2_srv_01", item="01"), pauses={key: 100.0})
+    assert decide(paused, {BUS: health(Kind.GONE)}, {}, 0.0, wall=99.0) == []
+    assert len(decide(paused, {BUS: health(Kind.GONE)}, {}, 0.0, wall=101.0)) == 1
+
+
+def test_a_pause_of_another_item_changes_nothing() -> None:
+    paused = watch(entry("scen2_srv_01", item="01"), pauses={"item/02": None})
+    assert len(decide(paused, {BUS: health(Kind.GONE)}, {}, 0.0, wall=99.0)) == 1
+
+
+def test_a_crash_on_a_host_that_does_not_answer_waits_for_the_verdict() -> None:
+    one = watch(entry("scen2_srv_01"))
+    silent = {"server_1": Verdict("server_1", "suspect", "it does not answer")}
+    assert decide(one, {BUS: health(Kind.GONE)}, {}, 0.0, silent) == []
+
+
+def test_where_only_the_service_manager_is_gone_a_run_is_sent() -> None:
+    one = watch(entry("scen2_srv_01"))
+    there = {"server_1": Verdict("server_1", "suspect", "its service manager is gone", there=True)}
+    [wish] = decide(one, {BUS: health(Kind.GONE)}, {}, 0.0, there)
+    assert wish.instance == "scen2_srv_01"
+
+
+def test_a_host_that_is_down_is_evacuated_once() -> None:
+    down = {"server_1": Verdict("server_1", "down", "it burnt", since=5.0)}
+    [wish] = decide(watch(entry("scen2_srv_01"), hosts={"server_1": "up"}), {}, {}, 7.0, down)
+    assert (wish.key, wish.cause, wish.host, wish.why, wish.age) == (
+        "host server_1",
+        HOST_DOWN,
+        "server_1",
+        "it burnt",
+        2.0,
+    )
+    assert decide(watch(entry("scen2_srv_01"), hosts={"server_1": "down"}), {}, {}, 7.0, down) == []

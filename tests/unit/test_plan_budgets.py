@@ -42,7 +42,9 @@ def tries(world: World, since: int = 0) -> list[str]:
     deploys=st.sets(st.integers(0, ROUNDS)),
     apart=st.sampled_from([1.0, 60.0, 700.0]),
 )
-def test_a_bus_that_can_never_start_ends_in_quarantine(hosts: int, budget: int, deploys: set[int], apart: float) -> None:
+def test_a_bus_that_can_never_start_ends_in_quarantine(
+    hosts: int, budget: int, deploys: set[int], apart: float
+) -> None:
     world = World(site_of(hosts, budget))
     world.fails.add(NAME)
     for number in range(ROUNDS):

@@ -5,9 +5,9 @@
 
 Each file in tests/scenarios holds `given` and `then`. Given are, all optional but the request: `items` (how many),
 `settings`, `applications`, `programs`, `hosts` (fields that differ from the small site), `ledger` (wanted, claims,
-hosts, pauses, notices), `seen` (per host what differs from a quiet one; an instance is short for its epoch, a sentence for a host that
-does not answer, null for one that was not asked), `digests`, `request`, and `answers` (per host, per instance) when
-the outcome is of interest too. `pytest --update-scenarios` writes `then`.
+hosts, pauses, notices), `seen` (per host what differs from a quiet one; an instance is short for its epoch, a
+sentence for a host that does not answer, null for one that was not asked), `digests`, `request`, and `answers` (per
+host, per instance) when the outcome is of interest too. `pytest --update-scenarios` writes `then`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def build_state(given: dict[str, Any]) -> dict[str, Any]:
     wanted = {name: {"host": None, "by": "muster", "why": "first seen", "at": NOW - 3600, **record}
               for name, record in ledger.get("wanted", {}).items()}  # fmt: skip
     known = {"state": "up", "incarnation": "boot/1", "since": 0.0, "evidence": "", "by": "monitor"}
-    hosts = {name: {**known, **ledger.get("hosts", {}).get(name, {})} for name in (*SERVERS, *CONSOLES)}
+    said = ledger.get("hosts", {})
+    hosts = {name: {**known, **said.get(name, {})} for name in (*SERVERS, *CONSOLES, *said)}
     paused = {"by": "eve", "why": "", "at": NOW - 60, "until": None}
     pauses = {key: {**paused, **record} for key, record in ledger.get("pauses", {}).items()}
     return small_state(wanted=wanted, claims=claims, hosts=hosts, pauses=pauses, notices=ledger.get("notices", {}))
@@ -158,6 +159,9 @@ def _change_lines(changes: dict[str, Any]) -> list[str]:
         extra += f" ({record['reason']})" if record["reason"] else ""
         lines.append(f"claim {name}: {record['phase']} on {record['host']} epoch {record['epoch']}{extra}")
     for name, record in changes.get("hosts", {}).items():
+        if record is None:
+            lines.append(f"host {name}: forgotten")
+            continue
         drain = record.get("drain")
         until = f" until NOW{drain['until'] - NOW:+g}" if drain and drain["until"] else ""
         extra = f", drain by {drain['by']}{until}, {drain['at_a_time'] or 'all'} at a time" if drain else ""

@@ -109,3 +109,23 @@ def test_a_request_that_is_in_no_hurry_waits_longer_and_gives_way_to_one_that_is
     assert schedule.due(WELL, 30.0, 0.0) == "the common bus is silent"
     schedule.soon("run 7 did not do it")
     assert schedule.due(WELL, APART, 0.0) == "run 7 did not do it"
+
+
+def test_the_end_of_a_drain_or_a_pause_is_looked_after() -> None:
+    schedule = Schedule(0.0)
+    ends = watch(entry("scen2_srv_01"), ends=(1000.0, 2000.0), observe_interval=3600.0)
+    schedule.watch_changed(watch(), ends, 0.0)
+    assert schedule.due(ends, 10.0, 999.0) == ""
+    assert schedule.due(ends, 10.0, 1000.0) == "a drain or a pause is over"
+
+
+def test_what_waited_for_a_run_goes_on_as_soon_as_that_is_over() -> None:
+    schedule = Schedule(0.0)
+    busy = watch(entry("scen2_srv_01", phase="starting", deadline=100.0), observe_interval=3600.0)
+    over = watch(entry("scen2_srv_01"), observe_interval=3600.0)
+    schedule.watch_changed(watch(), busy, 0.0)
+    schedule.finish(["scen2_srv_01"])
+    assert schedule.due(busy, 1.0, 50.0) == ""
+    assert "scen2_srv_01" in schedule.due(over, 1.0, 50.0)
+    schedule.started(1.0)
+    assert schedule.due(over, 2.0, 50.0) == ""

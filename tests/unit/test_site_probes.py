@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -155,36 +155,39 @@ class TestTheWatchList:
         assert target == Target("127.60.0.13", 20008, "nats", 1.0, 1.0, 3)
 
 
+class Asked:
+    """Makes probes that ask nothing; a test reports for them."""
+
+    def __init__(self) -> None:
+        self.made: list[Asking] = []
+
+    def make(self, name: str, target: Target, report: Callable[[Result], None]) -> Asking:
+        self.made.append(Asking(name, target, report))
+        return self.made[-1]
+
+
+class Asking:
+    def __init__(self, name: str, target: Target, report: Callable[[Result], None]) -> None:
+        self.name, self.target, self.report, self.state = name, target, report, ""
+
+    def start(self) -> None:
+        self.state = "started"
+
+    def nudge(self) -> None:
+        self.state = "nudged"
+
+    def stop(self) -> None:
+        self.state = "stopped"
+
+
 class TestTheProber:
-    @pytest.fixture
-    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-        """Every probe made, its report as a function."""
-        made: list[Any] = []
-
-        class Asking:
-            def __init__(self, name: str, target: Target, report: Any) -> None:
-                self.name, self.target, self.report = name, target, report
-                self.state = ""
-                made.append(self)
-
-            def start(self) -> None:
-                self.state = "started"
-
-            def nudge(self) -> None:
-                self.state = "nudged"
-
-            def stop(self) -> None:
-                self.state = "stopped"
-
-        monkeypatch.setattr("monitor.prober.make", Asking)
-        return made
-
-    def test_asks_each_of_several_and_puts_their_answers_together(self, asked: list[Any]) -> None:
+    def test_asks_each_of_several_and_puts_their_answers_together(self) -> None:
         told: list[tuple[Key, Health]] = []
-        prober = Prober(lambda key, health: told.append((key, health)), lambda why: None)
+        asked = Asked()
+        prober = Prober(lambda key, health: told.append((key, health)), lambda why: None, asked.make)
         seen = watched(_site.compile_site(raw()))
         prober.follow(seen, 0.0)
-        mine = [one for one in asked if one.name == "scen2_srv_02 7"]
+        mine = [one for one in asked.made if one.name == "scen2_srv_02 7"]
         assert [one.target.probe for one in mine] == ["nats", "mqtt", "http", "exec", "process", "tcp"]
         assert {one.state for one in mine} == {"nudged"}
         health = prober.buses["scen2_srv_02", 7]
@@ -198,10 +201,11 @@ class TestTheProber:
         prober.stop()
         assert {one.state for one in mine} == {"stopped"}
 
-    def test_gives_each_of_several_the_time_to_start(self, asked: list[Any]) -> None:
-        prober = Prober(lambda key, health: None, lambda why: None)
+    def test_gives_each_of_several_the_time_to_start(self) -> None:
+        asked = Asked()
+        prober = Prober(lambda key, health: None, lambda why: None, asked.make)
         prober.follow(watched(_site.compile_site(raw())), 0.0)
-        mine = [one for one in asked if one.name == "scen2_srv_02 7"]
+        mine = [one for one in asked.made if one.name == "scen2_srv_02 7"]
         health = prober.buses["scen2_srv_02", 7]
         mine[0].report(Result(Kind.GONE, 19.0, "gone"))
         assert health.state(19.0) is State.UNKNOWN

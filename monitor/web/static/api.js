@@ -42,6 +42,7 @@ export async function pageVersion() {
 const LATE = 12000; // ms without a word: two heartbeats and a bit
 const PATIENCE = 1500; // ms a broken connection may take to come back before the page says so
 const AGAIN = 2000; // ms between two tries
+const HOPELESS = 15000; // ms a try may take
 
 /**
  * Follows the stream of events, for ever: what came while it was broken comes first.
@@ -54,10 +55,13 @@ export function follow(last, hands) {
   let stale = false;
   let broken = 0;
   let again = 0;
+  let tried = 0;
 
   function word(id) {
     heard = Date.now();
     broken = 0;
+    clearTimeout(again);
+    again = 0;
     if (id) last = Number(id);
     if (stale) {
       stale = false;
@@ -67,6 +71,7 @@ export function follow(last, hands) {
 
   function open() {
     again = 0;
+    tried = Date.now();
     if (source) source.close();
     source = new EventSource(`${BASE}/events/stream?after=${last}`);
     for (const name of ["trail", "status", "alive"]) {
@@ -92,7 +97,7 @@ export function follow(last, hands) {
       stale = true;
       hands.stale(heard / 1000);
     }
-    if (late && source.readyState !== EventSource.CONNECTING) retry();
+    if (late && (source.readyState !== EventSource.CONNECTING || Date.now() - tried > HOPELESS)) retry();
   }
 
   open();

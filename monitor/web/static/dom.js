@@ -6,7 +6,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element: `{class, text, on: {event: handler}, data: {…}, …attributes}`, then its children; null ones are left out. */
+/** An element: `{class, text, on: {event: handler}, data: {…}, …attributes}`, then its children but null ones. */
 export function el(tag, facts = {}, ...children) {
   return filled(document.createElement(tag), facts, children);
 }
@@ -49,15 +49,31 @@ export function setParts(node, key, make) {
 /** A button of an action: one that may not be used still takes focus and says why. */
 export function button(text, handler, facts = {}) {
   const { no, ...rest } = facts;
-  return el("button", { type: "button", text, "aria-disabled": no ? "true" : null, title: no || null, on: { click: handler }, ...rest });
+  return el("button", {
+    type: "button",
+    text,
+    "aria-disabled": no ? "true" : null,
+    title: no || null,
+    on: { click: handler },
+    ...rest,
+  });
 }
 
 const SHAPES = {
   good: () => [svg("circle", { cx: 12, cy: 12, r: 7 })],
-  bad: () => [svg("path", { d: "M7 1h10l6 6v10l-6 6H7l-6-6V7z", class: "fill" }), svg("path", { d: "M7 7l10 10M17 7L7 17", class: "cut" })],
-  warn: () => [svg("path", { d: "M12 2l11 20H1z", class: "fill" }), svg("path", { d: "M12 9v6M12 17.6v2.2", class: "cut" })],
+  bad: () => [
+    svg("path", { d: "M7 1h10l6 6v10l-6 6H7l-6-6V7z", class: "fill" }),
+    svg("path", { d: "M7 7l10 10M17 7L7 17", class: "cut" }),
+  ],
+  warn: () => [
+    svg("path", { d: "M12 2l11 20H1z", class: "fill" }),
+    svg("path", { d: "M12 9v6M12 17.6v2.2", class: "cut" }),
+  ],
   wait: () => [svg("circle", { cx: 12, cy: 12, r: 9 }), svg("path", { d: "M12 3a9 9 0 0 1 0 18z", class: "fill" })],
-  unknown: () => [svg("path", { d: "M12 1l11 11-11 11L1 12z", class: "fill" }), svg("path", { d: "M9 10a3 3 0 1 1 4.4 2.6c-.9.5-1.4 1-1.4 2M12 17v1.6", class: "cut" })],
+  unknown: () => [
+    svg("path", { d: "M12 1l11 11-11 11L1 12z", class: "fill" }),
+    svg("path", { d: "M9 10a3 3 0 1 1 4.4 2.6c-.9.5-1.4 1-1.4 2M12 17v1.6", class: "cut" }),
+  ],
   off: () => [svg("rect", { x: 5, y: 5, width: 14, height: 14 })],
 };
 

@@ -5,11 +5,26 @@
 // Words for states and times.
 
 const KINDS = {
-  operational: "good", running: "good", healthy: "good", up: "good",
-  degraded: "warn", drained: "off", stopped: "off", paused: "off", silent: "unknown",
-  "not operational": "bad", failed: "bad", unhealthy: "bad", down: "bad", "not running": "bad",
-  waiting: "wait", starting: "wait", stopping: "wait", suspect: "warn",
-  unknown: "unknown", unreachable: "unknown",
+  operational: "good",
+  running: "good",
+  healthy: "good",
+  up: "good",
+  degraded: "warn",
+  drained: "off",
+  stopped: "off",
+  paused: "off",
+  silent: "unknown",
+  "not operational": "bad",
+  failed: "bad",
+  unhealthy: "bad",
+  down: "bad",
+  "not running": "bad",
+  waiting: "wait",
+  starting: "wait",
+  stopping: "wait",
+  suspect: "warn",
+  unknown: "unknown",
+  unreachable: "unknown",
 };
 
 /** good | off: nothing to do; warn | wait | unknown | bad: not normal. */
@@ -27,7 +42,12 @@ export function setClock(at) {
 
 export const now = () => Date.now() / 1000 + ahead;
 
-const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const CLOCK = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short" });
 
 /** `14:03:07`, with the day when it is not today; local time. */
@@ -56,4 +76,5 @@ export function listing(names, most = 8) {
   return said.length < 2 ? said.join("") : `${said.slice(0, -1).join(", ")} and ${said[said.length - 1]}`;
 }
 
-export const percent = (value) => (typeof value === "number" ? `${value < 10 && value % 1 ? value.toFixed(1) : Math.round(value)} %` : "–");
+export const percent = (value) =>
+  typeof value === "number" ? `${value < 10 && value % 1 ? value.toFixed(1) : Math.round(value)} %` : "–";

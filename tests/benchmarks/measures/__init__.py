@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks.figures import Report
-from tests.benchmarks.measures import bring_up, configure, crash, host_loss, idle, placement
+from tests.benchmarks.measures import bring_up, configure, crash, host_loss, idle, placement, surface
 from tests.benchmarks.options import Options
 
 MEASURES: dict[str, Callable[[Options, Report], None]] = {
@@ -18,6 +18,9 @@ MEASURES: dict[str, Callable[[Options, Report], None]] = {
     "bus-crash-scen2": crash.measure_scen2,
     "hci-crash": crash.measure_windows,
     "host-loss": host_loss.measure,
+    "status": surface.measure_status,
+    "open": surface.measure_open,
+    "burst": surface.measure_burst,
     "bring-up": bring_up.measure,
     "idle": idle.measure,
 }

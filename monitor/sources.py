@@ -1,0 +1,46 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an inventory is still the one that a parked run has read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+MOST = 5000  # files looked at; who has more gets parked runs replaced by age alone where the rest changes
+_BESIDE = ("group_vars", "host_vars")  # Ansible reads them beside an inventory file, too
+
+
+def stamp(sources: Sequence[str]) -> int:
+    """A number that changes when a file of these inventory sources does; names that are no path count nothing."""
+    facts = []
+    for path in _files(sources):
+        try:
+            found = os.stat(path)
+        except OSError:
+            continue
+        facts.append((path, found.st_ino, found.st_mtime_ns, found.st_size))
+        if len(facts) >= MOST:
+            break
+    return hash(tuple(facts))
+
+
+def _files(sources: Sequence[str]) -> Iterator[str]:
+    for source in sources:
+        path = Path(source)
+        if path.is_dir():
+            yield from _below(path)
+        elif path.is_file():
+            yield str(path)
+            for name in _BESIDE:
+                yield from _below(path.parent / name)
+
+
+def _below(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and not name.endswith("~"):
+                yield os.path.join(place, name)

@@ -1,0 +1,161 @@
+// Copyright (c) muster contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Asks before something is done, has it done, and says what came of it.
+
+import { post, Refused } from "./api.js";
+import { by, button, el, shape } from "./dom.js";
+import { model, noAct } from "./model.js";
+import { clock, now } from "./words.js";
+
+const LABELS = {
+  until: "Until (2h, 14:00; empty: until somebody ends it)",
+  at_a_time: "How many move at a time (empty: one)",
+};
+const SHOWN = 8000; // ms that good news stays
+
+let redraw = () => {};
+export const onChange = (handler) => (redraw = handler);
+
+/** Carry out a wish of `actions.js`: at once, or after a question. */
+export function want(wish) {
+  const no = noAct() || wish.no;
+  if (no) say("off", no);
+  else if (wish.what) ask(wish);
+  else act(wish, {});
+}
+
+function ask(wish) {
+  const dialog = by("ask");
+  const back = document.activeElement;
+  const needed = wish.reason === "needed";
+  const reason = el("input", {
+    id: "reason",
+    name: "why",
+    maxlength: 500,
+    autocomplete: "off",
+    required: needed,
+    "aria-describedby": "ask-who",
+  });
+  const fields = (wish.fields || []).map((name) =>
+    el("input", { id: `field-${name}`, name, autocomplete: "off", inputmode: name === "at_a_time" ? "numeric" : null }),
+  );
+  const list = el("ul", { class: "what" }, el("li", { text: "Asking the monitor …" }));
+  const agree = el("div");
+  const go = el("button", { type: "submit", class: wish.danger ? "go danger" : "go", text: wish.verb, disabled: true });
+  const error = el("p", { class: "error", role: "alert" });
+  const form = el(
+    "form",
+    { method: "dialog" },
+    el("h2", { id: "ask-title", text: wish.title }),
+    el("h3", { text: "What would happen" }),
+    list,
+    agree,
+    el("label", { for: "reason", text: needed ? "Reason (needed)" : "Reason" }),
+    reason,
+    ...fields.flatMap((field) => [el("label", { for: field.id, text: LABELS[field.name] }), field]),
+    el("p", {
+      id: "ask-who",
+      class: "who",
+      text: `In the trail: ${model.caller.who} from ${model.caller.host || "no host of this site"}`,
+    }),
+    error,
+    el(
+      "div",
+      { class: "buttons" },
+      button("Cancel", () => dialog.close(), { class: "cancel" }),
+      go,
+    ),
+  );
+  dialog.replaceChildren(form);
+
+  tell(wish, list, agree, go);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (go.disabled) return;
+    const given = { why: reason.value.trim() };
+    if (needed && !given.why) {
+      error.textContent = "A reason is needed: it goes into the trail.";
+      reason.focus();
+      return;
+    }
+    for (const field of fields) {
+      const text = field.value.trim();
+      if (text) given[field.name] = field.name === "at_a_time" && /^\d+$/.test(text) ? Number(text) : text;
+    }
+    if (agree.firstChild) given.force = true;
+    dialog.close();
+    act(wish, given);
+  });
+  dialog.addEventListener("close", () => goBack(back), { once: true });
+  dialog.showModal();
+  reason.focus();
+}
+
+/** Where the person was; what was drawn anew meanwhile is found by its words. */
+function goBack(back) {
+  const same =
+    back &&
+    !back.isConnected &&
+    [...document.querySelectorAll("#detail button, #attention-list button")].find(
+      (node) => node.textContent === back.textContent,
+    );
+  const other =
+    document.querySelector("#detail:not([hidden]) button:not(.away)") ||
+    document.querySelector('#matrix [tabindex="0"]');
+  const target = back && back.isConnected ? back : same || other;
+  if (target) target.focus();
+}
+
+/** Say what would happen; the button waits for it, and for agreement where something stays behind. */
+async function tell(wish, list, agree, go) {
+  let answer;
+  try {
+    answer = await wish.what();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    answer = [`What would happen is not known: ${error.message}`];
+  }
+  const { sentences, force } = Array.isArray(answer) ? { sentences: answer, force: [] } : answer;
+  list.replaceChildren(...sentences.map((text) => el("li", { text })));
+  go.disabled = force.length > 0;
+  if (force.length) {
+    const box = el("input", { type: "checkbox", id: "force", on: { change: () => (go.disabled = !box.checked) } });
+    agree.replaceChildren(
+      el("ul", { class: "what cannot" }, ...force.map((text) => el("li", {}, shape("warn"), text))),
+      el("label", { class: "check" }, box, "Also though these cannot leave"),
+    );
+  }
+}
+
+async function act(wish, given) {
+  const began = now();
+  const about = wish.about === null ? "" : ` ${wish.about}`;
+  if (wish.about !== null) model.busy.set(wish.about, wish.verb);
+  const note = say("wait", `${wish.verb}${about} …`, true);
+  redraw();
+  try {
+    const answer = await post("/actions", { ...wish.request, ...given });
+    const said = answer.said.join("; ") || (answer.ok ? "done" : "the monitor did not say why");
+    if (answer.ok) say("good", `${wish.verb}${about}: ${said} (${(now() - began).toFixed(1)} s)`);
+    else say("bad", `${wish.verb}${about} was not done: ${said}`, true);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    say("bad", `${wish.verb}${about} was not done: ${error.message}`, true);
+  } finally {
+    note.remove();
+    model.busy.delete(wish.about);
+    redraw();
+  }
+}
+
+/** A message: good news goes by itself, bad news stays until it is put away. */
+export function say(kind, text, stays = false) {
+  const note = el("div", { class: `note ${kind}` }, shape(kind), el("p", { text }), el("time", { text: clock(now()) }));
+  if (kind !== "wait") note.append(button("Put away", () => note.remove(), { "aria-label": "Put this message away" }));
+  by("said").append(note);
+  if (!stays) setTimeout(() => note.remove(), SHOWN);
+  while (by("said").children.length > 5) by("said").firstChild.remove();
+  return note;
+}

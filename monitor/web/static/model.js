@@ -1,0 +1,64 @@
+// Copyright (c) muster contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// What the page knows: the last status, who looks at it, and what of it is chosen.
+
+import { isNormal, kindOf } from "./words.js";
+
+export const model = {
+  status: null,
+  caller: { who: "", host: "", console: "", may: [] },
+  stale: false,
+  history: {},
+  busy: new Map(), // item or host -> what is being done
+};
+
+export const itemNamed = (id) => model.status.items.find((item) => item.item === id);
+export const hostNamed = (name) => model.status.hosts.find((host) => host.host === name);
+
+/** The instances of an item: [{name, …}], services first. */
+export function instancesOf(id) {
+  const found = Object.entries(model.status.instances).filter(([, entry]) => entry.item === id);
+  return found.map(([name, entry]) => ({ name, ...entry })).sort((a, b) => a.on_request - b.on_request);
+}
+
+export const servicesOf = (id) => instancesOf(id).filter((instance) => !instance.on_request);
+export const windowsOf = (id) => instancesOf(id).filter((instance) => instance.on_request);
+
+/** The instances of all items at once: item -> [..]; for who needs them all. */
+export function instancesByItem() {
+  const found = new Map();
+  for (const [name, entry] of Object.entries(model.status.instances)) {
+    if (!found.has(entry.item)) found.set(entry.item, []);
+    found.get(entry.item).push({ name, ...entry });
+  }
+  return found;
+}
+
+/** Whether somebody has to look at an item: not what runs well, nor what a person stopped. */
+export const needsLook = (item) => !isNormal(kindOf(item.verdict)) || item.paused;
+
+export const isOpen = (instance) => Boolean(instance.host) && instance.state !== "stopped";
+
+/** A host's state as it is shown: the ledger's word, and whether it answers. */
+export function hostState(host) {
+  return host.state === "up" && host.answer === "unreachable" ? "unreachable" : host.state;
+}
+
+/** Why nothing may be done from here; empty when it may. */
+export function noAct() {
+  if (model.stale) return "The monitor is silent: nothing can be done from here until it is back.";
+  if (!model.caller.may.includes("act")) {
+    return `${model.caller.who || "You"} may look, not act: only the owner of the monitor's state folder may.`;
+  }
+  return "";
+}
+
+/** Why nothing can be opened from here; empty when it can. */
+export function noOpen() {
+  const why = noAct();
+  if (why || model.caller.console) return why;
+  const where = model.caller.host ? `${model.caller.host}, which is no console` : "no host of this site";
+  return `Nothing can be opened here: this page is looked at from ${where}. Go to a console for that.`;
+}

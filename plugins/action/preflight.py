@@ -1,0 +1,64 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look whether a host can be deployed to, and say in one sentence what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+
+from ansible_collections.control_room.muster.plugins.module_utils import _preflight
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call
+
+
+class ActionModule(_host_call.HostAction):
+    """See the documentation of the module of the same name."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        name = task_vars["inventory_hostname"]
+        compiled = _compiled.compiled_site(self, task_vars)
+        host = next(entry for entry in compiled.document["hosts"] if entry["name"] == name)
+        findings, hints = self._look(host, task_vars)
+        for hint in hints:
+            self._display.warning("%s: %s" % (name, hint))
+        result.update(changed=False, findings=findings, hints=hints)
+        if findings:
+            result.update(failed=True, msg="; ".join(findings))
+        return result
+
+    def _look(self, host: dict[str, Any], task_vars: dict[str, Any]) -> tuple[list[str], list[str]]:
+        python = _host_call.interpreter(task_vars)
+        reached = self._reached(host, task_vars)
+        programs = ["setpriv"] + ([] if host["service_manager"] == "supervisor" else ["systemctl"])
+        text = _preflight.probe(host["root"], programs)
+        try:
+            self._low_level_execute_command("true")  # connects: what follows is the answer's own time
+            began = time.time()
+            answer = self._low_level_execute_command("%s -" % shlex.quote(python), in_data=text.encode())
+            ended = time.time()
+        except AnsibleConnectionFailure as error:
+            return [_preflight.unreachable(str(error.message), reached)], []
+        except AnsibleError as error:  # become has words of its own
+            return [_preflight.refused(1, str(error.message), python, reached)], []
+        for line in answer["stdout"].splitlines():
+            if line.startswith(_preflight.MARK):
+                facts = json.loads(line[len(_preflight.MARK) :])
+                doubt = (ended - began) / 2
+                offset = float(facts["time"]) - (began + ended) / 2
+                return _preflight.findings(facts, host, offset, doubt), _preflight.hints(facts)
+        words = "%s %s" % (answer["stderr"], answer["stdout"])
+        return [_preflight.refused(int(answer["rc"]), words, python, reached)], []
+
+    def _reached(self, host: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, str]:
+        ssh = host.get("ssh") or {}
+        user = str(ssh.get("user") or self._play_context.remote_user or "")
+        return {"address": str(ssh.get("host") or host["address"]), "port": str(ssh.get("port") or ""), "user": user}

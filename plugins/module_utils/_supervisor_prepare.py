@@ -1,0 +1,103 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preparing a host whose service manager is a supervisord of our own: its configuration, and the host services."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import _supervisor, _supervisord, _xmlrpc
+from ._managers import ManagerError
+from ._prepare import service_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List, Mapping, Set
+
+    from ._prepare import Work
+
+_SERVICE_STOP = 15.0
+_RUNNING_STATES = (10, 20)  # STARTING, RUNNING; a service in BACKOFF is being tried again already
+_BACKOFF = 30
+
+
+def needs() -> str:
+    """A sentence about what is missing on this machine; empty when nothing is."""
+    import shutil
+
+    path = _supervisord.environment_path()
+    if shutil.which("setpriv", path=path) is None:
+        return "the program setpriv is missing (package util-linux), programs cannot be started without it"
+    return ""
+
+
+def configure(work: Work) -> List[str]:
+    """Its configuration files. :return: what counts only when it starts again."""
+    late = [name for name in (_supervisord.PLAIN, _supervisord.WITH_LISTENER)
+            if work.write(name, _supervisord.configuration(work.root, name == _supervisord.WITH_LISTENER))]
+    return late + (["bin/" + _supervisord.LISTENER] if _supervisord.LISTENER in work.programs else [])
+
+
+def serve(work: Work, request: Mapping[str, Any], changed: Set[str]) -> None:
+    """Host services run, with the configuration that was just written; others are left alone."""
+    services = service_names(request.get("services") or {})
+    if work.check:
+        work.did += ["restarted the service %s" % name for name in sorted(changed)]
+        return
+    client = _xmlrpc.Client(_supervisor.socket_path(work.root))
+    lock = _supervisord.alone(work.root)
+    try:
+        if changed:
+            client.call("supervisor.reloadConfig")
+        for name in sorted(changed):
+            _stop_service(client, name)
+            if name in services:
+                client.call("supervisor.addProcessGroup", name)  # autostart starts it
+            work.did.append("restarted the service %s" % name if name in services else "stopped the service %s" % name)
+        for name in services:
+            if name not in changed:
+                _start_service(client, name, work)
+    except _xmlrpc.Fault as error:
+        raise ManagerError("the service manager of %s does not take the host services: %s" % (
+            work.host["host"], error)) from None
+    except OSError as error:
+        raise ManagerError("the service manager of %s does not answer: %s" % (
+            work.host["host"], error.strerror or error)) from None
+    finally:
+        client.close()
+        os.close(lock)
+
+
+def _stop_service(client: _xmlrpc.Client, name: str) -> None:
+    until = time.monotonic() + _SERVICE_STOP
+    try:
+        client.call("supervisor.stopProcessGroup", name, False)
+    except _xmlrpc.Fault as error:
+        if error.code == _supervisor.BAD_NAME:
+            return
+        raise
+    while True:
+        try:
+            client.call("supervisor.removeProcessGroup", name)
+            return
+        except _xmlrpc.Fault as error:
+            if error.code != _supervisor.STILL_RUNNING or time.monotonic() > until:
+                raise
+        time.sleep(0.02)
+
+
+def _start_service(client: _xmlrpc.Client, name: str, work: Work) -> None:
+    full = "%s:%s" % (name, name)
+    try:
+        state = client.call("supervisor.getProcessInfo", full)["state"]
+        if state in _RUNNING_STATES or state == _BACKOFF:
+            return
+        client.call("supervisor.startProcess", full, False)
+    except _xmlrpc.Fault as error:
+        if error.code != _supervisor.BAD_NAME:
+            raise
+        client.call("supervisor.reloadConfig")
+        client.call("supervisor.addProcessGroup", name)
+    work.did.append("started the service %s" % name)

@@ -1,0 +1,60 @@
+#!/usr/bin/python
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Whether a host can be deployed to
+version_added: 0.2.0
+description:
+  - Connects to the host, and looks at its Python, its clock, its disk, and whether muster's folder can be made there.
+  - Fails with one sentence per thing that is wrong. A host that cannot be reached is one of them, in words that say
+    what to do about it.
+  - Nothing has to be installed on the host, and nothing is changed there.
+author:
+  - muster contributors (@control-room)
+extends_documentation_fragment:
+  - control_room.muster._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: Look at every host
+  control_room.muster.preflight:
+  timeout: 20
+"""
+
+RETURN = r"""
+findings:
+  description: What is wrong, one sentence each.
+  returned: always
+  type: list
+  elements: str
+hints:
+  description: What is missing and can be installed by the roles.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+
+def main() -> None:
+    """The action plugin does the work: it must also speak of hosts where no module can run."""
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the templates of a service manager see of a program: its command and environment, as each manager reads them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from ansible_collections.control_room.muster.plugins.module_utils import _model, _supervisor
+from ansible_collections.control_room.muster.plugins.plugin_utils import _render_systemd
+
+ROOT = "@@root@@"
+
+
+def programs(
+    application: _model.Application, strings: list[list[str]], context: Mapping[str, Any], managers: Sequence[str]
+) -> list[SimpleNamespace]:
+    result = []
+    marks = {program.name: _marks(application, program) for program in application.programs}
+    for program, leaves in zip(application.programs, strings):
+        result.append(
+            program_lines(
+                program,
+                leaves,
+                {
+                    "MUSTER_INSTANCE": context["instance"],
+                    "MUSTER_PROGRAM": program.name,
+                    "MUSTER_ITEM": context["item"]["id"],
+                    "MUSTER_SLOT": str(context["slot"]),
+                    "MUSTER_ETC": context["etc"],
+                    **port_environment(context["ports"]),
+                    **marks[program.name],
+                    **(
+                        {
+                            "MUSTER_PEER_" + k: v
+                            for k, v in port_environment(context["peer"].get("ports", {}), "PORT_").items()
+                        }
+                    ),
+                },
+                managers,
+            )
+        )
+    return result
+
+
+def _marks(application: _model.Application, program: _model.Program) -> dict[str, str]:
+    """What our listener in the service manager must know of a program: its end is expected, or that of all."""
+    if application.bus and application.bus.program == program.name:
+        return {"MUSTER_BUS": program.running_failure_strategy}
+    return {"MUSTER_GATE": "1"} if program.is_gate else {}
+
+
+def program_lines(
+    program: _model.Program, leaves: list[str], environment: dict[str, str], managers: Sequence[str]
+) -> SimpleNamespace:
+    command = list(leaves[: len(program.command)])
+    if command and not command[0].startswith(("/", "@@root@@")):
+        command[0] = "%s/bin/%s" % (ROOT, command[0])
+    environment = {**environment, **dict(zip(program.environment, leaves[len(program.command) :]))}
+    lines = SimpleNamespace(
+        name=program.name,
+        command=command,
+        environment=environment,
+        stop_timeout=max(1, math.ceil(program.stop_timeout)),  # whole seconds, as service managers take them
+    )
+    if "supervisor" in managers:
+        lines.command_line = _supervisor.quote_command(command)
+        lines.environment_line = _supervisor.quote_environment(environment)
+    if "systemd" in managers:
+        lines.run_lines = _render_systemd.run_lines(command, environment)
+    return lines
+
+
+def port_environment(ports: Mapping[str, int], prefix: str = "MUSTER_PORT_") -> dict[str, str]:
+    return {prefix + name.upper(): str(port) for name, port in ports.items()}

@@ -1,0 +1,191 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real controller: the monitor as a unit of systemd with a user of its own, and accounts on hosts that may do little.
+
+On a lab of booted hosts (tests/lab), because units need a systemd. Packages come from a folder of wheels, because the
+lab has no way out: what the development environment holds is packed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from site_lab import ROOT, Played, wait_for
+
+from tests.lab import inventory
+from tests.lab.hosts import lab as booted
+from tests.lab.names import CONTROLLER, missing
+from tests.lab.site import LabSite
+
+WHEELS = Path(os.environ.get("MUSTER_TEST_WHEELS") or ROOT / ".cache" / "wheels")
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+HOSTS = ("server_1", "server_2", "console_1")
+LONG = 300.0  # s, for playbooks that install packages on a busy machine
+
+
+class RealController(LabSite):
+    """An administrator (root, with a key of his own) sets up what the monitor (muster) then works with."""
+
+    def write(self) -> None:
+        """The inventory as docs/installation.md has it."""
+        folder = self.inventory / "group_vars"
+        hosts = yaml.safe_load((folder / "muster_hosts.yml").read_text())
+        del hosts["ansible_ssh_private_key_file"]
+        hosts.update(ansible_user="muster", muster_monitor_user="muster", muster_agent_sudo=True)
+        (folder / "muster_hosts.yml").write_text(yaml.safe_dump(hosts))
+        controller = yaml.safe_load((folder / "muster_controller.yml").read_text())
+        controller.update(ansible_become=True, ansible_become_user="muster", monitor_wheels="/opt/wheels",
+                          monitor_environment={}, monitor_service="systemd", ansible_python_interpreter="/usr/bin/python3",
+                          monitor_inventory=[inventory.INVENTORY], monitor_watchdog=8)  # fmt: skip
+        (folder / "muster_controller.yml").write_text(yaml.safe_dump(controller))
+        for path in (self.inventory.parent, *self.inventory.parent.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    def admin(self, name: str, *arguments: str) -> Played:
+        self.environment["USER"] = "root"  # Ansible asks it who works at a local connection
+        return self.good(name, "-e", "ansible_user=root", *arguments)
+
+    def as_muster(self, *command: str) -> Played:
+        environment = {**self.environment, "HOME": "/var/lib/muster", "ANSIBLE_HOME": "/var/lib/muster/.ansible",
+                       "USER": "muster", "PATH": "/var/lib/muster/venv/bin:/usr/bin:/bin"}  # fmt: skip
+        done = subprocess.run(
+            self.lab.machines[CONTROLLER].inside(*command, user="muster", environment=environment, folder=str(ROOT)),
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG, check=False,
+        )  # fmt: skip
+        return Played(done.returncode, done.stdout)
+
+    def unit(self, what: str) -> str:
+        return self.on(CONTROLLER, "systemctl", "show", "--value", "-p", what, "muster-monitor").strip()
+
+    def monitor_log(self) -> str:
+        return self.on(CONTROLLER, "journalctl", "-u", "muster-monitor", "-o", "cat", "--no-pager", "-n", "80")
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[RealController]:
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    fetched = subprocess.run(
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "--disable-pip-version-check",
+         "-r", str(ROOT / "requirements/runtime.txt"), "-d", str(WHEELS)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LONG, check=False,
+    )  # fmt: skip
+    if fetched.returncode:
+        pytest.skip("the packages cannot be had from the index: %s" % fetched.stdout[-300:])
+    with booted(servers=("server_1", "server_2"), consoles=("console_1",)) as lab:
+        made = RealController(lab, "systemd", muster_items=["01", "02"])
+        made.write()
+        target = lab.opt(CONTROLLER) / "wheels"
+        target.mkdir()
+        for wheel in WHEELS.iterdir():
+            (target / wheel.name).write_bytes(wheel.read_bytes())
+        made.admin("controller")
+        made.admin("deploy", "-e", "ansible_become=true")
+        yield made
+
+
+def monitor_of(site: RealController) -> dict[str, object]:
+    try:
+        found: dict[str, object] = json.loads((site.state / "run" / "monitor.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def watched(site: RealController) -> bool:
+    seen = monitor_of(site)
+    hosts = seen.get("hosts") or {}
+    return seen.get("standby") == "parked" and {name: entry["line"] for name, entry in hosts.items()} == dict.fromkeys(
+        HOSTS, "fine"
+    )
+
+
+def test_the_unit_is_ready_watched_and_says_what_it_does(site: RealController) -> None:
+    wait_for(lambda: watched(site), "every host watched by muster's own account", site.monitor_log, 90)
+    assert site.unit("ActiveState") == "active"
+    assert site.unit("Type") == "notify"
+    assert site.unit("User") == "muster"
+    assert site.unit("StatusText")
+    wait_for(lambda: site.unit("WatchdogTimestampMonotonic") not in ("", "0"), "a sign of life", site.monitor_log)
+
+
+def test_a_second_run_changes_nothing_and_check_mode_tells_so(site: RealController) -> None:
+    told = site.admin("controller", "--check", "--diff")
+    assert told.changed == 0, told.output
+    again = site.admin("controller")
+    assert again.changed == 0, again.output
+
+
+def test_what_a_bus_crash_needs_is_done_as_that_user_through_the_door(site: RealController) -> None:
+    wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
+    epoch = site.claims()["scen2_srv_01"]["epoch"]
+    os.kill(site.bus("scen2_srv_01"), signal.SIGKILL)
+    wait_for(lambda: site.claims()["scen2_srv_01"]["epoch"] > epoch and site.claims()["scen2_srv_01"]["phase"] == "running",
+             "item 01 started again", site.monitor_log, 90)  # fmt: skip
+    (host,) = site.hosts_of("scen2_srv_01")
+    assert "muster-agent-%s" % host in site.on(host, "journalctl", "-t", "sudo", "-o", "cat", "--no-pager")
+
+
+def test_the_account_may_do_nothing_else(site: RealController) -> None:
+    def on_server(*words: str) -> Played:
+        return site.as_muster("ssh", "-o", "BatchMode=yes", site.lab.names.address("server_1"), *words)
+
+    assert on_server("true").rc == 0
+    assert on_server("sudo -n id").rc != 0
+    assert on_server("sudo -n /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server_1 other").rc != 0
+    door = "sudo -n /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server_1"
+    library = next(p.name for p in (site.root("server_1") / "lib").iterdir() if len(p.name) == 16)
+
+    def ask(request: dict[str, object], version: str = library) -> str:
+        text = "%s\n%s\n" % (version, json.dumps(request))
+        return on_server("printf '%%s' '%s' | %s" % (text, door)).output
+
+    host = {"root": inventory.MUSTER_ROOT}
+    assert "may not prepare" in ask({"verb": "prepare", "host": host})
+    assert "may not remove" in ask({"verb": "remove", "host": host})
+    assert "not the folder of this host" in ask({"verb": "act", "host": {"root": "/etc"}})
+    assert "only an administrator" in ask({"verb": "act", "host": host, "config": {"files": {}}})
+    assert "no version" in ask({"verb": "observe", "host": host}, "../../../../tmp/x")
+    assert "another version" in ask({"verb": "observe", "host": host}, "0" * 16)
+    # Nothing but the API's socket can be forwarded, and there is no terminal.
+    key = site.on("server_1", "cat", "/var/lib/muster/.ssh/authorized_keys")
+    assert key.startswith('from="%s",restrict,' % site.lab.names.address(CONTROLLER))
+    refused = site.as_muster("ssh", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22",
+                             site.lab.names.address("server_1"), "true")  # fmt: skip
+    assert refused.rc != 0
+
+
+def test_a_monitor_that_hangs_is_started_again(site: RealController) -> None:
+    wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
+    before = int(site.unit("MainPID"))
+    site.on(CONTROLLER, "kill", "-STOP", str(before))
+    wait_for(lambda: int(site.unit("MainPID")) not in (0, before) and site.unit("ActiveState") == "active",
+             "another monitor", site.monitor_log, 90)  # fmt: skip
+    wait_for(lambda: watched(site), "every host watched again", site.monitor_log, 90)
+    assert int(site.unit("NRestarts")) >= 1
+
+
+def test_it_is_confined(site: RealController) -> None:
+    said = site.on(CONTROLLER, "systemd-analyze", "security", "--no-pager", "muster-monitor")
+    exposure = float(said.rpartition("level for muster-monitor.service:")[2].split()[0])
+    assert exposure < 3.0, said
+    assert oct((site.state).stat().st_mode & 0o777) == "0o700"
+    secret = site.on(CONTROLLER, "stat", "-c", "%a %U", "/var/lib/muster/.ssh/id_ed25519").split()
+    assert secret == ["600", "muster"]
+
+
+def test_absent_leaves_key_and_state_only(site: RealController) -> None:
+    site.admin("controller", "-e", "monitor_state=absent")
+    assert site.unit("LoadState") == "not-found"
+    assert site.on(CONTROLLER, "ls", "/var/lib/muster/venv").count("No such file") == 1
+    assert site.on(CONTROLLER, "ls", "/var/lib/muster/.ssh/id_ed25519").strip().endswith("id_ed25519")
+    assert (site.state / "ledger.db").exists()
+    assert site.admin("controller", "-e", "monitor_state=absent").changed == 0

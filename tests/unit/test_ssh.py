@@ -1,0 +1,174 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a line over ssh is held, and what preflight says of what ssh and hosts say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor import lines_ssh
+from monitor.hosts import Signal
+from monitor.shared import _preflight
+from monitor.watch import Host
+
+SSH: dict[str, Any] = {"host": "192.0.2.1", "user": "eve", "port": "2222", "key": "/k", "python": "/usr/bin/python3"}
+REACHED = {"address": "192.0.2.1", "port": "2222", "user": "eve"}
+EVENT = {"event": "exited", "instance": "a_01", "program": "bus"}
+
+
+def test_the_command_takes_what_the_inventory_says_and_never_asks_anybody() -> None:
+    host = Host("server_1", root="/opt/m", ssh={**SSH, "arguments": ["-o", "ProxyJump=gate"], "become": True})
+    words = lines_ssh.command(host, 1.0, 10, "/opt/m/run/api-1.sock", Path("/s/doors/server_1.sock"))
+    options = {words[n + 1] for n, word in enumerate(words) if word == "-o"}
+    assert {"BatchMode=yes", "ControlPath=none", "ControlMaster=no", "ProxyJump=gate"} <= options
+    assert words[words.index("-i") + 1 : words.index("-i") + 2] == ["/k"]
+    assert words[words.index("-p") + 1] == "2222"
+    assert words[words.index("-l") + 1] == "eve"
+    assert words[words.index("-R") + 1] == "/opt/m/run/api-1.sock:/s/doors/server_1.sock"
+    assert words[words.index("--") + 1] == "192.0.2.1"
+    assert shlex.split(words[-1])[:4] == ["sudo", "-n", "--", "/usr/bin/python3"]
+
+
+class Stand:
+    """A line whose ssh is a program of ours that runs the far end here."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+        self.root = folder / "host"
+        (self.root / "run" / "listeners").mkdir(parents=True)
+        ssh = folder / "ssh"
+        ssh.write_text("#!/bin/sh\n" + script)
+        ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", "%s:%s" % (folder, os.environ["PATH"]))
+        self.signals: list[tuple[Signal, str]] = []
+        self.events: list[dict[str, Any]] = []
+        self.complaints: list[str] = []
+        self.woken = asyncio.Event()
+
+    def line(self, interval: float = 0.2) -> lines_ssh.SshLine:
+        host = Host("h", root=str(self.root), ssh={**SSH, "python": sys.executable})
+        return lines_ssh.SshLine(host, interval, self._changed, self._told, self.complaints.append)
+
+    def _changed(self, _host: str, signal: Signal, why: str) -> None:
+        self.signals.append((signal, why))
+        self.woken.set()
+
+    def _told(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+        self.woken.set()
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                self.woken.clear()
+                await self.woken.wait()
+
+
+def run_far_end() -> str:
+    """As with ssh, what runs there is not killed with it, but loses its connection."""
+    return 'for last; do :; done\nexec 3<&0\nsh -c "$last" <&3 3<&- &\nexec 3<&- 0<&-\nwait\n'
+
+
+def test_questions_are_answered_and_events_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        stand = Stand(tmp_path, monkeypatch, run_far_end())
+        line = stand.line()
+        await stand.until(lambda: (Signal.FINE, "") in stand.signals)
+        (path,) = (stand.root / "run" / "listeners").glob("*.sock")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(json.dumps(EVENT).encode(), str(path))
+        await stand.until(lambda: stand.events)
+        assert stand.events == [EVENT]
+        line.stop()
+        async with asyncio.timeout(20):
+            while path.exists():  # the far end takes it along
+                await asyncio.sleep(0.02)
+
+    asyncio.run(scene())
+
+
+def test_a_far_end_that_falls_silent_is_doubted_and_then_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        stand = Stand(tmp_path, monkeypatch, "echo '{\"ready\":1}'\nread x\necho '{\"beat\":1}'\nexec sleep 60\n")
+        line = stand.line()
+        await stand.until(lambda: any(signal is Signal.LOST for signal, _why in stand.signals))
+        line.stop()
+        kinds = [signal for signal, _why in stand.signals]
+        assert kinds[: kinds.index(Signal.LOST) + 1] == [Signal.FINE, Signal.DOUBT, Signal.LOST]
+        assert stand.signals[kinds.index(Signal.LOST)][1] == "h does not answer over ssh within 0.4 s"
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("script", "signal", "why"),
+    [
+        ("echo 'ssh: connect to host h port 22: Connection refused' >&2; exit 255", Signal.LOST,
+         "no line to h: ssh: connect to host h port 22: Connection refused"),
+        ("echo 'sh: 1: python3: not found' >&2; exit 127", Signal.NONE,
+         "ssh reaches h, but no line can be held there: sh: 1: python3: not found"),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_line_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, signal: Signal, why: str
+) -> None:
+    async def scene() -> None:
+        stand = Stand(tmp_path, monkeypatch, script)
+        line = stand.line()
+        await stand.until(lambda: stand.signals)
+        line.stop()
+        assert stand.signals[0] == (signal, why)
+        assert stand.complaints == ([why] if signal is Signal.NONE else [])
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("ssh: connect to host 192.0.2.1 port 2222: No route to host", "there is no route to 192.0.2.1"),
+        ("connect to host 192.0.2.1 port 2222: Connection refused", "192.0.2.1 refuses connections at port 2222"),
+        ("eve@192.0.2.1: Permission denied (publickey).", "it refuses the key of eve"),
+        ("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! Host key verification failed.", "another one than known"),
+        ("Host key verification failed.", "its host key is not known here"),
+        ("Connection timed out during banner exchange", "it takes connections and does not answer"),
+        ("Timeout, server 192.0.2.1 not responding.", "it takes connections and does not answer"),
+        ("ssh: connect to host 192.0.2.1 port 2222: Connection timed out", "192.0.2.1 does not answer in time"),
+        ("ssh: Could not resolve hostname nowhere", "its name 192.0.2.1 is not known here"),
+        ("Missing sudo password", "sudo asks eve for a password"),
+        ("something new", "it cannot be reached: something new"),
+    ],
+)
+def test_what_ssh_says_becomes_a_sentence_that_helps(words: str, said: str) -> None:
+    assert said in _preflight.unreachable(words, REACHED)
+
+
+def test_a_probe_of_this_machine_finds_nothing_wrong(tmp_path: Path) -> None:
+    text = _preflight.probe(str(tmp_path / "not" / "yet"), [])
+    done = subprocess.run([sys.executable, "-"], input=text, text=True, capture_output=True, check=True)
+    facts = json.loads(done.stdout.partition(_preflight.MARK)[2])
+    assert facts["place"] == str(tmp_path)
+    assert _preflight.findings(facts, {"root": str(tmp_path / "not" / "yet")}, 0.1, 0.0) == []
+
+
+def test_findings_are_told_all_at_once_and_a_slow_answer_proves_no_wrong_clock() -> None:
+    facts = {"python": [3, 6, 8], "place": "/srv", "writable": False, "user": "eve", "free": 1 << 20}
+    found = _preflight.findings(facts, {"root": "/srv/m", "min_free_disk": 100}, -90.4, 0.2)
+    assert found == [
+        "its Python is 3.6.8, and muster needs 3.8 or newer",
+        "its clock is behind by 90 s: let both set it by NTP (timedatectl)",
+        "eve may not write to /srv, where /srv/m is to be: give it to them, or use become",
+        "the disk of /srv is full: 1 MiB are free there, and it needs 100",
+    ]
+    assert _preflight.findings({"python": [3, 8, 0]}, {"root": "/m"}, 3.0, 2.0) == []
