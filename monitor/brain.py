@@ -189,6 +189,8 @@ class Brain:
             if why:
                 self.schedule.started(now)
                 self.reconciling = self.hands.reconcile(why, self.left_out())
+                if not self.reconciling:
+                    self.schedule.soon(why, SERVICES_APART)  # the reason is still there
 
     def next_time(self, now: float) -> float | None:
         """When something falls due although nothing happens."""

@@ -113,15 +113,21 @@ def findings(facts: Mapping[str, Any], host: Mapping[str, Any], offset: float, d
     found = []
     version = tuple(facts.get("python") or ())
     if version and version[:2] < OLDEST_PYTHON:
-        found.append("its Python is %s, and muster needs %s or newer" % (
-            ".".join(map(str, version)), ".".join(map(str, OLDEST_PYTHON))))
+        found.append(
+            "its Python is %s, and muster needs %s or newer"
+            % (".".join(map(str, version)), ".".join(map(str, OLDEST_PYTHON)))
+        )
     if abs(offset) - doubt > CLOCK_OFF:
-        found.append("its clock is %s by %.0f s: let both set it by NTP (timedatectl)" % (
-            "ahead" if offset > 0 else "behind", abs(offset)))
+        found.append(
+            "its clock is %s by %.0f s: let both set it by NTP (timedatectl)"
+            % ("ahead" if offset > 0 else "behind", abs(offset))
+        )
     place = facts.get("place") or "/"
     if not facts.get("writable", True):
-        found.append("%s may not write to %s, where %s is to be: give it to them, or use become" % (
-            facts.get("user") or "the user", place, host.get("root")))
+        found.append(
+            "%s may not write to %s, where %s is to be: give it to them, or use become"
+            % (facts.get("user") or "the user", place, host.get("root"))
+        )
     free = facts.get("free")
     floor = max(FREE, int(host.get("min_free_disk") or 0))
     if free is not None and free < floor * _MIB:

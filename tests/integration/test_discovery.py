@@ -118,7 +118,7 @@ def test_one_that_retires_is_emptied_and_forgotten_and_nothing_else_restarts(lab
         if instance.startswith("scen2_srv"):
             assert len(lab.hosts_of(instance)) == 1
     status = lab.status()
-    assert "server_1" not in [host["name"] for host in status["hosts"]]
+    assert "server_1" not in [host["host"] for host in status["hosts"]]
     assert {item["verdict"] for item in status["items"]} == {"operational"}
     assert not (lab.announced / "server_1.yml").exists()
     assert not (lab.root("server_1") / "etc").exists()

@@ -57,7 +57,9 @@ def main(arguments: list[str]) -> int:
 
 def _do(lab: Lab, command: str, rest: list[str]) -> int:
     if command == "down":
+        lab.claim()  # not while a test uses it
         print("the lab is gone" if reaper.remove(lab.names.lab) else "there is no lab of this name")
+        lab.names.lock.unlink(missing_ok=True)
         return 0
     if command == "up":
         return _up(lab, rest)

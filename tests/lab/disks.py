@@ -103,8 +103,10 @@ class Disks:
         known = {"localhost": "127.0.0.1"}
         known.update({host: names.address(host) for host in (*names.hosts, DESK)})
         self._write("etc/hosts", "".join(f"{address} {host} {hostname(host)}\n" for host, address in known.items()))
-        self._write("etc/nsswitch.conf", "".join(
-            f"{what}: files\n" for what in ("passwd", "group", "shadow", "hosts", "services", "protocols")))
+        self._write(
+            "etc/nsswitch.conf",
+            "".join(f"{what}: files\n" for what in ("passwd", "group", "shadow", "hosts", "services", "protocols")),
+        )
         for name in ("etc/resolv.conf", "etc/fstab", "root/.bashrc", "root/.profile"):
             self._write(name, "")
         # systemd would take this machine's identity from D-Bus' copy.
@@ -126,8 +128,9 @@ class Disks:
         (upper / "etc/hostname").write_text(hostname(host) + "\n")
         (upper / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
         for name in ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"):
-            shutil.copy2(self._names.folder / "keys" / f"{host}{name[len('ssh_host_ed25519_key'):]}",
-                         upper / "etc/ssh" / name)
+            shutil.copy2(
+                self._names.folder / "keys" / f"{host}{name[len('ssh_host_ed25519_key') :]}", upper / "etc/ssh" / name
+            )
         if host == CONTROLLER:
             self._ssh_folder(upper)
         command("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0755", "muster-lab-opt", str(folder / "opt"))
@@ -144,10 +147,14 @@ class Disks:
         for unit in _MASKED:
             (self._layer / "etc/systemd/system" / unit).symlink_to("/dev/null")
         self._write("etc/ssh/sshd_config", _SSHD_CONFIG)
-        self._write("etc/systemd/journald.conf.d/lab.conf",
-                    "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\nReadKMsg=no\nAudit=no\n")
-        self._write("etc/systemd/system.conf.d/lab.conf",
-                    "[Manager]\nDefaultTimeoutStopSec=5s\nShowStatus=no\nLogLevel=notice\n")
+        self._write(
+            "etc/systemd/journald.conf.d/lab.conf",
+            "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\nReadKMsg=no\nAudit=no\n",
+        )
+        self._write(
+            "etc/systemd/system.conf.d/lab.conf",
+            "[Manager]\nDefaultTimeoutStopSec=5s\nShowStatus=no\nLogLevel=notice\n",
+        )
 
     def _user(self) -> None:
         for name, line in (("passwd", f"{USER}:x:{USER_ID}:{USER_ID}::/home/{USER}:/bin/bash"),
@@ -186,9 +193,12 @@ class Disks:
             for path in (authorized, authorized.parent, authorized.parent.parent):
                 os.chown(path, owner, owner)
         known_hosts = folder / "known_hosts"
-        known_hosts.write_text("".join(
-            f"{host},{self._names.address(host)} {' '.join((folder / f'{host}.pub').read_text().split()[:2])}\n"
-            for host in self._names.hosts))
+        known_hosts.write_text(
+            "".join(
+                f"{host},{self._names.address(host)} {' '.join((folder / f'{host}.pub').read_text().split()[:2])}\n"
+                for host in self._names.hosts
+            )
+        )
         return Keys(private, public, known_hosts)
 
     def _ssh_folder(self, upper: Path) -> None:

@@ -53,7 +53,7 @@ class Lab:
         why = missing()
         if why:
             raise LabError(why)
-        self._alone()
+        self.claim()
         for left in (*reaper.orphans(), self.names.lab):
             reaper.remove(left)
         folder = self.names.folder
@@ -224,8 +224,8 @@ class Lab:
         process = self.machines[host]._process
         return self.machines[host].on or (process is not None and process.poll() is None)
 
-    def _alone(self) -> None:
-        """:raises LabError: when another process is at work with a lab of this name."""
+    def claim(self) -> None:
+        """The name is this process's, until it ends. :raises LabError: when another one is at work with it."""
         self._lock = os.open(self.names.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -48,6 +48,7 @@ def write(lab: Lab, service_manager: str = "supervisor", user: str = "root") -> 
 
 def hosts(lab: Lab) -> dict[str, Any]:
     """The content of hosts.yml."""
+
     def group(names: tuple[str, ...]) -> dict[str, Any]:
         return {"hosts": {name: {"ansible_host": lab.names.address(name)} for name in names}}
 

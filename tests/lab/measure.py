@@ -47,6 +47,7 @@ def settle(site: LabSite) -> None:
     site.lab.switch.heal()
     for host in site.lab.names.managed:
         site.lab.boot(host)
+    site.good("reconcile")  # a host that came back is observed anew before it counts again
     wait_for(lambda: len(instances(site)) == len(site.status()["items"]), "every instance is claimed",
              site.monitor_log, 120)  # fmt: skip
     wait_for(lambda: all(claim["phase"] == "running" for claim in site.claims().values()), "all run",

@@ -90,7 +90,7 @@ class Names:
 
 
 def missing() -> str:
-    """"" when a lab can be made here, else the sentence that says why not."""
+    """ "" when a lab can be made here, else the sentence that says why not."""
     import os
 
     if os.geteuid() != 0:

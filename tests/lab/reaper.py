@@ -76,7 +76,7 @@ def own(names: Names) -> None:
 
 
 def start_time(pid: int) -> str:
-    """"" when there is no such process."""
+    """ "" when there is no such process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

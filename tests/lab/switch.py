@@ -37,8 +37,9 @@ class Switch:
         self._add(names.switch)
         self._ip("link", "add", BRIDGE, "type", "bridge", "stp_state", "0", "mcast_snooping", "0", "forward_delay", "0")
         self._ip("link", "set", "dev", BRIDGE, "up")
-        self._nft(f"add table bridge {TABLE}; "
-                  f"add chain bridge {TABLE} cables {{ type filter hook forward priority 0; }}")
+        self._nft(
+            f"add table bridge {TABLE}; add chain bridge {TABLE} cables {{ type filter hook forward priority 0; }}"
+        )
         for host in (*names.hosts, DESK):
             self._add(names.namespace(host))
             self.plug(host)

@@ -190,6 +190,9 @@ class Simulation:
         world.tell("--- the promised time is over")
         self.people.all_answered()
         world.demand(self.monitor is not None and not self.monitor.brain.hosts.storm, "storm", "it never ended")
+        for host in world.hosts.values():
+            state = (world.state["hosts"].get(host.name) or {}).get("state", "up")
+            world.demand(host.lost or state == "up", "back", "%s is there and taken for %s" % (host.name, state))
         for name in self.names:
             hosts = self.alive(name)
             world.demand(len(hosts) <= 1, "I1", "%s still lives on %s" % (name, [h.name for h in hosts]))

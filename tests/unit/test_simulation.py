@@ -126,7 +126,7 @@ SABOTAGES: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]] = 
     (forgets_intents, ("I5", "I6")),
     (never_looks_again, ("I5", "I6", "stopped")),
     (leaves_requests_unanswered, ("asks",)),
-    (leaves_out_what_is_there, ("I5",)),
+    (leaves_out_what_is_there, ("back", "I5")),
     (holds_for_machines_that_answer, ("storm", "I5")),
 ]
 
