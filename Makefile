@@ -29,8 +29,8 @@ test: develop ## everything below up to "lab-test"; ends with one line of totals
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
-integration: develop ## tests with real service managers, buses and playbooks
-	@$(BIN)/python -m pytest tests/integration $(ARGS)
+integration: develop ## tests with real service managers, buses and playbooks, two files at a time
+	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadgroup $(ARGS)
 
 browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" makes its pictures anew
 	@$(BIN)/python -m pytest tests/browser $(ARGS)

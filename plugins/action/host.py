@@ -65,7 +65,7 @@ class ActionModule(_host_call.HostAction):
         if any(host["name"] == name for host in site["hosts"]):
             return _host_call.host_facts(site, site_id, name)
         if state != "removed":
-            raise AnsibleActionFail("%s is no host of the site %s: put it into the group muster_hosts" % (name, site["name"]))
+            raise AnsibleActionFail("%s is no host of the site: put it into the group muster_hosts" % name)
         if not task_vars.get("muster_root"):
             raise AnsibleActionFail("%s has no muster_root: it cannot be told what to remove there" % name)
         known = task_vars["hostvars"][name]

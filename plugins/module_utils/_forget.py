@@ -17,10 +17,10 @@ def forget(draft: Draft) -> List[str]:
     if draft.site_host(host) is not None:
         draft.refuse(None, host, "%s is in the inventory: take it out there before it is forgotten" % host)
         return []
-    held = sorted(name for name, claim in draft.state.claims.items() if claim.holds and host in (claim.host, claim.target))
+    held = sorted(n for n, claim in draft.state.claims.items() if claim.holds and host in (claim.host, claim.target))
     if held:
-        draft.refuse(None, host, "%s still holds %s: put it back into the inventory and drain it, or confirm that it is "
-                     "down" % (host, listing(held)))  # fmt: skip
+        why = "%s still holds %s: put it back into the inventory and drain it, or confirm that it is down"
+        draft.refuse(None, host, why % (host, listing(held)))
         return []
     if host not in draft.state.hosts:
         draft.hold(None, host, "nothing is known of %s" % host)

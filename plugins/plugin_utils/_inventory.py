@@ -138,7 +138,8 @@ def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
     for key in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         arguments += shlex.split(said(key))
     become = _yes(view.get("ansible_become"))
-    user, key = said("ansible_user", "ansible_ssh_user"), said("ansible_ssh_private_key_file", "ansible_private_key_file")
+    user = said("ansible_user", "ansible_ssh_user")
+    key = said("ansible_ssh_private_key_file", "ansible_private_key_file")
     own = said("muster_monitor_user")
     if own:  # whoever runs this may be an administrator, with an account, key and rights of his own
         user, key, become = own, "", False

@@ -77,7 +77,11 @@ def settled(lab: Announced) -> bool:
     """The monitor has taken in what is published, and its parked run knows the hosts of it."""
     seen = monitor_of(lab)
     watch = json.loads((lab.state / "watch.json").read_text())
-    return seen["revision"] == watch["revision"] and set(seen["hosts"]) == set(watch["hosts"]) and seen["standby"] == "parked"
+    return (
+        seen["revision"] == watch["revision"]
+        and set(seen["hosts"]) == set(watch["hosts"])
+        and seen["standby"] == "parked"
+    )
 
 
 def test_a_server_that_announces_itself_is_deployed_watched_and_used(lab: Announced) -> None:
@@ -122,7 +126,9 @@ def test_one_that_retires_is_emptied_and_forgotten_and_nothing_else_restarts(lab
     assert {item["verdict"] for item in status["items"]} == {"operational"}
     assert not (lab.announced / "server_1.yml").exists()
     assert not (lab.root("server_1") / "etc").exists()
-    wait_for(lambda: settled(lab) and "server_1" not in monitor_of(lab)["hosts"], "the monitor without it", lab.monitor_log)
+    wait_for(
+        lambda: settled(lab) and "server_1" not in monitor_of(lab)["hosts"], "the monitor without it", lab.monitor_log
+    )
     after = lab.pids()
     assert {pid: what for pid, what in before.items() if pid not in after} == {}
     assert monitor_of(lab)["pid"] == monitor
@@ -142,7 +148,11 @@ def test_what_is_announced_badly_is_refused_and_what_lies_there_badly_is_left_ou
     for words in (
         {"announce_host": "server_5", "announce_kind": "serwer", "announce_address": "127.0.0.1"},
         {"announce_host": "../evil", "announce_kind": "server", "announce_address": "127.0.0.1"},
-        {"announce_host": "server_5", "announce_kind": "server", "announce_address": "127.0.0.1\nansible_connection: x"},
+        {
+            "announce_host": "server_5",
+            "announce_kind": "server",
+            "announce_address": "127.0.0.1\nansible_connection: x",
+        },
         {"announce_host": "controller", "announce_kind": "server", "announce_address": "127.0.0.1"},
     ):
         refused = lab.play("announce", "-e", json.dumps(words))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -116,6 +117,35 @@ def test_an_agent_that_waits_for_another_gives_up_at_its_deadline_and_says_for_w
     assert result["result"] == "refused", result
     assert result["reason"] == "app_01 is being worked on by process %d on server_1" % first.pid
     answer_of(first)
+
+
+def test_an_agent_that_was_frozen_past_its_deadline_starts_nothing(host: Host) -> None:
+    """Its run was given up meanwhile, and what it should have started may live on another host."""
+    host.define("app_01", [program("bus", 1)])
+    answer_of(host.agent_act())  # so that the agent and its folders are there
+    lock = Path(host.root, "run", "locks", "app_01")
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        agent = host.agent_act(host.wish("start", "app_01", 1), deadline=5.0)
+        wait_for(lambda: holds_open(agent.pid, lock), "the agent waits for the lock")
+        os.kill(agent.pid, signal.SIGSTOP)
+        thaw_at = time.monotonic() + 5.0
+    try:
+        wait_for(lambda: time.monotonic() > thaw_at, "its time is over")
+    finally:
+        os.kill(agent.pid, signal.SIGCONT)
+    result = answer_of(agent)["results"]["app_01"]
+    assert (result["result"], "the time for this start is over" in result["reason"]) == ("failed", True), result
+    assert host.processes("app_01") == []
+    assert not Path(host.root, "run", "claims", "app_01").exists()
+
+
+def holds_open(pid: int, path: Path) -> bool:
+    descriptors = Path("/proc/%d/fd" % pid)
+    try:
+        return any(os.path.realpath(entry) == str(path.resolve()) for entry in descriptors.iterdir())
+    except OSError:
+        return False
 
 
 def test_an_agent_killed_in_the_middle_of_a_start_is_followed_by_one_that_finishes(host: Host) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from site_lab import ROOT, Played, wait_for
+from site_lab import BIN, ROOT, Played, wait_for
 
 from tests.lab import inventory
 from tests.lab.hosts import lab as booted
@@ -28,6 +29,7 @@ from tests.lab.site import LabSite
 
 WHEELS = Path(os.environ.get("MUSTER_TEST_WHEELS") or ROOT / ".cache" / "wheels")
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+ARCHIVE = "control_room-muster-%s.tar.gz" % yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
 HOSTS = ("server_1", "server_2", "console_1")
 LONG = 300.0  # s, for playbooks that install packages on a busy machine
 
@@ -44,7 +46,9 @@ class RealController(LabSite):
         (folder / "muster_hosts.yml").write_text(yaml.safe_dump(hosts))
         controller = yaml.safe_load((folder / "muster_controller.yml").read_text())
         controller.update(ansible_become=True, ansible_become_user="muster", monitor_wheels="/opt/wheels",
-                          monitor_environment={}, monitor_service="systemd", ansible_python_interpreter="/usr/bin/python3",
+                          monitor_environment={}, monitor_service="systemd",
+                          ansible_python_interpreter="/usr/bin/python3",
+                          monitor_collection_archive="/opt/wheels/" + ARCHIVE,
                           monitor_inventory=[inventory.INVENTORY], monitor_watchdog=8)  # fmt: skip
         (folder / "muster_controller.yml").write_text(yaml.safe_dump(controller))
         for path in (self.inventory.parent, *self.inventory.parent.rglob("*")):
@@ -59,7 +63,8 @@ class RealController(LabSite):
                        "USER": "muster", "PATH": "/var/lib/muster/venv/bin:/usr/bin:/bin"}  # fmt: skip
         done = subprocess.run(
             self.lab.machines[CONTROLLER].inside(*command, user="muster", environment=environment, folder=str(ROOT)),
-            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG, check=False,
+            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG,
+            check=False,
         )  # fmt: skip
         return Played(done.returncode, done.stdout)
 
@@ -87,6 +92,8 @@ def site() -> Iterator[RealController]:
         target.mkdir()
         for wheel in WHEELS.iterdir():
             (target / wheel.name).write_bytes(wheel.read_bytes())
+        subprocess.run([BIN / "ansible-galaxy", "collection", "build", "--output-path", target, ROOT], check=True,
+                       stdout=subprocess.DEVNULL, timeout=LONG)  # fmt: skip
         made.admin("controller")
         made.admin("deploy", "-e", "ansible_become=true")
         yield made
@@ -128,8 +135,12 @@ def test_what_a_bus_crash_needs_is_done_as_that_user_through_the_door(site: Real
     wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
     epoch = site.claims()["scen2_srv_01"]["epoch"]
     os.kill(site.bus("scen2_srv_01"), signal.SIGKILL)
-    wait_for(lambda: site.claims()["scen2_srv_01"]["epoch"] > epoch and site.claims()["scen2_srv_01"]["phase"] == "running",
-             "item 01 started again", site.monitor_log, 90)  # fmt: skip
+
+    def again() -> bool:
+        claim = site.claims()["scen2_srv_01"]
+        return bool(claim["epoch"] > epoch and claim["phase"] == "running")
+
+    wait_for(again, "item 01 started again", site.monitor_log, 90)
     (host,) = site.hosts_of("scen2_srv_01")
     assert "muster-agent-%s" % host in site.on(host, "journalctl", "-t", "sudo", "-o", "cat", "--no-pager")
 
@@ -146,7 +157,7 @@ def test_the_account_may_do_nothing_else(site: RealController) -> None:
 
     def ask(request: dict[str, object], version: str = library) -> str:
         text = "%s\n%s\n" % (version, json.dumps(request))
-        return on_server("printf '%%s' '%s' | %s" % (text, door)).output
+        return on_server("printf %%s %s | %s" % (shlex.quote(text), door)).output
 
     host = {"root": inventory.MUSTER_ROOT}
     assert "may not prepare" in ask({"verb": "prepare", "host": host})
@@ -154,6 +165,14 @@ def test_the_account_may_do_nothing_else(site: RealController) -> None:
     assert "not the folder of this host" in ask({"verb": "act", "host": {"root": "/etc"}})
     assert "only an administrator" in ask({"verb": "act", "host": host, "config": {"files": {}}})
     assert "no version" in ask({"verb": "observe", "host": host}, "../../../../tmp/x")
+    for entry in (
+        {"instance": "../../../etc/cron.d/x"},
+        {"instance": ".."},
+        {"instance": "scen2_srv_01", "environment": {"LD_PRELOAD": "x"}},
+        {"instance": "scen2_srv_01", "environment": {"MUSTER_PEERS": "a\nLD_PRELOAD=x"}},
+        {"instance": "scen2_srv_01", "programs": [{"name": "a/b"}]},
+    ):
+        assert "no request to the agent" in ask({"verb": "act", "host": host, "instances": [entry]}), entry
     assert "another version" in ask({"verb": "observe", "host": host}, "0" * 16)
     # Nothing but the API's socket can be forwarded, and there is no terminal.
     key = site.on("server_1", "cat", "/var/lib/muster/.ssh/authorized_keys")

@@ -46,12 +46,15 @@ class Host:
         done = subprocess.run(
             command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             timeout=180, check=False,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(self.folder / "ansible")},
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                 "ANSIBLE_HOME": str(self.folder / "ansible")},
         )  # fmt: skip
         return Played(done.returncode, done.stdout)
 
     def tree(self) -> set[str]:
-        return {str(p.relative_to(self.programs)) for p in self.programs.rglob("*") if p.is_file() and ".git/" not in str(p)}
+        return {
+            str(p.relative_to(self.programs)) for p in self.programs.rglob("*") if p.is_file() and ".git/" not in str(p)
+        }
 
 
 @pytest.fixture
@@ -90,7 +93,14 @@ def served(folder: Path) -> Iterator[str]:
 
 def test_an_archive_from_here_and_from_the_web_is_unpacked_once(host: Host, tmp_path: Path) -> None:
     path, checksum = archive(tmp_path)
-    entry = {"name": "dome", "from": "archive", "version": "1.0", "archive": str(path), "checksum": checksum, "strip": 1}
+    entry = {
+        "name": "dome",
+        "from": "archive",
+        "version": "1.0",
+        "archive": str(path),
+        "checksum": checksum,
+        "strip": 1,
+    }
     told = host.install(entry, check=True)
     assert told.rc == 0 and told.changed > 0, told.output
     assert not host.programs.exists()
@@ -108,7 +118,13 @@ def test_an_archive_from_here_and_from_the_web_is_unpacked_once(host: Host, tmp_
 
 def test_another_archive_than_was_meant_is_refused_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
     path, _checksum = archive(tmp_path)
-    entry = {"name": "dome", "from": "archive", "version": "1.0", "archive": str(path), "checksum": "sha256:" + "0" * 64}
+    entry = {
+        "name": "dome",
+        "from": "archive",
+        "version": "1.0",
+        "archive": str(path),
+        "checksum": "sha256:" + "0" * 64,
+    }
     refused = host.install(entry)
     assert refused.rc != 0 and "nothing was unpacked" in refused.output
     with served(tmp_path) as url:
@@ -132,7 +148,9 @@ def test_a_git_revision_is_checked_out_by_its_hash_or_tag_and_never_by_a_branch(
 
     def git(*words: str) -> str:
         identity = ["-c", "user.name=eve", "-c", "user.email=eve@example.org"]
-        return subprocess.run(["git", *identity, *words], cwd=repository, check=True, text=True, stdout=subprocess.PIPE).stdout
+        return subprocess.run(
+            ["git", *identity, *words], cwd=repository, check=True, text=True, stdout=subprocess.PIPE
+        ).stdout
 
     repository.mkdir()
     git("init", "-q", "-b", "main")
@@ -172,16 +190,21 @@ def test_a_container_is_started_with_what_muster_gave_and_its_quadlet_is_written
     options, _image, words = told.partition(" " + image)
     assert words == " controller --item a b"
     assert "--memory 1 g" in options
-    assert sorted(word.strip() for word in options.split("--env ")[1:]) == ["MUSTER_EPOCH", "MUSTER_INSTANCE", "MUSTER_PROGRAM"]
+    given = sorted(word.strip() for word in options.split("--env ")[1:])
+    assert given == ["MUSTER_EPOCH", "MUSTER_INSTANCE", "MUSTER_PROGRAM"]
     assert "SECRET" not in told
-    alone = subprocess.run([host.programs / "dome/3/bin/run", "x"], env={"PATH": os.environ["PATH"]}, capture_output=True)
+    alone = subprocess.run(
+        [host.programs / "dome/3/bin/run", "x"], env={"PATH": os.environ["PATH"]}, capture_output=True
+    )
     assert alone.returncode != 0 and b"started by muster only" in alone.stderr
     quadlet = configparser.RawConfigParser(strict=False)
     quadlet.optionxform = str  # type: ignore[assignment,method-assign]
     quadlet.read(tmp_path / "dome.container")
     assert quadlet["Container"]["Image"] == image
     assert "Volume=/srv/a:/a\nVolume=/srv/b:/b\n" in (tmp_path / "dome.container").read_text()
-    refused = host.install({**entry, "version": "4", "image": "registry.example.org/dome:latest"}, programs_podman="/bin/echo")
+    refused = host.install(
+        {**entry, "version": "4", "image": "registry.example.org/dome:latest"}, programs_podman="/bin/echo"
+    )
     assert refused.rc != 0 and "with its digest" in refused.output
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.unit.sim_world import BUS, SimHost
+from tests.unit.sim_hosts import BUS, SimHost
 
 if TYPE_CHECKING:
     from tests.unit.sim_story import Simulation

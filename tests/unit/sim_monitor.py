@@ -20,8 +20,8 @@ from monitor.probes import Report
 from monitor.schedule import Schedule
 from monitor.target import Target
 from monitor.watch import Watch
+from tests.unit.sim_hosts import BUS
 from tests.unit.sim_runs import Run, Runs
-from tests.unit.sim_world import BUS
 
 LOOK_AGAIN = 2.0
 WARM = (0.6, 1.5)  # s until a standby is parked

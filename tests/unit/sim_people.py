@@ -62,9 +62,9 @@ class People:
 
     def _asked(self) -> bool:
         monitor = self._sim.monitor
-        return monitor is not None and any(ask.request["kind"] == "pause" for ask in monitor.brain.asks) or any(
-            run.request["kind"] in ("pause", "drain", "undrain", "resume") for run in self._sim.runs.under_way
-        )
+        kinds = [run.request["kind"] for run in self._sim.runs.under_way]
+        kinds += [ask.request["kind"] for ask in monitor.brain.asks] if monitor is not None else []
+        return not {"pause", "drain", "undrain", "resume"}.isdisjoint(kinds)
 
     def _kept(self) -> bool:
         hosts = self._world.state["hosts"].values()

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from monitor.shared import _overtaken, _plan, _state
-from tests.unit.sim_world import Locked, SimWorld
+from tests.unit import sim_acts
+from tests.unit.sim_hosts import Locked
+from tests.unit.sim_world import SimWorld
 
 CONNECT = (3.0, 8.0)  # s until a host that is gone is taken for unreachable
 DIGEST = "d"
@@ -169,7 +171,7 @@ class Run:
         if host.lost:
             lost()
             return
-        world.send(host, request, self.number, back)
+        sim_acts.send(world, host, request, self.number, back)
         self._watch(host.powered, name, lost)
 
     def _watch(self, powered: int, name: str, lost: Callable[[], None]) -> None:
@@ -207,7 +209,7 @@ class Runs:
         return run
 
     def digests(self) -> dict[str, str]:
-        return {name: DIGEST for name in self.world.site.by_name()}
+        return dict.fromkeys(self.world.site.by_name(), DIGEST)
 
     def delay(self) -> float:
         rng = self.world.rng

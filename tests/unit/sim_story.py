@@ -21,10 +21,11 @@ from monitor.shared._model import Site
 from monitor.watch import Watch, parse
 from tests.small_site import small_site
 from tests.unit.sim_faults import Faults
+from tests.unit.sim_hosts import BUS, SimHost
 from tests.unit.sim_monitor import Monitor
 from tests.unit.sim_people import People
 from tests.unit.sim_runs import Run, Runs
-from tests.unit.sim_world import BUS, SimHost, SimWorld
+from tests.unit.sim_world import SimWorld
 
 ROUNDS = 3
 BURST = 20.0  # s in which faults begin and people ask
@@ -170,8 +171,8 @@ class Simulation:
                          "%s is believed down by run %s, and was never away" % (name, run.number))  # fmt: skip
             since = self.faults.controller_cut_at
             cut = self.lines and host.manager and since is not None and host.lost_at >= since
-            world.demand(not cut, "storm",
-                         "%s is believed down by run %s while the controller is cut off" % (name, run.number))  # fmt: skip
+            what = "%s is believed down by run %s while the controller is cut off" % (name, run.number)
+            world.demand(not cut, "storm", what)
 
     def _asked_for(self, name: str, run: str) -> float:
         request = self._requests.get(run) or {}
@@ -197,8 +198,9 @@ class Simulation:
             hosts = self.alive(name)
             world.demand(len(hosts) <= 1, "I1", "%s still lives on %s" % (name, [h.name for h in hosts]))
             wanted = (world.state["wanted"].get(name) or {}).get("state", "stopped")
-            world.demand(wanted in self.people.may_want(name) or name in self.windows, "wanted",
-                         "%s is wanted %s, people asked for %s" % (name, wanted, self.people.may_want(name)))  # fmt: skip
+            asked = self.people.may_want(name)
+            what = "%s is wanted %s, people asked for %s" % (name, wanted, asked)
+            world.demand(wanted in asked or name in self.windows, "wanted", what)
             self.people.settled(name, wanted)
             if wanted != "started":
                 world.demand(not hosts, "stopped", "%s lives on %s" % (name, [h.name for h in hosts]))

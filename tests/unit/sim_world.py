@@ -10,79 +10,16 @@ of the simulation.
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.shared._model import Site
 from monitor.shared._state import Claim
-from tests.unit.fleet_world import Copy, FleetHost, World
+from tests.unit.fleet_world import World
+from tests.unit.sim_hosts import BUS, Broken, Clock, Locked, SimCopy, SimHost
 
-BUS = "internal_data_bus"
 EPOCH = 1_700_000_000.0
-
-
-class Broken(AssertionError):
-    """A rule that always holds did not."""
-
-
-class Clock:
-    """Things that happen later, in order; what is due at the same moment happens in the order it was asked for."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
-
-    def after(self, delay: float, do: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._queue, (self.now + delay, self._count, do))
-
-    def run(self, until: float) -> None:
-        while self._queue and self._queue[0][0] <= until:
-            self.now, _unused, do = heapq.heappop(self._queue)
-            do()
-        self.now = until
-
-
-@dataclass
-class SimCopy(Copy):
-    hung: bool = False  # its bus answers nothing
-    slow: float = 0.0  # the share of its bus's answers that come too late
-
-
-@dataclass
-class SimHost(FleetHost):
-    frozen: str = ""  # "takes connections": processes are stopped; "silent": the whole machine is
-    powered: int = 1  # times it was switched on
-    ended: dict[str, int] = field(default_factory=dict)  # instances the host stopped with their bus -> epoch
-    locks: set[str] = field(default_factory=set)  # instances that an act is working on
-    waiting: list[Callable[[], None]] = field(default_factory=list)  # until it is thawed
-    lost_at: float = -1e9  # when it was last lost from view
-    back_at: float = -1e9
-    down_at: float = -1e9  # when the ledger last noted it down
-
-    @property
-    def lost(self) -> bool:
-        """Whether nobody can see what happens there."""
-        return not self.on or not self.reachable or bool(self.frozen)
-
-    def die(self) -> None:
-        super().die()
-        for name in [n for n in self.ended if n not in self.claims]:
-            del self.ended[name]
-
-    def observe(self) -> dict[str, Any]:
-        if self.frozen:
-            return {"host": self.name, "answer": "unreachable", "why": f"{self.name} does not answer in time"}
-        seen = super().observe()
-        for name, epoch in self.ended.items():
-            shown = seen.get("instances", {}).get(name)
-            if shown is not None and shown["claim"] == epoch and not shown["programs"]:
-                shown["ended"] = {"program": BUS, "epoch": epoch}
-        return seen
 
 
 class SimWorld(World):
@@ -206,7 +143,7 @@ class SimWorld(World):
         if copy is None or not host.on or host.frozen or BUS not in copy.programs:
             return
         self.tell("the bus of %s crashes on %s" % (name, host.name))
-        self._bad(name)
+        self.bad(name)
         self._window_over(name, "its bus crashed")
         copy.programs.remove(BUS)
         if host.name in self.listening and name not in host.locks and host.claims.get(name) == copy.epoch:
@@ -218,7 +155,7 @@ class SimWorld(World):
         copy = host.copies.get(name)
         if copy is not None and program in copy.programs and not host.lost:
             self.tell("%s of %s dies on %s" % (program, name, host.name))
-            self._bad(name)
+            self.bad(name)
             copy.programs.remove(program)
             if not copy.programs:
                 del host.copies[name]
@@ -227,7 +164,7 @@ class SimWorld(World):
 
     def closed(self, host: SimHost, name: str, why: str) -> None:
         """All of an instance ends, and nobody asked for that."""
-        self._bad(name)
+        self.bad(name)
         self._window_over(name, why)
         del host.copies[name]
         self.ends(host, name, BUS, told=False)
@@ -249,12 +186,12 @@ class SimWorld(World):
         late = copy.slow and self.rng.random() < copy.slow  # type: ignore[attr-defined]
         return "late" if late else "answers"
 
-    def _bad(self, name: str) -> None:
+    def bad(self, name: str) -> None:
         self.trouble[name] = self.trouble.get(name, 0) + 1
 
     def _all_die(self, host: SimHost, why: str) -> None:
         for name in host.copies:
-            self._bad(name)  # whoever looks only at the buses charges it
+            self.bad(name)  # whoever looks only at the buses charges it
             if self.shown_on.get(name, host.name) == host.name:
                 self._window_over(name, why)
 
@@ -262,148 +199,15 @@ class SimWorld(World):
         if name.startswith("scen2_hci"):
             self.windows_over[name] = (self.t, why)
 
-    # --- acts: what a host is sent takes time, and goes on without whoever sent it
+    # --- what acts do, see `sim_acts`
 
-    def send(self, host: SimHost, request: dict[str, Any], run: str, answer: Callable[[dict[str, Any]], None]) -> None:
-        """Deliver an act request; the answer comes when all of it is done, unless the host is lost."""
-        entries = request["instances"]
-        left = min(float(request["deadline"]), request["expires"] - self.wall)
-        if left <= 0:
-            answer({"unreachable": "the plan of run %s is older than it may be" % run})
-            return
-        results: dict[str, Any] = {}
-
-        def done(name: str, result: dict[str, Any]) -> None:
-            results[name] = result
-            if len(results) == len(entries):
-                answer({"results": results})
-
-        for entry in entries:
-            self._work(host, entry, request, run, self.t + left, done)
-
-    def _work(self, host: SimHost, entry: Mapping[str, Any], request: Mapping[str, Any], run: str, until: float,
-              done: Callable[[str, dict[str, Any]], None]) -> None:  # fmt: skip
-        name, powered = entry["instance"], host.powered
-
-        def on_host(delay: float, step: Callable[[], None]) -> None:
-            def due() -> None:
-                if not host.on or host.powered != powered:
-                    self.working.get(name, {}).pop(run, None)
-                elif host.frozen:
-                    host.waiting.append(due)
-                else:
-                    step()
-
-            self.after(delay, due)
-
-        def over(result: dict[str, Any]) -> None:
-            host.locks.discard(name)
-            self.working.get(name, {}).pop(run, None)
-            self.tell("%s: run %s: %s of %s: %s" % (host.name, run, entry["do"], name, result))
-            done(name, result)
-
-        def begin() -> None:
-            if name in host.locks:
-                if self.t >= until:
-                    done(name, {"result": "refused", "reason": f"{name} is being worked on on {host.name}"})
-                else:
-                    on_host(0.2, begin)
-                return
-            host.locks.add(name)
-            self._alone(name, host, run, until)
-            if entry["epoch"] < host.last.get(name, 0):
-                over({"result": "refused", "reason": f"{host.name} has seen epoch {host.last[name]} of {name}"})
-            elif entry["do"] == "stop":
-                on_host(self.rng.uniform(0.01, 0.4), stop)
-            elif not host.manager and not request["start_service_manager"]:
-                over({"result": "refused", "reason": f"the service manager of {host.name} does not run"})
-            else:
-                start()
-
-        def stop() -> None:
-            host.last[name] = entry["epoch"]
-            if name in self.stubborn and name in host.copies:
-                over({"result": "failed", "reason": f"{name} does not end"})
-                return
-            self._gone(host, name)
-            over({"result": "stopped"})
-
-        def start() -> None:
-            if not host.manager:
-                host.manager, host.boots = True, host.boots + 1
-            copy = host.copies.get(name)
-            if entry["do"] in ("continue", "repair"):
-                if copy is None or copy.epoch != entry["epoch"]:
-                    over({"result": "refused", "reason": f"{name} does not run under epoch {entry['epoch']}"})
-                else:
-                    on_host(self.rng.uniform(0.05, 0.5), join)
-                return
-            if name in self.stubborn and copy is not None:
-                over({"result": "refused", "reason": f"{name} does not end"})
-                return
-            was_there = copy is not None
-            self._gone(host, name)
-            if self.t > until:
-                over({"result": "failed", "reason": "the time for this start is over", "started": [], "left": []})
-                return
-            host.last[name] = host.claims[name] = entry["epoch"]
-            self._spawn(host, name, entry, run, was_there)
-            slow = self.broken.get(name) == "hangs"
-            on_host(until - self.t if slow else self.rng.uniform(0.1, 1.5), lambda: finish(slow))
-
-        def join() -> None:
-            copy = host.copies.get(name)
-            if copy is None or copy.epoch != entry["epoch"]:
-                over({"result": "failed", "reason": f"{BUS} exited", "failed": {}, "started": []})
-                return
-            expected = [p["name"] for p in entry["programs"] if not p["wait_exit"]]
-            deferred = list(copy.deferred)
-            if entry["do"] == "continue" and host.common_bus:
-                deferred = []
-            if deferred == list(copy.deferred) and entry["do"] == "continue" and deferred:
-                over({"result": "running", "deferred": deferred, "failed": {}, "started": []})
-                return
-            copy.programs = sorted(set(copy.programs) | (set(entry["only"]) & set(expected)))
-            copy.deferred = deferred
-            over({"result": "running", "deferred": deferred, "failed": {}, "started": []})
-
-        def finish(late: bool) -> None:
-            copy = host.copies.get(name)
-            failed = "did not start in time" if late or self.t > until else ""
-            if copy is None or copy.epoch != entry["epoch"] or BUS not in copy.programs:
-                failed = "%s exited while it was starting" % BUS
-            if self.broken.get(name) == "fails":
-                failed = "data_processing exited 3"
-            if failed:
-                self._bad(name)
-                left: list[str] = []
-                if copy is not None and entry["starting_failure_strategy"] != "stop" and copy.programs:
-                    left = list(copy.programs)
-                elif copy is not None:
-                    self._gone(host, name)
-                if not left:
-                    host.claims.pop(name, None)
-                over({"result": "failed", "reason": failed, "started": left, "left": left})
-                return
-            assert copy is not None
-            programs = [p["name"] for p in entry["programs"] if not p["wait_exit"]]
-            if not host.common_bus and "common_bus_interface" in programs:
-                programs.remove("common_bus_interface")
-                copy.deferred = ["check_common_data_bus", "common_bus_interface"]
-            copy.programs = programs
-            over({"result": "running", "deferred": list(copy.deferred), "failed": {}, "started": programs})
-            if self.broken.get(name) == "dies":
-                on_host(0.05, lambda: self.crash_bus(host, name))
-
-        on_host(self.rng.uniform(0.01, 0.05), begin)
-
-    def _gone(self, host: SimHost, name: str) -> None:
+    def gone(self, host: SimHost, name: str) -> None:
         if host.copies.pop(name, None) is not None:
             self.ends(host, name, BUS, told=False)
         host.claims.pop(name, None)
         host.ended.pop(name, None)
 
-    def _alone(self, name: str, host: SimHost, run: str, until: float) -> None:
+    def alone(self, name: str, host: SimHost, run: str, until: float) -> None:
         """At most one run at a time is at work on an instance, where anybody can see it."""
         others = self.working.setdefault(name, {})
         for other, (where, over) in list(others.items()):
@@ -418,11 +222,11 @@ class SimWorld(World):
 
     # --- the rules about a start
 
-    def _spawn(self, host: SimHost, name: str, entry: Mapping[str, Any], run: str, was_there: bool) -> None:
+    def spawn(self, host: SimHost, name: str, entry: Mapping[str, Any], run: str, was_there: bool) -> None:
         epoch = entry["epoch"]
         self.tell("%s: run %s starts %s under epoch %d" % (host.name, run, name, epoch))
-        self.demand((name, host.name, epoch) in self.committed, "commit first",
-                    "%s starts on %s under epoch %d, which the ledger never said" % (name, host.name, epoch))  # fmt: skip
+        what = "%s starts on %s under epoch %d, which the ledger never said" % (name, host.name, epoch)
+        self.demand((name, host.name, epoch) in self.committed, "commit first", what)
         before = self.started.get(name, 0)
         self.demand(epoch > before or self._believed_down(name, host), "I4",
                     "%s starts under epoch %d after %d" % (name, epoch, before))  # fmt: skip
@@ -472,7 +276,3 @@ class SimWorld(World):
             if record and record["state"] == "down":
                 self.hosts[name].down_at = self.t
         return True
-
-
-class Locked(Exception):
-    """Somebody else holds the ledger."""

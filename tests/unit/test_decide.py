@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.decide import GATE, HOST_DOWN, decide
+from monitor.decide import EXIT, GATE, HOST_DOWN, Exit, decide
 from monitor.health import CRASH, HANG, Kind
-from monitor.hosts import Verdict
+from monitor.hosts import DOWN, SUSPECT, UP, Verdict
 from tests.unit.monitor_data import common_bus, entry, health, watch
 
 BUS = ("scen2_srv_01", 1)
@@ -127,3 +127,55 @@ def test_a_host_that_is_down_is_evacuated_once() -> None:
         2.0,
     )
     assert decide(watch(entry("scen2_srv_01"), hosts={"server_1": "down"}), {}, {}, 7.0, down) == []
+
+
+def verdict(state: str, **more: bool) -> dict[str, Verdict]:
+    return {"server_1": Verdict("server_1", state, "server_1 is silent", 5.0, **more)}
+
+
+def test_a_host_that_is_down_is_to_be_evacuated() -> None:
+    [wish] = decide(watch(entry("scen2_srv_01")), {BUS: health(Kind.GONE)}, {}, 9.0, verdict(DOWN))
+    assert (wish.host, wish.instance, wish.cause, wish.what, wish.age) == ("server_1", "", HOST_DOWN, "evacuate", 4.0)
+    assert wish.why == "server_1 is silent"
+
+
+def test_once_the_ledger_says_so_nothing_more_is_wished_for_there() -> None:
+    seen = watch(entry("scen2_srv_01"), hosts={"server_1": "down"})
+    assert decide(seen, {BUS: health(Kind.GONE)}, {}, 9.0, verdict(DOWN)) == []
+
+
+def test_what_happens_on_a_suspect_host_waits() -> None:
+    seen = watch(entry("scen2_srv_01"), entry("scen2_srv_02", host="server_2"))
+    buses = {BUS: health(Kind.GONE), ("scen2_srv_02", 1): health(Kind.GONE)}
+    assert [wish.instance for wish in decide(seen, buses, {}, 9.0, verdict(SUSPECT))] == ["scen2_srv_02"]
+    assert len(decide(seen, buses, {}, 9.0, verdict(UP))) == 2
+
+
+def test_where_the_machine_itself_answers_a_run_is_sent() -> None:
+    seen = watch(entry("scen2_srv_01"))
+    assert len(decide(seen, {BUS: health(Kind.GONE)}, {}, 9.0, verdict(SUSPECT, there=True))) == 1
+
+
+STRATEGIES = {"scen2_srv": {"data_processing": "restart_process", "viewer": "stop_application", "helper": "continue"}}
+
+
+def exits(*programs: str) -> dict[tuple[str, int], Exit]:
+    return {BUS: Exit(0.0, "server_1", dict.fromkeys(programs, "ended with code 3"))}
+
+
+def test_programs_that_ended_are_one_wish_without_those_nobody_cares_about() -> None:
+    seen = watch(entry("scen2_srv_01"), programs=STRATEGIES)
+    [wish] = decide(seen, {}, {}, 0.0, {}, exits("viewer", "helper", "data_processing"))
+    assert (wish.cause, wish.what, wish.programs) == (EXIT, "repair", ("data_processing", "viewer"))
+    assert decide(seen, {}, {}, 0.0, {}, exits("helper")) == []
+
+
+def test_a_crash_of_the_bus_goes_before_the_end_of_a_program() -> None:
+    seen = watch(entry("scen2_srv_01"), programs=STRATEGIES)
+    [wish] = decide(seen, {BUS: health(Kind.GONE)}, {}, 0.0, {}, exits("data_processing"))
+    assert wish.cause == CRASH
+
+
+def test_the_end_of_a_program_of_another_epoch_means_nothing() -> None:
+    seen = watch(entry("scen2_srv_01", epoch=2), programs=STRATEGIES)
+    assert decide(seen, {}, {}, 0.0, {}, exits("data_processing")) == []

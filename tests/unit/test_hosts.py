@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts about hosts: which signals make one suspect or down, what speaks against it, and when nothing is concluded."""
+"""Verdicts about hosts: which signals make one suspect or down, what speaks against it, when nothing is concluded."""
 
 from __future__ import annotations
 
@@ -168,32 +168,34 @@ class TestStorm:
     def test_more_than_half_at_once_and_nothing_is_concluded(self) -> None:
         site = Site()
         site.lose(10.0, *SIX[:4])
-        buses = {name: SILENT for name in SIX[:4]}
+        buses = dict.fromkeys(SIX[:4], SILENT)
         assert site.states(20.0, buses) == dict.fromkeys(SIX[:4], SUSPECT)
         assert site.hosts.storm.startswith("4 of 6 hosts fell silent together (server_1, server_2, ")
 
     def test_half_of_them_are_just_down(self) -> None:
         site = Site()
         site.lose(10.0, *SIX[:3])
-        assert site.states(20.0, {name: SILENT for name in SIX[:3]}) == dict.fromkeys(SIX[:3], DOWN)
+        assert site.states(20.0, dict.fromkeys(SIX[:3], SILENT)) == dict.fromkeys(SIX[:3], DOWN)
         assert site.hosts.storm == ""
 
     def test_it_is_seen_before_the_first_of_them_can_be_believed_down(self) -> None:
         site = Site()
         site.lose(10.0, *SIX[:3])
         site.lose(11.5, *SIX[3:5], signal=Signal.DOUBT)
-        assert site.states(12.0, {name: SILENT for name in SIX[:3]}) == dict.fromkeys(SIX[:3], SUSPECT)
+        assert site.states(12.0, dict.fromkeys(SIX[:3], SILENT)) == dict.fromkeys(SIX[:3], SUSPECT)
 
     def test_losses_far_apart_are_no_storm(self) -> None:
         site = Site()
-        for number, name in enumerate(SIX[:4]):
-            site.lose(10.0 + number * (TOGETHER + 1), name)
-        assert set(site.states(100.0, {name: SILENT for name in SIX[:4]}).values()) == {DOWN}
+        at = {name: 10.0 + number * (TOGETHER + 1) for number, name in enumerate(SIX[:4])}
+        for name in at:
+            site.lose(at[name], name)
+        buses = {name: Line(Signal.LOST, at[name], "no bus answers") for name in at}
+        assert site.states(100.0, buses) == dict.fromkeys(SIX[:4], DOWN)
 
     def test_it_ends_when_enough_of_them_are_back(self) -> None:
         site = Site()
         site.lose(10.0, *SIX[:4])
-        buses = {name: SILENT for name in SIX[:4]}
+        buses = dict.fromkeys(SIX[:4], SILENT)
         site.judge(20.0, buses)
         assert site.hosts.storm
         site.hosts.line("server_1", Signal.FINE, "", 21.0)
@@ -203,7 +205,7 @@ class TestStorm:
     def test_hosts_that_a_person_confirmed_down_leave_it(self) -> None:
         site = Site()
         site.lose(10.0, *SIX[:4])
-        buses = {name: SILENT for name in SIX[:4]}
+        buses = dict.fromkeys(SIX[:4], SILENT)
         assert set(site.states(20.0, buses, down=list(SIX[:4])).values()) == {DOWN}
         assert site.hosts.storm == ""
 
@@ -218,7 +220,7 @@ class TestStorm:
         """Everything was switched on again, without service managers: only a run starts those."""
         site = Site()
         site.lose(10.0, *SIX, signal=Signal.GONE)
-        site.judge(20.0, {name: REFUSED for name in SIX})
+        site.judge(20.0, dict.fromkeys(SIX, REFUSED))
         assert site.hosts.storm == ""
 
     def test_nor_is_a_host_of_which_only_a_run_told(self) -> None:

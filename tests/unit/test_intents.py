@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from monitor.decide import GATE, Wish
+from monitor.decide import EXIT, GATE, HOST_DOWN, Wish
 from monitor.health import CRASH
 from monitor.intents import DELAYS, Intents
 from tests.unit.monitor_data import entry, watch
 
 CRASHED = Wish("scen2_srv_01", 1, CRASH, "restart", "its bus crashed")
 OPEN = Wish("scen2_srv_01", 1, GATE, "continue", "the common bus answers")
+EVACUATE = Wish("", 0, HOST_DOWN, "evacuate", "server_1 is silent", host="server_1", age=4.0)
+REPAIR = Wish("scen2_srv_01", 1, EXIT, "repair", "a program ended", programs=("data_processing",))
 RUNNING = watch(entry("scen2_srv_01"))
 
 
@@ -119,3 +121,44 @@ def test_a_bus_that_answers_again_after_a_run_did_nothing_is_left_alone() -> Non
     intents.returned("run-1", 0.0)
     intents.offer([], 1.0)
     assert len(intents) == 0
+
+
+def test_a_wish_about_a_host_carries_the_host_and_when_it_began() -> None:
+    [intent] = queue(EVACUATE).ready(watch(), 0.0)
+    told = intent.to_json()
+    assert (told["host"], told["began"], told["instance"]) == ("server_1", 1700000000.0 - 4.0, "")
+
+
+def test_it_is_satisfied_when_the_ledger_says_down_or_the_host_left_the_site() -> None:
+    intents = queue(EVACUATE)
+    assert intents.settle(watch(hosts={"server_1": "suspect"})) == []
+    [(_, how)] = queue(EVACUATE).settle(watch(hosts={"server_1": "down"}))
+    assert how == "server_1 is noted as down"
+    assert [how for _, how in intents.settle(watch(hosts={"server_2": "up"}))] == ["it is no longer in the site"]
+
+
+def test_a_host_and_an_instance_on_it_are_two_intents() -> None:
+    assert [intent.wish.key for intent in queue(EVACUATE, CRASHED)] == ["host server_1", "scen2_srv_01"]
+
+
+def test_what_ended_rides_along_with_a_repair() -> None:
+    [intent] = queue(REPAIR).ready(RUNNING, 0.0)
+    assert intent.to_json()["programs"] == ["data_processing"]
+
+
+def test_a_crash_replaces_a_repair_that_was_not_sent_yet() -> None:
+    intents = queue(REPAIR)
+    intents.offer([CRASHED], 1.0)
+    assert [intent.wish.cause for intent in intents] == [CRASH]
+
+
+def test_only_what_this_run_had_of_this_cause_is_dropped() -> None:
+    intents = queue(REPAIR, EVACUATE)
+    intents.taken(intents, "run-1")
+    assert intents.dropped("run-2", EXIT) == []
+    assert [intent.wish.cause for intent in intents.dropped("run-1", EXIT)] == [EXIT]
+    assert [intent.wish.cause for intent in intents] == [HOST_DOWN]
+
+
+def test_a_shadowed_wish_is_never_queued() -> None:
+    assert len(queue(Wish("scen2_srv_01", 1, CRASH, "restart", "its bus crashed", shadow=True))) == 0

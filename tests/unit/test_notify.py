@@ -58,7 +58,7 @@ def test_ready_is_told_once_and_only_when_the_watch_list_was_looked_for(ear: Ear
 def test_signs_of_life_come_four_times_in_the_watchdogs_interval(ear: Ear) -> None:
     notify = Notify({"NOTIFY_SOCKET": ear.address, "WATCHDOG_USEC": "8000000", "WATCHDOG_PID": str(os.getpid())})
     told = []
-    for tenth in range(0, 81):
+    for tenth in range(81):
         notify.turned(100.0 + tenth / 10, False, "")
         told += ear.heard()
     assert told == ["WATCHDOG=1"] * 5  # at 0, 2, 4, 6 and 8 s

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from monitor.schedule import APART, RETRIES, SETTLE, Schedule
+from monitor.schedule import APART, FINISH_APART, RETRIES, SETTLE, Schedule
 from tests.unit.monitor_data import entry, watch
 
 WANTED = {"scen2_srv_01": "started", "scen2_srv_02": "started"}
@@ -129,3 +129,41 @@ def test_what_waited_for_a_run_goes_on_as_soon_as_that_is_over() -> None:
     assert "scen2_srv_01" in schedule.due(over, 1.0, 50.0)
     schedule.started(1.0)
     assert schedule.due(over, 2.0, 50.0) == ""
+
+
+def test_what_waited_for_a_run_is_planned_again_as_soon_as_that_is_over() -> None:
+    schedule = Schedule(0.0)
+    busy = watch(entry("scen2_srv_01", phase="starting", deadline=1000.0), observe_interval=0.0)
+    schedule.watch_changed(watch(), busy, 0.0)
+    schedule.finish(["scen2_srv_01"])
+    assert schedule.due(busy, 1.0, 999.0) == ""
+    done = watch(entry("scen2_srv_01"), observe_interval=0.0)
+    assert schedule.due(done, FINISH_APART, 999.0) == (
+        "the run that was at work on scen2_srv_01 is over, and something is left to do"
+    )
+    schedule.started(2.0)
+    assert schedule.due(done, 2.0 + APART, 999.0) == ""
+
+
+def test_a_run_that_never_says_that_it_is_over_is_waited_for_until_its_deadline() -> None:
+    schedule = Schedule(0.0)
+    busy = watch(entry("scen2_srv_01", phase="running", deadline=1000.0), observe_interval=0.0)
+    schedule.finish(["scen2_srv_01"])
+    assert schedule.due(busy, 1.0, 1000.0 - 0.1) == ""
+    assert schedule.due(busy, 1.0, 1000.0) != ""
+
+
+def test_two_finishes_come_apart() -> None:
+    schedule = Schedule(0.0)
+    done = watch(entry("scen2_srv_01"), observe_interval=0.0)
+    schedule.started(10.0)
+    schedule.finish(["scen2_srv_01"])
+    assert schedule.due(done, 10.0 + FINISH_APART / 2, 0.0) == ""
+    assert schedule.due(done, 10.0 + FINISH_APART, 0.0) != ""
+
+
+def test_a_host_that_is_down_holds_nothing_any_more() -> None:
+    schedule = Schedule(0.0)
+    lost = watch(entry("scen2_srv_01"), hosts={"server_1": "down"}, observe_interval=0.0)
+    schedule.watch_changed(watch(), lost, 0.0)
+    assert schedule.due(lost, RETRIES[0], 0.0) == "scen2_srv_01 wanted and not running"
