@@ -55,7 +55,8 @@ class Monitor:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._list = WatchList(state_dir, lambda why: journal.say("watch list", why))
         self._prober = Prober(self._health_changed, lambda why: journal.say("probe", why))
-        self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), self._folder / "doors")
+        doors = self._folder / "doors"
+        self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
         intents = Intents("%x" % int(time.time()))

@@ -68,6 +68,10 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
         if not check:
             _note(root, request, answer["results"])
+    elif request.get("revive"):
+        answer["changed"] = True
+        if not check:
+            _running(_managers.of(host), request, marker, answer)
     answer["took"] = round(time.monotonic() - began, 4)
     return answer
 
@@ -98,7 +102,7 @@ def _running(
     """The service manager's pid; started when it is missing and the request allows that."""
     host = request["host"]
     pid = manager.settled(_procs.sweep(host["site_id"], host["host"]))
-    starts = any(entry["do"] != "stop" for entry in request["instances"])
+    starts = request.get("revive") or any(entry["do"] != "stop" for entry in request["instances"])
     if pid or not starts or not request.get("start_service_manager"):
         return pid
     try:

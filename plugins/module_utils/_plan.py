@@ -28,7 +28,7 @@ from ._words import listing
 __all__ = ["PlanError", "act_requests", "explain_candidates", "make_plan", "next_phase", "settle"]
 
 Plan = Json
-ORDER = ("refuse", "configure", "free", "stop", "restart", "repair", "continue", "start", "hold")
+ORDER = ("refuse", "configure", "revive", "free", "stop", "restart", "repair", "continue", "start", "hold")
 
 
 def make_plan(
@@ -75,6 +75,7 @@ def make_plan(
         _drains.refuse_unless_forced(draft)
     if draft.kind in WHOLE:
         _configure(draft, config_digests or {})
+        _revive(draft)
         _notices.drift_over(draft)
     refusals = [action for action in draft.actions if action["action"] == "refuse"]
     if refusals:
@@ -183,6 +184,21 @@ def _configure(draft: Draft, config_digests: Mapping[str, str]) -> None:
             draft.hold(None, host.name, "%s, so its configuration stays as it is: %s" % (held, why))
             continue
         draft.add("configure", None, host.name, why)
+
+
+def _revive(draft: Draft) -> None:
+    """A service manager that does not run is started with what is started there, and where that is nothing, too.
+
+    Host services need it, and without it the host would stay suspect.
+    """
+    starting = {a["host"] for a in draft.actions if a["action"] in ("start", "restart", "repair", "continue")}
+    starting.update(a["target"] for a in draft.actions if a["target"])
+    if _pauses.site_paused(draft):
+        return
+    for host in draft.site.hosts:
+        seen = draft.observations[host.name]
+        if seen.seen and seen.prepared and seen.service_manager == "stopped" and host.name not in starting:
+            draft.add("revive", None, host.name, "its service manager does not run")
 
 
 def _phases(draft: Draft) -> None:

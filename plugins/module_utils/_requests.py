@@ -56,6 +56,9 @@ def act_requests(
         request["instances"].append(_entry(site, view, action, digests or {}))
     if phase == 1:
         _add_configuration(site, plan, requests, config_digests or {}, observations)
+        for action in plan["actions"]:
+            if action["action"] == "revive":
+                requests.setdefault(action["host"], _empty(site, plan))["revive"] = True
     for request in requests.values():
         request["expires"] = request["expires"] or plan["expires"]
     return requests

@@ -105,7 +105,8 @@ class _Compiler:
             if values.get("muster_service_manager") == "systemd":
                 values.setdefault("muster_user", _DEFAULT_USER)
             hosts.append(Host(name=name, order=order, groups=groups, node=values.pop("muster_node", name),
-                              address=values.pop("muster_address", name), root=values.pop("muster_root", ""), connection=connection, ssh=ssh,
+                              address=values.pop("muster_address", name), root=values.pop("muster_root", ""),
+                              connection=connection, ssh=ssh,
                               **{key[len("muster_"):]: value for key, value in values.items()}))
         return tuple(hosts)
 

@@ -308,8 +308,8 @@ def _monitor_line(monitor: Mapping[str, Any], now: float) -> str:
         return "monitor: holds: %s" % monitor["storm"]
     if monitor["state"] == "running":
         at_work = monitor.get("intents") or []
-        doing = ", at work on %s" % _words.listing(str(i.get("instance") or i.get("host")) for i in at_work) if at_work else ""
-        return "monitor: running%s" % doing
+        about = _words.listing(str(entry.get("instance") or entry.get("host")) for entry in at_work)
+        return "monitor: running%s" % (", at work on %s" % about if at_work else "")
     if monitor["state"] == "silent":
         said = _words.clock(monitor["at"], now, seconds=True)
         return "monitor: silent since %s: nothing is restarted by itself until it is back" % said

@@ -40,7 +40,8 @@ options:
     default: []
   host:
     description:
-      - The console to open on, the host to drain, the one that is down or left, or the one whose copy stays (C(resolve)).
+      - The console to open on, the host to drain, the one that is down or left, or the one whose copy stays
+        (C(resolve)).
     type: str
     default: ""
   who:

@@ -95,8 +95,8 @@ def _rendered(action: Any, site: _model.Site, document: dict[str, Any], task_var
     def resolve(name: str) -> Any:
         return _inventory.plain(own.template(variables[name]))
 
-    modules = (_render, _render_memory, _render_programs, _render_systemd, _confinement, _supervisor, _systemd, _hostfiles,
-               _model)  # fmt: skip
+    modules = (_render, _render_memory, _render_programs, _render_systemd, _confinement, _supervisor, _systemd,
+               _hostfiles, _model)  # fmt: skip
     code = [module.__file__ for module in modules]
     inputs = {part: document[part] for part in ("hosts", "groups", "applications", "services", "items")}
     name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)

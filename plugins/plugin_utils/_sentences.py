@@ -31,6 +31,11 @@ def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[s
         for host, answer in answers.items()
         if answer.get("unreachable")
     ]
+    sentences += [
+        "%s: %s" % (host, answer["service_manager"])
+        for host, answer in answers.items()
+        if answer.get("service_manager", "started") != "started"
+    ]
     for name in sorted(results):
         outcome = results[name]
         if outcome["result"] in ("failed", "refused"):

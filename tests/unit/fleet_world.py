@@ -124,6 +124,8 @@ class World:
     # --- hosts
 
     def act(self, host: FleetHost, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("revive") and not host.manager:
+            host.manager, host.boots = True, host.boots + 1
         results = {entry["instance"]: self._one(host, entry, request) for entry in request["instances"]}
         return {"changed": True, "results": results}
 

@@ -27,6 +27,11 @@ def send(
         answer({"unreachable": "the plan of run %s is older than it may be" % run})
         return
     results: dict[str, Any] = {}
+    if request.get("revive") and host.on and not host.frozen and not host.manager:
+        host.manager, host.boots = True, host.boots + 1
+    if not entries:
+        answer({"results": {}})
+        return
 
     def done(name: str, result: dict[str, Any]) -> None:
         results[name] = result

@@ -18,11 +18,13 @@ MODULES = sorted(path.stem for path in FOLDER.glob("_*.py") if path.stem not in 
 
 # The decision core and the words it uses: no clock, no input or output, no chance, no logging.
 PURE = [
-    "_ask", "_batch", "_confinement", "_draft", "_errors", "_explain", "_field", "_fields", "_fields_confinement", "_fields_probe", "_fleet", "_forget",
+    "_ask", "_batch", "_confinement", "_draft", "_errors", "_explain", "_field", "_fields", "_fields_confinement",
+    "_fields_probe", "_fleet", "_forget",
     "_intents", "_kinds", "_kinds_confinement", "_model", "_moves", "_notes", "_placement",
     "_placement_exact", "_plan", "_policy", "_probes", "_reading", "_reconcile", "_requests", "_running", "_sequence",
     "_overtaken", "_preflight", "_questions", "_readiness", "_site_hooks", "_whatif",
-    "_asked", "_attention", "_confirm", "_conflicts", "_drains", "_moments", "_notices", "_pauses", "_records", "_upkeep",
+    "_asked", "_attention", "_confirm", "_conflicts", "_drains", "_moments", "_notices", "_pauses", "_records",
+    "_upkeep",
     "_settle", "_site", "_site_api", "_site_applications", "_site_checks", "_site_confinement", "_site_probes",
     "_state", "_status", "_verdict", "_watch", "_words",
 ]  # fmt: skip

@@ -134,7 +134,7 @@ def _action_line(action: dict[str, Any]) -> str:
         words.append("on " + action["host"])
     if action["target"]:
         words.append("for " + action["target"])
-    if action["action"] not in ("hold", "refuse", "configure"):
+    if action["action"] not in ("hold", "refuse", "configure", "revive"):
         words.append(f"epoch {action['epoch']}")
     if action["urgent"]:
         words.append("urgent")

@@ -117,17 +117,17 @@ def holds_for_machines_that_answer(patch: pytest.MonkeyPatch) -> None:
 
 SABOTAGES: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]] = [
     (sees_no_storm, ("storm",)),
-    (believes_one_signal, ("down", "storm", "I1", "idle")),
+    (believes_one_signal, ("down", "storm", "I1", "idle", "back")),
     (takes_silence_for_down, ("I1",)),
     (starts_before_the_stop_is_confirmed, ("I1", "commit first")),
     (knows_no_budget, ("I6",)),
     (ignores_other_runs, ("one run", "I1", "commit first")),
     (shows_windows_again, ("I8",)),
     (forgets_intents, ("I5", "I6")),
-    (never_looks_again, ("I5", "I6", "stopped")),
+    (never_looks_again, ("I5", "I6", "stopped", "back")),
     (leaves_requests_unanswered, ("asks",)),
     (leaves_out_what_is_there, ("back", "I5")),
-    (holds_for_machines_that_answer, ("storm", "I5")),
+    (holds_for_machines_that_answer, ("storm", "back", "I5")),
 ]
 
 
