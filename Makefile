@@ -3,8 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration browser lint docs sanity installed lab lab-down lab-test bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration browser faults soak lint docs sanity installed lab lab-down lab-test bench build requirements clean
 BIN := .venv/bin
+# Integration tests with targets of their own: they take long, or boot machines.
+FAULTS := test_faults_pairs.py
+LAB_TESTS := test_monitor_role.py test_systemd_contract.py
 PROFILE ?= local
 LAB ?= lab
 
@@ -23,14 +26,20 @@ demo: ## scenario 2 on this machine, from nothing; again: brings it up to date. 
 demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
-test: develop ## everything below up to "lab-test"; ends with one line of totals
-	@$(BIN)/python tests/all_checks.py lint docs unit sanity installed integration browser lab-test
+test: develop ## everything below up to "installed"; ends with one line of totals
+	@$(BIN)/python tests/all_checks.py lint docs unit sanity installed integration browser
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
 integration: develop ## tests with real service managers, buses and playbooks, two files at a time
-	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadgroup $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+
+faults: develop ## two faults at once, one pair after the other, on a real site; takes its time
+	@$(BIN)/python -m pytest $(addprefix tests/integration/,$(FAULTS)) $(ARGS)
+
+soak: develop ## random faults and requests for as long as you like: ARGS="--faults 200 --seed 1"
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" makes its pictures anew
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
@@ -48,7 +57,8 @@ installed: develop ## builds the collection, installs it elsewhere, deploys and 
 	@$(BIN)/python -m pytest tests/installed $(ARGS)
 
 lab-test: develop ## tests on hosts with systemd and sshd of their own, which lose power and network (needs root)
-	@$(BIN)/python -m pytest tests/lab $(ARGS)
+	@tests/lab/packages.sh
+	@$(BIN)/python -m pytest tests/lab $(addprefix tests/integration/,$(LAB_TESTS)) $(ARGS)
 
 lab: develop ## boots those hosts for you and says how to use them. LAB=name: beside another; ARGS="--service-manager systemd"
 	@$(BIN)/python -m tests.lab --name $(LAB) up $(ARGS)
@@ -67,5 +77,5 @@ requirements: ## pins requirements/*.txt anew (needs pip-compile, from pip-tools
 
 clean: ## removes what the targets above made here
 	@if [ -d .muster ]; then echo "The demo is deployed and runs from .venv: make demo-stop first." >&2; exit 1; fi
-	@rm -rf .venv .cache .ansible .hypothesis .ruff_cache build collections/ansible_collections
+	@rm -rf .venv .cache .ansible .hypothesis .ruff_cache build
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

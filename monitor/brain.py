@@ -26,6 +26,7 @@ from monitor.watch import Watch
 
 AT_ONCE = 500  # intents one run takes
 SERVICES_APART = 30.0  # s between two reconciles because of host services
+MONITOR = "monitor"  # who noted that a host is gone, when no person did
 LOOK_APART = 2.0  # s between two looks because of one lost signal
 CAME_DURING = 0.5  # s before a run was sent that what it found may still be about
 
@@ -87,6 +88,13 @@ class Brain:
             del self.exits[key]
         for intent, how in self.intents.settle(watch):
             self.hands.say("intent satisfied", how, id=intent.id, about=intent.wish.key)
+        for name, line in self.hosts.lines().items():
+            if watch.hosts.get(name) == hosts.UP and before.hosts.get(name) in (hosts.DOWN, hosts.SUSPECT):
+                self.hosts.answered(name, now)  # the run that noted this had reached it
+            away = watch.hosts.get(name) in (hosts.DOWN, hosts.SUSPECT) and watch.machines[name].by == MONITOR
+            if away and line.signal is Signal.FINE and before.hosts.get(name) != watch.hosts[name]:
+                # it came back while the run that noted this was under way
+                self.schedule.soon("%s answers: it is looked at before it is used" % name, 0.0)
 
     def watch_lost(self, again: bool) -> None:
         """The watch list is gone or damaged: whoever reconciles publishes it anew."""
@@ -288,7 +296,11 @@ class Brain:
         self.hands.say("run", "%d intents sent" % len(intents), run=run, about=about)
 
     def _send_ask(self, ask: Ask, now: float) -> None:
-        run = self.hands.send({"request": ask.request})
+        order: dict[str, Any] = {"request": ask.request}
+        suspects = self.suspects()
+        if suspects:
+            order["suspects"] = suspects
+        run = self.hands.send(order)
         if run is not None:
             ask.run, ask.sent = run, now
             ask.attempts += 1

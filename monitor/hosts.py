@@ -13,6 +13,7 @@ probably the one that is cut off: then nothing is concluded.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -52,6 +53,7 @@ class _Host:
     line: Line = field(default_factory=Line)
     run: Line = field(default_factory=Line)  # what the last run found there
     looked: float = 0.0  # when that run was there
+    left: float = 0.0  # when its line was fine for the last time
 
 
 AWAY = (Signal.LOST, Signal.GONE)
@@ -63,6 +65,7 @@ class Hosts:
     def __init__(self) -> None:
         self._hosts: dict[str, _Host] = {}
         self.storm = ""  # why nothing is concluded at present
+        self._stormy = -math.inf  # when there last was one
 
     def follow(self, names: Iterable[str]) -> None:
         self._hosts = {name: self._hosts.get(name) or _Host() for name in names}
@@ -72,6 +75,8 @@ class Hosts:
         host = self._hosts.get(name)
         if host is None:
             return False
+        if signal is not Signal.FINE and host.line.signal is Signal.FINE:
+            host.left = now
         return _note(host.line, signal, why, now)
 
     def answered(self, name: str, now: float) -> None:
@@ -107,8 +112,10 @@ class Hosts:
         live = {name: host.line if host.line.signal is not Signal.NONE else buses.get(name, Line())
                 for name, host in self._hosts.items()}  # fmt: skip
         silent = {name for name, line in live.items() if line.signal is Signal.LOST}
-        self.storm = _storm(found, known, silent, doubted)
-        if self.storm:
+        before, self.storm = self.storm, _storm(found, known, silent, doubted)
+        if before or self.storm:
+            self._stormy = now
+        if now < self._stormy + down_after:  # after a storm, too: hosts come back one by one
             for name, verdict in found.items():
                 if verdict.state == DOWN and name not in known:
                     found[name] = replace(verdict, state=SUSPECT)
@@ -116,13 +123,8 @@ class Hosts:
 
     def next_time(self, down_after: float, now: float) -> float | None:
         """When a verdict may change although nothing is heard."""
-        due = [
-            line.since + down_after
-            for host in self._hosts.values()
-            for line in (host.line,)
-            if line.signal in AWAY and line.since + down_after > now
-        ]
-        return min(due, default=None)
+        due = [at for host in self._hosts.values() if host.line.signal in AWAY for at in (host.left, host.line.since)]
+        return min((at + down_after for at in [*due, self._stormy] if at + down_after > now), default=None)
 
 
 def _note(line: Line, signal: Signal, why: str, now: float) -> bool:
@@ -147,7 +149,9 @@ def _verdict(name: str, host: _Host, buses: Line, holds: bool, down_after: float
     if not lost or (line.signal is Signal.NONE and Signal.FINE in (buses.signal, run.signal)):
         return Verdict(name, UP, "", line.since)  # where no line is held, a run that got there is enough
     why = "; ".join(signal.why for signal in lost if signal.why) or "%s does not answer" % name
-    since = min(signal.since for signal in lost)
+    # A bus that was lost while the line was fine is no sign that the host goes: it counts from then on.
+    sinces = [max(signal.since, host.left) for signal in lost]
+    since = min(sinces)
     count, there = len(lost), False
     if line.signal is Signal.GONE:
         # A service manager that ends takes its buses along: together they are one signal, and a run tells the rest.
@@ -158,8 +162,7 @@ def _verdict(name: str, host: _Host, buses: Line, holds: bool, down_after: float
     if against:
         return Verdict(name, SUSPECT, "%s, but %s" % (why, " and ".join(against)), since, count, there)
     enough = 2 if holds else 1
-    settled = [signal for signal in lost if now - signal.since >= down_after]
-    if count >= enough and settled:
+    if count >= enough and now - since >= down_after:
         return Verdict(name, DOWN, why, since, count)
     return Verdict(name, SUSPECT, why, since, count, there)
 

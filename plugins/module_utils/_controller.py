@@ -331,7 +331,8 @@ def _with_meta(call: _Call, state: _ledger.State, plan: Json, run: str) -> Json:
     mark = _publish.site_mark(call.document, call.digests)
     if state["meta"].get("site_mark") != mark:
         meta["site_mark"] = mark
-    if changes or meta or plan["trail"] or any(action["action"] in ("configure", "revive") for action in plan["actions"]):
+    acts = any(action["action"] in ("configure", "revive") for action in plan["actions"])
+    if changes or meta or plan["trail"] or acts:
         changes["meta"] = dict(meta, last_run=int(run))
     return changes
 

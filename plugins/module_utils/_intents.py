@@ -48,7 +48,6 @@ def _urgency(intent: Mapping[str, Any]) -> Tuple[int, float]:
 
 def follow(draft: Draft) -> List[Dict[str, Any]]:
     """Act on every queued intent, one action per instance; what became of each: acted, held or dropped, and why."""
-    _suspect(draft)
     outcomes: List[Dict[str, Any]] = []
     taken: Dict[str, str] = {}
     for intent in sorted(draft.request.get("intents") or (), key=_urgency):
@@ -73,7 +72,7 @@ def follow(draft: Draft) -> List[Dict[str, Any]]:
     return outcomes
 
 
-def _suspect(draft: Draft) -> None:
+def suspect(draft: Draft) -> None:
     """Hosts of which the monitor has one signal that they are gone: nothing new is placed there meanwhile."""
     for host, why in sorted((draft.request.get("suspects") or {}).items()):
         record = draft.record(host)

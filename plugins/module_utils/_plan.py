@@ -59,6 +59,7 @@ def make_plan(
     _returned_hosts(draft)
     _drains.expire(draft)
     _pauses.expire(draft)
+    _intents.suspect(draft)
     outcomes: List[Json] = []
     if draft.kind == "intents":
         outcomes = _intents.follow(draft)

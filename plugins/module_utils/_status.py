@@ -16,7 +16,7 @@ from . import _attention, _model, _notes, _readiness, _state, _verdict, _words
 SCHEMA = 1
 WIDTH = 120
 SILENCE = 20.0  # s without a word from the monitor until it does not count as running
-RECENT = 5.0  # s; an older observation is shown with its time
+RECENT = 90.0  # s; an older observation is shown with its time
 
 _COLOURS = {
     "operational": "32", "running": "32", "up": "32",

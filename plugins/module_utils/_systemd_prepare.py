@@ -169,8 +169,8 @@ def down(manager: Systemd) -> None:
     starts = tuple(name.rpartition(".")[0] for folder in (_systemd_files.UNITS, _systemd_files.PERSISTENT_UNITS)
                    for name in _systemd_files.ours(folder, mine) if "/" not in name)
     try:
-        units = [str(unit[0]) for unit in manager.systemd.call("ListUnitsByPatterns", [], [_systemd.PREFIX + "*"])]
-        units = [unit for unit in units if unit.rpartition(".")[0] in starts or unit.partition("@")[0] + "@" in starts]
+        known = [str(unit[0]) for unit in manager.systemd.call("ListUnitsByPatterns", [], [_systemd.PREFIX + "*"])]
+        units = [unit for unit in known if unit.rpartition(".")[0] in starts or unit.partition("@")[0] + "@" in starts]
         manager.systemd.each("StopUnit", units, "replace")
         until = time.monotonic() + _DOWN
         services = [unit for unit in units if unit.endswith(".service")]
@@ -178,6 +178,10 @@ def down(manager: Systemd) -> None:
                 state.active not in ("inactive", "failed") for state in manager.systemd.states(services)):
             time.sleep(0.01)
         manager.systemd.each("ResetFailedUnit", units)
+        shared = {_systemd.PREFIX + _systemd.escape(_application(name)) for name in starts if name.endswith("@")}
+        slices = [unit[: -len(".slice")] for unit in known if unit.endswith(".slice")]
+        slices = [name for name in slices if name in shared or name.rpartition("-")[0] in shared]
+        manager.systemd.each("StopUnit", [name + ".slice" for name in slices], "replace")
     except OSError:
         return  # the processes are ended one by one in any case
 

@@ -86,7 +86,8 @@ def systemd_texts(instance: str, known: dict[str, Any]) -> dict[str, str]:
         "programs": programs,
         "root": "@@root@@", "host": "@@host@@", "site_id": "@@site_id@@", "group": "@@group@@",
         "on_request": known.get("on_request", False),
-        "slice": "muster-" + known.get("units", instance), "slice_directives": known.get("limits", []),
+        "slice": "muster-" + known.get("units", instance).replace("-", "\\x2d"),
+        "slice_directives": known.get("limits", []),
     }
     templates = REPOSITORY / "roles/host/templates"
     return {suffix: engine.from_string((templates / name).read_text()).render(values) for suffix, name in (

@@ -215,3 +215,15 @@ def test_observing_costs_little_and_needs_no_program(host: Host) -> None:
     boot, _, started = seen["incarnation"].partition("/")
     assert boot == _procs.boot_id() and started.isdigit()
     assert json.dumps(seen["instances"]["app_01"]["strays"]) == "[]"
+
+
+def test_removing_leaves_no_unit_and_no_slice(host: Host) -> None:
+    host.define("app_a-b", [program("bus", 1)], item="a-b", units="app-one")
+    host.prepare(services=service_texts("common"))
+    assert host.do("start", "app_a-b", 1)["result"] == "running"
+    assert properties("muster-app\\x2done.slice", "ActiveState") == {"ActiveState": "active"}
+    host.ask("remove")
+    for unit in ("muster-app\\x2done.slice", "muster-app\\x2done-a\\x2db.slice", "muster-common.service"):
+        wait_for(lambda unit=unit: properties(unit, "ActiveState") == {"ActiveState": "inactive"}, unit + " is gone")
+    for folder in ("/run/systemd/system", "/etc/systemd/system", "/etc/systemd/system/multi-user.target.wants"):
+        assert not list(Path(folder).glob("muster-app*")) and not list(Path(folder).glob("muster-common*"))

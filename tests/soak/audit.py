@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.site_lab import CONSOLES, SERVERS, ours
+from tests.integration.site_lab import CONSOLES, SERVERS, alive, ours
 from tests.soak.world import CLOSED, OPEN, SERVICE_PROGRAMS, SERVICES, WINDOW_PROGRAMS, WINDOWS, Sight, World
 
 LOST, DOUBLED, STUCK, RETURNED = "lost", "doubled", "stuck", "returned"
@@ -140,7 +140,8 @@ def _orphans(world: World) -> list[Finding]:
             return [Finding(LOST, "%s has no service manager" % host)]
     found = []
     for pid in ours(str(world.lab.folder)):
-        if not managers & set(_lineage(pid)) and os.getpid() not in _lineage(pid):
+        line = set(_lineage(pid))
+        if not managers & line and os.getpid() not in line and alive(pid):
             found.append(Finding(STUCK, "process %d belongs to nobody: %s" % (pid, _command(pid))))
     return found
 

@@ -40,6 +40,7 @@ class Clock:
 
 @dataclass
 class SimCopy(Copy):
+    at: float = 0.0  # when it was started
     hung: bool = False  # its bus answers nothing
     slow: float = 0.0  # the share of its bus's answers that come too late
 

@@ -155,7 +155,7 @@ class Simulation:
                     self.world.taken_over[name] = self.world.t
             waits = any(action["action"] == "hold" and action["instance"] == name for action in plan["actions"])
             if run.request["kind"] in ("reset", "start", "restart", "open") and not waits:
-                self.world.trouble[name] = 0
+                self.world.trouble[name] = 1  # the same run may find that something is missing
         for name, record in (plan["changes"].get("wanted") or {}).items():
             if record and record["state"] == "stopped" and name in self.windows:
                 self.world.windows_over[name] = (self.world.t, "it was stopped (%s)" % record["why"])

@@ -144,7 +144,8 @@ class SimWorld(World):
             return
         self.tell("the bus of %s crashes on %s" % (name, host.name))
         self.bad(name)
-        self._window_over(name, "its bus crashed")
+        if name not in host.locks:  # else it never was whole: its start fails
+            self._window_over(name, "its bus crashed")
         copy.programs.remove(BUS)
         if host.name in self.listening and name not in host.locks and host.claims.get(name) == copy.epoch:
             del host.copies[name]
@@ -238,7 +239,7 @@ class SimWorld(World):
         for other in self.hosts.values():
             if other is not host and name in other.copies:
                 self._second(name, host, other)
-        host.copies[name] = SimCopy(epoch, [BUS], entry["digest"])
+        host.copies[name] = SimCopy(epoch, [BUS], entry["digest"], at=self.t)
         host.ended.pop(name, None)
         self.start_times.append((self.t, name, host.name, run))
 
@@ -259,7 +260,8 @@ class SimWorld(World):
     def _believed_down(self, name: str, host: SimHost) -> bool:
         """Whether it is, or was a moment ago, out of sight, and what it held was given away meanwhile."""
         away = host.lost or host.back_at > self.t - 60
-        return away and (host.down_at >= host.lost_at or self.taken_over.get(name, -1e9) >= host.lost_at)
+        since = host.copies[name].at if name in host.copies else host.lost_at  # type: ignore[attr-defined]
+        return away and (host.down_at >= since or self.taken_over.get(name, -1e9) >= host.lost_at)
 
     # --- ledger
 

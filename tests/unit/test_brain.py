@@ -27,7 +27,8 @@ Result_ = dict[str, Any]
 
 def seen(*instances: Instance, **more: Any) -> Watch:
     more.setdefault("hosts", dict.fromkeys(NAMES, "up"))
-    machines = {name: Host(name) for name in NAMES}
+    by = more.pop("by", "")
+    machines = {name: Host(name, by=by) for name in NAMES}
     return watch(*instances, machines=machines, programs=PROGRAMS, observe_interval=0.0, host_down_after=2.0, **more)
 
 
@@ -224,6 +225,41 @@ def test_suspects_ride_along_with_other_intents() -> None:
     scene.turn(10.0)
     [(_run, order)] = scene.orders
     assert order["suspects"] == {"server_1": "server_1 is silent"}
+
+
+def test_suspects_ride_along_with_what_people_ask() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    scene.lose(10.0, "server_1")
+    scene.brain.ask({"kind": "start", "instances": ["scen2_srv_02"]}, lambda _answer: None)
+    scene.turn(10.0)
+    [(_run, order)] = scene.orders
+    assert order["request"]["kind"] == "start"
+    assert order["suspects"] == {"server_1": "server_1 is silent"}
+
+
+def test_a_host_that_came_back_while_it_was_noted_as_down_is_looked_at() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    noted = {"hosts": {**dict.fromkeys(NAMES, "up"), "server_2": "down"}, "now": 20.0}
+    scene.show(entry("scen2_srv_01"), by="eve", **noted)
+    scene.turn(20.0)
+    assert scene.reconciles == [], "a person knows better than the line"
+    scene.show(entry("scen2_srv_01"), now=21.0)
+    scene.show(entry("scen2_srv_01"), by="monitor", **noted)
+    scene.turn(22.0)
+    assert [why for why, _out in scene.reconciles] == ["server_2 answers: it is looked at before it is used"]
+
+
+def test_a_host_that_a_run_just_reached_is_not_taken_for_down_on_older_signs() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    scene.brain.line_changed("console_1", Signal.GONE, "the service manager of console_1 is gone", 10.0)
+    scene.turn(12.5)
+    assert [i["host"] for i in scene.intents] == ["console_1"]
+    scene.show(entry("scen2_srv_01"), now=12.6, hosts={**dict.fromkeys(NAMES, "up"), "console_1": "down"}, by="monitor")
+    scene.brain.run_over("run-1", planned(), "", 12.7)
+    scene.show(entry("scen2_srv_01"), now=20.0)
+    scene.turn(20.0)
+    assert scene.brain.verdicts["console_1"].state == SUSPECT
+    assert len(scene.intents) == 1
 
 
 def test_one_lost_signal_has_a_run_look_once() -> None:

@@ -63,6 +63,17 @@ def test_two_signals_make_down_once_one_of_them_has_lasted() -> None:
     assert verdict.since == 10.0
 
 
+def test_a_bus_that_was_lost_long_before_does_not_shorten_the_wait() -> None:
+    site = Site()
+    site.lose(99.0, "server_1", signal=Signal.DOUBT)
+    site.lose(100.0, "server_1")
+    old = {"server_1": Line(Signal.LOST, 10.0, "no bus on server_1 answers any more")}
+    assert site.states(100.5, old) == {"server_1": SUSPECT}
+    assert site.judge(101.0, old)["server_1"] == Verdict(
+        "server_1", DOWN, "server_1 is silent; no bus on server_1 answers any more", 99.0, 2
+    )
+
+
 def test_of_a_host_that_holds_nothing_one_signal_suffices() -> None:
     site = Site()
     site.lose(10.0, "server_1")
@@ -199,8 +210,10 @@ class TestStorm:
         site.judge(20.0, buses)
         assert site.hosts.storm
         site.hosts.line("server_1", Signal.FINE, "", 21.0)
-        assert site.states(21.0, buses) == dict.fromkeys(SIX[1:4], DOWN)
+        assert site.states(21.0, buses) == dict.fromkeys(SIX[1:4], SUSPECT), "the others are back a moment later"
         assert site.hosts.storm == ""
+        assert site.hosts.next_time(AFTER, 21.0) == 21.0 + AFTER
+        assert site.states(21.0 + AFTER, buses) == dict.fromkeys(SIX[1:4], DOWN)
 
     def test_hosts_that_a_person_confirmed_down_leave_it(self) -> None:
         site = Site()

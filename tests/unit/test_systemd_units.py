@@ -53,8 +53,15 @@ def files() -> dict[str, Any]:
     view["limits"] = {"cpu_quota": 50, "nice": 5}
     document = _model.site_to_json(_site.compile_site(raw))
     script = RENDER % (str(ROOT / "collections"), str(ROOT))
-    done = subprocess.run([sys.executable, "-c", script], input=json.dumps(document), text=True, capture_output=True,
-                          timeout=120, check=False, env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"})
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(document),
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"},
+    )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -102,7 +109,10 @@ def test_names_of_units() -> None:
 
 def test_only_what_is_listed_becomes_a_directive() -> None:
     assert _confinement.directives({"cpu_quota": 150, "memory_max": "1G"}, {"private_tmp": True}) == [
-        "CPUQuota=150%", "MemoryMax=1G", "PrivateTmp=yes"]
+        "CPUQuota=150%",
+        "MemoryMax=1G",
+        "PrivateTmp=yes",
+    ]
     with pytest.raises(KeyError):
         _confinement.directives({"exec_start": "/bin/sh"}, {})
 
