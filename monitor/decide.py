@@ -54,7 +54,6 @@ class Exit:
     programs: dict[str, str] = field(default_factory=dict)  # program -> how it ended
 
 
-
 def decide(
     watch: Watch,
     buses: Mapping[BusKey, Health],

@@ -18,7 +18,8 @@ LONGEST = 200  # characters of a status line
 class Notify:
     """The service manager's socket, from the environment, which is cleared: what the monitor starts must not use it."""
 
-    def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
+    def __init__(self, environ: MutableMapping[str, str] | None = None) -> None:
+        environ = os.environ if environ is None else environ
         path, pid = environ.pop("NOTIFY_SOCKET", ""), environ.pop("WATCHDOG_PID", "")
         interval = environ.pop("WATCHDOG_USEC", "")
         self._path = "\0" + path[1:] if path.startswith("@") else path

@@ -16,9 +16,9 @@ from typing import Any
 
 from monitor import target
 from monitor.changes import Hook
-from monitor.target import Target as Target
 from monitor.target import Whose
 
+Target = target.Target
 SCHEMA = 1
 PHASES_HELD = ("starting", "running")  # phases in which a bus is, or is about to be, there
 

@@ -82,7 +82,7 @@ def assumptions(options: argparse.Namespace) -> Json:
     assume["remove_items"] = list(options.remove_item or ())
     load: dict[str, float] = {}
     for written in options.load or ():
-        host, _, percent = written.partition("=")
+        host, _unused, percent = written.partition("=")
         try:
             load[host] = float(percent)
         except ValueError:

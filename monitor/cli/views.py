@@ -126,6 +126,7 @@ def events(options: argparse.Namespace, places: Places) -> int:
             print(_json_line(entry) if options.json else _trail_line(entry, time.time(), instance=True), flush=True)
 
     request: Json = {"verb": "trail", "limit": options.number, "instance": options.instance}
+    after = 0
     if options.follow:  # from the end of the whole trail on, whatever is shown of it
         end = places.question({"verb": "trail", "limit": 1})["trail"]
         after = int(end[-1]["id"]) if end else 0

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List
 
-from . import _fields_confinement, _fields_probe, _model
-from ._field import Field as Field
+from . import _field, _fields_confinement, _fields_probe, _model
 from ._field import table as _table
+
+Field = _field.Field
 
 HIGHEST_SLOT = 9999
 LOWEST_EPHEMERAL_PORT = 32768  # Linux hands out ports from here on to any outgoing connection

@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from ._probes import Probe as Probe
+from . import _probes
 from ._probes import probe_from_json
+
+Probe = _probes.Probe
 
 SCHEMA = 1
 

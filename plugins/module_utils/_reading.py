@@ -12,8 +12,6 @@ from ._errors import Keys, Problems, nearest, show, suggest
 from ._field import Field, Table
 from ._fields import FILE
 from ._kinds import KINDS, NAME, NAME_RULE, Bad, described
-from ._kinds import is_host_name as is_host_name
-from ._kinds import is_port_name as is_port_name
 from ._model import ConfigFile
 
 _FILE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")

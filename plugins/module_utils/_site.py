@@ -12,8 +12,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from . import _fields, _site_checks
 from ._errors import Keys, Problems, SiteError, SiteErrors, show, suggest
+from ._kinds import is_host_name, is_port_name
 from ._model import Application, Host, Item, Service, Settings, Site
-from ._reading import Reader, Values, is_host_name, is_port_name
+from ._reading import Reader, Values
 from ._site_applications import ApplicationReader, Known
 from ._site_hooks import read_hooks
 from ._site_probes import Place, read_probe

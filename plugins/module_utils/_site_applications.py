@@ -11,8 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from . import _fields
 from ._errors import Keys, Problems, show, suggest
+from ._kinds import is_port_name
 from ._model import Application, Bus, Host, Ports, Program, Settings
-from ._reading import Reader, Values, is_port_name
+from ._reading import Reader, Values
 from ._site_probes import Place, read_probe
 
 

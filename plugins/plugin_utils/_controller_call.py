@@ -35,7 +35,6 @@ class ControllerAction(_host_call.HostAction):
             raise AnsibleActionFail(answer["error"])
         return answer
 
-
     def _as_somebody_else(self) -> bool:
         """Whether the controller's variables say to become another user than the one who runs this."""
         become = self._connection.become

@@ -59,7 +59,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with deployed(61) as world:
+    with deployed(61, run_timeout=15) as world:
         sampler = Sampler(world)
         sampler.start()
         try:

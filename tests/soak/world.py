@@ -37,7 +37,7 @@ SAMPLE = 0.1  # s between looks at the process table
 CLOSED, OPEN, EITHER = "closed", "open", "either"
 
 
-def site_variables() -> dict[str, Any]:
+def site_variables(run_timeout: float) -> dict[str, Any]:
     """Scenario 2 with programs of every running failure strategy, and room for all items on one server."""
     written = yaml.safe_load((ROOT / "inventory/local/group_vars/all/site.yml").read_text())
     applications = copy.deepcopy(written["muster_applications"])
@@ -48,7 +48,7 @@ def site_variables() -> dict[str, Any]:
         "muster_items": list(ITEMS),
         "muster_load_limit": 250,
         "muster_applications": applications,
-        "muster_settings": {"stable_after": 1, "run_timeout": RUN_TIMEOUT, "start_timeout": 15},
+        "muster_settings": {"stable_after": 1, "run_timeout": run_timeout, "start_timeout": 15},
     }
 
 
@@ -203,9 +203,12 @@ class Sampler:
 
 
 @contextlib.contextmanager
-def deployed(number: int) -> Iterator[World]:
-    """A site of its own with a monitor at work, and nothing of it left afterwards."""
-    lab = SiteLab(number, **site_variables())
+def deployed(number: int, run_timeout: float = RUN_TIMEOUT) -> Iterator[World]:
+    """A site of its own with a monitor at work, and nothing of it left afterwards.
+
+    :param run_timeout: s that what a dead run began lies about half done.
+    """
+    lab = SiteLab(number, **site_variables(run_timeout))
     world = World(lab)
     try:
         if os.geteuid() == 0:

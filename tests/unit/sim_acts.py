@@ -28,7 +28,7 @@ def send(
         return
     results: dict[str, Any] = {}
     if request.get("revive") and host.on and not host.frozen and not host.manager:
-        host.manager, host.boots = True, host.boots + 1
+        world.start_manager(host)
     if not entries:
         answer({"results": {}})
         return
@@ -91,7 +91,7 @@ def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Map
 
     def start() -> None:
         if not host.manager:
-            host.manager, host.boots = True, host.boots + 1
+            world.start_manager(host)
         copy = host.copies.get(name)
         if entry["do"] in ("continue", "repair"):
             if copy is None or copy.epoch != entry["epoch"]:

@@ -54,6 +54,7 @@ class SimHost(FleetHost):
     waiting: list[Callable[[], None]] = field(default_factory=list)  # until it is thawed
     lost_at: float = -1e9  # when it was last lost from view
     back_at: float = -1e9
+    managed_at: float = -1e9  # when a run started its service manager
     down_at: float = -1e9  # when the ledger last noted it down
 
     @property

@@ -167,7 +167,7 @@ class Simulation:
             if record["state"] != "down" or record["by"] != "monitor":
                 continue
             host = world.hosts[name]
-            world.demand(host.lost or not host.manager or host.back_at > world.t - 30, "down",
+            world.demand(host.lost or not host.manager or max(host.back_at, host.managed_at) > world.t - 30, "down",
                          "%s is believed down by run %s, and was never away" % (name, run.number))  # fmt: skip
             since = self.faults.controller_cut_at
             cut = self.lines and host.manager and since is not None and host.lost_at >= since

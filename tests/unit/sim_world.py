@@ -114,6 +114,9 @@ class SimWorld(World):
             for copy in lived:
                 self.ends(host, copy, BUS, told=False)
 
+    def start_manager(self, host: SimHost) -> None:
+        host.manager, host.boots, host.managed_at = True, host.boots + 1, self.t
+
     def isolate(self, name: str, cut: bool) -> None:
         host = self.hosts[name]
         self.tell("%s is %s the network" % (name, "cut off from" if cut else "back in"))
