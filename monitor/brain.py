@@ -76,7 +76,7 @@ class Brain:
     _sent: dict[str, float] = field(default_factory=dict)  # run -> when
     _storm: str = ""
     _bus_lines: dict[str, Line] = field(default_factory=dict)
-    _looked: set[str] = field(default_factory=set)  # suspects a run was sent to look at
+    _looked: set[str] = field(default_factory=set)  # hosts a run was sent to look at
 
     # What happened.
 
@@ -158,11 +158,19 @@ class Brain:
             self.hands.say("intent kept", "run %s did not satisfy it" % run, **facts(intent))
             if intent.attempts == 1:
                 self.schedule.soon("run %s did not do it: %s" % (run, intent.wish.why))
-        waits = (result.get("plan") or {}).get("waits") or {}
-        if waits:
-            self.schedule.finish(waits)
+        # Stopped because it failed too often there: this run had not looked at the other hosts.
+        homeless = [name for name, came in results.items() if came.get("result") == "stopped" and self._homeless(name)]
+        self.schedule.finish([*((result.get("plan") or {}).get("waits") or {}), *homeless])
+        for name, line in self.hosts.lines().items():
+            if line.signal is Signal.GONE and self.watch.hosts.get(name) == hosts.DOWN and name not in self._looked:
+                self._looked.add(name)  # what was there is moved: now its service manager can be started again
+                self.schedule.soon("%s: %s" % (name, line.why), LOOK_APART)
         for ask in [ask for ask in self.asks if ask.run == run]:
             self._answer(ask, result, why)
+
+    def _homeless(self, name: str) -> bool:
+        entry = self.watch.instances.get(name)
+        return self.watch.wanted.get(name) == "started" and (entry is None or entry.phase == "free")
 
     def reconcile_over(self, result: Mapping[str, Any], began: float) -> None:
         self.reconciling = False

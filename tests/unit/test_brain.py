@@ -101,6 +101,19 @@ def test_a_bus_that_crashes_becomes_one_intent_and_one_run() -> None:
     assert ("run", "1 intents sent") in scene.said and run == "run-1"
 
 
+def test_what_was_stopped_to_be_tried_elsewhere_is_placed_at_once() -> None:
+    scene = Scene(entry("scen2_srv_01"), entry("scen2_srv_02"))
+    scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
+    scene.turn(5.0)
+    wanted = {"scen2_srv_01": "started", "scen2_srv_02": "stopped"}
+    scene.show(now=5.5, wanted=wanted)
+    came = {"scen2_srv_01": {"result": "stopped"}, "scen2_srv_02": {"result": "stopped"}}
+    scene.brain.run_over("run-1", planned(results=came), "", 5.5)
+    scene.turn(5.6)
+    [(why, _out)] = scene.reconciles
+    assert "scen2_srv_01" in why and "scen2_srv_02" not in why
+
+
 def test_an_intent_waits_until_a_run_is_parked() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
@@ -247,6 +260,21 @@ def test_a_host_that_came_back_while_it_was_noted_as_down_is_looked_at() -> None
     scene.show(entry("scen2_srv_01"), by="monitor", **noted)
     scene.turn(22.0)
     assert [why for why, _out in scene.reconciles] == ["server_2 answers: it is looked at before it is used"]
+
+
+def test_a_host_without_its_service_manager_is_looked_at_once_what_was_there_is_moved() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    scene.brain.line_changed("console_1", Signal.GONE, "the service manager of console_1 is gone", 10.0)
+    scene.turn(12.5)
+    down = {"hosts": {**dict.fromkeys(NAMES, "up"), "console_1": "down"}, "by": "monitor"}
+    scene.show(entry("scen2_srv_01"), now=12.6, **down)
+    scene.turn(12.6)
+    assert scene.reconciles == []
+    for now in (12.7, 13.7):
+        scene.brain.run_over("run-1", planned(), "", now)
+        scene.turn(now)
+        scene.brain.reconciling = False
+    assert scene.reconciles == [("console_1: the service manager of console_1 is gone", [])]
 
 
 def test_a_host_that_a_run_just_reached_is_not_taken_for_down_on_older_signs() -> None:
