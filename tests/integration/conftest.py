@@ -12,6 +12,7 @@ SHARED = ("hostkit", "listenerkit", "monitorkit", "probekit", "scen2_lab", "scen
 LONG_FIRST = ("test_faults_pairs", "test_monitor_faults", "test_req_hosts", "test_schedule_role", "test_discovery")
 
 
+@pytest.hookimpl(tryfirst=True)  # the marks are read by xdist's own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     groups: dict[str, str] = {}
     for item in items:
