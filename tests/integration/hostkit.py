@@ -25,6 +25,7 @@ from hosttexts import MANAGER, PYTHON, REPOSITORY, service_texts, systemd_texts,
 
 from monitor.shared import _agent, _agent_files, _hostfiles, _managers, _procs, _supervisor
 from monitor.shared._supervisord import LISTENER
+from tests.integration.addresses import NET
 
 __all__ = ["service_texts", "unit_of"]  # for tests, beside what is here
 MODULE_UTILS = REPOSITORY / "plugins" / "module_utils"
@@ -113,7 +114,7 @@ def seven(port: int, delay: float = 0) -> dict[str, Any]:
 class Host:
     """One prepared host; `close` leaves nothing behind."""
 
-    def __init__(self, name: str = "server_1", address: str = "127.60.1.1", folder: str | None = None) -> None:
+    def __init__(self, name: str = "server_1", address: str = NET + ".1.1", folder: str | None = None) -> None:
         self._own = folder is None
         self.folder = tempfile.mkdtemp(prefix="mu-") if folder is None else folder
         self.root = os.path.join(self.folder, name)

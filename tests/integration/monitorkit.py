@@ -16,7 +16,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-ADDRESS = "127.60.40.1"
+from tests.integration.addresses import NET
+
+ADDRESS = NET + ".40.1"
 WAIT = 15.0  # s until a condition that should come true has failed
 
 

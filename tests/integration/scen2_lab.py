@@ -28,6 +28,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from tests.integration.addresses import NET
 from tests.integration.scen2_mqtt import MqttClient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +38,7 @@ NATS = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.envi
 MOSQUITTO = os.environ.get("MUSTER_MOSQUITTO") or "/usr/sbin/mosquitto"
 NO_MOSQUITTO = f"{MOSQUITTO} is not there: apt install mosquitto, or name it in MUSTER_MOSQUITTO"
 LINES = {"trim_blocks": True, "lstrip_blocks": True}  # as muster renders
-HOSTS = {f"{kind}_{n}": f"127.60.4.{base + n}" for kind, base in (("server", 10), ("console", 20)) for n in (1, 2, 3)}
+HOSTS = {f"{kind}_{n}": f"{NET}.4.{base + n}" for kind, base in (("server", 10), ("console", 20)) for n in (1, 2, 3)}
 GATES = ("check_internal_data_bus", "check_common_data_bus")
 
 

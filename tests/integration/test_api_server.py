@@ -27,9 +27,10 @@ from monitor.loop import Monitor
 from monitor.shared import _ledger, _model, _publish
 from monitor.surface import surface
 from monitor.web import app, events
+from tests.integration.addresses import NET
 from tests.small_site import SITE_ID, small_site
 
-ADDRESS = "127.60.41.1"
+ADDRESS = NET + ".41.1"
 
 
 class Told(Journal):

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.addresses import NET
 from tests.integration.scen2_lab import ROOT, wait_for
 
 Started = list[subprocess.Popen[bytes]]
-WHERE = ("127.60.4.31", 24990)
+WHERE = (NET + ".4.31", 24990)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import pytest
 from hostkit import Host, answer_of, gate, host_fixture, kill, only_supervisor, program, seven, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _agent, _procs
+from tests.integration.addresses import NET
 
 
 def test_a_lower_epoch_than_the_last_seen_is_refused(host: Host) -> None:
@@ -228,10 +229,10 @@ def test_a_host_that_was_never_prepared_is_told_so(tmp_path: Path) -> None:
     assert not Path(other.root).exists()
 
 
-def test_two_hosts_on_one_machine_do_not_see_each_others_processes(host: Host, tmp_path: Path) -> None:
+def test_two_hosts_on_one_machine_do_not_see_each_others_processes(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     host.do("start", "app_01", 1)
-    other = Host("server_2", "127.60.1.2", str(tmp_path / "two"))
+    other = Host("server_2", NET + ".1.2")
     other.facts["site_id"] = host.facts["site_id"]
     try:
         other.prepare()

@@ -15,6 +15,7 @@ import pytest
 from hostkit import Host, host_fixture, mode_of, program  # noqa: F401 - a fixture
 
 from monitor.shared import _agent, _hostfiles
+from tests.integration.addresses import NET
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_files_get_what_differs_between_hosts_filled_in(host: Host) -> None:
     answer = host.act()
     assert answer["config"]["written"] == ["app_01/bus.conf"]
     path = available(host) / "app_01/bus.conf"
-    assert path.read_text() == "listen 127.60.1.1 server_1 %s %s\n" % (host.root, host.facts["site_id"])
+    assert path.read_text() == "listen %s.1.1 server_1 %s %s\n" % (NET, host.root, host.facts["site_id"])
     assert mode_of(str(path)) == 0o600 and mode_of(host.root) == 0o750
 
 
@@ -118,7 +119,7 @@ def snapshot(host: Host) -> dict[str, tuple[int, int]]:
 
 
 def test_a_full_disk_is_one_sentence_and_the_old_configuration_stays_whole(host: Host, small_disk: Path) -> None:
-    other = Host("server_2", "127.60.1.2", str(small_disk))
+    other = Host("server_2", NET + ".1.2", str(small_disk))
     try:
         other.prepare()
         other.extra_files = {"app_%02d.ini" % n: {"text": "; old %d\n" % n, "mode": "0640"} for n in range(20)}
@@ -136,7 +137,7 @@ def test_a_full_disk_is_one_sentence_and_the_old_configuration_stays_whole(host:
 
 
 def test_a_full_disk_fails_a_start_with_a_sentence_and_no_process(small_disk: Path) -> None:
-    other = Host("server_2", "127.60.1.2", str(small_disk))
+    other = Host("server_2", NET + ".1.2", str(small_disk))
     try:
         other.prepare()
         other.define("app_01", [program("bus", 1)])

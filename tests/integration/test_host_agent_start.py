@@ -16,6 +16,7 @@ from pathlib import Path
 from hostkit import MANAGER, Host, gate, host_fixture, kill, only_supervisor, program, seven, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _procs
+from tests.integration.addresses import NET
 
 
 def test_ranks_start_in_order_and_a_gate_holds_the_next_one_back(host: Host) -> None:
@@ -57,7 +58,7 @@ def test_every_process_carries_who_and_what_it_is(host: Host) -> None:
     assert (found["MUSTER_SITE"], found["MUSTER_HOST"]) == (host.facts["site_id"], "server_1")
     assert found["MUSTER_PEERS"] == "127.0.0.1,127.0.0.2"
     manager = _procs.environment(host.manager_pid())
-    assert "MUSTER_INSTANCE" not in manager and found["MUSTER_ADDRESS"] == "127.60.1.1"
+    assert "MUSTER_INSTANCE" not in manager and found["MUSTER_ADDRESS"] == NET + ".1.1"
     if MANAGER == "systemd":
         return  # there the limit is that of units
     limits = [line for line in Path("/proc/%d/limits" % process.pid).read_text().splitlines() if "open files" in line]
@@ -250,7 +251,7 @@ def test_the_same_port_at_another_address_of_this_machine_is_no_conflict(host: H
     known = seven(20101)
     host.define("app_01", known["programs"], ports=known["ports"])
     with socket.socket() as stranger:
-        stranger.bind(("127.60.1.99", 20101))
+        stranger.bind((NET + ".1.99", 20101))
         stranger.listen()
         assert host.do("start", "app_01", 1)["result"] == "running"
 

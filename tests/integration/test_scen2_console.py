@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+from tests.integration.addresses import NET
 from tests.integration.scen2_lab import HOSTS, Lab, Running, lab, ports_of, wait_for  # noqa: F401
 
 ITEM = {"id": "02", "slot": 2, "config": {"period": 0.05}}
@@ -63,7 +64,7 @@ def test_the_check_on_a_console_waits_for_the_link_to_the_server(lab: Lab) -> No
 def test_the_check_on_a_console_waits_for_the_local_bus_too(lab: Lab) -> None:
     start_services(lab, "server_1", "1")
     check = lab.start(lab.configure("scen2_hci", ITEM, "console_1"), "check_internal_data_bus", MUSTER_PEERS=PEERS)
-    wait_for(lambda: "the internal bus of item 02 does not work at 127.60.4.21:24008" in check.said(), "the reason")
+    wait_for(lambda: f"the internal bus of item 02 does not work at {NET}.4.21:24008" in check.said(), "the reason")
     assert check.process.poll() is None
 
 
