@@ -190,7 +190,8 @@ class Brain:
             self.watch, self.buses, self.services, now, self.verdicts, self.exits, wall
         )  # fmt: skip
         for wish in self.shadows.note(wishes, wall):
-            self.hands.say("would act", wish.why, instance=wish.instance, epoch=wish.epoch, what=wish.what)
+            why = "it is paused, so nothing is done: " + wish.why if wish.paused else wish.why
+            self.hands.say("would act", why, instance=wish.instance, epoch=wish.epoch, what=wish.what)
         for intent in self.intents.offer(wishes, wall):
             self.hands.say("intent", intent.wish.why, **facts(intent))
         ready = self.intents.ready(self.watch, now)[:AT_ONCE]

@@ -10,7 +10,7 @@ no longer needed. Only a claim that is `running` under the epoch the health was 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitor import hosts
 from monitor.health import CRASH, Health, State
@@ -37,7 +37,13 @@ class Wish:
     host: str = ""  # instead of an instance
     programs: tuple[str, ...] = ()  # of a program exit
     age: float = 0.0  # s since the first sign of it
-    shadow: bool = False  # its probe only tells what it would lead to: never queued
+    shadow: bool = False  # its probe only tells what it would lead to
+    paused: bool = False  # by a person
+
+    @property
+    def only_told(self) -> bool:
+        """Never queued."""
+        return self.shadow or self.paused
 
     @property
     def key(self) -> str:
@@ -66,7 +72,7 @@ def decide(
     """Every wish there is reason for now; the same again until the watch list shows it satisfied.
 
     What happens on a host that does not answer waits for the host's verdict. Where only the service manager is gone, a
-    run is sent: it finds the machine or it does not, and both help. What is paused is left alone.
+    run is sent: it finds the machine or it does not, and both help. What is paused is only told.
 
     :param wall: s since 1970, for pauses that end.
     """
@@ -78,8 +84,6 @@ def decide(
     ]
     for instance in watch.instances.values():
         if instance.phase != "running" or watch.hosts.get(instance.host) == hosts.DOWN:
-            continue
-        if watch.pauses and watch.paused(instance.item, wall):
             continue
         verdict = verdicts.get(instance.host)
         if verdict is not None and verdict.state != hosts.UP and not verdict.there:
@@ -94,7 +98,8 @@ def decide(
         if wish is None and instance.deferred:
             wish = _gate_wish(watch, instance, services, now)
         if wish is not None:
-            wishes.append(wish)
+            paused = bool(watch.pauses) and watch.paused(instance.item, wall)
+            wishes.append(replace(wish, paused=True) if paused else wish)
     return wishes
 
 

@@ -63,7 +63,7 @@ class Intents:
 
         An intent that a run has now stays until the watch list satisfies it, whatever the probes say meanwhile.
         """
-        wished = {wish.key: wish for wish in wishes if not wish.shadow}
+        wished = {wish.key: wish for wish in wishes if not wish.only_told}
         for name, intent in list(self._queue.items()):
             if not intent.run and name not in wished:
                 del self._queue[name]

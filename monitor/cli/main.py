@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     show = add("open", change, "show an item on a console", "open 02 --console console_3")
     show.add_argument("item", metavar="ITEM", help="the item's id, or the name of the instance that shows it")
     show.add_argument("--console", metavar="HOST", help="where (default: MUSTER_HOST)")
-    show.add_argument("--take", action="store_true", help="take it over from a console that no longer answers")
+    show.add_argument("--take", action="store_true", help="from the console that shows it now; needs --reason")
     _reason(show)
     close = add("close", change, "close what shows an item, from anywhere", "close 02")
     close.add_argument("item", metavar="ITEM", help="the item's id, or the name of the instance that shows it")

@@ -21,7 +21,8 @@ _LOG_LIMIT = 1_000_000
 def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     """
     :param began: monotonic time at which the agent began.
-    :return: ``{"changed", "config", "diff", "results"}``; ``{"error": sentence}`` when this host must not be touched.
+    :return: ``{"changed", "config", "diff", "results", "began", "took"}`` (by this host's clock; seconds);
+        ``{"error": sentence}`` when this host must not be touched.
     """
     host = request["host"]
     root = host["root"]
@@ -72,7 +73,8 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         answer["changed"] = True
         if not check:
             _running(_managers.of(host), request, marker, answer)
-    answer["took"] = round(time.monotonic() - began, 4)
+    took = time.monotonic() - began
+    answer.update(began=round(time.time() - took, 4), took=round(took, 4))
     return answer
 
 

@@ -223,7 +223,7 @@ def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
             sentence += ", and does not answer (%s): take it over with a reason if you know that it is gone there" % (
                 observation.why)  # fmt: skip
         else:
-            sentence += ": close it there first"
+            sentence += ": close it there first, or take it over with a reason"
         draft.refuse(name, host, sentence)
         return False
     if observation.answer == NOT_ASKED:

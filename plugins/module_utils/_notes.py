@@ -18,7 +18,8 @@ def notes(monitor: Mapping[str, Any]) -> List[str]:
 
 def _all(monitor: Mapping[str, Any]) -> Iterator[str]:
     for wish in monitor.get("shadow") or []:
-        yield "would %s %s, but its probe is in shadow: %s" % (wish["what"], wish["instance"], wish["why"])
+        reason = "it is paused" if wish.get("paused") else "its probe is in shadow"
+        yield "would %s %s, but %s: %s" % (wish["what"], wish["instance"], reason, wish["why"])
     for name, bus in (monitor.get("buses") or {}).items():
         yield from _of_one("the bus of %s" % name, bus)
     for name, copies in (monitor.get("services") or {}).items():

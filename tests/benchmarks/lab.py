@@ -227,6 +227,9 @@ class Lab:
         words = [line for line in self.journal(0) if line["event"] != "health"][-3:]
         raise TimeoutError(f"the monitor was not ready after {timeout:g} s; its last words: {json.dumps(words)[:1500]}")
 
+    def monitor_pid(self) -> int:
+        return int(json.loads((self.state / "run" / "monitor.json").read_text(encoding="utf-8"))["pid"])
+
     def watch(self) -> dict[str, Any]:
         """The published watch list."""
         document: dict[str, Any] = json.loads((self.state / "watch.json").read_text(encoding="utf-8"))
@@ -248,14 +251,15 @@ class Lab:
                         lines.append(entry)
         return lines
 
-    def timeline(self, run: str, instance: str) -> list[tuple[str, float]]:
-        """When the host's agent had done what, in seconds since it began, from the artefacts of a run."""
+    def agent_began(self, run: str, instance: str) -> float | None:
+        """When the code of a run began on the instance's host (Unix time), from its artefacts."""
         for path in (self.state / "artifacts" / run / "job_events").glob("*.json") if run else ():
             event = json.loads(path.read_text(encoding="utf-8")).get("event_data", {})
             if event.get("task_action") == "control_room.muster.act" and "res" in event:
-                result = event["res"].get("answer", {}).get("results", {}).get(instance, {})
-                return [(what, float(seconds)) for what, seconds in result.get("timeline", [])]
-        return []
+                answer = event["res"].get("answer", {})
+                if instance in answer.get("results", {}):
+                    return float(answer["began"])
+        return None
 
     def close(self) -> None:
         self._kill()

@@ -70,6 +70,11 @@ def cpu_seconds(found: Iterable[int]) -> float:
     return sum(sum(map(int, fields[11:15])) for pid in found if (fields := stat(pid))) / _TICKS
 
 
+def own_cpu_seconds(pid: int) -> float:
+    """Of this process alone."""
+    return sum(map(int, stat(pid)[11:13])) / _TICKS
+
+
 def pss_mib(found: Iterable[int]) -> float:
     """Memory with every shared page counted once."""
     total = 0
@@ -150,6 +155,19 @@ class Watcher:
                 some = ", ".join(f"{name}: {' '.join(sorted(what))}" for name, what in list(missing.items())[:3])
                 raise TimeoutError(f"{len(missing)} of {len(wanted)} instances do not run after {timeout:g} s ({some})")
             time.sleep(step)
+
+
+    def wait_for_another(self, instance: str, program: str, pid: int, timeout: float, step: float = 0.02) -> None:
+        """Until the program runs in another process than `pid`.
+
+        :raises TimeoutError: when it does not.
+        """
+        deadline = time.monotonic() + timeout
+        while (found := self.of(instance).get(program)) is None or found.pid == pid:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{program} of {instance} was not started again within {timeout:g} s")
+            time.sleep(step)
+            self.look()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,19 @@ def test_req_23_a_second_hci_is_refused_and_the_holder_named(lab: SiteLab) -> No
     assert lab.hosts_of("scen2_hci_02") == {"console_3"}
 
 
+def test_who_takes_an_hci_over_says_why_and_both_are_in_the_trail(lab: SiteLab) -> None:
+    nameless = lab.muster("open", "02", "--console", "console_1", "--take")
+    assert nameless.rc != 0 and "needs a reason" in nameless.output
+    assert lab.hosts_of("scen2_hci_02") == {"console_3"}
+    taken = lab.muster("open", "02", "--console", "console_1", "--take", "--reason", "shift change")
+    assert taken.rc == 0, taken.output
+    assert lab.hosts_of("scen2_hci_02") == {"console_1"}
+    told = lab.muster("events").output
+    assert "eve takes item 02 over from console_3: shift change" in told, told
+    assert lab.muster("open", "02", "--console", "console_3", "--take", "--reason", "back again").rc == 0
+    assert lab.hosts_of("scen2_hci_02") == {"console_3"}
+
+
 def test_an_hci_is_refused_on_a_server_and_without_a_console(lab: SiteLab) -> None:
     assert "consoles" in lab.muster("open", "01", "--console", "server_1").output
     nowhere = lab.muster("open", "01")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from monitor.decide import EXIT, GATE, HOST_DOWN, Wish
 from monitor.health import CRASH
 from monitor.intents import DELAYS, Intents
@@ -162,3 +164,9 @@ def test_only_what_this_run_had_of_this_cause_is_dropped() -> None:
 
 def test_a_shadowed_wish_is_never_queued() -> None:
     assert len(queue(Wish("scen2_srv_01", 1, CRASH, "restart", "its bus crashed", shadow=True))) == 0
+
+
+def test_what_was_queued_is_withdrawn_when_its_item_is_paused() -> None:
+    intents = queue(CRASHED)
+    intents.offer([replace(CRASHED, paused=True)], 1.0)
+    assert len(intents) == 0

@@ -61,6 +61,10 @@ def test_what_it_would_lead_to_is_told_once_as_long_as_it_stands() -> None:
 
 
 class TestTheStatusTells:
+    def test_what_is_paused_says_so(self) -> None:
+        held = {"what": "restart", "instance": "scen2_srv_01", "why": "it hangs", "paused": True}
+        assert _notes.notes({"shadow": [held]}) == ["would restart scen2_srv_01, but it is paused: it hangs"]
+
     def test_what_is_in_shadow_what_warns_and_what_cannot_be_told(self) -> None:
         monitor = {
             "shadow": [{"what": "restart", "instance": "scen2_srv_01", "why": "it hangs"}],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks.figures import Report
-from tests.benchmarks.measures import bring_up, configure, crash, host_loss, idle, placement, surface
+from tests.benchmarks.measures import bring_up, configure, crash, host_loss, idle, many_buses, placement, surface
 from tests.benchmarks.options import Options
 
 MEASURES: dict[str, Callable[[Options, Report], None]] = {
@@ -21,6 +21,7 @@ MEASURES: dict[str, Callable[[Options, Report], None]] = {
     "status": surface.measure_status,
     "open": surface.measure_open,
     "burst": surface.measure_burst,
+    "many-buses": many_buses.measure,
     "bring-up": bring_up.measure,
     "idle": idle.measure,
 }

@@ -15,7 +15,7 @@ from tests.benchmarks.figures import Figure, Report
 from tests.benchmarks.lab import BUS, DUMMY_SERVICES, Lab, dummies, laboratory, long_running, scen2
 from tests.benchmarks.options import Options
 
-# What /proc showed, what the monitor wrote about it, and how long before the end of the stop the host's agent began.
+# What /proc showed, what the monitor wrote about it, and when the run's code began on the host (Unix time).
 Seen = tuple[machine.Crash, list[dict[str, Any]], float | None]
 
 ITEMS = 3
@@ -89,8 +89,7 @@ def _once(lab: Lab, watcher: machine.Watcher, instance: str, comes_back: bool) -
     lab.wait_until_ready()
     lines = lab.journal(crash.at)
     run = next((line["run"] for line in lines if line["event"] == "run over"), "")
-    stopping = next((seconds for what, seconds in lab.timeline(run, instance) if what == "stopped"), None)
-    return crash, lines, stopping
+    return crash, lines, lab.agent_began(run, instance)
 
 
 def _report(report: Report, what: str, ours: list[Seen], theirs: list[machine.Crash], aim: float) -> None:
@@ -102,14 +101,14 @@ def _report(report: Report, what: str, ours: list[Seen], theirs: list[machine.Cr
 
 
 def _stages(report: Report, ours: list[Seen]) -> None:
-    """Where the time goes, one after the other."""
+    """Where the time goes, one after the other; the members of the instance are stopped meanwhile, by its host."""
     stages: dict[str, list[float]] = {
-        "detection": [], "until the intent is sent": [], "intent to action on the host": [], "stop": [], "start": [],
+        "detection": [], "until the intent is sent": [], "intent -> code on the host": [], "start": [],
     }
-    for crash, lines, stopping in ours:
+    for crash, lines, began in ours:
+        acted = None if began is None else began - crash.at
         detected = _first(lines, crash.at, "health", state="unhealthy")
-        acted = None if stopping is None else max(0.0, crash.stopped - stopping)
-        marks = [detected, _first(lines, crash.at, "run"), acted, crash.stopped, crash.running]
+        marks = [detected, _first(lines, crash.at, "run"), acted, crash.running]
         before = 0.0
         for name, mark in zip(stages, marks, strict=True):
             if mark is not None:
