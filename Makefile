@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration browser faults soak lint docs sanity installed lab lab-down lab-test bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance bench build requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := test_faults_pairs.py
@@ -27,7 +27,7 @@ demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
 test: develop ## everything below up to "installed"; ends with one line of totals
-	@$(BIN)/python tests/all_checks.py lint docs unit sanity installed integration browser
+	@$(BIN)/python tests/all_checks.py lint+docs unit+sanity installed integration browser lab-core
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
@@ -59,6 +59,16 @@ installed: develop ## builds the collection, installs it elsewhere, deploys and 
 lab-test: develop ## tests on hosts with systemd and sshd of their own, which lose power and network (needs root)
 	@tests/lab/packages.sh
 	@$(BIN)/python -m pytest tests/lab $(addprefix tests/integration/,$(LAB_TESTS)) $(ARGS)
+
+# Where that cannot be, they are skipped with a sentence. Supervisor has had its turn on this machine by then.
+lab-core: develop ## those of them that show the main paths, two files at a time: part of "test"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m core -k "not [supervisor]" tests/lab $(addprefix tests/integration/,$(LAB_TESTS)) $(ARGS)
+
+lab-acceptance: develop ## the acceptance tests of the local site on such hosts, first with systemd, then with supervisor
+	@tests/lab/packages.sh
+	@for manager in systemd supervisor; do \
+	  MUSTER_TEST_SITE=lab MUSTER_TEST_MANAGER=$$manager $(BIN)/python -m pytest tests/integration/test_req_*.py tests/integration/test_discovery.py $(ARGS) || exit; \
+	done
 
 lab: develop ## boots those hosts for you and says how to use them. LAB=name: beside another; ARGS="--service-manager systemd"
 	@$(BIN)/python -m tests.lab --name $(LAB) up $(ARGS)

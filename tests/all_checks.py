@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs make targets one after the other, all of them whatever fails, and ends with one line of totals.
 
-usage: python tests/all_checks.py TARGET...
+usage: python tests/all_checks.py TARGET[+TARGET...]...
 
-A target that runs pytest counts with its tests, any other one as a single check.
+Those joined by + run beside each other: each of them uses one processor. A target that runs pytest counts with its
+tests, any other one as a single check.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".cache" / "checks"
-PYTEST_TARGETS = ("unit", "integration", "browser", "installed", "lab-test")
+PYTEST_TARGETS = ("unit", "integration", "browser", "installed", "lab-core", "lab-test")
 
 
 @dataclass
@@ -34,8 +36,17 @@ class Result:
     seconds: float = 0.0
 
 
-def run(target: str) -> Result:
-    """One target, its output shown as it comes."""
+def together(targets: list[str]) -> list[Result]:
+    """Targets beside each other; the output of one alone is shown as it comes, else each as a whole at its end."""
+    if len(targets) == 1:
+        print(f"\n##### make {targets[0]}", flush=True)
+        return [run(targets[0])]
+    with ThreadPoolExecutor(len(targets)) as pool:
+        return list(pool.map(lambda target: run(target, quiet=True), targets))
+
+
+def run(target: str, quiet: bool = False) -> Result:
+    """One target; `quiet`: its output is shown when it ended."""
     report = REPORTS / f"{target}.xml"
     report.unlink(missing_ok=True)
     command = ["make", "--no-print-directory", target]
@@ -43,8 +54,12 @@ def run(target: str) -> Result:
         command.append(f"ARGS=--junitxml={report}")
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "ARGS")}
     begin = time.monotonic()
-    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if quiet else {}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, text=True, errors="replace", **said)
+    status = done.returncode
     result = Result(target, seconds=time.monotonic() - begin)
+    if quiet:
+        print(f"\n##### make {target}\n{done.stdout}", flush=True)
     if report.exists():
         count(report, result)
     if status and not result.failed:
@@ -67,10 +82,8 @@ def count(report: Path, result: Result) -> None:
 def main(targets: list[str]) -> int:
     """0 when nothing failed."""
     REPORTS.mkdir(parents=True, exist_ok=True)
-    results = []
-    for target in targets:
-        print(f"\n##### make {target}", flush=True)
-        results.append(run(target))
+    begin = time.monotonic()
+    results = [result for group in targets for result in together(group.split("+"))]
     print()
     for result in results:
         word = "FAILED" if result.failed else "ok"
@@ -79,7 +92,7 @@ def main(targets: list[str]) -> int:
     failed = sum(result.failed for result in results)
     skipped = sum(result.skipped for result in results)
     print(f"{sum(result.passed for result in results)} passed, {failed} failed"
-          f"{f', {skipped} skipped' if skipped else ''} in {sum(result.seconds for result in results):.2f}s")
+          f"{f', {skipped} skipped' if skipped else ''} in {time.monotonic() - begin:.2f}s")
     return 1 if failed else 0
 
 

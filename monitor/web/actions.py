@@ -41,7 +41,10 @@ _FIELDS: dict[str, Json] = {
     "at_a_time": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "instances moved together"},
     "force": {"type": "boolean", "description": "also when something cannot leave"},
     "why": {"type": "string", "maxLength": 500, "description": "the reason, for the trail"},
-    "take": {"type": "boolean", "description": "close it on the console that shows it, or that no longer answers, and open it here; needs `why`"},
+    "take": {
+        "type": "boolean",
+        "description": "close it on the console that shows it or no longer answers, and open it here; needs `why`",
+    },
     "until": {
         "type": ["number", "string"],
         "minimum": 0,

@@ -16,6 +16,7 @@ _SPEC = {
     "programs": {"type": "list", "elements": "str", "default": []},
     "supervisord": {"type": "list", "elements": "str", "default": ["/usr/bin/supervisord"]},
     "environment": {"type": "dict", "default": {}},
+    "boot": {"type": "bool", "default": False},
 }
 
 
@@ -41,6 +42,7 @@ class ActionModule(_host_call.HostAction):
                 "services": _compiled.service_files(compiled, name),
                 "supervisord": options["supervisord"],
                 "environment": {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()},
+                "boot": options["boot"],
             }
             verb, install = "prepare", True
         try:

@@ -16,6 +16,7 @@ _SPEC = {
     "command": {"type": "list", "elements": "str", "default": []},
     "supervisord": {"type": "list", "elements": "str", "default": ["/usr/bin/supervisord"]},
     "environment": {"type": "dict", "default": {}},
+    "boot": {"type": "bool", "default": False},
 }
 _PROGRAM = """[program:monitor]
 command={command}
@@ -69,6 +70,7 @@ class ActionModule(_host_call.HostAction):
                     "services": services,
                     "supervisord": options["supervisord"],
                     "environment": {},
+                    "boot": options["boot"],
                 },
                 task_vars,
                 install=True,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Call = Tuple[str, str, str, Sequence[Any]]  # object path, interface, member, arguments (texts, lists of texts)
 
-_CALL, _RETURN, _ERROR = 1, 2, 3
+_CALL, _RETURN, _ERROR, _SIGNAL = 1, 2, 3, 4
 _PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = 1, 2, 3, 4, 5, 6, 8
 _FIXED = {"y": "B", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", "t": "Q", "d": "d", "b": "I", "h": "I"}
 _ALIGNED = {"y": 1, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "b": 4, "h": 4, "s": 4, "o": 4, "g": 1,
@@ -50,6 +50,42 @@ class Client:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def open(self) -> None:
+        """:raises OSError: when nobody answers, or we are refused."""
+        self._connect()
+
+    def fileno(self) -> int:
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def heard(self, below: str) -> List[Tuple[str, str, List[Any]]]:
+        """The signals that came from objects whose path begins so, without waiting: (path, member, values).
+
+        :raises OSError: when the connection ended, or what came is no D-Bus.
+        """
+        if self._socket is None:
+            raise OSError(107, "not connected")
+        self._socket.settimeout(0)
+        try:
+            while True:
+                part = self._socket.recv(65536)
+                if not part:
+                    raise ConnectionResetError(104, "closed by the other side")
+                self._data += part
+        except BlockingIOError:
+            pass
+        found: List[Tuple[str, str, List[Any]]] = []
+        try:
+            while True:
+                message = self._message()
+                if message is None:
+                    return found
+                kind, fields, body = message
+                path = str(fields.get(_PATH, ""))
+                if kind == _SIGNAL and path.startswith(below):
+                    found.append((path, str(fields.get(_MEMBER, "")), _values(fields.get(_SIGNATURE, ""), body)))
+        except (ValueError, IndexError, struct.error) as error:
+            raise OSError(71, "what came from %s is no D-Bus: %s" % (self.path, error)) from None
 
     def call(self, path: str, interface: str, member: str, *arguments: Any) -> Any:
         """One call.
@@ -122,23 +158,32 @@ class Client:
         return self._socket
 
     def _receive(self, connection: socket.socket) -> Tuple[int, Dict[int, Any], bytes]:
-        self._read(connection, 16)
-        if self._data[:1] != b"l":
-            raise ValueError("not little-endian")
-        kind = self._data[1]
-        body_size, _serial, fields_size = struct.unpack_from("<III", self._data, 4)
-        start = (16 + fields_size + 7) & ~7
-        self._read(connection, start + body_size)
-        message, self._data = self._data[: start + body_size], self._data[start + body_size :]
-        entries, _unused = _array("(yv)", message, 12)
-        return kind, dict(entries), message[start:]
+        while True:
+            message = self._message()
+            if message is not None:
+                return message
+            self._read(connection)
 
-    def _read(self, connection: socket.socket, size: int) -> None:
-        while len(self._data) < size:
-            part = connection.recv(65536)
-            if not part:
-                raise ConnectionResetError(104, "closed by the other side")
-            self._data += part
+    def _message(self) -> Optional[Tuple[int, Dict[int, Any], bytes]]:
+        """(kind, fields, body) of the first message that came whole; None without one."""
+        data = self._data
+        if len(data) < 16:
+            return None
+        if data[:1] != b"l":
+            raise ValueError("not little-endian")
+        body_size, _serial, fields_size = struct.unpack_from("<III", data, 4)
+        start = (16 + fields_size + 7) & ~7
+        if len(data) < start + body_size:
+            return None
+        message, self._data = data[: start + body_size], data[start + body_size :]
+        entries, _unused = _array("(yv)", message, 12)
+        return message[1], dict(entries), message[start:]
+
+    def _read(self, connection: socket.socket) -> None:
+        part = connection.recv(65536)
+        if not part:
+            raise ConnectionResetError(104, "closed by the other side")
+        self._data += part
 
 
 def _message(serial: int, destination: str, call: Call) -> bytes:

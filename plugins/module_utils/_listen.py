@@ -4,9 +4,11 @@
 """The far end of the monitor's line to a host: answers its questions, and passes on what the service manager tells.
 
 The monitor sends this file itself when it connects, so nothing has to be installed before a line can be held, and both
-ends always fit. It says ``{"ready": 1}``, takes one line ``{"root", "patience", "api"}``, then answers each further
-line with ``{"beat": 1}``; in between it says ``{"event": {...}}`` for each datagram that comes to a socket of its own
-in ``<root>/run/listeners``. It ends with its connection, and when nothing was asked for `patience` seconds.
+ends always fit; only what understands systemd is loaded from the agent there. It says ``{"ready": 1}``, takes one line
+``{"root", "patience", "api"}``, then answers each further line with ``{"beat": 1}``; in between it says
+``{"event": {...}}`` for each datagram that comes to a socket of its own in ``<root>/run/listeners``, and for what
+systemd tells where it is the service manager. It ends with its connection, and when nothing was asked for `patience`
+seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import select
 import signal
 import socket
 import stat
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,11 +39,15 @@ class Listener:
         self._api = api
         self._api_place: Optional[Tuple[str, int]] = None
         self.socket: Optional[socket.socket] = None
+        self.systemd: Any = None
+        self._asks_systemd = True
 
     def open(self) -> None:
         """What is not there yet is tried again with the next question: a host may be prepared later."""
         if self._api:
             self._show_api()
+        if self.systemd is None and self._asks_systemd:
+            self._open_systemd()
         if self.socket is not None and os.path.exists(self._path):
             return
         self._close()
@@ -66,14 +73,45 @@ class Listener:
                 continue
             if isinstance(event, dict) and isinstance(event.get("event"), str):
                 found.append(event)
+        if self.systemd is not None:
+            try:
+                found += self.systemd.take()
+            except OSError:  # it was executed anew, perhaps
+                self.systemd.close()
+                self.systemd = None
         return found
+
+    def waited(self) -> List[int]:
+        """Descriptors at which something may come."""
+        return [source.fileno() for source in (self.socket, self.systemd) if source is not None]
 
     def close(self) -> None:
         self._close()
+        if self.systemd is not None:
+            self.systemd.close()
         if self._api_place is not None:
             path, inode = self._api_place
             if _socket_inode(path) == inode:
                 _unlink(path)
+
+    def _open_systemd(self) -> None:
+        """Where systemd is the service manager: what the agent on this host makes of its signals. Needs root."""
+        try:
+            with open(os.path.dirname(self._run) + "/etc/host.json", encoding="utf-8") as handle:
+                noted = json.load(handle)
+        except (OSError, ValueError):
+            return
+        if noted.get("service_manager") != "systemd" or os.geteuid():
+            self._asks_systemd = False
+            return
+        import importlib
+
+        try:
+            _find_agent(os.path.dirname(self._run) + "/lib")
+            agent = importlib.import_module("muster_host._systemd_events")
+            self.systemd = agent.Events(os.path.dirname(self._run), str(noted["host"]))
+        except (ImportError, OSError, KeyError):
+            return
 
     def _show_api(self) -> None:
         """Put the forwarded socket in its place at once: sshd refuses a path that an earlier connection left."""
@@ -124,8 +162,7 @@ def serve(listener: Listener, patience: int) -> None:
     while True:
         signal.alarm(patience)
         listener.open()
-        waited = [0] if listener.socket is None else [0, listener.socket.fileno()]
-        ready = select.select(waited, [], [], patience)[0]
+        ready = select.select([0, *listener.waited()], [], [], patience)[0]
         if not ready:
             return
         for event in listener.events():
@@ -134,6 +171,24 @@ def serve(listener: Listener, patience: int) -> None:
             if not os.read(0, 4096):
                 return
             say({"beat": 1})
+
+
+def _find_agent(library: str) -> None:
+    """The newest one becomes importable; never as root from a folder that others may write to.
+
+    :raises OSError: when there is none.
+    """
+    if any(os.path.dirname(entry) == library for entry in sys.path):
+        return
+    newest = max((entry for entry in os.scandir(library) if "." not in entry.name),
+                 key=lambda entry: entry.stat().st_mtime, default=None)
+    if newest is None:
+        raise FileNotFoundError(2, "no agent", library)
+    for path in (library, newest.path, newest.path + "/muster_host"):
+        facts = os.lstat(path)
+        if facts.st_uid != 0 or facts.st_mode & 0o022:
+            raise PermissionError(1, "others may write there", path)
+    sys.path.insert(0, newest.path)
 
 
 def read_order() -> Mapping[str, Any]:

@@ -79,15 +79,17 @@ class Supervisord(_managers.Manager):
     def _log(self, instance: str, program: str) -> str:
         return "%s/log/%s/%s.log" % (self.root, instance, program)
 
-    def needs(self) -> str:
+    def needs(self, check: bool) -> str:
         from . import _supervisor_prepare
 
         return _supervisor_prepare.needs()
 
     def configure(self, work: Work, request: Mapping[str, Any]) -> List[str]:
-        from . import _supervisor_prepare
+        from . import _boot, _supervisor_prepare
 
-        return _supervisor_prepare.configure(work)
+        late = _supervisor_prepare.configure(work)
+        _boot.prepare(work, bool(request.get("boot")))
+        return late
 
     def serve(self, work: Work, request: Mapping[str, Any], changed: Iterable[str]) -> None:
         from . import _supervisor_prepare
@@ -96,3 +98,8 @@ class Supervisord(_managers.Manager):
 
     def own(self, pid: int) -> int:
         return pid
+
+    def forget(self) -> None:
+        from . import _boot
+
+        _boot.forget(self.host)

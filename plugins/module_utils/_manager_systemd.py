@@ -110,10 +110,10 @@ class Systemd(_managers.Manager):
             return None
         return {"program": program, "epoch": epoch, "code": state.exit_status, "at": round(state.ended, 3)}
 
-    def needs(self) -> str:
+    def needs(self, check: bool) -> str:
         from . import _systemd_prepare
 
-        return _systemd_prepare.needs(self)
+        return _systemd_prepare.needs(self, check)
 
     def take_folder(self, work: Work) -> None:
         from . import _systemd_prepare

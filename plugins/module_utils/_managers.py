@@ -117,8 +117,11 @@ class Manager:
         """The last line it wrote after that; empty when there is none."""
         raise NotImplementedError
 
-    def needs(self) -> str:
-        """A sentence about what is missing on this machine; empty when nothing is."""
+    def needs(self, check: bool) -> str:
+        """A sentence about what is missing on this machine; empty when nothing is.
+
+        :param check: what the role `host` would have made by now may be missing.
+        """
         raise NotImplementedError
 
     def take_folder(self, work: Work) -> None:

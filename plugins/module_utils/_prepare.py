@@ -73,7 +73,7 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
         marker = {}
         work.warnings.append("%s: it is written again" % error)
     problem = (_observe.foreign_marker(marker, host) or _observe.other_manager(marker, host)
-               or work.manager.needs())
+               or work.manager.needs(work.check))
     if problem:
         return {"error": problem}
     try:

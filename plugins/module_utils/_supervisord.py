@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
 
-from . import _procs, _supervisor
+from . import _hostfiles, _procs, _supervisor
 from ._managers import ManagerError
 
 TYPE_CHECKING = False
@@ -27,6 +28,8 @@ PLAIN, WITH_LISTENER = "etc/supervisord.conf", "etc/supervisord-listener.conf"
 # What a program inherits from whoever runs the deploy; the rest (ansible's, ssh's) would differ from run to run.
 _KEPT = ("DISPLAY", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
          "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR")
+
+_KEPT_FILE = "run/environment.json"  # what a start at boot begins with: the same as after a deploy
 
 _CONFIGURATION = """\
 ; written by muster: every deploy writes it again
@@ -96,6 +99,21 @@ def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, 
     )
     result.pop("MUSTER_INSTANCE", None)
     return result
+
+
+def read_kept(root: str) -> Dict[str, str]:
+    """What the last start found in its own environment, and passed on; empty when there was none."""
+    try:
+        found = json.loads(_procs.read_file("%s/%s" % (root, _KEPT_FILE)).decode("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _keep(root: str) -> None:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    if kept != read_kept(root):
+        _hostfiles.write_file("%s/%s" % (root, _KEPT_FILE), json.dumps(kept, sort_keys=True).encode("utf-8"))
 
 
 def settled(processes: Iterable[_procs.Process], root: str) -> int:
@@ -189,6 +207,7 @@ def _start(
             raise ManagerError("supervisord ended with %d: %s" % (code, _supervisor.last_words(log, 0) or "no word"))
         if os.path.exists(path) and manager.answers():
             manager.client.close()
+            _keep(root)
             process.returncode = 0  # it outlives us on purpose
             return process.pid
         time.sleep(0.01)

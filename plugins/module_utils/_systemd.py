@@ -58,12 +58,17 @@ class State:
     @property
     def exit_status(self) -> Optional[int]:
         """Of the last run; -1: ended by a signal; None: there was none."""
-        if not self.code:
-            return None
-        return -1 if self.code in _ENDED_SIGNAL else self.status
+        return exit_code(self.code, self.status)
 
     def reply(self) -> Reply:
         return Reply(self.pid, self.exit_status, known=self.loaded)
+
+
+def exit_code(code: int, status: int) -> Optional[int]:
+    """From systemd's ``ExecMainCode`` and ``ExecMainStatus``; -1: by a signal; None: nothing ended."""
+    if not code:
+        return None
+    return -1 if code in _ENDED_SIGNAL else status
 
 
 def unit_name(application: str, program: str, item: str) -> str:
@@ -82,6 +87,12 @@ def escape(text: str) -> str:
     """As systemd-escape does: ``-`` separates the levels of slices, so an item id may not hold one as it is."""
     result = "".join(c if c.isalnum() or c in "_." or c == ":" else "\\x%02x" % ord(c) for c in text)
     return "\\x2e" + result[1:] if result.startswith(".") else result
+
+
+def unescape(text: str) -> str:
+    """What `escape` was given."""
+    first, *rest = text.split("\\x")
+    return first + "".join(chr(int(part[:2], 16)) + part[2:] for part in rest)
 
 
 class Systemd:

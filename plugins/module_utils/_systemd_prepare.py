@@ -24,7 +24,7 @@ _DOWN = 20.0  # s in which units must have stopped before processes are ended on
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def needs(manager: Systemd) -> str:
+def needs(manager: Systemd, check: bool) -> str:
     """A sentence about what is missing on this machine; empty when nothing is."""
     import shutil
 
@@ -37,7 +37,7 @@ def needs(manager: Systemd) -> str:
     if shutil.which("setpriv", path=_PATH) is None:
         return "the program setpriv is missing (package util-linux), programs cannot be started without it"
     for user in _users(manager.host):
-        if _user(user) is None:
+        if _user(user) is None and not check:
             return "the user %s does not exist on %s: the role control_room.muster.host makes it, or do" % (user, name)
     return ""
 
@@ -181,6 +181,8 @@ def down(manager: Systemd) -> None:
         shared = {_systemd.PREFIX + _systemd.escape(_application(name)) for name in starts if name.endswith("@")}
         slices = [unit[: -len(".slice")] for unit in known if unit.endswith(".slice")]
         slices = [name for name in slices if name in shared or name.rpartition("-")[0] in shared]
+        if len(slices) == sum(unit.endswith(".slice") for unit in known):
+            slices.append(_systemd.PREFIX.rstrip("-"))  # above all of them; of no other host of this machine either
         manager.systemd.each("StopUnit", [name + ".slice" for name in slices], "replace")
     except OSError:
         return  # the processes are ended one by one in any case

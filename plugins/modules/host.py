@@ -51,7 +51,12 @@ options:
       - What every process of the host finds in its environment.
     type: dict
     default: {}
-
+  boot:
+    description:
+      - Whether supervisord is to start with the machine, by a unit of systemd. Needs root, or a user who may linger.
+      - Where the service manager is systemd, the host's services start with the machine in any case.
+    type: bool
+    default: false
   request:
     description:
       - What the action plugin sends to the host. Not for playbooks.
@@ -88,6 +93,7 @@ def main() -> None:
             programs=dict(type="list", elements="str", default=[]),
             supervisord=dict(type="list", elements="str", default=["/usr/bin/supervisord"]),
             environment=dict(type="dict", default={}),
+            boot=dict(type="bool", default=False),
         ),
         "request",
         _agent.handle,

@@ -46,7 +46,12 @@ options:
       - Environment of the monitor.
     type: dict
     default: {}
-
+  boot:
+    description:
+      - Whether the controller's supervisord, and the monitor with it, is to start with the machine, by a unit of
+        systemd. Needs root, or a user who may linger.
+    type: bool
+    default: false
   request:
     description:
       - What the action plugin sends to the host. Not for playbooks.
@@ -79,6 +84,7 @@ def main() -> None:
             command=dict(type="list", elements="str", default=[]),
             supervisord=dict(type="list", elements="str", default=["/usr/bin/supervisord"]),
             environment=dict(type="dict", default={}),
+            boot=dict(type="bool", default=False),
         ),
         "request",
         _agent.handle,

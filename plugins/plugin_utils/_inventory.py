@@ -41,6 +41,7 @@ OTHER_VARIABLES = (
     "muster_common_bus_hosts",
     "muster_supervisord",
     "muster_install",
+    "muster_boot",
     "muster_environment",
     "muster_programs",
     "muster_program_files",

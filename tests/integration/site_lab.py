@@ -25,6 +25,8 @@ from typing import Any
 
 import yaml
 
+from tests.integration.site_hands import Hands
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 PLAY_WITHIN = 120.0  # s
@@ -62,7 +64,7 @@ class Played:
         return self.output.count("\nTASK [")
 
 
-class SiteLab:
+class SiteLab(Hands):
     """One local site. Leaves nothing behind, also when a test was killed half way (`end`)."""
 
     def __init__(self, number: int, profile: str = "local", **variables: Any) -> None:
@@ -186,13 +188,6 @@ class SiteLab:
 
     def bus(self, instance: str) -> int:
         return self.programs(instance)["internal_data_bus"]
-
-    def supervisord(self, host: str) -> int:
-        return int((self.root(host) / "run" / "supervisord.pid").read_text())
-
-    def supervisorctl(self, host: str, *arguments: str) -> Played:
-        socket = self.root(host) / "run" / "supervisor.sock"
-        return self.run([sys.executable, "-m", "supervisor.supervisorctl", "-s", "unix://%s" % socket, *arguments])
 
     def start_monitor(self) -> None:
         self.good("monitor")

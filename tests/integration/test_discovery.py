@@ -5,26 +5,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from site_lab import ROOT, SiteLab, alive, wait_for
+from site_lab import ROOT, SiteLab, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from site_lab import Played, Process
 
 DISCOVERY = ROOT / "inventory" / "discovery"
 NUMBERS = {"server_1": 11, "server_2": 12, "server_3": 13, "server_4": 14, "console_1": 21, "console_2": 22}
 COMMON_BUS = ("server_2", "server_3")
 
 
-class Announced(SiteLab):
-    """A local site whose hosts have announced themselves: the files of inventory/discovery, on this machine."""
+class Announcing:
+    """A site whose hosts have announced themselves: the files of inventory/discovery, for the hosts that are there."""
 
-    def __init__(self, number: int, **variables: object) -> None:
-        super().__init__(number, **variables)
+    if TYPE_CHECKING:
+        inventory: Path
+        net: str
+        play: Callable[..., Played]
+        processes: Callable[[], list[Process]]
+
+    def announcing(self) -> None:
+        """Put those files in place of the list of hosts."""
         everybody = self.inventory / "group_vars" / "all"
         (self.inventory / "hosts.yml").unlink()
         for name in ("20_announced.yml", "30_kinds.yml"):
@@ -34,7 +47,7 @@ class Announced(SiteLab):
         hosts["all"]["children"]["muster_controller"]["hosts"] = {"controller": {}}
         (self.inventory / "10_hosts.yml").write_text(yaml.safe_dump(hosts))
         plugin = yaml.safe_load((self.inventory / "20_announced.yml").read_text())
-        self.announced = self.folder / "announced"
+        self.announced = self.inventory.parent / "announced"
         (self.inventory / "20_announced.yml").write_text(yaml.safe_dump({**plugin, "folder": "../announced"}))
         (everybody / "where.yml").write_text("muster_address: '{{ ansible_host }}'\n")
 
@@ -51,21 +64,41 @@ class Announced(SiteLab):
         return {p.pid: "%s %s on %s" % (p.instance, p.program, p.host) for p in self.processes()}
 
 
+class Announced(Announcing, SiteLab):
+    """On this machine."""
+
+
+@contextlib.contextmanager
+def on_real_hosts(**variables: object) -> Iterator[Announced]:
+    from tests.lab.hosts import lab as booted
+    from tests.lab.site import LabSite
+
+    class OnHosts(Announcing, LabSite):
+        pass
+
+    names = {"servers": tuple(n for n in NUMBERS if "server" in n), "consoles": ("console_1", "console_2")}
+    with booted(**names) as made:
+        yield OnHosts(made, **variables)
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Announced]:
-    lab = Announced(83, muster_items=["01", "02", "03"])
-    try:
-        for host in NUMBERS:
-            if host != "server_4":
-                lab.announce(host)
-        lab.good("deploy")
-        lab.watch.start()
-        lab.start_monitor()
-        yield lab
-        lab.watch.stop()
-        assert lab.watch.violations == []
-    finally:
-        lab.end()
+    variables = {"muster_items": ["01", "02", "03"]}
+    elsewhere = os.environ.get("MUSTER_TEST_SITE") == "lab"
+    with on_real_hosts(**variables) if elsewhere else contextlib.nullcontext(Announced(83, **variables)) as lab:
+        try:
+            lab.announcing()
+            for host in NUMBERS:
+                if host != "server_4":
+                    lab.announce(host)
+            lab.good("deploy")
+            lab.watch.start()
+            lab.start_monitor()
+            yield lab
+            lab.watch.stop()
+            assert lab.watch.violations == []
+        finally:
+            lab.end()
 
 
 def monitor_of(lab: Announced) -> dict[str, object]:
@@ -97,7 +130,6 @@ def test_a_server_that_announces_itself_is_deployed_watched_and_used(lab: Announ
     assert lab.hosts_of("scen2_srv_04") == {"server_4"}, deployed.output
     after = lab.pids()
     assert {pid: what for pid, what in before.items() if pid not in after} == {}
-    assert monitor_of(lab)["pid"] == monitor and alive(monitor)
     # The monitor uses it, too: through the run that waits, which was replaced by one that knows the server.
     wait_for(lambda: settled(lab), "a parked run that knows it", lab.monitor_log)
     epoch = lab.claims()["scen2_srv_04"]["epoch"]
@@ -105,6 +137,7 @@ def test_a_server_that_announces_itself_is_deployed_watched_and_used(lab: Announ
     wait_for(lambda: lab.claims()["scen2_srv_04"]["epoch"] > epoch and len(lab.programs("scen2_srv_04")) == 5,
              "item 04 restarted on the new server", lab.monitor_log)  # fmt: skip
     assert lab.hosts_of("scen2_srv_04") == {"server_4"}
+    assert monitor_of(lab)["pid"] == monitor
 
 
 def test_one_that_retires_is_emptied_and_forgotten_and_nothing_else_restarts(lab: Announced) -> None:

@@ -22,7 +22,7 @@ import pytest
 import yaml
 from site_lab import BIN, ROOT, Played, wait_for
 
-from tests.lab import inventory
+from tests.lab import bare, inventory
 from tests.lab.hosts import lab as booted
 from tests.lab.names import CONTROLLER, missing
 from tests.lab.site import LabSite
@@ -30,12 +30,15 @@ from tests.lab.site import LabSite
 WHEELS = Path(os.environ.get("MUSTER_TEST_WHEELS") or ROOT / ".cache" / "wheels")
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 ARCHIVE = "control_room-muster-%s.tar.gz" % yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
-HOSTS = ("server_1", "server_2", "console_1")
+BY_SYSTEMD, BY_SUPERVISOR = ("server_1", "console_1"), "server_2"
+HOSTS = (*BY_SYSTEMD, BY_SUPERVISOR)
 LONG = 300.0  # s, for playbooks that install packages on a busy machine
 
 
 class RealController(LabSite):
     """An administrator (root, with a key of his own) sets up what the monitor (muster) then works with."""
+
+    before: dict[str, dict[str, str]]  # traces of each host before anything of ours was there
 
     def write(self) -> None:
         """The inventory as docs/installation.md has it."""
@@ -44,6 +47,8 @@ class RealController(LabSite):
         del hosts["ansible_ssh_private_key_file"]
         hosts.update(ansible_user="muster", muster_monitor_user="muster", muster_agent_sudo=True)
         (folder / "muster_hosts.yml").write_text(yaml.safe_dump(hosts))
+        # No root at all: the service manager, and everything that it runs, belongs to the account.
+        self.set_host(BY_SUPERVISOR, muster_service_manager="supervisor", muster_agent_sudo=False, muster_boot=False)
         controller = yaml.safe_load((folder / "muster_controller.yml").read_text())
         controller.update(ansible_become=True, ansible_become_user="muster", monitor_wheels="/opt/wheels",
                           monitor_environment={}, monitor_service="systemd",
@@ -94,8 +99,11 @@ def site() -> Iterator[RealController]:
             (target / wheel.name).write_bytes(wheel.read_bytes())
         subprocess.run([BIN / "ansible-galaxy", "collection", "build", "--output-path", target, ROOT], check=True,
                        stdout=subprocess.DEVNULL, timeout=LONG)  # fmt: skip
+        made.before = {host: bare.traces(lab, host) for host in (CONTROLLER, *HOSTS)}
         made.admin("controller")
-        made.admin("deploy", "-e", "ansible_become=true")
+        made.admin("deploy", "-e", "ansible_become=true", "--limit", f"{CONTROLLER},{','.join(BY_SYSTEMD)}")
+        deployed = made.as_muster(*made._playbook("deploy", {}), "--limit", f"{CONTROLLER},{BY_SUPERVISOR}")
+        assert deployed.rc == 0, deployed.output
         yield made
 
 
@@ -115,6 +123,7 @@ def watched(site: RealController) -> bool:
     )
 
 
+@pytest.mark.core
 def test_the_unit_is_ready_watched_and_says_what_it_does(site: RealController) -> None:
     wait_for(lambda: watched(site), "every host watched by muster's own account", site.monitor_log, 90)
     assert site.unit("ActiveState") == "active"
@@ -131,9 +140,12 @@ def test_a_second_run_changes_nothing_and_check_mode_tells_so(site: RealControll
     assert again.changed == 0, again.output
 
 
+@pytest.mark.core
 def test_what_a_bus_crash_needs_is_done_as_that_user_through_the_door(site: RealController) -> None:
     wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
     epoch = site.claims()["scen2_srv_01"]["epoch"]
+    os.kill(site.programs("scen2_srv_01")["config_manager"], signal.SIGKILL)
+    wait_for(lambda: '"program ended"' in site.monitor_log(), "what systemd told, through the door", site.monitor_log)
     os.kill(site.bus("scen2_srv_01"), signal.SIGKILL)
 
     def again() -> bool:
@@ -145,6 +157,7 @@ def test_what_a_bus_crash_needs_is_done_as_that_user_through_the_door(site: Real
     assert "muster-agent-%s" % host in site.on(host, "journalctl", "-t", "sudo", "-o", "cat", "--no-pager")
 
 
+@pytest.mark.core
 def test_the_account_may_do_nothing_else(site: RealController) -> None:
     def on_server(*words: str) -> Played:
         return site.as_muster("ssh", "-o", "BatchMode=yes", site.lab.names.address("server_1"), *words)
@@ -182,6 +195,22 @@ def test_the_account_may_do_nothing_else(site: RealController) -> None:
     assert refused.rc != 0
 
 
+@pytest.mark.core
+def test_a_host_run_by_supervisor_needs_no_root_at_all(site: RealController) -> None:
+    account = site.on(BY_SUPERVISOR, "id", "-u", "muster").strip()
+    users = {}
+    for pid in site.pids(BY_SUPERVISOR):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if inventory.MUSTER_ROOT.encode() in words:
+            users[words] = os.stat(f"/proc/{pid}").st_uid
+    assert users and {str(user) for user in users.values()} == {account}, users
+    assert site.on(BY_SUPERVISOR, "sh", "-c", "ls /etc/sudoers.d | grep muster; ls -d /usr/local/libexec").endswith(
+        "No such file or directory\n"
+    )
+    asked = site.as_muster("ssh", "-o", "BatchMode=yes", site.lab.names.address(BY_SUPERVISOR), "sudo -n id")
+    assert asked.rc != 0 and "uid=0" not in asked.output
+
+
 def test_a_monitor_that_hangs_is_started_again(site: RealController) -> None:
     wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
     before = int(site.unit("MainPID"))
@@ -190,6 +219,23 @@ def test_a_monitor_that_hangs_is_started_again(site: RealController) -> None:
              "another monitor", site.monitor_log, 90)  # fmt: skip
     wait_for(lambda: watched(site), "every host watched again", site.monitor_log, 90)
     assert int(site.unit("NRestarts")) >= 1
+
+
+def test_everything_reboots_with_its_controller_and_the_unit_takes_up_the_work(site: RealController) -> None:
+    """Req 11: nothing but the machines' own systemd starts anything."""
+    wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
+    before = {name: site.claims()[name]["epoch"] for name in ("scen2_srv_01", "scen2_srv_02")}
+    site.lab.power_cut(*site.lab.names.hosts)
+    site.lab.boot(*site.lab.names.hosts)
+
+    def again() -> bool:
+        claims = {name: site.claims()[name] for name in before}
+        return all(claims[n]["epoch"] > before[n] and claims[n]["phase"] == "running" for n in before)
+
+    wait_for(again, "both items again", site.monitor_log, 120)
+    wait_for(lambda: watched(site), "every host watched again", site.monitor_log, 90)
+    assert [len(site.hosts_of(name)) for name in before] == [1, 1]
+    assert site.unit("NRestarts") == "0"
 
 
 def test_it_is_confined(site: RealController) -> None:
@@ -208,3 +254,23 @@ def test_absent_leaves_key_and_state_only(site: RealController) -> None:
     assert site.on(CONTROLLER, "ls", "/var/lib/muster/.ssh/id_ed25519").strip().endswith("id_ed25519")
     assert (site.state / "ledger.db").exists()
     assert site.admin("controller", "-e", "monitor_state=absent").changed == 0
+
+
+def test_uninstalling_leaves_nothing_of_ours_anywhere(site: RealController) -> None:
+    hosts = (CONTROLLER, *HOSTS)
+
+    def left() -> dict[str, list[str]]:
+        now = {host: bare.traces(site.lab, host) for host in hosts}
+        return {host: sorted(name for name in now[host].keys() | site.before[host].keys()
+                             if now[host].get(name) != site.before[host].get(name)) for host in hosts}  # fmt: skip
+
+    refused = site.play("uninstall", "-e", "ansible_user=root")
+    assert refused.rc != 0 and "muster_confirm=true" in refused.output
+    there = left()
+    assert all(there.values())
+    told = site.admin("uninstall", "--check", "-e", "muster_confirm=true")
+    assert left() == there
+    done = site.admin("uninstall", "-e", "muster_confirm=true")
+    assert left() == {host: [] for host in hosts}
+    assert told.changed == done.changed
+    assert site.admin("uninstall", "-e", "muster_confirm=true").changed == 0

@@ -44,7 +44,7 @@ def test_req_4_nothing_of_stage_3_starts_before_a_slow_bus_answers(faulty: SiteL
 
 def test_req_4_nothing_of_stage_3_ever_starts_when_the_bus_cannot_answer(faulty: SiteLab) -> None:
     assert faulty.processes("scen2_srv_03") == []
-    assert not list(faulty.folder.glob("m/hosts/*/log/scen2_srv_03/data_processing.log"))
+    assert not any(faulty.said(server, "scen2_srv_03", "data_processing") for server in SERVERS)
     verdict = faulty.verdict("03")
     assert verdict["verdict"] == "not operational"
     assert "check_internal_data_bus" in verdict["cause"]
@@ -114,35 +114,38 @@ def test_req_25_an_hci_whose_own_bus_dies_or_hangs_is_stopped_and_stays_so(lab: 
 def test_req_25_an_hci_outlives_a_restart_of_its_services_and_shows_their_values_again(lab: SiteLab) -> None:
     lab.good("open", instances=["scen2_hci_02"], host="console_3")
     windows = lab.programs("scen2_hci_02")
-    log = lab.root("console_3") / "log/scen2_hci_02/sensor_view.log"
+
+    def shown() -> str:
+        return lab.said("console_3", "scen2_hci_02", "sensor_view")
+
     before, epoch = lab.programs("scen2_srv_02"), _epoch(lab, "scen2_srv_02")
-    wait_for(lambda: "scen2_srv_02@" in log.read_text(), "values of item 02", log.read_text)
+    wait_for(lambda: "scen2_srv_02@" in shown(), "values of item 02", shown)
     os.kill(before["internal_data_bus"], signal.SIGKILL)
     wait_for(lambda: _whole(lab, "scen2_srv_02", epoch, before), "the services again", lab.monitor_log)
-    wait_for(lambda: "epoch %d)" % _epoch(lab, "scen2_srv_02") in log.read_text(), "new values", log.read_text)
+    wait_for(lambda: "epoch %d)" % _epoch(lab, "scen2_srv_02") in shown(), "new values", shown)
     assert lab.programs("scen2_hci_02") == windows
 
 
 def test_req_17_the_core_runs_without_the_common_bus_and_its_interface_follows(lab: SiteLab) -> None:
     for server in SERVERS:
-        lab.supervisorctl(server, "stop", "common_data_bus")
+        lab.by_hand(server, "stop", "common_data_bus")
     lab.good("restart", instances=["scen2_srv_01"])
     assert set(lab.programs("scen2_srv_01")) == {"internal_data_bus", *STAGE_3}
     verdict = lab.verdict("01")
     assert (verdict["verdict"], "the common bus" in verdict["cause"]) == ("operational", True), verdict
     core = lab.programs("scen2_srv_01")
     for server in SERVERS:
-        lab.supervisorctl(server, "start", "common_data_bus")
+        lab.by_hand(server, "start", "common_data_bus")
     wait_for(lambda: "common_bus_interface" in lab.programs("scen2_srv_01"), "its interface", lab.monitor_log)
     assert {name: lab.programs("scen2_srv_01")[name] for name in core} == core
 
     whole = lab.programs("scen2_srv_01")
     for server in SERVERS:
-        lab.supervisorctl(server, "stop", "common_data_bus")
+        lab.by_hand(server, "stop", "common_data_bus")
     lab.good("reconcile")
     assert lab.programs("scen2_srv_01") == whole, "a lost common bus touched the instance"
     for server in SERVERS:
-        lab.supervisorctl(server, "start", "common_data_bus")
+        lab.by_hand(server, "start", "common_data_bus")
 
 
 def _when(lab: SiteLab, item: str, verdict: str) -> dict[str, object] | None:

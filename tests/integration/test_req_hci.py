@@ -34,10 +34,12 @@ def test_req_20_and_21_an_item_opens_on_the_console_of_who_asks(lab: SiteLab) ->
 
 
 def test_the_values_on_the_console_come_from_the_server_of_the_item(lab: SiteLab) -> None:
-    log = lab.root("console_3") / "log/scen2_hci_02/sensor_view.log"
+    def shown() -> str:
+        return lab.said("console_3", "scen2_hci_02", "sensor_view")
+
     (server,) = lab.hosts_of("scen2_srv_02")
-    wait_for(lambda: "item 02: temperature" in log.read_text(), "a value on the console", log.read_text)
-    assert "from scen2_srv_02@%s epoch 1" % server in log.read_text()
+    wait_for(lambda: "item 02: temperature" in shown(), "a value on the console", shown)
+    assert "from scen2_srv_02@%s epoch 1" % server in shown()
 
 
 def test_req_23_a_second_hci_is_refused_and_the_holder_named(lab: SiteLab) -> None:

@@ -29,11 +29,14 @@ def told(path: Path) -> list[tuple[str, str]]:
     return [(change["item"], change["verdict"]) for change in changes]
 
 
-def test_a_hook_hears_of_an_item_that_fails_and_of_its_return(tmp_path: Path) -> None:
-    script, out = tmp_path / "hook.py", tmp_path / "told"
-    script.write_text(SCRIPT)
-    hook = {"on": ["not operational", "operational"], "command": [sys.executable, str(script), str(out)], "debounce": 0}
-    with site_lab(46, muster_items=["01"], muster_hooks=[hook]) as lab:
+def test_a_hook_hears_of_an_item_that_fails_and_of_its_return() -> None:
+    with site_lab(46, muster_items=["01"]) as lab:
+        folder, there = lab.shared()
+        (folder / "hook.py").write_text(SCRIPT)
+        out = folder / "told"
+        command = [sys.executable, there + "/hook.py", there + "/told"]
+        lab.set(muster_hooks=[{"on": ["not operational", "operational"], "command": command, "debounce": 0}])
+        lab.good("deploy")
         lab.start_monitor()
         before = len(told(out))
         pid = lab.programs("scen2_srv_01")["config_manager"]

@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from site_lab import ROOT, SERVERS, SiteLab, alive, site_lab, wait_for
+from site_lab import ROOT, SERVERS, SiteLab, site_lab, wait_for
 
 ALL_SERVICES = {
     "internal_data_bus",
@@ -124,53 +120,31 @@ def test_req_12_two_reconciles_at_once_start_everything_once(lab: SiteLab) -> No
 def test_req_12_a_start_past_the_tool_is_refused_on_a_second_host(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_01")
     other = next(name for name in SERVERS if name != home)
-    root = lab.root(other)
-    environment = {
-        **lab.environment,
-        "MUSTER_ROOT": str(root),
-        "MUSTER_HOST": other,
-        "MUSTER_INSTANCE": "scen2_srv_01",
-        "MUSTER_PROGRAM": "config_manager",
-    }
-    done = subprocess.run(
-        [str(root / "bin/muster-exec"), "sleep", "60"],
-        env=environment,
-        text=True,
-        capture_output=True,
-        timeout=20,
-        check=False,
-    )
-    assert done.returncode == 78
-    assert "scen2_srv_01" in done.stderr
+    where = lab.seen_root(other)
+    started = lab.begin_at(
+        other, [where + "/bin/muster-exec", "sleep", "60"], MUSTER_ROOT=where, MUSTER_HOST=other,
+        MUSTER_INSTANCE="scen2_srv_01", MUSTER_PROGRAM="config_manager",
+    )  # fmt: skip
+    said = started.communicate(timeout=20)[0]
+    assert started.returncode == 78
+    assert "scen2_srv_01" in said
 
 
 def test_req_12_a_copy_made_by_other_means_is_stopped_and_the_claimed_one_stays(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_01")
     other = next(name for name in SERVERS if name != home)
     before = lab.programs("scen2_srv_01")
-    claimed = next(p for p in lab.processes("scen2_srv_01"))
-    words = Path("/proc/%d/environ" % claimed.pid).read_text(encoding="utf-8").split("\0")
-    environment = dict(word.partition("=")[::2] for word in words if word)
-    environment.update(MUSTER_HOST=other, MUSTER_ROOT=str(lab.root(other)), MUSTER_EPOCH="")
-    del environment["MUSTER_EPOCH"]  # so that the watcher, which looks for two valid copies, is not disturbed
-    stray = subprocess.Popen(["sleep", "300"], env=environment)
-    try:
+    with lab.stray("scen2_srv_01", other) as copy:
         lab.good("reconcile")
-        wait_for(lambda: stray.poll() is not None, "the stray copy stopped")
+        wait_for(lambda: copy.poll() is not None, "the stray copy stopped")
         assert lab.programs("scen2_srv_01") == before
-    finally:
-        stray.kill()
-        stray.wait()
 
 
 def test_req_11_everything_comes_back_after_a_reboot_of_all_hosts_but_no_hci(lab: SiteLab) -> None:
     lab.good("open", instances=["scen2_hci_02"], host="console_3")
     assert lab.hosts_of("scen2_hci_02") == {"console_3"}
-    victims = [lab.supervisord(host) for host in (*SERVERS, "console_1", "console_2", "console_3")]
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not lab.processes(), "every program died with its supervisord", lab.processes)
-    assert not any(alive(pid) for pid in victims)
+    lab.reboot(*SERVERS, "console_1", "console_2", "console_3")
+    assert not [p for p in lab.processes() if p.epoch], "an item started without anybody having decided it"
     lab.good("reconcile")
     assert set(services(lab)) == {"scen2_srv_01", "scen2_srv_02", "scen2_srv_03"}
     assert lab.programs("scen2_hci_02") == {}

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
@@ -44,28 +41,12 @@ def over_at(moment: float) -> None:
     wait_for(lambda: time.time() > moment, "the end of what was given one")
 
 
-@contextlib.contextmanager
-def stray(lab: SiteLab, instance: str, host: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A copy of an instance that somebody started by hand, past every claim."""
-    claimed = next(process for process in lab.processes(instance))
-    words = Path("/proc/%d/environ" % claimed.pid).read_text(encoding="utf-8").split("\0")
-    environment = dict(word.partition("=")[::2] for word in words if word)
-    environment.update(MUSTER_HOST=host, MUSTER_ROOT=str(lab.root(host)))
-    del environment["MUSTER_EPOCH"]  # the watcher looks for two copies of ours
-    process = subprocess.Popen(["sleep", "300"], env=environment)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_a_paused_item_is_left_alone_until_somebody_asks_or_the_pause_ends(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_02")
     done = lab.muster("pause", "02", "--why", "new fan", "--until", "2h")
     assert done.rc == 0, done.output
     assert "item 02 is paused by eve until" in done.output
-    lab.supervisorctl(home, "stop", "scen2_srv_02:*")
+    lab.by_hand(home, "stop", "scen2_srv_02")
     wait_for(lambda: not lab.programs("scen2_srv_02"), "scen2_srv_02 stopped by hand")
     held = lab.good("reconcile")
     assert "paused by eve" in held.output and "so nothing is done" in held.output
@@ -84,7 +65,7 @@ def test_a_paused_item_is_left_alone_until_somebody_asks_or_the_pause_ends(lab: 
     assert lab.programs("scen2_srv_02") == {}
     assert lab.muster("start", "scen2_srv_02").rc == 0
 
-    lab.supervisorctl(home, "stop", "scen2_srv_02:*")
+    lab.by_hand(home, "stop", "scen2_srv_02")
     wait_for(lambda: not lab.programs("scen2_srv_02"), "scen2_srv_02 stopped by hand again")
     resumed = lab.muster("resume", "02")
     assert resumed.rc == 0, resumed.output
@@ -95,7 +76,7 @@ def test_a_paused_item_is_left_alone_until_somebody_asks_or_the_pause_ends(lab: 
 def test_a_pause_ends_by_itself(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     lab.good("pause", whole_site=True, why="network work", until="1h")
-    lab.supervisorctl(home, "stop", "scen2_srv_03:*")
+    lab.by_hand(home, "stop", "scen2_srv_03")
     wait_for(lambda: not lab.programs("scen2_srv_03"), "scen2_srv_03 stopped by hand")
     assert lab.good("reconcile").changed == 0
     assert not lab.programs("scen2_srv_03")
@@ -154,7 +135,7 @@ def test_a_second_copy_is_held_until_a_person_decides_and_shown_until_it_is_ackn
     (home,) = lab.hosts_of("scen2_srv_01")
     other = next(host for host in SERVERS if host != home)
     before = lab.programs("scen2_srv_01")
-    with stray(lab, "scen2_srv_01", other) as copy:
+    with lab.stray("scen2_srv_01", other) as copy:
         held = lab.good("reconcile")
         assert "muster resolve scen2_srv_01 --keep HOST" in held.output
         assert copy.poll() is None
@@ -183,7 +164,7 @@ def test_all_copies_are_stopped_and_one_starts_where_its_claim_is(lab: SiteLab) 
     (home,) = lab.hosts_of("scen2_srv_01")
     other = next(host for host in SERVERS if host != home)
     before = lab.programs("scen2_srv_01")
-    with stray(lab, "scen2_srv_01", other) as copy:
+    with lab.stray("scen2_srv_01", other) as copy:
         lab.good("reconcile")
         wait_for(lambda: copy.poll() is not None, "the stray copy stopped")
     after = lab.programs("scen2_srv_01")
@@ -198,12 +179,12 @@ def test_with_repair_report_drift_is_shown_and_left(lab: SiteLab) -> None:
     lab.good("deploy")
     (home,) = lab.hosts_of("scen2_srv_04")
     other = next(host for host in SERVERS if host != home)
-    changed = lab.root(other) / "etc" / "available" / "scen2_srv_04.ini"
+    changed = lab.definition(other, "scen2_srv_04")
     text = changed.read_text(encoding="utf-8")
     changed.write_text(text + "; by hand\n", encoding="utf-8")
-    lab.supervisorctl(home, "stop", "scen2_srv_04:*")
+    lab.by_hand(home, "stop", "scen2_srv_04")
     wait_for(lambda: not lab.programs("scen2_srv_04"), "scen2_srv_04 stopped by hand")
-    with stray(lab, "scen2_srv_01", next(h for h in SERVERS if h not in lab.hosts_of("scen2_srv_01"))) as copy:
+    with lab.stray("scen2_srv_01", next(h for h in SERVERS if h not in lab.hosts_of("scen2_srv_01"))) as copy:
         for _ in range(2):
             shown = lab.good("reconcile")
             assert shown.changed == 0, shown.output

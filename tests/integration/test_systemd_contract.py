@@ -16,6 +16,7 @@ import systemdkit
 from systemdkit import REPOSITORY, Machine
 
 SUITES = sorted(path.name for path in (REPOSITORY / "tests/integration").glob("test_host_agent_*.py"))
+_CORE = ("test_host_agent_claims.py", "test_host_agent_systemd.py")
 _PLAYED = 600.0
 
 
@@ -31,7 +32,9 @@ def machine() -> Iterator[Machine]:
         one.close()
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize(
+    "suite", [pytest.param(suite, marks=[pytest.mark.core] if suite in _CORE else []) for suite in SUITES]
+)
 def test_a_host_run_by_systemd_does_the_same(machine: Machine, suite: str) -> None:
     report = "/tmp/%s.xml" % suite
     done = machine.run(
@@ -43,6 +46,7 @@ def test_a_host_run_by_systemd_does_the_same(machine: Machine, suite: str) -> No
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
+@pytest.mark.core
 def test_after_a_reboot_nothing_of_an_item_runs_and_host_services_do() -> None:
     why = systemdkit.missing()
     if why:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from tests.lab.site import LabSite, deployed
 
 HERE = Path(__file__).resolve().parent
 ORDER = ("test_lab", "test_preflight", "test_site_over_ssh", "test_controller_elsewhere")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    with contextlib.suppress(ValueError):  # tests/browser has it, too
+        parser.addoption("--screenshots", metavar="FOLDER", help="write what windows look like into this folder")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,9 +46,9 @@ def lab() -> Iterator[Lab]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def site(lab: Lab) -> Iterator[LabSite]:
-    """Scenario 2 with supervisor, over ssh, and its monitor."""
-    with deployed(lab) as made:
+@pytest.fixture(scope="session", params=["supervisor", "systemd"])
+def site(request: pytest.FixtureRequest) -> Iterator[LabSite]:
+    """Scenario 2 over ssh on hosts of its own, and its monitor: with each service manager."""
+    with booted() as hosts, deployed(hosts, service_manager=request.param) as made:
         made.start_monitor()
         yield made

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import os
 import shutil
 import socket
@@ -29,6 +30,7 @@ BOOT_WITHIN = 60.0  # s until a host's sshd must answer
 SIZE = "4g"  # most that all hosts together may write
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 _NEW_NET = 0x40000000
+_numbers = itertools.count(1)  # of this process's labs
 
 
 class Lab:
@@ -92,12 +94,13 @@ class Lab:
 
     # -- one host
 
-    def boot(self, host: str) -> None:
-        """Power on again, with the disk as it was."""
-        if not self.machines[host].on:
-            self.switch.plug(host)
-            self.machines[host].boot(self._binds(host))
-        self.wait(host)
+    def boot(self, *hosts: str) -> None:
+        """Power on again, all of them at once, with the disks as they were."""
+        for host in hosts:
+            if not self.machines[host].on:
+                self.switch.plug(host)
+                self.machines[host].boot(self._binds(host))
+        self.wait(*hosts)
 
     def power_cut(self, *hosts: str) -> None:
         """No word is sent any more, not even that the connections end."""
@@ -241,7 +244,7 @@ def lab(name: str = "", **settings: Any) -> Iterator[Lab]:
 
     :param name: default: one of this process, so that tests can run beside each other.
     """
-    made = Lab(Names(name or f"t{os.getpid()}", **settings))
+    made = Lab(Names(name or f"t{os.getpid()}x{next(_numbers)}", **settings))
     try:
         made.up(owned=True)
         yield made

@@ -33,8 +33,10 @@ def write(lab: Lab, service_manager: str = "supervisor", user: str = "root") -> 
     _dump(folder / "group_vars" / "muster_hosts.yml", reached(user))
     _dump(folder / "group_vars" / "muster_controller.yml", {
         "ansible_connection": "local",
+        "ansible_remote_tmp": "/root/.ansible/tmp",  # not of whom USER names: that is nobody's account there
         "ansible_python_interpreter": sys.executable,
         "muster_supervisord": [sys.executable, "-m", "supervisor.supervisord"],
+        "muster_boot": True,  # that of the hosts is by default
         # The checkout is read-only there: what Ansible keeps for itself goes elsewhere.
         "monitor_environment": {"ANSIBLE_HOME": "/root/.ansible", "HOME": "/root"},
     })  # fmt: skip

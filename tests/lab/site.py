@@ -34,7 +34,7 @@ class LabSite(SiteLab):
 
     def __init__(self, made: Lab, service_manager: str = "", user: str = "root", **variables: Any) -> None:
         """:param service_manager: "": as MUSTER_TEST_MANAGER says, else supervisor."""
-        service_manager = service_manager or os.environ.get("MUSTER_TEST_MANAGER", "supervisor")
+        self.service_manager = service_manager = service_manager or os.environ.get("MUSTER_TEST_MANAGER", "supervisor")
         self.lab = made
         self.folder = made.opt(CONTROLLER)
         self.net = made.names.net
@@ -103,6 +103,44 @@ class LabSite(SiteLab):
     def on(self, host: str, *command: str) -> str:
         """Output of a command at a host's own console."""
         return self.lab.run(host, *command, check=False)
+
+    # -- what people do at the hosts
+
+    def by_hand(self, host: str, verb: str, name: str) -> None:
+        if self.service_manager == "supervisor":
+            self.supervisorctl(host, verb, name + ":*")
+            return
+        application, _unused, item = name.rpartition("_")
+        known = (self.lab.upper(host) / "etc/systemd/system" / f"muster-{name}.service").exists()
+        unit = f"muster-{name}.service" if known else f"muster-{application}@{item}.target"
+        self.lab.run(host, "systemctl", verb, unit)
+
+    def reboot(self, *hosts: str) -> None:
+        self.lab.power_cut(*hosts)
+        self.lab.boot(*hosts)
+
+    def said(self, host: str, instance: str, program: str) -> str:
+        if self.service_manager == "supervisor":
+            return super().said(host, instance, program)
+        application, _unused, item = instance.rpartition("_")
+        return self.on(host, "journalctl", "-q", "-o", "cat", "-u", f"muster-{application}.{program}@{item}.service")
+
+    def definition(self, host: str, instance: str) -> Path:
+        ending = {"supervisor": ".ini", "systemd": ".run"}[self.service_manager]
+        return super().definition(host, instance).with_name(instance + ending)
+
+    def seen_root(self, host: str) -> str:
+        return inventory.MUSTER_ROOT
+
+    def shared(self) -> tuple[Path, str]:
+        folder = self.lab.opt(CONTROLLER) / "shared"
+        folder.mkdir(exist_ok=True)
+        return folder, "/opt/shared"
+
+    def begin_at(self, host: str, command: list[str], **environment: str) -> subprocess.Popen[str]:
+        # Who is killed is nsenter, out here; the process there is to go with it.
+        bound = ["setpriv", "--pdeathsig", "KILL", *command]
+        return self._begin(self.lab.machines[host].inside(*bound, environment=environment))
 
     def claims_on(self, host: str) -> list[str]:
         """Instances that a host holds, as the ledger has it."""

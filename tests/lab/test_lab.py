@@ -48,6 +48,7 @@ def over_ssh(lab: Lab, host: str, *words: str, user: str = "root") -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.core
 def test_every_host_is_a_machine_of_its_own_that_is_reached_by_ssh_with_a_known_host_key(lab: Lab) -> None:
     said = {host: over_ssh(lab, host, "hostname; cat /etc/machine-id; systemctl is-system-running --wait").split()
             for host in lab.names.hosts}  # fmt: skip
@@ -57,6 +58,7 @@ def test_every_host_is_a_machine_of_its_own_that_is_reached_by_ssh_with_a_known_
     assert over_ssh(lab, "server_1", "sudo -n id -u", user="operator").strip() == "0"
 
 
+@pytest.mark.core
 def test_hosts_see_nothing_of_the_project_and_the_controller_cannot_change_it(lab: Lab) -> None:
     assert "No such file" in lab.run("server_1", "ls", str(ROOT), check=False)
     assert lab.run("server_1", "find", "/root", "/home", "/opt", "/srv", "-name", "*muster*").strip() == ""
@@ -65,6 +67,7 @@ def test_hosts_see_nothing_of_the_project_and_the_controller_cannot_change_it(la
         "import socket\nsocket.create_connection(('192.0.2.1', 80), 2)"), check=False)  # fmt: skip
 
 
+@pytest.mark.core
 def test_a_host_without_power_is_silent_and_keeps_its_disk(healed: Lab) -> None:
     healed.run("server_2", "sh", "-c", "echo kept >/opt/note; echo kept >/etc/note; touch /run/note")
     healed.power_cut("server_2")
@@ -88,6 +91,7 @@ def test_an_orderly_reboot_ends_services_and_starts_what_is_enabled(healed: Lab)
     healed.run("server_1", "systemctl", "disable", "--now", "note")
 
 
+@pytest.mark.core
 def test_a_frozen_host_takes_connections_and_says_nothing_until_it_thaws(healed: Lab) -> None:
     healed.freeze("console_1")
     with healed.connect("console_1", 22) as connection:
@@ -131,6 +135,7 @@ def test_a_slow_cable_trickles(healed: Lab) -> None:
     assert healed.banner("server_1", 10)
 
 
+@pytest.mark.core
 def test_a_full_disk_takes_nothing_more_until_it_is_freed(healed: Lab) -> None:
     healed.fill_disk("server_1")
     assert "No space left" in healed.run("server_1", "cp", "/etc/hosts", "/opt/more", check=False)
@@ -151,6 +156,7 @@ def test_a_second_lab_of_the_same_name_is_refused(lab: Lab) -> None:
     assert lab.banner("server_1", 5)
 
 
+@pytest.mark.core
 def test_a_lab_whose_test_is_killed_is_taken_away_and_the_one_beside_it_stays(lab: Lab) -> None:
     name = f"k{os.getpid()}"
     script = (

@@ -39,6 +39,7 @@ def test_hosts_without_anything_of_ours_can_be_deployed_to(bare: LabSite) -> Non
     assert "muster" not in bare.on("server_1", "ls", "/opt")
 
 
+@pytest.mark.core
 def test_every_broken_host_is_told_and_no_other(bare: LabSite) -> None:
     lab = bare.lab
     lab.power_cut("server_1")

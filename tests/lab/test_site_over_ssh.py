@@ -8,58 +8,26 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import Any
 
 import pytest
 
 from tests.integration.site_lab import Process, wait_for
 from tests.lab import inventory
 from tests.lab.names import CONTROLLER
+from tests.lab.seen import PROGRAMS, believed, settle, whole
 from tests.lab.site import LabSite
 
 SERVICES = ("scen2_srv_01", "scen2_srv_02", "scen2_srv_03")
-PROGRAMS = 5  # of a service instance, besides its gates
-
-
-def facts(site: LabSite) -> dict[str, Any]:
-    """What the monitor wrote last."""
-    try:
-        document: dict[str, Any] = json.loads((site.state / "run" / "monitor.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return document
-
-
-def lines(site: LabSite) -> dict[str, str]:
-    return {host: seen["line"] for host, seen in facts(site).get("hosts", {}).items()}
-
-
-def believed(site: LabSite, host: str) -> str:
-    return str(json.loads((site.state / "watch.json").read_text())["hosts"][host]["state"])
-
-
-def whole(site: LabSite, name: str, after: int = 0) -> bool:
-    claim = site.claims().get(name, {"phase": "", "epoch": 0})
-    return claim["phase"] == "running" and claim["epoch"] > after and len(site.programs(name)) == PROGRAMS
 
 
 @pytest.fixture
 def settled(site: LabSite) -> LabSite:
     """Every host is up, every service runs in full and a run is parked, whatever the test before did."""
-    site.lab.switch.heal()
-    for host in site.lab.names.managed:
-        site.lab.thaw(host)
-        site.lab.boot(host)
-    wait_for(lambda: set(lines(site).values()) == {"fine"} and len(lines(site)) == 6, "a line to every host",
-             site.monitor_log, 90)  # fmt: skip
-    wait_for(lambda: {believed(site, host) for host in site.lab.names.managed} == {"up"}, "all hosts are used",
-             site.monitor_log, 90)  # fmt: skip
-    for name in SERVICES:
-        wait_for(lambda: whole(site, name), name + " runs in full", site.monitor_log, 90)  # noqa: B023
-    wait_for(lambda: facts(site).get("standby") == "parked", "a parked run", site.monitor_log, 90)
+    settle(site, SERVICES)
     return site
 
 
+@pytest.mark.core
 def test_a_second_deploy_changes_nothing(settled: LabSite) -> None:
     before = [p.pid for p in settled.processes()]
     assert settled.good("deploy").changed == 0
@@ -74,6 +42,7 @@ def test_status_tells_what_really_runs_where(settled: LabSite) -> None:
         assert settled.hosts_of(name) == {settled.claims()[name]["host"]}
 
 
+@pytest.mark.core
 def test_a_bus_that_crashes_is_told_by_its_host_and_its_instance_restarts_there(settled: LabSite) -> None:
     name = SERVICES[1]
     before = settled.claims()[name]
@@ -96,6 +65,7 @@ def test_the_end_of_any_program_comes_over_the_line_as_it_happens(settled: LabSi
     assert settled.muster("restart", name).rc == 0
 
 
+@pytest.mark.core
 def test_a_request_typed_on_a_console_is_known_to_come_from_there(settled: LabSite) -> None:
     socket = f"{inventory.MUSTER_ROOT}/run/api.sock"
     ask = (
@@ -108,6 +78,7 @@ def test_a_request_typed_on_a_console_is_known_to_come_from_there(settled: LabSi
     assert answer["host"] == "console_2"
 
 
+@pytest.mark.core
 def test_a_server_that_loses_power_gives_its_item_away_and_is_used_again_when_it_is_back(settled: LabSite) -> None:
     name = SERVICES[2]
     home = settled.claims()[name]["host"]
@@ -182,6 +153,7 @@ def test_removal_leaves_nothing_on_any_host(settled: LabSite) -> None:
     wait_for(lambda: left(settled) == [], "no process of ours", lambda: left(settled))
     for host in (*settled.lab.names.managed, CONTROLLER):
         assert settled.on(host, "sh", "-c", f"ls -A {inventory.MUSTER_ROOT} 2>/dev/null").strip() == ""
+        assert settled.on(host, "find", "/etc/systemd/system", "-name", "muster-*").strip() == ""
 
 
 def left(site: LabSite) -> list[Process | str]:

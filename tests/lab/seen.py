@@ -1,0 +1,59 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests on the lab look at: what the monitor wrote last, and whether everything is at rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tests.integration.site_lab import wait_for
+from tests.lab.site import LabSite
+
+PROGRAMS = 5  # of a service instance, besides its gates
+
+
+def facts(site: LabSite) -> dict[str, Any]:
+    """What the monitor wrote last."""
+    try:
+        document: dict[str, Any] = json.loads((site.state / "run" / "monitor.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return document
+
+
+def lines(site: LabSite) -> dict[str, str]:
+    return {host: seen["line"] for host, seen in facts(site).get("hosts", {}).items()}
+
+
+def believed(site: LabSite, host: str) -> str:
+    return str(json.loads((site.state / "watch.json").read_text())["hosts"][host]["state"])
+
+
+def whole(site: LabSite, name: str, after: int = 0) -> bool:
+    """Whether an instance runs in full, under a later epoch than that."""
+    claim = site.claims().get(name, {"phase": "", "epoch": 0})
+    return claim["phase"] == "running" and claim["epoch"] > after and len(site.programs(name)) == PROGRAMS
+
+
+def all_used(site: LabSite, drained: str = "") -> bool:
+    """A line to every host, and all of them believed up but the one that is drained."""
+    managed = site.lab.names.managed
+    states = {host: believed(site, host) for host in managed}
+    return lines(site) == dict.fromkeys(managed, "fine") and states == {
+        host: "drained" if host == drained else "up" for host in managed
+    }
+
+
+def settle(site: LabSite, services: Iterable[str]) -> None:
+    """Every host is on, reachable and used, every service runs in full and a run is parked."""
+    site.lab.switch.heal()
+    for host in site.lab.names.managed:
+        site.lab.thaw(host)
+    site.lab.boot(*site.lab.names.hosts)
+    wait_for(lambda: all_used(site), "all hosts are used", site.monitor_log, 90)
+    for name in services:
+        wait_for(lambda: whole(site, name), name + " runs in full", site.monitor_log, 90)  # noqa: B023
+    wait_for(lambda: facts(site).get("standby") == "parked", "a parked run", site.monitor_log, 90)

@@ -1,0 +1,102 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A window is a window: what a person sees who is logged in at a console, drawn by programs that systemd runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.site_lab import wait_for
+from tests.lab import screen as screens
+from tests.lab.disks import USER_ID
+from tests.lab.hosts import lab as booted
+from tests.lab.names import missing
+from tests.lab.screen import Screen
+from tests.lab.site import LabSite, deployed
+
+pytestmark = pytest.mark.skipif(bool(missing() or screens.missing()), reason=missing() or screens.missing())
+CONSOLE, HCI = "console_1", "scen2_hci_02"
+WINDOWS = {"item 02: sensors", "item 02: temperature", "item 02: settings"}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[LabSite]:
+    with booted(servers=("server_1",), consoles=(CONSOLE,)) as lab:
+        made = LabSite(lab, "systemd", muster_items=["02"])
+        made.set_host(CONSOLE, muster_display=screens.DISPLAY)
+        with deployed(lab, service_manager="systemd", muster_items=["02"]) as site:
+            yield site
+
+
+@pytest.fixture(scope="module")
+def screen(site: LabSite) -> Screen:
+    return Screen(site.lab, CONSOLE)
+
+
+@pytest.fixture
+def opened(site: LabSite, screen: Screen) -> Iterator[Screen]:
+    """Somebody is logged in, and has opened item 02."""
+    if not screen.session():
+        screen.log_in()
+    asked = site.muster("open", "02", "--console", CONSOLE)
+    assert asked.rc == 0, asked.output
+    wait_for(lambda: set(screen.windows()) == WINDOWS, "three windows", lambda: (screen.windows(), said(site)))
+    yield screen
+    assert site.muster("close", "02").rc == 0
+
+
+def said(site: LabSite, program: str = "*") -> str:
+    unit = f"muster-scen2_hci.{program}@02.service"
+    return site.on(CONSOLE, "journalctl", "-q", "-o", "cat", "--no-pager", "-u", unit)
+
+
+@pytest.mark.core
+def test_windows_are_on_the_screen_of_who_is_logged_in_and_are_that_persons(
+    site: LabSite, opened: Screen, request: pytest.FixtureRequest
+) -> None:
+    assert opened.session()["UID"] == str(USER_ID)
+    running = site.processes(HCI)
+    assert {os.stat(f"/proc/{process.pid}").st_uid for process in running} == {USER_ID}
+    assert "plain text" not in said(site)
+    # They draw what comes from the server: the picture changes with each reading.
+    for title in ("item 02: sensors", "item 02: temperature"):
+        number = opened.windows()[title]
+        before = opened.picture(number)
+        wait_for(lambda: opened.picture(number) != before, "another picture of " + title)  # noqa: B023
+    folder = request.config.getoption("--screenshots", None)
+    if folder:
+        wait_for(lambda: said(site, "chart_view") and len(site.processes(HCI)) == 4, "all of it")
+        opened.shot(Path(folder) / "windows.png")
+
+
+@pytest.mark.core
+def test_what_is_typed_into_a_window_reaches_the_server(site: LabSite, opened: Screen) -> None:
+    assert "alarm_above 30" in said(site, "sensor_control")
+    opened.enter(opened.windows()["item 02: settings"], row=1, text="17")
+    word = "alarm_above 17, period 1 (config_manager of scen2_srv_02@server_1"
+    wait_for(lambda: word in said(site, "sensor_control"), "the server's word for it", lambda: said(site))
+
+
+def test_closing_takes_the_windows_off_the_screen_and_leaves_the_person_logged_in(
+    site: LabSite, screen: Screen, opened: Screen
+) -> None:
+    assert site.muster("close", "02").rc == 0
+    wait_for(lambda: screen.windows() == {}, "an empty screen", screen.windows)
+    assert site.processes(HCI) == []
+    assert screen.session()["State"] == "active"
+
+
+def test_who_logs_out_takes_the_windows_along_and_muster_says_so(site: LabSite, opened: Screen) -> None:
+    opened.log_out()
+    wait_for(lambda: set(site.programs(HCI)) == {"internal_data_bus"}, "no windows", lambda: site.programs(HCI))
+    site.good("reconcile")
+    assert f"{HCI} on {CONSOLE} runs without " in site.muster("why", HCI).output
+    opened.log_in()
+    assert opened.windows() == {}  # nothing shows itself again by itself
+    site.good("restart", instances=[HCI])
+    wait_for(lambda: set(opened.windows()) == WINDOWS, "three windows again", lambda: (opened.windows(), said(site)))
