@@ -29,6 +29,13 @@ def imports(name: str) -> Iterator[tuple[int, str]]:
                 yield node.level, node.module or ""
 
 
+def installed(name: str) -> Iterator[str]:
+    """Modules that a file loads from the installed agent, by name: it may have been sent to the host alone."""
+    for node in ast.walk(ast.parse((FOLDER / name).read_text())):
+        if isinstance(node, ast.Constant) and str(node.value).startswith("muster_host._"):
+            yield str(node.value).removeprefix("muster_host.")
+
+
 @pytest.mark.parametrize("name", _agent_files.NAMES)
 def test_a_file_of_the_agent_imports_only_python_and_other_files_of_the_agent(name: str) -> None:
     for level, module in imports(name):
@@ -52,4 +59,5 @@ def test_the_agent_is_complete() -> None:
         if name not in seen:
             seen.add(name)
             todo += [module + ".py" for level, module in imports(name) if level]
+            todo += [module + ".py" for module in installed(name)]
     assert seen == set(_agent_files.NAMES)
