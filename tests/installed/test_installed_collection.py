@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.leftovers import own
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 # A network of its own for each deployment: 127.0.0.0/8 is all this machine's.
@@ -36,6 +38,7 @@ UNWANTED = (".", "build", "collections/ansible_collections", "tests", "Makefile"
 def place() -> Iterator[Path]:
     """A short folder of its own (the path of a Unix socket is limited)."""
     folder = Path(tempfile.mkdtemp(prefix="mi-", dir="/tmp"))
+    own(folder)
     yield folder
     shutil.rmtree(folder)
 

@@ -26,6 +26,7 @@ from hosttexts import MANAGER, PYTHON, REPOSITORY, service_texts, systemd_texts,
 from monitor.shared import _agent, _agent_files, _hostfiles, _managers, _procs, _supervisor
 from monitor.shared._supervisord import LISTENER
 from tests.integration.addresses import NET
+from tests.leftovers import own
 
 __all__ = ["service_texts", "unit_of"]  # for tests, beside what is here
 MODULE_UTILS = REPOSITORY / "plugins" / "module_utils"
@@ -117,6 +118,7 @@ class Host:
     def __init__(self, name: str = "server_1", address: str = NET + ".1.1", folder: str | None = None) -> None:
         self._own = folder is None
         self.folder = tempfile.mkdtemp(prefix="mu-") if folder is None else folder
+        own(self.folder)
         self.root = os.path.join(self.folder, name)
         self.facts = {
             "site_id": "test-%s" % uuid.uuid4().hex[:8], "site": "test", "controller": "controller", "host": name,

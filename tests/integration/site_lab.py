@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 import yaml
 
 from tests.integration.site_hands import Hands
+from tests.leftovers import end, own
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -70,6 +70,7 @@ class SiteLab(Hands):
     def __init__(self, number: int, profile: str = "local", **variables: Any) -> None:
         """:param profile: an inventory of the checkout with the hosts and the site of inventory/local."""
         self.folder = Path(tempfile.mkdtemp(prefix="m%d-" % number, dir="/tmp"))
+        own(self.folder)
         self.net = "127.%d.%d" % (100 + os.getpid() % 100, number)
         self.inventory = self.folder / "inventory"
         shutil.copytree(ROOT / "inventory" / profile, self.inventory)
@@ -208,15 +209,7 @@ class SiteLab(Hands):
             power.unlink(missing_ok=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.play("remove", confirm=True)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            left = ours(str(self.folder))
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            if not left:
-                break
-            time.sleep(0.05)
+        end(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -304,23 +297,6 @@ def sweep(root: str) -> list[Process]:
                 float(stat[19]),
             )
         )
-    return found
-
-
-def ours(folder: str) -> list[int]:
-    """Every process with this folder in its environment or command line, but us."""
-    mark = folder.encode()
-    found = []
-    for pid in [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]:
-        if pid == os.getpid():
-            continue
-        try:
-            data = Path("/proc/%d/environ" % pid).read_bytes() + Path("/proc/%d/cmdline" % pid).read_bytes()
-            dead = Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            continue
-        if mark in data and not dead:
-            found.append(pid)
     return found
 
 

@@ -19,6 +19,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.leftovers import own
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BOOT_TIMEOUT = 60.0
 _SHOWN = {
@@ -64,6 +66,7 @@ class Machine:
     def __init__(self, name: str = "") -> None:
         self.name = name or "muster-test-%d" % os.getpid()
         self.folder = Path(tempfile.mkdtemp(prefix="mu-machine-", dir="/var/tmp"))
+        own(self.folder)
         self.groups: list[Path] = []
         self._process: subprocess.Popen[bytes] | None = None
         self.pid = 0  # of its process 1, as seen from here
