@@ -65,6 +65,7 @@ class ActionModule(_controller_call.ControllerAction):
                 "config_digests": compiled.config_digests,
                 "observations": observations,
                 "observed_revision": _compiled.kept("revision"),
+                "observed_mark": _compiled.kept("mark"),
                 "request": {
                     "kind": options["kind"],
                     "instances": options["instances"],
