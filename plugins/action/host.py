@@ -40,6 +40,11 @@ class ActionModule(_host_call.HostAction):
                 "host": host,
                 "files": _programs.program_files(options["programs"], task_vars),
                 "services": _compiled.service_files(compiled, name),
+                "service_ports": {
+                    service["name"]: service["ports"]
+                    for service in compiled.document["services"]
+                    if name in service["hosts"]
+                },
                 "supervisord": options["supervisord"],
                 "environment": {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()},
                 "boot": options["boot"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import _agent_install, _hostfiles, _managers, _observe, _procs
+from . import _agent_install, _hostfiles, _managers, _observe, _ports, _procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Work:
 def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
     """
     :param request: ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files below ``etc/services``;
-        ``supervisord``: argument list; ``environment``: for it and all programs; ``agent``: see `_agent_install`.
+        ``service_ports``: service -> {name: port}; ``supervisord``: argument list; ``environment``: for it and all
+        programs; ``agent``: see `_agent_install`.
     :return: ``{"changed", "did": [sentences], "warnings", "diff"}``, or ``{"error": sentence}``.
     """
     work = Work(request)
@@ -187,6 +188,7 @@ def _run(
 ) -> None:
     """:param late: files that changed and are read only when the service manager starts."""
     processes = _procs.sweep(work.host["site_id"], work.host["host"])
+    work.warnings += _ports.strangers(work.host, request.get("service_ports") or {})
     pid = (work.manager.find if work.check else work.manager.settled)(processes)
     if not pid:
         work.did.append("started the service manager")
