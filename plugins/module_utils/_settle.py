@@ -208,7 +208,7 @@ class _Settler:
     def _renew(self, acts: List[Mapping[str, Any]], reached: int) -> None:
         for action in acts:
             claim = self._ours(action["instance"])
-            if claim is None or claim.phase != STARTING or claim.host != action["host"]:
+            if claim is None or claim.phase not in (STARTING, STOPPING) or claim.host != action["host"]:
                 continue
             if action["phase"] > max(reached, 1):
                 self._claims[action["instance"]] = replace(claim, actor=self._renewed())
