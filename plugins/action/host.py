@@ -58,6 +58,9 @@ class ActionModule(_host_call.HostAction):
             self._display.warning("%s does not answer, nothing was prepared there: %s" % (name, error))
             result.update(changed=False, unreachable_host=str(error))
             return result
+        except AnsibleActionFail as error:
+            _compiled.keep("failed-" + name, str(error.message))
+            raise
         result.update(changed=bool(answer.get("changed")), did=answer.get("did", []))
         if answer.get("diff"):
             result["diff"] = answer["diff"]

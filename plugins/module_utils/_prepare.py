@@ -138,6 +138,22 @@ def _programs(work: Work, files: Mapping[str, Mapping[str, str]]) -> None:
     work.programs = change.written + change.removed
 
 
+def _old_text(work: Work, processes: Iterable[_procs.Process]) -> None:
+    """A program that changed is restarted by nobody: say which instances still run what it was."""
+    changed = {os.fsencode(os.path.join(work.root, "bin", name)) for name in work.programs}
+    old = set()
+    for process in processes if changed else ():
+        try:
+            arguments = _procs.read_file("/proc/%d/cmdline" % process.pid).split(b"\0")
+        except OSError:
+            continue
+        if process.instance and changed.intersection(arguments):
+            old.add(process.instance)
+    if old:
+        work.warnings.append("programs below bin changed, and %s run%s them as they were until restarted" % (
+            ", ".join(sorted(old)), "s" if len(old) == 1 else ""))
+
+
 def _services(work: Work, files: Mapping[str, Mapping[str, str]]) -> Set[str]:
     """:return: names of services that changed, came or went."""
     change = _hostfiles.write_folder(
@@ -189,6 +205,7 @@ def _run(
     """:param late: files that changed and are read only when the service manager starts."""
     processes = _procs.sweep(work.host["site_id"], work.host["host"])
     work.warnings += _ports.strangers(work.host, request.get("service_ports") or {})
+    _old_text(work, processes)
     pid = (work.manager.find if work.check else work.manager.settled)(processes)
     if not pid:
         work.did.append("started the service manager")

@@ -240,10 +240,11 @@ class TestTwoRunsAtOnce:
         assert planned["requests"] == {}, acts(planned)
 
 
+ASKED = {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""}
+
+
 class TestADeployWhileAnotherRunIsAtWork:
     """A run compiles its inventory first: what was deployed since counts, not what it read."""
-
-    ASKED = {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""}
 
     @staticmethod
     def another(room: Room, tmp_path: Path, items: int) -> Room:
@@ -259,7 +260,7 @@ class TestADeployWhileAnotherRunIsAtWork:
         four = self.another(room, tmp_path, 4)
         four.run("deploy")
         planned = room.ask(
-            "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(), request=self.ASKED,
+            "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(), request=ASKED,
             observed_revision=opened["revision"], observed_mark=opened["mark"],
         )  # fmt: skip
         assert planned["requests"] == {}, acts(planned)
@@ -295,7 +296,7 @@ class TestADeployWhileAnotherRunIsAtWork:
         configs = dict(CONFIG, server_1="another template")
         planned = room.ask(
             "plan", digests=dict(DIGESTS, scen2_srv_01="another"), config_digests=configs,
-            observations=room.observe(), request=self.ASKED,
+            observations=room.observe(), request=ASKED,
         )  # fmt: skip
         assert [host for action, _, host in acts(planned) if action == "configure"] == ["server_2"]
         assert [name for name, request in planned["requests"].items() if request["config"]] == ["server_2"]
@@ -308,7 +309,7 @@ class TestADeployWhileAnotherRunIsAtWork:
         self.another(room, tmp_path, 4).run("deploy")
         words = room.error(
             "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(),
-            request=dict(self.ASKED, kind="forget", host="server_9"), observed_revision=opened["revision"],
+            request=dict(ASKED, kind="forget", host="server_9"), observed_revision=opened["revision"],
             observed_mark=opened["mark"],
         )  # fmt: skip
         assert words == "the site was deployed anew meanwhile: run this again"
@@ -320,7 +321,7 @@ class TestADeployWhileAnotherRunIsAtWork:
         self.another(room, tmp_path, 4).run("deploy")
         (Path(room.site.state_dir) / "site.json").write_bytes(before)
         words = room.error(
-            "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(), request=self.ASKED
+            "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(), request=ASKED
         )
         assert words == "the site was deployed anew meanwhile: run this again"
 

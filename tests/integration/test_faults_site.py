@@ -175,6 +175,20 @@ def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to
     assert lab.programs("scen2_srv_03") != before
 
 
+def test_a_host_that_cannot_be_prepared_is_told_with_its_own_reason(lab: SiteLab) -> None:
+    (home,) = lab.hosts_of("scen2_srv_03")
+    marker = lab.root(home) / "etc" / "host.json"
+    good = marker.read_text()
+    marker.write_text(json.dumps(dict(json.loads(good), site_id="elsewhere-123", site="elsewhere")))
+    try:
+        told = lab.play("deploy")
+    finally:
+        marker.write_text(good)
+    output = " ".join(told.output.split())
+    assert told.rc != 0 and "hold scen2_srv_03 on %s: " % home in output
+    assert "--limit" not in output and output.count("elsewhere") > 1, told.output
+
+
 def test_a_run_from_an_inventory_that_nobody_deployed_works_with_what_was_deployed(lab: SiteLab) -> None:
     """Somebody's copy is a day old, or half edited: it takes nothing away from those who run."""
     before = {p.pid for p in lab.processes()}

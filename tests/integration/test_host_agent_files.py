@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hostkit import Host, gate, host_fixture, mode_of, program  # noqa: F401 - a fixture
 
-from monitor.shared import _agent, _hostfiles
+from monitor.shared import _agent, _hostfiles, _instancefiles
 from tests.integration.addresses import NET
 
 
@@ -194,6 +194,18 @@ def test_a_configuration_that_cannot_be_written_keeps_no_stop_waiting(host: Host
     assert "cannot write" in results["app_02"]["reason"] and "cannot write" in results["app_03"]["reason"]
     assert host.processes("app_01") == [] and host.pids("app_02") == before and host.processes("app_03") == []
     assert "refused, cannot write" in (Path(host.root) / "log" / "muster.log").read_text()
+
+
+def test_what_is_kept_about_another_epoch_is_not_told_of_the_copy_that_runs(host: Host) -> None:
+    """A start of a later epoch that never began: its file tells of that one."""
+    host.define("app_01", [program("bus", 1)])
+    host.do("start", "app_01", 1)
+    assert host.observe()["instances"]["app_01"]["digest"] == "d"
+    later = {"epoch": 2, "digest": "e", "deferred": ["bus"], "failed": {"bus": "x"}}
+    _instancefiles.write_seen(host.root, "app_01", later)
+    seen = host.observe()["instances"]["app_01"]
+    assert (seen["epoch"], seen["digest"], seen["deferred"], seen["failed"]) == (1, "", [], {})
+    assert seen["last_epoch"] == 2
 
 
 def test_a_full_disk_fails_a_start_with_a_sentence_and_no_process(small_disk: Path) -> None:

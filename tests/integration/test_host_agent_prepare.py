@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from hostkit import (  # noqa: F401 - a fixture
+    DUMMIES,
     MANAGER,
     SUPERVISORD,
     Host,
@@ -89,6 +90,17 @@ def test_a_host_service_that_was_stopped_is_started_again_and_a_crashed_one_star
 
 
 @only_supervisor
+def test_instances_that_still_run_an_older_program_are_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.define("app_01", [program("bus", 1, ["dummy/witness"])])
+    host.define("app_02", [program("bus", 1)])
+    for name in host.instances:
+        host.do("start", name, 1)
+    monkeypatch.setitem(DUMMIES, "dummy/witness", DUMMIES["dummy/witness"] + "# newer\n")
+    assert host.prepare()["warnings"] == [
+        "programs below bin changed, and app_01 runs them as they were until restarted"]
+    assert host.prepare()["warnings"] == []
+
+
 def test_who_has_the_port_of_a_host_service_is_named_before_it_starts(host: Host) -> None:
     ports = {"common": {"client": 4222}}
     with socket.socket() as stranger:
