@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostkit import Host, gate, host_fixture, mode_of, program  # noqa: F401 - a fixture
+from hostkit import Host, gate, host_fixture, mode_of, only_supervisor, program, wait_for  # noqa: F401 - a fixture
 
 from monitor.shared import _agent, _hostfiles, _instancefiles
 from tests.integration.addresses import NET
@@ -255,3 +255,18 @@ def test_a_thousand_items_are_written_in_well_under_the_time_that_rendering_them
     times.append(time.monotonic() - began)
     print("first %.2f s, again %.2f s, observe %.3f s" % tuple(times))
     assert times[0] < 5 and times[1] < 2 and times[2] < 1
+
+
+@only_supervisor
+def test_what_a_program_says_is_kept_within_bounds(host: Host) -> None:
+    """1 MB, and three of that size before it."""
+    talk = "dd if=/dev/zero bs=65536 count=64 2>/dev/null | tr '\\0' x"
+    script = "while [ ! -e %s/var/enough ]; do %s; done; exec sleep infinity" % (host.root, talk)
+    host.define("app_01", [program("talker", 1, ["/bin/sh", "-c", script])])
+    host.do("start", "app_01", 1)
+    folder = Path(host.root, "log", "app_01")
+    wait_for(lambda: (folder / "talker.log.3").exists(), "the third old log")
+    (Path(host.root) / "var" / "enough").touch()
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["talker.log", "talker.log.1", "talker.log.2", "talker.log.3"]
+    assert all(path.stat().st_size < 3_000_000 for path in folder.iterdir())
