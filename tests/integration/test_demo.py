@@ -59,11 +59,10 @@ class Checkout:
         return found
 
     def files(self) -> set[str]:
-        """All of the clone and of the home, but for what is made ahead to be quicker."""
-        return {
-            str(path) for path in self.folder.parent.rglob("*")
-            if not re.search(r"/(__pycache__|\.cache|\.ansible)(/|$)", str(path))
-        }  # fmt: skip
+        """All of the home, and of the clone but for what is made ahead to be quicker."""
+        ahead = re.compile(r"/(__pycache__|\.cache|\.ansible)(/|$)")
+        cloned = {str(path) for path in self.folder.rglob("*") if not ahead.search(str(path))}
+        return cloned | {str(path) for path in self.home.rglob("*")}
 
     def listeners(self) -> list[str]:
         """What listens on an address of this network, from `/proc/net/tcp`."""
