@@ -198,7 +198,7 @@ def test_req_13_unequal_loads_are_spread_as_well_as_they_can_be_and_a_template_o
     lab: SiteLab,
 ) -> None:
     loads = {"heavy": 30, "light": 12}
-    (lab.inventory / "templates").mkdir()
+    (lab.inventory / "templates").mkdir(exist_ok=True)
     text = (ROOT / "roles/host/templates/supervisor_instance.ini.j2").read_text()
     own = text.replace("environment=", 'environment=WHOSE_TEMPLATE="mine",')
     (lab.inventory / "templates" / "mine.ini.j2").write_text(own)
