@@ -316,31 +316,6 @@ def _over_what_is_deployed(call: _Call, state: _ledger.State, kind: str) -> _Cal
     """The call with the site that was deployed last, which its own may not be: its inventory was edited since, is
     another copy, or was read before somebody else deployed.
 
-    :raises Refused: when that site cannot be known.
-    """
-    mark = state["meta"].get("site_mark")
-    seen = call.request.get("observed_mark")
-    if not mark or kind == "deploy" or mark == _publish.site_mark(call.document, call.digests):
-        return call
-    if kind in SITE_CHANGES and seen in (None, mark):
-        return call
-    published = _publish.read_published(call.state_dir, _publish.SITE_FILE)
-    if kind in SITE_CHANGES or published.get("mark") != mark:
-        raise Refused("the site was deployed anew meanwhile: run this again")
-    try:
-        site = _model.site_from_json(published["site"])
-    except ValueError as error:
-        raise Refused("the site that was deployed cannot be read (%s): deploy again" % error) from error
-    return call._replace(
-        site=site, document=published["site"], digests=dict(published["digests"]),
-        config_digests=dict(published["config_digests"]),
-    )  # fmt: skip
-
-
-def _over_what_is_deployed(call: _Call, state: _ledger.State, kind: str) -> _Call:
-    """The call with the site that was deployed last, which its own may not be: its inventory was edited since, is
-    another copy, or was read before somebody else deployed.
-
     :raises Refused: when that site is not known.
     """
     mark = state["meta"].get("site_mark")
