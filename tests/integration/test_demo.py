@@ -100,7 +100,6 @@ def checkouts(original: Path) -> Iterator[list[Checkout]]:
             shutil.rmtree(one.folder.parent, ignore_errors=True)
 
 
-@pytest.mark.timeout(1800)  # eight deploys and commands, one after the other
 def test_the_demo_comes_up_twice_beside_another_one_and_goes_without_a_trace(checkouts: list[Checkout]) -> None:
     one, other = checkouts
     other.good("bin/demo")
