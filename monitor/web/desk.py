@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from monitor.journal import Journal
-from monitor.shared import _controller, _fleet, _ledger, _model, _publish, _state
+from monitor.shared import _controller, _fleet, _lastseen, _ledger, _model, _publish, _state
 from monitor.web import actions
 from monitor.web.caller import Places, owner_of, places_of
 from monitor.web.since import Since
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 Result = TypeVar("Result")
 YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
 TICKETS = 200  # requests not waited for whose answers are kept
-_FILES = (_publish.SITE_FILE, _publish.WATCH_FILE, _controller.SEEN_FILE)
+_FILES = (_publish.SITE_FILE, _publish.WATCH_FILE, _lastseen.SEEN_FILE)
 
 
 class Core(Protocol):
@@ -179,7 +179,7 @@ class Desk:
         return await self.run(self._loads)
 
     def _loads(self) -> dict[str, tuple[float, ...]]:
-        seen = self._read(_controller.SEEN_FILE).get("hosts") or {}
+        seen = self._read(_lastseen.SEEN_FILE).get("hosts") or {}
         try:
             site = _model.site_from_json(self._read(_publish.SITE_FILE).get("site") or {})
             with _ledger.Ledger(str(self.state_dir / _controller.LEDGER_FILE)) as ledger:

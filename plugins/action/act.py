@@ -8,6 +8,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.module_utils import _instancework
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _standby
 
 _SPEC = {"request": {"type": "dict", "required": True}, "published": {"type": "bool", "default": False}}
@@ -41,13 +44,19 @@ class ActionModule(_host_call.HostAction):
         answer = self._act(host, request, task_vars)
         if answer.get("diff"):
             result["diff"] = answer["diff"]
+        if answer.get("error"):
+            _compiled.keep("error-" + name, answer["error"])
         answer["run"] = request["run"]
         answer["results"] = {**earlier.get("results", {}), **answer.get("results", {})}
         result.update(changed=bool(answer.get("changed")), answer={k: v for k, v in answer.items() if k != "diff"})
         return result
 
     def _act(self, host: dict[str, Any], request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """One request, unless its time is over: then another run may already have taken over what it starts."""
+        """One request, unless its time is over: then another run may already have taken over what it starts.
+
+        What the host cannot do is data too, as silence is: ``error``, and every instance is told to be refused, so that
+        the outcome gives it back to the next run instead of keeping it until this one's deadline.
+        """
         left = request["deadline"]
         if request.get("expires"):
             left = min(left, request["expires"] - time.time())
@@ -55,6 +64,13 @@ class ActionModule(_host_call.HostAction):
             why = "the plan of run %s is older than it may be: this run was held up" % request["run"]
             return {"unreachable": why, "changed": False, "results": {}}
         try:
-            return self.call_host("act", {"host": host, **request, "deadline": left}, task_vars)
+            answer = self.call_host("act", {"host": host, **request, "deadline": left}, task_vars)
         except _host_call.UnreachableHost as error:
             return {"unreachable": str(error), "changed": False, "results": {}}
+        except AnsibleActionFail as error:
+            why = str(error.message)
+            refused = {i["instance"]: _instancework.outcome(i, "refused", why, False) for i in request["instances"]}
+            return {"error": why, "changed": False, "results": refused}
+        if answer.get("config_error"):
+            answer["error"] = "%s: %s" % (host["host"], answer.pop("config_error"))
+        return answer

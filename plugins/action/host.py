@@ -40,6 +40,11 @@ class ActionModule(_host_call.HostAction):
                 "host": host,
                 "files": _programs.program_files(options["programs"], task_vars),
                 "services": _compiled.service_files(compiled, name),
+                "service_ports": {
+                    service["name"]: service["ports"]
+                    for service in compiled.document["services"]
+                    if name in service["hosts"]
+                },
                 "supervisord": options["supervisord"],
                 "environment": {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()},
                 "boot": options["boot"],
@@ -53,6 +58,9 @@ class ActionModule(_host_call.HostAction):
             self._display.warning("%s does not answer, nothing was prepared there: %s" % (name, error))
             result.update(changed=False, unreachable_host=str(error))
             return result
+        except AnsibleActionFail as error:
+            _compiled.keep("failed-" + name, str(error.message))
+            raise
         result.update(changed=bool(answer.get("changed")), did=answer.get("did", []))
         if answer.get("diff"):
             result["diff"] = answer["diff"]

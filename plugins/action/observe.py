@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _standby
 
 _SPEC = {
@@ -38,5 +40,8 @@ class ActionModule(_host_call.HostAction):
             observation = self.call_host("observe", request, task_vars)
         except _host_call.UnreachableHost as error:
             observation = {"host": name, "answer": "unreachable", "why": str(error)}
+        except AnsibleActionFail as error:
+            _compiled.keep("failed-" + name, str(error.message))
+            raise
         result.update(changed=False, observation=observation)
         return result

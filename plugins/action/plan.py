@@ -53,10 +53,9 @@ class ActionModule(_controller_call.ControllerAction):
         for name, value in _controller_call.registered(task_vars, "muster_observed", names).items():
             if value.get("observation"):
                 observations[name] = value["observation"]
-        for name in names:
-            observations.setdefault(
-                name, {"host": name, "answer": "not asked", "why": "it was left out of this run (--limit)"}
-            )
+        for name in [name for name in names if name not in observations]:
+            why = _compiled.kept("failed-" + name) or "it was left out of this run (--limit)"
+            observations[name] = {"host": name, "answer": "not asked", "why": why}
         answer = self.call_controller(
             "plan",
             {
@@ -65,6 +64,7 @@ class ActionModule(_controller_call.ControllerAction):
                 "config_digests": compiled.config_digests,
                 "observations": observations,
                 "observed_revision": _compiled.kept("revision"),
+                "observed_mark": _compiled.kept("mark"),
                 "request": {
                     "kind": options["kind"],
                     "instances": options["instances"],

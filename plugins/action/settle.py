@@ -75,6 +75,9 @@ class ActionModule(_controller_call.ControllerAction):
         if failed:
             raise AnsibleActionFail("; ".join(failed))
         again = self._again(plan, outcome, answers)
+        errors = [error for error in (_compiled.kept("error-" + name) for name in names) if error]
+        if errors and not again:  # last, so that what the other hosts did is committed and goes on
+            raise AnsibleActionFail("; ".join(errors))
         result.update(
             changed=False, results=outcome, revision=answer.get("revision"), again=bool(again), again_kind=again
         )

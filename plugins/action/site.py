@@ -40,5 +40,6 @@ class ActionModule(_controller_call.ControllerAction):
         answer = self.call_controller("open_site", {"site": site, "create": options["create"]}, task_vars)
         _compiled.keep("site_id", answer["site_id"])
         _compiled.keep("revision", answer["revision"])
+        _compiled.keep("mark", answer["mark"])
         result.update(site_id=answer["site_id"], changed=bool(answer.get("changed")))
         return result

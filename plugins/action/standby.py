@@ -43,7 +43,7 @@ class ActionModule(_controller_call.ControllerAction):
         if options["fifo"]:  # the outcome replaces it, when there is anything to do
             report = {"run": plan["run"], "plan": plan, "results": {}, "sentences": sentences}
             _sentences.write_report(options["fifo"] + ".result", report)
-        later = {action["host"] for action in plan["actions"] if action["phase"] > 1 and action["action"] == "start"}
+        later = {a["host"] for a in plan["actions"] if a["phase"] > 1 and a["action"] in ("start", "stop")}
         hosts = sorted(set(answer["requests"]) | later)
         result.update(
             changed=bool(hosts),

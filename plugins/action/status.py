@@ -28,6 +28,7 @@ class ActionModule(_controller_call.ControllerAction):
             {
                 "site": compiled.document,
                 "observations": {name: value["observation"] for name, value in seen.items() if "observation" in value},
+                "observed_revision": _compiled.kept("revision"),
             },
             task_vars,
         )

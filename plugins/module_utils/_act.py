@@ -12,7 +12,7 @@ from . import _managers, _observe, _procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping
+    from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 _DEADLINE = 60.0
 _LOG_LIMIT = 1_000_000
@@ -21,7 +21,8 @@ _LOG_LIMIT = 1_000_000
 def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     """
     :param began: monotonic time at which the agent began.
-    :return: ``{"changed", "config", "diff", "results", "began", "took"}`` (by this host's clock; seconds);
+    :return: ``{"changed", "config", "diff", "results", "began", "took"}`` (by this host's clock; seconds), with
+        ``config_error`` when the configuration could not be written: then only what had to stop was done;
         ``{"error": sentence}`` when this host must not be touched.
     """
     host = request["host"]
@@ -39,22 +40,8 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         return {"error": "%s was never prepared (%s is not there): deploy first" % (host["host"], root)}
     answer: Dict[str, Any] = {"changed": False, "results": {}}
     if request.get("config"):
-        from . import _hostfiles
-
-        config = request["config"]
-        try:
-            change = _hostfiles.write_folder(
-                root + "/etc/available", config["files"], config["digest"], _hostfiles.tokens(host), check,
-                bool(request.get("diff")), "%s/etc/available/" % root,
-            )
-        except _hostfiles.FolderError as error:
-            return {"error": str(error)}
-        answer["config"] = {"written": change.written, "removed": change.removed, "foreign": change.foreign,
-                            "kept": change.kept, "digest": change.digest}
-        answer["changed"] = change.changed
-        if change.diff:
-            answer["diff"] = change.diff
-    instances = request.get("instances") or []
+        _configure(request, answer)
+    instances, refused = _may_be_done(request.get("instances") or [], answer.get("config_error"))
     if instances:
         from . import _instancework, _sequencer
 
@@ -67,15 +54,52 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
             settle = request.get("settle")
             answer["results"] = sequencer.run(instances, _sequencer.SETTLE if settle is None else float(settle))
         answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
-        if not check:
-            _note(root, request, answer["results"])
     elif request.get("revive"):
         answer["changed"] = True
         if not check:
             _running(_managers.of(host), request, marker, answer)
+    answer["results"].update(refused)
+    if answer["results"] and not check:
+        _note(root, request, answer["results"])
     took = time.monotonic() - began
     answer.update(began=round(time.time() - took, 4), took=round(took, 4))
     return answer
+
+
+def _configure(request: Mapping[str, Any], answer: Dict[str, Any]) -> None:
+    """Make the configuration folder as it should be, and tell in the answer what that changed."""
+    from . import _hostfiles
+
+    host, config = request["host"], request["config"]
+    folder = host["root"] + "/etc/available"
+    try:
+        change = _hostfiles.write_folder(
+            folder, config["files"], config["digest"], _hostfiles.tokens(host), bool(request.get("check")),
+            bool(request.get("diff")), folder + "/",
+        )
+    except _hostfiles.FolderError as error:
+        answer["config_error"] = str(error)
+        return
+    answer["config"] = {"written": change.written, "removed": change.removed, "foreign": change.foreign,
+                        "kept": change.kept, "digest": change.digest}
+    answer["changed"] = change.changed
+    if change.diff:
+        answer["diff"] = change.diff
+
+
+def _may_be_done(
+    instances: Sequence[Mapping[str, Any]], error: Optional[str]
+) -> Tuple[Sequence[Mapping[str, Any]], Dict[str, Any]]:
+    """:return: (what is done, instance -> result of what is not): nothing starts from an old configuration."""
+    if not error:
+        return instances, {}
+    from . import _instancework
+
+    kept = [entry for entry in instances if entry["do"] == "stop"]
+    return kept, {
+        entry["instance"]: _instancework.outcome(entry, "refused", error, changed=False)
+        for entry in instances if entry["do"] != "stop"
+    }
 
 
 def _note(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> None:

@@ -9,15 +9,18 @@ error a person can do something about comes back as ``{"error": <sentence>}``.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
-from . import _ledger, _ledger_files, _model, _overtaken, _plan, _publish, _state, _status
+from . import _lastseen, _ledger, _ledger_files, _model, _plan, _publish, _state, _status
 
 LEDGER_FILE = "ledger.db"
-SEEN_FILE = "seen.json"
 MONITOR_FILE = "run/monitor.json"
+SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
+NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
 ATTEMPTS = 8  # plans made anew after a lost race
 
 Json = Dict[str, Any]
@@ -30,16 +33,18 @@ class Refused(Exception):
 def handle(request: Mapping[str, Any]) -> Json:
     """Answer one request; ``verb`` is one of:
 
-    ``open_site`` {site, create} -> {site_id, changed, revision}
-        the ledger of this site, made when `create` and there is none.
-    ``plan`` {site, digests, config_digests, observations, request, observed_revision?} -> {plan, requests, phases, ...}
+    ``open_site`` {site, create} -> {site_id, changed, revision, mark}
+        the ledger of this site, made when `create` and there is none; `mark` is of the site that was deployed last.
+    ``plan`` {site, digests, config_digests, observations, request, observed_revision?, observed_mark?} -> {plan,
+        requests, phases, revision, warnings}
         the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
-        published ones serve; without `observations`, what the hosts said last, but for those not believed up.
+        published ones serve; without `observations`, what the hosts said last, but for those not believed up. Only a
+        deploy changes the site: any other run works over what was deployed, whatever its own inventory says.
     ``phase`` {site, plan, phase, answers} -> {requests}
         a later phase's act requests; commits what the hosts confirmed so far.
     ``settle`` {site, plan, answers} -> {revision, trail}
         the outcome, committed and published.
-    ``status`` {site, observations, monitor?} -> {status, table}
+    ``status`` {site, observations, observed_revision?, monitor?} -> {status, table}
         hosts that were not observed are shown as they were seen last.
     ``trail`` {site, after?, limit?, instance?} -> {trail}
     ``explain`` {site, item} -> {explain}
@@ -112,7 +117,7 @@ def _open_site(call: _Call) -> Json:
         made = False
         if not ledger.exists() and call.request.get("create"):
             if call.check:
-                return {"site_id": "", "changed": True, "revision": 0}
+                return {"site_id": "", "changed": True, "revision": 0, "mark": ""}
             try:
                 ledger.create(call.site.name, "%s-%s" % (call.site.name, os.urandom(6).hex()))
                 made = True
@@ -130,7 +135,8 @@ def _open_site(call: _Call) -> Json:
         published = int(watch.get("revision", 0)) if watch.get("site_id") == state["meta"]["site_id"] else 0
         if published > revision and not call.check:
             revision = _put_back(call, ledger, revision, published)
-    return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision}
+    mark = state["meta"].get("site_mark") or ""
+    return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark}
 
 
 def _put_back(call: _Call, ledger: _ledger.Ledger, revision: int, published: int) -> int:
@@ -149,19 +155,20 @@ def _put_back(call: _Call, ledger: _ledger.Ledger, revision: int, published: int
         return lost.found  # another run did it
 
 
-def _make_plan(call: _Call) -> Json:
+def _make_plan(given: _Call) -> Json:
+    call = given
     request = dict(call.request["request"])
     request["who"] = request.get("who") or _ledger_files.user_name(os.geteuid())
     request["from"] = request.get("from") or call.site.controller
     with call.ledger as ledger:
         for _unused in range(ATTEMPTS):
-            state, revision = _read(call, ledger)
-            observations = _current(call, ledger, state, revision)
+            state, revision = _read(given, ledger)
+            call = _over_what_is_deployed(given, state, str(request.get("kind")))
+            configs = {h: d for h, d in call.config_digests.items() if given.config_digests.get(h) == d}  # can be sent
+            observations = _lastseen.current(call.site, ledger, state, revision, call.request, call.check)
             now = time.time()
             run = str(int(state["meta"].get("last_run", 0)) + 1)
-            plan = _plan.make_plan(
-                call.site, state, revision, observations, request, now, run, call.digests, call.config_digests
-            )
+            plan = _plan.make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
             looked = revision
             changes = _with_meta(call, state, plan, run)
             if call.check or not (changes or plan["trail"]):
@@ -175,13 +182,13 @@ def _make_plan(call: _Call) -> Json:
         else:
             raise Refused("others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS)
     warnings: List[str] = []
+    if call is not given and call.request.get("observations") is not None:
+        warnings.append(NOT_DEPLOYED)
     if not call.check:
-        warnings = _publish_all(call, state, revision, durable=False)
+        warnings += _publish_all(call, state, revision, durable=False)
         if call.request.get("observations") is not None:
-            _keep_seen(call, observations, looked, now)
-    requests = _plan.act_requests(
-        call.site, state, plan, 1, call.digests, call.config_digests, observations, call.check
-    )
+            _lastseen.keep(call.site, observations, looked, now)
+    requests = _plan.act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
     return {
         "plan": plan,
         "requests": requests,
@@ -197,7 +204,7 @@ def _phase(call: _Call) -> Json:
         with call.ledger as ledger:
             state, revision = _read(call, ledger)
     else:
-        state, revision, _unused = _commit_outcome(call, final=False)
+        call, state, revision, _unused = _commit_outcome(call, final=False)
     requests = _plan.act_requests(call.site, state, plan, phase, call.digests, check=call.check)
     return {"requests": requests, "revision": revision}
 
@@ -205,7 +212,7 @@ def _phase(call: _Call) -> Json:
 def _settle(call: _Call) -> Json:
     if call.check:
         return {"revision": None, "trail": [], "warnings": []}
-    state, revision, trail = _commit_outcome(call, final=True)
+    call, state, revision, trail = _commit_outcome(call, final=True)
     warnings = _publish_all(call, state, revision, durable=True)
     with call.ledger as ledger:
         try:
@@ -215,22 +222,25 @@ def _settle(call: _Call) -> Json:
     return {"revision": revision, "trail": trail, "warnings": warnings}
 
 
-def _commit_outcome(call: _Call, final: bool) -> Tuple[_ledger.State, int, List[Json]]:
+def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, _ledger.State, int, List[Json]]:
     """Commit what the hosts' answers say. Answers are facts: a lost race only means to read again."""
+    call = given
     plan, answers = call.request["plan"], call.request.get("answers") or {}
     with call.ledger as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = ledger.read()
+            with contextlib.suppress(Refused):  # what was done is told in any case
+                call = _over_what_is_deployed(given, state, str(plan["request"]["kind"]))
             changes, trail = _plan.settle(call.site, state, plan, answers, time.time(), final)
             if _phases(plan) > 1:
                 trail = _not_said(ledger, plan, trail)
             if not (changes or trail):
-                return state, revision, []
+                return call, state, revision, []
             try:
                 revision = ledger.commit(revision, changes, trail)
             except _ledger.LostRace:
                 continue
-            return _state.apply_changes(state, changes), revision, trail
+            return call, _state.apply_changes(state, changes), revision, trail
     raise Refused(
         "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
         % ATTEMPTS
@@ -253,12 +263,15 @@ def _gist(entry: Json) -> Tuple[Any, ...]:
 
 def _show_status(call: _Call) -> Json:
     now = time.time()
-    fresh = {n: dict(o, at=now) for n, o in (call.request.get("observations") or {}).items() if _asked(o)}
+    fresh = {}
     with call.ledger as ledger:
         state, revision = ledger.read()
-        observations = dict(_last_seen(call, ledger, state), **fresh)
+        if call.request.get("observations"):
+            now_so = _lastseen.current(call.site, ledger, state, revision, call.request)
+            fresh = {name: dict(entry, at=now) for name, entry in now_so.items() if _lastseen.asked(entry)}
+        observations = dict(_lastseen.last_seen(call.site, ledger, state), **fresh)
     if fresh and not call.check:
-        _keep_seen(call, fresh, revision, now)
+        _lastseen.keep(call.site, fresh, revision, now)
     monitor = call.request.get("monitor") or _publish.read_published(call.state_dir, MONITOR_FILE)
     document = _status.status_document(call.site, state, revision, observations, monitor, now)
     return {"status": document, "table": _status.render_table(document)}
@@ -275,7 +288,7 @@ def _question(call: _Call) -> Json:
 
     with call.ledger as ledger:
         state, revision = ledger.read()
-        observations = _last_seen(call, ledger, state)
+        observations = _lastseen.last_seen(call.site, ledger, state)
         return _questions.answer(
             call.request, call.site, state, revision, observations, ledger.trail, time.time(), call.digests
         )
@@ -299,38 +312,41 @@ def _same_site(call: _Call, state: _ledger.State) -> None:
         )
 
 
-def _last_seen(call: _Call, ledger: _ledger.Ledger, state: _ledger.State, usable: bool = False) -> Json:
-    """What every host said last, corrected by what was committed since.
+def _over_what_is_deployed(call: _Call, state: _ledger.State, kind: str) -> _Call:
+    """The call with the site that was deployed last, which its own may not be: its inventory was edited since, is
+    another copy, or was read before somebody else deployed.
 
-    :param usable: without the hosts that are believed down or suspect: what they said before is no evidence.
+    :raises Refused: when that site is not known.
     """
-    observations: Json = {}
-    for name, entry in _publish.read_published(call.state_dir, SEEN_FILE).get("hosts", {}).items():
-        if usable and (state["hosts"].get(name) or {}).get("state") in (_state.DOWN, _state.SUSPECT):
-            continue
-        changed = ledger.changed_since(int(entry["revision"]), "claims")
-        observations.update(_overtaken.correct(call.site, state, {name: entry}, changed))
-    return observations
-
-
-def _current(call: _Call, ledger: _ledger.Ledger, state: _ledger.State, revision: int) -> Json:
-    """The observations, corrected by what other runs committed since this one looked."""
-    if call.request.get("observations") is None:
-        return _last_seen(call, ledger, state, usable=not call.check) if ledger.exists() else {}
-    observations = dict(call.request.get("observations") or {})
-    before = call.request.get("observed_revision")
-    if before is None or int(before) == revision:
-        return observations
-    return _overtaken.correct(call.site, state, observations, ledger.changed_since(int(before), "claims"))
+    mark = state["meta"].get("site_mark")
+    if not mark or kind == "deploy" or mark == _publish.site_mark(call.document, call.digests):
+        return call
+    if kind in SITE_CHANGES and call.request.get("observed_mark") in (None, mark):
+        return call
+    published = _publish.read_published(call.state_dir, _publish.SITE_FILE)
+    if kind in SITE_CHANGES or published.get("mark") != mark:
+        raise Refused("the site was deployed anew meanwhile: run this again")
+    try:
+        site = _model.site_from_json(published["site"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused("the site that was deployed last cannot be read (%s): deploy again" % error) from error
+    return call._replace(
+        site=dataclasses.replace(site, state_dir=call.state_dir),
+        document=published["site"],
+        digests=dict(published["digests"]),
+        config_digests=dict(published["config_digests"]),
+    )
 
 
 def _with_meta(call: _Call, state: _ledger.State, plan: Json, run: str) -> Json:
-    """The plan's changes, with the run's number and the mark of the site it was planned over."""
+    """The plan's changes, with the run's number; and with the mark of its site when that is the valid one from now."""
     changes: Json = {kind: dict(records) for kind, records in plan["changes"].items() if records}
     meta: Json = changes.pop("meta", {})
-    mark = _publish.site_mark(call.document, call.digests)
-    if state["meta"].get("site_mark") != mark:
-        meta["site_mark"] = mark
+    before = state["meta"].get("site_mark")
+    if not before or plan["request"]["kind"] in SITE_CHANGES:
+        mark = _publish.site_mark(call.document, call.digests)
+        if mark != before:
+            meta["site_mark"] = mark
     acts = any(action["action"] in ("configure", "revive") for action in plan["actions"])
     if changes or meta or plan["trail"] or acts:
         changes["meta"] = dict(meta, last_run=int(run))
@@ -344,22 +360,3 @@ def _publish_all(call: _Call, state: _ledger.State, revision: int, durable: bool
     except _publish.PublishError as error:
         return [str(error)]
     return []
-
-
-def _asked(observation: Mapping[str, Any]) -> bool:
-    return bool(observation.get("answer", _state.NOT_ASKED) != _state.NOT_ASKED)
-
-
-def _keep_seen(call: _Call, observations: Json, revision: int, now: float) -> None:
-    """Remember what the hosts said last, and at which revision, for a status without asking them."""
-    seen = {name: dict(entry, at=now, revision=revision) for name, entry in observations.items() if _asked(entry)}
-    if not seen:
-        return
-    hosts = dict(_publish.read_published(call.state_dir, SEEN_FILE).get("hosts", {}), **seen)
-    known = {host.name for host in call.site.hosts}
-    try:
-        _publish.write_document(
-            call.state_dir, SEEN_FILE, {"hosts": {name: entry for name, entry in hosts.items() if name in known}}
-        )
-    except OSError:
-        return  # only a convenience: the run goes on

@@ -70,8 +70,8 @@ APPLICATION = _table(
               " the name. The longest expression that matches counts; keys of the program itself win.", default={}),
         Field("start_sequence", "integer", "Rank among the applications, smallest first. 0: started on request only,"
               " as an HCI.", default=0, minimum=0),
-        Field("stop_sequence", "integer", "Rank when stopping, greatest first.", minimum=0,
-              default_doc="as `start_sequence`"),
+        Field("stop_sequence", "integer", "Rank among the applications when one run stops several of them, greatest"
+              " first. 0: at once, whatever the others do.", minimum=0, default_doc="as `start_sequence`"),
         Field("starting_strategy", "choice", "How a host is chosen among those with capacity. `config`: in the order"
               " of `identifiers`; `less_loaded`, `most_loaded`: by the load of the host; `less_loaded_node`,"
               " `most_loaded_node`: by that of its machine; `local`: the console of who asks.",

@@ -48,13 +48,29 @@ class Work:
                         self.instance, lock.holder(), self.where), changed=False)
                 yield []
             return (yield from self._locked())
-        except OSError as error:
-            what = "%s: %s" % (error.filename, error.strerror) if error.filename else str(error)
-            return self._result("failed", "%s on %s: %s" % (self.instance, self.where, what))
-        except ValueError as error:
-            return self._result("failed", "%s on %s: %s" % (self.instance, self.where, error))
+        except (OSError, ValueError) as error:
+            what = str(error)
+            if isinstance(error, OSError) and error.filename:
+                what = "%s: %s" % (error.filename, error.strerror)
+            return (yield from self._broken("%s on %s: %s" % (self.instance, self.where, what)))
         finally:
             lock.release()
+
+    def _broken(self, why: str) -> Steps:
+        """This host cannot do its part, as with a full disk. What lives decides what that is: a copy that was only left
+        alone is no failed start, and a failed start whose programs live goes on to hold this host."""
+        if self.request["do"] == "stop":
+            return self._result("failed", why)
+        left = yield from self._alive()
+        if left and not self.staging.started:
+            return self._result("refused", why, changed=False)
+        why = "; ".join(["%s %s" % pair for pair in sorted(self.staging.failed.items())] + [why])
+        return self._result("failed", why, left=left)
+
+    def _alive(self) -> Steps:
+        """:return: the programs of which a process lives."""
+        processes: List[_procs.Process] = (yield [("sweep", self.instance, "")])[0]
+        return sorted({process.program for process in processes if _procs.alive(process.pid)})
 
     def _locked(self) -> Steps:
         seen = _instancefiles.read_seen(self.root, self.instance)
@@ -69,6 +85,8 @@ class Work:
         fresh, refused = self._how(there)
         if refused:
             return self._result("refused", refused, changed=False)
+        if fresh:  # before anything is stopped: on a disk that takes no file nothing would start again
+            self._remember({})
         new = not there.known
         if fresh or not there.processes:
             placed = (yield [("place", self.instance, "")])[0]
@@ -167,7 +185,7 @@ class Work:
         self._remember(before)
         if self.staging.stuck:
             return self._result("refused", "%s; %s" % (reason, self.staging.stuck))
-        return self._result("failed", reason, restarted=restarted)
+        return self._result("failed", reason, restarted=restarted, left=(yield from self._alive()))
 
     def _remember(self, before: Mapping[str, Any]) -> None:
         """Keep for the next observation: the epoch, the configuration, what is deferred and what failed.
@@ -251,14 +269,15 @@ class Work:
 
     def _result(
         self, result: str, reason: str, restarted: bool = False, changed: bool = True,
-        seen: Optional[Mapping[str, Any]] = None,
+        seen: Optional[Mapping[str, Any]] = None, left: Optional[Sequence[str]] = None,
     ) -> Dict[str, Any]:
-        """:param seen: what was kept about it, where nothing was done."""
+        """:param seen: what was kept about it, where nothing was done.
+        :param left: programs that live after a start that failed, as a sweep found them."""
         staging = self.staging
         return outcome(self.request, result, reason, started=list(staging.started),
                        deferred=staging.deferred or (seen or {}).get("deferred", []),
                        failed=staging.failed or (seen or {}).get("failed", {}),
-                       restarted=restarted, timeline=staging.timeline, changed=changed)
+                       restarted=restarted, timeline=staging.timeline, changed=changed, left=left)
 
 
 def too_old(where: str, request: Mapping[str, Any], seen: Mapping[str, Any], claim: Optional[int]) -> str:
@@ -318,11 +337,12 @@ def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> D
 def outcome(
     request: Mapping[str, Any], result: str, reason: str, changed: bool, started: Sequence[str] = (),
     deferred: Sequence[str] = (), failed: Optional[Mapping[str, str]] = None, restarted: bool = False,
-    timeline: Sequence[List[Any]] = (),
+    timeline: Sequence[List[Any]] = (), left: Optional[Sequence[str]] = None,
 ) -> Dict[str, Any]:
     """An instance's result, as an act answers it."""
+    known = {} if left is None else {"left": list(left)}
     return {
         "result": result, "reason": reason, "epoch": request["epoch"], "started": list(started),
         "deferred": list(deferred), "failed": dict(failed or {}), "restarted": restarted, "timeline": list(timeline),
-        "changed": changed,
+        "changed": changed, **known,
     }

@@ -137,16 +137,18 @@ def _instances(
             else:
                 rest.append((process.pid, found.group))
         strays = sorted(pid for pid, group in rest if group not in groups)
+        epoch = max(epochs) if epochs else (claim or 0)
+        kept = seen if seen.get("epoch") == epoch else {}  # of what runs here, not of what ran or was to run
         result[name] = {
-            "epoch": max(epochs) if epochs else (claim or 0),
+            "epoch": epoch,
             "epochs": sorted(epochs),
             "claim": claim,
-            "digest": seen.get("digest", ""),
+            "digest": kept.get("digest", ""),
             "last_epoch": max(int(seen.get("epoch", 0)), claim or 0),
             "programs": programs,
             "strays": strays,
-            "deferred": list(seen.get("deferred", [])),
-            "failed": dict(seen.get("failed", {})),
+            "deferred": list(kept.get("deferred", [])),
+            "failed": dict(kept.get("failed", {})),
         }
         if claim is not None and not epochs:
             ended = seen.get("ended") or manager.ended(name, claim)

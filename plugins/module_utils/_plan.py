@@ -21,8 +21,9 @@ from ._draft import MUSTER, WHOLE, Draft, Json, PlanError
 from ._model import Site, to_json
 from ._reconcile import reconcile
 from ._requests import DEADLINE_SHARE, act_requests, next_phase
+from ._sequence import application_of
 from ._settle import settle
-from ._state import DOWN, SUSPECT, UNREACHABLE, UP, HostRecord, Observation, State, observed
+from ._state import DOWN, FREE, SUSPECT, UNREACHABLE, UP, HostRecord, Observation, State, observed
 from ._words import listing
 
 __all__ = ["PlanError", "act_requests", "explain_candidates", "make_plan", "next_phase", "settle"]
@@ -203,18 +204,35 @@ def _revive(draft: Draft) -> None:
 
 
 def _phases(draft: Draft) -> None:
-    """Phase 1 holds all that waits for no other host; starts follow their application's start_sequence."""
+    """Phase 1 holds all that waits for no other host; starts follow their application's start_sequence, and what is
+    stopped for good its stop_sequence."""
+    _stop_phases(draft)
     starts = [action for action in draft.actions if action["action"] == "start"]
     sequence = {a["instance"]: draft.site.instance(a["instance"]).application.start_sequence for a in starts}
     ranks = sorted({rank for rank in sequence.values() if rank})
-    stopped = {action["instance"] for action in draft.actions if action["action"] == "stop"}
+    stopped = {action["instance"]: action["phase"] for action in draft.actions if action["action"] == "stop"}
     for action in starts:
         rank = sequence[action["instance"]]
         phase = ranks.index(rank) + 1 if rank else 1
-        action["phase"] = phase + 1 if action["instance"] in stopped else phase
+        action["phase"] = phase + stopped.get(action["instance"], 0)
     used = sorted({action["phase"] for action in draft.actions} | {1})
     for action in draft.actions:
         action["phase"] = used.index(action["phase"]) + 1
+
+
+def _stop_phases(draft: Draft) -> None:
+    """Greatest stop_sequence first; with 0 an application waits for no other one, and none waits for it. What makes
+    room for a move, what is urgent and what no claim allows is stopped at once."""
+    sequence: Dict[str, int] = {}
+    for action in draft.actions:
+        if action["action"] == "stop" and action["after"] == FREE and not action["urgent"]:
+            application = application_of(draft.site, action["instance"])
+            sequence[action["instance"]] = application.stop_sequence if application else 0
+    ranks = sorted({rank for rank in sequence.values() if rank}, reverse=True)
+    for action in draft.actions:
+        rank = sequence.get(action["instance"], 0)
+        if rank and action["action"] == "stop" and action["after"] == FREE:
+            action["phase"] = ranks.index(rank) + 1
 
 
 def _summary(draft: Draft) -> None:

@@ -13,7 +13,7 @@ from . import _procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, Optional, Tuple
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 _LISTEN = b"0A"
 
@@ -22,6 +22,12 @@ def taken(address: str, ports: Iterable[int], site_id: str = "") -> Dict[int, st
     """Port -> who listens on it where this address could not listen any more: a phrase such as "nginx (process 812)".
 
     What belongs to another muster site than `site_id` is told as such, with what helps.
+    """
+    return {port: _describe(pid, site_id) for port, pid in _listeners(address, ports).items()}
+
+
+def _listeners(address: str, ports: Iterable[int]) -> Dict[int, int]:
+    """Port -> process that listens where this address could not any more; 0 for one that cannot be seen from here.
 
     The kernel is asked by a bind that is undone at once: reading its table of sockets takes milliseconds.
     """
@@ -29,7 +35,7 @@ def taken(address: str, ports: Iterable[int], site_id: str = "") -> Dict[int, st
     if not wanted:
         return {}
     mine = _hexadecimal(address)
-    found: Dict[int, str] = {}
+    found: Dict[int, int] = {}
     for table, any_address in (("tcp", b"0" * 8), ("tcp6", b"0" * 32)):
         try:
             data = _procs.read_file("/proc/net/" + table)
@@ -43,7 +49,22 @@ def taken(address: str, ports: Iterable[int], site_id: str = "") -> Dict[int, st
             if fields[3] != _LISTEN or port not in wanted:
                 continue
             if where == any_address or mine is None or where in mine:
-                found[wanted[port]] = _owner(fields[9].decode(), site_id)
+                found[wanted[port]] = _owner(fields[9].decode())
+    return found
+
+
+def strangers(host: Mapping[str, Any], services: Mapping[str, Mapping[str, int]]) -> List[str]:
+    """Sentences about who keeps a host service from listening.
+
+    :param services: service -> {name of a port: number}, of this host.
+    """
+    wanted = {port: (service, name) for service in sorted(services) for name, port in services[service].items()}
+    found = []
+    for port, pid in sorted(_listeners(host["address"], wanted).items()):
+        service, name = wanted[port]
+        if _procs.environment(pid).get("MUSTER_INSTANCE") != "%s_%s" % (service, host["host"]):
+            found.append("port %d of %s (%s) is taken on %s by %s: the service cannot start before that ends" % (
+                port, service, name, host["host"], _describe(pid, host["site_id"])))
     return found
 
 
@@ -69,7 +90,7 @@ def _hexadecimal(address: str) -> Optional[Tuple[bytes, ...]]:
     return plain, b"0" * 16 + b"FFFF0000" + plain
 
 
-def _owner(inode: str, site_id: str) -> str:
+def _owner(inode: str) -> int:
     link = "socket:[%s]" % inode
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -82,13 +103,15 @@ def _owner(inode: str, site_id: str) -> str:
         for descriptor in descriptors:
             try:
                 if os.readlink("%s/%s" % (folder, descriptor)) == link:
-                    return _describe(int(name), site_id)
+                    return int(name)
             except OSError:
                 continue
-    return "a process that cannot be seen from here"
+    return 0
 
 
 def _describe(pid: int, site_id: str) -> str:
+    if not pid:
+        return "a process that cannot be seen from here"
     values = _procs.environment(pid)
     what = "%s (process %d)" % (_procs.command_name(pid), pid)
     if values.get("MUSTER_INSTANCE"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import _agent_install, _hostfiles, _managers, _observe, _procs
+from . import _agent_install, _hostfiles, _managers, _observe, _ports, _procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Work:
 def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
     """
     :param request: ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files below ``etc/services``;
-        ``supervisord``: argument list; ``environment``: for it and all programs; ``agent``: see `_agent_install`.
+        ``service_ports``: service -> {name: port}; ``supervisord``: argument list; ``environment``: for it and all
+        programs; ``agent``: see `_agent_install`.
     :return: ``{"changed", "did": [sentences], "warnings", "diff"}``, or ``{"error": sentence}``.
     """
     work = Work(request)
@@ -137,6 +138,22 @@ def _programs(work: Work, files: Mapping[str, Mapping[str, str]]) -> None:
     work.programs = change.written + change.removed
 
 
+def _old_text(work: Work, processes: Iterable[_procs.Process]) -> None:
+    """A program that changed is restarted by nobody: say which instances still run what it was."""
+    changed = {os.fsencode(os.path.join(work.root, "bin", name)) for name in work.programs}
+    old = set()
+    for process in processes if changed else ():
+        try:
+            arguments = _procs.read_file("/proc/%d/cmdline" % process.pid).split(b"\0")
+        except OSError:
+            continue
+        if process.instance and changed.intersection(arguments):
+            old.add(process.instance)
+    if old:
+        work.warnings.append("programs below bin changed, and %s run%s them as they were until restarted" % (
+            ", ".join(sorted(old)), "s" if len(old) == 1 else ""))
+
+
 def _services(work: Work, files: Mapping[str, Mapping[str, str]]) -> Set[str]:
     """:return: names of services that changed, came or went."""
     change = _hostfiles.write_folder(
@@ -187,6 +204,8 @@ def _run(
 ) -> None:
     """:param late: files that changed and are read only when the service manager starts."""
     processes = _procs.sweep(work.host["site_id"], work.host["host"])
+    work.warnings += _ports.strangers(work.host, request.get("service_ports") or {})
+    _old_text(work, processes)
     pid = (work.manager.find if work.check else work.manager.settled)(processes)
     if not pid:
         work.did.append("started the service manager")

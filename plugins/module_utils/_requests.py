@@ -134,6 +134,7 @@ def _entry(site: Site, state: State, action: Mapping[str, Any], digests: Mapping
         "digest": digests.get(name) or action.get("digest") or "",
         "environment": _environment(site, state, instance) if instance else {},
         "starting_failure_strategy": application.starting_failure_strategy if application else "stop",
+        "start_timeout": site.settings.start_timeout,
         "only": action["programs"],
         "ports": _ports(instance) if instance else [],
         "programs": [_program(application, program) for program in application.programs] if application else [],

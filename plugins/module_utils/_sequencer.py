@@ -158,6 +158,15 @@ class Sequencer:
         if self.silent:
             return {instance: Reply(error=self.silent) for instance in instances}
         replies = {instance: Reply() for instance in instances}
+        try:
+            self._place_all(instances, replies)
+        except OSError as error:
+            for reply in replies.values():
+                reply.error = reply.error or "cannot place configurations on %s: %s: %s" % (
+                    self.host["host"], error.filename, error.strerror or error)
+        return replies
+
+    def _place_all(self, instances: List[str], replies: Dict[str, Reply]) -> None:
         with self.manager.placing() as placing:
             for instance in instances:
                 try:
@@ -170,7 +179,6 @@ class Sequencer:
                         instance, self.host["host"], error.strerror or error)
             if placing.must_load:
                 self._load(placing, replies)
-        return replies
 
     def _load(self, placing: Placing, replies: Dict[str, Reply]) -> None:
         """Have the placed configuration read; what is not accepted goes back to how it was, alone."""

@@ -208,7 +208,7 @@ class _Settler:
     def _renew(self, acts: List[Mapping[str, Any]], reached: int) -> None:
         for action in acts:
             claim = self._ours(action["instance"])
-            if claim is None or claim.phase != STARTING or claim.host != action["host"]:
+            if claim is None or claim.phase not in (STARTING, STOPPING) or claim.host != action["host"]:
                 continue
             if action["phase"] > max(reached, 1):
                 self._claims[action["instance"]] = replace(claim, actor=self._renewed())
@@ -274,7 +274,7 @@ class _Settler:
         return tuple(program for program in expected if program in (answer.get("started") or ()))
 
     def _refused(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
-        """Nothing was done there, and nothing is charged: the next run looks again."""
+        """Nothing is charged, and whatever was done there the next run sees: it looks again."""
         reason = str(answer.get("reason") or "%s refused" % action["host"])
         what = "%s refused to %s %s" % (action["host"], action["action"], action["instance"])
         self._note(action, what, "refused", reason)

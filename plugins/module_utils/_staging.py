@@ -54,6 +54,7 @@ class Staging:
         self._old_pids: Set[int] = set()
         longest = max([float(p["stop_timeout"]) for p in self.programs] or [0.0])
         self._start_by = max(deadline - longest - 1.0, began + (deadline - began) / 2)
+        self._start_timeout = float(request.get("start_timeout") or (deadline - began))  # of the whole start
 
     def mark(self, what: str, at: Optional[float] = None) -> None:
         self.timeline.append([what, round((at or time.monotonic()) - self.began, 4)])
@@ -178,12 +179,14 @@ class Staging:
 
         :return: None, or the `Failure` that ended the start. What is `deferred` ended it too, well.
         """
+        self._start_by = min(self._start_by, time.monotonic() + self._start_timeout)
         chosen = [p for p in self.programs if p["name"] in set(names) and p["start_sequence"] > 0]
         ranks: Dict[int, List[Mapping[str, Any]]] = {}
         for program in chosen:
             ranks.setdefault(program["start_sequence"], []).append(program)
         for rank in sorted(ranks):
-            if time.monotonic() >= self.deadline:  # this host was held up: others may have taken over what starts here
+            # Held up past the deadline, others may have taken over what starts here.
+            if time.monotonic() >= min(self.deadline, self._start_by):
                 return Failure(ranks[rank][0]["name"], "was not started: the time for this start is over", "stop")
             launches, failure = yield from self._launch(ranks[rank])
             if failure is None:

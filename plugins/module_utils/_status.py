@@ -79,7 +79,7 @@ def status_document(
             for host in site.hosts
         ],
         "instances": instances,
-        "services": _services(site, monitor.get("services") or {} if alive else {}, observations),
+        "services": _services(site, monitor.get("services") or {} if alive else {}, observations, now),
         "monitor": watching,
         "counts": counts,
         "readiness": dict(losses, says=_readiness.sentence(losses)),
@@ -120,15 +120,21 @@ def _monitor(monitor: Mapping[str, Any], now: float) -> Dict[str, Any]:
 
 
 def _services(
-    site: _model.Site, probed: Mapping[str, Mapping[str, Any]], observations: Mapping[str, Mapping[str, Any]]
+    site: _model.Site,
+    probed: Mapping[str, Mapping[str, Any]],
+    observations: Mapping[str, Mapping[str, Any]],
+    now: float,
 ) -> Dict[str, Dict[str, Any]]:
-    """Host services: service -> {label, hosts: {host: {state, why}}}; the monitor's probe counts more than a pid."""
+    """Host services: service -> {label, hosts: {host: {state, why}}}; the monitor's probe counts more than a pid, but
+    for an answer where nothing of ours runs."""
     found: Dict[str, Dict[str, Any]] = {}
     for service in site.services:
         hosts = {}
         for host in service.hosts:
             probe, seen = (probed.get(service.name) or {}).get(host), observations.get(host) or {}
-            if probe and probe.get("state") != "unknown":
+            if probe and probe.get("state") == "healthy" and _answered_by_a_stranger(service.name, probe, seen, now):
+                hosts[host] = {"state": "unhealthy", "why": "what answers on %s is not of muster" % host}
+            elif probe and probe.get("state") != "unknown":
                 hosts[host] = {"state": probe["state"], "why": probe.get("why") or ""}
             elif seen.get("answer") != _state.SEEN:
                 hosts[host] = {"state": "unknown", "why": seen.get("why") or "%s was not asked" % host}
@@ -138,6 +144,13 @@ def _services(
                 hosts[host] = {"state": "stopped", "why": "its process does not run on %s" % host}
         found[service.name] = {"label": service.label or service.name, "hosts": hosts}
     return found
+
+
+def _answered_by_a_stranger(name: str, probe: Mapping[str, Any], seen: Mapping[str, Any], now: float) -> bool:
+    """The host showed no process of the service while its port was answered at already."""
+    if seen.get("answer") != _state.SEEN or name in seen.get("services", {name: {}}) or "at" not in seen:
+        return False
+    return float(probe.get("since") or 0.0) >= now - float(seen["at"])
 
 
 def _instances(

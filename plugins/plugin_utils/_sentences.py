@@ -31,6 +31,7 @@ def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[s
         for host, answer in answers.items()
         if answer.get("unreachable")
     ]
+    sentences += [answer["error"] for answer in answers.values() if answer.get("error")]
     sentences += [
         "%s: %s" % (host, answer["service_manager"])
         for host, answer in answers.items()

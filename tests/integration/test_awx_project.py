@@ -11,25 +11,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from site_lab import BIN, ROOT
+from checkout import clone
+from site_lab import BIN
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a clone holds: all that git tracks or would track, links included."""
-    folder = tmp_path_factory.mktemp("project")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, stdout=subprocess.PIPE,
-    ).stdout  # fmt: skip
-    names = b"\0".join(
-        name for name in listed.split(b"\0") if name and os.path.lexists(os.path.join(os.fsencode(ROOT), name))
-    )
-    packed = subprocess.run(
-        ["tar", "-cf", "-", "--null", "-T", "-"], cwd=ROOT, input=names, check=True, stdout=subprocess.PIPE
-    )
-    subprocess.run(["tar", "-xf", "-"], cwd=folder, input=packed.stdout, check=True)
-    return folder
+    return clone(tmp_path_factory.mktemp("project"))
 
 
 def run(project: Path, *command: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from monitor.daemon import remember
-from monitor.shared import _controller, _ledger, _model, _publish
+from monitor.shared import _lastseen, _ledger, _model, _publish
 from tests.small_site import SITE_ID, quiet_host, running, small_site
 
 MUSTER = str(Path(__file__).resolve().parents[2] / "bin" / "muster")
@@ -62,7 +62,7 @@ def state(tmp_path: Path) -> Path:
     for host in hosts:
         instances = {name: copy(1) for name, holder in HELD.items() if holder == host}
         seen[host] = dict(quiet_host(host, instances=instances), at=now, revision=revision)
-    _publish.write_document(str(folder), _controller.SEEN_FILE, {"hosts": seen})
+    _publish.write_document(str(folder), _lastseen.SEEN_FILE, {"hosts": seen})
     remember(folder, [str(tmp_path)])
     return folder
 

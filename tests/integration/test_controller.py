@@ -167,7 +167,7 @@ class TestAFirstDeploy:
         assert again["requests"] == {} and room.ledger() == before
 
     def test_in_check_mode_makes_nothing_at_all(self, room: Room) -> None:
-        assert room.ask("open_site", create=True, check=True) == {"site_id": "", "changed": True, "revision": 0}
+        assert room.ask("open_site", create=True, check=True) ["site_id"] == ""
         planned = room.plan("deploy", check=True)
         assert len([act for act in acts(planned) if act[0] == "start"]) == 3
         assert not os.path.exists(room.site.state_dir)
@@ -238,6 +238,92 @@ class TestTwoRunsAtOnce:
             observed_revision=opened["revision"],
         )  # fmt: skip
         assert planned["requests"] == {}, acts(planned)
+
+
+ASKED = {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""}
+
+
+class TestADeployWhileAnotherRunIsAtWork:
+    """A run compiles its inventory first: what was deployed since counts, not what it read."""
+
+    @staticmethod
+    def another(room: Room, tmp_path: Path, items: int) -> Room:
+        """Another copy of the inventory, over the same hosts."""
+        other = Room(tmp_path, items=items)
+        other.hosts = room.hosts
+        return other
+
+    def test_leaves_what_was_deployed_meanwhile_alone(self, room: Room, tmp_path: Path) -> None:
+        room.open()
+        room.run("deploy")
+        opened = room.ask("open_site")
+        four = self.another(room, tmp_path, 4)
+        four.run("deploy")
+        planned = room.ask(
+            "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(), request=ASKED,
+            observed_revision=opened["revision"], observed_mark=opened["mark"],
+        )  # fmt: skip
+        assert planned["requests"] == {}, acts(planned)
+        assert "deploy to apply it" in planned["warnings"][0]
+        room.ask("settle", plan=planned["plan"], answers={})
+        assert len(room.published("site.json")["site"]["items"]) == 4
+        assert room.published("watch.json")["instances"]["scen2_srv_04"]["phase"] == "running"
+
+    def test_between_its_plan_and_its_outcome_stays_valid(self, room: Room, tmp_path: Path) -> None:
+        room.open()
+        room.run("deploy")
+        planned = room.plan("restart", instances=["scen2_srv_02"])
+        answers = room.act(planned["requests"])
+        self.another(room, tmp_path, 4).run("deploy")
+        room.ask("settle", plan=planned["plan"], answers=answers)
+        assert room.published("watch.json")["instances"]["scen2_srv_02"]["phase"] == "running"
+        assert len(room.published("site.json")["site"]["items"]) == 4
+        assert room.published("watch.json")["instances"]["scen2_srv_04"]["phase"] == "running"
+
+    def test_of_another_inventory_is_the_site_of_every_other_run(self, room: Room, tmp_path: Path) -> None:
+        """One line was taken out, and nobody deployed: a request from there finds the instance, and stops nothing."""
+        room.open()
+        room.run("deploy")
+        two = self.another(room, tmp_path, 2)
+        planned = two.run("restart", instances=["scen2_srv_03"])
+        assert [i for a, i, _ in acts(planned) if a == "restart"] == ["scen2_srv_03"]
+        assert [i for a, i, _ in acts(two.run("deploy")) if a == "stop"] == ["scen2_srv_03"]
+
+    def test_sends_only_configuration_that_its_run_can_send(self, room: Room) -> None:
+        room.open()
+        room.run("deploy")
+        room.hosts["server_1"]["config"] = room.hosts["server_2"]["config"] = "changed by hand"
+        configs = dict(CONFIG, server_1="another template")
+        planned = room.ask(
+            "plan", digests=dict(DIGESTS, scen2_srv_01="another"), config_digests=configs,
+            observations=room.observe(), request=ASKED,
+        )  # fmt: skip
+        assert [host for action, _, host in acts(planned) if action == "configure"] == ["server_2"]
+        assert [name for name, request in planned["requests"].items() if request["config"]] == ["server_2"]
+
+    def test_makes_who_forgets_a_host_begin_anew(self, room: Room, tmp_path: Path) -> None:
+        """Forgetting changes the site, as a deploy does: here, to one that nobody looked at."""
+        room.open()
+        room.run("deploy")
+        opened = room.ask("open_site")
+        self.another(room, tmp_path, 4).run("deploy")
+        words = room.error(
+            "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(),
+            request=dict(ASKED, kind="forget", host="server_9"), observed_revision=opened["revision"],
+            observed_mark=opened["mark"],
+        )  # fmt: skip
+        assert words == "the site was deployed anew meanwhile: run this again"
+
+    def test_that_is_not_published_yet_is_waited_for(self, room: Room, tmp_path: Path) -> None:
+        room.open()
+        room.run("deploy")
+        before = (Path(room.site.state_dir) / "site.json").read_bytes()
+        self.another(room, tmp_path, 4).run("deploy")
+        (Path(room.site.state_dir) / "site.json").write_bytes(before)
+        words = room.error(
+            "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(), request=ASKED
+        )
+        assert words == "the site was deployed anew meanwhile: run this again"
 
 
 class TestAnInterruptedRun:
@@ -538,6 +624,18 @@ class TestStatus:
         room.ask("status", observations=room.observe())
         found = next(entry for entry in room.ask("status")["status"]["items"] if entry["item"] == "02")
         assert found["verdict"] == "not operational" and "data_processing" in found["cause"]
+
+    def test_that_looked_before_a_restart_is_no_reason_for_another_one(self, room: Room) -> None:
+        """What it saw is older than the restart, and is remembered as that."""
+        room.open()
+        room.run("deploy")
+        opened = room.ask("open_site")
+        stale = room.observe()
+        room.run("restart", instances=["scen2_srv_02"])
+        room.ask("status", observations=stale, observed_revision=opened["revision"])
+        asked = {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""}
+        planned = room.ask("plan", digests=DIGESTS, config_digests=CONFIG, request=asked, check=True)
+        assert [a for a in acts(planned) if a[1]] == []
 
     def test_takes_the_bus_from_the_monitor_s_own_file(self, room: Room) -> None:
         room.open()

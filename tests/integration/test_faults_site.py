@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -148,6 +149,60 @@ def test_a_monitor_killed_in_the_middle_of_a_restart_finishes_it_after_its_retur
         )
     finally:
         lab.stop_monitor()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to_start(lab: SiteLab) -> None:
+    (home,) = lab.hosts_of("scen2_srv_03")
+    before = lab.programs("scen2_srv_03")
+    others = {p.pid for p in lab.processes() if p.host != home}
+    folder = str(lab.root(home) / "etc" / "available")
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        lab.set(muster_items=["01", SLOW, {"id": "03", "config": {"alarm_above": 25.0}}])
+        told = lab.play("deploy")
+        claim = lab.claims()["scen2_srv_03"]
+        assert told.rc != 0 and "%s: cannot write %s" % (home, folder) in told.output
+        assert claim["host"] == home and claim["actor"] is None, claim
+        assert lab.programs("scen2_srv_03") == before
+        assert others <= {p.pid for p in lab.processes()}
+        assert "refused to restart scen2_srv_03" in lab.muster("why", "scen2_srv_03").output
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    repaired = lab.good("reconcile")
+    assert "restart scen2_srv_03 on %s" % home in repaired.output
+    assert lab.programs("scen2_srv_03") != before
+
+
+def test_a_host_that_cannot_be_prepared_is_told_with_its_own_reason(lab: SiteLab) -> None:
+    (home,) = lab.hosts_of("scen2_srv_03")
+    marker = lab.root(home) / "etc" / "host.json"
+    good = marker.read_text()
+    marker.write_text(json.dumps(dict(json.loads(good), site_id="elsewhere-123", site="elsewhere")))
+    try:
+        told = lab.play("deploy")
+    finally:
+        marker.write_text(good)
+    output = " ".join(told.output.split())
+    assert told.rc != 0 and "hold scen2_srv_03 on %s: " % home in output
+    assert "--limit" not in output and output.count("elsewhere") > 1, told.output
+
+
+def test_a_run_from_an_inventory_that_nobody_deployed_works_with_what_was_deployed(lab: SiteLab) -> None:
+    """Somebody's copy is a day old, or half edited: it takes nothing away from those who run."""
+    before = {p.pid for p in lab.processes()}
+    good = lab._site.read_text()
+    lab.set(muster_items=["01"])
+    try:
+        played = lab.good("reconcile")
+        assert "deploy to apply it" in played.output.replace("\n", " ")
+        assert played.changed == 0 and {p.pid for p in lab.processes()} == before
+        restarted = lab.good("restart", instances=["scen2_srv_03"])
+        assert "restart scen2_srv_03" in restarted.output
+        assert "scen2_srv_02" in lab.claims()
+    finally:
+        lab._site.write_text(good)
 
 
 def test_a_host_that_does_not_answer_is_told_and_what_it_holds_is_left_as_it_is(lab: SiteLab) -> None:

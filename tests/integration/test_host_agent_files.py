@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -12,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostkit import Host, host_fixture, mode_of, program  # noqa: F401 - a fixture
+from hostkit import Host, gate, host_fixture, mode_of, only_supervisor, program, wait_for  # noqa: F401 - a fixture
 
-from monitor.shared import _agent, _hostfiles
+from monitor.shared import _agent, _hostfiles, _instancefiles
 from tests.integration.addresses import NET
 
 
@@ -127,13 +128,84 @@ def test_a_full_disk_is_one_sentence_and_the_old_configuration_stays_whole(host:
         files = {name: {"text": "; new\n" + "x" * 400_000, "mode": "0640"} for name in other.extra_files}
         answer = _agent.handle({"verb": "act", "host": other.facts, "instances": [],
                                 "config": {"digest": "new", "files": files}})
-        assert answer["error"].startswith("cannot write %s" % available(other))
-        assert answer["error"].endswith(": No space left on device; what was there before is intact")
+        assert answer["config_error"].startswith("cannot write %s" % available(other))
+        assert answer["config_error"].endswith(": No space left on device; what was there before is intact")
         assert {p.read_text() for p in available(other).glob("*.ini")} == {"; old %d\n" % n for n in range(20)}
         assert sorted(p.name for p in available(other).iterdir() if not p.name.endswith(".ini")) == [".manifest.json"]
         assert other.observe()["config"] == digest
     finally:
         other.close()
+
+
+def fill(folder: Path) -> None:
+    with open(folder / "filler", "wb", buffering=0) as filler:
+        for size in (65536, 512):
+            with contextlib.suppress(OSError):
+                while True:
+                    filler.write(b"x" * size)
+
+
+def test_a_full_disk_leaves_a_copy_that_is_to_be_restarted_alone(small_disk: Path) -> None:
+    """It could be stopped, and not be started again."""
+    other = Host("server_2", NET + ".1.2", str(small_disk))
+    try:
+        other.prepare()
+        other.define("app_01", [program("bus", 1)])
+        other.do("start", "app_01", 1)
+        before = other.pids("app_01")
+        fill(small_disk)
+        result = other.do("restart", "app_01", 2, config=None)
+        assert (result["result"], other.pids("app_01")) == ("refused", before)
+        assert "No space left on device" in result["reason"]
+        os.unlink(small_disk / "filler")
+        assert other.do("restart", "app_01", 3)["result"] == "running"
+    finally:
+        other.close()
+
+
+def test_a_disk_that_fills_up_during_a_start_does_not_hide_what_lives(small_disk: Path) -> None:
+    """The start cannot be finished; the host goes on to hold what it started."""
+    other = Host("server_2", NET + ".1.2", str(small_disk))
+    try:
+        other.prepare()
+        greedy = "while dd if=/dev/zero bs=512 count=512; do :; done >>%s/filler 2>/dev/null; exit 3" % small_disk
+        programs = [program("bus", 1), gate("check", 2, ["/bin/sh", "-c", greedy])]
+        other.define("app_01", programs, strategy="abort")
+        result = other.do("start", "app_01", 1)
+        assert (result["result"], result["left"]) == ("failed", ["bus"]), result
+        assert "check exited with 3" in result["reason"] and "No space left on device" in result["reason"]
+        assert [p.program for p in other.processes("app_01")] == ["bus"]
+    finally:
+        other.close()
+
+
+def test_a_configuration_that_cannot_be_written_keeps_no_stop_waiting(host: Host) -> None:
+    for name in ("app_01", "app_02", "app_03"):
+        host.define(name, [program("bus", 1)])
+        if name != "app_03":
+            host.do("start", name, 1)
+    before = host.pids("app_02")
+    (available(host) / "app_04").write_text("a file where a folder must be")
+    host.extra_files = {"app_04/bus.conf": {"text": "x", "mode": "0640"}}
+    results = host.act(host.wish("stop", "app_01", 1), host.wish("restart", "app_02", 2),
+                       host.wish("start", "app_03", 1))["results"]
+    assert {name: result["result"] for name, result in results.items()} == {
+        "app_01": "stopped", "app_02": "refused", "app_03": "refused"}
+    assert "cannot write" in results["app_02"]["reason"] and "cannot write" in results["app_03"]["reason"]
+    assert host.processes("app_01") == [] and host.pids("app_02") == before and host.processes("app_03") == []
+    assert "refused, cannot write" in (Path(host.root) / "log" / "muster.log").read_text()
+
+
+def test_what_is_kept_about_another_epoch_is_not_told_of_the_copy_that_runs(host: Host) -> None:
+    """A start of a later epoch that never began: its file tells of that one."""
+    host.define("app_01", [program("bus", 1)])
+    host.do("start", "app_01", 1)
+    assert host.observe()["instances"]["app_01"]["digest"] == "d"
+    later = {"epoch": 2, "digest": "e", "deferred": ["bus"], "failed": {"bus": "x"}}
+    _instancefiles.write_seen(host.root, "app_01", later)
+    seen = host.observe()["instances"]["app_01"]
+    assert (seen["epoch"], seen["digest"], seen["deferred"], seen["failed"]) == (1, "", [], {})
+    assert seen["last_epoch"] == 2
 
 
 def test_a_full_disk_fails_a_start_with_a_sentence_and_no_process(small_disk: Path) -> None:
@@ -142,15 +214,9 @@ def test_a_full_disk_fails_a_start_with_a_sentence_and_no_process(small_disk: Pa
         other.prepare()
         other.define("app_01", [program("bus", 1)])
         other.act()
-        with open(small_disk / "filler", "wb", buffering=0) as filler:
-            with pytest.raises(OSError):
-                while True:
-                    filler.write(b"x" * 65536)
-            with pytest.raises(OSError):
-                while True:
-                    filler.write(b"x" * 512)
-            result = other.do("start", "app_01", 1, config=None)
-        assert result["result"] in ("failed", "refused")
+        fill(small_disk)
+        result = other.do("start", "app_01", 1, config=None)
+        assert (result["result"], result["left"]) == ("failed", [])
         assert "No space left on device" in result["reason"]
         assert other.processes("app_01") == []
         os.unlink(small_disk / "filler")
@@ -165,8 +231,8 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(host: Host) -> None:
     (available(host) / "app_02").write_text("a file where a folder must be")
     files = {"app_02/bus.conf": {"text": "x", "mode": "0640"}}
     answer = _agent.handle({"verb": "act", "host": host.facts, "config": {"digest": "n", "files": files}})
-    assert answer["error"].startswith("cannot write %s/app_02" % available(host))
-    assert "\n" not in answer["error"]
+    assert answer["config_error"].startswith("cannot write %s/app_02" % available(host))
+    assert "\n" not in answer["config_error"]
     assert (available(host) / host.config_names("app_01")[-1]).exists()
 
 
@@ -189,3 +255,18 @@ def test_a_thousand_items_are_written_in_well_under_the_time_that_rendering_them
     times.append(time.monotonic() - began)
     print("first %.2f s, again %.2f s, observe %.3f s" % tuple(times))
     assert times[0] < 5 and times[1] < 2 and times[2] < 1
+
+
+@only_supervisor
+def test_what_a_program_says_is_kept_within_bounds(host: Host) -> None:
+    """1 MB, and three of that size before it."""
+    talk = "dd if=/dev/zero bs=65536 count=64 2>/dev/null | tr '\\0' x"
+    script = "while [ ! -e %s/var/enough ]; do %s; done; exec sleep infinity" % (host.root, talk)
+    host.define("app_01", [program("talker", 1, ["/bin/sh", "-c", script])])
+    host.do("start", "app_01", 1)
+    folder = Path(host.root, "log", "app_01")
+    wait_for(lambda: (folder / "talker.log.3").exists(), "the third old log")
+    (Path(host.root) / "var" / "enough").touch()
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["talker.log", "talker.log.1", "talker.log.2", "talker.log.3"]
+    assert all(path.stat().st_size < 3_000_000 for path in folder.iterdir())

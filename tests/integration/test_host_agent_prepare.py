@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from hostkit import (  # noqa: F401 - a fixture
+    DUMMIES,
     MANAGER,
     SUPERVISORD,
     Host,
@@ -88,6 +90,29 @@ def test_a_host_service_that_was_stopped_is_started_again_and_a_crashed_one_star
 
 
 @only_supervisor
+def test_instances_that_still_run_an_older_program_are_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.define("app_01", [program("bus", 1, ["dummy/witness"])])
+    host.define("app_02", [program("bus", 1)])
+    for name in host.instances:
+        host.do("start", name, 1)
+    monkeypatch.setitem(DUMMIES, "dummy/witness", DUMMIES["dummy/witness"] + "# newer\n")
+    assert host.prepare()["warnings"] == [
+        "programs below bin changed, and app_01 runs them as they were until restarted"]
+    assert host.prepare()["warnings"] == []
+
+
+def test_who_has_the_port_of_a_host_service_is_named_before_it_starts(host: Host) -> None:
+    ports = {"common": {"client": 4222}}
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind((host.facts["address"], 4222))
+        stranger.listen()
+        (warning,) = host.prepare(services=service("common"), service_ports=ports)["warnings"]
+        assert warning.startswith("port 4222 of common (client) is taken on server_1 by ")
+        assert "(process %d)" % os.getpid() in warning
+    assert host.prepare(services=service("common"), service_ports=ports)["warnings"] == []
+
+
 def test_a_missing_service_manager_is_started_again_as_a_new_incarnation(host: Host) -> None:
     before = host.observe()["incarnation"]
     pid = host.manager_pid()

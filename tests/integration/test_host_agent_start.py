@@ -327,6 +327,17 @@ def test_instances_of_a_host_start_in_parallel(host: Host) -> None:
     assert max(line["bus"] for line in timelines) < min(line["b"] for line in timelines)
 
 
+def test_the_whole_start_has_a_time_of_its_own_however_patient_its_programs_are(host: Host) -> None:
+    """muster_settings.start_timeout: each gate is well within its own."""
+    slow = ["/bin/sh", "-c", "sleep 0.7"]
+    gates = [gate("gate_%d" % rank, rank, slow, start_timeout=60.0) for rank in range(2, 8)]
+    host.define("app_01", [program("bus", 1), *gates, program("last", 9, ["dummy/witness"])])
+    result = host.do("start", "app_01", 1, deadline=120.0, start_timeout=1.5)
+    assert result["result"] == "failed" and "last" not in result["started"], result
+    assert host.processes("app_01") == []
+    assert host.do("start", "app_01", 2, deadline=120.0, start_timeout=60.0)["result"] == "running"
+
+
 def test_a_deadline_ends_everything_before_it_is_over(host: Host) -> None:
     host.define("app_01", [program("bus", 1, stop_timeout=0.5), gate("check", 2, start_timeout=60, stop_timeout=0.5)])
     began = time.monotonic()

@@ -120,6 +120,25 @@ def test_a_console_that_loses_power_never_shows_its_windows_again_by_itself(lab:
     assert lab.muster("close", "02").rc == 0
 
 
+def test_req_25_an_open_hci_outlives_the_server_of_its_item_and_shows_the_values_of_the_next_one(lab: SiteLab) -> None:
+    assert lab.muster("open", "02", "--console", "console_3").rc == 0
+    windows, claim = lab.programs("scen2_hci_02"), lab.claims()["scen2_srv_02"]
+
+    def shown() -> str:
+        return lab.said("console_3", "scen2_hci_02", "sensor_view")
+
+    assert windows
+    wait_for(lambda: "scen2_srv_02@%s" % claim["host"] in shown(), "values of item 02", shown)
+    lab.machine("power_cut", claim["host"])
+    wait_for(lambda: whole_on_another(lab, "scen2_srv_02", claim["host"]), "its services elsewhere", lab.monitor_log)
+    host, epoch = lab.claims()["scen2_srv_02"]["host"], lab.claims()["scen2_srv_02"]["epoch"]
+    assert epoch > claim["epoch"]
+    wait_for(lambda: "scen2_srv_02@%s" % host in shown(), "values from %s" % host, shown)
+    assert lab.programs("scen2_hci_02") == windows
+    assert lab.hosts_of("scen2_hci_02") == {"console_3"}
+    assert lab.muster("close", "02").rc == 0
+
+
 def test_a_frozen_server_is_left_and_what_thaws_there_is_stopped(lab: SiteLab) -> None:
     there = held(lab, "server_2") or held(lab, "server_1")
     host = lab.claims()[there[0]]["host"]

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from site_lab import ROOT, SERVERS, SiteLab, site_lab, wait_for
@@ -164,6 +166,7 @@ def test_req_5_what_has_no_room_waits_with_its_reasons_and_starts_when_there_is_
     lab.good("reconcile")
     assert "scen2_srv_07" in services(lab)
     assert "scen2_srv_05" not in services(lab)
+    assert max(lab.watch.fullest[server] for server in SERVERS) == 84, "two of 42 points, of the 100 there are"
 
 
 def test_req_13_a_host_busy_with_other_work_gets_less(lab: SiteLab) -> None:
@@ -182,3 +185,39 @@ def test_room_made_by_a_deploy_is_used_by_the_same_deploy(lab: SiteLab) -> None:
     lab.set(muster_items=["%02d" % i for i in range(31, 37)])  # six new ones for the room that four old ones still hold
     lab.good("deploy")
     assert set(services(lab)) == {"scen2_srv_%02d" % i for i in range(31, 37)}
+
+
+def idle(load: int, rank: int, **more: object) -> dict[str, object]:
+    """An application of one program that does nothing."""
+    program = {"command": ["/bin/sleep", "infinity"], "start_sequence": 1, "required": True, "expected_loading": load}
+    return {"identifiers": "servers", "start_sequence": rank, "starting_strategy": "less_loaded",
+            "programs": {"idle": program}, **more}  # fmt: skip
+
+
+def test_req_13_unequal_loads_are_spread_as_well_as_they_can_be_and_a_template_of_ones_own_is_used(
+    lab: SiteLab,
+) -> None:
+    loads = {"heavy": 30, "light": 12}
+    (lab.inventory / "templates").mkdir(exist_ok=True)
+    text = (ROOT / "roles/host/templates/supervisor_instance.ini.j2").read_text()
+    own = text.replace("environment=", 'environment=WHOSE_TEMPLATE="mine",')
+    (lab.inventory / "templates" / "mine.ini.j2").write_text(own)
+    lab.set(
+        muster_items=["01", "02", "03", "04"],
+        muster_applications={"heavy": idle(30, 1), "light": idle(12, 2, template="mine.ini.j2")},
+    )
+    lab.good("deploy")
+    lab.good("reconcile")
+    running = {process.instance: process for process in lab.processes() if process.epoch}
+    assert len(running) == 8
+    held: Counter[str] = Counter()
+    for name, process in running.items():
+        held[process.host] += loads[name.partition("_")[0]]
+        environment = Path("/proc/%d/environ" % process.pid).read_bytes().split(b"\0")
+        assert (b"WHOSE_TEMPLATE=mine" in environment) == name.startswith("light")
+    best = min(
+        max(sum(load for load, at in zip(4 * [30] + 4 * [12], places, strict=True) if at == server)
+            for server in SERVERS)
+        for places in itertools.product(SERVERS, repeat=8)
+    )  # fmt: skip
+    assert max(held.values()) <= best + min(loads.values()), held

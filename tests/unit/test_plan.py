@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -279,3 +280,61 @@ def test_the_state_survives_json():
 def test_an_unknown_kind_of_request_is_an_error():
     with pytest.raises(_plan.PlanError, match="cannot be asked to fly"):
         plan(settled(), all_seen(), "fly")
+
+
+class TestStopSequence:
+    """Several applications that one run stops go one after the other, however many items there are."""
+
+    @staticmethod
+    def stopped(items: int, **sequences: int) -> dict[str, set[int]]:
+        """Application -> the phases in which its instances are stopped, when all of them are."""
+        site = small_site(items=items)
+        applications = tuple(replace(a, stop_sequence=sequences[a.name]) for a in site.applications)
+        site = replace(site, applications=applications)
+        names = list(site.by_name())
+        copies: dict[str, dict[str, int]] = {}
+        for name in names:
+            copies.setdefault("server_1" if "srv" in name else "console_1", {})[name] = 1
+        claims = {name: running(host) for host, held in copies.items() for name in held}
+        state = small_state(claims=claims, wanted=dict.fromkeys(names, WANTED))
+        request = {"kind": "stop", "who": "eve", "instances": names}
+        digests = dict.fromkeys(names, "d")
+        made = _plan.make_plan(site, state, 7, seen(**copies), request, NOW, "5", digests)
+        assert sorted(a["instance"] for a in made["actions"] if a["action"] == "stop") == sorted(names)
+        state, phases = apply_changes(state, made["changes"]), {a["phase"] for a in made["actions"]}
+        answers: dict[str, Any] = {}
+        for phase in sorted(phases):  # as a run does it
+            requests = _plan.act_requests(site, state, made, phase, digests)
+            for host, answer in answers_to(requests).items():
+                answers.setdefault(host, {"results": {}})["results"].update(answer["results"])
+            changes, _ = _plan.settle(site, state, made, answers, NOW + phase, final=phase == max(phases))
+            state = apply_changes(state, changes)
+        assert {claim["phase"] for claim in state["claims"].values()} == {"free"}
+        return {
+            application.name: {a["phase"] for a in made["actions"] if a["instance"].startswith(application.name)}
+            for application in site.applications
+        }
+
+    @pytest.mark.parametrize("items", [1, 30])
+    def test_greatest_first(self, items: int) -> None:
+        assert self.stopped(items, scen2_srv=1, scen2_hci=5) == {"scen2_hci": {1}, "scen2_srv": {2}}
+        assert self.stopped(items, scen2_srv=7, scen2_hci=5) == {"scen2_srv": {1}, "scen2_hci": {2}}
+
+    def test_of_zero_or_all_the_same_is_no_reason_to_wait(self) -> None:
+        assert self.stopped(3, scen2_srv=1, scen2_hci=0) == {"scen2_srv": {1}, "scen2_hci": {1}}
+        assert self.stopped(3, scen2_srv=2, scen2_hci=2) == {"scen2_srv": {1}, "scen2_hci": {1}}
+
+    def test_a_stop_that_waits_for_another_one_is_not_taken_over_meanwhile(self) -> None:
+        site = small_site(items=1)
+        services, windows = site.applications
+        applications = (replace(services, stop_sequence=1), replace(windows, stop_sequence=5))
+        site = replace(site, applications=applications)
+        claims = {"scen2_srv_01": running("server_1"), "scen2_hci_01": running("console_1")}
+        state = small_state(claims=claims, wanted=dict.fromkeys(claims, WANTED))
+        copies = seen(server_1={"scen2_srv_01": 1}, console_1={"scen2_hci_01": 1})
+        request = {"kind": "stop", "who": "eve", "instances": list(claims)}
+        made = _plan.make_plan(site, state, 7, copies, request, NOW, "5", {})
+        state = apply_changes(state, made["changes"])
+        answers = answers_to(_plan.act_requests(site, state, made, 1, {}))
+        changes, _ = _plan.settle(site, state, made, answers, NOW + 50)
+        assert changes["claims"]["scen2_srv_01"]["actor"]["deadline"] == NOW + 50 + site.settings.run_timeout

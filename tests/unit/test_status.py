@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from monitor.shared import _status
-from tests.small_site import quiet_host, running, small_site, small_state
+from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 
 NOW = 1_700_000_000.0
 SERVICE_PROGRAMS = ("internal_data_bus", "data_processing", "common_bus_interface")
@@ -118,6 +118,18 @@ class TestTheMonitorsWord:
         assert {name: entry["state"] for name, entry in hosts.items()} == {
             "server_1": "unhealthy", "server_2": "running", "server_3": "unknown"
         }  # fmt: skip
+
+
+    def test_that_a_service_answers_does_not_count_where_none_of_its_processes_runs(self) -> None:
+        """A stranger took the port first. What was seen before it began to answer says nothing about it."""
+        probed = {"common_data_bus": {host: {"state": "healthy", "why": "", "since": 60.0} for host in SERVERS}}
+        hosts = [dict(seen("server_1"), services={}, at=NOW - 5), dict(seen("server_2"), services={}, at=NOW - 90)]
+        found = document(two_running(), *hosts, seen("server_3"), monitor=monitor(services=probed))
+        shown = found["services"]["common_data_bus"]["hosts"]
+        assert {name: entry["state"] for name, entry in shown.items()} == {
+            "server_1": "unhealthy", "server_2": "healthy", "server_3": "healthy"
+        }  # fmt: skip
+        assert shown["server_1"]["why"] == "what answers on server_1 is not of muster"
 
 
 class TestTheTable:

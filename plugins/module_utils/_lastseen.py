@@ -1,0 +1,68 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the hosts said last, kept beside the ledger, each with the revision at which it was true."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+from . import _ledger, _model, _overtaken, _publish, _state
+
+SEEN_FILE = "seen.json"
+
+Json = Dict[str, Any]
+
+
+def asked(observation: Mapping[str, Any]) -> bool:
+    return bool(observation.get("answer", _state.NOT_ASKED) != _state.NOT_ASKED)
+
+
+def last_seen(site: _model.Site, ledger: _ledger.Ledger, state: _ledger.State, usable: bool = False) -> Json:
+    """What every host said last, corrected by what was committed since.
+
+    :param usable: without the hosts that are believed down or suspect: what they said before is no evidence.
+    """
+    observations: Json = {}
+    for name, entry in _publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}).items():
+        if usable and (state["hosts"].get(name) or {}).get("state") in (_state.DOWN, _state.SUSPECT):
+            continue
+        changed = ledger.changed_since(int(entry["revision"]), "claims")
+        observations.update(_overtaken.correct(site, state, {name: entry}, changed))
+    return observations
+
+
+def current(
+    site: _model.Site,
+    ledger: _ledger.Ledger,
+    state: _ledger.State,
+    revision: int,
+    request: Mapping[str, Any],
+    check: bool = False,
+) -> Json:
+    """The observations of a request, corrected by what other runs committed since its run looked: after
+    `observed_revision`. Without observations, what the hosts said last."""
+    if request.get("observations") is None:
+        return last_seen(site, ledger, state, usable=not check) if ledger.exists() else {}
+    observations = dict(request.get("observations") or {})
+    before = request.get("observed_revision")
+    if before is None or int(before) == revision:
+        return observations
+    return _overtaken.correct(site, state, observations, ledger.changed_since(int(before), "claims"))
+
+
+def keep(site: _model.Site, observations: Json, revision: int, now: float) -> None:
+    """Remember what the hosts said, for who asks without asking them.
+
+    :param revision: the ledger's, up to which the observations are right."""
+    seen = {name: dict(entry, at=now, revision=revision) for name, entry in observations.items() if asked(entry)}
+    if not seen:
+        return
+    hosts = dict(_publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}), **seen)
+    known = {host.name for host in site.hosts}
+    try:
+        _publish.write_document(
+            site.state_dir, SEEN_FILE, {"hosts": {name: entry for name, entry in hosts.items() if name in known}}
+        )
+    except OSError:
+        return  # only a convenience: the run goes on
