@@ -22,7 +22,7 @@ import pytest
 from monitor import playbooks
 from monitor.journal import Journal
 from monitor.runs import Outcome, Runs
-from monitor.standby import Pool
+from monitor.pool import Pool
 from tests.integration import standin
 from tests.integration.monitorkit import until
 
