@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from monitor.journal import Journal
 
-LONGEST = 8.0  # s of a pause; systemd's watchdog waits longer
+LONGEST = 5.0  # s of a pause; the watchdog of systemd waits longer
 Rest = ParamSpec("Rest")
 
 
