@@ -27,6 +27,7 @@ from monitor.watch import Host
 SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
 MISSED = 2  # questions without an answer that make silence
 RETRY = 1.0  # s between attempts to get a line back
+HELD = 10.0  # s; a line that answered and ended sooner is connected again at once only once, then later and later
 SLOW_RETRY = 15.0  # s, where ssh gets through and nothing can run there
 PATIENCE = 30  # intervals after which the far end gives up
 LONGEST = 1 << 20  # bytes of a line
@@ -60,13 +61,19 @@ class SshLine:
         self._task.cancel()
 
     async def _hold(self) -> None:
+        loop = asyncio.get_running_loop()
+        short = 0  # lines in a row that answered and ended soon
         while True:
+            began = loop.time()
             try:
                 signal, why = await self._once()
             except OSError as error:  # no ssh here, no process to be had: that says nothing about the host
                 signal, why = Signal.NONE, "ssh cannot be started here: %s" % error
-            if signal is Signal.FINE:
-                continue  # it answered and was closed: connect again at once, and that tells
+            short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD else 0
+            if signal is Signal.FINE:  # it answered and was closed: connect again at once, and that tells
+                if short > 1:
+                    await asyncio.sleep(min(SLOW_RETRY, RETRY * 2.0 ** (short - 2)))
+                continue
             self._changed(self._host.name, signal, why)
             if signal is Signal.NONE and why != self._told:
                 self._told = why
