@@ -70,15 +70,15 @@ class SshLine:
             except OSError as error:  # no ssh here, no process to be had: that says nothing about the host
                 signal, why = Signal.NONE, "ssh cannot be started here: %s" % error
             short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD else 0
-            if signal is Signal.FINE:  # it answered and was closed: connect again at once, and that tells
-                if short > 1:
-                    await asyncio.sleep(min(SLOW_RETRY, RETRY * 2.0 ** (short - 2)))
-                continue
+            if signal is Signal.FINE and short <= 1:
+                continue  # it answered and was closed: connect again at once, and that tells
+            if signal is Signal.FINE:
+                signal, why = Signal.NONE, "a line to %s ends soon after it is there, again and again" % self._host.name
             self._changed(self._host.name, signal, why)
             if signal is Signal.NONE and why != self._told:
                 self._told = why
                 self._complain(why)
-            await asyncio.sleep(RETRY if signal is Signal.LOST else SLOW_RETRY)
+            await asyncio.sleep(again(signal, short))
 
     async def _once(self) -> tuple[Signal, str]:
         """One connection from beginning to end; FINE when it had answered and nothing was missing when it ended."""
@@ -184,6 +184,13 @@ class SshLine:
 def _by_door(host: Host) -> bool:
     """Whether its account may run nothing as root but the agent's door (role monitor, `access`)."""
     return bool(host.ssh.get("door")) and not host.ssh.get("become")
+
+
+def again(signal: Signal, short: int) -> float:
+    """Seconds until a line is tried again; `short` of them in a row ended soon after they had answered."""
+    if short:
+        return min(SLOW_RETRY, RETRY * 2.0 ** min(max(short - 2, 0), 10))
+    return RETRY if signal is Signal.LOST else SLOW_RETRY
 
 
 def connect_within(interval: float) -> int:
