@@ -69,6 +69,9 @@ class SshLine:
                 signal, why = await self._once()
             except OSError as error:  # no ssh here, no process to be had: that says nothing about the host
                 signal, why = Signal.NONE, "ssh cannot be started here: %s" % error
+            except Exception as error:  # a defect must not end the line for good
+                why = "the line to %s failed: %s: %s" % (self._host.name, type(error).__name__, error)
+                signal = Signal.NONE
             short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD else 0
             if signal is Signal.FINE and short <= 1:
                 continue  # it answered and was closed: connect again at once, and that tells

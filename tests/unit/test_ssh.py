@@ -161,6 +161,24 @@ def test_a_line_that_ends_again_and_again_is_tried_less_and_less_often(
     assert real(Signal.NONE, 500) == lines_ssh.SLOW_RETRY
 
 
+def test_a_first_line_without_an_end_does_not_end_the_line_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_ssh, "again", lambda _signal, _short: 0.0)
+    monkeypatch.setattr(lines_ssh, "LONGEST", 1000)
+
+    async def scene() -> None:
+        stand = Stand(tmp_path, monkeypatch, "head -c 5000 /dev/zero\nsleep 60\n")
+        line = stand.line()
+        await stand.until(lambda: len(stand.signals) >= 2)
+        line.stop()
+        assert [signal for signal, _why in stand.signals[:2]] == [Signal.NONE, Signal.NONE]
+        [complaint] = stand.complaints
+        assert complaint.startswith("the line to h failed: ValueError: ")
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
