@@ -69,7 +69,11 @@ async def _serve(state_dir: Path, inventory: list[str], journal: Journal, standb
     loop = asyncio.get_running_loop()
 
     def unexpected(_unused: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        journal.say("error", str(context.get("message")), exception=repr(context.get("exception")))
+        error = context.get("exception")
+        if error is not None:
+            journal.failed("a task of the loop", error)
+        else:
+            journal.say("error", str(context.get("message")))
 
     loop.set_exception_handler(unexpected)
     monitor = Monitor(state_dir, inventory, journal, standby=standby)
