@@ -33,7 +33,7 @@ def survived(
 
     def decorate(method: Callable[Concatenate[Self, Rest], Any]) -> Callable[Concatenate[Self, Rest], None]:
         @functools.wraps(method)
-        def surviving(self: Self, *arguments: Rest.args, **words: Rest.kwargs) -> None:
+        def surviving(self: Self, /, *arguments: Rest.args, **words: Rest.kwargs) -> None:
             try:
                 method(self, *arguments, **words)
             except Exception as error:
