@@ -36,35 +36,44 @@ def serve(state_dir: Path, inventory: list[str], journal: Journal, *, standby: b
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(folder / "monitor.lock"):
         pid_file = folder / "monitor.pid"
-        pid_file.write_text("%d\n" % os.getpid(), encoding="ascii")
+        with contextlib.suppress(OSError):  # for people; a full disk must not keep the monitor away
+            pid_file.write_text("%d\n" % os.getpid(), encoding="ascii")
         remember(state_dir, inventory)
         try:
             asyncio.run(_serve(state_dir, inventory, journal, standby, patience))
         finally:
-            pid_file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                pid_file.unlink()
             journal.say("monitor stopped")
 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    with path.open("a+", encoding="ascii") as handle:
+    """Hold the lock; what is written into it only tells others who does."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            handle.seek(0)
-            who = handle.read().strip() or "unknown"
+            who = os.read(handle, 20).decode("ascii", "replace").strip() or "unknown"
             raise AlreadyRunning("a monitor with pid %s already watches %s" % (who, path.parent.parent)) from None
-        handle.truncate(0)
-        handle.write("%d\n" % os.getpid())
-        handle.flush()
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.write(handle, b"%d\n" % os.getpid())
         yield
+    finally:
+        os.close(handle)
 
 
 async def _serve(state_dir: Path, inventory: list[str], journal: Journal, standby: bool, patience: float) -> None:
     loop = asyncio.get_running_loop()
 
     def unexpected(_unused: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        journal.say("error", str(context.get("message")), exception=repr(context.get("exception")))
+        error = context.get("exception")
+        if error is not None:
+            journal.failed("a task of the loop", error)
+        else:
+            journal.say("error", str(context.get("message")))
 
     loop.set_exception_handler(unexpected)
     monitor = Monitor(state_dir, inventory, journal, standby=standby)

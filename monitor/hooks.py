@@ -42,8 +42,11 @@ class Hooks:
         self._hooks: dict[str, Changes] = {}
         self._waiting: dict[tuple[str, str], tuple[Hook, Change]] = {}  # (hook, item), the longest waiting first
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._untold: dict[tuple[str, str], str] = {}  # of those two: the verdict that the hook did hear of
+        self._closing = False
         self._timer: asyncio.TimerHandle | None = None
         self._stored: dict[str, dict[str, str]] = self._read()
+        self._complaint = ""
 
     def follow(self, site: str, hooks: Sequence[Hook]) -> None:
         """Take over what the watch list says; a hook that stays goes on with what it knows."""
@@ -53,8 +56,9 @@ class Hooks:
             known = before.get(hook.key)
             told = known.told if known is not None else dict(self._stored.get(hook.key, {}))
             self._hooks[hook.key] = Changes(hook, told, known.pending if known is not None else {})
-        for place in [place for place in self._waiting if place[0] not in self._hooks]:
-            del self._waiting[place]
+        for table in (self._waiting, self._untold):
+            for place in [place for place in table if place[0] not in self._hooks]:
+                del table[place]
 
     def verdicts(self, items: Iterable[Mapping[str, Any]], now: float) -> None:
         """Take in the items of a status document ({item, verdict, cause}), whenever there is a new one.
@@ -69,10 +73,10 @@ class Hooks:
         self._tell(now)
 
     async def close(self, patience: float = 2.0) -> None:
-        """Wait for the commands under way, then kill them."""
+        """Wait for the commands under way, then kill them. What was not told is, when a monitor is back."""
+        self._closing = True
         if self._timer is not None:
             self._timer.cancel()
-        self._waiting.clear()
         running = list(self._running.values())
         if running:
             _done, late = await asyncio.wait(running, timeout=patience)
@@ -84,6 +88,7 @@ class Hooks:
         for key, changes in self._hooks.items():
             for change in changes.due(now):
                 self._waiting[(key, change.item)] = (changes.hook, change)
+                self._untold.setdefault((key, change.item), change.before)
         self._keep()
         self._pump()
         if self._timer is not None:
@@ -96,17 +101,23 @@ class Hooks:
     def _pump(self) -> None:
         """Begin what waits, as far as it may run now."""
         for place, (hook, change) in list(self._waiting.items()):
-            if len(self._running) >= AT_ONCE:
+            if self._closing or len(self._running) >= AT_ONCE:
                 return
             if place in self._running:
                 continue
             del self._waiting[place]
             task = self._loop.create_task(self._run(hook, change))
             self._running[place] = task
-            task.add_done_callback(functools.partial(self._over, place))
+            task.add_done_callback(functools.partial(self._over, place, change.verdict))
 
-    def _over(self, place: tuple[str, str], _unused: asyncio.Task[None]) -> None:
+    def _over(self, place: tuple[str, str], verdict: str, task: asyncio.Task[None]) -> None:
         self._running.pop(place, None)
+        if not task.cancelled():
+            if place in self._waiting:
+                self._untold[place] = verdict
+            else:
+                self._untold.pop(place, None)
+            self._keep()
         self._pump()
 
     async def _run(self, hook: Hook, change: Change) -> None:
@@ -162,8 +173,14 @@ class Hooks:
             return {}
 
     def _keep(self) -> None:
-        """Remember what was told, so that what changes while the monitor is away is told when it is back."""
+        """Remember what was told, so that what changes while the monitor is away is told when it is back.
+
+        A change counts once its command is over: one that waits, or is killed with the monitor, is told again.
+        """
         told = {key: dict(changes.told) for key, changes in self._hooks.items()}
+        for (key, item), verdict in self._untold.items():
+            if item in told.get(key, {}):
+                told[key][item] = verdict
         if told == self._stored:
             return
         try:
@@ -171,8 +188,11 @@ class Hooks:
             temporary.write_text(json.dumps(told, separators=(",", ":")), encoding="utf-8")
             os.replace(temporary, self._file)
         except OSError as error:
-            self._journal.say("hook failed", "what it was told cannot be remembered: %s" % error)
-        self._stored = told
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self._journal.say("hook failed", "what it was told cannot be remembered: %s" % error)
+            return
+        self._stored, self._complaint = told, ""
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
 LARGEST = 5_000_000  # bytes of a log file before it becomes FILE.1
+AGAIN = 600.0  # s until a defect that goes on is told again; it is counted each time
 
 
 class Journal:
@@ -23,6 +26,8 @@ class Journal:
         self._path = path
         self.counts: Counter[tuple[str, str]] = Counter()  # lines by event and cause, for the metrics
         self.last = ""  # the last sentence
+        self.defect = ""  # the last defect of the monitor itself, a sentence; "" while there was none
+        self._told: dict[tuple[str, ...], float] = {}  # defect -> when it was told, monotonic
         self._stream: IO[str] = sys.stderr
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,8 +43,35 @@ class Journal:
         try:
             print(json.dumps(line, default=str), file=self._stream, flush=True)
             if self._path is not None and self._stream.tell() > LARGEST:
-                self._stream.close()
-                os.replace(self._path, self._path.with_name(self._path.name + ".1"))
-                self._stream = self._path.open("a", encoding="utf-8", buffering=1)
-        except OSError:
+                self._rotate(self._path)
+        except (OSError, ValueError):
             pass  # a full disk or a closed terminal must not stop the supervision
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """An error nobody expected, which the monitor survives: counted, and told with its traceback now and then."""
+        self.defect = "%s failed: %s: %s" % (what, type(error).__name__, error)
+        frames = traceback.extract_tb(error.__traceback__)[-1:]
+        key = (what, type(error).__name__, *("%s:%s" % (frame.filename, frame.lineno) for frame in frames))
+        now = time.monotonic()
+        if now - self._told.get(key, -AGAIN) < AGAIN:
+            self.counts["error", ""] += 1
+            return
+        if len(self._told) >= 100:
+            self._told.clear()
+        self._told[key] = now
+        self.say("error", self.defect, traceback="".join(traceback.format_exception(error)))
+
+    def _rotate(self, path: Path) -> None:
+        """Go on in a new file. :raises OSError: when there is none to be had; then the old one is gone on with."""
+        fresh = path.with_name(path.name + ".new")
+        stream = fresh.open("w", encoding="utf-8", buffering=1)
+        try:
+            with contextlib.suppress(FileNotFoundError):  # it was moved away already
+                os.replace(path, path.with_name(path.name + ".1"))
+            os.replace(fresh, path)
+        except OSError:
+            stream.close()
+            raise
+        old, self._stream = self._stream, stream
+        with contextlib.suppress(OSError):  # what it still held back is lost
+            old.close()

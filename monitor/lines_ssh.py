@@ -27,6 +27,7 @@ from monitor.watch import Host
 SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
 MISSED = 2  # questions without an answer that make silence
 RETRY = 1.0  # s between attempts to get a line back
+HELD = 10.0  # s; a line that answered and ended sooner is connected again at once only once, then later and later
 SLOW_RETRY = 15.0  # s, where ssh gets through and nothing can run there
 PATIENCE = 30  # intervals after which the far end gives up
 LONGEST = 1 << 20  # bytes of a line
@@ -60,18 +61,27 @@ class SshLine:
         self._task.cancel()
 
     async def _hold(self) -> None:
+        loop = asyncio.get_running_loop()
+        short = 0  # lines in a row that answered and ended soon
         while True:
+            began = loop.time()
             try:
                 signal, why = await self._once()
             except OSError as error:  # no ssh here, no process to be had: that says nothing about the host
                 signal, why = Signal.NONE, "ssh cannot be started here: %s" % error
-            if signal is Signal.FINE:
+            except Exception as error:  # a defect must not end the line for good
+                why = "the line to %s failed: %s: %s" % (self._host.name, type(error).__name__, error)
+                signal = Signal.NONE
+            short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD else 0
+            if signal is Signal.FINE and short <= 1:
                 continue  # it answered and was closed: connect again at once, and that tells
+            if signal is Signal.FINE:
+                signal, why = Signal.NONE, "a line to %s ends soon after it is there, again and again" % self._host.name
             self._changed(self._host.name, signal, why)
             if signal is Signal.NONE and why != self._told:
                 self._told = why
                 self._complain(why)
-            await asyncio.sleep(RETRY if signal is Signal.LOST else SLOW_RETRY)
+            await asyncio.sleep(again(signal, short))
 
     async def _once(self) -> tuple[Signal, str]:
         """One connection from beginning to end; FINE when it had answered and nothing was missing when it ended."""
@@ -177,6 +187,13 @@ class SshLine:
 def _by_door(host: Host) -> bool:
     """Whether its account may run nothing as root but the agent's door (role monitor, `access`)."""
     return bool(host.ssh.get("door")) and not host.ssh.get("become")
+
+
+def again(signal: Signal, short: int) -> float:
+    """Seconds until a line is tried again; `short` of them in a row ended soon after they had answered."""
+    if short:
+        return min(SLOW_RETRY, RETRY * 2.0 ** min(max(short - 2, 0), 10))
+    return RETRY if signal is Signal.LOST else SLOW_RETRY
 
 
 def connect_within(interval: float) -> int:

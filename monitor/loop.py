@@ -12,10 +12,11 @@ again in watch list and ledger.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ from monitor.journal import Journal
 from monitor.lines import Lines
 from monitor.notify import Notify
 from monitor.playbooks import NoAnsible
+from monitor.pool import Pool
 from monitor.prober import Key, Prober
 from monitor.runs import MIB, Job, Outcome, Runs
 from monitor.schedule import Schedule
-from monitor.standby import Pool
+from monitor.survive import pause, survived
 from monitor.watch import Watch
 from monitor.watchlist import FileEvents, WatchList
 
@@ -49,7 +51,7 @@ class Monitor:
     def __init__(self, state_dir: Path, inventory: list[str], journal: Journal, *, standby: bool = True) -> None:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
-        self._journal = journal
+        self.journal = journal
         self.state_dir = state_dir
         self._folder = state_dir / "run"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,6 +70,10 @@ class Monitor:
         self._since = time.time()
         self.turned = now  # when the loop turned last: the API's health check
         self._site_stamp = _stamp(state_dir / "site.json")
+        self._untaken = False  # a watch list was read, and not yet taken in whole
+        self._next: float | None = None  # when something falls due although nothing happens
+        self._failures = 0  # turns in a row that failed
+        self.failing = ""  # why, while they do: one sentence
         self._stopping = False
         self._notify = Notify()
         self._look_again = LOOK_AGAIN
@@ -86,22 +92,20 @@ class Monitor:
             events = FileEvents(self.state_dir, self._loop, self.wake)
         except OSError as error:
             self._look_again = LOOK_OFTEN
-            self._journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN))
-        self._journal.say("monitor started", state_dir=str(self.state_dir), pid=os.getpid())
+            self.journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN))
+        self.journal.say("monitor started", state_dir=str(self.state_dir), pid=os.getpid())
         if self._pool is not None:
             self._pool.fill()
         try:
             while not self._stopping:
-                self.observe()
-                self.turn()
-                await self._sleep()
+                await (self._sleep() if self.turn() else self._recover())
         finally:
             if events is not None:
                 events.stop()
             self._prober.stop()
             self._lines.stop()
             self._notify.stopping()
-            self._journal.say("monitor stopping", "it was told to stop")
+            self.journal.say("monitor stopping", "it was told to stop")
             if self._pool is not None:
                 await self._pool.close(patience)
             if self._jobs:
@@ -111,35 +115,51 @@ class Monitor:
     def observe(self) -> None:
         """Take in the watch list as it is now; right before deciding too: a stop is published before it is done."""
         known_lost = self._list.lost
-        if not self._list.refresh():
+        if not (self._list.refresh() or self._untaken):
             if self._list.lost and (self.state_dir / LEDGER_FILE).exists():
                 self._brain.watch_lost(known_lost)
             return
+        self._untaken = True
         now, watch = self._loop.time(), self._list.watch
         self._runs.keep, self._runs.largest = watch.artifacts, watch.artifacts_size * MIB
         self._prober.follow(watch, now)
         self._lines.follow(watch)
         self._brain.take_watch(watch, now)
         stamp = _stamp(self.state_dir / "site.json")
-        replace = stamp != self._site_stamp
-        if replace:
+        changed = stamp != self._site_stamp
+        if changed:
             self._site_stamp = stamp
-            self._journal.say("site changed", revision=watch.revision)
+            self.journal.say("site changed", revision=watch.revision)
         if self._pool is not None:
             self._pool.deadline = watch.run_timeout
-            if self._pool.leave_out != self._brain.left_out():
-                self._pool.leave_out, replace = self._brain.left_out(), True
-            if replace:
-                self._pool.replace()
+            before, self._pool.leave_out = self._pool.leave_out, self._brain.left_out()
+            if changed or before != self._pool.leave_out:
+                # One that was to leave a host out has no way to it, nor to one that the site had not.
+                self._pool.replace(usable=not changed and set(before) <= set(self._pool.leave_out))
+        self._untaken = False
         self._changed()
 
-    def turn(self) -> None:
-        """Decide and act; once more where a run found out something new meanwhile."""
+    def turn(self) -> bool:
+        """Observe, decide and act; false when something in it failed that nobody expected."""
         self.turned = self._loop.time()
-        self._brain.turn(self.turned, time.time())
+        try:
+            self.observe()
+            self._brain.turn(self.turned, time.time())
+            self._next = self._brain.next_time(self._loop.time())
+        except Exception as error:
+            self._failures += 1
+            self.journal.failed("a turn of the loop", error)
+            self.failing = self.journal.defect
+        else:
+            self._failures, self.failing = 0, ""
+        self._show()
+        return not self.failing
+
+    @survived("the writing of the status")
+    def _show(self) -> None:
         if self._loop.time() >= self._status_due:
             self._write_status("running")
-        self._notify.turned(self.turned, self._list.looked, self._journal.last)
+        self._notify.turned(self.turned, self._list.looked, self.failing or self.journal.last)
 
     # The hands.
 
@@ -153,12 +173,12 @@ class Monitor:
         job = self._begin("reconcile", {"muster_who": "monitor", "muster_why": why}, leave_out)
         if isinstance(job, str):
             return False
-        self._journal.say("run", why, run=job.ident, **({"without": leave_out} if leave_out else {}))
+        self.journal.say("run", why, run=job.ident, **({"without": leave_out} if leave_out else {}))
         job.done.add_done_callback(lambda done: self._reconcile_over(job, done.result()))
         return True
 
     def say(self, event: str, why: str = "", **facts: Any) -> None:
-        self._journal.say(event, why, **facts)
+        self.journal.say(event, why, **facts)
         self._status_due = self._loop.time()
 
     # What people and programs ask.
@@ -215,6 +235,7 @@ class Monitor:
             "intents": [{**i.to_json(), "run": i.run, "attempts": i.attempts} for i in brain.intents],
             "shadow": brain.shadows.to_json(),
             "runs": sorted(self._runs.jobs),
+            "failing": self.failing,
         }
 
     def subscribe(self) -> asyncio.Event:
@@ -233,50 +254,67 @@ class Monitor:
         for event in self._listeners:
             event.set()
 
+    @survived("the intake of the watch list")
+    def _look(self) -> None:
+        self.observe()
+
+    @survived("the intake of a health")
     def _health_changed(self, key: Key, health: Health) -> None:
         now = self._loop.time()
         name, where = key
         state = health.state(now)
         why = health.why or health.warning
-        self._journal.say("health", why, name=name, where=where, state=state.value, cause=health.cause)
-        self.observe()
+        self.journal.say("health", why, name=name, where=where, state=state.value, cause=health.cause)
+        self._look()
         self._brain.health_changed(key, health, now)
         self._changed()
         self.wake()
 
+    @survived("the intake of a line's state")
     def _line_changed(self, host: str, signal: Signal, why: str) -> None:
         if self._brain.line_changed(host, signal, why, self._loop.time()):
             self._changed()
             self.wake()
 
+    @survived("the intake of an event")
     def _event(self, event: Mapping[str, Any]) -> None:
         """What a host's service manager tells."""
         if event.get("event") != "exited" or event.get("expected") or event.get("busy"):
             return
-        self.observe()
+        self._look()
         instance, epoch, program = str(event["instance"]), int(event["epoch"]), str(event["program"])
         code = event.get("code")
         how = "was killed by a signal" if code == -1 else "ended with code %s" % code
-        self._journal.say("program ended", how, instance=instance, epoch=epoch, program=program, host=event.get("host"))
+        self.journal.say("program ended", how, instance=instance, epoch=epoch, program=program, host=event.get("host"))
         self._brain.program_ended(instance, epoch, program, how, time.time())
         self.wake()
 
+    @survived("the intake of a run's end")
     def _run_over(self, run: str, result: dict[str, Any], outcome: Outcome) -> None:
-        self.observe()
-        self._brain.run_over(run, result, outcome.why, self._loop.time())
+        self._look()
+        try:
+            self._brain.run_over(run, result, outcome.why, self._loop.time())
+        except Exception as error:  # what it had must not stay with it
+            self.journal.failed("the intake of a run's result", error)
+            self._brain.run_over(run, {}, "what it reported cannot be understood", self._loop.time())
         self._changed()
         self.wake()
 
+    @survived("the intake of a run's end")
     def _reconcile_over(self, job: Job, outcome: Outcome) -> None:
         if outcome.why:
             words = self._runs.last_words(job)
-            self._journal.say("run failed", "%s: %s" % (job.ident, outcome.why), output=words)
+            self.journal.say("run failed", "%s: %s" % (job.ident, outcome.why), output=words)
         else:
-            self._journal.say("run over", run=job.ident)
-        self.observe()
-        self._brain.reconcile_over(self._runs.report(job), job.began)
+            self.journal.say("run over", run=job.ident)
+        self._reported(job, self._runs.report(job), self._brain.reconcile_over)
+
+    @survived("the intake of a run's result")
+    def _reported(self, job: Job, report: Mapping[str, Any], take: Callable[[Mapping[str, Any], float], None]) -> None:
+        self._look()
         self._changed()
         self.wake()
+        take(report, job.began)
 
     async def _whole_run(self, request: Mapping[str, Any]) -> dict[str, Any]:
         kind = str(request["kind"])
@@ -287,13 +325,10 @@ class Monitor:
         job = self._begin(kind, extra, self._brain.left_out())
         if isinstance(job, str):
             return {"ok": False, "said": [job], "run": "", "results": {}}
-        self._journal.say("run", "a request is carried out", run=job.ident, kind=kind, who=request.get("who"))
+        self.journal.say("run", "a request is carried out", run=job.ident, kind=kind, who=request.get("who"))
         outcome = await asyncio.shield(job.done)
         report = self._runs.report(job)
-        self.observe()
-        self._brain.request_over(report, job.began)
-        self._changed()
-        self.wake()
+        self._reported(job, report, self._brain.request_over)
         plan = report.get("plan") or {}
         refused = [action["reason"] for action in plan.get("actions", []) if action["action"] == "refuse"]
         said = refused or [*(report.get("sentences") or []), *(report.get("outcome") or [])]
@@ -311,8 +346,8 @@ class Monitor:
         """Begin a whole run; why not, when it cannot be started."""
         try:
             job = self._runs.begin(verb, extra, self._list.watch.run_timeout, leave_out=leave_out)
-        except (OSError, NoAnsible) as error:
-            self._journal.say("run failed", "no %s can be started: %s" % (verb, error))
+        except (OSError, ValueError, NoAnsible) as error:
+            self.journal.say("run failed", "no %s can be started: %s" % (verb, error))
             return "no %s can be started: %s" % (verb, error)
         self._jobs.add(job)
         job.done.add_done_callback(lambda _unused: self._jobs.discard(job))
@@ -320,14 +355,20 @@ class Monitor:
 
     async def _sleep(self) -> None:
         """Until something happens, something falls due, or it is time to look again."""
-        now = self._loop.time()
-        until = min(now + self._look_again, self._brain.next_time(now) or now + self._look_again)
-        try:
-            async with asyncio.timeout_at(until):
+        again = self._loop.time() + self._look_again
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(min(again, self._next or again)):
                 await self._woken.wait()
-        except TimeoutError:
-            pass
         self._woken.clear()
+
+    async def _recover(self) -> None:
+        """After a turn that failed nothing but the end cuts the pause short: what woke the loop may fail it again."""
+        until = self._loop.time() + pause(self._failures, self._look_again)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while not self._stopping:
+                    self._woken.clear()
+                    await self._woken.wait()
 
     def _write_status(self, state: str) -> None:
         self._status_due = self._loop.time() + STATUS_EVERY
@@ -338,7 +379,7 @@ class Monitor:
             temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
             os.replace(temporary, path)
         except OSError as error:
-            self._journal.say("status file", "%s cannot be written: %s" % (path, error))
+            self.journal.say("status file", "%s cannot be written: %s" % (path, error))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

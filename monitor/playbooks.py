@@ -85,10 +85,15 @@ def write_config(source: Path | None, target: Path, settings: Mapping[str, Mappi
     """Write a copy of an `ansible.cfg` with other settings: {section: {key: value}}. Relative paths become absolute.
 
     For settings that have no environment variable.
+
+    :raises NoAnsible: when the source cannot be understood. :raises OSError: when the copy cannot be written.
     """
     config = configparser.RawConfigParser(strict=False)
     if source is not None and source.is_file():
-        config.read(source, encoding="utf-8")
+        try:
+            config.read(source, encoding="utf-8")
+        except (configparser.Error, UnicodeError) as error:
+            raise NoAnsible("%s cannot be read: %s" % (source, " ".join(str(error).split()))) from None
         for section in config.sections():
             for key, value in config.items(section):
                 if key.endswith(_PATHS):

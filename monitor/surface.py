@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from monitor.web.server import Web
 
 
+AGAIN = 30.0  # s until an API that could not be had is tried again, unless the site changed
+
+
 @contextlib.asynccontextmanager
 async def surface(monitor: Monitor, journal: Journal) -> AsyncIterator[None]:
     """The API while the body runs. Whatever goes wrong with it is told, and the monitor goes on."""
@@ -33,37 +36,48 @@ async def surface(monitor: Monitor, journal: Journal) -> AsyncIterator[None]:
 
 
 async def _follow(monitor: Monitor, journal: Journal) -> None:
-    changed = monitor.subscribe()
+    changed, loop = monitor.subscribe(), asyncio.get_running_loop()
     web: Web | None = None
-    wanted = failed = False
+    wanted, due, told = False, 0.0, ""
     known: object = None
     try:
         while True:
-            stamp = _stamp(monitor.state_dir)
-            if stamp is not None and stamp != known:
-                known, wanted = stamp, _wanted(monitor.state_dir)
-            if wanted and web is None and not failed:
-                try:
-                    from monitor.web.server import Web
-
-                    web = Web(monitor, journal)
-                    await web.begin()
-                except Exception as error:
-                    failed = True
-                    journal.say("api", "there is none: %s: %s" % (type(error).__name__, error))
-                    if web is not None:
-                        await web.end()
-                        web = None
-            elif not wanted and web is not None:
-                await web.end()
-                web = None
-            failed = failed and wanted  # switched off and on again, it is tried again
-            await changed.wait()
+            try:
+                stamp = _stamp(monitor.state_dir)
+                if stamp is not None and stamp != known:
+                    wanted, known, due = _wanted(monitor.state_dir), stamp, 0.0
+                if wanted and web is None and loop.time() >= due:
+                    web = await _begun(monitor, journal)
+                    told = ""
+                elif not wanted and web is not None:
+                    over, web = web, None
+                    await over.end()
+            except Exception as error:
+                due = loop.time() + AGAIN
+                why = "there is none: %s: %s" % (type(error).__name__, error)
+                if why != told:
+                    told = why
+                    journal.say("api", why)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN if wanted and web is None else None):
+                    await changed.wait()
             changed.clear()
     finally:
         monitor.unsubscribe(changed)
         if web is not None:
             await web.end()
+
+
+async def _begun(monitor: Monitor, journal: Journal) -> Web:
+    from monitor.web.server import Web
+
+    web = Web(monitor, journal)
+    try:
+        await web.begin()
+    except BaseException:
+        await web.end()
+        raise
+    return web
 
 
 def _stamp(state_dir: Path) -> tuple[int, int, int] | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monitor.loop import Monitor
 
 APART = 0.2  # s between two looks; longer where a look takes long
+AFTER_FAILURE = 5.0  # s
 
 
 @contextlib.asynccontextmanager
@@ -42,21 +43,36 @@ async def _follow(monitor: Monitor, hooks: Hooks, journal: Journal) -> None:
         while True:
             await changed.wait()
             changed.clear()
-            watch = monitor.watch
-            hooks.follow(watch.site, watch.hooks)
-            if not watch.hooks:
-                continue
             began = loop.time()
-            answer = await loop.run_in_executor(None, _status, str(monitor.state_dir), monitor.snapshot())
-            if "status" in answer:
-                told = ""
-                hooks.verdicts(answer["status"]["items"], loop.time())
-            elif answer["error"] != told:
-                told = answer["error"]
-                journal.say("hook", "no verdicts can be told: %s" % told)
+            try:
+                told = await _tell(monitor, hooks, journal, told)
+            except Exception as error:
+                journal.failed("the telling of hooks", error)
+                changed.set()  # nothing else may change; it is tried again
+                await asyncio.sleep(AFTER_FAILURE)
+                continue
             await asyncio.sleep(max(APART, 10 * (loop.time() - began)))
     finally:
         monitor.unsubscribe(changed)
+
+
+async def _tell(monitor: Monitor, hooks: Hooks, journal: Journal, told: str) -> str:
+    """Let the hooks know the verdicts.
+
+    :param told: why they could not be read the time before, "" when they could; returned is the same of this time.
+    """
+    watch, loop = monitor.watch, asyncio.get_running_loop()
+    hooks.follow(watch.site, watch.hooks)
+    if not watch.hooks:
+        return told
+    answer = await loop.run_in_executor(None, _status, str(monitor.state_dir), monitor.snapshot())
+    if "status" in answer:
+        hooks.verdicts(answer["status"]["items"], loop.time())
+        return ""
+    error = str(answer["error"])
+    if error != told:
+        journal.say("hook", "no verdicts can be told: %s" % error)
+    return error
 
 
 def _status(state_dir: str, seen: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from monitor.web.desk import Desk, NotNow, Unknown, encode
 from monitor.web.history import History
 
 LATE = 10.0  # s without a turn of the monitor's loop until it is no longer healthy
+OLD = 15.0  # s without a status that could be read until then
+READ_WITHIN = 5.0  # s to read one for who asks
 CONNECTION = "muster.connection"  # keys of the ASGI scope, set by `server`
 ABORT = "muster.abort"
 
@@ -199,7 +201,29 @@ class Api:
             why = "the monitor has no watch list: deploy the site"
         elif self._desk.stamp("watch.json") is None:
             why = "the watch list is gone from %s: reconcile writes it again" % self._desk.state_dir
+        elif snapshot.get("failing"):
+            why = "%s; its log says more" % snapshot["failing"]
+        else:
+            why = await self._unreadable()
         return _json(encode({"ok": not why, "why": why, **facts}), 503 if why else 200)
+
+    async def _unreadable(self) -> str:
+        """Why the status could not be read for long, nor can it now; "" when it can."""
+        if self._desk.age < OLD:
+            return ""
+        why = "reading it does not end"
+        try:
+            async with asyncio.timeout(READ_WITHIN):
+                await self._desk.picture()
+            return ""
+        except TimeoutError:
+            pass
+        except NotNow as error:
+            why = str(error)
+        except Exception as error:
+            self._desk.journal.failed("the reading of the status", error)
+            why = self._desk.journal.defect
+        return "the status cannot be read for %.0f s: %s" % (self._desk.age, why)
 
     def _turned(self) -> float:
         """Seconds since the monitor's loop turned last."""

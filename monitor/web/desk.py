@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from monitor.web.since import Since
 Json = dict[str, Any]
 Result = TypeVar("Result")
 YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
-TICKETS = 200  # requests not waited for whose answers are kept
+TICKETS = 200  # requests under way, and those whose answers are kept
 _FILES = (_publish.SITE_FILE, _publish.WATCH_FILE, _lastseen.SEEN_FILE)
 
 
@@ -102,11 +101,12 @@ class Desk:
         self.state_dir = core.state_dir
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="api")
         self._picture: Picture | None = None
+        self.painted = time.monotonic()
         self._painting = asyncio.Lock()
         self._facts = SiteFacts()
         self._changes = 0
         self._since = Since()
-        self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._tickets: dict[str, Ticket] = {}  # the oldest first
         self._asked = 0
         self._begun = "%x" % int(time.time())
 
@@ -148,7 +148,13 @@ class Desk:
                 return known
             snapshot = self.core.snapshot()
             self._picture = await self.run(self._paint, snapshot, key)
+            self.painted = self._picture.made
             return self._picture
+
+    @property
+    def age(self) -> float:
+        """Seconds since a picture could be had last, or since the beginning."""
+        return time.monotonic() - self.painted
 
     def _paint(self, snapshot: Json, key: Any) -> Picture:
         document = self._controller({"verb": "status", "monitor": snapshot})["status"]
@@ -206,12 +212,16 @@ class Desk:
         return await asyncio.shield(self.begin(request).task)
 
     def begin(self, request: Json) -> Ticket:
+        """:raises NotNow: when too many are under way."""
+        over = [name for name, ticket in self._tickets.items() if ticket.task.done()]
+        for name in over[: max(0, len(self._tickets) - TICKETS + 1)]:
+            del self._tickets[name]
+        if len(self._tickets) >= TICKETS:
+            raise NotNow("%d requests are under way already, more are not taken" % len(self._tickets))
         self._asked += 1
         task = asyncio.get_running_loop().create_task(self._ask(request))
         ticket = Ticket("%s-%d" % (self._begun, self._asked), request["kind"], task)
         self._tickets[ticket.id] = ticket
-        while len(self._tickets) > TICKETS and next(iter(self._tickets.values())).task.done():
-            self._tickets.popitem(last=False)
         return ticket
 
     def ticket(self, name: str) -> Ticket | None:

@@ -56,14 +56,18 @@ class Hub:
         bell = asyncio.Event()
         self._bells.add(bell)
         if not self.status:
-            await self.turn()
+            with contextlib.suppress(NotNow):  # it comes as soon as it can be read
+                await self.turn()
         return bell
 
     def leave(self, bell: asyncio.Event) -> None:
         self._bells.discard(bell)
 
     async def turn(self) -> None:
-        """Read what is new and wake the streams; nothing while nobody listens."""
+        """Read what is new and wake the streams; nothing while nobody listens.
+
+        :raises NotNow: when not all of it can be read.
+        """
         async with self._reading:
             if self._bells:
                 await self._read()
@@ -72,7 +76,7 @@ class Hub:
                 self.newest, self.status = -1, b""
 
     async def _read(self) -> None:
-        with contextlib.suppress(NotNow):
+        try:
             while entries := await self._desk.trail(self.newest, PAGE):
                 for entry in entries:
                     self._recent.append((int(entry["id"]), message("trail", encode(entry), entry["id"])))
@@ -81,7 +85,14 @@ class Hub:
             if not self.status or picture.key != self._painted:
                 self._painted, self.status = picture.key, message("status", picture.body)
                 self.version += 1
-        self.ring()
+        finally:
+            self.ring()
+
+    def alive(self) -> bytes:
+        """That the monitor is there, and when the status was read last."""
+        at = time.time()
+        facts = {"at": round(at, 3), "painted": round(at - self._desk.age, 3)}
+        return b": the monitor is there\n" + message("alive", encode(facts))
 
     def ring(self) -> None:
         for bell in self._bells:
@@ -143,7 +154,7 @@ class EventStream:
             now = time.monotonic()
             if now >= beat:
                 beat = now + HEARTBEAT
-                parts.append(b": the monitor is there\n" + message("alive", encode({"at": round(time.time(), 3)})))
+                parts.append(hub.alive())
             if parts:
                 await send(b"".join(parts))
                 await asyncio.sleep(0)  # a client that takes everything at once must not keep the loop

@@ -61,6 +61,8 @@ class History:
 
     def _put(self, host: str, point: list[float]) -> bool:
         ring = self._rings.setdefault(host, array("d"))
+        while len(ring) and point[0] - ring[-_WIDTH] <= -self._apart:
+            del ring[-_WIDTH:]  # the clock was set back: these lie in what is the future now
         if len(ring) and point[0] - ring[-_WIDTH] < self._apart:
             return False
         ring.extend(point)

@@ -55,6 +55,8 @@ def page(
     found.gauge("muster_up", "The monitor answers.", [({}, 1)])
     found.gauge("muster_loop_age_seconds", "Since the monitor's loop turned last.", [({}, turned)])
     found.gauge("muster_start_time_seconds", "When the monitor was started.", [({}, snapshot.get("since"))])
+    failing = bool(snapshot.get("failing"))
+    found.gauge("muster_loop_failing", "The last turn of the monitor's loop failed; see its log.", [({}, failing)])
     found.gauge("muster_ledger_revision", "Of the ledger.", [({}, status["revision"])])
     found.gauge("muster_watch_list_revision", "That the monitor follows.", [({}, snapshot.get("revision"))])
     _items(found, status)

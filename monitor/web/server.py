@@ -81,13 +81,18 @@ class Web:
             await self._turn()
 
     async def _turn(self) -> None:
-        try:
-            if self._desk.stamp(_publish.SITE_FILE) != self._site:
-                await self._open_doors()
-            await self._remember_loads()
-            await self._hub.turn()
-        except (NotNow, OSError) as error:
-            self._tell(str(error))
+        """Each step for itself: streams go on without the others, and all of it after what nobody expected."""
+        for step in (self._follow_site, self._remember_loads, self._hub.turn):
+            try:
+                await step()
+            except (NotNow, OSError) as error:
+                self._tell(str(error))
+            except Exception as error:
+                self._journal.failed("the API", error)
+
+    async def _follow_site(self) -> None:
+        if self._desk.stamp(_publish.SITE_FILE) != self._site:
+            await self._open_doors()
 
     async def _remember_loads(self) -> None:
         stamp = self._desk.stamp("seen.json")
@@ -99,7 +104,7 @@ class Web:
 
     async def _open_doors(self) -> None:
         """Open what the site wants and is not open, close what it wants no more."""
-        self._site = self._desk.stamp(_publish.SITE_FILE)
+        stamp = self._desk.stamp(_publish.SITE_FILE)
         facts = await self._desk.site()
         published = await self._desk.run(_publish.read_published, str(self._core.state_dir), _publish.SITE_FILE)
         wanted, refused = doors.wanted(facts.document, str(published.get("site_id") or ""), self._core.state_dir)
@@ -121,6 +126,7 @@ class Web:
                 continue
             self._open[door] = (await self._server.serve_at(made, door), made)
             opened.append(str(door))
+        self._site = stamp
         if opened:
             self._journal.say("api", "it listens", doors=opened)
 

@@ -18,6 +18,7 @@ _SPEC = {
     "environment": {"type": "dict", "default": {}},
     "boot": {"type": "bool", "default": False},
 }
+# After the retries Supervisor gives a program up for good; between two it waits a second longer each time.
 _PROGRAM = """[program:monitor]
 command={command}
 directory={directory}
@@ -25,6 +26,7 @@ environment={environment}
 autostart=true
 autorestart=true
 startsecs=1
+startretries=1000000
 stopwaitsecs=20
 redirect_stderr=true
 stdout_logfile=@@root@@/log/monitor.log

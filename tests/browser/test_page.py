@@ -246,6 +246,22 @@ def test_a_monitor_that_is_silent_or_dead_is_seen_at_once(look: Opened, site: Si
     assert site.muster("close", "01").rc == 0
 
 
+def test_a_monitor_that_cannot_read_the_status_is_seen(look: Opened, site: SiteLab) -> None:
+    seen = look("console_1")
+    band = seen.page.locator('[data-band="stale"]')
+    seen.quiet = True
+    ledger, away = site.state / "ledger.db", site.state / "away.db"
+    ledger.rename(away)
+    try:
+        band.wait_for()
+        assert "The monitor cannot read the status" in (band.text_content() or "")
+        assert seen.row("01").get_by_role("button", name="Open here").get_attribute("aria-disabled") == "true"
+    finally:
+        away.rename(ledger)
+    band.wait_for(state="detached")
+    seen.quiet = False
+
+
 @contextlib.contextmanager
 def strangers(site: SiteLab, port: int) -> Iterator[None]:
     """Somebody else's programs on this port of all servers: nothing starts there."""

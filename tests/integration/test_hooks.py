@@ -238,6 +238,53 @@ def test_what_changed_while_the_monitor_was_away_is_told_when_it_is_back(place: 
     assert (document["item"], document["before"], document["verdict"]) == ("02", UP, BAD)
 
 
+def test_what_still_waited_or_was_killed_with_the_monitor_is_told_by_the_next(place: Place) -> None:
+    script = place.script(
+        'cat >> "%(f)s/told"\nwhile [ ! -e "%(f)s/go" ]; do sleep 0.02; done\n' % {"f": place.folder}
+    )
+    hook = Hook((script,), debounce=0)
+
+    async def first(hooks: Hooks) -> None:
+        hooks.verdicts(items(*[UP] * 6), now())
+        hooks.verdicts(items(*[BAD] * 6), now())
+        await until(lambda: len(place.told()) == AT_ONCE, "some were told, and are at work")
+        await hooks.close(0.1)
+
+    async def second(hooks: Hooks) -> None:
+        hooks.verdicts(items(*[BAD] * 6), now())
+        await until(lambda: len(place.said("hook")) == 6, "all of them ran to their end")
+
+    run(place, [hook], first)
+    (place.folder / "go").touch()
+    (place.folder / "told").unlink()
+    run(place, [hook], second)
+    assert sorted((d["item"], d["before"], d["verdict"]) for d in place.told()) == [
+        ("%02d" % number, UP, BAD) for number in range(1, 7)
+    ]
+
+
+def test_what_could_not_be_remembered_is_as_soon_as_there_is_room(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = Hook((place.tell(),), debounce=0)
+    kept = place.folder / "run" / "hooks.json"
+
+    def full(*_unused: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def work(hooks: Hooks) -> None:
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "replace", full)
+            hooks.verdicts(items(UP), now())
+            hooks.verdicts(items(UP), now())
+        assert len(place.said("hook failed")) == 1
+        assert not kept.exists()
+        hooks.verdicts(items(UP), now())
+        assert json.loads(kept.read_text()) == {hook.key: {"01": UP}}
+
+    run(place, [hook], work)
+
+
 def test_a_hook_that_is_taken_out_of_the_site_runs_no_more(place: Place) -> None:
     async def work(hooks: Hooks) -> None:
         hooks.verdicts(items(UP), now())

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -115,6 +116,40 @@ def test_intents_survive_the_run_that_had_them(lab: SiteLab) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     wait_for(lambda: whole(lab, "scen2_srv_01", before["scen2_srv_01"]), "all of it again", lab.monitor_log)
+
+
+@contextlib.contextmanager
+def none_parks(lab: SiteLab) -> Iterator[None]:
+    """Whatever parks, or is about to, is killed, again and again."""
+    ending = threading.Event()
+
+    def kill() -> None:
+        while not ending.wait(0.05):
+            for pid in runs(lab):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def test_while_no_run_can_park_cold_ones_do_what_has_to_be_done(lab: SiteLab) -> None:
+    before, cold = epochs(lab), lab.monitor_log().count('"event": "cold run"')
+    with none_parks(lab):
+        wait_for(lambda: facts(lab)["standby"] != "parked", "no parked run", lab.monitor_log)
+        os.kill(lab.bus("scen2_srv_01"), signal.SIGKILL)
+        wait_for(lambda: whole(lab, "scen2_srv_01", before["scen2_srv_01"]), "all of it again", lab.monitor_log, 90)
+        assert lab.monitor_log().count('"event": "cold run"') == cold + 1
+        restarted = lab.muster("restart", "scen2_srv_02", "--reason", "a test")
+        assert restarted.rc == 0, restarted.output
+        assert whole(lab, "scen2_srv_02", before["scen2_srv_02"])
+        assert lab.monitor_log().count('"event": "cold run"') == cold + 2
+    assert epochs(lab)["scen2_srv_03"] == before["scen2_srv_03"]
 
 
 def test_a_service_manager_killed_under_us_is_started_again_with_what_it_ran(lab: SiteLab) -> None:

@@ -21,8 +21,8 @@ import pytest
 
 from monitor import playbooks
 from monitor.journal import Journal
+from monitor.pool import Pool
 from monitor.runs import Outcome, Runs
-from monitor.standby import Pool
 from tests.integration import standin
 from tests.integration.monitorkit import until
 
@@ -162,13 +162,88 @@ def test_a_playbook_that_does_not_start_is_tried_again_later_and_told(tmp_path: 
     run(scenario)
 
 
-def test_a_changed_site_replaces_the_parked_run(tmp_path: Path) -> None:
+def test_a_parked_run_serves_until_its_successor_is_parked(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as one:
             await one.until_parked()
-            one.pool.replace()
+            before = one.pool.current
+            one.pool.replace(usable=True)
+            await until(lambda: one.pool.coming, "its successor begins")
+            assert (one.pool.state, one.pool.current) == ("parked", before)
+            await one.until_parked(2)
+            assert one.pool.current is not before
+            assert before and (await before.job.done).why == ""
+            one.pool.replace(usable=True)
+            assert one.pool.send({"intents": [INTENT]}) is not None
+            await until(lambda: one.over, "the end of the run")
+
+    run(scenario)
+
+
+def test_a_parked_run_that_does_not_know_the_hosts_is_not_used_any_more(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path) as one:
+            await one.until_parked()
+            one.pool.replace(usable=False)
+            assert one.pool.send({"intents": [INTENT]}) is None
             await one.until_parked(2)
             assert one.over == []
+
+    run(scenario)
+
+
+def test_one_that_is_starting_for_what_is_past_is_ended_at_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path) as one:
+            await until(lambda: one.pool.coming, "one begins")
+            first = one.pool.coming
+            assert first is not None
+            one.pool.replace(usable=True)
+            assert (await first.job.done).why == "it was no longer needed"
+            await one.until_parked()
+            assert one.pool.current is not first
+            assert "standby failed" not in (one.state / "monitor.log").read_text()
+
+    run(scenario)
+
+
+def test_what_waited_for_a_run_that_cannot_park_is_done_by_a_cold_one(tmp_path: Path) -> None:
+    park = playbooks.ROOT / "plugins" / "action" / "park.py"
+    open_it = "descriptor = os.open"
+    park.write_text(park.read_text().replace(open_it, "os.path.isfile(fifo) or os._exit(9)\n        " + open_it))
+    standby = playbooks.ROOT / "playbooks" / "standby.yml"
+    marked = "    - ansible.builtin.debug: {msg: \"warm: {{ muster_standby_warm | default('yes') }}\"}\n"
+    standby.write_text(standby.read_text() + marked)
+
+    async def scenario() -> None:
+        async with bench(tmp_path) as one:
+            log = one.state / "monitor.log"
+            await until(lambda: log.exists() and "standby failed" in log.read_text(), "the failure told", PARKS)
+            assert one.pool.send({"intents": [INTENT]}) is None
+            sent: list[str] = []
+            await until(lambda: sent or sent.extend(filter(None, [one.pool.send({"intents": [INTENT]})])), "taken")
+            assert one.pool.send({"intents": [dict(INTENT, instance="another")]}) is None  # it waits as long
+            await until(lambda: one.over, "the end of the run", PARKS)
+            [(name, result, outcome)] = one.over
+            assert ([name], outcome.why, list(result["results"])) == (sent, "", ["scen2_srv_01"])
+            assert "warm: False" in (one.state / "artifacts" / name / "stdout").read_text()
+            assert one.parked == 0
+            assert "no run was parked for" in log.read_text()
+            assert list((one.state / "run").glob("cold-*")) == []
+
+    run(scenario)
+
+
+def test_a_settings_file_that_cannot_be_read_is_told_and_heals(tmp_path: Path) -> None:
+    settings = tmp_path / "ansible.cfg"
+    settings.write_text("forks = 7\n")
+
+    async def scenario() -> None:
+        async with bench(tmp_path) as one:
+            log = one.state / "monitor.log"
+            await until(lambda: log.exists() and "%s cannot be read" % settings in log.read_text(), "it is told")
+            settings.write_text("[defaults]\nforks = 7\n")
+            await one.until_parked()
 
     run(scenario)
 

@@ -134,6 +134,51 @@ def test_why_there_is_no_line_is_told(
     asyncio.run(scene())
 
 
+def test_a_line_that_ends_again_and_again_is_tried_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    real = lines_ssh.again
+
+    def noted(signal: Signal, short: int) -> float:
+        pauses.append(real(signal, short))
+        return 0.0
+
+    monkeypatch.setattr(lines_ssh, "again", noted)
+
+    async def scene() -> None:
+        script = "echo '{\"ready\":1}'\nread x\necho '{\"beat\":1}'\nsleep 0.3\n"
+        stand = Stand(tmp_path, monkeypatch, script)
+        line = stand.line()
+        await stand.until(lambda: len(pauses) >= 3)
+        line.stop()
+        kinds = [signal for signal, _why in stand.signals]
+        assert kinds[:5] == [Signal.FINE, Signal.FINE, Signal.NONE, Signal.FINE, Signal.NONE]
+        assert pauses[:3] == [1.0, 2.0, 4.0]
+        assert stand.complaints[0] == "a line to h ends soon after it is there, again and again"
+
+    asyncio.run(scene())
+    assert real(Signal.NONE, 500) == lines_ssh.SLOW_RETRY
+
+
+def test_a_first_line_without_an_end_does_not_end_the_line_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_ssh, "again", lambda _signal, _short: 0.0)
+    monkeypatch.setattr(lines_ssh, "LONGEST", 1000)
+
+    async def scene() -> None:
+        stand = Stand(tmp_path, monkeypatch, "head -c 5000 /dev/zero\nsleep 60\n")
+        line = stand.line()
+        await stand.until(lambda: len(stand.signals) >= 2)
+        line.stop()
+        assert [signal for signal, _why in stand.signals[:2]] == [Signal.NONE, Signal.NONE]
+        [complaint] = stand.complaints
+        assert complaint.startswith("the line to h failed: ValueError: ")
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -210,6 +210,18 @@ def test_load_history_is_bounded_and_survives(tmp_path: Path) -> None:
     assert list(again.to_json()["hosts"]) == ["server_2"]
 
 
+def test_a_clock_that_is_set_back_ends_no_load_history(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history = History(path, points=10, apart=10)
+    for at in (0.0, 60.0, 120.0, 9000.0, 9060.0):  # the last two by a clock that was wrong
+        history.add({"server_1": (at, 1, 1, 1, 1)})
+    for at in (180.0, 180.0, 175.0, 240.0):
+        history.add({"server_1": (at, 2, 2, 2, 2)})
+    kept = history.to_json()["hosts"]["server_1"]
+    assert [point[0] for point in kept] == [0.0, 60.0, 120.0, 180.0, 240.0]
+    assert History(path, points=10, apart=10).to_json()["hosts"]["server_1"] == kept
+
+
 def test_metrics_escape_what_they_name() -> None:
     page = metrics.Page()
     page.gauge("muster_test", "A test.", [({"why": 'a "b" \\ c\nd'}, 1.5), ({}, None)])

@@ -40,6 +40,7 @@ export async function pageVersion() {
 }
 
 const LATE = 12000; // ms without a word: two heartbeats and a bit
+const OLD = 15; // s since the monitor could read the status last until the page says so
 const PATIENCE = 1500; // ms a broken connection may take to come back before the page says so
 const AGAIN = 2000; // ms between two tries
 const HOPELESS = 15000; // ms a try may take
@@ -47,12 +48,14 @@ const HOPELESS = 15000; // ms a try may take
 /**
  * Follows the stream of events, for ever: what came while it was broken comes first.
  *
- * `hands`: {trail(entry), status(document), alive({at}), back(), stale(since)}; `last`: the id to go on after.
+ * `hands`: {trail(entry), status(document), alive({at, painted}), back(), stale(since, unread)}; `last`: the id to go on
+ * after. `unread`: the monitor is there, but cannot read the status.
  */
 export function follow(last, hands) {
   let source = null;
   let heard = Date.now();
   let stale = false;
+  let unread = 0; // when the monitor read the status last, where that is too long ago; s by the clock here
   let broken = 0;
   let again = 0;
   let tried = 0;
@@ -63,7 +66,7 @@ export function follow(last, hands) {
     clearTimeout(again);
     again = 0;
     if (id) last = Number(id);
-    if (stale) {
+    if (stale && !unread) {
       stale = false;
       hands.back();
     }
@@ -76,8 +79,14 @@ export function follow(last, hands) {
     source = new EventSource(`${BASE}/events/stream?after=${last}`);
     for (const name of ["trail", "status", "alive"]) {
       source.addEventListener(name, (event) => {
+        const data = JSON.parse(event.data);
+        if (name === "status") unread = 0;
+        if (name === "alive") {
+          const age = data.at - data.painted;
+          unread = age > OLD ? Date.now() / 1000 - age : 0;
+        }
         word(event.lastEventId);
-        hands[name](JSON.parse(event.data));
+        hands[name](data);
       });
     }
     source.addEventListener("error", () => {
@@ -93,9 +102,9 @@ export function follow(last, hands) {
   function look() {
     const quiet = Date.now() - heard;
     const late = quiet > LATE || (broken && Date.now() - broken > PATIENCE);
-    if (late && !stale) {
+    if ((late || unread) && !stale) {
       stale = true;
-      hands.stale(heard / 1000);
+      hands.stale(late ? heard / 1000 : unread, !late);
     }
     if (late && (source.readyState !== EventSource.CONNECTING || Date.now() - tried > HOPELESS)) retry();
   }

@@ -105,8 +105,8 @@ const hands = {
   trail: tellStory,
   status: takeStatus,
   alive: ({ at }) => setClock(at),
-  stale(since) {
-    model.stale = true;
+  stale(since, unread) {
+    Object.assign(model, { stale: true, unread });
     staleSince = since + now() - Date.now() / 1000;
     redraw();
   },

@@ -9,7 +9,8 @@ import { isNormal, kindOf } from "./words.js";
 export const model = {
   status: null,
   caller: { who: "", host: "", console: "", may: [] },
-  stale: false,
+  stale: false, // what is shown is old
+  unread: false, // because the monitor, which is there, cannot read the status
   history: {},
   busy: new Map(), // item or host -> what is being done
 };
@@ -48,6 +49,7 @@ export function hostState(host) {
 
 /** Why nothing may be done from here; empty when it may. */
 export function noAct() {
+  if (model.stale && model.unread) return "The monitor cannot read the status: nothing can be done until it can.";
   if (model.stale) return "The monitor is silent: nothing can be done from here until it is back.";
   if (!model.caller.may.includes("act")) {
     return `${model.caller.who || "You"} may look, not act: only the owner of the monitor's state folder may.`;

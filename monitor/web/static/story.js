@@ -115,7 +115,7 @@ export function drawBands(staleSince) {
     bands.push([
       "stale",
       "unknown",
-      "No word from the monitor",
+      model.unread ? "The monitor cannot read the status" : "No word from the monitor",
       `since ${clock(staleSince)}. What is shown is as old as that, and nothing can be done from here.`,
     ]);
   if (monitor.storm) bands.push(["storm", "bad", "Storm: nothing is acted on", monitor.storm]);
