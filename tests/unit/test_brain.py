@@ -353,6 +353,35 @@ def test_runs_leave_out_hosts_that_are_believed_down_and_silent() -> None:
     assert scene.brain.left_out() == []
 
 
+def test_a_host_without_a_line_that_is_believed_down_is_left_out_and_looked_at_now_and_then() -> None:
+    scene = Scene(hosts={**dict.fromkeys(NAMES, "up"), "server_1": "down"}, lines=False)
+    scene.turn(1.0)
+    assert scene.brain.left_out() == [], "nobody has looked yet"
+    silent = planned(unreachable={"server_1": "no answer on port 22"})
+    for now in (10.0, 12.0, 17.0):
+        scene.brain.schedule.soon("somebody asks", 0.0)
+        scene.turn(now)
+        scene.brain.reconcile_over(silent, now)
+        scene.turn(now + 0.1)
+    assert scene.brain.left_out() == ["server_1"] and scene.brain.left_out(asked=True) == []
+    scene.brain.schedule.soon("somebody asks", 0.0)
+    scene.turn(20.0)
+    assert [out for _why, out in scene.reconciles[-4:]] == [[], [], [], ["server_1"]]
+    scene.brain.reconcile_over(planned(), 20.0)
+    scene.turn(32.0)
+    assert scene.reconciles[-1] == ("server_1: no answer on port 22", [])
+
+
+def test_a_host_that_runs_do_not_reach_is_not_looked_at_again_and_again() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    scene.brain.schedule.soon("somebody asks", 0.0)
+    for second in range(600):
+        scene.turn(float(second))
+        if scene.brain.reconciling:
+            scene.brain.reconcile_over(planned(unreachable={"server_2": "no answer on port 22"}), float(second))
+    assert len(scene.reconciles) < 12
+
+
 @pytest.mark.parametrize("back", [Signal.FINE, Signal.GONE])
 def test_a_host_that_shows_itself_again_is_looked_at_at_once(back: Signal) -> None:
     scene = Scene(hosts={**dict.fromkeys(NAMES, "up"), "server_1": "down"}, lines=False)
