@@ -41,14 +41,15 @@ class Schedule:
         self._moving: dict[str, tuple[int, str, float]] = {}  # instance -> epoch, phase, first seen so
         self._unfinished: set[str] = set()  # instances to plan again once nobody is at work on them
         self._stuck: Again[tuple[str, int, str, float | None]] = Again()  # instance, epoch, phase, deadline
+        self._waited: Again[tuple[str, int, float]] = Again()  # instance, epoch, until
         self._unreached: Again[str] = Again()  # hosts
 
     def watch_changed(self, before: Watch, after: Watch, now: float) -> None:
         longest = LOOKS_APART * after.observe_interval or math.inf
-        self._stuck.longest = self._unreached.longest = longest
+        self._stuck.longest = self._waited.longest = self._unreached.longest = longest
         if waiting(after) and _freed(before, after):
             self._capacity_at = now
-        now_waiting = {(name, _epoch(after, name)) for name in waiting(after)}
+        now_waiting = {(name, _epoch(after, name)) for name in waiting(after) if not _until(after, name)}
         if now_waiting - self._waiting:
             self._waiting_since, self._retries = now, 0
         self._waiting = now_waiting
@@ -65,10 +66,13 @@ class Schedule:
         """Why a reconcile is due now, as a sentence; "" if none is."""
         apart = now - self._last
         self._follow_stuck(watch, now, wall)
+        self._follow_waits(watch, now, wall)
         if apart >= FINISH_APART:
             free = sorted(name for name in self._unfinished if not _busy(watch, name, wall))
             if free:
                 return "the run that was at work on %s is over, and something is left to do" % _few(free)
+            for why in self._waited.due(now).values():
+                return why
         if self._asked and self._asked_apart < APART and apart >= self._asked_apart:
             return self._asked
         if apart >= LOOK_APART:
@@ -94,11 +98,18 @@ class Schedule:
     def _follow_stuck(self, watch: Watch, now: float, wall: float) -> None:
         """What is stuck on a host that does not answer stays so: one run finds that out, not a run every few seconds."""
         found = {}
-        for name, (epoch, phase, _since) in self._moving.items():
+        for name, (epoch, phase, _unused) in self._moving.items():
             if self._is_stuck(watch, name, now, wall):
                 why = "%s is %s and the run that was acting on it is past its deadline" % (name, phase)
                 found[name, epoch, phase, watch.instances[name].deadline] = why
         self._stuck.follow(found, now)
+
+    def _follow_waits(self, watch: Watch, now: float, wall: float) -> None:
+        found = {}
+        for name, entry in watch.instances.items():
+            if 0 < entry.until <= wall:
+                found[name, entry.epoch, entry.until] = "%s crashed in a row and has waited" % name
+        self._waited.follow(found, now)
 
     def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:
         deadline = watch.instances[name].deadline
@@ -135,6 +146,7 @@ class Schedule:
     def started(self, now: float) -> None:
         self._last = now
         self._stuck.tried(now)
+        self._waited.tried(now)
         self._unreached.tried(now)
         self._unfinished.clear()
         self._asked = ""
@@ -156,6 +168,11 @@ def _homeless(watch: Watch, name: str) -> bool:
 def _busy(watch: Watch, name: str, wall: float) -> bool:
     entry = watch.instances.get(name)
     return entry is not None and entry.deadline is not None and entry.deadline > wall
+
+
+def _until(watch: Watch, name: str) -> float:
+    entry = watch.instances.get(name)
+    return entry.until if entry is not None else 0.0
 
 
 def _epoch(watch: Watch, name: str) -> int:

@@ -72,8 +72,8 @@ def starts_before_the_stop_is_confirmed(patch: pytest.MonkeyPatch) -> None:
 
 
 def knows_no_budget(patch: pytest.MonkeyPatch) -> None:
-    for module in (_settle, _reconcile):
-        patch.setattr(module, "exhausted", lambda *_unused: False)
+    patch.setattr(_settle, "exhausted", lambda *_unused: False)
+    patch.setattr(_reconcile, "given_up", lambda *_unused: False)
     patch.setattr(_running, "charge", lambda *_unused: ())
 
 
