@@ -96,7 +96,7 @@ class Schedule:
         return ""
 
     def _follow_stuck(self, watch: Watch, now: float, wall: float) -> None:
-        """What is stuck on a host that does not answer stays so: one run finds that out, not a run every few seconds."""
+        """What is stuck on a host that does not answer stays so: one run finds that out, not one every few seconds."""
         found = {}
         for name, (epoch, phase, _unused) in self._moving.items():
             if self._is_stuck(watch, name, now, wall):

@@ -19,6 +19,8 @@ LEDGER_FILE = "ledger.db"
 SEEN_FILE = "seen.json"
 MONITOR_FILE = "run/monitor.json"
 ATTEMPTS = 8  # plans made anew after a lost race
+DAY = 86400.0  # s
+AT_ONCE = 2000  # entries of the trail that one run drops
 
 Json = Dict[str, Any]
 
@@ -122,7 +124,7 @@ def _open_site(call: _Call) -> Json:
         elif call.request.get("create"):
             ledger.check()
             if not call.check:
-                ledger.forget_trail(time.time() - call.site.settings.trail_days * 86400)
+                ledger.forget_trail(time.time() - call.site.settings.trail_days * DAY)
         # Asked before the ledger is read: what is published is never ahead of it, but for a ledger put back.
         watch = _publish.read_published(call.state_dir, _publish.WATCH_FILE)
         state, revision = ledger.read()
@@ -209,10 +211,18 @@ def _settle(call: _Call) -> Json:
     warnings = _publish_all(call, state, revision, durable=True)
     with call.ledger as ledger:
         try:
+            _forget(call, ledger)
             ledger.backup()
         except (_ledger.LedgerError, OSError) as error:
             warnings.append("the ledger was not copied to its backups: %s" % error)
     return {"revision": revision, "trail": trail, "warnings": warnings}
+
+
+def _forget(call: _Call, ledger: _ledger.Ledger) -> None:
+    """Drop what is too old from the trail: once a day, for the oldest entry tells when that was done last."""
+    oldest, before = ledger.oldest(), time.time() - call.site.settings.trail_days * DAY
+    if oldest is not None and oldest < before - DAY:
+        ledger.forget_trail(before, AT_ONCE)
 
 
 def _commit_outcome(call: _Call, final: bool) -> Tuple[_ledger.State, int, List[Json]]:

@@ -162,7 +162,7 @@ def _wait(draft: Draft, name: str, host: str, what: str, alone: List[str], urgen
         what, times(len(claim.crashes) - 1), since, clock(until, draft.now, seconds=True),
     )  # fmt: skip
     if alone:
-        failed = dict(claim.failed, **{program: reason for program in alone})
+        failed = dict(claim.failed, **dict.fromkeys(alone, reason))
         draft.set_claim(name, replace(claim, failed=failed, until=until))
         draft.hold(name, host, reason)
     else:
