@@ -214,7 +214,7 @@ class Brain:
 
     def next_time(self, now: float) -> float | None:
         """When something falls due although nothing happens."""
-        times = (self.intents.next_time(now), self.hosts.next_time(self.watch.host_down_after, now))
+        times = (self.intents.next_time(now), self.hosts.next_time(self.watch.host_down_after, now, self.watch.host_interval))
         return min((time for time in times if time is not None), default=None)
 
     def left_out(self, asked: bool = False) -> list[str]:
@@ -245,7 +245,7 @@ class Brain:
         holding = {entry.host for entry in watch.instances.values() if entry.phase != "failed"}
         down = [name for name, state in watch.hosts.items() if state == hosts.DOWN]
         before = self.verdicts
-        self.verdicts = self.hosts.judge(self._buses_by_host(now), holding, down, watch.host_down_after, now)
+        self.verdicts = self.hosts.judge(self._buses_by_host(now), holding, down, watch.host_down_after, now, watch.host_interval)
         for name, verdict in self.verdicts.items():
             known = before.get(name)
             news = known.state != verdict.state if known is not None else verdict.state != hosts.UP
@@ -273,26 +273,28 @@ class Brain:
         lines = self.hosts.lines()
         lost: set[str] = set()
         refused: set[str] = set()
+        takes: set[str] = set()  # hosts where something takes connections, even if it does not answer
         fine: set[str] = set()
         for (name, epoch), health in self.buses.items():
             entry = self.watch.instances.get(name)
             if entry is not None and entry.epoch == epoch and entry.phase == "running":
-                self._bus_signal(entry.host, health, lines, lost, refused, fine)
+                self._bus_signal(entry.host, health, lines, lost, refused, takes, fine)
         for (_unused, where), health in self.services.items():
-            self._bus_signal(where, health, lines, lost, refused, fine)
+            self._bus_signal(where, health, lines, lost, refused, takes, fine)
         found = {name: Line(Signal.FINE) for name in fine}
         for name in lost - fine:
             known = self._bus_lines.get(name)
             since = known.since if known is not None and known.signal in hosts.AWAY else now
             signal = Signal.GONE if name in refused else Signal.LOST
-            found[name] = Line(signal, since, "no bus on %s answers any more" % name)
+            found[name] = Line(signal, since, "no bus on %s answers any more" % name, cut=name not in takes)
         self._bus_lines = found
         return found
 
     @staticmethod
     def _bus_signal(
-        host: str, health: Health, lines: Mapping[str, Line], lost: set[str], refused: set[str], fine: set[str]
-    ) -> None:
+        host: str, health: Health, lines: Mapping[str, Line], lost: set[str], refused: set[str], takes: set[str],
+        fine: set[str],
+    ) -> None:  # fmt: skip
         line = lines.get(host)
         since = line.since if line is not None and line.signal in hosts.AWAY else 0.0
         if health.last.kind is Kind.ANSWERED:
@@ -300,6 +302,8 @@ class Brain:
                 fine.add(host)
         elif health.last.kind in _ENDED or health.missed >= min(2, health.failures):
             lost.add(host)
+            if health.last.kind is not Kind.UNREACHABLE:
+                takes.add(host)
             if health.last.kind in (Kind.GONE, Kind.REFUSED):
                 refused.add(host)
 

@@ -58,7 +58,8 @@ class Scene:
             self.brain.line_changed(name, Signal.LOST, "%s is silent" % name, at)
 
     def is_lost(self, at: float, host: str, instance: str, epoch: int = 1) -> None:
-        """Its line and its bus fall silent."""
+        """Its line and its bus fall silent; it had answered until then."""
+        self.brain.line_changed(host, Signal.FINE, "", at)
         self.lose(at, host)
         self.buses[instance, epoch] = health(Kind.UNREACHABLE, at)
 
@@ -331,6 +332,22 @@ def test_a_bus_that_misses_answers_makes_its_host_no_longer_lost_than_that() -> 
     scene.turn(902.0)
     verdict = scene.brain.verdicts["server_1"]
     assert (verdict.state, verdict.since) == (SUSPECT, 902.0)
+
+
+@pytest.mark.parametrize(("kind", "state"), [(Kind.UNREACHABLE, DOWN), (Kind.MISSED, SUSPECT)])
+def test_silence_of_the_whole_machine_counts_from_its_last_answer(kind: Kind, state: str) -> None:
+    """Power loss at 10.0: the line answered last at 9.9, and two questions and the bus's connection got no answer."""
+    scene = Scene(entry("scen2_srv_01"))
+    scene.brain.line_changed("server_1", Signal.FINE, "", 9.9)
+    scene.brain.line_changed("server_1", Signal.DOUBT, "no answer", 11.9)
+    scene.lose(12.85, "server_1")
+    scene.buses["scen2_srv_01", 1] = health(kind, 10.5, times=3)
+    scene.turn(12.85)
+    assert scene.brain.verdicts["server_1"].state == SUSPECT
+    due = scene.brain.next_time(12.86)
+    assert due is not None and due < 13.0
+    scene.turn(due)
+    assert scene.brain.verdicts["server_1"].state == state
 
 
 def test_a_bus_that_hangs_alone_on_a_host_without_a_line_is_restarted_once_a_run_got_there() -> None:

@@ -52,8 +52,8 @@ def sees_no_storm(patch: pytest.MonkeyPatch) -> None:
 def believes_one_signal(patch: pytest.MonkeyPatch) -> None:
     real = hosts._verdict
 
-    def verdict(name: str, host: Any, buses: Any, holds: bool, down_after: float, now: float) -> hosts.Verdict:
-        found = real(name, host, buses, holds, down_after, now)
+    def verdict(name: str, *facts: Any) -> hosts.Verdict:
+        found = real(name, *facts)
         return dataclasses.replace(found, state=hosts.DOWN) if found.state == hosts.SUSPECT else found
 
     patch.setattr(hosts, "_verdict", verdict)
