@@ -214,7 +214,9 @@ class Brain:
 
     def next_time(self, now: float) -> float | None:
         """When something falls due although nothing happens."""
-        times = (self.intents.next_time(now), self.hosts.next_time(self.watch.host_down_after, now, self.watch.host_interval))
+        watch = self.watch
+        judged = self.hosts.next_time(watch.host_down_after, now, watch.host_interval)
+        times = (self.intents.next_time(now), judged)
         return min((time for time in times if time is not None), default=None)
 
     def left_out(self, asked: bool = False) -> list[str]:
@@ -245,7 +247,8 @@ class Brain:
         holding = {entry.host for entry in watch.instances.values() if entry.phase != "failed"}
         down = [name for name, state in watch.hosts.items() if state == hosts.DOWN]
         before = self.verdicts
-        self.verdicts = self.hosts.judge(self._buses_by_host(now), holding, down, watch.host_down_after, now, watch.host_interval)
+        buses = self._buses_by_host(now)
+        self.verdicts = self.hosts.judge(buses, holding, down, watch.host_down_after, now, watch.host_interval)
         for name, verdict in self.verdicts.items():
             known = before.get(name)
             news = known.state != verdict.state if known is not None else verdict.state != hosts.UP

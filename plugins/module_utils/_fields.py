@@ -241,8 +241,8 @@ SETTINGS = _table(
               default=_model.Settings.start_timeout, minimum=0.1, unit="s"),
         Field("run_timeout", "number", "A run that acts for longer is taken over by the next one.",
               default=_model.Settings.run_timeout, minimum=1, unit="s"),
-        Field("stable_after", "number", "Operation that gives back one point of the failure budget; a crash within twelve"
-              " times as much after a start is in a row with those before.",
+        Field("stable_after", "number", "Operation that gives back one point of the failure budget; a crash within"
+              " twelve times as much after a start is in a row with those before.",
               default=_model.Settings.stable_after, minimum=0, unit="s"),
         Field("failure_budget", "integer", "Failed starts that are retried.", default=_model.Settings.failure_budget,
               minimum=1),

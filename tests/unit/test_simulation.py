@@ -99,7 +99,7 @@ def leaves_requests_unanswered(patch: pytest.MonkeyPatch) -> None:
 
 
 def leaves_out_what_is_there(patch: pytest.MonkeyPatch) -> None:
-    def left_out(self: brain.Brain) -> list[str]:
+    def left_out(self: brain.Brain, asked: bool = False) -> list[str]:
         lines = self.hosts.lines()
         return [n for n, state in self.watch.hosts.items() if state == hosts.DOWN and lines[n].signal in hosts.AWAY]
 
