@@ -20,14 +20,13 @@ from monitor.decide import EXIT, BusKey, Exit, ServiceKey, Wish, decide
 from monitor.health import Health, Kind, State
 from monitor.hosts import Hosts, Line, Signal, Verdict
 from monitor.intents import Intent, Intents
-from monitor.schedule import Schedule
+from monitor.schedule import LOOK_APART, Schedule
 from monitor.shadow import Shadows
 from monitor.watch import Watch
 
 AT_ONCE = 500  # intents one run takes
 SERVICES_APART = 30.0  # s between two reconciles because of host services
 MONITOR = "monitor"  # who noted that a host is gone, when no person did
-LOOK_APART = 2.0  # s between two looks because of one lost signal
 CAME_DURING = 0.5  # s before a run was sent that what it found may still be about
 
 _ENDED = (Kind.GONE, Kind.REFUSED, Kind.UNREACHABLE)
@@ -119,6 +118,8 @@ class Brain:
                 self.hands.say("host", why, host=host, line=signal.value)
             believed = self.watch.hosts.get(host)
             back = signal is Signal.FINE or (before is Signal.LOST and signal is Signal.GONE)
+            if back and before in hosts.AWAY:
+                self.schedule.reached([host])
             if back and believed in (hosts.DOWN, hosts.SUSPECT):
                 self.schedule.soon("%s answers again: it is looked at before it is used" % host, 0.0)
         return changed
@@ -200,29 +201,42 @@ class Brain:
         ask = next((ask for ask in self.asks if not ask.run), None)
         if ask is not None:
             self._send_ask(ask, now)
+        self.schedule.reached(self.left_out(asked=True))  # their lines tell when they are back
         known = self.watch.revision >= 0 or self.schedule.asked
         if not self.reconciling and known and not self.hosts.storm:
             why = self.schedule.due(self.watch, now, wall)
             if why:
+                leave_out = sorted(set(self.left_out()) - self.schedule.looks_at(now))
                 self.schedule.started(now)
-                self.reconciling = self.hands.reconcile(why, self.left_out())
+                self.reconciling = self.hands.reconcile(why, leave_out)
                 if not self.reconciling:
                     self.schedule.soon(why, SERVICES_APART)  # the reason is still there
 
     def next_time(self, now: float) -> float | None:
         """When something falls due although nothing happens."""
-        times = (self.intents.next_time(now), self.hosts.next_time(self.watch.host_down_after, now))
+        watch = self.watch
+        judged = self.hosts.next_time(watch.host_down_after, now, watch.host_interval)
+        times = (self.intents.next_time(now), judged)
         return min((time for time in times if time is not None), default=None)
 
-    def left_out(self) -> list[str]:
+    def left_out(self, asked: bool = False) -> list[str]:
         """Hosts no run goes to: believed down, and silent. One that is there without its service manager needs a run.
+
+        Where no line is held, nothing but a run tells that a host is back: one goes there now and then, and when a
+        person asked for it, who may know.
         """
-        lines = self.hosts.lines()
-        return sorted(
-            name
-            for name, state in self.watch.hosts.items()
-            if state == hosts.DOWN and name in lines and lines[name].signal is Signal.LOST
-        )
+        lines, silent = self.hosts.lines(), []
+        for name, state in self.watch.hosts.items():
+            signal = lines[name].signal if state == hosts.DOWN and name in lines else Signal.FINE
+            nothing = signal is Signal.NONE and not asked and not self._shows_itself(name)
+            if signal is Signal.LOST or nothing:
+                silent.append(name)
+        return sorted(silent)
+
+    def _shows_itself(self, name: str) -> bool:
+        """Whether a bus or a run there speaks for the host, or nobody has looked yet."""
+        verdict = self.verdicts.get(name)
+        return verdict is None or verdict.state == hosts.UP
 
     def suspects(self) -> dict[str, str]:
         """host -> why, of those of which one signal is lost."""
@@ -233,7 +247,8 @@ class Brain:
         holding = {entry.host for entry in watch.instances.values() if entry.phase != "failed"}
         down = [name for name, state in watch.hosts.items() if state == hosts.DOWN]
         before = self.verdicts
-        self.verdicts = self.hosts.judge(self._buses_by_host(now), holding, down, watch.host_down_after, now)
+        buses = self._buses_by_host(now)
+        self.verdicts = self.hosts.judge(buses, holding, down, watch.host_down_after, now, watch.host_interval)
         for name, verdict in self.verdicts.items():
             known = before.get(name)
             news = known.state != verdict.state if known is not None else verdict.state != hosts.UP
@@ -261,26 +276,28 @@ class Brain:
         lines = self.hosts.lines()
         lost: set[str] = set()
         refused: set[str] = set()
+        takes: set[str] = set()  # hosts where something takes connections, even if it does not answer
         fine: set[str] = set()
         for (name, epoch), health in self.buses.items():
             entry = self.watch.instances.get(name)
             if entry is not None and entry.epoch == epoch and entry.phase == "running":
-                self._bus_signal(entry.host, health, lines, lost, refused, fine)
+                self._bus_signal(entry.host, health, lines, lost, refused, takes, fine)
         for (_unused, where), health in self.services.items():
-            self._bus_signal(where, health, lines, lost, refused, fine)
+            self._bus_signal(where, health, lines, lost, refused, takes, fine)
         found = {name: Line(Signal.FINE) for name in fine}
         for name in lost - fine:
             known = self._bus_lines.get(name)
             since = known.since if known is not None and known.signal in hosts.AWAY else now
             signal = Signal.GONE if name in refused else Signal.LOST
-            found[name] = Line(signal, since, "no bus on %s answers any more" % name)
+            found[name] = Line(signal, since, "no bus on %s answers any more" % name, cut=name not in takes)
         self._bus_lines = found
         return found
 
     @staticmethod
     def _bus_signal(
-        host: str, health: Health, lines: Mapping[str, Line], lost: set[str], refused: set[str], fine: set[str]
-    ) -> None:
+        host: str, health: Health, lines: Mapping[str, Line], lost: set[str], refused: set[str], takes: set[str],
+        fine: set[str],
+    ) -> None:  # fmt: skip
         line = lines.get(host)
         since = line.since if line is not None and line.signal in hosts.AWAY else 0.0
         if health.last.kind is Kind.ANSWERED:
@@ -288,6 +305,8 @@ class Brain:
                 fine.add(host)
         elif health.last.kind in _ENDED or health.missed >= min(2, health.failures):
             lost.add(host)
+            if health.last.kind is not Kind.UNREACHABLE:
+                takes.add(host)
             if health.last.kind in (Kind.GONE, Kind.REFUSED):
                 refused.add(host)
 
@@ -322,11 +341,13 @@ class Brain:
 
     def _noted(self, result: Mapping[str, Any], began: float) -> None:
         """Which hosts a run reached, and which not."""
-        for host in result.get("answered") or ():
+        answered = result.get("answered") or ()
+        for host in answered:
             self.hosts.answered(host, began + CAME_DURING)
+        self.schedule.reached(answered)
         for host, why in (result.get("unreachable") or {}).items():
             self.hosts.silent(host, why, began + CAME_DURING)
-            self.schedule.soon("%s: %s" % (host, why), LOOK_APART)
+            self.schedule.unreached(host, why, began)
 
     def _answer(self, ask: Ask, result: Mapping[str, Any], why: str) -> None:
         plan = result.get("plan")

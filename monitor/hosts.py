@@ -6,7 +6,9 @@
 Pure: no clock, no I/O; `now` is seconds of a monotonic clock. Three signals speak about a host: the line held to its
 service manager (or its SSH), the buses that live there, and what runs found when they went there. One that is lost
 makes the host suspect; two that stay lost for a while, with none that speaks against it, make it down. Of a host that
-holds nothing one suffices: it is only not used. When more than half of the hosts vanish together, the monitor is
+holds nothing one suffices: it is only not used. "A while" counts from the second signal on, for a busy machine answers
+late; a machine whose kernel takes no connection any more is not busy, and there the silence counts from the line's
+last answer. When more than half of the hosts vanish together, the monitor is
 probably the one that is cut off: then nothing is concluded.
 """
 
@@ -36,6 +38,7 @@ class Line:
     signal: Signal = Signal.NONE
     since: float = 0.0  # of the present signal
     why: str = ""
+    cut: bool = False  # of buses: the machine itself takes no connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class _Host:
     line: Line = field(default_factory=Line)
     run: Line = field(default_factory=Line)  # what the last run found there
     looked: float = 0.0  # when that run was there
-    left: float = 0.0  # when its line was fine for the last time
+    left: float = 0.0  # when its line was no longer fine
+    heard: float | None = None  # when it answered last on its line
 
 
 AWAY = (Signal.LOST, Signal.GONE)
@@ -75,6 +79,8 @@ class Hosts:
         host = self._hosts.get(name)
         if host is None:
             return False
+        if signal is Signal.FINE:
+            host.heard = now
         if signal is not Signal.FINE and host.line.signal is Signal.FINE:
             host.left = now
         return _note(host.line, signal, why, now)
@@ -96,18 +102,20 @@ class Hosts:
         return {name: host.line for name, host in self._hosts.items()}
 
     def judge(
-        self, buses: Mapping[str, Line], holding: Iterable[str], down: Iterable[str], down_after: float, now: float
-    ) -> dict[str, Verdict]:
+        self, buses: Mapping[str, Line], holding: Iterable[str], down: Iterable[str], down_after: float, now: float,
+        interval: float = 1.0,
+    ) -> dict[str, Verdict]:  # fmt: skip
         """Every host's verdict as of `now`; sets `storm`.
 
         :param buses: host -> what the buses there show together; a host without buses is missing.
         :param holding: hosts that hold a claim.
         :param down: hosts that the ledger already believes down: they are not part of a storm.
+        :param interval: s between two questions on a line.
         """
         held, known = set(holding), set(down)
         found = {}
         for name, host in self._hosts.items():
-            found[name] = _verdict(name, host, buses.get(name, Line()), name in held, down_after, now)
+            found[name] = _verdict(name, host, buses.get(name, Line()), name in held, down_after, now, interval)
         doubted = {name: host.line.since for name, host in self._hosts.items() if host.line.signal is Signal.DOUBT}
         live = {name: host.line if host.line.signal is not Signal.NONE else buses.get(name, Line())
                 for name, host in self._hosts.items()}  # fmt: skip
@@ -121,9 +129,11 @@ class Hosts:
                     found[name] = replace(verdict, state=SUSPECT)
         return found
 
-    def next_time(self, down_after: float, now: float) -> float | None:
+    def next_time(self, down_after: float, now: float, interval: float = 1.0) -> float | None:
         """When a verdict may change although nothing is heard."""
-        due = [at for host in self._hosts.values() if host.line.signal in AWAY for at in (host.left, host.line.since)]
+        away = [host for host in self._hosts.values() if host.line.signal in AWAY]
+        due = [at for host in away for at in (host.left, host.line.since)]
+        due += [host.heard + interval for host in away if host.heard is not None]
         return min((at + down_after for at in [*due, self._stormy] if at + down_after > now), default=None)
 
 
@@ -136,7 +146,9 @@ def _note(line: Line, signal: Signal, why: str, now: float) -> bool:
     return True
 
 
-def _verdict(name: str, host: _Host, buses: Line, holds: bool, down_after: float, now: float) -> Verdict:
+def _verdict(
+    name: str, host: _Host, buses: Line, holds: bool, down_after: float, now: float, interval: float
+) -> Verdict:
     line = host.line
     if line.signal in (Signal.FINE, Signal.DOUBT):
         return Verdict(name, UP, "", line.since)
@@ -162,7 +174,9 @@ def _verdict(name: str, host: _Host, buses: Line, holds: bool, down_after: float
     if against:
         return Verdict(name, SUSPECT, "%s, but %s" % (why, " and ".join(against)), since, count, there)
     enough = 2 if holds else 1
-    if count >= enough and now - since >= down_after:
+    silent = line.signal is Signal.LOST and buses.signal is Signal.LOST and buses.cut and host.heard is not None
+    long_silent = silent and now - (host.heard or 0.0) >= interval + down_after
+    if count >= enough and (long_silent or now - since >= down_after):
         return Verdict(name, DOWN, why, since, count)
     return Verdict(name, SUSPECT, why, since, count, there)
 

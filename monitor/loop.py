@@ -322,7 +322,7 @@ class Monitor:
                  "until": "until", "at_a_time": "at_a_time", "force": "force", "item": "item",
                  "site": "whole_site", "ids": "ids", "all": "all"}  # fmt: skip
         extra = {"muster_" + words[key]: value for key, value in request.items() if key in words and value}
-        job = self._begin(kind, extra, self._brain.left_out())
+        job = self._begin(kind, extra, self._brain.left_out(asked=True))
         if isinstance(job, str):
             return {"ok": False, "said": [job], "run": "", "results": {}}
         self.journal.say("run", "a request is carried out", run=job.ident, kind=kind, who=request.get("who"))

@@ -40,6 +40,7 @@ class Instance:
     target: Target | None
     strategy: str  # running_failure_strategy of its bus program
     deadline: float | None  # wall clock: until when a run is acting on it
+    until: float = 0.0  # wall clock: it crashed in a row, and is started again then
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,7 @@ def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mappi
         target=target.parse(bus, str(entry["address"]), whose) if bus else None,
         strategy=str(bus.get("strategy", "continue")),
         deadline=float(actor["deadline"]) if actor.get("deadline") is not None else None,
+        until=float(entry.get("until") or 0.0),
     )
 
 

@@ -158,12 +158,12 @@ def reset(draft: Draft, name: str) -> bool:
     if busy:
         draft.refuse(name, claim.host, "%s waits: %s" % (name, busy))
         return False
-    if not claim.failures and claim.phase != FAILED:
+    if not claim.failures and not claim.crashes and claim.phase != FAILED:
         del draft.asked[name]
         draft.hold(name, claim.host, "%s has not failed: there is nothing to reset" % name)
         return False
     draft.note("%s is reset: its whole budget is back" % name, draft.why, "reset", name)
-    draft.set_claim(name, replace(claim, failures=()))
+    draft.set_claim(name, replace(claim, failures=(), crashes=(), until=0.0))
     if draft.site.instance(name).application.on_request and claim.phase == FAILED:
         draft.want(name, STOPPED, draft.asked[name])
     return True

@@ -37,5 +37,5 @@ def wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
 def clear(draft: Draft, name: str) -> None:
     """A person's start gives a failed instance its whole budget back."""
     claim = draft.claim(name)
-    if claim.failures or claim.phase == FAILED:
-        draft.set_claim(name, replace(claim, failures=()))
+    if claim.failures or claim.crashes or claim.phase == FAILED:
+        draft.set_claim(name, replace(claim, failures=(), crashes=(), until=0.0))

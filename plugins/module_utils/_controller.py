@@ -22,6 +22,8 @@ MONITOR_FILE = "run/monitor.json"
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
 ATTEMPTS = 8  # plans made anew after a lost race
+DAY = 86400.0  # s
+AT_ONCE = 2000  # entries of the trail that one run drops
 
 Json = Dict[str, Any]
 
@@ -127,7 +129,7 @@ def _open_site(call: _Call) -> Json:
         elif call.request.get("create"):
             ledger.check()
             if not call.check:
-                ledger.forget_trail(time.time() - call.site.settings.trail_days * 86400)
+                ledger.forget_trail(time.time() - call.site.settings.trail_days * DAY)
         # Asked before the ledger is read: what is published is never ahead of it, but for a ledger put back.
         watch = _publish.read_published(call.state_dir, _publish.WATCH_FILE)
         state, revision = ledger.read()
@@ -216,10 +218,18 @@ def _settle(call: _Call) -> Json:
     warnings = _publish_all(call, state, revision, durable=True)
     with call.ledger as ledger:
         try:
+            _forget(call, ledger)
             ledger.backup()
         except (_ledger.LedgerError, OSError) as error:
             warnings.append("the ledger was not copied to its backups: %s" % error)
     return {"revision": revision, "trail": trail, "warnings": warnings}
+
+
+def _forget(call: _Call, ledger: _ledger.Ledger) -> None:
+    """Drop what is too old from the trail: once a day, for the oldest entry tells when that was done last."""
+    oldest, before = ledger.oldest(), time.time() - call.site.settings.trail_days * DAY
+    if oldest is not None and oldest < before - DAY:
+        ledger.forget_trail(before, AT_ONCE)
 
 
 def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, _ledger.State, int, List[Json]]:

@@ -237,7 +237,7 @@ class Draft:
         """The claim holds nothing any more: nothing of it lives on its host."""
         claim = self.claim(name)
         freed = replace(
-            claim, phase=FREE, target=None, actor=None, deferred=(), failed={}, left=(), reason=reason,
+            claim, phase=FREE, target=None, actor=None, deferred=(), failed={}, left=(), reason=reason, until=0.0,
             since=self.now if claim.phase != FREE else claim.since,
         )  # fmt: skip
         self.set_claim(name, freed)
@@ -311,6 +311,7 @@ class Draft:
                 phase=STARTING,
                 actor=self.actor,
                 failures=self.charges(name),
+                crashes=claim.crashes,
                 reason=reason,
                 since=self.now,
                 digest=self.digests.get(name, ""),
@@ -324,6 +325,11 @@ class Draft:
         before = self.state.claims.get(name) or Claim()
         now = self.claim(name).failures
         return now if now != before.failures else charges(before, self.now, self.site.settings)
+
+    def troubles(self, name: str) -> Tuple[Failure, ...]:
+        """The same, and the crashes in a row: what speaks for another host."""
+        charged = self.charges(name)
+        return charged + tuple(crash for crash in self.claim(name).crashes if crash not in charged)
 
     def note(
         self, what: str, why: str = "", result: str = "", instance: str = "", host: str = "", who: Optional[str] = None

@@ -85,6 +85,8 @@ def _where(draft: Draft, name: str, claim: Claim) -> str:
     if claim.holds:
         moving = ", moving to %s" % claim.target if claim.target else ""
         return "%s on %s%s%s" % (claim.phase, claim.host, since, moving)
+    if claim.phase == "failed" and claim.until:
+        return "waits%s: %s" % (since, claim.reason)
     if claim.phase == "failed":
         return "failed on %s%s: %s" % (claim.host, since, claim.reason)
     if draft.is_started(name):

@@ -241,7 +241,8 @@ SETTINGS = _table(
               default=_model.Settings.start_timeout, minimum=0.1, unit="s"),
         Field("run_timeout", "number", "A run that acts for longer is taken over by the next one.",
               default=_model.Settings.run_timeout, minimum=1, unit="s"),
-        Field("stable_after", "number", "Operation that gives back one point of the failure budget.",
+        Field("stable_after", "number", "Operation that gives back one point of the failure budget; a crash within"
+              " twelve times as much after a start is in a row with those before.",
               default=_model.Settings.stable_after, minimum=0, unit="s"),
         Field("failure_budget", "integer", "Failed starts that are retried.", default=_model.Settings.failure_budget,
               minimum=1),
@@ -252,7 +253,8 @@ SETTINGS = _table(
         Field("host_interval", "number", "Time between two questions of the monitor to a host's service manager.",
               default=_model.Settings.host_interval, minimum=0.1, unit="s"),
         Field("host_down_after", "number", "How long two independent signals must agree that a host is gone until the"
-              " monitor believes it down and moves what it held.", default=_model.Settings.host_down_after, minimum=0,
+              " monitor believes it down and moves what it held; of a machine that takes no connection, since its last"
+              " answer and one `host_interval`.", default=_model.Settings.host_down_after, minimum=0,
               unit="s"),
         Field("artifacts", "integer", "Runs of the monitor whose artefacts are kept.",
               default=_model.Settings.artifacts, minimum=1),

@@ -185,8 +185,9 @@ def _uncharge(draft: Draft, name: str, host: str, began: float) -> None:
     """What went wrong while its host was dying is not the instance's failure."""
     claim = draft.claim(name)
     kept = tuple(f for f in claim.failures if f.host != host or f.at < began - DYING)
-    if kept != claim.failures:
-        draft.set_claim(name, replace(claim, failures=kept))
+    crashes = tuple(f for f in claim.crashes if f.host != host or f.at < began - DYING)
+    if (kept, crashes) != (claim.failures, claim.crashes):
+        draft.set_claim(name, replace(claim, failures=kept, crashes=crashes))
 
 
 def _continue(draft: Draft, intent: Mapping[str, Any], instance: Instance, host: str) -> Tuple[str, str]:

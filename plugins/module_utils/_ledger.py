@@ -228,10 +228,20 @@ class Ledger:
             rows = self._database().execute(query, (kind, revision)).fetchall()
         return [row[0] for row in rows]
 
-    def forget_trail(self, before: float) -> int:
-        """Drop what happened before a moment (seconds since the epoch); returns how many entries."""
+    def forget_trail(self, before: float, most: int = -1) -> int:
+        """Drop what happened before a moment (seconds since the epoch), the oldest first; returns how many entries.
+
+        :param most: how many at once; others wait for the lock meanwhile. -1: all.
+        """
+        old = "SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?"
         with self._words(), self._write() as database:
-            return database.execute("DELETE FROM trail WHERE at < ?", (before,)).rowcount
+            return database.execute("DELETE FROM trail WHERE id IN (%s)" % old, (before, most)).rowcount
+
+    def oldest(self) -> Optional[float]:
+        """When the oldest entry of the trail happened, in seconds since the epoch; None while it is empty."""
+        with self._words():
+            found: Optional[float] = self._database().execute("SELECT min(at) FROM trail").fetchone()[0]
+        return found
 
     def check(self) -> None:
         """Read the whole file.

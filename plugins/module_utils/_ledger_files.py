@@ -17,6 +17,7 @@ import time
 from typing import List, Optional, Tuple, Type
 
 BACKUPS = 3
+UNFINISHED = 3600.0  # s after which a copy that was begun is nobody's any more
 
 
 def make_folder(folder: str, error: Type[Exception]) -> None:
@@ -96,10 +97,20 @@ def backup(database: sqlite3.Connection, path: str, revision: int) -> str:
         for end in ("", "-wal", "-shm", "-journal"):
             with contextlib.suppress(OSError):
                 os.unlink(fresh + end)
-    for old in backups(path)[:-BACKUPS]:
+    for old in backups(path)[:-BACKUPS] + _left_behind(folder):
         with contextlib.suppress(OSError):
             os.unlink(old)
     return target
+
+
+def _left_behind(folder: str) -> List[str]:
+    """Copies that were never finished: their process was killed, or the power went."""
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if ".db.new-" in entry.name and entry.stat().st_mtime < time.time() - UNFINISHED:
+                found.append(entry.path)
+    return found
 
 
 def backups(path: str) -> List[str]:

@@ -68,5 +68,5 @@ def move(
     wanted_host = draft.wanted(name).host
     asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
     hosts = (wanted_host,) if wanted_host else None
-    avoid = tuple(tired_hosts(draft.charges(name)))
+    avoid = tuple(tired_hosts(draft.troubles(name)))
     draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude, stays, leaves, asked))

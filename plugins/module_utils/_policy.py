@@ -13,6 +13,8 @@ from ._state import RUNNING, Claim, Failure
 # Running failure strategies from the mildest to the one that wins over all others.
 SEVERITY = ("continue", "restart_process", "restart_application", "stop_application")
 TRIES_PER_HOST = 2  # failed starts on one host before another one is tried
+WAITS = (0.0, 0.0, 2.0, 5.0, 15.0, 30.0, 60.0)  # s before the 1st, 2nd, ... restart after crashes in a row
+SOUND = 12  # stretches of `stable_after` after which a crash is no longer in a row with those before
 
 
 def running_failure(application: Application, missing: Iterable[str]) -> str:
@@ -53,6 +55,31 @@ def charge(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failure,
 def exhausted(failures: Sequence[Failure], settings: Settings) -> bool:
     """Whether the budget is spent: then the instance stays failed until a person clears it."""
     return len(failures) >= settings.failure_budget
+
+
+def in_a_row(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failure, ...]:
+    """The crashes of an instance in a row, this one included: each came soon after a start.
+
+    A point of the budget comes back for operation that is much shorter, so that a crash now and then is never held
+    against an instance; this row is what ends a loop that is slower than that.
+    """
+    sound = claim.phase == RUNNING and failure.at - claim.since >= SOUND * max(settings.stable_after, 1.0)
+    return (() if sound else claim.crashes) + (failure,)
+
+
+def wait_before(crashes: Sequence[Failure]) -> float:
+    """Seconds until an instance with so many crashes in a row is started again."""
+    return WAITS[min(len(crashes), len(WAITS)) - 1]
+
+
+def endless(crashes: Sequence[Failure], settings: Settings) -> bool:
+    """Whether so many crashes in a row are a loop that nothing but a person ends."""
+    return len(crashes) > max(settings.failure_budget, len(WAITS))
+
+
+def given_up(claim: Claim, settings: Settings) -> bool:
+    """Whether a failed instance stays failed until a person clears it."""
+    return exhausted(claim.failures, settings) or endless(claim.crashes, settings)
 
 
 def avoided_hosts(claim: Claim, now: float, settings: Settings) -> List[str]:

@@ -16,7 +16,7 @@ from ._draft import Draft
 from ._fleet import Fleet, HostLoad, host_loads
 from ._model import Instance, Site
 from ._placement import Pending, explain, place
-from ._policy import exhausted
+from ._policy import given_up
 from ._state import FAILED, Claim, Observation, State, observed
 from ._words import listing
 
@@ -84,7 +84,7 @@ class _Losses:
     def _moves(self, instance: Instance, claim: Claim) -> bool:
         if instance.application.on_request or not claim.holds or not self._draft.is_started(instance.name):
             return False
-        return claim.phase != FAILED or not exhausted(claim.failures, self._site.settings)
+        return claim.phase != FAILED or bool(claim.until) or not given_up(claim, self._site.settings)
 
     def _loss(self, gone: List[str]) -> Json:
         names = [name for host in gone for name in self._held.get(host, ())]

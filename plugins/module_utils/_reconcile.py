@@ -16,8 +16,8 @@ from . import _conflicts, _notices, _pauses
 from ._draft import MUSTER, WHOLE, Draft
 from ._model import Instance
 from ._moves import in_place, move, stop_strays, strays_of
-from ._policy import avoided_hosts, exhausted, running_failure
-from ._running import apply_strategy, keep_running, repair_gone
+from ._policy import avoided_hosts, given_up, running_failure
+from ._running import after_wait, apply_strategy, keep_running, repair_gone
 from ._sequence import expected_programs
 from ._state import (
     DOWN,
@@ -284,12 +284,15 @@ def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str])
 def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], strays: List[str]) -> None:
     """A failed start is tried again while its budget lasts, an HCI only when somebody opens it again."""
     name, claim = instance.name, draft.claim(instance.name)
+    if claim.until:
+        after_wait(draft, instance, strays)
+        return
     if instance.application.on_request and claim.failures:
         draft.hold(name, claim.host, "the start of %s on %s failed: %s; open it again, or close it" % (
             name, claim.host, claim.reason))  # fmt: skip
         stop_strays(draft, name, strays)
         return
-    if exhausted(claim.failures, draft.site.settings):
+    if given_up(claim, draft.site.settings):
         draft.hold(name, claim.host, "%s stays failed until somebody starts it: %s" % (name, claim.reason))
         stop_strays(draft, name, strays)
         return

@@ -12,10 +12,10 @@ from . import _notices
 from ._draft import MUSTER, WHOLE, Draft
 from ._model import Instance
 from ._moves import in_place, misplaced, move, stop_strays
-from ._policy import charge, running_failure, tired_hosts
+from ._policy import charge, endless, in_a_row, running_failure, tired_hosts, wait_before
 from ._sequence import expected_programs
 from ._state import DOWN, DRAINED, FAILED, FREE, STOPPED, SUSPECT, Claim, Failure, Seen
-from ._words import duration, listing, times
+from ._words import clock, duration, listing, times
 
 
 def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
@@ -47,6 +47,9 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
         in_place(draft, instance, host, "the configuration of %s changed" % name, strays)
         return
     stop_strays(draft, name, strays)
+    if claim.until and claim.until <= draft.now:
+        _repair_after_wait(draft, instance, host)
+        return
     expected = expected_programs(instance.application, without=_not_expected(claim, copy))
     missing = [program for program in expected if program not in copy.programs]
     if missing and missing_programs(draft, instance, host, missing):
@@ -95,11 +98,18 @@ def apply_strategy(
         draft.stop(name, host, "%s (running_failure_strategy stop_application)" % what, urgent=urgent)
         return True
     claim = draft.claim(name)
-    failures = charge(claim, Failure(min(at or draft.now, draft.now), host, what), settings)
-    charged = replace(claim, failures=failures)
+    failure = Failure(min(at or draft.now, draft.now), host, what)
+    charged = replace(
+        claim, failures=charge(claim, failure, settings), crashes=in_a_row(claim, failure, settings), until=0.0
+    )
     draft.set_claim(name, charged)
-    if len(failures) > settings.failure_budget:
-        draft.stop(name, host, spent(name, what, draft), after=FAILED, urgent=urgent)
+    given_up = _given_up(draft, name, what)
+    if given_up:
+        draft.stop(name, host, given_up, after=FAILED, urgent=urgent)
+    elif wait_before(charged.crashes):
+        bus = instance.application.bus.program if instance.application.bus else ""
+        alone = programs if strategy == "restart_process" and bus not in programs else []
+        _wait(draft, name, host, what, alone, urgent)
     elif strategy == "restart_process":
         draft.set_claim(name, replace(charged, actor=draft.actor))
         draft.add("repair", name, host, "%s (running_failure_strategy restart_process)" % what, claim.epoch,
@@ -116,13 +126,70 @@ def repair_gone(draft: Draft, instance: Instance, host: str, what: str, strays: 
     """
     name, claim, settings = instance.name, draft.claim(instance.name), draft.site.settings
     # How long it was there nobody knows, so nothing comes back for operation.
-    failures = charge(replace(claim, since=draft.now), Failure(draft.now, host, what), settings)
-    draft.set_claim(name, replace(claim, failures=failures))
-    if len(draft.claim(name).failures) > settings.failure_budget:
-        draft.stop(name, host, spent(name, what, draft), after=FAILED)
+    failure = Failure(draft.now, host, what)
+    failures = charge(replace(claim, since=draft.now), failure, settings)
+    crashes = in_a_row(claim, failure, settings)
+    draft.set_claim(name, replace(claim, failures=failures, crashes=crashes, until=0.0))
+    given_up = _given_up(draft, name, what)
+    if given_up:
+        draft.stop(name, host, given_up, after=FAILED)
+        stop_strays(draft, name, strays)
+    elif wait_before(crashes) and not instance.application.on_request:
+        _wait(draft, name, host, what, [], urgent=False)
         stop_strays(draft, name, strays)
     else:
         _again(draft, instance, host, what, strays, urgent=False)
+
+
+def _given_up(draft: Draft, name: str, what: str) -> str:
+    """Why an instance is not restarted any more; empty while it is."""
+    claim, settings = draft.claim(name), draft.site.settings
+    if len(claim.failures) > settings.failure_budget:
+        return spent(name, what, draft)
+    if endless(claim.crashes, settings):
+        return "%s; it was restarted %s in a row, so %s stays failed until somebody starts it" % (
+            what, times(len(claim.crashes) - 1), name,
+        )  # fmt: skip
+    return ""
+
+
+def _wait(draft: Draft, name: str, host: str, what: str, alone: List[str], urgent: bool) -> None:
+    """Restarted again and again: it is stopped, or without the programs that end `alone`, and starts again later."""
+    claim = draft.claim(name)
+    until = draft.now + wait_before(claim.crashes)
+    since = clock(claim.crashes[0].at, draft.now, seconds=True)
+    reason = "%s; it was restarted %s in a row since %s and starts again at %s" % (
+        what, times(len(claim.crashes) - 1), since, clock(until, draft.now, seconds=True),
+    )  # fmt: skip
+    if alone:
+        failed = dict(claim.failed, **dict.fromkeys(alone, reason))
+        draft.set_claim(name, replace(claim, failed=failed, until=until))
+        draft.hold(name, host, reason)
+    else:
+        draft.set_claim(name, replace(claim, until=until))
+        draft.stop(name, host, reason, after=FAILED, urgent=urgent)
+
+
+def after_wait(draft: Draft, instance: Instance, strays: List[str]) -> None:
+    """What crashed in a row waits for its time, and is then placed like anything that runs nowhere."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if draft.now < claim.until:
+        draft.hold(name, claim.host, claim.reason)
+        stop_strays(draft, name, strays)
+        return
+    draft.free(name, claim.reason)
+    reason = "%s crashed %s in a row, has waited and is tried again" % (name, times(len(claim.crashes)))
+    move(draft, instance, reason, list(draft.copies(name)))
+
+
+def _repair_after_wait(draft: Draft, instance: Instance, host: str) -> None:
+    """The programs that crashed in a row while the others run on."""
+    name, claim = instance.name, draft.claim(instance.name)
+    programs = [program for program in expected_programs(instance.application) if program in claim.failed]
+    draft.set_claim(name, replace(claim, until=0.0, actor=draft.actor if programs else claim.actor))
+    if programs:
+        draft.add("repair", name, host, "%s of %s has waited and is tried again" % (listing(programs), name),
+                  claim.epoch, programs=programs)  # fmt: skip
 
 
 def _again(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str], urgent: bool) -> None:

@@ -159,7 +159,7 @@ class _Settler:
         if action["after"] == "move":
             return  # the start takes the claim along, once all stops are confirmed
         reason = action["reason"] if action["after"] == FAILED else ""
-        if reason:
+        if reason and not claim.until:
             self._must_be_seen(action, reason)
         self._claims[name] = replace(
             claim, phase=action["after"] or FREE, target=None, actor=None, deferred=(), failed={}, left=(),
@@ -181,8 +181,8 @@ class _Settler:
                 known = self._state.hosts.get(action["host"])
                 self._claims[name] = Claim(
                     host=action["host"], epoch=action["epoch"], phase=STARTING, actor=self._renewed(),
-                    failures=claim.failures, reason=action["reason"], since=self._now, digest=action["digest"],
-                    incarnation=known.incarnation if known else "",
+                    failures=claim.failures, crashes=claim.crashes, reason=action["reason"], since=self._now,
+                    digest=action["digest"], incarnation=known.incarnation if known else "",
                 )  # fmt: skip
             elif final and reached >= 1:
                 self._give_up(action, claim)

@@ -102,6 +102,8 @@ class Claim:
     digest: str = ""
     incarnation: str = ""
     left: Tuple[str, ...] = ()
+    crashes: Tuple[Failure, ...] = ()  # in a row, see `_policy.in_a_row`
+    until: float = 0.0  # it crashed and waits; when it is started again
 
     @property
     def holds(self) -> bool:
@@ -121,16 +123,18 @@ class Claim:
             actor=Actor(str(actor["run"]), float(actor["deadline"])) if actor else None,
             deferred=tuple(document.get("deferred") or ()),
             failed=dict(document.get("failed") or {}),
-            failures=tuple(Failure(float(f[0]), f[1], f[2]) for f in document.get("failures") or ()),
+            failures=_failures(document.get("failures")),
             reason=document.get("reason") or "",
             since=float(document.get("since") or 0.0),
             digest=document.get("digest") or "",
             incarnation=document.get("incarnation") or "",
             left=tuple(document.get("left") or ()),
+            crashes=_failures(document.get("crashes")),
+            until=float(document.get("until") or 0.0),
         )
 
     def to_json(self) -> Dict[str, Any]:
-        return {
+        document = {
             "host": self.host,
             "epoch": self.epoch,
             "phase": self.phase,
@@ -145,6 +149,15 @@ class Claim:
             "incarnation": self.incarnation,
             "left": list(self.left),
         }
+        if self.crashes:
+            document["crashes"] = [[f.at, f.host, f.why] for f in self.crashes]
+        if self.until:
+            document["until"] = self.until
+        return document
+
+
+def _failures(documents: Any) -> Tuple[Failure, ...]:
+    return tuple(Failure(float(f[0]), f[1], f[2]) for f in documents or ())
 
 
 @dataclass(frozen=True)

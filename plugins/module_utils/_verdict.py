@@ -152,6 +152,9 @@ def instance_status(
     if claim.phase == FREE:
         _free(status, claim, wanted)
         return status
+    if claim.phase == FAILED and claim.until:
+        status.update(state="waiting", cause=claim.reason)
+        return status
     if claim.phase == FAILED:
         status.update(state="failed", major=True, cause="%s failed: %s" % (name, claim.reason))
         return status

@@ -64,6 +64,8 @@ def _instance(
         "application": "",
         "bus": None,
     }
+    if claim.get("until"):
+        watched["until"] = claim["until"]
     if instance is None:
         return watched
     application = instance.application

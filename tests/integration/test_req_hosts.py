@@ -182,3 +182,33 @@ def test_when_most_hosts_vanish_together_nothing_is_done_until_they_return(lab: 
     assert {n: (c["host"], c["epoch"]) for n, c in lab.claims().items()} == {
         n: (c["host"], c["epoch"]) for n, c in before.items()
     }, "nothing was restarted or moved"
+
+
+def test_in_a_storm_a_person_confirms_which_host_is_down_and_only_that_one_is_given_up(lab: SiteLab) -> None:
+    before = lab.claims()
+    dead, other, spare = sorted(SERVERS, key=lambda host: -len(held(lab, host)))
+    there = held(lab, dead)
+    gone = (dead, other, "console_1", "console_2")
+    lab.watch.frozen.add(dead)
+    lab.machine("freeze", *gone)
+    wait_for(lambda: facts(lab).get("storm"), "the monitor says that it holds", lab.monitor_log)
+    confirmed = lab.muster("host", "confirm-down", dead, "--reason", "its rack burns")
+    assert confirmed.rc == 0, confirmed.output
+    assert believed(lab, dead) == "down"
+    moved = wait_for(
+        lambda: [name for name in there if whole_on_another(lab, name, dead)],
+        "what fits runs on the server that is left",
+        lab.monitor_log,
+        90,
+    )
+    assert {lab.claims()[name]["host"] for name in moved} == {spare}
+    assert facts(lab).get("storm"), "three of five are silent still: nothing else is concluded"
+    assert [host for host in gone if believed(lab, host) == "down"] == [dead]
+    for name, claim in before.items():
+        if name not in there:
+            assert (lab.claims()[name]["host"], lab.claims()[name]["epoch"]) == (claim["host"], claim["epoch"])
+    lab.machine("thaw", *gone)
+    settled(lab)
+    for name in moved:
+        wait_for(lambda: lab.hosts_of(name) == {spare}, "the copy that thawed is stopped", lab.monitor_log)  # noqa: B023
+    lab.watch.frozen.discard(dead)

@@ -49,6 +49,7 @@ class SimCopy(Copy):
 class SimHost(FleetHost):
     frozen: str = ""  # "takes connections": processes are stopped; "silent": the whole machine is
     powered: int = 1  # times it was switched on
+    sshd: bool = True  # whether runs get there; lines and probes go other ways
     ended: dict[str, int] = field(default_factory=dict)  # instances the host stopped with their bus -> epoch
     locks: set[str] = field(default_factory=set)  # instances that an act is working on
     waiting: list[Callable[[], None]] = field(default_factory=list)  # until it is thawed
@@ -68,7 +69,7 @@ class SimHost(FleetHost):
             del self.ended[name]
 
     def observe(self) -> dict[str, Any]:
-        if self.frozen:
+        if self.frozen or not self.sshd:
             return {"host": self.name, "answer": "unreachable", "why": f"{self.name} does not answer in time"}
         seen = super().observe()
         for name, epoch in self.ended.items():

@@ -200,6 +200,7 @@ class Monitor:
         if self.no_standby and self.world.rng.random() < 0.5:
             return False  # no Ansible, a full disk
         self.world.tell("monitor %d reconciles: %s" % (self.number, why))
+        self.world.reconciles.append(began)
 
         def over(report: dict[str, Any], _why: str) -> None:
             if self.alive:

@@ -100,7 +100,7 @@ class People:
             self.playbook(kind, **more)
             return
         if kind in WHOLE:
-            self.playbook(kind, leave_out=monitor.brain.left_out(), **more)
+            self.playbook(kind, leave_out=monitor.brain.left_out(asked=True), **more)
             return
         request = self._request(kind, more)
         number, names = self.count, list(more.get("instances") or ())

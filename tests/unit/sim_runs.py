@@ -168,7 +168,7 @@ class Run:
         def lost() -> None:
             world.after(world.rng.uniform(*CONNECT), lambda: answered({"unreachable": f"{name} did not answer"}))
 
-        if host.lost:
+        if host.lost or not host.sshd:
             lost()
             return
         sim_acts.send(world, host, request, self.number, back)

@@ -37,10 +37,10 @@ def promised(site: Site) -> float:
     return 3 * site.settings.observe_interval + site.settings.run_timeout
 
 
-def make_site(rng: random.Random) -> Site:
+def make_site(rng: random.Random, observe_interval: float) -> Site:
     """3 to 6 hosts; one server alone has room for all services but in the largest site."""
     whole = small_site(
-        items=rng.choice([2, 3, 4]), observe_interval=10.0, run_timeout=16.0, stable_after=2.0,
+        items=rng.choice([2, 3, 4]), observe_interval=observe_interval, run_timeout=16.0, stable_after=2.0,
         failure_budget=rng.choice([3, 5]),
     )  # fmt: skip
     servers = whole.groups["servers"][: rng.choice([2, 3, 3])]
@@ -58,9 +58,11 @@ def make_site(rng: random.Random) -> Site:
 class Simulation:
     """One history. :raises AssertionError: when a rule does not hold."""
 
-    def __init__(self, seed: int, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, seed: int, tell: Callable[[str], None] | None = None, observe_interval: float = 10.0
+    ) -> None:
         self.rng = rng = random.Random(seed)
-        self.world = SimWorld(make_site(rng), rng, self._tell if tell else _nobody)
+        self.world = SimWorld(make_site(rng, observe_interval), rng, self._tell if tell else _nobody)
         self._line = tell
         self.runs = Runs(self.world)
         self.runs.on_commit, self.runs.on_plan = self._committed, self._planned
@@ -84,15 +86,19 @@ class Simulation:
         self.people = People(self)
         self.faults = Faults(self)
 
-    def run(self) -> dict[str, int]:
-        """The whole history; what is counted of it."""
-        world = self.world
+    def begin(self) -> None:
+        """A site in operation, with its monitor and a window on each console."""
         self.people.playbook("deploy")
-        world.run(4.0)
+        self.world.run(4.0)
         self.new_monitor()
         for name, console in zip(self.windows, self.consoles):
             self.people.ask("open", instances=[name], host=console.name)
-        world.run(6.0)
+        self.world.run(6.0)
+
+    def run(self) -> dict[str, int]:
+        """The whole history; what is counted of it."""
+        world = self.world
+        self.begin()
         for _unused in range(ROUNDS):
             self._round()
         return {

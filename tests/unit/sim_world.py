@@ -37,6 +37,7 @@ class SimWorld(World):
         self.doubles: dict[str, str] = {}  # instance -> two hosts that were both alive, excused
         self.excused = 0
         self.start_times: list[tuple[float, str, str, str]] = []  # t, instance, host, run
+        self.reconciles: list[float] = []  # when each began that the monitor asked for
         self.trouble: dict[str, int] = {}  # instance -> what may be charged since a person cleared it
         self.windows_over: dict[str, tuple[float, str]] = {}  # HCI -> since when it must not come back by itself, why
         self.shown_on: dict[str, str] = {}  # HCI -> the console where a person last asked for it

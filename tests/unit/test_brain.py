@@ -58,7 +58,8 @@ class Scene:
             self.brain.line_changed(name, Signal.LOST, "%s is silent" % name, at)
 
     def is_lost(self, at: float, host: str, instance: str, epoch: int = 1) -> None:
-        """Its line and its bus fall silent."""
+        """Its line and its bus fall silent; it had answered until then."""
+        self.brain.line_changed(host, Signal.FINE, "", at)
         self.lose(at, host)
         self.buses[instance, epoch] = health(Kind.UNREACHABLE, at)
 
@@ -333,6 +334,22 @@ def test_a_bus_that_misses_answers_makes_its_host_no_longer_lost_than_that() -> 
     assert (verdict.state, verdict.since) == (SUSPECT, 902.0)
 
 
+@pytest.mark.parametrize(("kind", "state"), [(Kind.UNREACHABLE, DOWN), (Kind.MISSED, SUSPECT)])
+def test_silence_of_the_whole_machine_counts_from_its_last_answer(kind: Kind, state: str) -> None:
+    """Power loss at 10.0: the line answered last at 9.9, and two questions and the bus's connection got no answer."""
+    scene = Scene(entry("scen2_srv_01"))
+    scene.brain.line_changed("server_1", Signal.FINE, "", 9.9)
+    scene.brain.line_changed("server_1", Signal.DOUBT, "no answer", 11.9)
+    scene.lose(12.85, "server_1")
+    scene.buses["scen2_srv_01", 1] = health(kind, 10.5, times=3)
+    scene.turn(12.85)
+    assert scene.brain.verdicts["server_1"].state == SUSPECT
+    due = scene.brain.next_time(12.86)
+    assert due is not None and due < 13.0
+    scene.turn(due)
+    assert scene.brain.verdicts["server_1"].state == state
+
+
 def test_a_bus_that_hangs_alone_on_a_host_without_a_line_is_restarted_once_a_run_got_there() -> None:
     scene = Scene(entry("scen2_srv_01"), lines=False)
     scene.buses["scen2_srv_01", 1] = health(Kind.MISSED, 8.0, times=3)
@@ -351,6 +368,35 @@ def test_runs_leave_out_hosts_that_are_believed_down_and_silent() -> None:
     assert scene.brain.left_out() == ["server_1"], "one that is there without its service manager needs a run"
     scene.brain.line_changed("server_1", Signal.FINE, "", 2.0)
     assert scene.brain.left_out() == []
+
+
+def test_a_host_without_a_line_that_is_believed_down_is_left_out_and_looked_at_now_and_then() -> None:
+    scene = Scene(hosts={**dict.fromkeys(NAMES, "up"), "server_1": "down"}, lines=False)
+    scene.turn(1.0)
+    assert scene.brain.left_out() == [], "nobody has looked yet"
+    silent = planned(unreachable={"server_1": "no answer on port 22"})
+    for now in (10.0, 12.0, 17.0):
+        scene.brain.schedule.soon("somebody asks", 0.0)
+        scene.turn(now)
+        scene.brain.reconcile_over(silent, now)
+        scene.turn(now + 0.1)
+    assert scene.brain.left_out() == ["server_1"] and scene.brain.left_out(asked=True) == []
+    scene.brain.schedule.soon("somebody asks", 0.0)
+    scene.turn(20.0)
+    assert [out for _why, out in scene.reconciles[-4:]] == [[], [], [], ["server_1"]]
+    scene.brain.reconcile_over(planned(), 20.0)
+    scene.turn(32.0)
+    assert scene.reconciles[-1] == ("server_1: no answer on port 22", [])
+
+
+def test_a_host_that_runs_do_not_reach_is_not_looked_at_again_and_again() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    scene.brain.schedule.soon("somebody asks", 0.0)
+    for second in range(600):
+        scene.turn(float(second))
+        if scene.brain.reconciling:
+            scene.brain.reconcile_over(planned(unreachable={"server_2": "no answer on port 22"}), float(second))
+    assert len(scene.reconciles) < 12
 
 
 @pytest.mark.parametrize("back", [Signal.FINE, Signal.GONE])

@@ -74,6 +74,42 @@ def test_a_bus_that_was_lost_long_before_does_not_shorten_the_wait() -> None:
     )
 
 
+CUT = Line(Signal.LOST, 12.5, "no bus on server_1 answers any more", cut=True)
+
+
+def test_a_machine_that_takes_no_connection_is_down_after_one_interval_and_the_wait_of_silence() -> None:
+    """Its last answer is what counts, not when two questions and the buses were given up."""
+    site = Site()
+    site.hosts.line("server_1", Signal.FINE, "", 10.0)
+    site.lose(12.0, "server_1", signal=Signal.DOUBT)
+    assert site.states(13.5, {"server_1": CUT}) == {}, "one question without an answer is no signal"
+    site.lose(12.9, "server_1")
+    assert site.states(12.9, {"server_1": CUT}) == {"server_1": SUSPECT}
+    assert site.hosts.next_time(AFTER, 12.95) == 10.0 + 1.0 + AFTER
+    assert site.states(10.0 + 1.0 + AFTER, {"server_1": CUT}) == {"server_1": DOWN}
+
+
+def test_a_busy_machine_takes_connections_and_is_given_the_whole_wait_after_the_second_signal() -> None:
+    late = Line(Signal.LOST, 12.5, "no bus on server_1 answers any more")
+    site = Site()
+    site.hosts.line("server_1", Signal.FINE, "", 10.0)
+    site.lose(12.0, "server_1", signal=Signal.DOUBT)
+    site.lose(13.0, "server_1")
+    assert site.states(12.5 + AFTER - 0.1, {"server_1": late}) == {"server_1": SUSPECT}
+    assert site.states(12.5 + AFTER, {"server_1": late}) == {"server_1": DOWN}
+
+
+def test_two_signals_are_needed_however_silent_one_of_them_is() -> None:
+    site = Site()
+    site.hosts.line("server_1", Signal.FINE, "", 10.0)
+    site.lose(13.0, "server_1")
+    assert site.states(500.0) == {"server_1": SUSPECT}
+    assert Site().states(500.0, {"server_1": CUT}) == {}
+    unheard = Site(lines=False)
+    unheard.lose(13.0, "server_1")
+    assert unheard.states(13.0 + AFTER / 2, {"server_1": CUT}) == {"server_1": SUSPECT}, "it never answered here"
+
+
 def test_of_a_host_that_holds_nothing_one_signal_suffices() -> None:
     site = Site()
     site.lose(10.0, "server_1")

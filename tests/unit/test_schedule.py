@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from monitor.schedule import APART, FINISH_APART, RETRIES, SETTLE, Schedule
+from monitor.schedule import APART, FINISH_APART, LOOK_APART, RETRIES, SETTLE, Schedule
 from tests.unit.monitor_data import entry, watch
 
 WANTED = {"scen2_srv_01": "started", "scen2_srv_02": "started"}
@@ -82,6 +82,30 @@ def test_a_claim_whose_run_died_is_taken_over_past_its_deadline() -> None:
     assert schedule.due(stuck, 50.0, 1002.0) == (
         "scen2_srv_01 is stopping and the run that was acting on it is past its deadline"
     )
+
+
+def test_what_stays_stuck_is_looked_at_later_each_time() -> None:
+    schedule = Schedule(0.0)
+    stuck = watch(entry("scen2_hci_01", phase="starting", deadline=-10.0), observe_interval=0.0)
+    schedule.watch_changed(watch(), stuck, 0.0)
+    times = due_times(schedule, stuck, 600.0)
+    assert times == [5.0, 10.0, 15.0, 30.0, 90.0, 210.0, 330.0, 450.0, 570.0]
+    taken_over = watch(entry("scen2_hci_01", epoch=2, phase="starting", deadline=-10.0), observe_interval=0.0)
+    schedule.watch_changed(stuck, taken_over, 600.0)
+    assert schedule.due(taken_over, 600.0, 0.0) != "", "another claim begins anew"
+
+
+def test_a_host_that_is_not_reached_is_looked_at_later_each_time_and_anew_once_it_answered() -> None:
+    schedule = Schedule(0.0)
+    schedule.watch_changed(watch(), WELL, 0.0)
+    schedule.unreached("server_2", "no answer on port 22", 0.0)
+    schedule.unreached("server_2", "no answer on port 22", 1.0)
+    assert schedule.due(WELL, LOOK_APART, 0.0) == "server_2: no answer on port 22"
+    assert due_times(schedule, WELL, 100.0) == [2.0, 7.0, 22.0, 82.0]
+    schedule.reached(["server_2"])
+    assert due_times(schedule, WELL, 100.0) == []
+    schedule.unreached("server_2", "no answer on port 22", 100.0)
+    assert schedule.looks_at(101.0) == set() and schedule.looks_at(100.0 + LOOK_APART) == {"server_2"}
 
 
 def test_a_claim_without_a_deadline_is_stuck_after_the_time_a_run_may_take() -> None:

@@ -52,8 +52,8 @@ def sees_no_storm(patch: pytest.MonkeyPatch) -> None:
 def believes_one_signal(patch: pytest.MonkeyPatch) -> None:
     real = hosts._verdict
 
-    def verdict(name: str, host: Any, buses: Any, holds: bool, down_after: float, now: float) -> hosts.Verdict:
-        found = real(name, host, buses, holds, down_after, now)
+    def verdict(name: str, *facts: Any) -> hosts.Verdict:
+        found = real(name, *facts)
         return dataclasses.replace(found, state=hosts.DOWN) if found.state == hosts.SUSPECT else found
 
     patch.setattr(hosts, "_verdict", verdict)
@@ -72,8 +72,8 @@ def starts_before_the_stop_is_confirmed(patch: pytest.MonkeyPatch) -> None:
 
 
 def knows_no_budget(patch: pytest.MonkeyPatch) -> None:
-    for module in (_settle, _reconcile):
-        patch.setattr(module, "exhausted", lambda *_unused: False)
+    patch.setattr(_settle, "exhausted", lambda *_unused: False)
+    patch.setattr(_reconcile, "given_up", lambda *_unused: False)
     patch.setattr(_running, "charge", lambda *_unused: ())
 
 
@@ -99,7 +99,7 @@ def leaves_requests_unanswered(patch: pytest.MonkeyPatch) -> None:
 
 
 def leaves_out_what_is_there(patch: pytest.MonkeyPatch) -> None:
-    def left_out(self: brain.Brain) -> list[str]:
+    def left_out(self: brain.Brain, asked: bool = False) -> list[str]:
         lines = self.hosts.lines()
         return [n for n, state in self.watch.hosts.items() if state == hosts.DOWN and lines[n].signal in hosts.AWAY]
 
