@@ -76,8 +76,8 @@ class HostAction(ActionBase):
         start = _ownership.launcher(root, library, _PACKAGE)
         command = "%s -I -S -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(start))
         data = json.dumps(request, separators=(",", ":")).encode() + b"\n"
-        limited = self._connection.become is None and self._templar.template(task_vars.get("muster_agent_sudo"))
-        if limited:  # an account that may have the agent look and act as root, through its door, and nothing else
+        limited = self.by_door(task_vars)
+        if limited:
             command = shlex.join(agent_door(interpreter(task_vars), request["host"]["host"]))
             data = bundle_hash.encode() + b"\n" + data
         result = self._low_level_execute_command(command, in_data=data)
@@ -90,6 +90,12 @@ class HostAction(ActionBase):
             return None
         words = result["stderr"].strip().splitlines()[-1:] or ["it said nothing"]
         raise AnsibleActionFail("the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], words[0]))
+
+    def by_door(self, task_vars: Mapping[str, Any]) -> bool:
+        """Whether the account may have the agent look and act as root, through its door, and nothing else."""
+        if self._connection.become is not None:
+            return False
+        return bool(self._templar.template(task_vars.get("muster_agent_sudo")))
 
     def _module(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         result = self._execute_module(

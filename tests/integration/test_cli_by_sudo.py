@@ -18,13 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from etckit import Etc, needs_etc
 from site_lab import ROOT
 
-ABSENT = [name for name in ("sudo", "unshare", "setpriv") if not shutil.which(name)]
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for an /etc of its own"),
-    pytest.mark.skipif(bool(ABSENT), reason="needs %s" % ", ".join(ABSENT)),
-]
+pytestmark = needs_etc
 OWNER, OPERATOR, GROUP = 6100, 6101, 6102
 EVIL = "#!/bin/sh\nid >>%s/ran\necho '{}'\n"
 
@@ -60,18 +57,13 @@ class Machine:
         self.state.chmod(0o700)
         self.home = folder / "operator"
         self.home.mkdir()
-        self._etc(folder / "etc")
+        self.etc = self._etc(folder / "etc")
 
-    def _etc(self, etc: Path) -> None:
-        shutil.copytree("/etc", etc, symlinks=True, ignore_dangling_symlinks=True)
-        for name, line in (
-            ("passwd", "muster:x:%d:%d::%s:/bin/sh\neve:x:%d:%d::%s:/bin/sh" % (
-                OWNER, OWNER, self.folder, OPERATOR, GROUP, self.home)),
-            ("group", "operators:x:%d:\nmuster:x:%d:" % (GROUP, OWNER)),
-            ("shadow", "muster:*:19000:0:99999:7:::\neve:*:19000:0:99999:7:::"),
-        ):  # fmt: skip
-            path = etc / name
-            path.write_text(path.read_text().rstrip("\n") + "\n" + line + "\n")
+    def _etc(self, folder: Path) -> Etc:
+        made, etc = Etc(folder), folder
+        made.add_user("muster", OWNER, OWNER, str(self.folder))
+        made.add_user("eve", OPERATOR, GROUP, str(self.home))
+        made.add_line("group", "operators:x:%d:\nmuster:x:%d:" % (GROUP, OWNER))
         shown = (ROOT / "docs" / "installation.md").read_text()
         (rule,) = re.findall(r"`(%operators [^`]*)`", shown)
         (etc / "sudoers").write_text(
@@ -80,6 +72,7 @@ class Machine:
         (etc / "sudoers").chmod(0o440)
         (etc / "muster").mkdir(exist_ok=True)
         (etc / "muster" / "state").symlink_to(self.state)
+        return made
 
     def _own(self, path: Path, user: int) -> None:
         for each in (path, *path.rglob("*")):
@@ -91,8 +84,7 @@ class Machine:
         command = ["sudo", "-n", *keep, "-u", "muster", self.opt / "bin/muster", *words]
         user = () if variables else ("setpriv", "--reuid", str(OPERATOR), "--regid", str(GROUP), "--clear-groups")
         return subprocess.run(
-            ["unshare", "-m", "sh", "-ec", 'mount --bind "$0" /etc; cd "$1"; shift; exec "$@"',
-             self.folder / "etc", self.home, *user, *command],
+            self.etc.inside(*user, *command, folder=self.home),
             env={"PATH": "%s:%s" % (self.home, os.defpath), "HOME": str(self.home), **variables},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
