@@ -38,7 +38,7 @@ class Etc:
         lines = (self.folder / name).read_text().split("\n")
         return next((line for line in lines if line.startswith(first + ":")), "")
 
-    def inside(self, *command: str | Path, folder: Path) -> list[str | Path]:
-        """A command that runs in `folder` with this /etc."""
-        script = 'mount --bind "$0" /etc; cd "$1"; shift; exec "$@"'
-        return ["unshare", "-m", "sh", "-ec", script, self.folder, folder, *command]
+    def inside(self, *command: str | Path, folder: Path, local: Path = Path("/usr/local")) -> list[str | Path]:
+        """A command that runs in `folder` with this /etc, and `local` as /usr/local."""
+        script = 'mount --bind "$0" /etc; mount --bind "$1" /usr/local; cd "$2"; shift 2; exec "$@"'
+        return ["unshare", "-m", "sh", "-ec", script, self.folder, local, folder, *command]
