@@ -86,3 +86,11 @@ def test_only_the_account_that_was_made_here_is_removed(machine: Machine) -> Non
     machine.etc.add_user("muster-programs", 6100, 100, "/home/x", "made by hand")
     before = machine.account("muster-programs")
     assert machine.play("remove_user").changed == 0 and machine.account("muster-programs") == before
+
+
+def test_a_system_whose_packages_are_not_known_is_told_what_it_needs(machine: Machine) -> None:
+    played = machine.play("system", muster_install=True, ansible_facts={"os_family": "Suse"})
+    assert played.rc != 0 and played.changed == 0
+    said = " ".join(played.output.split())
+    assert "here is a system of the family Suse, whose packages are not known" in said
+    assert "leave muster_install out" in said
