@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 COLLECTION = "control_room.muster"
 ROOT = Path(__file__).resolve().parents[1]  # of the collection
@@ -116,6 +117,15 @@ def _absolute(value: str, folder: Path) -> str:
         relative = plain and not plain.startswith(("/", "~", "{{", "$"))
         parts.append(str((folder / plain).resolve()) if relative else plain)
     return ":".join(parts)
+
+
+def as_text(value: Any) -> Any:
+    """Variables of a run whose texts Ansible takes as they are: a reason that somebody typed is no template."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value} if "{" in value else value
+    if isinstance(value, Mapping):
+        return {name: as_text(entry) for name, entry in value.items()}
+    return [as_text(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def inventory_arguments(inventory: Sequence[str]) -> list[str]:

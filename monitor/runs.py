@@ -92,7 +92,7 @@ class Runs:
         spec = {
             "playbook": playbooks.playbook(verb),
             "inventory": self.inventory,
-            "extravars": {"muster_report": str(folder / REPORT), **extravars},
+            "extravars": {"muster_report": str(folder / REPORT), **playbooks.as_text(extravars)},
             "limit": ",".join(["all", *("!" + host for host in leave_out)]) if leave_out else "",
             "ident": ident,
             "artifacts": str(self._artifacts),

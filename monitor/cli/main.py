@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from monitor.cli import by_sudo, remote, upkeep
 from monitor.cli import places as places_module
-from monitor.cli import remote, upkeep
 from monitor.cli.beside import LATE, NO, USAGE
 from monitor.cli.places import Places, UsageError
 
@@ -34,6 +34,7 @@ exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 4 not d
 beside a monitor that answers, commands ask it; else they run the playbooks
 environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of who asks), MUSTER_HOST_ROOT (the folder of
 the host we are on: its monitor is asked from there), NO_COLOR
+by sudo for another user it is about this installation's site (/etc/muster/state), without -i and --state-dir
 """
 
 Command = Callable[[argparse.Namespace, Places], int]
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        if by_sudo.for_another(os.environ, os.geteuid()):
+            by_sudo.enter(options)
         found = places_module.find(options.inventory or [], options.state_dir or "", os.environ)
         found = found._replace(remote=_remote(options, found))
         return int(options.command(options, found))

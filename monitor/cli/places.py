@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from monitor.cli.remote import Remote
 
 ROOT = Path(__file__).resolve().parents[2]  # of the collection
+INSTALLED = Path("/etc/muster")  # of the machine: `state` in it leads to the state folder
 
 
 class UsageError(Exception):
@@ -154,8 +155,9 @@ def _remembered(state_dir: Path) -> list[str]:
 
 
 def _usual(environ: Mapping[str, str]) -> list[Path]:
-    """State folders of a local site: the one of the environment, then `.muster` here, above, and in the checkout."""
+    """State folders: the one of the environment, `.muster` here, above, and in the checkout, then the machine's."""
     folders = [Path(environ["MUSTER_LOCAL_DIR"])] if environ.get("MUSTER_LOCAL_DIR") else []
     here = Path.cwd()
     folders += [parent / ".muster" for parent in (here, *here.parents, ROOT)]
+    folders.append(INSTALLED)
     return [folder / "state" for folder in dict.fromkeys(folders) if (folder / "state").is_dir()]

@@ -53,7 +53,7 @@ def play(
     command = [playbooks.ansible_playbook(), *playbooks.inventory_arguments(inventory)]
     if check:
         command += ["--check", "--diff"]
-    command += ["-e", json.dumps(dict(extravars)), playbooks.playbook(verb)]
+    command += ["-e", json.dumps(playbooks.as_text(extravars)), playbooks.playbook(verb)]
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(

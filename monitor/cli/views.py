@@ -64,7 +64,7 @@ def check(options: argparse.Namespace, places: Places) -> int:
     verb = "preflight" if options.hosts else "check"
     for event in play(verb, places.need_inventory(), {}, timeout=options.timeout):
         if event.action == "preflight" and event.kind == "ok":
-            fine.append(event.name)
+            fine += [event.name] if event.name in found.get("hosts", [event.name]) else []
         if event.kind in ("failed", "unreachable"):
             failed.append(event)
         elif event.action == "site" and event.kind == "ok":

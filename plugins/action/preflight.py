@@ -10,7 +10,7 @@ import shlex
 import time
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.control_room.muster.plugins.module_utils import _preflight
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call
@@ -23,11 +23,14 @@ class ActionModule(_host_call.HostAction):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        self.validate_argument_spec({})
+        _unused, options = self.validate_argument_spec({"controller": {"type": "bool", "default": False}})
         name = task_vars["inventory_hostname"]
         compiled = _compiled.compiled_site(self, task_vars)
-        host = next(entry for entry in compiled.document["hosts"] if entry["name"] == name)
-        findings, hints = self._look(host, task_vars)
+        if options["controller"]:
+            findings, hints = self._look_at_controller(task_vars), []
+        else:
+            host = next(entry for entry in compiled.document["hosts"] if entry["name"] == name)
+            findings, hints = self._look(host, task_vars)
         for hint in hints:
             self._display.warning("%s: %s" % (name, hint))
         result.update(changed=False, findings=findings, hints=hints)
@@ -54,9 +57,37 @@ class ActionModule(_host_call.HostAction):
                 facts = json.loads(line[len(_preflight.MARK) :])
                 doubt = (ended - began) / 2
                 offset = float(facts["time"]) - (began + ended) / 2
-                return _preflight.findings(facts, host, offset, doubt), _preflight.hints(facts)
+                by_door = self.by_door(task_vars)
+                found = _preflight.findings(facts, host, offset, doubt, by_door), _preflight.hints(facts)
+                for told, more in zip(found, self._door(host, reached, task_vars) if by_door else ([], [])):
+                    told.extend(more)
+                return found
         words = "%s %s" % (answer["stderr"], answer["stdout"])
         return [_preflight.refused(int(answer["rc"]), words, python, reached)], []
+
+    def _door(
+        self, host: dict[str, Any], reached: dict[str, str], task_vars: dict[str, Any]
+    ) -> tuple[list[str], list[str]]:
+        """(findings, hints) of the way that the monitor takes: nothing but this tells whether it is open."""
+        facts = {key: host[key] for key in ("address", "root", "service_manager", "measure")}
+        facts.update(site_id="", controller="", host=host["name"])
+        request = {"verb": "observe", "host": facts, "only": [], "load": False}
+        try:
+            answer = self._fast(request, host["root"], _host_call.agent_bundle()["hash"], task_vars)
+        except AnsibleActionFail as error:
+            return _preflight.door({}, str(error.message), reached)
+        return _preflight.door(answer or {}, "", reached)
+
+    def _look_at_controller(self, task_vars: dict[str, Any]) -> list[str]:
+        """Whether the monitor's Python environment can be made there."""
+        python = str(self._templar.template(task_vars.get("monitor_python") or "/usr/bin/python3"))
+        text = _preflight.probe("/", [], ("venv", "ensurepip"))
+        answer = self._low_level_execute_command("%s -" % shlex.quote(python), in_data=text.encode())
+        for line in answer["stdout"].splitlines():
+            if line.startswith(_preflight.MARK):
+                return _preflight.controller(json.loads(line[len(_preflight.MARK) :]), python)
+        words = "%s %s" % (answer["stderr"], answer["stdout"])
+        return [_preflight.refused(int(answer["rc"]), words, python, {})]
 
     def _reached(self, host: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, str]:
         ssh = host.get("ssh") or {}

@@ -30,6 +30,12 @@ def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
     began = time.monotonic()
     verb = request.get("verb")
     try:
+        if verb in ("act", "prepare"):
+            from . import _ownership
+
+            problem = _ownership.others(request["host"]["root"])
+            if problem:
+                return {"error": problem}
         if verb == "observe":
             from . import _observe
 
@@ -45,9 +51,11 @@ def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
 
             return _prepare.prepare(request)
         if verb == "remove":
-            from . import _remove
+            from . import _ownership, _remove
 
-            return _remove.remove(request)
+            answer = _ownership.as_owner(request["host"]["root"], lambda: _remove.remove(request))
+            _remove.last(request, answer)
+            return answer
     except OSError as error:
         where = " (%s)" % error.filename if error.filename else ""
         return {"error": "%s%s, while it was asked to %s" % (error.strerror or error, where, verb)}
@@ -61,8 +69,10 @@ def install_agent(request: Mapping[str, Any]) -> bool:
     root = request["host"]["root"]
     if not request.get("agent") or request.get("check") or not os.path.exists(root + "/etc/host.json"):
         return False
-    from . import _agent_install
+    from . import _agent_install, _ownership
 
+    if _ownership.others(root):
+        return False
     try:
         return _agent_install.install(root, request["agent"])
     except OSError:

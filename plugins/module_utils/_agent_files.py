@@ -21,6 +21,7 @@ NAMES = (
     "_manager_systemd.py",
     "_managers.py",
     "_observe.py",
+    "_ownership.py",
     "_ports.py",
     "_prepare.py",
     "_procs.py",

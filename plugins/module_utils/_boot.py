@@ -14,7 +14,7 @@ import json
 import os
 import time
 
-from . import _managers, _procs, _supervisord, _systemd_files
+from . import _managers, _ownership, _procs, _supervisord, _systemd_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ After=network-online.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={python} -I {root}/bin/muster-boot start
-ExecStop={python} -I {root}/bin/muster-boot stop
+ExecStart={boot} start
+ExecStop={boot} stop
 TimeoutStartSec=60
 TimeoutStopSec=30
 
@@ -69,7 +69,9 @@ def prepare(work: Work, wanted: bool) -> None:
         os.makedirs(os.path.join(folder, target + ".wants"), mode=0o755, exist_ok=True)
     import sys
 
-    text = _UNIT.format(host=work.host["host"], root=_escaped(work.root), python=sys.executable, target=target)
+    boot = _guarded if os.geteuid() == 0 else _plain
+    text = _UNIT.format(host=work.host["host"], root=_escaped(work.root), boot=boot(sys.executable, work.root),
+                        target=target)
     work.write(path, "%s\n%s" % (owner, text), 0o644)
     link = _link(folder, target, unit)
     if not os.path.islink(link):
@@ -139,6 +141,25 @@ def _place() -> Tuple[str, str]:
     if not os.path.exists("%s/%s" % (LINGER, user.pw_name)):
         return "", ""
     return user.pw_dir + "/.config/systemd/user", "default.target"
+
+
+def _plain(python: str, root: str) -> str:
+    return "%s -I %s/bin/muster-boot" % (python, _escaped(root))
+
+
+def _guarded(python: str, root: str) -> str:
+    """Root's unit looks whose the folder is before it runs anything from there: it may be given away later."""
+    boot = root + "/bin/muster-boot"
+    places = (root, root + "/bin", boot, root + "/lib")
+    text = "PLACES=%r\n%sos.execv(sys.executable,[sys.executable,'-I',%r,*sys.argv[1:]])" % (
+        places, _ownership.GUARD, boot)
+    return "%s -I -S -c %s" % (python, _quoted(text))
+
+
+def _quoted(word: str) -> str:
+    """As one word of a command in a unit."""
+    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return '"%s"' % text.replace("%", "%%").replace("$", "$$")
 
 
 def _nothing() -> str:

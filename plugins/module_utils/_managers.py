@@ -154,6 +154,26 @@ class Manager:
         """Remove what it keeps outside of our folder."""
 
 
+def without_setpriv(path: str) -> str:
+    """Why no program can be started on this machine, in one sentence; empty when they can.
+
+    :param path: where programs are found.
+    """
+    import shutil
+    import subprocess
+
+    found = shutil.which("setpriv", path=path)
+    if found is None:
+        return "the program setpriv is missing (package util-linux), programs cannot be started without it"
+    done = subprocess.run([found, "--pdeathsig", "KILL", "true"], env={"PATH": path}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    if done.returncode == 0:
+        return ""
+    words = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
+    return ("%s does not work with --pdeathsig (%s), programs cannot be started without it: util-linux 2.33 or newer "
+            "has it, as in Debian 10 or RHEL 9" % (found, words or "it ended with %d" % done.returncode))
+
+
 def of(host: Mapping[str, Any]) -> Manager:
     """The service manager of this host."""
     if host.get("service_manager") == "systemd":

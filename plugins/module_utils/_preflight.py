@@ -13,13 +13,14 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 MARK = "MUSTER:"
 OLDEST_PYTHON = (3, 8)
+OLDEST_CONTROLLER = (3, 11)  # of the monitor
 CLOCK_OFF = 2.0  # s that a host's clock may differ from the control node's
 FREE = 64  # MiB below which a disk counts as full
 _MIB = 1024 * 1024
 
 # Takes its arguments as JSON in the first line of its own text.
 PROBE = """
-import json, os, sys, time
+import json, os, subprocess, sys, time
 facts = {"time": time.time(), "python": list(sys.version_info[:3]), "user": "", "missing": []}
 place = ROOT
 while not os.path.isdir(place) and place not in ("", "/"):
@@ -41,6 +42,16 @@ path = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin" + os.pathsep + "/sb
 for name in PROGRAMS:
     if not any(os.access(os.path.join(folder, name), os.X_OK) for folder in path.split(os.pathsep)):
         facts["missing"].append(name)
+if "setpriv" in PROGRAMS and "setpriv" not in facts["missing"]:
+    words = ["setpriv", "--pdeathsig", "KILL", "true"]
+    with open(os.devnull, "r+") as nothing:
+        ended = subprocess.call(words, env={"PATH": path}, stdin=nothing, stdout=nothing, stderr=nothing)
+    facts["pdeathsig"] = ended == 0
+for module in MODULES:
+    try:
+        __import__(module)
+    except Exception:
+        facts.setdefault("modules", []).append(module)
 try:
     import psutil
 except Exception:
@@ -102,28 +113,33 @@ def refused(code: int, words: str, python: str, reached: Mapping[str, str]) -> s
     return "%s ended with %d there: %s" % (python, code, _short(words))
 
 
-def findings(facts: Mapping[str, Any], host: Mapping[str, Any], offset: float, doubt: float) -> List[str]:
+def findings(
+    facts: Mapping[str, Any], host: Mapping[str, Any], offset: float, doubt: float, by_door: bool = False
+) -> List[str]:
     """What the probe found that a deploy would fail on, or that would harm later.
 
     :param facts: the answer of `PROBE`.
     :param host: the site's host: ``root``, ``min_free_disk``.
     :param offset: s that its clock is ahead of the control node's.
     :param doubt: s that this may be wrong, because the answer took its time.
+    :param by_door: the account reaches the agent through its door, and writes nothing itself.
     """
     found = []
     version = tuple(facts.get("python") or ())
     if version and version[:2] < OLDEST_PYTHON:
         found.append(
             "its Python is %s, and muster needs %s or newer"
-            % (".".join(map(str, version)), ".".join(map(str, OLDEST_PYTHON)))
+            % (_dotted(version), _dotted(OLDEST_PYTHON))
         )
     if abs(offset) - doubt > CLOCK_OFF:
         found.append(
             "its clock is %s by %.0f s: let both set it by NTP (timedatectl)"
             % ("ahead" if offset > 0 else "behind", abs(offset))
         )
+    if facts.get("pdeathsig") is False:
+        found.append("its setpriv knows no --pdeathsig: muster needs util-linux 2.33 or newer (RHEL 9)")
     place = facts.get("place") or "/"
-    if not facts.get("writable", True):
+    if not by_door and not facts.get("writable", True):
         found.append(
             "%s may not write to %s, where %s is to be: give it to them, or use become"
             % (facts.get("user") or "the user", place, host.get("root"))
@@ -143,9 +159,45 @@ def hints(facts: Mapping[str, Any]) -> List[str]:
     return ["%s is missing" % packages.get(name, name) for name in facts.get("missing") or ()]
 
 
-def probe(root: str, programs: List[str]) -> str:
+def controller(facts: Mapping[str, Any], python: str) -> List[str]:
+    """What the probe found on the controller that the monitor's Python environment would fail on.
+
+    :param python: the Python that it would be made with.
+    """
+    version = tuple(facts.get("python") or ())
+    if version[:2] < OLDEST_CONTROLLER:
+        return ["the monitor needs Python %s or newer, and %s of the controller is %s: install one, and name it as "
+                "monitor_python" % (_dotted(OLDEST_CONTROLLER), python, _dotted(version))]
+    if facts.get("modules"):
+        return ["%s of the controller cannot make an environment for the monitor (%s is missing): install its package, "
+                "python3-venv on Debian" % (python, ", ".join(facts["modules"]))]
+    return []
+
+
+def door(answer: Mapping[str, Any], words: str, reached: Mapping[str, str]) -> Tuple[List[str], List[str]]:
+    """What the agent's door said when it was asked to look: (findings, hints).
+
+    :param answer: of the agent; empty when there was none.
+    :param words: what was said instead.
+    """
+    user = reached.get("user") or "the user"
+    error = str(answer.get("error") or "")
+    if not answer:
+        return ["the agent's door does not open for %s (%s): an administrator runs the playbook controller, or says "
+                "-e ansible_user=YOU -e ansible_become=true" % (user, _short(words))], []
+    if "another version" in error:
+        return [], ["no agent of this version is there: an administrator deploys"]
+    return (["the agent's door says: %s" % error] if error else []), []
+
+
+def probe(root: str, programs: List[str], modules: Tuple[str, ...] = ()) -> str:
     """The text of the program to run there."""
-    return "ROOT = %r\nPROGRAMS = %r\nMARK = %r\n%s" % (str(root), [str(name) for name in programs], MARK, PROBE)
+    names = [str(name) for name in programs]
+    return "ROOT = %r\nPROGRAMS = %r\nMODULES = %r\nMARK = %r\n%s" % (str(root), names, modules, MARK, PROBE)
+
+
+def _dotted(version: Tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _first(table: Tuple[Tuple[str, str], ...], words: str, reached: Mapping[str, str]) -> str:

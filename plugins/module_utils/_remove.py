@@ -48,10 +48,22 @@ def remove(request: Mapping[str, Any]) -> Dict[str, Any]:
         did.append("removed %s" % root)
         if not check:
             manager.forget()
-            kept = _clean(root)
+            try:
+                kept = _clean(root)
+            except _hostfiles.FolderError as error:
+                return {"error": str(error)}
             if kept:
                 warnings.append("these files are not ours and stay: %s" % ", ".join(kept))
     return {"changed": bool(did), "did": did, "warnings": warnings}
+
+
+def last(request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """The folder itself, which its owner may not remove from a folder of others; one that is not empty stays."""
+    if answer.get("did") and not request.get("check"):
+        try:
+            os.rmdir(request["host"]["root"])
+        except OSError:
+            return
 
 
 def _stop(manager: _managers.Manager, check: bool, did: List[str]) -> str:

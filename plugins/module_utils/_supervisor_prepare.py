@@ -9,7 +9,7 @@ import os
 import time
 
 from . import _supervisor, _supervisord, _xmlrpc
-from ._managers import ManagerError
+from ._managers import ManagerError, without_setpriv
 from ._prepare import service_names
 
 TYPE_CHECKING = False
@@ -25,12 +25,7 @@ _BACKOFF = 30
 
 def needs() -> str:
     """A sentence about what is missing on this machine; empty when nothing is."""
-    import shutil
-
-    path = _supervisord.environment_path()
-    if shutil.which("setpriv", path=path) is None:
-        return "the program setpriv is missing (package util-linux), programs cannot be started without it"
-    return ""
+    return without_setpriv(_supervisord.environment_path())
 
 
 def configure(work: Work) -> List[str]:

@@ -42,7 +42,7 @@ def owner(host: Mapping[str, Any]) -> str:
 def sections(text: str) -> Iterator[Tuple[str, str]]:
     """The parts of a rendered file: (what stands behind the mark, its text)."""
     name, lines = "", []  # type: str, List[str]
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: an argument may hold what that takes for an end of line
         if line.startswith(MARK):
             if name:
                 yield name, "\n".join(lines).strip("\n") + "\n"

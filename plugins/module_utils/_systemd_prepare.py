@@ -9,7 +9,7 @@ import os
 import time
 
 from . import _hostfiles, _systemd, _systemd_files
-from ._managers import ManagerError
+from ._managers import ManagerError, without_setpriv
 from ._prepare import environment_lines
 
 TYPE_CHECKING = False
@@ -26,16 +26,15 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def needs(manager: Systemd, check: bool) -> str:
     """A sentence about what is missing on this machine; empty when nothing is."""
-    import shutil
-
     name = manager.host["host"]
     if not manager.find(()):
         return ("%s does not run systemd (process 1 is something else): set muster_service_manager to supervisor"
                 % name)
     if os.geteuid() != 0:
         return "units of systemd need root on %s: set become, or muster_service_manager to supervisor" % name
-    if shutil.which("setpriv", path=_PATH) is None:
-        return "the program setpriv is missing (package util-linux), programs cannot be started without it"
+    problem = without_setpriv(_PATH)
+    if problem:
+        return problem
     for user in _users(manager.host):
         if _user(user) is None and not check:
             return "the user %s does not exist on %s: the role control_room.muster.host makes it, or do" % (user, name)

@@ -13,6 +13,8 @@ description:
   - Connects to the host, and looks at its Python, its clock, its disk, and whether muster's folder can be made there.
   - Fails with one sentence per thing that is wrong. A host that cannot be reached is one of them, in words that say
     what to do about it.
+  - An account that reaches the agent through its door (C(muster_agent_sudo), without C(become)) writes nothing on the
+    host. Then it is looked whether the door opens.
   - Nothing has to be installed on the host, and nothing is changed there.
 author:
   - muster contributors (@control-room)
@@ -25,7 +27,11 @@ attributes:
     support: none
   idempotent:
     support: full
-options: {}
+options:
+  controller:
+    description: Whether this is the controller, and it is looked whether the monitor's Python environment can be made.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -52,7 +58,9 @@ from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
 def main() -> None:
     """The action plugin does the work: it must also speak of hosts where no module can run."""
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"controller": {"type": "bool", "default": False}}, supports_check_mode=True
+    )
     module.fail_json(msg="the action plugin of the same name is missing: use this module by its full name")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.control_room.muster.plugins.module_utils import _agent_files
+from ansible_collections.control_room.muster.plugins.module_utils import _agent_files, _ownership
 from ansible_collections.control_room.muster.plugins.plugin_utils import _inventory
 
 _ANSWER = "MUSTER:"
@@ -71,13 +71,13 @@ class HostAction(ActionBase):
     def _fast(
         self, request: dict[str, Any], root: str, bundle_hash: str, task_vars: Mapping[str, Any]
     ) -> dict[str, Any] | None:
-        """The installed agent's answer; None when this host has no such agent."""
+        """The installed agent's answer; None when this host has no such agent, or none that root may run."""
         library = "%s/lib/%s" % (root, bundle_hash)
-        start = "import sys;sys.path.insert(0,%r);from %s._agent import main;main()" % (library, _PACKAGE)
+        start = _ownership.launcher(root, library, _PACKAGE)
         command = "%s -I -S -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(start))
         data = json.dumps(request, separators=(",", ":")).encode() + b"\n"
-        limited = self._connection.become is None and self._templar.template(task_vars.get("muster_agent_sudo"))
-        if limited:  # an account that may have the agent look and act as root, through its door, and nothing else
+        limited = self.by_door(task_vars)
+        if limited:
             command = shlex.join(agent_door(interpreter(task_vars), request["host"]["host"]))
             data = bundle_hash.encode() + b"\n" + data
         result = self._low_level_execute_command(command, in_data=data)
@@ -85,10 +85,17 @@ class HostAction(ActionBase):
             if line.startswith(_ANSWER):
                 answer: dict[str, Any] = json.loads(line[len(_ANSWER) :])
                 return answer
-        if not limited and (result["rc"] == 127 or "No module named '%s" % _PACKAGE in result["stderr"]):
+        absent = "No module named '%s" % _PACKAGE, _ownership.REFUSED
+        if not limited and (result["rc"] == 127 or any(words in result["stderr"] for words in absent)):
             return None
         words = result["stderr"].strip().splitlines()[-1:] or ["it said nothing"]
         raise AnsibleActionFail("the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], words[0]))
+
+    def by_door(self, task_vars: Mapping[str, Any]) -> bool:
+        """Whether the account may have the agent look and act as root, through its door, and nothing else."""
+        if self._connection.become is not None:
+            return False
+        return bool(self._templar.template(task_vars.get("muster_agent_sudo")))
 
     def _module(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         result = self._execute_module(

@@ -29,7 +29,7 @@ SITE = _model.site_to_json(small_site())
 
 
 def muster(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "SUDO_"))}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     env.update(MUSTER_PYTHON=sys.executable, ANSIBLE_HOME=str(cwd / "ansible"), **environment)
     return subprocess.run([MUSTER, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=90)

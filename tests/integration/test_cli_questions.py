@@ -24,7 +24,7 @@ HELD = {"scen2_srv_01": "server_1", "scen2_srv_02": "server_2", "scen2_srv_03": 
 
 
 def muster(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "SUDO_"))}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     env.update(MUSTER_PYTHON=sys.executable, ANSIBLE_HOME=str(cwd / "ansible"))
     return subprocess.run([MUSTER, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=90)

@@ -30,7 +30,7 @@ from hostkit import (  # noqa: F401 - a fixture
     wait_for,
 )  # fmt: skip
 
-from monitor.shared import _agent, _procs
+from monitor.shared import _agent, _managers, _procs
 
 
 def service(name: str, argument: str = "", text: str = "a") -> dict[str, dict[str, str]]:
@@ -134,6 +134,16 @@ def test_a_service_manager_that_cannot_start_tells_why(tmp_path: Path) -> None:
     ):
         answer = _agent.handle({"verb": "prepare", "host": other.facts, "supervisord": command})
         assert words in answer["error"]
+
+
+def test_a_setpriv_that_cannot_do_what_programs_need_is_told(tmp_path: Path) -> None:
+    """As on RHEL 8, whose util-linux is too old."""
+    assert _managers.without_setpriv(os.environ["PATH"]) == ""
+    assert "setpriv is missing (package util-linux)" in _managers.without_setpriv(str(tmp_path))
+    old = tmp_path / "setpriv"
+    old.write_text("#!/bin/sh\necho \"setpriv: unrecognized option '$1'\" >&2\nexit 1\n")
+    old.chmod(0o755)
+    assert "unrecognized option '--pdeathsig'" in _managers.without_setpriv("%s:%s" % (tmp_path, os.environ["PATH"]))
 
 
 @only_supervisor

@@ -12,10 +12,11 @@ import hashlib
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,15 @@ class Host:
             "all: {hosts: {here: {ansible_connection: local, ansible_python_interpreter: /usr/bin/python3}}}\n"
         )
 
-    def install(self, *sources: dict[str, object], check: bool = False, **variables: object) -> Played:
+    def install(
+        self, *sources: dict[str, object], check: bool = False, under: Sequence[str] = (), **variables: object
+    ) -> Played:
         variables = {"programs_dir": str(self.programs), "programs_sources": list(sources), **variables}
         command = [str(BIN / "ansible-playbook"), "-i", str(self.folder / "hosts.yml"), str(self.folder / "play.yml")]
         command += ["-e", json.dumps(variables), *(["--check", "--diff"] if check else [])]
         done = subprocess.run(
-            command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            timeout=180, check=False,
+            [*under, *command], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, timeout=180, check=False,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                  "ANSIBLE_HOME": str(self.folder / "ansible")},
         )  # fmt: skip
@@ -174,11 +177,14 @@ def test_a_git_revision_is_checked_out_by_its_hash_or_tag_and_never_by_a_branch(
 
 
 def test_a_container_is_started_with_what_muster_gave_and_its_quadlet_is_written(host: Host, tmp_path: Path) -> None:
-    """There is no podman here: `echo` in its place shows what it would be told."""
+    """What stands in for podman shows what it would be told."""
+    podman = tmp_path / "podman"
+    podman.write_text('#!/bin/sh\n[ "$1" != --version ] || exec echo podman version 4.9.3\necho "$@"\n')
+    podman.chmod(0o755)
     image = "registry.example.org/dome@sha256:" + "a" * 64
-    entry = {"name": "dome", "from": "container", "version": "3", "image": image, "options": ["--memory", "1 g"],
+    entry = {"name": "dome", "from": "container", "version": "3", "image": image, "options": ["--label", "a b"],
              "quadlet": {"Network": "host", "Volume": ["/srv/a:/a", "/srv/b:/b"]}}  # fmt: skip
-    done = host.install(entry, programs_podman="/bin/echo", programs_quadlet_dir=str(tmp_path))
+    done = host.install(entry, programs_podman=str(podman), programs_quadlet_dir=str(tmp_path))
     assert done.rc == 0, done.output
     environment = {"PATH": os.environ["PATH"], "MUSTER_INSTANCE": "dome_srv_01", "MUSTER_PROGRAM": "controller",
                    "MUSTER_EPOCH": "7", "SECRET": "x"}  # fmt: skip
@@ -186,10 +192,10 @@ def test_a_container_is_started_with_what_muster_gave_and_its_quadlet_is_written
         [host.programs / "dome/3/bin/run", "controller", "--item", "a b"], env=environment, text=True,
         stdout=subprocess.PIPE, check=True,
     ).stdout.strip()  # fmt: skip
-    assert told.startswith("run --rm --replace --init --name dome_srv_01.controller --cgroups split ")
+    assert told.startswith("run --rm --replace --init --name dome_srv_01.controller --cgroups disabled ")
     options, _image, words = told.partition(" " + image)
     assert words == " controller --item a b"
-    assert "--memory 1 g" in options
+    assert "--label a b" in options
     given = sorted(word.strip() for word in options.split("--env ")[1:])
     assert given == ["MUSTER_EPOCH", "MUSTER_INSTANCE", "MUSTER_PROGRAM"]
     assert "SECRET" not in told
@@ -203,7 +209,7 @@ def test_a_container_is_started_with_what_muster_gave_and_its_quadlet_is_written
     assert quadlet["Container"]["Image"] == image
     assert "Volume=/srv/a:/a\nVolume=/srv/b:/b\n" in (tmp_path / "dome.container").read_text()
     refused = host.install(
-        {**entry, "version": "4", "image": "registry.example.org/dome:latest"}, programs_podman="/bin/echo"
+        {**entry, "version": "4", "image": "registry.example.org/dome:latest"}, programs_podman=str(podman)
     )
     assert refused.rc != 0 and "with its digest" in refused.output
 
@@ -215,3 +221,45 @@ def test_packages_are_those_of_the_host(host: Host) -> None:
     assert there.rc == 0 and there.changed == 0, there.output
     missing = host.install({"name": "tools", "from": "package", "package": ["muster-no-such-package"]}, check=True)
     assert missing.rc != 0 and "muster-no-such-package" in missing.output
+
+
+SYSTEMCTL = """#!/bin/sh
+[ "$1" != show ] || exec printf 'LoadState=loaded\\nActiveState=active\\n'
+echo "$*" >>%s
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root, for a /run of its own")
+def test_a_service_of_a_container_is_started_and_stopped_with_its_description(host: Host, tmp_path: Path) -> None:
+    """systemd and podman are stand-ins that write down what they are told."""
+    told = tmp_path / "told"
+    for name, text in (
+        ("systemctl", SYSTEMCTL % told),
+        ("podman", "#!/bin/sh\necho podman version 4.9.3\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    entry = {"name": "dome", "from": "container", "version": "3", "quadlet": {"Network": "host"},
+             "image": "registry.example.org/dome@sha256:" + "a" * 64}  # fmt: skip
+    script = 'mount -t tmpfs none /run; mkdir -p /run/systemd/system; PATH="$0:$PATH"; exec "$@"'
+    under = ["unshare", "-m", "sh", "-ec", script, str(tmp_path)]
+
+    def play(remove: bool = False) -> tuple[Played, list[str]]:
+        told.write_text("")
+        text = "  tasks: [{import_role: {name: control_room.muster.programs, tasks_from: remove}}]\n"
+        (tmp_path / "play.yml").write_text(PLAY.partition("  roles:")[0] + text if remove else PLAY)
+        played = host.install(entry, under=under, programs_podman=str(tmp_path / "podman"),
+                              programs_quadlet_dir=str(tmp_path))  # fmt: skip
+        assert played.rc == 0, played.output
+        return played, told.read_text().splitlines()
+
+    assert play()[1] == ["daemon-reload", "restart dome.service"]
+    again, said = play()
+    assert again.changed == 0 and said == []
+    assert play(remove=True)[1] == ["stop dome.service", "daemon-reload"]
+    assert not (tmp_path / "dome.container").exists()
+    assert play(remove=True)[1] == []
+    (tmp_path / "podman").write_text("#!/bin/sh\necho podman version 4.3.1\n")
+    (tmp_path / "play.yml").write_text(PLAY)
+    old = host.install(entry, programs_podman=str(tmp_path / "podman"), programs_quadlet_dir=str(tmp_path))
+    assert old.rc != 0 and "podman version 4.3.1 makes none of a quadlet" in " ".join(old.output.split())

@@ -217,3 +217,36 @@ def test_findings_are_told_all_at_once_and_a_slow_answer_proves_no_wrong_clock()
         "the disk of /srv is full: 1 MiB are free there, and it needs 100",
     ]
     assert _preflight.findings({"python": [3, 8, 0]}, {"root": "/m"}, 3.0, 2.0) == []
+
+
+def test_an_account_at_the_agents_door_need_not_write_and_the_door_must_open() -> None:
+    facts = {"python": [3, 11, 2], "place": "/srv", "writable": False, "user": "muster"}
+    assert _preflight.findings(facts, {"root": "/srv/m"}, 0.0, 0.0, by_door=True) == []
+    reached = {"user": "muster"}
+    assert _preflight.door({"answer": "seen"}, "", reached) == ([], [])
+    [shut], none = _preflight.door({}, "the agent on x ended with 1: sudo: a password is required", reached)
+    assert "does not open for muster" in shut and "the playbook controller" in shut and none == []
+    findings, [hint] = _preflight.door({"error": "the agent on this host is another version: deploy"}, "", reached)
+    assert findings == [] and "an administrator deploys" in hint
+    [said], none = _preflight.door({"error": "/srv/m can be written by others than root"}, "", reached)
+    assert "/srv/m can be written by others than root" in said
+
+
+def test_what_the_hosts_system_is_too_old_for_is_told() -> None:
+    facts = {"python": [3, 9, 0], "pdeathsig": False}
+    assert "util-linux 2.33" in _preflight.findings(facts, {"root": "/m"}, 0.0, 0.0)[0]
+    assert "needs Python 3.11 or newer, and /usr/bin/python3 of the controller is 3.9.0" in _preflight.controller(
+        {"python": [3, 9, 0]}, "/usr/bin/python3")[0]
+    assert "python3-venv" in _preflight.controller({"python": [3, 12, 0], "modules": ["ensurepip"]}, "python3")[0]
+    assert _preflight.controller({"python": [3, 11, 0]}, "python3") == []
+
+
+def test_a_setpriv_without_what_programs_need_is_noticed_by_running_it(tmp_path: Path) -> None:
+    old = tmp_path / "setpriv"
+    old.write_text("#!/bin/sh\necho \"setpriv: unrecognized option '$1'\" >&2\nexit 1\n")
+    old.chmod(0o755)
+    for first, works in ((str(tmp_path), False), ("/usr/bin", True)):
+        done = subprocess.run([sys.executable, "-"], input=_preflight.probe("/", ["setpriv"]), text=True,
+                              capture_output=True, check=True, env={"PATH": first + ":/usr/bin:/bin"})  # fmt: skip
+        facts = json.loads(done.stdout.partition(_preflight.MARK)[2])
+        assert facts["pdeathsig"] is works and "setpriv" not in facts["missing"]

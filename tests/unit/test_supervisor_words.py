@@ -19,7 +19,8 @@ from monitor.shared import _supervisor, _xmlrpc
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20)
 NASTY = st.sampled_from(["", "a ;b", " # x", "100%", "%(here)s", "$(id)", "`id`", "; rm -rf", "it's", '"', "\\", "a\tb",
-                         "\\n", "'", "''", "x=y", "a,b", "%%", "\xa0;", "*", "~", "[x]", "@@root@@"])
+                         "\\n", "'", "''", "x=y", "a,b", "%%", "\xa0;", "*", "~", "[x]", "@@root@@",
+                         "a\x85b", "\u2028", "a\u2029b"])
 
 
 def read_back(tmp_path: Path, command: str, environment: str) -> Any:

@@ -99,6 +99,28 @@ def test_sections_are_units_and_each_has_a_name_that_systemd_takes(files: dict[s
     assert not any("[Install]" in text for text in units.values())
 
 
+# What Python takes for the end of a line, and neither systemd, muster-exec nor our format does.
+ODD = ["a%sb" % chr(code) for code in (0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x85, 0x2028, 0x2029)]
+
+
+def test_an_argument_may_hold_what_looks_like_the_end_of_a_line(tmp_path: Path) -> None:
+    """From the rendered file to what the program is given, by muster-exec itself."""
+    lines = ["ODD=%s" % "".join(ODD), *(">" + word for word in ["/usr/bin/env", "printf", "%s|", *ODD, "", "#@ x"])]
+    parts = dict(_systemd_files.sections("#@ dome_srv 01\n#@ core\n%s\n#@ other\n>true\n" % "\n".join(lines)))
+    assert list(parts) == ["dome_srv 01", "core", "other"]
+    placed = tmp_path / "etc" / "placed" / "dome_srv_01"
+    placed.mkdir(parents=True)
+    (placed / "core").write_text(parts["core"])
+    (tmp_path / "etc" / "environment").write_text("")
+    (tmp_path / "run" / "claims").mkdir(parents=True)
+    (tmp_path / "run" / "claims" / "dome_srv_01").write_text("1\n")
+    done = subprocess.run(
+        [ROOT / "bin" / "muster-exec", "--placed", "core"], stdout=subprocess.PIPE, check=True,
+        env={"PATH": os.defpath, "MUSTER_ROOT": str(tmp_path), "MUSTER_INSTANCE": "dome_srv_01", "MUSTER_HOST": "x"},
+    )  # fmt: skip
+    assert done.stdout.decode() == "".join(word + "|" for word in [*ODD, "", "#@ x"])
+
+
 def test_names_of_units() -> None:
     assert _systemd.unit_name("scen2_srv", "core", "01") == "muster-scen2_srv.core@01.service"
     assert _systemd.unit_name("app", "core", "a-b.c") == "muster-app.core@a\\x2db.c.service"
