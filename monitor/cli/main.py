@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from monitor.cli import places as places_module
-from monitor.cli import remote, upkeep
+from monitor.cli import upkeep
 from monitor.cli.beside import LATE, NO, USAGE
 from monitor.cli.places import Places, UsageError
+from monitor.shared import _remote as remote
 
 EPILOG = """\
 examples:

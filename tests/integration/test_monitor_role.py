@@ -23,6 +23,7 @@ import yaml
 from site_lab import BIN, ROOT, Played, wait_for
 
 from tests.lab import bare, inventory
+from tests.lab.disks import USER
 from tests.lab.hosts import lab as booted
 from tests.lab.names import CONTROLLER, missing
 from tests.lab.site import LabSite
@@ -32,11 +33,12 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 ARCHIVE = "control_room-muster-%s.tar.gz" % yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
 BY_SYSTEMD, BY_SUPERVISOR = ("server_1", "console_1"), "server_2"
 HOSTS = (*BY_SYSTEMD, BY_SUPERVISOR)
+ADMIN = USER  # may become root
 LONG = 300.0  # s, for playbooks that install packages on a busy machine
 
 
 class RealController(LabSite):
-    """An administrator (root, with a key of his own) sets up what the monitor (muster) then works with."""
+    """An administrator (an account of his own, with key and sudo) sets up what the monitor (muster) then works with."""
 
     before: dict[str, dict[str, str]]  # traces of each host before anything of ours was there
 
@@ -55,19 +57,35 @@ class RealController(LabSite):
                           ansible_python_interpreter="/usr/bin/python3",
                           monitor_collection_archive="/opt/wheels/" + ARCHIVE,
                           monitor_inventory=[inventory.INVENTORY], monitor_watchdog=8)  # fmt: skip
+        del controller["ansible_remote_tmp"]
         (folder / "muster_controller.yml").write_text(yaml.safe_dump(controller))
         for path in (self.inventory.parent, *self.inventory.parent.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
 
+    def let_in(self) -> None:
+        """The administrator's key and known hosts on the controller."""
+        home = self.lab.upper(CONTROLLER) / "home" / ADMIN / ".ssh"
+        self.on(CONTROLLER, "sh", "-c", "install -d -m 700 -o %s -g %s /home/%s/.ssh && "
+                "install -m 600 -o %s -g %s /root/.ssh/* /home/%s/.ssh" % ((ADMIN,) * 6))  # fmt: skip
+        assert (home / "id_ed25519").exists()
+
     def admin(self, name: str, *arguments: str) -> Played:
-        self.environment["USER"] = "root"  # Ansible asks it who works at a local connection
-        return self.good(name, "-e", "ansible_user=root", *arguments)
+        played = self.as_admin(name, *arguments)
+        assert played.rc == 0, played.output
+        return played
+
+    def as_admin(self, name: str, *arguments: str) -> Played:
+        return self._as(ADMIN, "/home/" + ADMIN, *self._playbook(name, {}), "-e", "ansible_user=" + ADMIN, *arguments)
 
     def as_muster(self, *command: str) -> Played:
-        environment = {**self.environment, "HOME": "/var/lib/muster", "ANSIBLE_HOME": "/var/lib/muster/.ansible",
-                       "USER": "muster", "PATH": "/var/lib/muster/venv/bin:/usr/bin:/bin"}  # fmt: skip
+        return self._as("muster", "/var/lib/muster", *command)
+
+    def _as(self, user: str, home: str, *command: str) -> Played:
+        environment = {**self.environment, "HOME": home, "ANSIBLE_HOME": home + "/.ansible", "USER": user}
+        if user == "muster":
+            environment["PATH"] = "/var/lib/muster/venv/bin:/usr/bin:/bin"
         done = subprocess.run(
-            self.lab.machines[CONTROLLER].inside(*command, user="muster", environment=environment, folder=str(ROOT)),
+            self.lab.machines[CONTROLLER].inside(*command, user=user, environment=environment, folder=str(ROOT)),
             text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG,
             check=False,
         )  # fmt: skip
@@ -99,6 +117,7 @@ def site() -> Iterator[RealController]:
             (target / wheel.name).write_bytes(wheel.read_bytes())
         subprocess.run([BIN / "ansible-galaxy", "collection", "build", "--output-path", target, ROOT], check=True,
                        stdout=subprocess.DEVNULL, timeout=LONG)  # fmt: skip
+        made.let_in()
         made.before = {host: bare.traces(lab, host) for host in (CONTROLLER, *HOSTS)}
         made.admin("controller")
         made.admin("deploy", "-e", "ansible_become=true", "--limit", f"{CONTROLLER},{','.join(BY_SYSTEMD)}")
@@ -264,7 +283,7 @@ def test_uninstalling_leaves_nothing_of_ours_anywhere(site: RealController) -> N
         return {host: sorted(name for name in now[host].keys() | site.before[host].keys()
                              if now[host].get(name) != site.before[host].get(name)) for host in hosts}  # fmt: skip
 
-    refused = site.play("uninstall", "-e", "ansible_user=root")
+    refused = site.as_admin("uninstall")
     assert refused.rc != 0 and "muster_confirm=true" in refused.output
     there = left()
     assert all(there.values())
