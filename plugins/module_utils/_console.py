@@ -51,8 +51,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         print("muster: %s" % error, file=sys.stderr)
         return NO
     except _remote.Refused as refused:
-        for error in refused.errors or [{"message": str(refused)}]:
-            print(error["message"], file=sys.stderr)
+        for wrong in refused.errors or [{"message": str(refused)}]:
+            print(wrong["message"], file=sys.stderr)
         return USAGE if refused.incomplete else NO
     except _remote.Late as error:
         print("muster: %s" % error, file=sys.stderr)

@@ -245,7 +245,7 @@ def _take(made: socket.socket, api: str, parent: int) -> None:
         finally:
             free.release()
 
-    while parent not in select.select([made, parent], [], [])[0]:
+    while parent not in select.select([made.fileno(), parent], [], [])[0]:
         person = made.accept()[0]
         if not free.acquire(blocking=False):
             person.close()
