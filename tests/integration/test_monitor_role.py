@@ -180,6 +180,13 @@ def test_a_second_run_changes_nothing_and_check_mode_tells_so(site: RealControll
     assert again.changed == 0, again.output
 
 
+def test_a_collection_that_is_not_on_the_controller_is_told_before_anything_is_done(site: RealController) -> None:
+    nowhere = {"monitor_collection_archive": "", "monitor_collection": "/home/you/checkout"}
+    refused = site.as_admin("controller", "--limit", CONTROLLER, "-e", json.dumps(nowhere))
+    assert refused.rc != 0 and refused.changed == 0, refused.output
+    assert "/home/you/checkout is not on the controller controller: run this there" in refused.output
+
+
 @pytest.mark.core
 def test_what_a_bus_crash_needs_is_done_as_that_user_through_the_door(site: RealController) -> None:
     wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
