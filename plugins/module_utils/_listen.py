@@ -285,7 +285,11 @@ def _group_of(user: int) -> int:
 
 
 def _alone(parent: int) -> int:
-    """Let go of whatever the far end has open, the connection first: it is to end without waiting for us."""
+    """Let go of whatever the far end has open, the connection first: it is to end without waiting for us.
+
+    :return: `parent`, under another number.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the end of a terminal that sudo made; ours is that of `parent`
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
