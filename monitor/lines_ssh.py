@@ -5,7 +5,8 @@
 
 It stands beside Ansible's own connections, so that neither waits for the other and no control socket can take both
 along. At its far end runs `_listen` of module_utils, sent along. Where sshd permits it, the API's socket of that host
-is forwarded to ``<root>/run/api.sock`` there: what is typed on a console comes from that console.
+is forwarded to ``<root>/run/api.sock`` there, or for a group of people to the folder that the role monitor makes: what
+is typed on a console comes from that console.
 """
 
 from __future__ import annotations
@@ -179,7 +180,9 @@ class SshLine:
 
     def _forwarded(self) -> str:
         """Where sshd makes its socket, each time another one; "" where that is too long, or there is no API."""
-        path = "%s/run/api-%d-%s.sock" % (self._host.root, os.getpid(), os.urandom(3).hex())
+        people = bool(self._host.ssh.get("people"))
+        folder = "%s/%s" % (_listen.SHARED, self._host.name) if people else self._host.root + "/run"
+        path = "%s/api-%d-%s.sock" % (folder, os.getpid(), os.urandom(3).hex())
         fits = self._door is not None and len(os.fsencode(path)) <= SOCKET_LIMIT
         return path if fits and self._host.root.startswith("/") and ":" not in path else ""
 

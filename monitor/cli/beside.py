@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.cli.remote import Refused, Remote
+from monitor.shared._remote import Refused, Remote
 
 Json = dict[str, Any]
 OK, NO, USAGE, LATE = 0, 1, 2, 4  # exit codes

@@ -10,10 +10,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from monitor.cli import by_sudo, remote, upkeep
+from monitor.cli import by_sudo, upkeep
 from monitor.cli import places as places_module
 from monitor.cli.beside import LATE, NO, USAGE
 from monitor.cli.places import Places, UsageError
+from monitor.shared import _remote as remote
 
 EPILOG = """\
 examples:

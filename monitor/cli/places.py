@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from monitor.remembered import PLACES, remember
 
 if TYPE_CHECKING:
-    from monitor.cli.remote import Remote
+    from monitor.shared._remote import Remote
 
 ROOT = Path(__file__).resolve().parents[2]  # of the collection
 INSTALLED = Path("/etc/muster")  # of the machine: `state` in it leads to the state folder
@@ -38,7 +38,7 @@ class Places(NamedTuple):
         :raises UsageError: with the reason why there is no answer.
         """
         if self.remote is not None:
-            from monitor.cli.remote import Refused
+            from monitor.shared._remote import Refused
 
             try:
                 return self.remote.answer(request)

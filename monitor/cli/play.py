@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor import playbooks
-from monitor.cli.remote import Late
+from monitor.shared._remote import Late
 
 MARK = "MUSTER:"
 GRACE = 10.0  # s for Ansible to end after an interrupt

@@ -12,8 +12,7 @@ from typing import Any
 
 from monitor.cli.places import Places, UsageError
 from monitor.cli.verbs import NO, OK, as_json
-from monitor.cli.views import sentence
-from monitor.shared import _readiness, _words
+from monitor.shared import _readiness, _story, _words
 
 Json = dict[str, Any]
 OLD = 120.0  # s; answers over older observations say so
@@ -53,7 +52,7 @@ def what_if(options: argparse.Namespace, places: Places) -> int:
         return code
     print("if " + ("; ".join(document["assumed"]) or "nothing changes"))
     for action in document["actions"]:
-        print("  " + sentence(action))
+        print("  " + _story.sentence(action))
     if not document["actions"]:
         print("  nothing is started, stopped or moved")
     for entry in document["holds"]:

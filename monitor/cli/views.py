@@ -16,7 +16,7 @@ from monitor.cli.beside import follow, show_status
 from monitor.cli.places import Places, UsageError
 from monitor.cli.play import Event, play
 from monitor.cli.verbs import NO, OK, Progress, as_json, ended
-from monitor.shared import _words
+from monitor.shared import _story, _words
 
 Json = dict[str, Any]
 
@@ -48,7 +48,7 @@ def plan(options: argparse.Namespace, places: Places) -> int:
         as_json(document)
         return code
     for action in document["actions"]:
-        print(sentence(action))
+        print(_story.sentence(action))
         _show_candidates(document, action["instance"])
     if not document["actions"]:
         print("nothing to do: everything is as wanted")
@@ -101,20 +101,20 @@ def why(options: argparse.Namespace, places: Places) -> int:
         as_json({"instance": dict(instance, name=name), "plan": planned.get("plan"), "trail": trail})
         return OK
     now = time.time()
-    print(_headline(name, instance, now))
-    for label, text in _facts(instance, document, name, now):
+    print(_story.headline(name, instance, now))
+    for label, text in _story.facts(instance, document, name, now):
         print("  %-8s %s" % (label, text))
     if planned.get("error"):
         print("  %-8s %s" % ("next", planned["error"]))
     else:
         actions = [action for action in planned["plan"]["actions"] if action["instance"] == name]
         for action in actions:
-            print("  %-8s %s" % ("next", sentence(action)))
+            print("  %-8s %s" % ("next", _story.sentence(action)))
             _show_candidates(planned["plan"], name)
         if not actions:
             print("  %-8s nothing: it is as wanted" % "next")
     for entry in trail:
-        print("  " + _trail_line(entry, now))
+        print("  " + _story.line(entry, now))
     return OK
 
 
@@ -123,7 +123,7 @@ def events(options: argparse.Namespace, places: Places) -> int:
 
     def show(entry: Mapping[str, Any]) -> None:
         if not options.instance or entry.get("instance") == options.instance:
-            print(_json_line(entry) if options.json else _trail_line(entry, time.time(), instance=True), flush=True)
+            print(_json_line(entry) if options.json else _story.line(entry, time.time(), instance=True), flush=True)
 
     request: Json = {"verb": "trail", "limit": options.number, "instance": options.instance}
     after = 0
@@ -142,15 +142,6 @@ def events(options: argparse.Namespace, places: Places) -> int:
             after = int(entry["id"])
             show(entry)
         _wait_for_change(places.need_state(), 0.5, 10.0)
-
-
-def sentence(action: Mapping[str, Any]) -> str:
-    """An action of a plan in words, as playbooks say it."""
-    what = action["instance"] or action.get("host") or ""
-    where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
-    if action.get("target"):
-        where += " to %s" % action["target"]
-    return "%s %s%s: %s" % (action["action"], what, where, action["reason"])
 
 
 def _fresh(
@@ -223,64 +214,6 @@ def _show_candidates(document: Json, name: str) -> None:
         print(
             "           %s: %s%s" % (candidate["host"], fits, ", %s" % candidate["why"] if candidate.get("why") else "")
         )
-
-
-def _headline(name: str, instance: Json, now: float) -> str:
-    parts = [name, ": ", instance.get("state") or instance["phase"]]
-    if instance["host"]:
-        parts.append(" on %s" % instance["host"])
-    if instance["since"]:
-        parts.append(" since %s" % _words.clock(instance["since"], now, seconds=True))
-    if instance["epoch"]:
-        parts.append(", epoch %d" % instance["epoch"])
-    return "".join(parts)
-
-
-def _facts(instance: Json, document: Json, name: str, now: float) -> list[tuple[str, str]]:
-    found = []
-    wanted = instance["wanted"]
-    if wanted:
-        where = " on %s" % wanted["host"] if wanted.get("host") else ""
-        asked = _words.clock(wanted["at"], now) if wanted.get("at") else "?"
-        because = ": %s" % wanted["why"] if wanted.get("why") else ""
-        found.append(
-            ("wanted", "%s%s, by %s at %s%s" % (wanted["state"], where, wanted.get("by") or "?", asked, because))
-        )
-    if instance.get("cause"):
-        found.append(("cause", instance["cause"]))
-    if instance["reason"] and instance["reason"] != instance.get("cause"):
-        found.append(("reason", instance["reason"]))
-    if instance["actor"]:
-        until = _words.clock(instance["actor"]["deadline"], now, seconds=True)
-        found.append(("acting", "run %s, until %s" % (instance["actor"]["run"], until)))
-    if instance["deferred"]:
-        found.append(("deferred", ", ".join(instance["deferred"])))
-    found += [("failed", "%s: %s" % pair) for pair in sorted(instance["failed"].items())]
-    if instance["failures"]:
-        found.append(("failures", "%d of its starts failed lately" % instance["failures"]))
-    if instance["programs"]:
-        # A run that restarted it just now knows that a program runs, the next observation its process id.
-        pids = [
-            "%s (%s)" % (program, facts["pid"]) if facts.get("pid") else program
-            for program, facts in instance["programs"].items()
-        ]
-        found.append(("runs", ", ".join(pids)))
-    found += [("monitor", i["why"]) for i in document["monitor"].get("intents") or [] if i.get("instance") == name]
-    return found
-
-
-def _trail_line(entry: Mapping[str, Any], now: float, instance: bool = False) -> str:
-    parts = [_words.clock(float(entry["at"]), now, seconds=True), str(entry.get("who") or "?")]
-    if entry.get("from") and entry["from"] != entry.get("who"):
-        parts[-1] += "@%s" % entry["from"]
-    if instance and entry.get("instance"):
-        parts.append(str(entry["instance"]))
-    text = str(entry.get("what") or "")
-    if entry.get("why"):
-        text += ": %s" % entry["why"]
-    if entry.get("result"):
-        text += " -> %s" % entry["result"]
-    return "  ".join([*parts, text])
 
 
 def _json_line(document: Any) -> str:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as Served
 
-from monitor.shared import _errors, _words
+from monitor.shared import _errors, _status, _words
 from monitor.web import actions, caller, check, events, guard, metrics, openapi, page, routes
 from monitor.web.caller import ACT, Caller, Connection
 from monitor.web.desk import Desk, NotNow, Unknown, encode
@@ -96,6 +96,11 @@ class Api:
 
     async def status(self, request: Request) -> Response:
         return _json((await self._desk.picture()).body)
+
+    async def status_text(self, request: Request) -> Response:
+        document = (await self._desk.picture()).document
+        text = _status.render_table(document, _whole(request, "width") or _status.WIDTH)
+        return Response(text, media_type=routes.TEXT_TYPE)
 
     async def plan(self, request: Request) -> Response:
         return _json(encode(await self._desk.plan()))

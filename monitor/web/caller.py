@@ -4,21 +4,23 @@
 """Who asks: the one place where the caller of a request is known.
 
 A caller is never what a request says of itself. It comes from the connection: the door (socket) it came through tells
-the host, the kernel tells the user at its other end. Roles and tokens will attach here.
+the host, the kernel tells the user at its other end. Over ssh that is the other machine's kernel, and that machine's
+word. Roles and tokens will attach here.
 """
 
 from __future__ import annotations
 
 import os
 import pwd
-import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.shared import _listen
+from monitor.shared._peer import tcp_user
+
 LOOK, ACT = "look", "act"
-_LISTENING = "0A"
+_LONGEST = 300  # bytes of an introduction
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Door:
     host: str
     place: str  # the path of the socket, or the address
     port: int = 0
+    far: bool = False  # a line carries it to another machine
 
     def __str__(self) -> str:
         if self.kind == "unix":
@@ -44,6 +47,7 @@ class Connection:
     uid: int | None = None  # of a Unix socket's peer
     peer: tuple[str, int] | None = None  # TCP: address and port
     local: tuple[str, int] | None = None
+    user: str = ""  # at the other end of a line, as that machine tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,23 @@ def caller(connection: Connection, places: Places) -> Caller:
         if connection.local is not None:
             uid = tcp_user(connection.peer, connection.local)
     who = user_name(uid) if uid is not None else "somebody on %s" % (address or host)
+    who = connection.user or who
     acts = uid is not None and uid in (0, places.owner)
     return Caller(who, host, host if host in places.consoles else "", address, (LOOK, ACT) if acts else (LOOK,))
+
+
+def introduced(data: bytes) -> tuple[str, bytes] | None:
+    """The user whom the far end of a line names before the first request, and what follows; "" when it names none.
+
+    :return: None while there is too little of it to know.
+    """
+    begin = _listen.INTRODUCTION
+    if not data.startswith(begin[: len(data)]):
+        return "", data
+    name, end, rest = data[len(begin) :].partition(b"\n")
+    if not end:
+        return None if len(data) < _LONGEST else ("", data)
+    return "".join(sign for sign in name.decode("utf-8", "replace") if sign.isprintable()), rest
 
 
 def user_name(uid: int) -> str:
@@ -114,47 +133,6 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return "user %d" % uid
-
-
-def unix_user(connection: socket.socket) -> int | None:
-    """The uid of the process that connected to a Unix socket."""
-    try:
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    except OSError:
-        return None
-    return int(struct.unpack("3i", raw)[1])
-
-
-def tcp_user(peer: tuple[str, int], local: tuple[str, int]) -> int | None:
-    """The uid that owns the other end of a loopback connection, from the kernel's table; None when it is not there."""
-    wanted = (_entry(*peer), _entry(*local))
-    for table, mapped in (("/proc/net/tcp", False), ("/proc/net/tcp6", True)):
-        try:
-            with open(table, encoding="ascii") as handle:
-                lines = handle.readlines()[1:]
-        except OSError:
-            continue
-        ends = tuple(_mapped(end) for end in wanted) if mapped else wanted
-        for line in lines:
-            fields = line.split()
-            if fields[1] == ends[0] and fields[2] == ends[1] and fields[3] != _LISTENING:
-                # A socket that was closed already has no owner any more: inode 0, and uid 0 would be a lie.
-                return int(fields[7]) if fields[9] != "0" else None
-    return None
-
-
-def _entry(address: str, port: int) -> str:
-    """`127.0.0.1`, 80 -> `0100007F:0050`, as the kernel writes it on this machine."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    raw = socket.inet_pton(family, address)
-    words = struct.unpack("=%dI" % (len(raw) // 4), raw)
-    return "%s:%04X" % ("".join("%08X" % word for word in words), port)
-
-
-def _mapped(entry: str) -> str:
-    """An IPv4 entry as the table of IPv6 has it."""
-    address, _unused, port = entry.partition(":")
-    return entry if len(address) > 8 else "%016X%08X%s:%s" % (0, socket.htonl(0xFFFF), address, port)
 
 
 def owner_of(state_dir: os.PathLike[str]) -> int:

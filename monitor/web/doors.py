@@ -4,7 +4,7 @@
 """Where the API listens: which doors a site has, and their sockets.
 
 Loopback and Unix sockets only. A host on this machine has a door of its own, so that who asks through it is known to be
-there; one over SSH gets it by a forwarded socket at the same place in its folder.
+there; one over SSH gets it by a forwarded socket.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def wanted(document: Mapping[str, Any], site_id: str, state_dir: Path) -> tuple[
     refused: list[str] = []
     # Its line forwards a socket of its own to each host over ssh: what comes through is asked there.
     far = [host for host in document.get("hosts", []) if host.get("ssh")]
-    found += [Door("unix", host["name"], str(state_dir / "run" / "doors" / (host["name"] + ".sock"))) for host in far]
+    places = {host["name"]: str(state_dir / "run" / "doors" / (host["name"] + ".sock")) for host in far}
+    found += [Door("unix", name, place, far=True) for name, place in places.items()]
     here = [host for host in document.get("hosts", []) if lives_here(host, site_id)]
     found += [Door("unix", host["name"], os.path.join(host["root"], SOCKET)) for host in here]
     port, address = settings["api_port"], settings["api_address"]

@@ -73,6 +73,14 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/status.txt",
+        "status_text",
+        "The same as a table, as `muster status` shows it",
+        {200: Answer("Lines of text.", media=TEXT_TYPE), 422: _BAD, 503: _LATER},
+        (Parameter("width", "query", "characters in a line", {"type": "integer", "minimum": 40, "maximum": 1000}),),
+    ),
+    Route(
+        "GET",
         "/plan",
         "plan",
         "What a reconcile would do now, and why; over what the hosts said last",

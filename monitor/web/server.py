@@ -10,6 +10,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -18,8 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from monitor.journal import Journal
 from monitor.shared import _publish, _site_api
+from monitor.shared._peer import unix_user
 from monitor.web import app, doors, events
-from monitor.web.caller import Connection, Door, unix_user
+from monitor.web.caller import Connection, Door, introduced
 from monitor.web.desk import Core, Desk, NotNow
 from monitor.web.history import History
 
@@ -187,23 +189,39 @@ class _Protocol(H11Protocol):
     """Tells the application through which door a connection came, and who the kernel says is at its other end."""
 
     _door = Door("unix", "", "")
+    _connection = Connection(_door)
+    _begins: bytes | None = None  # what came before it was known who is at the far end
 
     def through(self, door: Door) -> _Protocol:
         self._door = door
+        self._begins = b"" if door.far else None
         return self
+
+    def data_received(self, data: bytes) -> None:
+        if self._begins is not None:
+            found = introduced(self._begins + data)
+            if found is None:
+                self._begins += data
+                return
+            self._begins = None
+            user, data = found
+            self._connection = replace(self._connection, user=user)
+            if not data:  # to h11 that would be the end
+                return
+        super().data_received(data)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         end = transport.get_extra_info("socket")
         if self._door.kind == "unix":
-            connection = Connection(self._door, unix_user(end))
+            self._connection = Connection(self._door, unix_user(end))
         else:
             peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-            connection = Connection(self._door, None, tuple(peer[:2]), tuple(local[:2]))
+            self._connection = Connection(self._door, None, tuple(peer[:2]), tuple(local[:2]))
         application = self.app
 
         async def told(scope: Scope, receive: Receive, send: Send) -> None:
-            scope[app.CONNECTION] = connection
+            scope[app.CONNECTION] = self._connection
             scope[app.ABORT] = transport.abort
             await application(scope, receive, send)
 

@@ -42,9 +42,9 @@ options:
 EXAMPLES = r"""
 # inventory/20_announced.yml
 plugin: control_room.muster.announced
-folder: /srv/muster_state/announced
+folder: /etc/muster/announced
 
-# /srv/muster_state/announced/server_4.yml
+# /etc/muster/announced/server_4.yml
 # kind: server
 # address: 192.0.2.14
 # stereotypes: [big_memory]

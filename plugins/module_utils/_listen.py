@@ -9,6 +9,9 @@ ends always fit; only what understands systemd is loaded from the agent there. I
 ``{"event": {...}}`` for each datagram that comes to a socket of its own in ``<root>/run/listeners``, and for what
 systemd tells where it is the service manager. It ends with its connection, and when nothing was asked for `patience`
 seconds.
+
+`api` names the socket that sshd forwards to the monitor's API. Beside it a process of its own, as the account that owns
+the folder and never with more rights, takes the connections of the host's people and says who they are.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import select
 import signal
 import socket
 import stat
+import struct
 import sys
 
 TYPE_CHECKING = False
@@ -27,25 +31,34 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 LONGEST = 65536  # bytes of a datagram
+# Below it, a folder per host with the API's socket for a group of people; the role monitor makes it.
+SHARED = "/var/lib/muster_api"
+SOCKET = "api.sock"
+# What a connection begins with on its way to the monitor; the user's name and the end of the line follow.
+INTRODUCTION = b"MUSTER-USER "
+AT_ONCE = 64  # connections that are passed on
 
 
 class Listener:
     """The socket for events, and the API's, once the host is prepared."""
 
-    def __init__(self, root: str, api: str) -> None:
-        """:param api: where sshd made the forwarded socket; "" without one."""
+    def __init__(self, root: str, api: str, confined: bool = False) -> None:
+        """
+        :param api: where sshd made the forwarded socket; "" without one.
+        :param confined: whoever asks is not trusted with what root may do: nothing of the API is done as root.
+        """
         self._run = root + "/run"
         self._path = "%s/listeners/line-%d.sock" % (self._run, os.getpid())
         self._api = api
-        self._api_place: Optional[Tuple[str, int]] = None
+        self._confined = confined
+        self._relay: Optional[Tuple[int, int]] = None  # process id, and the pipe that ends with us
         self.socket: Optional[socket.socket] = None
         self.systemd: Any = None
         self._asks_systemd = True
 
     def open(self) -> None:
         """What is not there yet is tried again with the next question: a host may be prepared later."""
-        if self._api:
-            self._show_api()
+        self._show_api()
         if self.systemd is None and self._asks_systemd:
             self._open_systemd()
         if self.socket is not None and os.path.exists(self._path):
@@ -89,10 +102,10 @@ class Listener:
         self._close()
         if self.systemd is not None:
             self.systemd.close()
-        if self._api_place is not None:
-            path, inode = self._api_place
-            if _socket_inode(path) == inode:
-                _unlink(path)
+        if self._relay is not None:
+            os.close(self._relay[1])
+            with contextlib.suppress(OSError):
+                os.waitpid(self._relay[0], 0)
 
     def _open_systemd(self) -> None:
         """Where systemd is the service manager: what the agent on this host makes of its signals. Needs root."""
@@ -114,19 +127,25 @@ class Listener:
             return
 
     def _show_api(self) -> None:
-        """Put the forwarded socket in its place at once: sshd refuses a path that an earlier connection left."""
-        inode = _socket_inode(self._api)
-        if not inode:
+        """Begin to pass on what people here say, once the forwarded socket is there; again when that process ended."""
+        if self._relay is not None:
+            with contextlib.suppress(OSError):
+                if os.waitpid(self._relay[0], os.WNOHANG) == (0, 0):
+                    return
+            os.close(self._relay[1])
+            self._relay = None
+        if not self._api or not _socket_inode(self._api):
             return
-        place = self._run + "/api.sock"
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child:
+            os.close(reading)
+            self._relay = (child, writing)
+            return
         try:
-            os.rename(self._api, place)
-        except OSError:
-            return
-        self._api_place, self._api = (place, inode), ""
-        for name in os.listdir(self._run):
-            if name.startswith("api-") and _dead(self._run + "/" + name):
-                _unlink(self._run + "/" + name)
+            relay(self._api, _alone(reading), self._confined)
+        finally:
+            os._exit(0)
 
     def _close(self) -> None:
         if self.socket is not None:
@@ -145,9 +164,10 @@ def main(only: str = "") -> None:
     order = read_order()
     if only and order.get("root") != only:
         raise SystemExit("%s is not the folder of this host, %s" % (order.get("root"), only))
-    if only and order.get("api") and os.path.dirname(os.path.realpath(str(order["api"]))) != only + "/run":
-        raise SystemExit("%s is no socket of this host" % order["api"])
-    listener = Listener(str(order["root"]), str(order.get("api") or ""))
+    api = str(order.get("api") or "")
+    if only and api and not _may_be_shown(api, only):
+        raise SystemExit("%s is no socket of this host" % api)
+    listener = Listener(str(order["root"]), api, bool(only))
     patience = max(1, int(order.get("patience") or 30))
     try:
         serve(listener, patience)
@@ -171,6 +191,117 @@ def serve(listener: Listener, patience: int) -> None:
             if not os.read(0, 4096):
                 return
             say({"beat": 1})
+
+
+def relay(api: str, parent: int, confined: bool = False) -> None:
+    """Take connections at ``api.sock`` beside a socket, and pass them on to it, each with the name of its user.
+
+    The kernel tells that name. Who may connect is said by the folder: its group below `SHARED`, else its owner only.
+
+    :param parent: readable when this is to end.
+    :param confined: not as root.
+    """
+    folder = os.path.dirname(api)
+    owner = os.lstat(folder)
+    if os.geteuid() == 0 and owner.st_uid:
+        os.setgroups([])
+        os.setgid(_group_of(owner.st_uid))
+        os.setuid(owner.st_uid)
+    if confined and os.geteuid() == 0:
+        return
+    for name in os.listdir(folder):
+        path = folder + "/" + name
+        if name.startswith("api-") and path != api and _dead(path):
+            _unlink(path)
+    place, new = folder + "/" + SOCKET, "%s/new-%d.sock" % (folder, os.getpid())
+    _unlink(new)
+    os.umask(0o117 if os.path.dirname(folder) == SHARED else 0o177)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(new)
+    made.listen(AT_ONCE)
+    inode = _socket_inode(new)
+    os.rename(new, place)  # at once in place of what an earlier connection left
+    try:
+        _take(made, api, parent)
+    finally:
+        for path, still in ((place, _socket_inode(place) == inode), (api, True)):
+            if still:
+                _unlink(path)
+
+
+def _take(made: socket.socket, api: str, parent: int) -> None:
+    import threading
+
+    free = threading.BoundedSemaphore(AT_ONCE)
+
+    def serve_one(person: socket.socket) -> None:
+        try:
+            with person, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as monitor:
+                monitor.connect(api)
+                monitor.sendall(INTRODUCTION + _user_at(person).encode("utf-8") + b"\n")
+                join(person, monitor)
+        except OSError:
+            pass  # one of them is gone
+        finally:
+            free.release()
+
+    while parent not in select.select([made.fileno(), parent], [], [])[0]:
+        person = made.accept()[0]
+        if not free.acquire(blocking=False):
+            person.close()
+            continue
+        threading.Thread(target=serve_one, args=(person,), daemon=True).start()
+
+
+def join(one: socket.socket, other: socket.socket) -> None:
+    """Pass on what comes from either, until one of them ends. :raises OSError: when one is gone."""
+    while True:
+        for source in select.select([one, other], [], [])[0]:
+            data = source.recv(LONGEST)
+            if not data:
+                return
+            (other if source is one else one).sendall(data)
+
+
+def _user_at(connection: socket.socket) -> str:
+    """Who is at the other end, as this host's kernel and its list of users tell."""
+    import pwd
+
+    user = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1]
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return "user %d" % user
+
+
+def _group_of(user: int) -> int:
+    """The user's own group; one without an account gets that of nobody."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_gid
+    except KeyError:
+        return 65534
+
+
+def _alone(parent: int) -> int:
+    """Let go of whatever the far end has open, the connection first: it is to end without waiting for us.
+
+    :return: `parent`, under another number.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the end of a terminal that sudo made; ours is that of `parent`
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    os.dup2(parent, 3)
+    os.closerange(4, 1024)
+    return 3
+
+
+def _may_be_shown(api: str, root: str) -> bool:
+    """Root's folders, or those that root gave to somebody: none that whoever asks could have made."""
+    folder = os.path.dirname(api)
+    return os.path.normpath(api) == api and (folder == root + "/run" or os.path.dirname(folder) == SHARED)
 
 
 def _find_agent(library: str) -> None:

@@ -159,7 +159,8 @@ class Host:
     user: str = ""  # who programs run as, on systemd; empty: root
     display: Mapping[str, str] = field(default_factory=dict)  # environment and user of programs with windows
     connection: str = ""  # Ansible's connection plugin; tells the monitor how it may hold a line to this host
-    ssh: Mapping[str, Any] = field(default_factory=dict)  # over ssh: host, user, port, key, python, arguments, become
+    # over ssh: host, user, port, key, python, arguments, become, door, people
+    ssh: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ import difflib
 from datetime import datetime
 from typing import Iterable, List
 
-from ._model import Site
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._model import Site
 
 
 def clock(at: float, now: float, seconds: bool = False) -> str:

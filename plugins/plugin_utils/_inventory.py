@@ -71,6 +71,7 @@ OTHER_VARIABLES = (
     "muster_leaving",
     "muster_agent_sudo",
     "muster_monitor_user",
+    "muster_console_group",
     # What the playbooks register.
     "muster_observed",
     "muster_planned",
@@ -153,6 +154,7 @@ def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
         "arguments": arguments,
         "become": become and said("ansible_become_method") in ("", "sudo", "ansible.builtin.sudo"),
         **({"door": True} if _yes(view.get("muster_agent_sudo")) else {}),
+        **({"people": True} if said("muster_console_group") else {}),
     }
 
 

@@ -49,14 +49,17 @@ class Told(Journal):
         return any(words in line.get("why", "") for line in self.lines)
 
 
-def write_site(folder: Path, **settings: Any) -> None:
-    """Publish a site, whose ledger is made the first time."""
+def write_site(folder: Path, far: str = "", **settings: Any) -> None:
+    """Publish a site, whose ledger is made the first time. :param far: a host that is reached over ssh."""
     with _ledger.Ledger(str(folder / "ledger.db")) as ledger:
         if not ledger.exists():
             ledger.create("scenario_2", SITE_ID)
         state, revision = ledger.read()
         revision = ledger.commit(revision, {}, [])
     document = _model.site_to_json(small_site(str(folder), **settings))
+    for host in document["hosts"]:
+        if host["name"] == far:
+            host["ssh"] = {"host": "192.0.2.1"}
     _publish.publish(str(folder), document, state, revision, {}, {})
 
 
@@ -95,6 +98,34 @@ def play(scene: Callable[[], Any]) -> None:
 
 async def get(folder: Path, path: str) -> Answer:
     return await asyncio.to_thread(Client(folder / "run" / "api.sock").ask, "GET", path)
+
+
+def test_who_asks_at_the_far_end_of_a_line_is_told_by_that_host_and_by_nobody_here(folder: Path) -> None:
+    write_site(folder, far="console_1")
+    request = b"GET /api/v1/whoami HTTP/1.0\r\nHost: muster\r\n\r\n"
+
+    async def answered(place: Path, *parts: bytes) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(place)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    async def scene() -> None:
+        async with monitor(folder, Told()):
+            far = folder / "run" / "doors" / "console_1.sock"
+            for parts in ((b"MUSTER-USER operator\n" + request,), (b"MUSTER-", b"USER operator", b"\n", request)):
+                told = json.loads((await answered(far, *parts)).rpartition(b"\r\n\r\n")[2])
+                assert (told["who"], told["host"], told["may"]) == ("operator", "console_1", ["look", "act"])
+            # Whom a second one names, a person sent: it is no request.
+            twice = await answered(far, b"MUSTER-USER operator\n", b"MUSTER-USER root\n" + request)
+            assert twice.startswith(b"HTTP/1.1 400")
+            here = await answered(folder / "run" / "api.sock", b"MUSTER-USER operator\n" + request)
+            assert here.startswith(b"HTTP/1.1 400")
+
+    play(scene)
 
 
 def test_a_port_that_is_taken_is_told_and_the_monitor_goes_on(folder: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,20 +24,26 @@ import yaml
 from site_lab import BIN, ROOT, Played, wait_for
 
 from tests.lab import bare, inventory
+from tests.lab.disks import USER
 from tests.lab.hosts import lab as booted
 from tests.lab.names import CONTROLLER, missing
 from tests.lab.site import LabSite
 
+DISCOVERY = ROOT / "inventory" / "discovery"
 WHEELS = Path(os.environ.get("MUSTER_TEST_WHEELS") or ROOT / ".cache" / "wheels")
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 ARCHIVE = "control_room-muster-%s.tar.gz" % yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
 BY_SYSTEMD, BY_SUPERVISOR = ("server_1", "console_1"), "server_2"
 HOSTS = (*BY_SYSTEMD, BY_SUPERVISOR)
+CONSOLE = "console_1"
+WITH_PEOPLE = (CONSOLE, BY_SUPERVISOR)  # through the agent's door, and without any root
+PERSON, STRANGER = USER, "guest"  # logged in there; only one of them is a member of the group
+ADMIN = USER  # may become root
 LONG = 300.0  # s, for playbooks that install packages on a busy machine
 
 
 class RealController(LabSite):
-    """An administrator (root, with a key of his own) sets up what the monitor (muster) then works with."""
+    """An administrator (an account of his own, with key and sudo) sets up what the monitor (muster) then works with."""
 
     before: dict[str, dict[str, str]]  # traces of each host before anything of ours was there
 
@@ -48,28 +55,60 @@ class RealController(LabSite):
         hosts.update(ansible_user="muster", muster_monitor_user="muster", muster_agent_sudo=True)
         (folder / "muster_hosts.yml").write_text(yaml.safe_dump(hosts))
         # No root at all: the service manager, and everything that it runs, belongs to the account.
-        self.set_host(BY_SUPERVISOR, muster_service_manager="supervisor", muster_agent_sudo=False, muster_boot=False)
+        self.set_host(BY_SUPERVISOR, muster_service_manager="supervisor", muster_agent_sudo=False, muster_boot=False,
+                      muster_console_group="operators")  # fmt: skip
+        self.set_host(CONSOLE, muster_console_group="operators")
+        for name in ("20_announced.yml", "30_kinds.yml"):
+            shutil.copy(DISCOVERY / name, self.inventory)
         controller = yaml.safe_load((folder / "muster_controller.yml").read_text())
         controller.update(ansible_become=True, ansible_become_user="muster", monitor_wheels="/opt/wheels",
                           monitor_environment={}, monitor_service="systemd",
                           ansible_python_interpreter="/usr/bin/python3",
                           monitor_collection_archive="/opt/wheels/" + ARCHIVE,
                           monitor_inventory=[inventory.INVENTORY], monitor_watchdog=8)  # fmt: skip
+        del controller["ansible_remote_tmp"]
         (folder / "muster_controller.yml").write_text(yaml.safe_dump(controller))
         for path in (self.inventory.parent, *self.inventory.parent.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
 
+    def let_in(self) -> None:
+        """The administrator's key and known hosts on the controller, and people on hosts."""
+        home = self.lab.upper(CONTROLLER) / "home" / ADMIN / ".ssh"
+        self.on(CONTROLLER, "sh", "-c", "install -d -m 700 -o %s -g %s /home/%s/.ssh && "
+                "install -m 600 -o %s -g %s /root/.ssh/* /home/%s/.ssh" % ((ADMIN,) * 6))  # fmt: skip
+        assert (home / "id_ed25519").exists()
+        for host in WITH_PEOPLE:
+            self.on(host, "sh", "-c", "groupadd operators && usermod -aG operators %s && useradd -m %s" % (
+                PERSON, STRANGER))  # fmt: skip
+
     def admin(self, name: str, *arguments: str) -> Played:
-        self.environment["USER"] = "root"  # Ansible asks it who works at a local connection
-        return self.good(name, "-e", "ansible_user=root", *arguments)
+        played = self.as_admin(name, *arguments)
+        assert played.rc == 0, played.output
+        return played
+
+    def as_admin(self, name: str, *arguments: str) -> Played:
+        return self._as(ADMIN, "/home/" + ADMIN, *self._playbook(name, {}), "-e", "ansible_user=" + ADMIN, *arguments)
 
     def as_muster(self, *command: str) -> Played:
-        environment = {**self.environment, "HOME": "/var/lib/muster", "ANSIBLE_HOME": "/var/lib/muster/.ansible",
-                       "USER": "muster", "PATH": "/var/lib/muster/venv/bin:/usr/bin:/bin"}  # fmt: skip
+        return self._as("muster", "/var/lib/muster", *command)
+
+    def _as(self, user: str, home: str, *command: str) -> Played:
+        environment = {**self.environment, "HOME": home, "ANSIBLE_HOME": home + "/.ansible", "USER": user}
+        if user == "muster":
+            environment["PATH"] = "/var/lib/muster/venv/bin:/usr/bin:/bin"
         done = subprocess.run(
-            self.lab.machines[CONTROLLER].inside(*command, user="muster", environment=environment, folder=str(ROOT)),
+            self.lab.machines[CONTROLLER].inside(*command, user=user, environment=environment, folder=str(ROOT)),
             text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG,
             check=False,
+        )  # fmt: skip
+        return Played(done.returncode, done.stdout)
+
+    def person(self, host: str, *command: str, user: str = PERSON) -> Played:
+        """What somebody who is logged in there types."""
+        home = {"HOME": "/home/" + user, "USER": user}
+        done = subprocess.run(
+            self.lab.machines[host].inside(*command, user=user, environment=home), text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG, check=False,
         )  # fmt: skip
         return Played(done.returncode, done.stdout)
 
@@ -99,6 +138,7 @@ def site() -> Iterator[RealController]:
             (target / wheel.name).write_bytes(wheel.read_bytes())
         subprocess.run([BIN / "ansible-galaxy", "collection", "build", "--output-path", target, ROOT], check=True,
                        stdout=subprocess.DEVNULL, timeout=LONG)  # fmt: skip
+        made.let_in()
         made.before = {host: bare.traces(lab, host) for host in (CONTROLLER, *HOSTS)}
         made.admin("controller")
         made.admin("deploy", "-e", "ansible_become=true", "--limit", f"{CONTROLLER},{','.join(BY_SYSTEMD)}")
@@ -138,6 +178,13 @@ def test_a_second_run_changes_nothing_and_check_mode_tells_so(site: RealControll
     assert told.changed == 0, told.output
     again = site.admin("controller")
     assert again.changed == 0, again.output
+
+
+def test_a_collection_that_is_not_on_the_controller_is_told_before_anything_is_done(site: RealController) -> None:
+    nowhere = {"monitor_collection_archive": "", "monitor_collection": "/home/you/checkout"}
+    refused = site.as_admin("controller", "--limit", CONTROLLER, "-e", json.dumps(nowhere))
+    assert refused.rc != 0 and refused.changed == 0, refused.output
+    assert "/home/you/checkout is not on the controller controller: run this there" in refused.output
 
 
 @pytest.mark.core
@@ -211,6 +258,85 @@ def test_a_host_run_by_supervisor_needs_no_root_at_all(site: RealController) -> 
     assert asked.rc != 0 and "uid=0" not in asked.output
 
 
+def known_there(site: RealController) -> None:
+    for host in WITH_PEOPLE:
+        wait_for(lambda: site.person(host, "muster", "status").rc == 0, "a way from " + host, site.monitor_log, 90)  # noqa: B023
+
+
+@pytest.mark.core
+def test_people_of_a_console_open_there_and_close_from_anywhere_without_root(site: RealController) -> None:
+    """Req 21 and 27, as it is installed."""
+    wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
+    known_there(site)
+    assert site.person(CONSOLE, "muster", "whoami").output == "%s on %s\n" % (PERSON, CONSOLE)
+    opened = site.person(CONSOLE, "muster", "open", "02", "--reason", "shift begins")
+    assert opened.rc == 0, opened.output
+    assert site.hosts_of("scen2_hci_02") == {CONSOLE}
+    assert "%s@%s" % (PERSON, CONSOLE) in site.person(CONSOLE, "muster", "events", "--instance", "scen2_hci_02").output
+    assert "shift begins" in site.person(BY_SUPERVISOR, "muster", "why", "scen2_hci_02").output
+    refused = site.person(BY_SUPERVISOR, "muster", "open", "02")
+    assert refused.output == "on which console? This request comes from server_2, which is none\n"
+    assert refused.rc == 2
+    closed = site.person(BY_SUPERVISOR, "muster", "close", "02")
+    assert closed.rc == 0, closed.output
+    assert site.processes("scen2_hci_02") == []
+    unknown = site.person(CONSOLE, "muster", "stop", "scen2_srv_1")
+    assert (unknown.rc, unknown.output) == (
+        1, "there is no instance scen2_srv_1 in this site; did you mean scen2_srv_01?\n")  # fmt: skip
+
+
+@pytest.mark.core
+def test_who_is_no_member_of_the_group_is_told_so_and_gets_nowhere(site: RealController) -> None:
+    known_there(site)
+    for host in WITH_PEOPLE:
+        refused = site.person(host, "muster", "open", "01", user=STRANGER)
+        assert refused.rc == 1
+        assert refused.output.startswith("muster: only members of the group operators may use muster on " + host)
+        socket = "import socket; socket.socket(socket.AF_UNIX).connect('/var/lib/muster_api/%s/api.sock')" % host
+        assert "PermissionError" in site.person(host, "python3", "-c", socket, user=STRANGER).output
+        assert site.person(host, "python3", "-c", socket).output == ""
+    # What passes connections on there has no more rights than the account, and the folder of muster is not opened.
+    assert site.on(CONSOLE, "stat", "-c", "%U:%G %a", "/var/lib/muster_api/console_1/api.sock").split() == [
+        "muster:operators", "660"]  # fmt: skip
+    assert "Permission denied" in site.person(CONSOLE, "ls", inventory.MUSTER_ROOT).output
+
+
+def test_the_page_in_a_browser_on_a_console_is_that_consoles_and_nobody_elses(site: RealController) -> None:
+    known_there(site)
+    get = ("import urllib.request as r\ntry: print(r.urlopen('http://127.0.0.1:8770%s').read().decode())\n"
+           "except r.HTTPError as error: print(error.code, error.read().decode())")  # fmt: skip
+    command = site.lab.machines[CONSOLE].inside("muster", "page", user=PERSON)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as shown:
+        try:
+            assert shown.stdout is not None
+            assert shown.stdout.readline().startswith("http://127.0.0.1:8770/ is the page of this console")
+            told = json.loads(site.person(CONSOLE, "python3", "-c", get % "/api/v1/whoami").output)
+            assert (told["who"], told["host"], told["console"]) == (PERSON, CONSOLE, CONSOLE)
+            assert "<!doctype html>" in site.person(CONSOLE, "python3", "-c", get % "/").output.lower()
+            stranger = site.person(CONSOLE, "python3", "-c", get % "/api/v1/whoami", user=STRANGER)
+            assert stranger.output.startswith("403 this is the page of another user")
+            listening = [line.split()[1] for line in site.on(CONSOLE, "cat", "/proc/net/tcp").splitlines()
+                         if line.split()[3] == "0A"]  # fmt: skip
+            assert [place for place in listening if place.endswith(":2242")] == ["0100007F:2242"]  # loopback, port 8770
+        finally:
+            site.on(CONSOLE, "pkill", "-f", "muster page")
+
+
+def test_a_host_is_announced_by_the_administrator_and_seen_by_everybody(site: RealController) -> None:
+    words = {"announce_host": "server_9", "announce_kind": "server", "announce_address": "192.0.2.99"}
+    try:
+        site.admin("announce", "-e", json.dumps(words))
+        listed = [str(BIN / "ansible-inventory"), "-i", inventory.INVENTORY, "--host", "server_9"]
+        for user, home in ((ADMIN, "/home/" + ADMIN), ("muster", "/var/lib/muster")):
+            told = site._as(user, home, *listed)
+            assert '"announced_address": "192.0.2.99"' in told.output, told.output
+        assert site.admin("announce", "-e", json.dumps(words)).changed == 0
+        refused = site._as(PERSON, "/home/" + PERSON, "touch", "/etc/muster/announced/server_8.yml")
+        assert "Permission denied" in refused.output
+    finally:
+        site.on(CONTROLLER, "rm", "-rf", "/etc/muster")
+
+
 def test_a_monitor_that_hangs_is_started_again(site: RealController) -> None:
     wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
     before = int(site.unit("MainPID"))
@@ -264,7 +390,7 @@ def test_uninstalling_leaves_nothing_of_ours_anywhere(site: RealController) -> N
         return {host: sorted(name for name in now[host].keys() | site.before[host].keys()
                              if now[host].get(name) != site.before[host].get(name)) for host in hosts}  # fmt: skip
 
-    refused = site.play("uninstall", "-e", "ansible_user=root")
+    refused = site.as_admin("uninstall")
     assert refused.rc != 0 and "muster_confirm=true" in refused.output
     there = left()
     assert all(there.values())

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from monitor.shared import _agent_files
+from monitor.shared import _agent_files, _listen
 
 FOLDER = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
 
@@ -61,3 +62,20 @@ def test_the_agent_is_complete() -> None:
             todo += [module + ".py" for level, module in imports(name) if level]
             todo += [module + ".py" for module in installed(name)]
     assert seen == set(_agent_files.NAMES)
+
+
+def test_the_command_for_people_of_a_console_is_complete_and_no_more_than_that() -> None:
+    variables = yaml.safe_load((FOLDER.parents[1] / "roles/monitor/vars/main.yml").read_text())
+    names = variables["monitor_console_files"]
+    for name in names:
+        ast.parse((FOLDER / name).read_text(), feature_version=(3, 8))
+    seen: set[str] = set()
+    todo = ["_console.py"]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += [module + ".py" for level, module in imports(name) if level]
+    # What only a type checker looks into is not there.
+    assert seen - {"_model.py", "_probes.py"} == set(names)
+    assert variables["monitor_api_folder"] == _listen.SHARED

@@ -26,7 +26,7 @@ PURE = [
     "_asked", "_attention", "_confirm", "_conflicts", "_drains", "_moments", "_notices", "_pauses", "_records",
     "_upkeep",
     "_settle", "_site", "_site_api", "_site_applications", "_site_checks", "_site_confinement", "_site_probes",
-    "_state", "_status", "_verdict", "_watch", "_words",
+    "_state", "_status", "_story", "_verdict", "_watch", "_words",
 ]  # fmt: skip
 PURE_IMPORTS = {
     "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "functools",

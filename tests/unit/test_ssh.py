@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import shlex
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,9 @@ import pytest
 
 from monitor import lines_ssh
 from monitor.hosts import Signal
-from monitor.shared import _preflight
+from monitor.shared import _listen, _preflight
 from monitor.watch import Host
+from monitor.web import caller
 
 SSH: dict[str, Any] = {"host": "192.0.2.1", "user": "eve", "port": "2222", "key": "/k", "python": "/usr/bin/python3"}
 REACHED = {"address": "192.0.2.1", "port": "2222", "user": "eve"}
@@ -250,3 +254,112 @@ def test_a_setpriv_without_what_programs_need_is_noticed_by_running_it(tmp_path:
                               capture_output=True, check=True, env={"PATH": first + ":/usr/bin:/bin"})  # fmt: skip
         facts = json.loads(done.stdout.partition(_preflight.MARK)[2])
         assert facts["pdeathsig"] is works and "setpriv" not in facts["missing"]
+
+
+class People:
+    """The far end's half of the API: what sshd forwards ends at a server of ours, which tells what it was sent."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, owner: int = -1) -> None:
+        self.shared = folder / "shared"
+        self.folder = self.shared / "h"
+        self.folder.mkdir(parents=True)
+        self.folder.chmod(0o2750)
+        folder.chmod(0o755)
+        os.chown(self.folder, owner, -1)
+        monkeypatch.setattr(_listen, "SHARED", str(self.shared))
+        self.place = self.folder / "api.sock"
+        self.api = self.folder / "api-1-abc.sock"
+        self.made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.made.bind(str(self.api))
+        os.chown(self.api, owner, -1)
+        self.made.listen(8)
+        self.made.settimeout(20)
+        self.listener = _listen.Listener(str(folder), str(self.api), confined=owner > 0)
+
+    def begin(self) -> None:
+        self.listener.open()
+        deadline = time.monotonic() + 20
+        while not self.place.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def ask(self, words: bytes) -> tuple[bytes, bytes]:
+        """What the API got, and what the person did."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as person:
+            person.settimeout(20)
+            person.connect(str(self.place))
+            person.sendall(words)
+            with self.made.accept()[0] as taken:
+                taken.settimeout(20)
+                got = b""
+                while not got.endswith(words):
+                    part = taken.recv(4096)
+                    assert part, got
+                    got += part
+                taken.sendall(b"answer")
+            return got, person.makefile("rb").read()
+
+    def end(self) -> None:
+        self.listener.close()
+        self.made.close()
+
+
+def test_people_are_passed_on_with_their_name_and_only_while_the_line_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = People(tmp_path, monkeypatch)
+    for path in (people.place, people.folder / "api-0-old.sock"):  # of a line that broke
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+            left.bind(str(path))
+    before = people.place.stat().st_ino
+    people.listener.open()
+    deadline = time.monotonic() + 20
+    while people.place.stat().st_ino == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    me = pwd.getpwuid(os.getuid()).pw_name.encode()
+    assert people.ask(b"GET /") == (b"MUSTER-USER " + me + b"\nGET /", b"answer")
+    assert stat.S_IMODE(people.place.stat().st_mode) == 0o660
+    assert sorted(path.name for path in people.folder.iterdir()) == ["api-1-abc.sock", "api.sock"]
+    people.end()
+    assert list(people.folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives a folder to somebody else, which needs root")
+def test_nothing_of_the_api_is_done_as_root_where_the_folder_is_an_accounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:  # pytest's own folders are for their owner only
+        people = People(Path(made), monkeypatch, owner=65534)
+        people.begin()
+        assert people.place.stat().st_uid == 65534
+        assert people.ask(b"GET /") == (b"MUSTER-USER root\nGET /", b"answer")
+        people.end()
+
+
+def test_a_confined_far_end_takes_no_socket_but_one_that_sshd_could_make_for_its_host(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    others = ("/var/lib/muster_api/x.sock", "/var/lib/muster_api/../a/b", "/var/lib/muster_api/h/../../a.sock")
+    for path in ("/run/docker.sock", root + "/run/../x.sock", *others):
+        assert not _listen._may_be_shown(path, root), path
+    for path in (root + "/run/api-1.sock", "/var/lib/muster_api/console_1/api-1.sock"):
+        assert _listen._may_be_shown(path, root), path
+
+
+@pytest.mark.parametrize("cut", [*range(1, 22), 100])
+def test_the_user_whom_the_far_end_names_is_taken_from_the_beginning_however_it_is_cut(cut: int) -> None:
+    text = b"MUSTER-USER operator\nGET / HTTP/1.0\r\n\r\n"
+    first = caller.introduced(text[:cut])
+    assert (first is None) == (cut < 21)
+    assert caller.introduced(text) == ("operator", b"GET / HTTP/1.0\r\n\r\n")
+    assert caller.introduced(b"GET / HTTP/1.0") == ("", b"GET / HTTP/1.0")  # a far end of before
+    assert caller.introduced(b"MUSTER-USER ope\x1brator\nx") == ("operator", b"x")
+
+
+def test_where_the_site_names_a_group_of_people_the_socket_is_made_for_them() -> None:
+    host = Host("console_1", root="/opt/m", ssh={**SSH, "door": True, "people": True})
+    line = lines_ssh.SshLine.__new__(lines_ssh.SshLine)
+    line._host, line._door = host, Path("/s/doors/console_1.sock")
+    assert line._forwarded().startswith("/var/lib/muster_api/console_1/api-")
+    line._host = Host("console_1", root="/opt/m", ssh=SSH)
+    assert line._forwarded().startswith("/opt/m/run/api-")

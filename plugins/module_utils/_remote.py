@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor's API as the command line uses it: over a Unix socket, with nothing imported that costs time.
+"""The monitor's API as command lines use it: over a Unix socket, with nothing imported that costs time.
 
 HTTP/1.0 on purpose: an answer ends with its connection, so that reading it needs no library (`http.client` alone takes
 longer to import than a status takes to fetch).
@@ -12,11 +12,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Tuple
 
-Json = dict[str, Any]
+Json = Dict[str, Any]
 SOCKET = "run/api.sock"  # below the state folder, and below the folder of a host
 CONNECT = 2.0  # s
 BASE = "/api/v1"
@@ -33,7 +31,7 @@ class Late(Exception):
 class Refused(Exception):
     """The API refused a request: status, sentence, and what is wrong with each field."""
 
-    def __init__(self, status: int, sentence: str, errors: list[Json]) -> None:
+    def __init__(self, status: int, sentence: str, errors: List[Json]) -> None:
         super().__init__(sentence)
         self.status = status
         self.errors = errors
@@ -54,6 +52,10 @@ class Remote:
         """:raises Refused, Lost, Late:"""
         return self._call("GET", path, None, query, timeout)
 
+    def text(self, path: str, timeout: float = 30.0, **query: Any) -> str:
+        """:raises Refused, Lost, Late:"""
+        return self._fetch("GET", path, None, query, timeout).decode("utf-8")
+
     def post(self, path: str, body: Mapping[str, Any], timeout: float) -> Json:
         """:raises Refused, Lost, Late:"""
         return self._call("POST", path, body, {}, timeout)
@@ -70,12 +72,12 @@ class Remote:
             query["limit"] = max(1, min(1000, int(query.get("limit", 100))))
             return {"trail": self.get("/events", timeout, **query)["events"]}
         if verb == "explain":
-            return {"explain": self.get("/explain/" + _quoted(str(request["item"])), timeout)}
+            return {"explain": self.get("/explain/" + quoted(str(request["item"])), timeout)}
         if verb == "what_if":
             return {"what_if": self.post("/what-if", request["assume"], timeout)}
         raise ValueError(verb)
 
-    def follow(self, after: int | None = None) -> Iterator[tuple[str, Json]]:
+    def follow(self, after: Optional[int] = None) -> Iterator[Tuple[str, Json]]:
         """Events as they come: (trail | status | alive, document). Ends when the monitor does.
 
         :raises Refused: when it has no stream for us.
@@ -93,9 +95,17 @@ class Remote:
                 elif line.startswith(b"data: "):
                     yield event, json.loads(line[6:])
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None, query: Json, timeout: float) -> Json:
+    def _call(self, method: str, path: str, body: Optional[Mapping[str, Any]], query: Json, timeout: float) -> Json:
+        data = self._fetch(method, path, body, query, timeout)
+        try:
+            found: Json = json.loads(data)
+        except ValueError:
+            raise Lost("the monitor went away in the middle of its answer; `muster status` tells more") from None
+        return found
+
+    def _fetch(self, method: str, path: str, body: Optional[Mapping[str, Any]], query: Json, timeout: float) -> bytes:
         if query:
-            path += "?" + "&".join("%s=%s" % (key, _quoted(str(value))) for key, value in query.items())
+            path += "?" + "&".join("%s=%s" % (key, quoted(str(value))) for key, value in query.items())
         try:
             with self._send(method, path, body, timeout) as connection, connection.makefile("rb") as answer:
                 status = _head(answer)
@@ -106,13 +116,9 @@ class Remote:
             raise Lost("the monitor went away (%s); `muster status` tells what came of it" % error) from None
         if status >= 400:
             raise _refusal(status, data)
-        try:
-            found: Json = json.loads(data)
-        except ValueError:
-            raise Lost("the monitor went away in the middle of its answer; `muster status` tells more") from None
-        return found
+        return bytes(data)
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float) -> socket.socket:
+    def _send(self, method: str, path: str, body: Optional[Mapping[str, Any]], timeout: float) -> socket.socket:
         connection = connect(self.path)
         if connection is None:
             raise ConnectionRefusedError("it does not answer any more")
@@ -129,7 +135,7 @@ class Remote:
         return connection
 
 
-def find(state_dir: Path | None, environ: Mapping[str, str]) -> Remote | None:
+def find(state_dir: Optional[os.PathLike[str]], environ: Mapping[str, str]) -> Optional[Remote]:
     """The monitor of this site, when one answers: by the folder of the host that we are on, else by the state folder.
 
     A host's folder is named by MUSTER_HOST_ROOT, or by MUSTER_ROOT as programs of that host have it; else it is the one
@@ -144,7 +150,7 @@ def find(state_dir: Path | None, environ: Mapping[str, str]) -> Remote | None:
     return None
 
 
-def _candidates(state_dir: Path | None, environ: Mapping[str, str]) -> Iterator[str]:
+def _candidates(state_dir: Optional[os.PathLike[str]], environ: Mapping[str, str]) -> Iterator[str]:
     for name in ("MUSTER_HOST_ROOT", "MUSTER_ROOT"):
         if environ.get(name):
             yield os.path.join(environ[name], SOCKET)
@@ -158,7 +164,7 @@ def _candidates(state_dir: Path | None, environ: Mapping[str, str]) -> Iterator[
         folder = os.path.dirname(folder)
 
 
-def connect(path: str) -> socket.socket | None:
+def connect(path: str) -> Optional[socket.socket]:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(CONNECT)
     try:
@@ -169,7 +175,7 @@ def connect(path: str) -> socket.socket | None:
     return connection
 
 
-def _head(answer: Any) -> int:
+def _head(answer: BinaryIO) -> int:
     """The status; reads up to the body. :raises OSError: when there is none."""
     first = answer.readline().split()
     while answer.readline().strip():
@@ -187,6 +193,7 @@ def _refusal(status: int, data: bytes) -> Refused:
         return Refused(status, "the monitor answered with status %d" % status, [])
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """As a part of a path, or of a query."""
     safe = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-~"
     return "".join(chr(byte) if byte in safe else "%%%02X" % byte for byte in text.encode())
