@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from tests.benchmarks import machine, peer
 from tests.benchmarks.figures import Figure, Report
+from tests.benchmarks.journal import first
 from tests.benchmarks.lab import BUS, DUMMY_SERVICES, Lab, dummies, laboratory, long_running, scen2
 from tests.benchmarks.options import Options
 
@@ -107,8 +107,8 @@ def _stages(report: Report, ours: list[Seen]) -> None:
     }
     for crash, lines, began in ours:
         acted = None if began is None else began - crash.at
-        detected = _first(lines, crash.at, "health", state="unhealthy")
-        marks = [detected, _first(lines, crash.at, "run"), acted, crash.running]
+        noted = [first(lines, "health", state="unhealthy"), first(lines, "run")]
+        marks = [*(None if line is None else float(line["at"]) - crash.at for line in noted), acted, crash.running]
         before = 0.0
         for name, mark in zip(stages, marks, strict=True):
             if mark is not None:
@@ -117,10 +117,3 @@ def _stages(report: Report, ours: list[Seen]) -> None:
     for name, values in stages.items():
         if values:
             report.add(Figure(f"   stage: {name}", values))
-
-
-def _first(lines: Iterable[dict[str, Any]], since: float, event: str, **facts: Any) -> float | None:
-    for line in lines:
-        if line["event"] == event and all(line.get(key) == value for key, value in facts.items()):
-            return float(line["at"]) - since
-    return None
