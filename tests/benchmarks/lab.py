@@ -91,6 +91,21 @@ def dummies(autostart: bool = True) -> dict[str, Any]:
             "muster_services": {"common_data_bus": common_bus}}
 
 
+def with_nats(site: dict[str, Any]) -> dict[str, Any]:
+    """The same site of dummies, with buses that answer a round trip: nats-server, which the tests' environment has.
+
+    A frozen host's kernel goes on to take connections, and only that is asked of the dummies' own bus.
+    """
+    command = [str(BIN / "nats-server"), "-a", "{{ address }}", "-p", "{{ ports.client }}"]
+    applications = {}
+    for name, application in site["muster_applications"].items():
+        programs = {**application["programs"], BUS: {**application["programs"][BUS], "command": command}}
+        applications[name] = {**application, "programs": programs, "bus": {**application["bus"], "probe": "nats"}}
+    services = {name: {**service, "probe": "nats", "command": command}
+                for name, service in site["muster_services"].items()}
+    return {**site, "muster_applications": applications, "muster_services": services}
+
+
 def scen2() -> dict[str, Any]:
     """The reference application as inventory/local has it."""
     site: dict[str, Any] = yaml.safe_load((LOCAL / "site.yml").read_text(encoding="utf-8"))

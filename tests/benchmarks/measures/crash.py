@@ -26,7 +26,7 @@ SERVICES, WINDOWS, CONSOLE = "scen2_srv_02", "scen2_hci_02", "console_3"
 def measure_dummies(options: Options, report: Report) -> None:
     """Internal bus killed: dummies running again"""
     with laboratory(dummies(), ITEMS) as lab:
-        crashes = _services(lab, options.count(30, 3))
+        crashes = _services(lab, options.count(20, 3))
     theirs: list[machine.Crash] = []
     if options.peer_runs_here(report):
         with peer.supvisors(ITEMS) as other:
@@ -34,7 +34,7 @@ def measure_dummies(options: Options, report: Report) -> None:
             other.start()
             watcher.wait_for({f"scen2_srv_{item}": DUMMY_SERVICES for item in other.items}, 120, 0.1)
             other.wait_until_running()
-            for _run in range(options.count(15, 2)):
+            for _run in range(options.count(8, 2)):
                 time.sleep(2 + random.uniform(0, 5))  # its ticks are 5 s apart: any phase
                 theirs.append(machine.crash(watcher, SERVICES, BUS, comes_back=True))
                 other.wait_until_running()
@@ -44,7 +44,7 @@ def measure_dummies(options: Options, report: Report) -> None:
 def measure_scen2(options: Options, report: Report) -> None:
     """Internal bus killed: the real scen2 running again"""
     with laboratory(scen2(), ITEMS) as lab:
-        crashes = _services(lab, options.count(30, 3))
+        crashes = _services(lab, options.count(20, 3))
     _report(report, "real scen2", crashes, [], AIM_SCEN2)
 
 
@@ -54,7 +54,7 @@ def measure_windows(options: Options, report: Report) -> None:
     with laboratory(dummies(), ITEMS) as lab:
         lab.play("deploy")
         lab.play("monitor")
-        for _run in range(options.count(15, 2)):
+        for _run in range(options.count(10, 2)):
             lab.play("open", muster_instances=[WINDOWS], muster_host=CONSOLE)
             ours.append(_once(lab, machine.Watcher(lab.identify), WINDOWS, comes_back=False))
     theirs = []
@@ -62,7 +62,7 @@ def measure_windows(options: Options, report: Report) -> None:
         with peer.supvisors(ITEMS) as other:
             other.start()
             other.wait_until_running()
-            for _run in range(options.count(10, 2)):
+            for _run in range(options.count(6, 2)):
                 other.open_windows("02", CONSOLE)
                 watcher = machine.Watcher(other.identify)
                 time.sleep(2 + random.uniform(0, 5))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks import machine, peer
 from tests.benchmarks.figures import Figure, Report
-from tests.benchmarks.lab import DUMMY_SERVICES, ROOT, SERVERS, Lab, dummies, laboratory
+from tests.benchmarks.lab import DUMMY_SERVICES, ROOT, SERVERS, Lab, dummies, laboratory, with_nats
 from tests.benchmarks.options import Options
 
 ITEMS = 6
@@ -40,7 +40,7 @@ class Loss:
 def measure(options: Options, report: Report) -> None:
     """A server lost: all its items running elsewhere"""
     ours: dict[str, list[Loss]] = {POWER_CUT: [], FREEZE: []}
-    with laboratory(dummies(), ITEMS) as lab:
+    with laboratory(with_nats(dummies()), ITEMS) as lab:
         lab.play("deploy")
         lab.play("monitor")
         for number in range(options.count(5, 1)):
@@ -77,34 +77,23 @@ def _once(lab: Lab, host: str, how: str) -> Loss:
     there = lab.held(host)
     before = {process.pid for name in there for process in watcher.of(name).values()}
     time.sleep(random.uniform(0.5, 1.5))
-    at = _begin(lab, how, host, before)
     watcher.ignore(before)
+    _switch(lab, how, host)
+    at = (lab.folder / "hosts" / host / "power").stat().st_mtime  # the switch writes it before it sends signals
     running = watcher.wait_for(dict.fromkeys(there, DUMMY_SERVICES), 60, 0.005) - at
     said = [line for line in lab.journal(at) if line["event"] == "host" and line.get("host") == host]
     moments = {word: next((line["at"] - at for line in said if line.get("state") == word), None)
                for word in ("suspect", "down")}
     if moments["down"] is None:
         raise TimeoutError(f"{host} was never believed down, although its items run elsewhere: {said}")
-    _switch(lab, "power_on" if how == POWER_CUT else "thaw", host).wait()
+    _switch(lab, "power_on" if how == POWER_CUT else "thaw", host)
     _wait_until_used(lab, host, before)
     _rebalance(lab)
     return Loss(moments["suspect"], moments["down"], running)
 
 
-def _begin(lab: Lab, how: str, host: str, members: Iterable[int]) -> float:
-    """Turn the switch of a host; the moment in which its first program ended or stood still."""
-    switch = _switch(lab, how, host)
-    while all(machine.at_work(pid) for pid in members):
-        if switch.poll():
-            raise TimeoutError(f"bin/machine {how} {host} ended with {switch.returncode}")
-        time.sleep(0.002)
-    at = time.time()
-    switch.wait()
-    return at
-
-
-def _switch(lab: Lab, what: str, host: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, str(ROOT / "bin" / "machine"), "--dir", str(lab.folder), what, host])
+def _switch(lab: Lab, what: str, host: str) -> None:
+    subprocess.run([sys.executable, str(ROOT / "bin" / "machine"), "--dir", str(lab.folder), what, host], check=True)
 
 
 def _wait_until_used(lab: Lab, host: str, old: Iterable[int]) -> None:

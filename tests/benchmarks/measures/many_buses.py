@@ -50,7 +50,7 @@ def measure(options: Options, report: Report) -> None:
         report.add(Figure(f"{count} buses: processor of the monitor", cpu, "%"))
         report.add(Figure(f"{count} buses: memory of the monitor (PSS)", memory, "MiB"))
         report.add(Figure(f"{count} buses: one killed -> known to be", killed))
-        report.add(Figure(f"{count} buses: one hangs -> known to", hung, note="as many missed answers as a hang takes"))
+        report.add(Figure(f"{count} buses: one hangs -> known to", hung, note="several missed answers in a row"))
 
 
 def _site() -> dict[str, Any]:

@@ -31,16 +31,21 @@ def measure(options: Options, report: Report) -> None:
         report.skip(why)
         return
     values = []
+    from playwright.sync_api import Error
+
     with laboratory(dummies(), ITEMS) as lab:
         lab.play("deploy")
         lab.play("monitor")
         lab.wait_until_ready()
-        with browserkit.Screen.on(lab.folder / "chromium") as screen:
-            page = screen.context.new_page()
-            page.goto(f"http://{lab.addresses[CONSOLE]}:{browserkit.PORT}/")
-            page.locator("body:not(.loading)").wait_for()
-            for _run in range(options.count(15, 2)):
-                values.append(_click(lab, page, browserkit))
+        try:
+            with browserkit.Screen.on(lab.folder / "chromium") as screen:
+                page = screen.context.new_page()
+                page.goto(f"http://{lab.addresses[CONSOLE]}:{browserkit.PORT}/")
+                page.locator("body:not(.loading)").wait_for()
+                for _run in range(options.count(10, 2)):
+                    values.append(_click(lab, page, browserkit))
+        except Error as error:
+            raise TimeoutError(f"the page did not do it: {error}") from error
     report.add(Figure("click on the page -> all windows running", values, aim=AIM))
 
 
