@@ -132,13 +132,13 @@ class Lab:
         self.folder = Path(tempfile.mkdtemp(prefix="mb-", dir="/tmp"))
         self.inventory = self.folder / "inventory"
         self.state = self.folder / "state"
-        self.hosts = SERVERS[:servers] + CONSOLES[:consoles]
+        named = {"servers": [f"server_{number}" for number in range(1, servers + 1)], "consoles": CONSOLES[:consoles]}
+        self.hosts = named["servers"] + named["consoles"]
         (self.inventory / "group_vars" / "all").mkdir(parents=True)
-        groups = {"servers": SERVERS[:servers], "consoles": CONSOLES[:consoles]}
         self.addresses = {name: f"{NET}.{11 + number}" for number, name in enumerate(self.hosts)}
         children = {
             group: {"hosts": {name: {"muster_address": self.addresses[name]} for name in names}}
-            for group, names in groups.items() if names
+            for group, names in named.items() if names
         }
         hosts = {"muster_controller": {"hosts": {"controller": None}}, "muster_hosts": {"children": children}}
         self._write("hosts.yml", {"all": {"children": hosts}})

@@ -100,7 +100,7 @@ def _peer(options: argparse.Namespace, beside: Beside, report: Report) -> None:
         beside.start.append(watcher.wait_for(wanted, 600, 0.1) - began)
         other.wait_until_running(600)
         everyone = {kind: [f"{kind}_{n}" for n in (1, 2, 3)] for kind in ("server", "console")}
-        costs = measured.idle({name: lambda name=name: other.overhead(name)  # type: ignore[misc]
+        costs = measured.idle({name: lambda name=name: other.overhead(name)
                                for names in everyone.values() for name in names}, options.window)
         beside.idle = {kind: [costs[name] for name in names] for kind, names in everyone.items()}
         for number in range(min(options.crashes, 10)):
@@ -118,7 +118,7 @@ def _peer(options: argparse.Namespace, beside: Beside, report: Report) -> None:
 
 
 def _measure(made: Lab, manager: str, options: argparse.Namespace, beside: Beside, report: Report) -> None:
-    hosts = {host: lambda host=host: measured.overhead(site, host) for host in made.names.hosts}  # type: ignore[misc]
+    hosts = {host: lambda host=host: measured.overhead(site, host) for host in made.names.hosts}
     document = dummies() if options.programs == "dummies" else scen2()
     site = LabSite(made, manager, **{**document, "muster_items": item_ids(options.items)})
     site.within = PLAY_WITHIN
@@ -182,7 +182,7 @@ def _power_cuts(site: LabSite, tracker: measured.Tracker, times: int, beside: Be
         return
     held = ", ".join(str(cut.held) for cut in cuts)
     report.add(Figure("server without power -> all its items running elsewhere", [cut.running for cut in cuts], aim=AIM,
-                      peer=beside.silent, cited=SILENT, note=f"it held {held} items; Supvisors: a silent server"))
+                      peer=beside.silent, cited=SILENT, note=f"items held: {held}; Supvisors: a silent server"))
     down = [cut.detected for cut in cuts if cut.detected is not None]
     if down:
         report.add(Figure("   stage: until it is believed down", down))

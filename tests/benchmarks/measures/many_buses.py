@@ -24,6 +24,7 @@ from tests.benchmarks.options import Options
 
 BUSES = (1000,)
 WINDOW = 30.0  # s
+PER_SERVER = 80  # supervisord reads its groups anew, one after the other, when one is placed
 FAULTS = 100  # of each kind
 TOGETHER = 20  # within SPREAD, at most a tenth of the buses
 SPREAD = 3.0  # s
@@ -37,8 +38,9 @@ def measure(options: Options, report: Report) -> None:
         if why:
             report.skip(why)
             continue
-        with laboratory(_site(), count) as lab, buses() as servers:
+        with laboratory(_site(), count, servers=math.ceil(count / PER_SERVER), consoles=0) as lab, buses() as servers:
             lab.play("deploy")
+            machine.Watcher(lab.identify).wait_for({f"scen2_srv_{item}": {BUS} for item in lab.items}, 60, 0.2)
             places = _places(lab)
             for place in places.values():
                 servers.order("open", place)
@@ -54,10 +56,10 @@ def measure(options: Options, report: Report) -> None:
 
 
 def _site() -> dict[str, Any]:
-    """Services of one program that only stays: a thousand of them fit on one machine."""
+    """Services of one program that only stays, one percent of load each: a thousand of them fit on one machine."""
     site = dummies()
     services = site["muster_applications"]["scen2_srv"]
-    program = {**services["programs"][BUS], "expected_loading": 0, "command": ["dummy/idle"]}
+    program = {**services["programs"][BUS], "expected_loading": 1, "command": ["dummy/idle"]}
     bus = {**services["bus"], "probe": "nats", "shadow": True}
     services = {**services, "bus": bus, "programs": {BUS: program}}
     return {**site, "muster_applications": {"scen2_srv": services}, "muster_services": {}}
