@@ -87,7 +87,7 @@ def main() -> int:
             with lab() as made:
                 _measure(made, manager, options, beside, report)
         except (LabError, AssertionError, OSError, subprocess.SubprocessError) as error:
-            report.fail(f"{manager}: {error}")
+            report.fail(f"{manager}: {str(error)[-1500:]}")
     return report.end()
 
 
