@@ -142,8 +142,8 @@ class Buses:
         return float(answer)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._process.communicate(timeout=20)
+        self._process.kill()  # there is nothing that it would have to bring to an end
+        self._process.communicate()
 
 
 @contextlib.contextmanager
