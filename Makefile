@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := test_faults_pairs.py
@@ -69,6 +69,10 @@ lab-acceptance: develop ## the acceptance tests of the local site on such hosts,
 	@for manager in systemd supervisor; do \
 	  MUSTER_TEST_SITE=lab MUSTER_TEST_MANAGER=$$manager $(BIN)/python -m pytest tests/integration/test_req_*.py tests/integration/test_discovery.py $(ARGS) || exit; \
 	done
+
+lab-bench: develop ## measurements on such hosts with 100 items, with each service manager; ARGS="--help" says more
+	@tests/lab/packages.sh
+	@$(BIN)/python -m tests.lab.measure $(ARGS)
 
 lab: develop ## boots those hosts for you and says how to use them. LAB=name: beside another; ARGS="--service-manager systemd"
 	@$(BIN)/python -m tests.lab --name $(LAB) up $(ARGS)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 import time
+import xmlrpc.client
 from pathlib import Path
 from types import FrameType
 
@@ -66,7 +68,7 @@ def main() -> int:
         report.begin(f"{name}: {_title(name)}", patient=not options.quick)
         try:
             MEASURES[name](options, report)
-        except (PlayFailed, TimeoutError, OSError) as error:
+        except (PlayFailed, OSError, subprocess.SubprocessError, xmlrpc.client.Error) as error:  # TimeoutError is one
             report.fail(f"{name}: {error}")
     return report.end()
 

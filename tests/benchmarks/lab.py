@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from tests.benchmarks import machine
+from tests.benchmarks import journal, machine
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -91,6 +91,21 @@ def dummies(autostart: bool = True) -> dict[str, Any]:
             "muster_services": {"common_data_bus": common_bus}}
 
 
+def with_nats(site: dict[str, Any]) -> dict[str, Any]:
+    """The same site of dummies, with buses that answer a round trip: nats-server, which the tests' environment has.
+
+    A frozen host's kernel goes on to take connections, and only that is asked of the dummies' own bus.
+    """
+    command = [str(BIN / "nats-server"), "-a", "{{ address }}", "-p", "{{ ports.client }}"]
+    applications = {}
+    for name, application in site["muster_applications"].items():
+        programs = {**application["programs"], BUS: {**application["programs"][BUS], "command": command}}
+        applications[name] = {**application, "programs": programs, "bus": {**application["bus"], "probe": "nats"}}
+    services = {name: {**service, "probe": "nats", "command": command}
+                for name, service in site["muster_services"].items()}
+    return {**site, "muster_applications": applications, "muster_services": services}
+
+
 def scen2() -> dict[str, Any]:
     """The reference application as inventory/local has it."""
     site: dict[str, Any] = yaml.safe_load((LOCAL / "site.yml").read_text(encoding="utf-8"))
@@ -117,13 +132,13 @@ class Lab:
         self.folder = Path(tempfile.mkdtemp(prefix="mb-", dir="/tmp"))
         self.inventory = self.folder / "inventory"
         self.state = self.folder / "state"
-        self.hosts = SERVERS[:servers] + CONSOLES[:consoles]
+        named = {"servers": [f"server_{number}" for number in range(1, servers + 1)], "consoles": CONSOLES[:consoles]}
+        self.hosts = named["servers"] + named["consoles"]
         (self.inventory / "group_vars" / "all").mkdir(parents=True)
-        groups = {"servers": SERVERS[:servers], "consoles": CONSOLES[:consoles]}
-        addresses = {name: f"{NET}.{11 + number}" for number, name in enumerate(self.hosts)}
+        self.addresses = {name: f"{NET}.{11 + number}" for number, name in enumerate(self.hosts)}
         children = {
-            group: {"hosts": {name: {"muster_address": addresses[name]} for name in names}}
-            for group, names in groups.items() if names
+            group: {"hosts": {name: {"muster_address": self.addresses[name]} for name in names}}
+            for group, names in named.items() if names
         }
         hosts = {"muster_controller": {"hosts": {"controller": None}}, "muster_hosts": {"children": children}}
         self._write("hosts.yml", {"all": {"children": hosts}})
@@ -212,17 +227,10 @@ class Lab:
 
         :raises TimeoutError: with what it says itself.
         """
-        path = self.state / "run" / "monitor.json"
         deadline = time.monotonic() + timeout
-        said: dict[str, Any] = {}
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, ValueError):
-                said = json.loads(path.read_text(encoding="utf-8"))
-                watch = json.loads((self.state / "watch.json").read_text(encoding="utf-8"))
-                busy = said["intents"] or said["revision"] != watch["revision"]
-                healthy = all(bus["state"] == "healthy" for bus in said["buses"].values())
-                if said["standby"] == "parked" and healthy and not busy:
-                    return
+            if journal.is_ready(self.state):
+                return
             time.sleep(0.05)
         words = [line for line in self.journal(0) if line["event"] != "health"][-3:]
         raise TimeoutError(f"the monitor was not ready after {timeout:g} s; its last words: {json.dumps(words)[:1500]}")
@@ -242,24 +250,12 @@ class Lab:
 
     def journal(self, since: float) -> list[dict[str, Any]]:
         """What the monitor wrote since then."""
-        lines = []
-        for path in (self.folder / "hosts" / "controller" / "log").rglob("monitor*.log"):
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                with contextlib.suppress(ValueError):
-                    entry = json.loads(line)
-                    if isinstance(entry, dict) and entry.get("at", 0) >= since - 0.002:
-                        lines.append(entry)
-        return lines
+        logs = (self.folder / "hosts" / "controller" / "log").rglob("monitor*.log")
+        return [line for path in logs for line in journal.lines(path.read_text("utf-8", "replace"), since)]
 
     def agent_began(self, run: str, instance: str) -> float | None:
         """When the code of a run began on the instance's host (Unix time), from its artefacts."""
-        for path in (self.state / "artifacts" / run / "job_events").glob("*.json") if run else ():
-            event = json.loads(path.read_text(encoding="utf-8")).get("event_data", {})
-            if event.get("task_action") == "control_room.muster.act" and "res" in event:
-                answer = event["res"].get("answer", {})
-                if instance in answer.get("results", {}):
-                    return float(answer["began"])
-        return None
+        return journal.agent_began(self.state / "artifacts", run, instance)
 
     def close(self) -> None:
         self._kill()

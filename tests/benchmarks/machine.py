@@ -52,6 +52,12 @@ def alive(pid: int) -> bool:
     return bool(fields) and fields[0] not in "ZX"
 
 
+def at_work(pid: int) -> bool:
+    """Alive, and not stopped by a signal."""
+    fields = stat(pid)
+    return bool(fields) and fields[0] not in "ZXTt"
+
+
 def pids() -> set[int]:
     return {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
 
@@ -111,6 +117,12 @@ class Watcher:
         # What was there before and is nobody of ours will not become it.
         self._looks = dict.fromkeys(pids() - self._known.keys(), PATIENCE)
 
+    def ignore(self, gone: Iterable[int]) -> None:
+        """These processes no longer count: they stand still, and nobody can reach them."""
+        for pid in gone:
+            self._known.pop(pid, None)
+            self._looks[pid] = PATIENCE
+
     def look(self) -> None:
         """Take in who came and who went."""
         present = pids()
@@ -155,7 +167,6 @@ class Watcher:
                 some = ", ".join(f"{name}: {' '.join(sorted(what))}" for name, what in list(missing.items())[:3])
                 raise TimeoutError(f"{len(missing)} of {len(wanted)} instances do not run after {timeout:g} s ({some})")
             time.sleep(step)
-
 
     def wait_for_another(self, instance: str, program: str, pid: int, timeout: float, step: float = 0.02) -> None:
         """Until the program runs in another process than `pid`.

@@ -224,21 +224,53 @@ class Peer:
         """Start an HCI and wait for it."""
         self.call(console, "supvisors.start_application", "LOCAL", f"scen2_hci_{item}", True)
 
+    def master_host(self) -> str:
+        """The host of Supvisors' Master; any instance knows."""
+        return self._host(str(self.call("console_1", "supvisors.get_master_identifier")["nick_identifier"]))
+
+    def members(self, host: str) -> set[int]:
+        """The Supervisors of a host and everything they started."""
+        return machine.family(daemon.pid for name, daemon in self._daemons.items() if self._host(name) == host)
+
     def power_cut(self, host: str) -> set[int]:
-        """Kill the Supervisors of a host and everything they started; returns what was killed."""
-        roots = {daemon.pid for name, daemon in self._daemons.items() if self._host(name) == host}
-        members = machine.family(roots)
-        for pid in members:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return members
+        """Kill everything of a host, which still refuses connections; returns what was killed."""
+        return self._signal(host, signal.SIGKILL)
+
+    def freeze(self, host: str) -> set[int]:
+        """Everything of a host stands still: connections are taken and not answered; returns what was stopped."""
+        return self._signal(host, signal.SIGSTOP)
+
+    def _signal(self, host: str, number: signal.Signals) -> set[int]:
+        done: set[int] = set()
+        while fresh := {pid for pid in self.members(host) - done if machine.at_work(pid)}:
+            for pid in fresh:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            done |= fresh
+        return done
+
+    def wait_until_lost(self, host: str, timeout: float = 60.0) -> float:
+        """Until a Supvisors elsewhere no longer takes the server of this host for running; returns the moment.
+
+        :raises TimeoutError: when it goes on to.
+        """
+        server = next(name for name in SERVERS if self._host(name) == host)
+        elsewhere = next(name for name in CONSOLES if self._host(name) != host)
+        deadline = time.time() + timeout
+        while time.time() < deadline:
+            for info in self.call(elsewhere, "supvisors.get_all_instances_info"):
+                if info["nick_identifier"] == server and info["statename"] != "RUNNING":
+                    return time.time()
+            time.sleep(0.02)
+        raise TimeoutError(f"Supvisors took {server} for running still after {timeout:g} s")
 
     def _marked(self) -> set[int]:
         return {pid for pid in machine.pids() if machine.environment(pid).get(MARK) == str(self.folder)}
 
-    def overhead(self) -> set[int]:
-        """Supervisors with their collectors; not the programs they started."""
-        return {pid for pid in self._marked() if "SUPERVISOR_GROUP_NAME" not in machine.environment(pid)}
+    def overhead(self, name: str = "") -> set[int]:
+        """Supervisors with their collectors, or one of them with its own; not the programs they started."""
+        found = machine.family([self._daemons[name].pid]) if name else self._marked()
+        return {pid for pid in found if "SUPERVISOR_GROUP_NAME" not in machine.environment(pid)}
 
     def close(self) -> None:
         for daemon in self._daemons.values():

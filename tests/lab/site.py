@@ -32,6 +32,8 @@ BIN = Path(sys.executable).parent
 class LabSite(SiteLab):
     """One site on a booted lab."""
 
+    within = PLAY_WITHIN  # s that a playbook or command may take
+
     def __init__(self, made: Lab, service_manager: str = "", user: str = "root", **variables: Any) -> None:
         """:param service_manager: "": as MUSTER_TEST_MANAGER says, else supervisor."""
         self.service_manager = service_manager = service_manager or os.environ.get("MUSTER_TEST_MANAGER", "supervisor")
@@ -96,7 +98,7 @@ class LabSite(SiteLab):
     def run(self, command: list[str], **environment: str) -> Played:
         done = subprocess.run(
             self._inside(command, environment), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=PLAY_WITHIN, check=False,
+            stderr=subprocess.STDOUT, timeout=self.within, check=False,
         )  # fmt: skip
         return Played(done.returncode, done.stdout)
 

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks.figures import Report
-from tests.benchmarks.measures import bring_up, configure, crash, host_loss, idle, many_buses, placement, surface
+from tests.benchmarks.measures import (
+    bring_up,
+    configure,
+    crash,
+    host_loss,
+    idle,
+    intents,
+    many_buses,
+    page,
+    placement,
+    surface,
+)
 from tests.benchmarks.options import Options
 
 MEASURES: dict[str, Callable[[Options, Report], None]] = {
@@ -20,6 +31,8 @@ MEASURES: dict[str, Callable[[Options, Report], None]] = {
     "host-loss": host_loss.measure,
     "status": surface.measure_status,
     "open": surface.measure_open,
+    "open-page": page.measure,
+    "intents": intents.measure,
     "burst": surface.measure_burst,
     "many-buses": many_buses.measure,
     "bring-up": bring_up.measure,

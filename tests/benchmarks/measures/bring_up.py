@@ -21,7 +21,7 @@ def measure(options: Options, report: Report) -> None:
     """Nothing running to all running, dummies on three servers"""
     for items in options.sizes(SIZES, (3,)):
         ours, bare, theirs, called = [], [], [], []
-        for _run in range(options.count(5 if items < 100 else 3, 1)):
+        for _run in range(options.count(2 if items < 100 else 1, 1)):
             ours.append(_after_power_cut(items, bare))
             if options.peer_runs_here(report):
                 seen, status = _supvisors(items)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from tests.benchmarks import machine, peer
 from tests.benchmarks.figures import Figure, Report
+from tests.benchmarks.journal import first
 from tests.benchmarks.lab import BUS, DUMMY_SERVICES, Lab, dummies, laboratory, long_running, scen2
 from tests.benchmarks.options import Options
 
@@ -26,7 +26,7 @@ SERVICES, WINDOWS, CONSOLE = "scen2_srv_02", "scen2_hci_02", "console_3"
 def measure_dummies(options: Options, report: Report) -> None:
     """Internal bus killed: dummies running again"""
     with laboratory(dummies(), ITEMS) as lab:
-        crashes = _services(lab, options.count(30, 3))
+        crashes = _services(lab, options.count(20, 3))
     theirs: list[machine.Crash] = []
     if options.peer_runs_here(report):
         with peer.supvisors(ITEMS) as other:
@@ -34,7 +34,7 @@ def measure_dummies(options: Options, report: Report) -> None:
             other.start()
             watcher.wait_for({f"scen2_srv_{item}": DUMMY_SERVICES for item in other.items}, 120, 0.1)
             other.wait_until_running()
-            for _run in range(options.count(15, 2)):
+            for _run in range(options.count(8, 2)):
                 time.sleep(2 + random.uniform(0, 5))  # its ticks are 5 s apart: any phase
                 theirs.append(machine.crash(watcher, SERVICES, BUS, comes_back=True))
                 other.wait_until_running()
@@ -44,7 +44,7 @@ def measure_dummies(options: Options, report: Report) -> None:
 def measure_scen2(options: Options, report: Report) -> None:
     """Internal bus killed: the real scen2 running again"""
     with laboratory(scen2(), ITEMS) as lab:
-        crashes = _services(lab, options.count(30, 3))
+        crashes = _services(lab, options.count(20, 3))
     _report(report, "real scen2", crashes, [], AIM_SCEN2)
 
 
@@ -54,7 +54,7 @@ def measure_windows(options: Options, report: Report) -> None:
     with laboratory(dummies(), ITEMS) as lab:
         lab.play("deploy")
         lab.play("monitor")
-        for _run in range(options.count(15, 2)):
+        for _run in range(options.count(10, 2)):
             lab.play("open", muster_instances=[WINDOWS], muster_host=CONSOLE)
             ours.append(_once(lab, machine.Watcher(lab.identify), WINDOWS, comes_back=False))
     theirs = []
@@ -62,7 +62,7 @@ def measure_windows(options: Options, report: Report) -> None:
         with peer.supvisors(ITEMS) as other:
             other.start()
             other.wait_until_running()
-            for _run in range(options.count(10, 2)):
+            for _run in range(options.count(6, 2)):
                 other.open_windows("02", CONSOLE)
                 watcher = machine.Watcher(other.identify)
                 time.sleep(2 + random.uniform(0, 5))
@@ -107,8 +107,8 @@ def _stages(report: Report, ours: list[Seen]) -> None:
     }
     for crash, lines, began in ours:
         acted = None if began is None else began - crash.at
-        detected = _first(lines, crash.at, "health", state="unhealthy")
-        marks = [detected, _first(lines, crash.at, "run"), acted, crash.running]
+        noted = [first(lines, "health", state="unhealthy"), first(lines, "run")]
+        marks = [*(None if line is None else float(line["at"]) - crash.at for line in noted), acted, crash.running]
         before = 0.0
         for name, mark in zip(stages, marks, strict=True):
             if mark is not None:
@@ -117,10 +117,3 @@ def _stages(report: Report, ours: list[Seen]) -> None:
     for name, values in stages.items():
         if values:
             report.add(Figure(f"   stage: {name}", values))
-
-
-def _first(lines: Iterable[dict[str, Any]], since: float, event: str, **facts: Any) -> float | None:
-    for line in lines:
-        if line["event"] == event and all(line.get(key) == value for key, value in facts.items()):
-            return float(line["at"]) - since
-    return None

@@ -14,15 +14,16 @@ from tests.benchmarks.figures import Figure, Report
 from tests.benchmarks.lab import DUMMY_SERVICES, dummies, laboratory
 from tests.benchmarks.options import Options
 
-SIZES = (3, 30, 100)
+SIZES = (3, 30)
 WINDOW = 60.0  # s; holds exactly one of the monitor's scheduled observations
+PEER_WINDOW = 30.0  # s; holds six of its ticks
 SAMPLES = 6  # looks at memory per window
 
 
 def measure(options: Options, report: Report) -> None:
     """Idle: processor and memory of the supervision"""
     window = 5.0 if options.quick else WINDOW
-    windows = options.count(3, 1)
+    windows = options.count(1, 1)
     for items in options.sizes(SIZES, (3,)):
         with laboratory(dummies(), items) as lab:
             lab.play("deploy")
@@ -33,7 +34,7 @@ def measure(options: Options, report: Report) -> None:
         theirs: dict[bool, tuple[list[float], list[float], list[float]]] = {}
         if options.peer_runs_here(report):
             for on in (True, False):
-                theirs[on] = _peer(items, on, windows, window, options)
+                theirs[on] = _peer(items, on, windows, min(window, PEER_WINDOW), options)
         for on, figures in theirs.items():
             word = "on" if on else "off"
             report.add(Figure(f"{items} instances: processor, Supvisors' statistics {word}", cpu, "%",
@@ -60,7 +61,7 @@ def _peer(
 
 
 def _settle(options: Options) -> None:
-    time.sleep(2 if options.quick else 20)
+    time.sleep(2 if options.quick else 10)
 
 
 def _sample(

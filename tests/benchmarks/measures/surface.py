@@ -34,7 +34,7 @@ def measure_status(options: Options, report: Report) -> None:
         lab.play("monitor")
         lab.wait_until_ready()
         command = [str(ROOT / "bin" / "muster"), "--state-dir", str(lab.state), "status", "--json"]
-        for _run in range(options.count(30, 5)):
+        for _run in range(options.count(20, 5)):
             begin = time.perf_counter()
             done = subprocess.run(command, env=lab.environment(), capture_output=True, text=True, check=False)
             values.append(time.perf_counter() - begin)
@@ -49,7 +49,7 @@ def measure_open(options: Options, report: Report) -> None:
     with laboratory(dummies(), ITEMS) as lab:
         lab.play("deploy")
         lab.play("monitor")
-        for _run in range(options.count(15, 3)):
+        for _run in range(options.count(10, 3)):
             lab.wait_until_ready()
             watcher = machine.Watcher(lab.identify)
             time.sleep(random.uniform(0.2, 1.0))
@@ -71,7 +71,7 @@ def measure_burst(options: Options, report: Report) -> None:
         lab.play("monitor")
         watcher = machine.Watcher(lab.identify)
         wanted = {f"scen2_srv_{item}": DUMMY_SERVICES for item in lab.items}
-        for _run in range(options.count(5, 1)):
+        for _run in range(options.count(3, 1)):
             watcher.wait_for(wanted, 120)
             lab.wait_until_ready(120)
             old = {name: {process.pid for process in watcher.of(name).values()} for name in wanted}
