@@ -139,6 +139,9 @@ def test_a_storm_is_told_across_the_page(look: Opened, site: SiteLab) -> None:
         band.wait_for()
         assert "nothing is acted on" in (band.text_content() or "")
         assert "fell silent together" in (band.text_content() or "")
+        name = seen.page.locator('[data-host="server_1"][data-kind="warn"] .name')
+        lines = name.evaluate("(node) => node.offsetHeight / parseFloat(getComputedStyle(node).fontSize)")
+        assert lines < 2, "a host's name is in pieces beside its state"
         seen.shot("storm")
     finally:
         site.machine("thaw", *gone)

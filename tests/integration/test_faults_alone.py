@@ -14,8 +14,8 @@ import pytest
 from faultkit import Site, suffering
 
 KINDS = (
-    "bus killed", "bus hangs", "windows bus killed", "server cut", "two servers cut", "console cut", "monitor killed",
-    "run killed", "ledger locked", "watch list removed", "disk full",
+    "bus killed", "bus hangs", "server cut", "two servers cut", "console cut", "monitor killed", "run killed",
+    "ledger locked", "watch list removed", "disk full",
 )  # fmt: skip
 MOMENTS = (("restart", 1), ("stop", 1), ("failover", 1), ("failover", 2))
 SHORT = 2.0  # s until a cure, so that there is time for all of them

@@ -26,7 +26,10 @@ from tests.soak.story import RECOVERS
 from tests.soak.world import SERVICES
 
 ONE_OF = 3  # of the ways in which a fault may come
-ALONE = ("windows bus hangs", "server freezes", "manager killed", "parked run killed", "program killed")
+ALONE = (
+    "windows bus killed", "windows bus hangs", "server freezes", "manager killed", "parked run killed",
+    "program killed",
+)  # fmt: skip
 TOGETHER = (
     ("all buses killed", "ledger locked"),
     ("server cut", "monitor killed"),

@@ -194,7 +194,7 @@ export function undrain(name) {
   };
 }
 
-/** Also for a host that the monitor believes down: what it held there without a second word, a person's word frees. */
+/** Also of a host that the monitor believes down, while it holds something: only a person's word frees its windows. */
 export function confirmDown(name) {
   const host = hostNamed(name);
   return {
