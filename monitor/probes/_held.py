@@ -73,6 +73,8 @@ class HeldProbe:
         self._asked: float | None = None  # since when an answer is waited for
         self._good = False  # this link has answered
         self._ended_early = 0  # links in a row that ended without an answer
+        self._made = 0.0  # when this link was
+        self._brief = 0  # links in a row that answered and ended before the next question
         self._securing: asyncio.Task[None] | None = None
         self.caution = ""  # told with every answer
 
@@ -116,6 +118,7 @@ class HeldProbe:
     def link_made(self, link: Link) -> None:
         self._link = link
         self._good = False
+        self._made = self._loop.time()
         self._expect()
         self._next_turn()
         if self.target.how.tls is not None and not self.greets_plainly:
@@ -173,7 +176,9 @@ class HeldProbe:
             self.unsure("%s ends the connection: %s" % (self._where(), error.reason or error))
             return
         if good:
-            self._connect("ended")
+            self._brief = self._brief + 1 if self._loop.time() - self._made < self.target.interval else 0
+            # At once, for it may have crashed; but who ends every connection is not to be stormed.
+            self._connect("ended", self.target.interval if self._brief > 1 else 0.0)
             return
         self._ended_early += 1
         if self._ended_early == 1:

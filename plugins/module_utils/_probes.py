@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 TYPES = ("nats", "mqtt", "http", "tcp", "process", "exec")
 COMPOSED = ("all_of", "any_of")
@@ -66,6 +66,14 @@ class Probe:
     command: Tuple[str, ...] = ()  # exec
     program: str = ""  # process; empty: the program that is the bus
     probes: Tuple[Probe, ...] = ()  # of all_of and any_of
+
+
+def leaves(probe: Probe) -> Iterator[Probe]:
+    """The probes that ask something, in the order written."""
+    if probe.type not in COMPOSED:
+        yield probe
+    for part in probe.probes:
+        yield from leaves(part)
 
 
 _ALWAYS = ("type", "port", "interval", "timeout", "failures")

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Dict, Iterable, List, Mapping, Set, Tuple
 
 from . import _site_api, _site_confinement
-from ._errors import Problems, show
+from ._errors import Keys, Problems, show
 from ._fields import LOWEST_EPHEMERAL_PORT
 from ._model import Application, Host, Service, Site, instance_name
+from ._probes import NEEDS_PORT, Probe, leaves
+from ._words import listing
 
 # supervisord binds its socket under a name with its process id added, then links it: ".4194304" must fit too.
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
@@ -25,8 +27,30 @@ def check(site: Site, problems: Problems) -> None:
     _check_instance_names(site, problems)
     _check_highest_ports(site, problems)
     _check_port_clashes(site, problems)
+    _check_process_probes(site, problems)
     _site_api.check(site, problems)
     _site_confinement.check(site, problems)
+
+
+def _check_process_probes(site: Site, problems: Problems) -> None:
+    """A process is looked at where the monitor runs: of any other machine such a probe could never tell anything."""
+    asked: List[Tuple[Keys, str, Tuple[str, ...], Probe]] = [
+        (("muster_applications", a.name, "bus", "probe"), a.name, a.identifiers, a.bus.probe)
+        for a in site.applications if a.bus is not None
+    ]
+    asked += [(("muster_services", s.name, "probe"), s.name, s.hosts, s.probe)
+              for s in site.services if s.probe is not None]
+    for keys, name, hosts, probe in asked:
+        far = [host for host in hosts if _is_far(site.host(host))]
+        if far and any(part.type == "process" for part in leaves(probe)):
+            problems.add(keys, "a process probe sees the processes of the controller's own machine only, and %s may run"
+                         " on %s" % (name, listing(far)), "process",
+                         "ask over the network, by %s; a host on the controller's machine needs"
+                         " ansible_connection: local" % ", ".join(NEEDS_PORT))
+
+
+def _is_far(host: Host) -> bool:
+    return bool(host.ssh) or host.connection.rpartition(".")[2] not in ("", "local", "machine")
 
 
 def _check_roots(hosts: Iterable[Host], problems: Problems) -> None:

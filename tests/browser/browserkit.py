@@ -157,6 +157,18 @@ def trail(site: SiteLab) -> list[dict[str, Any]]:
         return entries
 
 
+@contextlib.contextmanager
+def strangers(site: SiteLab, port: int) -> Iterator[None]:
+    """Somebody else's programs on this port of all servers: nothing starts there."""
+    with contextlib.ExitStack() as stack:
+        for number in (11, 12, 13):
+            taken = stack.enter_context(socket.socket())
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("%s.%d" % (site.net, number), port))
+            taken.listen()
+        yield
+
+
 class Bridge:
     """Takes connections on a port of its own and goes on from a given address: Chromium cannot choose its own."""
 

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from browserkit import Look, exactly, trail
+from browserkit import Look, exactly, strangers, trail
 from site_lab import SiteLab, wait_for
 
 Opened = Callable[..., Look]
@@ -260,15 +258,3 @@ def test_a_monitor_that_cannot_read_the_status_is_seen(look: Opened, site: SiteL
         away.rename(ledger)
     band.wait_for(state="detached")
     seen.quiet = False
-
-
-@contextlib.contextmanager
-def strangers(site: SiteLab, port: int) -> Iterator[None]:
-    """Somebody else's programs on this port of all servers: nothing starts there."""
-    with contextlib.ExitStack() as stack:
-        for number in (11, 12, 13):
-            taken = stack.enter_context(socket.socket())
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.bind(("%s.%d" % (site.net, number), port))
-            taken.listen()
-        yield

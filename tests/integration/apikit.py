@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,19 @@ class Client:
                     yield event, ident, json.loads(value)
         finally:
             connection.close()
+
+
+def told(stream: Iterator[tuple[str, str, Any]], what: str, condition: Callable[[str, Any], object]) -> Any:
+    """The data of the first event of which the condition holds, given its name and data.
+
+    :raises AssertionError: when there is none within the deadline; a heartbeat comes often enough to notice.
+    """
+    end = time.monotonic() + PATIENCE
+    for event, _, data in stream:
+        if event and condition(event, data):
+            return data
+        assert time.monotonic() < end, "not told within %.0f s: %s" % (PATIENCE, what)
+    raise AssertionError("the stream ended before it told: %s" % what)
 
 
 def fits(answer: Answer, name: str) -> None:

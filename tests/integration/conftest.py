@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-LONG_FIRST = ("test_faults_pairs", "test_monitor_faults", "test_req_hosts", "test_schedule_role", "test_discovery")
+LONG_FIRST = (
+    "test_faults_pairs", "test_faults_alone", "test_monitor_faults", "test_req_hosts", "test_schedule_role",
+    "test_discovery",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

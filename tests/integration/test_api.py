@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apikit import Client, fits
+from apikit import Client, fits, told
 from site_lab import ROOT, SiteLab, site_lab, wait_for
 
 from monitor.web import routes
@@ -242,11 +242,65 @@ def test_a_crash_shows_in_stream_and_metrics(lab: SiteLab, api: Client) -> None:
     with contextlib.closing(api.stream()) as stream:
         next(stream)
         os.kill(lab.bus("scen2_srv_02"), signal.SIGKILL)
-        for event, _, data in stream:
-            if event == "status" and data["instances"]["scen2_srv_02"]["epoch"] > epoch:
-                break
+        told(stream, "its restart", lambda event, data: (
+            event == "status" and data["instances"]["scen2_srv_02"]["epoch"] > epoch
+        ))  # fmt: skip
     wait_for(lambda: lab.claims()["scen2_srv_02"]["phase"] == "running", "it again", lab.monitor_log)
     assert crashes() == before + 1
+
+
+def verdict_of(status: dict[str, Any], item: str) -> tuple[str, str]:
+    entry = next(entry for entry in status["items"] if entry["item"] == item)
+    return entry["verdict"], entry["cause"]
+
+
+def test_req_3_minor_and_major_failures_are_told_by_api_and_stream(lab: SiteLab, api: Client) -> None:
+    assert console(lab, 1).post("/actions", {"kind": "open", "item": "01"}).json["ok"]
+    with contextlib.closing(api.stream()) as stream:
+        for instance, program, verdict in (
+            ("scen2_hci_01", "chart_view", "degraded"),  # optional: minor
+            ("scen2_srv_01", "config_manager", "not operational"),  # required: major
+        ):
+            os.kill(lab.programs(instance)[program], signal.SIGKILL)
+            status = told(stream, verdict, lambda event, data, now=verdict: (
+                event == "status" and verdict_of(data, "01")[0] == now
+            ))  # fmt: skip
+            assert program in verdict_of(status, "01")[1]
+            asked = api.get("/status").json
+            assert verdict_of(asked, "01") == verdict_of(status, "01")
+            assert asked["counts"][verdict] == 1 and asked["counts"]["operational"] == 2
+        answer = api.post("/actions", {"kind": "restart", "instances": ["scen2_srv_01", "scen2_hci_01"]})
+        assert answer.json["ok"], answer.json
+        told(stream, "all of it again", lambda event, data: (
+            event == "status" and verdict_of(data, "01")[0] == "operational"
+        ))  # fmt: skip
+    assert console(lab, 1).post("/actions", {"kind": "close", "item": "01"}).json["ok"]
+
+
+def test_req_20_21_22_23_and_27_are_followed_in_the_stream(lab: SiteLab, api: Client) -> None:
+    def shown(host: str | None) -> Any:
+        return lambda event, data: event == "status" and data["instances"]["scen2_hci_02"]["host"] == host
+
+    def done(where: str, words: str) -> Any:
+        return lambda event, data: event == "trail" and data["from"] == where and words in data["what"]
+
+    with contextlib.closing(api.stream()) as stream:
+        first = told(stream, "the items to choose from", lambda event, data: event == "status")
+        assert [(item["item"], item["verdict"]) for item in first["items"]] == [
+            ("01", "operational"), ("02", "operational"), ("03", "operational"),
+        ]  # fmt: skip
+        assert console(lab, 2).post("/actions", {"kind": "open", "item": "02", "why": "a look"}).json["ok"]
+        opened = told(stream, "who opened it from where", done("console_2", "scen2_hci_02"))
+        assert (opened["who"], "a look" in opened["why"]) == (ME, True)
+        told(stream, "the windows on that console", shown("console_2"))
+        assert not console(lab, 1).post("/actions", {"kind": "open", "item": "02"}).json["ok"]
+        refused = told(stream, "who was refused", done("console_1", "refused to open"))
+        assert (refused["result"], "console_2 already shows item 02" in refused["why"]) == ("refused", True)
+        page = Client((lab.net + ".1", PORT))
+        assert page.post("/actions", {"kind": "close", "item": "02"}).json["ok"]
+        told(stream, "who closed it from where", done("controller", "scen2_hci_02"))
+        told(stream, "the windows gone", shown(None))
+    assert lab.processes("scen2_hci_02") == []
 
 
 def test_commands_ask_the_monitor_from_any_host(lab: SiteLab, api: Client) -> None:

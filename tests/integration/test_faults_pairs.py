@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faults and pairs of them at once on a real site with its monitor; an audit from outside after each (Req 2, 16, 25).
 
-The choice is fixed; `make soak` goes through all of them at random, for as long as one likes.
+Single ones are in `test_faults_alone.py`; the choice is fixed. `make soak` goes through all of them at random, for as
+long as one likes.
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ import json
 import os
 import random
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
+from faultkit import Site, suffering
 
 from tests.integration.site_lab import wait_for
 from tests.soak.audit import settled
 from tests.soak.faults import FAULTS
-from tests.soak.history import overlaps
-from tests.soak.people import People
-from tests.soak.story import RECOVERS, step
-from tests.soak.world import SERVICES, Sampler, World, deployed
+from tests.soak.story import RECOVERS
+from tests.soak.world import SERVICES
 
-SEED = 3
-ALONE = ("bus hangs", "windows bus killed", "two servers cut", "manager killed", "run killed")
+ONE_OF = 3  # of the ways in which a fault may come
+ALONE = (
+    "windows bus killed", "windows bus hangs", "server freezes", "manager killed", "parked run killed",
+    "program killed",
+)  # fmt: skip
 TOGETHER = (
     ("all buses killed", "ledger locked"),
     ("server cut", "monitor killed"),
@@ -36,77 +38,33 @@ TOGETHER = (
     ("disk full", "bus killed"),
     ("console cut", "parked run killed"),
 )
-_RANDOM = random.Random(SEED)
-MOMENTS = [(what, _RANDOM.uniform(0, 0.8)) for what in ("restart", "restart", "stop", "failover", "failover")]
-
-
-class Site:
-    """One site for all of these tests, with what happens to it numbered."""
-
-    def __init__(self, world: World, sampler: Sampler) -> None:
-        self.world, self.sampler = world, sampler
-        self.number = 0
-
-    def suffers(self, *kinds: str, words: tuple[str, ...] = ()) -> None:
-        self.number += 1
-        done = step(self.world, self.sampler, SEED, self.number, kinds, words=words)
-        assert done.findings == [], "%s\n%s\n%s" % (done, done.answer, self.world.lab.monitor_log()[-6000:])
-
-    def log(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.world.lab.monitor_log().splitlines() if line.startswith("{")]
+MOMENTS = [(during, number) for during in ("restart", "stop", "failover") for number in (1, 2, 3)]
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with deployed(61, run_timeout=15) as world:
-        sampler = Sampler(world)
-        sampler.start()
-        try:
-            yield Site(world, sampler)
-        finally:
-            sampler.stop()
-        assert sampler.samples > 100
-        assert sampler.doubled == []
-        assert overlaps(world.lab.monitor_log()) == [], "at most one run per instance at a time"
+    with suffering(61, run_timeout=15) as deployed:
+        yield deployed
 
 
 @pytest.fixture(autouse=True)
 def _in_order(site: Site) -> None:
-    """What one test broke is not the next one's fault."""
-    if settled(site.world, 5.0):
-        site.world.lab.play("reconcile")
-        assert settled(site.world, RECOVERS) == []
+    site.put_in_order()
 
 
 @pytest.mark.parametrize("kind", ALONE)
 def test_a_fault_is_overcome(site: Site, kind: str) -> None:
-    site.suffers(kind)
+    site.suffers(ONE_OF, kind)
 
 
 @pytest.mark.parametrize("kinds", TOGETHER, ids=" and ".join)
 def test_two_faults_at_once_are_overcome(site: Site, kinds: tuple[str, str]) -> None:
-    site.suffers(*kinds)
+    site.suffers(ONE_OF, *kinds)
 
 
-@pytest.mark.parametrize(("what", "delay"), MOMENTS, ids=["%s-%.2f" % moment for moment in MOMENTS])
-def test_a_monitor_killed_at_any_moment_loses_nothing(site: Site, what: str, delay: float) -> None:
-    world, rng = site.world, random.Random("%s %s" % (what, delay))
-    people, cures = People(world), []
-    if what == "stop":
-        people.ask(["stop", "scen2_srv_02", "--reason", "a test"])
-    else:
-        hit = FAULTS["bus killed" if what == "restart" else "server cut"](world, rng)
-        cures += [hit.heal] if hit.heal else []
-    time.sleep(delay)
-    FAULTS["monitor killed"](world, rng)
-    for cure in cures:
-        cure()
-    assert people.heard() == ""
-    assert settled(world, RECOVERS) == [], world.lab.monitor_log()[-6000:]
-    if world.wanted["scen2_srv_02"] == "stopped":
-        people.ask(["start", "scen2_srv_02"])
-        assert people.heard() == ""
-        assert world.wanted["scen2_srv_02"] == "started"
+@pytest.mark.parametrize(("during", "number"), MOMENTS, ids=["%s-%d" % moment for moment in MOMENTS])
+def test_a_monitor_killed_at_any_moment_loses_nothing(site: Site, during: str, number: int) -> None:
+    site.loses_its_monitor(during, number)
 
 
 def test_what_happens_while_no_run_is_parked_goes_into_one_run_as_soon_as_there_is_one(site: Site) -> None:
@@ -115,7 +73,7 @@ def test_what_happens_while_no_run_is_parked_goes_into_one_run_as_soon_as_there_
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     wait_for(lambda: "standby failed" in [line["event"] for line in site.log()[before:]], "its end is noticed")
-    FAULTS["all buses killed"](world, random.Random(SEED))
+    FAULTS["all buses killed"](world, random.Random(ONE_OF))
     assert settled(world, RECOVERS) == []
     sent = [line["about"] for line in site.log()[before:] if line["event"] == "run" and "about" in line]
     assert sent[0] == list(SERVICES), "each instance once, all in the first run"
@@ -163,9 +121,9 @@ def test_a_full_disk_is_named_and_costs_nothing_but_time(site: Site) -> None:
     if not world.small_disk:
         pytest.skip("mounting is not allowed here")
     before = len(site.log())
-    hit = FAULTS["disk full"](world, random.Random(SEED))
+    hit = FAULTS["disk full"](world, random.Random(ONE_OF))
     try:
-        FAULTS["bus killed"](world, random.Random(SEED))
+        FAULTS["bus killed"](world, random.Random(ONE_OF))
         wait_for(lambda: "No space left" in json.dumps(site.log()[before:]), "a clear word", world.lab.monitor_log)
     finally:
         assert hit.heal is not None

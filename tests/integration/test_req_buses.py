@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -24,7 +25,8 @@ FAULTS = [
 
 @pytest.fixture(scope="module")
 def faulty() -> Iterator[SiteLab]:
-    with site_lab(2, muster_items=FAULTS, muster_settings={"failure_budget": 2, "stable_after": 1}) as deployed:
+    settings = {"failure_budget": 3, "stable_after": 1}
+    with site_lab(2, muster_items=FAULTS, muster_settings=settings, muster_load_limit=130) as deployed:
         yield deployed
 
 
@@ -57,9 +59,14 @@ def test_req_14_a_failed_start_is_stopped_and_keeps_its_reason(faulty: SiteLab) 
     assert "data_processing" in verdict["cause"]
 
 
-def test_req_14_a_start_that_keeps_failing_ends_in_quarantine_until_a_person_clears_it(faulty: SiteLab) -> None:
-    faulty.good("reconcile")  # the second of two tries
+def test_req_14_a_start_that_keeps_failing_is_tried_on_another_host_and_ends_in_quarantine(faulty: SiteLab) -> None:
+    for _ in range(2):  # the second and the third of three tries
+        faulty.good("reconcile")
+    told = faulty.muster("events", "--instance", "scen2_srv_04", "-n", "200", "--json").output
+    here, again, elsewhere = re.findall(r"start of scen2_srv_04 on (server_\d) failed", told)
+    assert here == again and elsewhere != here, told
     assert faulty.good("reconcile").changed == 0, "a failed instance is tried again and again"
+    assert faulty.claims()["scen2_srv_04"]["phase"] == "failed"
     assert "data_processing" in faulty.verdict("04")["cause"]
     assert faulty.processes("scen2_srv_04") == []
     epoch = faulty.claims()["scen2_srv_04"]["epoch"]

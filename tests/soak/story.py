@@ -51,11 +51,12 @@ def chosen(seed: int, number: int, only: Sequence[str] = ()) -> tuple[list[str],
 
 def step(
     world: World, sampler: Sampler, seed: int, number: int, kinds: Sequence[str], asks: bool = False,
-    words: Sequence[str] = (), within: float = RECOVERS,
+    words: Sequence[str] = (), within: float = RECOVERS, longest: float = float("inf"),
 ) -> Step:  # fmt: skip
     """Do it, wait until the site has recovered, and audit it.
 
     :param words: a request to make; otherwise a random one if `asks`.
+    :param longest: s until a fault is cured, at most.
     """
     rng = random.Random("%d/%d/%s" % (seed, number, "+".join(kinds)))
     done = Step(number, list(kinds))
@@ -71,7 +72,7 @@ def step(
             came = FAULTS[kind](world, rng)
             done.did.append(came.what)
             if came.heal is not None:
-                due.append((time.monotonic() + came.seconds, came.heal))
+                due.append((time.monotonic() + min(came.seconds, longest), came.heal))
 
         return do
 

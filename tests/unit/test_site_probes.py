@@ -118,6 +118,22 @@ class TestTheSite:
             _site.compile_site(wrong)
         assert len(caught.value.errors) == 4
 
+    @pytest.mark.parametrize("reached", [{"connection": "ssh"}, {"ssh": {"host": "server_2"}}, {"connection": "x.y.z"}])
+    def test_a_process_on_another_machine_is_refused_because_it_is_never_seen(self, reached: dict[str, Any]) -> None:
+        far = {"inventory/hosts/server_2/%s" % key: value for key, value in reached.items()}
+        process = {"any_of": [{"type": "tcp", "port": "client"}, {"type": "process"}]}
+        with pytest.raises(_errors.SiteErrors) as caught:
+            _site.compile_site(changed(raw(process), {SERVICE + "/probe": "process", **far, SERVICE + "/port": DELETE}))
+        assert [error.keys for error in caught.value.errors] == [
+            (*BUS.split("/"), "probe"), (*SERVICE.split("/"), "probe"),
+        ]  # fmt: skip
+        assert "of the controller's own machine only, and scen2_srv may run on server_2" in str(caught.value)
+        _site.compile_site(changed(raw({"type": "tcp", "port": "client"}), far))
+
+    @pytest.mark.parametrize("connection", ["local", "ansible.builtin.local", "control_room.muster.machine"])
+    def test_a_process_on_the_controller_s_machine_is_seen(self, connection: str) -> None:
+        _site.compile_site(changed(raw("process"), {"inventory/hosts/server_2/connection": connection}))
+
 
 class TestTheWatchList:
     def test_has_no_more_than_what_is_said(self) -> None:

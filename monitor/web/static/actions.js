@@ -194,14 +194,16 @@ export function undrain(name) {
   };
 }
 
+/** Also of a host that the monitor believes down, while it holds something: only a person's word frees its windows. */
 export function confirmDown(name) {
+  const host = hostNamed(name);
   return {
     title: `Is ${name} dead?`,
     verb: "It is down",
     about: name,
     danger: true,
     reason: "needed",
-    no: hostNamed(name).state === "down" ? `${name} is believed down already.` : "",
+    no: host.state === "down" && !host.instances.length ? `${name} is believed down already, and holds nothing.` : "",
     request: { kind: "confirm_down", host: name },
     what: async () => {
       const answer = await post("/what-if", { down: [name] });
