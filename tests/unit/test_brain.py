@@ -462,6 +462,19 @@ def test_one_reconcile_at_a_time() -> None:
     assert [why for why, _out in scene.reconciles] == ["this", "that"]
 
 
+def test_what_a_reconcile_was_for_is_not_lost_with_it() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    scene.brain.schedule.soon("server_2 answers again", 0.0)
+    begun = []
+    for second in range(120):
+        scene.turn(float(second))
+        if scene.brain.reconciling:
+            begun.append(second)
+            scene.brain.reconcile_over({}, float(second))  # ended at its deadline, or broken
+    assert {why for why, _out in scene.reconciles} == {"server_2 answers again"}
+    assert 4 <= len(begun) <= 6, "later each time"
+
+
 def test_a_reconcile_that_could_not_be_started_is_tried_again() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.can_reconcile = False
