@@ -17,7 +17,7 @@ from tests.soak.faults import FAULTS
 from tests.soak.history import overlaps
 from tests.soak.people import People
 from tests.soak.story import RECOVERS, step
-from tests.soak.world import Sampler, World, deployed
+from tests.soak.world import RUN_TIMEOUT, Sampler, World, deployed
 
 # Moments differ from run to run: a test that fails names its seed, and with it in the environment they are the same.
 SEED = int(os.environ.get("MUSTER_TEST_SEED") or int.from_bytes(os.urandom(2), "big"))
@@ -68,7 +68,7 @@ class Site:
 
 
 @contextlib.contextmanager
-def suffering(number: int, run_timeout: float, longest: float = float("inf")) -> Iterator[Site]:
+def suffering(number: int, run_timeout: float = RUN_TIMEOUT, longest: float = float("inf")) -> Iterator[Site]:
     """A deployed site; in the end, nothing may ever have lived twice, nor been in two runs at once.
 
     :param run_timeout: s that what a dead run began lies about half done.

@@ -23,7 +23,7 @@ SHORT = 2.0  # s until a cure, so that there is time for all of them
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with suffering(66, run_timeout=20, longest=SHORT) as deployed:
+    with suffering(66, longest=SHORT) as deployed:
         yield deployed
 
 
