@@ -85,7 +85,8 @@ def test_what_ends_whenever_it_was_started_ends_in_quarantine(hosts: int, budget
     for _ in range(ROUNDS):
         wait(world, apart)
         world.finish(world.begin("reconcile"))
-    assert len(tries(world)) == budget + 1
+    # So slowly that the first failures no longer count: then the crashes in a row end it.
+    assert len(tries(world)) in (budget + 1, max(budget, len(WAITS)) + 1)
     assert claim(world)["phase"] == "failed"
     assert "stays failed until somebody starts it" in str(claim(world)["reason"])
     assert len(set(tries(world))) >= min(hosts, -(-(budget + 1) // 2))
