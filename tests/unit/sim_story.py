@@ -18,6 +18,7 @@ from typing import Any
 
 from monitor.shared import _watch
 from monitor.shared._model import Site
+from monitor.shared._policy import WAITS
 from monitor.watch import Watch, parse
 from tests.small_site import small_site
 from tests.unit.sim_faults import Faults
@@ -123,6 +124,7 @@ class Simulation:
         self.people.tidy()
         world.tell("--- the faults are over")
         world.run(promised(world.site))
+        self._crashes_in_a_row()
         self._settled()
         self._idle()
 
@@ -191,6 +193,16 @@ class Simulation:
     def alive(self, name: str) -> list[SimHost]:
         """Hosts within sight on which it lives."""
         return [host for host in self.world.hosts.values() if name in host.copies and not host.lost]
+
+    def _crashes_in_a_row(self) -> None:
+        """What is broken waits longer and longer between its restarts; given up it is only after the last of them."""
+        world = self.world
+        for _unused in WAITS:
+            claims = [world.state["claims"].get(name) or {} for name in world.broken]
+            until = max((claim.get("until") or 0.0 for claim in claims), default=0.0)
+            if until <= world.wall:
+                return
+            world.run(until - world.wall + promised(world.site))
 
     def _settled(self) -> None:
         world = self.world
