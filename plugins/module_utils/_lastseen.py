@@ -58,7 +58,28 @@ def keep(site: _model.Site, observations: Json, revision: int, now: float) -> No
     seen = {name: dict(entry, at=now, revision=revision) for name, entry in observations.items() if asked(entry)}
     if not seen:
         return
-    hosts = dict(_publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}), **seen)
+    _write(site, dict(_publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}), **seen))
+
+
+def stopped(site: _model.Site, answers: Mapping[str, Any]) -> None:
+    """What hosts confirmed to have stopped is no longer seen there: a copy without a claim is in no ledger, so that
+    nothing else would correct it.
+
+    :param answers: host -> its answer to an act.
+    """
+    hosts: Json = dict(_publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}))
+    news = False
+    for name, answer in answers.items():
+        ended = {one for one, came in (answer.get("results") or {}).items() if came.get("result") == "stopped"}
+        there = (hosts.get(name) or {}).get("instances") or {}
+        if ended & set(there):
+            left = {one: copy for one, copy in there.items() if one not in ended}
+            hosts[name], news = dict(hosts[name], instances=left), True
+    if news:
+        _write(site, hosts)
+
+
+def _write(site: _model.Site, hosts: Json) -> None:
     known = {host.name for host in site.hosts}
     try:
         _publish.write_document(

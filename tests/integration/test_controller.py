@@ -637,6 +637,19 @@ class TestStatus:
         planned = room.ask("plan", digests=DIGESTS, config_digests=CONFIG, request=asked, check=True)
         assert [a for a in acts(planned) if a[1]] == []
 
+    def test_a_stray_copy_that_was_stopped_is_not_remembered(self, room: Room) -> None:
+        """Nothing in the ledger says that a copy without a claim is gone; what plans unseen would stop it again."""
+        room.open()
+        room.run("deploy")
+        holder = room.claim("scen2_srv_01")["host"]
+        other = next(name for name in ("server_1", "server_2") if name != holder)
+        room.hosts[other]["instances"]["scen2_srv_01"] = dict(room.hosts[holder]["instances"]["scen2_srv_01"], claim=0)
+        stopped = room.run()
+        assert ("stop", "scen2_srv_01") in [act[:2] for act in acts(stopped)]
+        request = {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""}
+        planned = room.ask("plan", digests=DIGESTS, config_digests=CONFIG, request=request, check=True)
+        assert [act for act in acts(planned) if act[1]] == []
+
     def test_takes_the_bus_from_the_monitor_s_own_file(self, room: Room) -> None:
         room.open()
         room.run("deploy")

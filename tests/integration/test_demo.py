@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 from checkout import clone, prepare
-from site_lab import ours, sweep, wait_for
+from site_lab import sweep, wait_for
+
+from tests.leftovers import ours, own
 
 DEMO_WITHIN = 400.0  # s
 SERVICE = {"internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface"}
@@ -75,6 +77,7 @@ class Checkout:
 @pytest.fixture(scope="module")
 def original() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="md-", dir="/tmp"))
+    own(folder)
     try:
         yield clone(folder)
     finally:
@@ -88,6 +91,7 @@ def checkouts(original: Path) -> Iterator[list[Checkout]]:
     try:
         for number in (1, 2):
             parent = Path(tempfile.mkdtemp(prefix="md%d-" % number, dir="/tmp"))
+            own(parent)
             shutil.copytree(original, parent / "c", symlinks=True)
             (parent / "home").mkdir()
             made.append(Checkout(prepare(parent / "c"), "127.%d.%d" % (200 + os.getpid() % 50, number)))
