@@ -33,10 +33,10 @@ unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
 integration: develop ## tests with real service managers, buses and playbooks, two files at a time
-	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
-faults: develop ## two faults at once, one pair after the other, on a real site; takes its time
-	@$(BIN)/python -m pytest $(addprefix tests/integration/,$(FAULTS)) $(ARGS)
+faults: develop ## every fault alone, twice, then two at once, one pair after the other, on a real site; takes its time
+	@$(BIN)/python -m pytest tests/integration/test_faults_alone.py $(addprefix tests/integration/,$(FAULTS)) $(ARGS)
 
 soak: develop ## random faults and requests for as long as you like: ARGS="--faults 200 --seed 1"
 	@$(BIN)/python -m tests.soak $(ARGS)
