@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence, TextIO
 
 from . import _listen, _peer, _remote, _story
 
@@ -48,17 +48,17 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         remote = _remote.Remote(find(os.environ, _listen.SHARED))
         return int(options.command(options, remote))
     except (NoWay, _remote.Lost) as error:
-        print("muster: %s" % error, file=sys.stderr)
+        _tell("muster: %s" % error)
         return NO
     except _remote.Refused as refused:
         for wrong in refused.errors or [{"message": str(refused)}]:
-            print(wrong["message"], file=sys.stderr)
+            _tell(wrong["message"])
         return USAGE if refused.incomplete else NO
     except _remote.Late as error:
-        print("muster: %s" % error, file=sys.stderr)
+        _tell("muster: %s" % error)
         return LATE
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        _tell("")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,7 +104,7 @@ def status(options: argparse.Namespace, remote: _remote.Remote) -> int:
                     _show(options, remote)
         except (OSError, ValueError, _remote.Lost):
             pass
-        print("the monitor does not answer: waiting for it", file=sys.stderr)
+        _tell("the monitor does not answer: waiting for it")
         time.sleep(BACK)
     return OK
 
@@ -118,8 +118,9 @@ def _show(options: argparse.Namespace, remote: _remote.Remote) -> None:
     width = max(40, min(1000, shutil.get_terminal_size((WIDTH, 40)).columns))
     text = remote.text("/status.txt", options.timeout, width=width)
     if options.watch and sys.stdout.isatty():
-        print("\033[H\033[2J", end="")
-    print(text, end="", flush=True)
+        sys.stdout.write("\033[H\033[2J")
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def act(options: argparse.Namespace, remote: _remote.Remote) -> int:
@@ -132,7 +133,7 @@ def act(options: argparse.Namespace, remote: _remote.Remote) -> int:
     answer = remote.post("/actions", body, options.timeout)
     stream = sys.stdout if answer["ok"] or not answer.get("refused") else sys.stderr
     for sentence in answer["said"]:
-        print(sentence, file=stream, flush=True)
+        _say(sentence, stream)
     return OK if answer["ok"] else NO
 
 
@@ -142,22 +143,22 @@ def why(options: argparse.Namespace, remote: _remote.Remote) -> int:
         _as_json(document)
         return OK
     now, instance = time.time(), document["instance"]
-    print(_story.headline(options.instance, instance, now))
+    _say(_story.headline(options.instance, instance, now))
     for label, text in _story.facts(instance, {"monitor": document}, options.instance, now):
-        print("  %-8s %s" % (label, text))
+        _say("  %-8s %s" % (label, text))
     actions = [a for a in (document.get("plan") or {}).get("actions", []) if a["instance"] == options.instance]
     following = [document["error"]] if document.get("error") else [_story.sentence(action) for action in actions]
     for text in following or ["nothing: it is as wanted"]:
-        print("  %-8s %s" % ("next", text))
+        _say("  %-8s %s" % ("next", text))
     for entry in document["trail"]:
-        print("  " + _story.line(entry, now))
+        _say("  " + _story.line(entry, now))
     return OK
 
 
 def events(options: argparse.Namespace, remote: _remote.Remote) -> int:
     def show(entry: Mapping[str, Any]) -> None:
         if not options.instance or entry.get("instance") == options.instance:
-            print(_story.line(entry, time.time(), instance=True), flush=True)
+            _say(_story.line(entry, time.time(), instance=True))
 
     query: Dict[str, Any] = {"limit": max(1, min(1000, options.number))}
     if options.instance:
@@ -180,7 +181,7 @@ def events(options: argparse.Namespace, remote: _remote.Remote) -> int:
 
 def whoami(options: argparse.Namespace, remote: _remote.Remote) -> int:
     found = remote.get("/whoami", options.timeout)
-    print("%s on %s%s" % (found["who"], found["host"], "" if found["console"] else ", which shows no items"))
+    _say("%s on %s%s" % (found["who"], found["host"], "" if found["console"] else ", which shows no items"))
     return OK
 
 
@@ -194,8 +195,8 @@ def page(options: argparse.Namespace, remote: _remote.Remote) -> int:
         raise NoWay("the port %d cannot be had (%s): name another one with --port" % (
             options.port, error.strerror or error)) from None
     made.listen(64)
-    print("http://127.0.0.1:%d/ is the page of this console for you, until you end this with Ctrl-C"
-          % made.getsockname()[1], flush=True)
+    _say("http://127.0.0.1:%d/ is the page of this console for you, until you end this with Ctrl-C"
+         % made.getsockname()[1])
     while True:
         person = made.accept()[0]
         threading.Thread(target=_let_in, args=(person, remote.path), daemon=True).start()
@@ -237,7 +238,7 @@ def _group(number: int) -> str:
 def _as_json(document: Any) -> None:
     import json
 
-    print(json.dumps(document, indent=2), flush=True)
+    _say(json.dumps(document, indent=2))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -287,3 +288,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _reason(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", "--why", default="", metavar="TEXT", help="why, for the trail")
+
+
+def _say(text: str, stream: Optional[TextIO] = None) -> None:
+    stream = stream or sys.stdout
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def _tell(text: str) -> None:
+    _say(text, sys.stderr)

@@ -118,7 +118,8 @@ class Host:
     def __init__(self, name: str = "server_1", address: str = NET + ".1.1", folder: str | None = None) -> None:
         self._own = folder is None
         self.folder = tempfile.mkdtemp(prefix="mu-") if folder is None else folder
-        own(self.folder)
+        if self._own:
+            own(self.folder)
         self.root = os.path.join(self.folder, name)
         self.facts = {
             "site_id": "test-%s" % uuid.uuid4().hex[:8], "site": "test", "controller": "controller", "host": name,
