@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from roomkit import Room
 
 from monitor.shared import _controller, _ledger, _ledger_files
-from tests.integration.test_controller import Room
 
 DAY = 86400.0
 
