@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := test_faults_pairs.py
@@ -32,8 +32,11 @@ test: develop ## everything below up to "installed"; ends with one line of total
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
-integration: develop ## tests with real service managers, buses and playbooks, four files at a time: they mostly wait
-	@$(BIN)/python -m pytest tests/integration -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+integration: develop ## tests with real service managers, buses and playbooks, three files at a time: they often wait
+	@$(BIN)/python -m pytest tests/integration -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+
+long: develop ## the integration tests that "test" leaves out: roles, hosts that come and go, pauses, single faults
+	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 faults: develop ## every fault alone, twice, then two at once, one pair after the other, on a real site; takes its time
 	@$(BIN)/python -m pytest tests/integration/test_faults_alone.py $(addprefix tests/integration/,$(FAULTS)) $(ARGS)

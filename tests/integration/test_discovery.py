@@ -17,6 +17,8 @@ import pytest
 import yaml
 from site_lab import ROOT, SiteLab, wait_for
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -3,22 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Single faults on a real site with its monitor, each twice; an audit from outside after each (Req 15, 16, 25, 26).
 
-`make test` runs those of which no test of a requirement shows the same; `make faults` runs all of them, and the pairs
-and longer ones of `test_faults_pairs.py`.
+Pairs of them, and those that take longer, are in `test_faults_pairs.py`. Neither is part of `make test`, where tests of
+requirements show most of them once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from faultkit import Site, suffering
 
-KINDS = ("monitor killed", "ledger locked", "watch list removed", "disk full")
-SHOWN_ELSEWHERE = ("bus killed", "bus hangs", "server cut", "two servers cut", "console cut", "run killed")
-MOMENTS = (("restart", 1), ("failover", 1))
-MORE_MOMENTS = (("stop", 1), ("failover", 2))
+pytestmark = pytest.mark.long
+
+KINDS = (
+    "bus killed", "bus hangs", "server cut", "two servers cut", "console cut", "monitor killed", "run killed",
+    "ledger locked", "watch list removed", "disk full",
+)  # fmt: skip
+MOMENTS = (("restart", 1), ("stop", 1), ("failover", 1), ("failover", 2))
 SHORT = 2.0  # s until a cure, so that there is time for all of them
 
 
@@ -33,12 +35,7 @@ def _in_order(site: Site) -> None:
     site.put_in_order()
 
 
-def long(*values: Any) -> list[Any]:
-    rows = [value if isinstance(value, tuple) else (value,) for value in values]
-    return [pytest.param(*row, marks=pytest.mark.long) for row in rows]
-
-
-@pytest.mark.parametrize("kind", [*KINDS, *long(*SHOWN_ELSEWHERE)])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_is_overcome_and_again(site: Site, kind: str) -> None:
     if kind == "disk full" and not site.world.small_disk:
         pytest.skip("only root may mount a small disk")
@@ -46,6 +43,6 @@ def test_a_fault_is_overcome_and_again(site: Site, kind: str) -> None:
         site.suffers(number, kind)
 
 
-@pytest.mark.parametrize(("during", "number"), [*MOMENTS, *long(*MORE_MOMENTS)])
+@pytest.mark.parametrize(("during", "number"), MOMENTS)
 def test_a_monitor_killed_at_any_moment_loses_nothing(site: Site, during: str, number: int) -> None:
     site.loses_its_monitor(during, number)

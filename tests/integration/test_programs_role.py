@@ -22,6 +22,8 @@ from pathlib import Path
 import pytest
 from site_lab import BIN, ROOT, Played
 
+pytestmark = pytest.mark.long
+
 PLAY = """- hosts: here
   gather_facts: false
   roles:

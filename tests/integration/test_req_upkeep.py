@@ -41,6 +41,7 @@ def over_at(moment: float) -> None:
     wait_for(lambda: time.time() > moment, "the end of what was given one")
 
 
+@pytest.mark.long
 def test_a_paused_item_is_left_alone_until_somebody_asks_or_the_pause_ends(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_02")
     done = lab.muster("pause", "02", "--why", "new fan", "--until", "2h")
@@ -73,6 +74,7 @@ def test_a_paused_item_is_left_alone_until_somebody_asks_or_the_pause_ends(lab: 
     assert lab.status()["pauses"] == []
 
 
+@pytest.mark.long
 def test_a_pause_ends_by_itself(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     lab.good("pause", whole_site=True, why="network work", until="1h")
@@ -174,6 +176,7 @@ def test_all_copies_are_stopped_and_one_starts_where_its_claim_is(lab: SiteLab) 
     assert lab.muster("acknowledge", "--all").rc == 0
 
 
+@pytest.mark.long
 def test_with_repair_report_drift_is_shown_and_left(lab: SiteLab) -> None:
     lab.set(muster_applications=applications(repair="report"))
     lab.good("deploy")

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from site_lab import SiteLab, site_lab, wait_for
 
+pytestmark = pytest.mark.long
+
 NAME = "muster-scenario_2"
 
 
