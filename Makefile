@@ -27,13 +27,13 @@ demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
 test: develop ## everything below up to "installed"; ends with one line of totals
-	@$(BIN)/python tests/all_checks.py lint+docs unit+sanity installed integration browser+lab-core
+	@$(BIN)/python tests/all_checks.py lint+docs unit+sanity installed integration browser lab-core
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
-integration: develop ## tests with real service managers, buses and playbooks, three files at a time: they often wait
-	@$(BIN)/python -m pytest tests/integration -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+integration: develop ## tests with real service managers, buses and playbooks, two files at a time
+	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 long: develop ## the integration tests that "test" leaves out: roles, hosts that come and go, pauses, single faults
 	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)

@@ -27,7 +27,7 @@ input()
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_killed_test_takes_its_site_along(how: signal.Signals) -> None:
     test = subprocess.Popen(
         [sys.executable, "-c", DEPLOYS], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -27,6 +27,7 @@ def test_what_lost_its_bus_is_stopped_without_any_monitor(host: Host, strategy: 
     ended(*pids.values())
     assert host.processes("app_01") == []
     assert host.pids("app_02") == others
+    wait_for(lambda: "ended" in host.observe()["instances"]["app_01"], "the word that it did so")
     seen = host.observe()["instances"]
     assert seen["app_01"]["ended"]["program"] == BUS and seen["app_01"]["claim"] == 1
     assert "ended" not in seen["app_02"]

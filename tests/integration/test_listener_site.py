@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import pytest
 from site_lab import SiteLab, alive, site_lab, wait_for
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(name="lab", scope="module")
 def lab_fixture() -> Iterator[SiteLab]:

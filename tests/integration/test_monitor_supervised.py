@@ -25,6 +25,8 @@ from site_lab import ROOT, alive, wait_for
 from monitor.shared import _supervisor
 from tests.integration.addresses import NET
 
+pytestmark = pytest.mark.long
+
 COMES = 90.0  # s; Supervisor waits a second longer after each failed start
 WATCH = {"schema": 1, "revision": 1, "site_id": "s", "instances": {}}
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from site_lab import SERVERS, SiteLab, site_lab
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
