@@ -178,6 +178,10 @@ class Lab:
         begin = time.perf_counter()
         return self.end(self.begin(verb, **extra), begin)
 
+    def forget_crashes(self, *instances: str) -> None:
+        """Crashes in a row make each next restart wait longer; by a person's reset the next one is the first again."""
+        self.play("reset", muster_instances=list(instances))
+
     def end(self, process: subprocess.Popen[str], begin: float) -> Play:
         """Wait for a playbook that was begun at `begin` (perf_counter)."""
         output, _ = process.communicate(timeout=900)

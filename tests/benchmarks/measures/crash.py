@@ -83,6 +83,8 @@ def _services(lab: Lab, runs: int) -> list[Seen]:
 
 def _once(lab: Lab, watcher: machine.Watcher, instance: str, comes_back: bool) -> Seen:
     """One crash, at any phase of the probes, and what the monitor wrote about it."""
+    if comes_back:
+        lab.forget_crashes(instance)
     lab.wait_until_ready()
     time.sleep(random.uniform(0.5, 1.5))
     crash = machine.crash(watcher, instance, BUS, comes_back)

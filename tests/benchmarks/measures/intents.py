@@ -40,6 +40,7 @@ def measure(options: Options, report: Report) -> None:
 def _once(lab: Lab, watcher: machine.Watcher, instance: str) -> float | None:
     """A bus is killed, at any phase of the probes; seconds from the intent about it to the code on its host."""
     watcher.wait_for({instance: DUMMY_SERVICES}, 60)
+    lab.forget_crashes(instance)
     lab.wait_until_ready()
     time.sleep(random.uniform(0, 0.5))
     watcher.look()

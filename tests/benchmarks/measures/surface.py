@@ -73,6 +73,7 @@ def measure_burst(options: Options, report: Report) -> None:
         wanted = {f"scen2_srv_{item}": DUMMY_SERVICES for item in lab.items}
         for _run in range(options.count(3, 1)):
             watcher.wait_for(wanted, 120)
+            lab.forget_crashes(*wanted)
             lab.wait_until_ready(120)
             old = {name: {process.pid for process in watcher.of(name).values()} for name in wanted}
             at = time.time()
