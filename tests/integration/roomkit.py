@@ -52,7 +52,7 @@ class Room:
         return observed
 
     def plan(self, kind: str = "reconcile", check: bool = False, **request: Any) -> dict[str, Any]:
-        asked = {"kind": kind, "instances": [], "who": "eve", "from": "controller", "why": "", **request}
+        asked = {**ASKED, "kind": kind, **request}
         return self.ask(
             "plan", digests=DIGESTS, config_digests=CONFIG, observations=self.observe(), request=asked, check=check
         )

@@ -17,7 +17,7 @@ class TestTwoRunsAtOnce:
         room.open()
         request = {
             "digests": DIGESTS, "config_digests": CONFIG, "observations": room.observe(),
-            "request": {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""},
+            "request": ASKED,
         }  # fmt: skip
         first, second = sorted(both(room, "plan", request), key=lambda answer: int(answer["plan"]["run"]))
         assert {a for a, i, _ in acts(first) if i} == {"start"}
@@ -30,7 +30,7 @@ class TestTwoRunsAtOnce:
         room.open()
         request = {
             "digests": DIGESTS, "config_digests": CONFIG, "observations": room.observe(),
-            "request": {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""},
+            "request": ASKED,
         }  # fmt: skip
         answers = both(room, "plan", request, count=5)
         started = [i for answer in answers for name in answer["requests"].values() for i in name["instances"]]
@@ -42,9 +42,8 @@ class TestTwoRunsAtOnce:
         opened = room.ask("open_site")
         stale = room.observe()
         room.run("restart", instances=["scen2_srv_02"])
-        asked = {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""}
         planned = room.ask(
-            "plan", digests=DIGESTS, config_digests=CONFIG, observations=stale, request=asked,
+            "plan", digests=DIGESTS, config_digests=CONFIG, observations=stale, request=ASKED,
             observed_revision=opened["revision"],
         )  # fmt: skip
         assert planned["requests"] == {}, acts(planned)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from roomkit import CONFIG, DIGESTS, HOSTS, Room, acts
+from roomkit import ASKED, CONFIG, DIGESTS, HOSTS, Room, acts
 
 
 class TestATroubledStateFolder:
@@ -184,8 +184,7 @@ class TestStatus:
         stale = room.observe()
         room.run("restart", instances=["scen2_srv_02"])
         room.ask("status", observations=stale, observed_revision=opened["revision"])
-        asked = {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""}
-        planned = room.ask("plan", digests=DIGESTS, config_digests=CONFIG, request=asked, check=True)
+        planned = room.ask("plan", digests=DIGESTS, config_digests=CONFIG, request=ASKED, check=True)
         assert [a for a in acts(planned) if a[1]] == []
 
     def test_a_stray_copy_that_was_stopped_is_not_remembered(self, room: Room) -> None:
@@ -197,8 +196,7 @@ class TestStatus:
         room.hosts[other]["instances"]["scen2_srv_01"] = dict(room.hosts[holder]["instances"]["scen2_srv_01"], claim=0)
         stopped = room.run()
         assert ("stop", "scen2_srv_01") in [act[:2] for act in acts(stopped)]
-        request = {"kind": "reconcile", "instances": [], "who": "eve", "from": "controller", "why": ""}
-        planned = room.ask("plan", digests=DIGESTS, config_digests=CONFIG, request=request, check=True)
+        planned = room.ask("plan", digests=DIGESTS, config_digests=CONFIG, request=ASKED, check=True)
         assert [act for act in acts(planned) if act[1]] == []
 
     def test_takes_the_bus_from_the_monitor_s_own_file(self, room: Room) -> None:
