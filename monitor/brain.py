@@ -25,7 +25,6 @@ from monitor.shadow import Shadows
 from monitor.watch import Watch
 
 AT_ONCE = 500  # intents one run takes
-LOST_APART = 5.0  # s between a reconcile that planned nothing and the next, doubled each time
 SERVICES_APART = 30.0  # s between two reconciles because of host services
 MONITOR = "monitor"  # who noted that a host is gone, when no person did
 CAME_DURING = 0.5  # s before a run was sent that what it found may still be about
@@ -73,8 +72,6 @@ class Brain:
     shadows: Shadows = field(default_factory=Shadows)
     asks: deque[Ask] = field(default_factory=deque)
     reconciling: bool = False
-    _reason: str = ""  # why the last reconcile was begun
-    _lost: int = 0  # reconciles in a row that planned nothing
     _sent: dict[str, float] = field(default_factory=dict)  # run -> when
     _storm: str = ""
     _bus_lines: dict[str, Line] = field(default_factory=dict)
@@ -178,11 +175,7 @@ class Brain:
 
     def reconcile_over(self, result: Mapping[str, Any], began: float) -> None:
         self.reconciling = False
-        if result.get("plan") is None:  # it was ended, or broke: what it was for is still to be done
-            self.schedule.soon(self._reason, LOST_APART * 2 ** min(self._lost, 4))
-            self._lost += 1
-        else:
-            self._lost = 0
+        self.schedule.over(result.get("plan") is not None, began)
         self.request_over(result, began)
 
     def request_over(self, result: Mapping[str, Any], began: float) -> None:
@@ -215,8 +208,7 @@ class Brain:
             why = self.schedule.due(self.watch, now, wall)
             if why:
                 leave_out = sorted(set(self.left_out()) - self.schedule.looks_at(now))
-                self.schedule.started(now)
-                self._reason = why
+                self.schedule.started(now, why)
                 self.reconciling = self.hands.reconcile(why, leave_out)
                 if not self.reconciling:
                     self.schedule.soon(why, SERVICES_APART)  # the reason is still there

@@ -23,6 +23,7 @@ _WISHES = {"restart_application": "restart", "restart_process": "restart", "stop
 
 BusKey = tuple[str, int]  # instance, epoch
 ServiceKey = tuple[str, str]  # service, host
+LinkKey = tuple[str, int, str]  # instance, epoch, "link": what joins its bus to the peer's; leads to nothing
 
 
 @dataclass(frozen=True, slots=True)

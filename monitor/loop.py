@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.brain import Brain
+from monitor.decide import BusKey
 from monitor.health import Health
 from monitor.hosts import Signal
 from monitor.intents import Intents
@@ -220,7 +221,7 @@ class Monitor:
             "at": round(time.time(), 3),
             "revision": self._list.watch.revision,
             "standby": self._pool.state if self._pool is not None else "off",
-            "buses": {name: {"epoch": epoch, **h.to_json(now)} for (name, epoch), h in self._prober.buses.items()},
+            "buses": {bus[0]: self._bus(bus, health, now) for bus, health in self._prober.buses.items()},
             "services": services,
             "hosts": {
                 name: {
@@ -237,6 +238,13 @@ class Monitor:
             "runs": sorted(self._runs.jobs),
             "failing": self.failing,
         }
+
+    def _bus(self, bus: BusKey, health: Health, now: float) -> dict[str, Any]:
+        found = {"epoch": bus[1], **health.to_json(now)}
+        link = self._prober.links.get((*bus, "link"))
+        if link is not None:
+            found["link"] = link.to_json(now)
+        return found
 
     def subscribe(self) -> asyncio.Event:
         """An event that is set whenever something changed; the subscriber clears it. End with `unsubscribe`."""
@@ -261,9 +269,13 @@ class Monitor:
     @survived("the intake of a health")
     def _health_changed(self, key: Key, health: Health) -> None:
         now = self._loop.time()
-        name, where = key
         state = health.state(now)
         why = health.why or health.warning
+        if len(key) == 3:
+            self.journal.say("link", why, instance=key[0], epoch=key[1], state=state.value)
+            self._changed()
+            return
+        name, where = key
         self.journal.say("health", why, name=name, where=where, state=state.value, cause=health.cause)
         self._look()
         self._brain.health_changed(key, health, now)

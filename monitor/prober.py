@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The probes at work: one per bus and epoch, one per copy of a host service, following the watch list.
+"""The probes at work: one per bus and epoch, one per copy of a host service, one per link of a bus that runs.
 
 While a claim is `starting` its probe already connects, so that a crash right after the start is seen in milliseconds;
 what it says counts from `running` on.
@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from monitor.decide import BusKey, ServiceKey
+from monitor.decide import BusKey, LinkKey, ServiceKey
 from monitor.health import Composed, Health, Result
 from monitor.probes import Asking, ProbeError, Report, make
 from monitor.watch import PHASES_HELD, Target, Watch
 
-Key = BusKey | ServiceKey
+Key = BusKey | ServiceKey | LinkKey
 Make = Callable[[str, Target, Report], Asking]
 
 
@@ -35,6 +35,7 @@ class Prober:
         self._counted: set[BusKey] = set()  # buses whose claim is `running`
         self.buses: dict[BusKey, Health] = {}
         self.services: dict[ServiceKey, Health] = {}
+        self.links: dict[LinkKey, Health] = {}
 
     def __len__(self) -> int:
         return len(self._probes)
@@ -49,6 +50,8 @@ class Prober:
                 targets[bus] = instance.target
                 if instance.phase == "running":
                     running.add(bus)
+                    if instance.link is not None:
+                        targets[*bus, "link"] = instance.link
         targets.update({copy: service.target for copy, service in watch.services.items()})
         for key, (target, _unused) in list(self._probes.items()):
             if targets.get(key) != target:
@@ -68,14 +71,16 @@ class Prober:
             self._end(key)
 
     def _begin(self, key: Key, target: Target, now: float) -> None:
-        name = "%s %s" % key
+        name = "%s %s" % key[:2]
         try:
             leaves = enumerate(target.leaves())
             probes = [self._make(name, leaf, partial(self._note, key, part)) for part, leaf in leaves]
         except ProbeError as error:
             self._complain(str(error))
             return
-        if isinstance(key[1], int):
+        if len(key) == 3:
+            self.links[key] = _fresh(target, now)
+        elif isinstance(key[1], int):
             self.buses[key[0], key[1]] = _fresh(target, now)
         else:
             self.services[key[0], key[1]] = _fresh(target, now)
@@ -86,14 +91,18 @@ class Prober:
     def _end(self, key: Key) -> None:
         for probe in self._probes.pop(key)[1]:
             probe.stop()
-        if isinstance(key[1], int):
+        if len(key) == 3:
+            self.links.pop(key, None)
+        elif isinstance(key[1], int):
             self.buses.pop((key[0], key[1]), None)
             self._counted.discard((key[0], key[1]))
         else:
             self.services.pop((key[0], key[1]), None)
 
     def _note(self, key: Key, part: int, result: Result) -> None:
-        if isinstance(key[1], int):
+        if len(key) == 3:
+            health = self.links[key]
+        elif isinstance(key[1], int):
             bus = (key[0], key[1])
             if bus not in self._counted:
                 return

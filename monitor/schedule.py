@@ -7,7 +7,7 @@ Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the d
 occasions: the regular look at all hosts; capacity that may have come back while instances wait for it; what is wanted
 and does not run (how often it is tried is the plan's to say, by its budget); intents that a run could not satisfy; a
 run that died between its commit and its outcome, so that its claim is stuck; a host that a run did not reach. What a
-reconcile does not help is tried again later each time.
+reconcile does not help, and what one that ended before it planned was for, is tried again later each time.
 """
 
 from __future__ import annotations
@@ -43,10 +43,13 @@ class Schedule:
         self._stuck: Again[tuple[str, int, str, float | None]] = Again()  # instance, epoch, phase, deadline
         self._waited: Again[tuple[str, int, float]] = Again()  # instance, epoch, until
         self._unreached: Again[str] = Again()  # hosts
+        self._why = ""  # the last one was begun
+        self._unplanned: Again[str] = Again()  # the one key: reconciles that planned nothing
 
     def watch_changed(self, before: Watch, after: Watch, now: float) -> None:
         longest = LOOKS_APART * after.observe_interval or math.inf
-        self._stuck.longest = self._waited.longest = self._unreached.longest = longest
+        self._stuck.longest = self._waited.longest = longest
+        self._unreached.longest = self._unplanned.longest = longest
         if waiting(after) and _freed(before, after):
             self._capacity_at = now
         now_waiting = {(name, _epoch(after, name)) for name in waiting(after) if not _until(after, name)}
@@ -76,7 +79,7 @@ class Schedule:
         if self._asked and self._asked_apart < APART and apart >= self._asked_apart:
             return self._asked
         if apart >= LOOK_APART:
-            for why in self._unreached.due(now).values():
+            for why in (*self._unplanned.due(now).values(), *self._unreached.due(now).values()):
                 return why
         if apart >= APART:
             if watch.ends and watch.ends[0] <= wall:
@@ -143,11 +146,19 @@ class Schedule:
         """Plan these again as soon as the run that is at work on them is over."""
         self._unfinished.update(names)
 
-    def started(self, now: float) -> None:
-        self._last = now
+    def over(self, planned: bool, began: float) -> None:
+        """A reconcile that began then is over; one that was ended, or broke, before it planned is begun again."""
+        if planned:
+            self._unplanned.forget(("reconcile",))
+        else:
+            self._unplanned.note("reconcile", self._why, began)
+
+    def started(self, now: float, why: str = "") -> None:
+        self._last, self._why = now, why
         self._stuck.tried(now)
         self._waited.tried(now)
         self._unreached.tried(now)
+        self._unplanned.tried(now)
         self._unfinished.clear()
         self._asked = ""
         self._retries += 1

@@ -41,6 +41,7 @@ class Instance:
     strategy: str  # running_failure_strategy of its bus program
     deadline: float | None  # wall clock: until when a run is acting on it
     until: float = 0.0  # wall clock: it crashed in a row, and is started again then
+    link: Target | None = None  # what joins its bus to the peer's
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mappi
         strategy=str(bus.get("strategy", "continue")),
         deadline=float(actor["deadline"]) if actor.get("deadline") is not None else None,
         until=float(entry.get("until") or 0.0),
+        link=target.parse(bus["link"], str(entry["address"]), whose) if bus.get("link") else None,
     )
 
 

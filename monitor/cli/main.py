@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NoReturn
 
 from monitor.cli import by_sudo, upkeep
 from monitor.cli import places as places_module
 from monitor.cli.beside import LATE, NO, USAGE
 from monitor.cli.places import Places, UsageError
 from monitor.shared import _remote as remote
+from monitor.shared._words import nearest
 
 EPILOG = """\
 examples:
@@ -91,8 +94,20 @@ def change(options: argparse.Namespace, found: Places) -> int:
     return verbs.change(options, found)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest command to one that does not exist."""
+
+    commands: Collection[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        typed = re.search(r"invalid choice: '([^']*)'", message)
+        near = nearest(typed[1], self.commands) if typed else ""
+        super().error("there is no command %s%s (muster --help shows all)" % (typed[1], near) if typed and near else
+                      message)  # fmt: skip
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="muster",
         description="Applications per controlled item: where they run, how they are, and what is wanted of them.",
         epilog=EPILOG,
@@ -100,7 +115,10 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _common(parser, None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="verb", required=True, parser_class=argparse.ArgumentParser
+    )
+    parser.commands = commands.choices
 
     def add(name: str, command: Command, text: str, example: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(

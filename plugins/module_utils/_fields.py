@@ -161,7 +161,9 @@ BUS = _table(
     "The monitor holds a connection to it: a crash shows at once, a hang after missed answers. What follows is the"
     " `running_failure_strategy` of the program.",
     (Field("program", "name", "The program that is the bus.", required=True),)
-    + tuple(replace(field, required=field.name == "probe") for field in _fields_probe.SHORT),
+    + tuple(replace(field, required=field.name == "probe") for field in _fields_probe.SHORT)
+    + (Field("link", "mapping", "A probe, as a mapping, of what joins this bus to that of the `peer`: a leaf node, a"
+             " bridge. While it fails the item is `degraded`; nothing is restarted or stopped for it. `null`: none."),),
 )
 
 PORTS = _table(

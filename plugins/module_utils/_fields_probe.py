@@ -41,7 +41,7 @@ _NO_SECRETS = "a site holds no secrets: write the path of a file on the controll
 
 PROBE = table(
     "A probe",
-    "Instead of a word, at `muster_applications.<name>.bus.probe` or `muster_services.<name>.probe`",
+    "At `muster_applications.<name>.bus.link`; instead of a word at `bus.probe` or `muster_services.<name>.probe`",
     "A mapping with `type`, or with `all_of` or `any_of` and a list of such mappings. Files are the"
     " controller's, where the monitor runs.",
     (

@@ -69,6 +69,7 @@ class Bus:
 
     program: str
     probe: Probe
+    link: Optional[Probe] = None  # of what joins it to the peer's bus; while it fails the item is degraded, no more
 
 
 @dataclass(frozen=True)
@@ -327,7 +328,9 @@ def _application(document: Mapping[str, Any]) -> Application:
     known["programs"] = tuple(Program(**dict(p, command=tuple(p["command"]))) for p in known["programs"])
     known["files"] = _files(known["files"])
     if known["bus"]:
-        known["bus"] = Bus(known["bus"]["program"], probe_from_json(known["bus"]["probe"]))
+        link = known["bus"].get("link")
+        known["bus"] = Bus(known["bus"]["program"], probe_from_json(known["bus"]["probe"]),
+                           probe_from_json(link) if link else None)
     if known["ports"]:
         known["ports"] = Ports(**known["ports"])
     return Application(**known)

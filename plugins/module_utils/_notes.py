@@ -22,6 +22,8 @@ def _all(monitor: Mapping[str, Any]) -> Iterator[str]:
         yield "would %s %s, but %s: %s" % (wish["what"], wish["instance"], reason, wish["why"])
     for name, bus in (monitor.get("buses") or {}).items():
         yield from _of_one("the bus of %s" % name, bus)
+        if bus.get("link"):
+            yield from _of_one("the link of %s to its services" % name, bus["link"])
     for name, copies in (monitor.get("services") or {}).items():
         for host, service in copies.items():
             yield from _of_one("%s on %s" % (name, host), service)

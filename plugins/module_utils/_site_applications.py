@@ -14,7 +14,7 @@ from ._errors import Keys, Problems, show, suggest
 from ._kinds import is_port_name
 from ._model import Application, Bus, Host, Ports, Program, Settings
 from ._reading import Reader, Values
-from ._site_probes import Place, read_probe
+from ._site_probes import Place, read_link, read_probe
 
 
 @dataclass
@@ -242,7 +242,10 @@ class ApplicationReader:
         return Ports(known["base"], stride, offsets)
 
     def _bus(self, values: Values, programs: Tuple[Program, ...], ports: Optional[Ports], keys: Keys) -> Optional[Bus]:
-        bus = self.reader.table(_fields.BUS, values["bus"], keys, "bus")
+        written = dict(values["bus"])
+        if written.get("link", "") is None:  # an inventory that builds upon another takes its link away
+            del written["link"]
+        bus = self.reader.table(_fields.BUS, written, keys, "bus")
         names = [program.name for program in programs]
         good = "program" in bus
         if "program" in bus and bus["program"] not in names and values.sound("programs"):
@@ -257,9 +260,16 @@ class ApplicationReader:
                 self.problems.add(keys + ("program",), "the bus %s %s: it must run while the application runs"
                                   % (program.name, why), program.name)
         offsets = ports.offsets if ports else {}
-        probe = read_probe(self.reader, bus, keys, Place(offsets, tuple(names), values.sound("ports"),
-                                                         no_ports="this application has no ports"))
-        return Bus(bus["program"], probe) if good and probe is not None else None
+        place = Place(offsets, tuple(names), values.sound("ports"), no_ports="this application has no ports")
+        probe = read_probe(self.reader, bus, keys, place)
+        link = None
+        if "link" in bus:
+            link = read_link(self.reader, bus["link"], keys + ("link",), place)
+            good = good and link is not None
+            if "peer" not in values and values.sound("peer"):
+                self.problems.add(keys + ("link",), "link needs peer: the application that the bus is joined to", None,
+                                  "write peer: <application>")
+        return Bus(bus["program"], probe, link) if good and probe is not None else None
 
 
 def _check_program(

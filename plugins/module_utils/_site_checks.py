@@ -38,6 +38,8 @@ def _check_process_probes(site: Site, problems: Problems) -> None:
         (("muster_applications", a.name, "bus", "probe"), a.name, a.identifiers, a.bus.probe)
         for a in site.applications if a.bus is not None
     ]
+    asked += [(("muster_applications", a.name, "bus", "link"), a.name, a.identifiers, a.bus.link)
+              for a in site.applications if a.bus is not None and a.bus.link is not None]
     asked += [(("muster_services", s.name, "probe"), s.name, s.hosts, s.probe)
               for s in site.services if s.probe is not None]
     for keys, name, hosts, probe in asked:

@@ -65,6 +65,15 @@ def read_probe(reader: Reader, values: Values, keys: Keys, place: Place) -> Opti
     return one.probe(values["probe"], short, keys, keys + ("probe",), {})
 
 
+def read_link(reader: Reader, written: Any, keys: Keys, place: Place) -> Optional[Probe]:
+    """The probe of what joins a bus to the peer's; None when something is wrong with it."""
+    if isinstance(written, Mapping) and "shadow" in written:
+        reader.problems.add(keys + ("shadow",), "a link leads to nothing that could be left undone", written["shadow"],
+                            "leave it out")
+        return None
+    return _Reading(reader, place).mapping(written, keys, {}, 1)
+
+
 class _Reading:
     def __init__(self, reader: Reader, place: Place) -> None:
         self.reader = reader

@@ -88,9 +88,9 @@ def status_document(
 
 
 def bus_health(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
-    """From the monitor's status file: instance -> {health, why, epoch, since}, as `_verdict.verdicts` takes it.
+    """From the monitor's status file: instance -> {health, why, epoch, since, link}, as `_verdict.verdicts` takes it.
 
-    ``since`` in seconds since 1970.
+    ``since`` in seconds since 1970; ``link`` {state, why} of what joins it to the peer's, or None.
     """
     at = float(monitor.get("at") or 0.0)
     return {
@@ -99,6 +99,7 @@ def bus_health(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
             "why": bus.get("why") or "",
             "epoch": bus.get("epoch"),
             "since": at - float(bus.get("since") or 0.0),
+            "link": bus.get("link"),
         }
         for name, bus in (monitor.get("buses") or {}).items()
     }

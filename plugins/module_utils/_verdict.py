@@ -59,8 +59,9 @@ def verdicts(
 ) -> Dict[str, Json]:
     """item -> {verdict, cause, services, hci, instances}.
 
-    :param bus_health: instance -> "healthy" | "unhealthy" | "unknown", or {"health": that, "why", "epoch"}; what is
-        missing, or about another epoch, is not known and changes nothing.
+    :param bus_health: instance -> "healthy" | "unhealthy" | "unknown", or {"health": that, "why", "epoch", "link"};
+        what is missing, or about another epoch, is not known and changes nothing. ``link`` is {"state", "why"} of what
+        joins it to the peer's bus.
     :returns: ``services`` and ``hci`` are the state of the item's worst instance of that kind (empty when it has
         none), ``instances`` holds all: {instance, state, host, epoch, major, minor, cause, missing, deferred, since}.
         ``cause`` is a sentence, empty when there is nothing to tell.
@@ -86,9 +87,12 @@ def _item(
         peer = statuses.get(instance_name(application.peer, item.id))
         if peer is None or own["state"] != "running" or own["major"]:
             continue
-        if _word(peer) in (NOT_OPERATIONAL, UNKNOWN):
+        why = peer["cause"] if _word(peer) in (NOT_OPERATIONAL, UNKNOWN) else ""
+        if not why and peer["state"] == "running":  # else it is on its way, and the link comes with it
+            why = _parted(bus_health.get(own["instance"]), own["epoch"])
+        if why:
             own["minor"] = True
-            own["cause"] = own["cause"] or "services of item %s not reachable: %s" % (item.id, peer["cause"])
+            own["cause"] = own["cause"] or "services of item %s not reachable: %s" % (item.id, why)
     verdict, cause = _merged(services, windows)
     return {
         "verdict": verdict,
@@ -226,6 +230,14 @@ def _awaited(site: Site, application: Application, claim: Claim) -> str:
                     return service.label or service.name
             return program.name
     return listing(claim.deferred)
+
+
+def _parted(health: Any, epoch: int) -> str:
+    """Why a bus is not joined to the peer's; empty while it is, or when that is not known."""
+    if not isinstance(health, Mapping) or health.get("epoch", epoch) != epoch:
+        return ""
+    link = health.get("link") or {}
+    return "no link to their bus: %s" % link.get("why") if link.get("state") == "unhealthy" else ""
 
 
 def _unhealthy(health: Any, epoch: int) -> Union[str, None]:

@@ -81,6 +81,8 @@ def _instance(
             **_asked(application.bus.probe, instance.ports),
             "strategy": application.program(application.bus.program).running_failure_strategy,
         }
+        if application.bus.link is not None:
+            watched["bus"]["link"] = _asked(application.bus.link, instance.ports)
     return watched
 
 

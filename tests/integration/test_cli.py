@@ -84,6 +84,7 @@ def test_help_has_examples(command: list[str], tmp_path: Path) -> None:
         (["dance"], "dance"),
         (["start"], "INSTANCE"),
         (["open"], "ITEM"),
+        (["stauts"], "there is no command stauts; did you mean status?"),
         (["stat"], "stat"),
         (["status", "--timeout", "0"], "greater than 0"),
         (["status"], "no inventory is known"),

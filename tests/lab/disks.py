@@ -169,15 +169,9 @@ class Disks:
 
     def _programs(self) -> None:
         """What the reference application needs, as a site's own packages would bring it."""
-        for program in ("nats-server",):
-            found = Path(sys.executable).with_name(program)
-            if found.exists():
-                shutil.copy2(found, self._layer / "usr/local/bin" / program)
-        packages = Path(sys.prefix, "lib", "python%d.%d" % sys.version_info[:2], "site-packages")
-        for package in ("nats",):
-            if (packages / package).is_dir():
-                target = self._layer / "usr/local/lib/python3.11/dist-packages" / package
-                shutil.copytree(packages / package, target, ignore=shutil.ignore_patterns("__pycache__"))
+        found = Path(sys.executable).with_name("nats-server")
+        if found.exists():
+            shutil.copy2(found, self._layer / "usr/local/bin/nats-server")
 
     def _keys(self) -> Keys:
         folder = self._names.folder / "keys"

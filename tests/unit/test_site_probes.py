@@ -229,6 +229,54 @@ class TestTheProber:
         assert health.state(20.0) is State.UNHEALTHY
 
 
+class TestALink:
+    LEAF: dict[str, Any] = {"type": "http", "port": "monitor", "path": "/leafz", "text": "x"}  # noqa: RUF012
+
+    def site(self, link: Any, **beside: Any) -> dict[str, Any]:
+        return changed(raw_site(), {"muster_applications/scen2_hci/bus/link": link, **beside})
+
+    def test_is_asked_while_its_bus_runs_and_tells_nothing_but_itself(self) -> None:
+        told: list[Key] = []
+        asked = Asked()
+        prober = Prober(lambda key, health: told.append(key), lambda why: None, asked.make)
+        site = _site.compile_site(self.site(self.LEAF))
+        state = small_state(claims={"scen2_hci_02": running("console_1", 7)})
+        seen = parse(json.loads(json.dumps(_watch.watch_document(site, state, 17))))
+        prober.follow(seen, 0.0)
+        mine = [one for one in asked.made if one.name == "scen2_hci_02 7"]
+        assert [(one.target.probe, one.target.port) for one in mine] == [("nats", 24008), ("http", 24010)]
+        for _turn in range(3):
+            mine[1].report(Result(Kind.MISSED, 1.0, "no leaf"))
+        link = ("scen2_hci_02", 7, "link")
+        assert told == [link]
+        assert (prober.links[link].state(1.0), prober.links[link].why) == (State.UNHEALTHY, "no leaf")
+        assert prober.buses["scen2_hci_02", 7].state(1.0) is State.UNKNOWN
+        prober.follow(Watch(), 2.0)
+        assert not prober.links and {one.state for one in mine} == {"stopped"}
+
+    def test_is_the_same_after_its_way_through_json(self) -> None:
+        site = _site.compile_site(self.site(self.LEAF))
+        assert _model.site_from_json(json.loads(json.dumps(_model.site_to_json(site)))) == site
+
+    @pytest.mark.parametrize(
+        ("link", "sentence"),
+        [
+            ("http", "link"),
+            ({}, "a probe has one of type, all_of and any_of, this one has none"),
+            ({**LEAF, "port": "leav"}, 'port "leav" is not among ports'),
+            ({**LEAF, "shadow": True}, "a link leads to nothing that could be left undone"),
+        ],
+    )
+    def test_that_is_wrong_is_told(self, link: Any, sentence: str) -> None:
+        with pytest.raises(_errors.SiteErrors) as error:
+            _site.compile_site(self.site(link))
+        assert sentence in str(error.value)
+
+    def test_needs_a_peer(self) -> None:
+        with pytest.raises(_errors.SiteErrors, match="link needs peer"):
+            _site.compile_site(self.site(self.LEAF, **{"muster_applications/scen2_hci/peer": DELETE}))
+
+
 def _paths(node: Any, way: str) -> Iterator[str]:
     below = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, entry in below:

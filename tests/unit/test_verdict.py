@@ -148,6 +148,27 @@ def test_windows_whose_services_are_gone_say_so():
     assert found["hci"]["cause"].startswith("services of item 01 not reachable")
 
 
+def test_windows_whose_link_is_lost_are_degraded():
+    lost = {"health": "healthy", "epoch": 1, "link": {"state": "unhealthy", "why": "no leaf"}}
+    found = verdict(BOTH, WELL, SHOWN, wanted=OPENED, bus={"scen2_hci_01": lost})
+    assert found["verdict"] == "degraded"
+    assert found["cause"] == "services of item 01 not reachable: no link to their bus: no leaf"
+    assert (found["services"]["minor"], found["hci"]["minor"], found["hci"]["major"]) == (False, True, False)
+
+
+def test_a_link_that_is_not_known_or_of_another_epoch_changes_nothing():
+    lost = {"state": "unhealthy", "why": "no leaf"}
+    for health in ({"health": "healthy", "epoch": 9, "link": lost}, {"health": "healthy", "link": {"state": "unknown"}},
+                   {"health": "healthy", "link": None}):  # fmt: skip
+        assert verdict(BOTH, WELL, SHOWN, wanted=OPENED, bus={"scen2_hci_01": health})["verdict"] == "operational"
+
+
+def test_a_link_of_services_that_are_gone_is_not_the_cause():
+    lost = {"health": "healthy", "epoch": 1, "link": {"state": "unhealthy", "why": "no leaf"}}
+    found = verdict(BOTH, quiet_host("server_1"), SHOWN, wanted=OPENED, bus={"scen2_hci_01": lost})
+    assert "no leaf" not in found["hci"]["cause"]
+
+
 def test_open_windows_beside_good_services_are_operational():
     found = verdict(BOTH, WELL, SHOWN, wanted=OPENED)
     assert (found["verdict"], found["hci"]["host"]) == ("operational", "console_1")
