@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -43,10 +44,8 @@ class Relay:
 
     def _end(self) -> None:
         for end in self._ends:
-            try:
+            with contextlib.suppress(OSError):  # the other side was first
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the other side was first
             end.close()
         self._ends.clear()
 
@@ -67,12 +66,10 @@ class Relay:
 
 
 def _hand_on(one: socket.socket, other: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):  # it was cut
         while data := one.recv(65536):
             other.sendall(data)
         other.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it was cut
 
 
 @pytest.fixture
