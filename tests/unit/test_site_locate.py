@@ -44,9 +44,10 @@ def write(folder: Path, name: str, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def line_of(text: str, file: Path) -> int:
+def line_of(text: str, file: Path, after: str = "") -> int:
     lines = file.read_text(encoding="utf-8").splitlines()
-    return next(number for number, line in enumerate(lines, 1) if text in line)
+    begin = line_of(after, file) if after else 0
+    return next(number for number, line in enumerate(lines, 1) if number > begin and text in line)
 
 
 def test_places_in_the_embedded_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +141,7 @@ def test_messages_are_sorted_by_place_and_hold_everything(monkeypatch: pytest.Mo
     assert [line.split(": ")[0] for line in lines] == [
         "%s:%d" % (name, line_of("muster_items", file)),
         "%s:%d" % (name, line_of("internal_data_bus:", file)),
-        "%s:%d" % (name, line_of("    port: client", file)),
+        "%s:%d" % (name, line_of("    port: client", file, after="muster_services:")),
         "inventory/local/hosts.yml:%d" % line_of("server_2", LOCAL / "hosts.yml"),
     ]
     assert lines[1].startswith("%s:%d: muster_applications.scen2_srv.programs.internal_data_bus.start_sequnce: unknown"
