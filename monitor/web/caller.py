@@ -5,7 +5,8 @@
 
 A caller is never what a request says of itself. It comes from the connection: the door (socket) it came through tells
 the host, the kernel tells the user at its other end. Over ssh that is the other machine's kernel, and that machine's
-word. Roles and tokens will attach here.
+word. Only who may do everything anyway, root and the monitor's own user, is believed in whose name that is: sudo told
+them. Roles and tokens will attach here.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Connection:
     uid: int | None = None  # of a Unix socket's peer
     peer: tuple[str, int] | None = None  # TCP: address and port
     local: tuple[str, int] | None = None
-    user: str = ""  # at the other end of a line, as that machine tells
+    user: str = ""  # as the other end of a line tells, or somebody who is believed when naming another
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,9 @@ def caller(connection: Connection, places: Places) -> Caller:
         if connection.local is not None:
             uid = tcp_user(connection.peer, connection.local)
     who = user_name(uid) if uid is not None else "somebody on %s" % (address or host)
-    who = connection.user or who
     acts = uid is not None and uid in (0, places.owner)
+    if connection.door.far or acts:
+        who = connection.user or who
     return Caller(who, host, host if host in places.consoles else "", address, (LOOK, ACT) if acts else (LOOK,))
 
 

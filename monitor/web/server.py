@@ -194,7 +194,7 @@ class _Protocol(H11Protocol):
 
     def through(self, door: Door) -> _Protocol:
         self._door = door
-        self._begins = b"" if door.far else None
+        self._begins = b"" if door.kind == "unix" else None
         return self
 
     def data_received(self, data: bytes) -> None:

@@ -43,10 +43,14 @@ class Refused(Exception):
 
 
 class Remote:
-    """A monitor that answers."""
+    """A monitor that answers.
 
-    def __init__(self, path: str) -> None:
+    :param who: a person who became another user, by sudo; the monitor believes its own user, and root, who that is.
+    """
+
+    def __init__(self, path: str, who: str = "") -> None:
         self.path = path
+        self.who = who
 
     def get(self, path: str, timeout: float = 30.0, **query: Any) -> Json:
         """:raises Refused, Lost, Late:"""
@@ -128,7 +132,7 @@ class Remote:
         if body is not None:
             head += "Content-Type: application/json\r\nContent-Length: %d\r\n" % len(data)
         try:
-            connection.sendall(head.encode("ascii") + b"\r\n" + data)
+            connection.sendall(_introduction(self.who) + head.encode("ascii") + b"\r\n" + data)
         except BaseException:
             connection.close()
             raise
@@ -141,13 +145,27 @@ def find(state_dir: Optional[os.PathLike[str]], environ: Mapping[str, str]) -> O
     A host's folder is named by MUSTER_HOST_ROOT, or by MUSTER_ROOT as programs of that host have it; else it is the one
     that we are in.
     """
+    own = os.path.join(state_dir, SOCKET) if state_dir is not None else ""
     for path in _candidates(state_dir, environ):
         if os.path.exists(path):
             connection = connect(path)
             if connection is not None:
                 connection.close()
-                return Remote(path)
+                return Remote(path, _became_another() if path == own else "")  # a host tells the monitor itself
     return None
+
+
+def _became_another() -> str:
+    uid = os.environ.get("SUDO_UID", "")
+    return os.environ.get("SUDO_USER", "") if uid and uid != str(os.geteuid()) else ""
+
+
+def _introduction(who: str) -> bytes:
+    if not who:
+        return b""
+    from ._listen import INTRODUCTION  # most commands need nothing of it
+
+    return INTRODUCTION + who.encode("utf-8") + b"\n"
 
 
 def _candidates(state_dir: Optional[os.PathLike[str]], environ: Mapping[str, str]) -> Iterator[str]:

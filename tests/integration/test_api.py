@@ -329,6 +329,15 @@ def test_commands_ask_the_monitor_from_any_host(lab: SiteLab, api: Client) -> No
     assert nowhere.output.startswith("on which console?")
 
 
+def test_who_became_another_user_by_sudo_is_in_the_trail(lab: SiteLab, api: Client) -> None:
+    adam = {"SUDO_USER": "adam", "SUDO_UID": "4711", "SUDO_COMMAND": "/bin/bash"}
+    paused = lab.muster("pause", "03", "--why", "a new fan", **adam)
+    assert paused.rc == 0, paused.output
+    assert api.get("/events?limit=1").json["events"][-1]["who"] == "adam"
+    assert lab.muster("resume", "03").rc == 0
+    assert api.get("/events?limit=1").json["events"][-1]["who"] == ME
+
+
 def test_events_are_followed_over_a_restart_of_the_monitor(lab: SiteLab) -> None:
     command = [str(ROOT / "bin" / "muster"), "events", "--follow", "-n", "1", "--json"]
     following = subprocess.Popen(command, env=lab.environment, stdout=subprocess.PIPE, text=True)

@@ -149,6 +149,14 @@ def test_the_door_and_the_address_tell_the_host() -> None:
     assert found.may == (LOOK,)
 
 
+def test_who_may_act_is_believed_in_whose_name_and_nobody_else() -> None:
+    places = places_of(SITE, 4711)
+    near, far = Door("unix", "controller", "/x"), Door("unix", "console_1", "/y", far=True)
+    assert [caller(Connection(near, uid, user="eve"), places).who for uid in (4711, 0)] == ["eve", "eve"]
+    assert caller(Connection(near, 4712, user="eve"), places).who == "user 4712"
+    assert caller(Connection(far, 4711, user="eve"), places).who == "eve"
+
+
 def test_an_address_that_two_hosts_share_tells_nothing() -> None:
     document = {"hosts": [{"name": n, "address": "127.0.0.9"} for n in ("a", "b")], "controller": "c"}
     assert places_of(document, 0).addresses == {}
