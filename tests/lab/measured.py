@@ -108,9 +108,11 @@ def rebalance(site: LabSite) -> None:
 
 def crash(site: LabSite, tracker: Tracker, number: int) -> tuple[float, float | None]:
     """Kill the bus of one of the instances, in turn; seconds until it runs again, and from intent to code there."""
-    ready(site)
     names = instances(site)
     name = names[number % len(names)]
+    if number >= len(names):
+        site.good("reset", instances=[name])  # of crashes in a row each next restart waits longer
+    ready(site)
     watcher = tracker.watcher()
     time.sleep(random.uniform(0, 1))
     seen = machine.crash(watcher, name, BUS, comes_back=True)
