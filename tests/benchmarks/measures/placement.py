@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 
 from monitor.shared import _fleet, _placement
@@ -27,8 +28,26 @@ def batch(items: int) -> tuple[list[_placement.Pending], list[_fleet.HostLoad]]:
     return pending, hosts
 
 
+def gap(items: int, hosts: int, seed: int) -> float:
+    """Percent by which the highest peak of random loads on equal hosts lies above a bound that none can be below."""
+    rolled = random.Random(seed)
+    loads = [rolled.randint(5, 45) for _item in range(items)]
+    fleet = [_fleet.HostLoad(f"server_{n}", f"server_{n}", n, limit=100 * items) for n in range(hosts)]
+    names = tuple(host.host for host in fleet)
+    pending = [_placement.Pending(f"scen2_srv_{n}", load, names, "less_loaded", 1, n) for n, load in enumerate(loads)]
+    peaks = dict.fromkeys(names, 0)
+    for (_name, host), load in zip(sorted(_placement.place(pending, fleet).items(), key=_number), loads):
+        if host is not None:
+            peaks[host] += load
+    return 100 * (max(peaks.values()) / max(sum(loads) / hosts, *loads) - 1)
+
+
+def _number(placed: tuple[str, str | None]) -> int:
+    return int(placed[0].rpartition("_")[2])
+
+
 def measure(options: Options, report: Report) -> None:
-    """Placement of 10,000 items on 500 hosts"""
+    """Placement of 10,000 items on 500 hosts, and how near the best it is"""
     times = {}
     for items in options.sizes(SIZES, (250, 500)):
         pending, hosts = batch(items)
@@ -47,3 +66,7 @@ def measure(options: Options, report: Report) -> None:
     growth = times[many] / times[few] / expected
     report.add(Figure(f"growth from {few} to {many} items, beside n log n", [growth], "times",
                       aim=AIM_GROWTH if many == SIZES[-1] else None, note=f"n log n is {expected:.1f} times as long"))
+    for items, hosts in ((12, 4), (60, 8), (1000, 50)):
+        gaps = [gap(items, hosts, seed) for seed in range(options.count(20, 3))]
+        report.add(Figure(f"highest peak above a lower bound, {items} items on {hosts} hosts", gaps, "%",
+                          note="the best there is, by search" if items == 12 else ""))
