@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from monitor import snapshot
 from monitor.brain import Brain
-from monitor.decide import BusKey
 from monitor.health import Health
 from monitor.hosts import Signal
 from monitor.intents import Intents
@@ -208,43 +208,16 @@ class Monitor:
 
     def snapshot(self) -> dict[str, Any]:
         """What the monitor sees: the content of ``run/monitor.json``."""
-        now, brain = self._loop.time(), self._brain
-        services: dict[str, dict[str, Any]] = {}
-        for (name, host), health in self._prober.services.items():
-            services.setdefault(name, {})[host] = health.to_json(now)
-        lines = brain.hosts.lines()
-        return {
-            "schema": 1,
-            "state": "running",
-            "pid": os.getpid(),
-            "since": self._since,
-            "at": round(time.time(), 3),
-            "revision": self._list.watch.revision,
-            "standby": self._pool.state if self._pool is not None else "off",
-            "buses": {bus[0]: self._bus(bus, health, now) for bus, health in self._prober.buses.items()},
-            "services": services,
-            "hosts": {
-                name: {
-                    "state": verdict.state,
-                    "why": verdict.why,
-                    "since": round(now - verdict.since, 1),
-                    "line": lines[name].signal.value if name in lines else "none",
-                }
-                for name, verdict in brain.verdicts.items()
-            },
-            "storm": brain.hosts.storm,
-            "intents": [{**i.to_json(), "run": i.run, "attempts": i.attempts} for i in brain.intents],
-            "shadow": brain.shadows.to_json(),
-            "runs": sorted(self._runs.jobs),
-            "failing": self.failing,
-        }
-
-    def _bus(self, bus: BusKey, health: Health, now: float) -> dict[str, Any]:
-        found = {"epoch": bus[1], **health.to_json(now)}
-        link = self._prober.links.get((*bus, "link"))
-        if link is not None:
-            found["link"] = link.to_json(now)
-        return found
+        return snapshot.document(
+            self._prober,
+            self._brain,
+            now=self._loop.time(),
+            since=self._since,
+            revision=self._list.watch.revision,
+            standby=self._pool.state if self._pool is not None else "off",
+            runs=self._runs.jobs,
+            failing=self.failing,
+        )
 
     def subscribe(self) -> asyncio.Event:
         """An event that is set whenever something changed; the subscriber clears it. End with `unsubscribe`."""
