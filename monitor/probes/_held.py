@@ -228,6 +228,10 @@ class HeldProbe:
                 self._drop_link()
                 self._emit(Kind.UNREACHABLE, "%s cannot be reached: %s" % (where, why))
                 delay = self.target.interval
+            except Exception as error:  # a probe that ended would never tell anything again
+                self._drop_link()
+                self._emit(Kind.UNSURE, "the probe of %s failed: %s %s" % (where, type(error).__name__, error))
+                delay = self.target.interval
             else:
                 if reason == "missed":
                     why = "%s takes connections but did not answer within %g s" % (where, self.target.timeout)

@@ -207,3 +207,12 @@ def test_a_probe_that_does_not_exist_is_told(name: str) -> None:
             make("a bus", Target(ADDRESS, free_port(), name, 1.0, 1.0, 3), seen.results.append)
 
     run(scenario)
+
+
+def test_what_nobody_expected_is_told_and_the_probe_goes_on() -> None:
+    async def scenario(seen: Seen) -> None:
+        with probing(4222, seen, address="x" * 80):  # too long for a name: neither an OSError nor a silence
+            await until(lambda: seen.count(Kind.UNSURE) >= 2, "a second try")
+        assert "failed: UnicodeError" in seen.results[0].why
+
+    run(scenario)
