@@ -364,6 +364,7 @@ def test_events_are_followed_over_a_restart_of_the_monitor(lab: SiteLab) -> None
     assert socket.get("/history").json["hosts"]["server_1"]  # the load curves survived as well
 
 
+@pytest.mark.long
 def test_without_a_monitor_commands_work_and_no_socket_is_left(lab: SiteLab) -> None:
     lab.stop_monitor()
     try:

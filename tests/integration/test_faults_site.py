@@ -43,6 +43,7 @@ def _whole(lab: SiteLab) -> bool:
     return set(copies) == wanted and set(copies.values()) == {1} and phases == {"running"}
 
 
+@pytest.mark.long
 def test_every_error_of_a_site_is_told_at_once_with_its_place_before_anything_is_touched(lab: SiteLab) -> None:
     before = {p.pid for p in lab.processes()}
     published = (lab.state / "site.json").read_text()
@@ -62,6 +63,7 @@ def test_every_error_of_a_site_is_told_at_once_with_its_place_before_anything_is
     assert (lab.state / "site.json").read_text() == published
 
 
+@pytest.mark.long
 def test_a_port_taken_by_a_stranger_is_named_with_the_stranger(lab: SiteLab) -> None:
     lab.good("stop", instances=["scen2_srv_01"])
     strangers = []
@@ -93,6 +95,7 @@ def test_a_run_interrupted_between_stop_and_start_is_finished_by_the_next(lab: S
     assert held.rc == 0, held.output
 
 
+@pytest.mark.long
 def test_a_run_that_sleeps_past_its_time_starts_nothing_twice(lab: SiteLab) -> None:
     run = lab.begin("restart", instances=["scen2_srv_01"])
     epoch = lab.claims()["scen2_srv_01"]["epoch"]
@@ -112,6 +115,7 @@ def test_a_run_that_sleeps_past_its_time_starts_nothing_twice(lab: SiteLab) -> N
     assert lab.programs("scen2_srv_01") == taken
 
 
+@pytest.mark.long
 def test_a_reconcile_says_who_is_at_work(lab: SiteLab) -> None:
     def at_work() -> str:
         return str((lab.claims()["scen2_srv_02"]["actor"] or {}).get("run") or "")
@@ -154,6 +158,7 @@ def test_a_monitor_killed_in_the_middle_of_a_restart_finishes_it_after_its_retur
         lab.stop_monitor()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to_start(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
@@ -178,6 +183,7 @@ def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to
     assert lab.programs("scen2_srv_03") != before
 
 
+@pytest.mark.long
 def test_a_host_that_cannot_be_prepared_is_told_with_its_own_reason(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     marker = lab.root(home) / "etc" / "host.json"
@@ -192,6 +198,7 @@ def test_a_host_that_cannot_be_prepared_is_told_with_its_own_reason(lab: SiteLab
     assert "--limit" not in output and output.count("elsewhere") > 1, told.output
 
 
+@pytest.mark.long
 def test_a_run_from_an_inventory_that_nobody_deployed_works_with_what_was_deployed(lab: SiteLab) -> None:
     """Somebody's copy is a day old, or half edited: it takes nothing away from those who run."""
     before = {p.pid for p in lab.processes()}
@@ -208,6 +215,7 @@ def test_a_run_from_an_inventory_that_nobody_deployed_works_with_what_was_deploy
         lab._site.write_text(good)
 
 
+@pytest.mark.long
 def test_a_host_that_does_not_answer_is_told_and_what_it_holds_is_left_as_it_is(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     before = {p.pid for p in lab.processes()}
@@ -272,6 +280,7 @@ def test_a_removed_watch_list_is_published_again(lab: SiteLab) -> None:
     assert watch["instances"]["scen2_srv_03"]["phase"] == "running"
 
 
+@pytest.mark.long
 def test_a_host_whose_agent_is_gone_is_answered_by_the_module_and_gets_it_back(lab: SiteLab) -> None:
     library = lab.root("server_1") / "lib"
     (library / next(entry.name for entry in library.iterdir())).rename(lab.folder / "agent")

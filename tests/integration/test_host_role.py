@@ -14,7 +14,7 @@ import pytest
 from etckit import Etc, needs_etc
 from site_lab import BIN, ROOT, Played
 
-pytestmark = needs_etc
+pytestmark = [*needs_etc, pytest.mark.long]
 TASKS = "[{hosts: here, gather_facts: false, tasks: [{import_role: {name: control_room.muster.host, tasks_from: %s}}]}]"
 OURS = "programs that muster runs"
 

@@ -77,6 +77,7 @@ def runs(lab: SiteLab) -> list[int]:
     return found
 
 
+@pytest.mark.long
 def test_three_buses_killed_at_once_all_come_back(lab: SiteLab) -> None:
     before = epochs(lab)
     for name in INSTANCES:
@@ -94,6 +95,7 @@ def test_a_monitor_killed_in_the_middle_of_a_restart_loses_nothing(lab: SiteLab)
     assert epochs(lab)["scen2_srv_01"] == before["scen2_srv_01"]
 
 
+@pytest.mark.long
 def test_a_bus_that_died_while_no_monitor_was_there_is_found_by_the_next(lab: SiteLab) -> None:
     before = epochs(lab)
     lab.stop_monitor()
@@ -104,6 +106,7 @@ def test_a_bus_that_died_while_no_monitor_was_there_is_found_by_the_next(lab: Si
     assert epochs(lab)["scen2_srv_01"] == before["scen2_srv_01"]
 
 
+@pytest.mark.long
 def test_intents_survive_the_run_that_had_them(lab: SiteLab) -> None:
     before = epochs(lab)
     for pid in runs(lab):
@@ -176,6 +179,7 @@ def test_a_stop_by_a_person_is_no_crash(lab: SiteLab) -> None:
     assert whole(lab, "scen2_srv_02")
 
 
+@pytest.mark.long
 def test_a_restart_by_a_person_is_no_crash(lab: SiteLab) -> None:
     said, before = lab.monitor_log().count('"event": "intent"'), epochs(lab)
     restarted = lab.muster("restart", "scen2_srv_*")
@@ -214,6 +218,7 @@ def test_the_status_shows_the_monitor_and_what_it_sees(lab: SiteLab) -> None:
     assert lab.status()["monitor"]["state"] == "running"
 
 
+@pytest.mark.long
 def test_a_monitor_that_is_told_to_stop_leaves_no_process(lab: SiteLab) -> None:
     pid = monitor(lab)
     lab.stop_monitor()

@@ -147,6 +147,7 @@ def test_a_run_past_its_deadline_is_ended_with_its_workers(tmp_path: Path) -> No
     run(scenario)
 
 
+@pytest.mark.long
 def test_a_playbook_that_does_not_start_is_tried_again_later_and_told(tmp_path: Path) -> None:
     broken = playbooks.ROOT / "playbooks" / "standby.yml"
     good = broken.read_text()
@@ -248,6 +249,7 @@ def test_a_settings_file_that_cannot_be_read_is_told_and_heals(tmp_path: Path) -
     run(scenario)
 
 
+@pytest.mark.long
 def test_a_parked_run_that_grew_old_is_replaced(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as one:
@@ -259,6 +261,7 @@ def test_a_parked_run_that_grew_old_is_replaced(tmp_path: Path) -> None:
     run(scenario)
 
 
+@pytest.mark.long
 def test_a_changed_inventory_replaces_the_parked_run(tmp_path: Path) -> None:
     hosts = tmp_path / "inventory" / "hosts.yml"
     hosts.parent.mkdir()

@@ -43,6 +43,7 @@ def test_every_item_is_operational_and_no_process_is_on_nats(lab: SiteLab) -> No
     assert probes == {"mqtt"}, "the monitor asks the buses in another language"
 
 
+@pytest.mark.long
 def test_a_second_deploy_changes_nothing(lab: SiteLab) -> None:
     before = sorted(p.pid for p in lab.processes())
     assert lab.good("deploy").changed == 0
@@ -64,6 +65,7 @@ def test_the_values_on_a_console_come_from_the_server_of_its_item(lab: SiteLab) 
     wait_for(lambda: "(config_manager of scen2_srv_02@" in said.read_text(), "the settings", said.read_text)
 
 
+@pytest.mark.long
 def test_a_console_says_that_the_services_are_not_reachable_while_their_bus_is_away(lab: SiteLab) -> None:
     windows, said = lab.programs("scen2_hci_02"), log(lab, "console_3", "02", "sensor_view")
     os.kill(lab.bus("scen2_srv_02"), signal.SIGKILL)
@@ -78,6 +80,7 @@ def test_a_console_says_that_the_services_are_not_reachable_while_their_bus_is_a
     assert lab.verdict("02")["verdict"] == "operational"
 
 
+@pytest.mark.long
 def test_mosquitto_ends_with_the_service_manager_that_started_it(lab: SiteLab) -> None:
     """Also when it was started by root: Mosquitto then becomes another user by itself, and nothing would kill it."""
     (server,) = lab.hosts_of("scen2_srv_01")
@@ -125,6 +128,7 @@ def test_req_25_an_hci_whose_own_broker_dies_or_hangs_is_stopped(watched: SiteLa
     wait_for(lambda: lab.claims().get("scen2_hci_03", {}).get("phase", "free") == "free", "its claim freed", lab.claims)
 
 
+@pytest.mark.long
 def test_req_17_a_lost_common_bus_touches_no_item(watched: SiteLab) -> None:
     lab = watched
     core = lab.programs("scen2_srv_01")

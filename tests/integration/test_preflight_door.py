@@ -19,7 +19,7 @@ import yaml
 from etckit import Etc, needs_etc
 from site_lab import BIN, ROOT, Played
 
-pytestmark = needs_etc
+pytestmark = [*needs_etc, pytest.mark.long]
 ACCOUNT = 6100
 SHELL = (
     '#!/bin/sh\n[ "$(id -u)" != 0 ] || exec setpriv --reuid %d --regid %d --clear-groups /bin/sh "$@"\nexec sh "$@"\n'

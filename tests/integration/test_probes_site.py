@@ -86,6 +86,7 @@ def events(lab: SiteLab, event: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.long
 def test_several_probes_agree_that_a_bus_works(lab: SiteLab) -> None:
     wait_for(lambda: healthy(lab, "scen2_srv_01"), "a healthy bus", lambda: bus(lab, "scen2_srv_01"))
     parts = bus(lab, "scen2_srv_01")["parts"]
@@ -129,6 +130,7 @@ def test_a_plug_in_that_says_critical_has_the_instance_restarted_with_its_words(
     wait_for(lambda: healthy(lab, "scen2_srv_03", epoch), "a healthy bus again", lab.monitor_log)
 
 
+@pytest.mark.long
 def test_a_probe_in_shadow_tells_what_it_would_do_and_does_nothing(lab: SiteLab) -> None:
     opened = lab.muster("open", "02", "--console", "console_2")
     assert opened.rc == 0, opened.output

@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from site_lab import site_lab, wait_for
 
 SCRIPT = """\
@@ -29,6 +30,7 @@ def told(path: Path) -> list[tuple[str, str]]:
     return [(change["item"], change["verdict"]) for change in changes]
 
 
+@pytest.mark.long
 def test_a_hook_hears_of_an_item_that_fails_and_of_its_return() -> None:
     with site_lab(46, muster_items=["01"]) as lab:
         folder, there = lab.shared()

@@ -184,6 +184,7 @@ def test_when_most_hosts_vanish_together_nothing_is_done_until_they_return(lab: 
     }, "nothing was restarted or moved"
 
 
+@pytest.mark.long
 def test_in_a_storm_a_person_confirms_which_host_is_down_and_only_that_one_is_given_up(lab: SiteLab) -> None:
     before = lab.claims()
     dead, other, spare = sorted(SERVERS, key=lambda host: -len(held(lab, host)))

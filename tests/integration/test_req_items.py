@@ -82,6 +82,7 @@ def test_a_changed_item_restarts_only_its_own_instance(lab: SiteLab) -> None:
     lab.good("deploy")
 
 
+@pytest.mark.long
 def test_a_template_beside_the_inventory_replaces_the_one_of_the_collection(lab: SiteLab) -> None:
     own = lab.inventory / "templates"
     own.mkdir()

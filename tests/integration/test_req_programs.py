@@ -70,6 +70,7 @@ def test_a_program_whose_end_calls_for_all_of_it_restarts_the_application(lab: S
     assert not set(before.values()) & set(after.values())
 
 
+@pytest.mark.long
 def test_a_program_nobody_waits_for_is_only_told(lab: SiteLab) -> None:
     before, was = settled(lab), epoch(lab)
     os.kill(before["config_manager"], signal.SIGKILL)

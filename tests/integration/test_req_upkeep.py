@@ -89,6 +89,7 @@ def test_a_pause_ends_by_itself(lab: SiteLab) -> None:
     assert lab.good("reconcile").changed == 0
 
 
+@pytest.mark.long
 def test_a_host_is_drained_one_by_one_stays_so_over_a_power_cut_and_returns_by_itself(lab: SiteLab) -> None:
     before = places(lab)
     (busiest, count), *_others = Counter(host for hosts in before.values() for host in hosts).most_common()
@@ -119,6 +120,7 @@ def test_a_host_is_drained_one_by_one_stays_so_over_a_power_cut_and_returns_by_i
     assert (entry["state"], entry["drain"]) == ("up", None)
 
 
+@pytest.mark.long
 def test_what_cannot_leave_a_host_is_shown_and_nothing_is_done(lab: SiteLab) -> None:
     lab.good("open", instances=["scen2_hci_01"], host="console_1")
     refused = lab.muster("drain", "console_1", "--why", "new screen")
@@ -160,6 +162,7 @@ def test_a_second_copy_is_held_until_a_person_decides_and_shown_until_it_is_ackn
     assert "conflict: scen2_srv_01 lives on" in lab.muster("events", "-n", "200").output
 
 
+@pytest.mark.long
 def test_all_copies_are_stopped_and_one_starts_where_its_claim_is(lab: SiteLab) -> None:
     lab.set(muster_applications=applications(conflicts="stop_all"))
     lab.good("deploy")
