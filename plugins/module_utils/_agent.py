@@ -53,6 +53,7 @@ def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
         if verb == "remove":
             from . import _ownership, _remove
 
+            _remove.load()
             answer = _ownership.as_owner(request["host"]["root"], lambda: _remove.remove(request))
             _remove.last(request, answer)
             return answer

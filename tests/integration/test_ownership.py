@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,6 +152,28 @@ def test_removing_an_ordinary_folder_of_an_account_leaves_nothing(folder: Folder
     shutil.rmtree(folder.library)
     (folder.root / "bin" / "muster-boot").unlink()
     assert _agent.handle({"verb": "remove", "host": folder.host.facts})["did"] == told["did"]
+    assert not folder.root.exists()
+
+
+def test_removing_needs_nothing_that_only_root_may_read(folder: Folder, tmp_path: Path) -> None:
+    """Ansible's own way: the agent is in an archive below a folder of root's."""
+    (folder.root / "etc" / "host.json").write_text(json.dumps(folder.host.facts))
+    shutil.rmtree(folder.library)
+    (folder.root / "bin" / "muster-boot").unlink()
+    folder.give(OTHER)
+    tmp_path.chmod(0o700)
+    with zipfile.ZipFile(tmp_path / "payload.zip", "w") as archive:
+        for name, text in {"__init__.py": "", **bundle()["files"]}.items():
+            archive.writestr("muster_host/" + name, text)
+    program = (
+        "import json, sys; sys.path.insert(0, %r); from muster_host import _agent\n"
+        "print(json.dumps(_agent.handle(json.load(sys.stdin))))" % str(tmp_path / "payload.zip")
+    )
+    done = subprocess.run(
+        ["/usr/bin/python3", "-I", "-S", "-c", program],
+        input=json.dumps({"verb": "remove", "host": folder.host.facts}), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "error" not in json.loads(done.stdout or "{\"error\": 0}"), (done.stdout, done.stderr)
     assert not folder.root.exists()
 
 
