@@ -387,10 +387,8 @@ def test_uninstalling_leaves_nothing_of_ours_anywhere(site: RealController) -> N
 
     def left() -> dict[str, list[str]]:
         now = {host: bare.traces(site.lab, host) for host in hosts}
-        # Of windows that were closed before, an empty slice stays until the machine reboots: no file, no process.
         return {host: sorted(name for name in now[host].keys() | site.before[host].keys()
-                             if now[host].get(name) != site.before[host].get(name)
-                             and not (host == CONSOLE and name.startswith("unit ") and name.endswith(".slice")))
+                             if now[host].get(name) != site.before[host].get(name))
                 for host in hosts}  # fmt: skip
 
     refused = site.as_admin("uninstall")
