@@ -100,7 +100,7 @@ async def get(folder: Path, path: str) -> Answer:
     return await asyncio.to_thread(Client(folder / "run" / "api.sock").ask, "GET", path)
 
 
-def test_who_asks_at_the_far_end_of_a_line_is_told_by_that_host_and_by_nobody_here(folder: Path) -> None:
+def test_who_asks_at_the_far_end_of_a_line_is_told_by_that_host_and_here_by_the_owner(folder: Path) -> None:
     write_site(folder, far="console_1")
     request = b"GET /api/v1/whoami HTTP/1.0\r\nHost: muster\r\n\r\n"
 
@@ -122,8 +122,11 @@ def test_who_asks_at_the_far_end_of_a_line_is_told_by_that_host_and_by_nobody_he
             # Whom a second one names, a person sent: it is no request.
             twice = await answered(far, b"MUSTER-USER operator\n", b"MUSTER-USER root\n" + request)
             assert twice.startswith(b"HTTP/1.1 400")
-            here = await answered(folder / "run" / "api.sock", b"MUSTER-USER operator\n" + request)
-            assert here.startswith(b"HTTP/1.1 400")
+            near = folder / "run" / "api.sock"
+            here = json.loads((await answered(near, b"MUSTER-USER adam\n" + request)).rpartition(b"\r\n\r\n")[2])
+            assert (here["who"], here["host"]) == ("adam", "controller")
+            twice = await answered(near, b"MUSTER-USER adam\n", b"MUSTER-USER root\n" + request)
+            assert twice.startswith(b"HTTP/1.1 400")
 
     play(scene)
 
