@@ -17,7 +17,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,15 +151,18 @@ def secret(folder: Path, name: str, text: str, mode: int = 0o600) -> str:
 
 
 class Wire:
-    """A proxy in front of a port: passes on, swallows everything, or holds it up for a while."""
+    """A proxy in front of a port: passes on, swallows everything, holds it up for a while, or is cut until mended."""
 
-    def __init__(self, to: int) -> None:
+    def __init__(self, to: int, address: str = ADDRESS) -> None:
+        """:param address: where it listens, and where that port is."""
         self.swallow = False
+        self._cut = False
         self.delay = 0.0  # s for what the server says
         self._to = to
         self._server = socket.socket()
-        self._server.bind((ADDRESS, 0))
+        self._server.bind((address, 0))
         self._server.listen(16)
+        self._address = address
         self._ends: list[socket.socket] = []
         self.port = int(self._server.getsockname()[1])
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -172,12 +175,14 @@ class Wire:
             except OSError:
                 return
             try:
-                server = socket.create_connection((ADDRESS, self._to), 5.0)
+                server = socket.create_connection((self._address, self._to), 5.0)
             except OSError:
                 client.close()
                 continue
             server.settimeout(None)
             self._ends += [client, server]
+            if self._cut:
+                _end((client, server))
             for source, sink, slow in ((client, server, False), (server, client, True)):
                 thread = threading.Thread(target=self._pass, args=(source, sink, slow), daemon=True)
                 self._threads.append(thread)
@@ -193,18 +198,30 @@ class Wire:
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)
 
+    def cut(self) -> None:
+        """End what it carries, and at once what comes until it is mended."""
+        self._cut = True
+        _end(self._ends)
+
+    def mend(self) -> None:
+        self._cut = False
+
     def close(self) -> None:
-        for end in [self._server, *self._ends]:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        _end([self._server, *self._ends])
         for thread in self._threads:
             thread.join(WAIT)
 
 
+def _end(ends: Iterable[socket.socket]) -> None:
+    for end in ends:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
+
+
 @contextlib.contextmanager
-def wire(to: int) -> Iterator[Wire]:
-    made = Wire(to)
+def wire(to: int, address: str = ADDRESS) -> Iterator[Wire]:
+    made = Wire(to, address)
     try:
         yield made
     finally:

@@ -5,71 +5,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
 from site_lab import ROOT, SiteLab, site_lab, wait_for
 
+from tests.integration.probekit import Wire, wire
+
 NAME = "scen2_hci_bus.conf.j2"
-
-
-class Relay:
-    """Takes connections for an address and hands them on, until it is cut; what then connects is ended at once."""
-
-    def __init__(self, host: str, to: tuple[str, int]) -> None:
-        self._to = to
-        self._listening = socket.create_server((host, 0))
-        self.port = int(self._listening.getsockname()[1])
-        self._ends: list[socket.socket] = []
-        self._open = True
-        self._lock = threading.Lock()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def cut(self) -> None:
-        with self._lock:
-            self._open = False
-            self._end()
-
-    def mend(self) -> None:
-        with self._lock:
-            self._open = True
-
-    def close(self) -> None:
-        self.cut()
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-
-    def _end(self) -> None:
-        for end in self._ends:
-            with contextlib.suppress(OSError):  # the other side was first
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._ends.clear()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                near, _ = self._listening.accept()
-            except OSError:
-                return
-            with self._lock:
-                if not self._open:
-                    near.close()
-                    continue
-                far = socket.create_connection(self._to)
-                self._ends += [near, far]
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_hand_on, args=(one, other), daemon=True).start()
-
-
-def _hand_on(one: socket.socket, other: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it was cut
-        while data := one.recv(65536):
-            other.sendall(data)
-        other.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -80,10 +23,14 @@ def lab() -> Iterator[SiteLab]:
 
 def test_req_25_a_lost_link_is_degraded_and_nothing_is_done(lab: SiteLab) -> None:
     bus = lab.status()["instances"]["scen2_srv_01"]
-    relay = Relay(bus["address"], (bus["address"], bus["ports"]["leaf"]))
+    with wire(bus["ports"]["leaf"], bus["address"]) as link:
+        _lose_and_find(lab, link, bus["address"])
+
+
+def _lose_and_find(lab: SiteLab, link: Wire, address: str) -> None:
     own = lab.inventory / "templates"
     own.mkdir()
-    way = '["nats-leaf://%s:%d"]' % (bus["address"], relay.port)
+    way = '["nats-leaf://%s:%d"]' % (address, link.port)
     (own / NAME).write_text((ROOT / "roles/programs/templates" / NAME).read_text().replace("$SCEN2_LEAF_URLS", way))
     lab.good("deploy")
     lab.start_monitor()
@@ -91,16 +38,15 @@ def test_req_25_a_lost_link_is_degraded_and_nothing_is_done(lab: SiteLab) -> Non
     windows, services = lab.programs("scen2_hci_01"), lab.programs("scen2_srv_01")
     _shown(lab, "operational")
 
-    relay.cut()
+    link.cut()
     verdict = _shown(lab, "degraded")
     assert verdict["cause"].startswith("services of item 01 not reachable: no link to their bus"), verdict
     assert (verdict["hci"]["state"], verdict["services"]["state"]) == ("running", "running")
 
-    relay.mend()
+    link.mend()
     _shown(lab, "operational")
     assert (lab.programs("scen2_hci_01"), lab.programs("scen2_srv_01")) == (windows, services)
     assert {claim["epoch"] for claim in lab.claims().values()} == {1}
-    relay.close()
 
 
 def _shown(lab: SiteLab, verdict: str) -> dict[str, object]:
