@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from monitor.decide import BusKey, LinkKey, ServiceKey
 from monitor.health import Composed, Health, Result
@@ -78,12 +79,7 @@ class Prober:
         except ProbeError as error:
             self._complain(str(error))
             return
-        if len(key) == 3:
-            self.links[key] = _fresh(target, now)
-        elif isinstance(key[1], int):
-            self.buses[key[0], key[1]] = _fresh(target, now)
-        else:
-            self.services[key[0], key[1]] = _fresh(target, now)
+        self._kind(key)[key] = _fresh(target, now)
         self._probes[key] = (target, probes)
         for probe in probes:
             probe.start()
@@ -91,24 +87,21 @@ class Prober:
     def _end(self, key: Key) -> None:
         for probe in self._probes.pop(key)[1]:
             probe.stop()
+        self._kind(key).pop(key, None)
+        counted: set[Any] = self._counted
+        counted.discard(key)
+
+    def _kind(self, key: Key) -> dict[Any, Health]:
+        """Where the healths of this kind of thing are."""
         if len(key) == 3:
-            self.links.pop(key, None)
-        elif isinstance(key[1], int):
-            self.buses.pop((key[0], key[1]), None)
-            self._counted.discard((key[0], key[1]))
-        else:
-            self.services.pop((key[0], key[1]), None)
+            return self.links
+        return self.buses if isinstance(key[1], int) else self.services
 
     def _note(self, key: Key, part: int, result: Result) -> None:
-        if len(key) == 3:
-            health = self.links[key]
-        elif isinstance(key[1], int):
-            bus = (key[0], key[1])
-            if bus not in self._counted:
-                return
-            health = self.buses[bus]
-        else:
-            health = self.services[key[0], key[1]]
+        kind = self._kind(key)
+        if kind is self.buses and key not in self._counted:
+            return
+        health = kind[key]
         if health.note(result, part):
             self._changed(key, health)
 

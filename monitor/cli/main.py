@@ -102,8 +102,9 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         typed = re.search(r"invalid choice: '([^']*)'", message)
         near = nearest(typed[1], self.commands) if typed else ""
-        super().error("there is no command %s%s (muster --help shows all)" % (typed[1], near) if typed and near else
-                      message)  # fmt: skip
+        if typed and near:
+            message = "there is no command %s%s (muster --help shows all)" % (typed[1], near)
+        super().error(message)
 
 
 def _parser() -> argparse.ArgumentParser:

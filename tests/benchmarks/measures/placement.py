@@ -35,15 +35,11 @@ def gap(items: int, hosts: int, seed: int) -> float:
     fleet = [_fleet.HostLoad(f"server_{n}", f"server_{n}", n, limit=100 * items) for n in range(hosts)]
     names = tuple(host.host for host in fleet)
     pending = [_placement.Pending(f"scen2_srv_{n}", load, names, "less_loaded", 1, n) for n, load in enumerate(loads)]
+    wanted = {one.name: one.load for one in pending}
     peaks = dict.fromkeys(names, 0)
-    for (_name, host), load in zip(sorted(_placement.place(pending, fleet).items(), key=_number), loads):
-        if host is not None:
-            peaks[host] += load
+    for name, host in _placement.place(pending, fleet).items():
+        peaks[str(host)] += wanted[name]
     return 100 * (max(peaks.values()) / max(sum(loads) / hosts, *loads) - 1)
-
-
-def _number(placed: tuple[str, str | None]) -> int:
-    return int(placed[0].rpartition("_")[2])
 
 
 def measure(options: Options, report: Report) -> None:
