@@ -19,6 +19,7 @@ from monitor.cli import upkeep
 from monitor.cli.beside import LATE, NO, OK, USAGE, act
 from monitor.cli.places import Places, UsageError
 from monitor.cli.play import Event, play
+from monitor.shared._remote import before_sudo
 
 __all__ = ["LATE", "NO", "OK", "USAGE", "Progress", "as_json", "change", "ended", "expand", "on_request", "run"]
 _PROGRESS = {"site": "checking the site", "observe": "looking at every host", "plan": "planning", "act": "acting",
@@ -171,7 +172,7 @@ class Progress:
 
 
 def _who(options: argparse.Namespace) -> dict[str, Any]:
-    extra: dict[str, Any] = {"muster_who": os.environ.get("SUDO_USER") or getpass.getuser()}
+    extra: dict[str, Any] = {"muster_who": before_sudo() or getpass.getuser()}
     if os.environ.get("MUSTER_HOST"):
         extra["muster_from"] = os.environ["MUSTER_HOST"]
     if getattr(options, "reason", ""):

@@ -151,11 +151,12 @@ def find(state_dir: Optional[os.PathLike[str]], environ: Mapping[str, str]) -> O
             connection = connect(path)
             if connection is not None:
                 connection.close()
-                return Remote(path, _became_another() if path == own else "")  # a host tells the monitor itself
+                return Remote(path, before_sudo() if path == own else "")  # a host tells the monitor itself
     return None
 
 
-def _became_another() -> str:
+def before_sudo() -> str:
+    """Who became this user by sudo; empty when nobody did."""
     uid = os.environ.get("SUDO_UID", "")
     return os.environ.get("SUDO_USER", "") if uid and uid != str(os.geteuid()) else ""
 

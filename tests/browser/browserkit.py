@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import socket
-import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 from site_lab import SiteLab
 
 from monitor.shared._site_api import is_loopback
+from tests.integration.wires import Wire
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -91,8 +91,9 @@ class Look:
         self.strangers: list[str] = []
         self.quiet = False  # while the monitor is away, that it cannot be reached is no error
         self._shots = shots
-        self._bridge = Bridge((address(site, "controller"), PORT), address(site, source)) if source else None
-        place = self._bridge.place if self._bridge else (address(site, host), PORT)
+        # Chromium cannot choose the address it comes from.
+        self._wire = Wire((address(site, "controller"), PORT), "127.0.0.1", address(site, source)) if source else None
+        place = self._wire.place if self._wire else (address(site, host), PORT)
         self.page: Page = screen.context.new_page()
         self.page.on("console", lambda said: self._said(said.type, said.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -102,8 +103,8 @@ class Look:
 
     def close(self) -> None:
         self.page.close()
-        if self._bridge:
-            self._bridge.close()
+        if self._wire:
+            self._wire.close()
 
     def _said(self, kind: str, text: str) -> None:
         away = self.quiet and text.startswith("Failed to load resource")
@@ -167,46 +168,3 @@ def strangers(site: SiteLab, port: int) -> Iterator[None]:
             taken.bind(("%s.%d" % (site.net, number), port))
             taken.listen()
         yield
-
-
-class Bridge:
-    """Takes connections on a port of its own and goes on from a given address: Chromium cannot choose its own."""
-
-    def __init__(self, target: tuple[str, int], source: str) -> None:
-        self._target, self._source = target, source
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.place: tuple[str, int] = self._server.getsockname()[:2]
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        for end in self._open:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                near, _ = self._server.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(self._target, source_address=(self._source, 0))
-            except OSError:
-                near.close()
-                continue
-            self._open += [near, far]
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_pour, args=(one, other), daemon=True).start()
-
-
-def _pour(one: socket.socket, other: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := one.recv(65536):
-            other.sendall(data)
-    with contextlib.suppress(OSError):
-        other.shutdown(socket.SHUT_WR)

@@ -15,9 +15,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from monitor.probes import Asking, make
 from monitor.shared._probes import Probe
 from monitor.target import Target, Whose
 from tests.integration.monitorkit import ADDRESS, WAIT, free_port
+from tests.integration.wires import Wire
 
 MOSQUITTO = os.environ.get("MUSTER_MOSQUITTO") or shutil.which(
     "mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
@@ -150,78 +150,10 @@ def secret(folder: Path, name: str, text: str, mode: int = 0o600) -> str:
     return str(path)
 
 
-class Wire:
-    """A proxy in front of a port: passes on, swallows everything, holds it up for a while, or is cut until mended."""
-
-    def __init__(self, to: int, address: str = ADDRESS) -> None:
-        """:param address: where it listens, and where that port is."""
-        self.swallow = False
-        self._cut = False
-        self.delay = 0.0  # s for what the server says
-        self._to = to
-        self._server = socket.socket()
-        self._server.bind((address, 0))
-        self._server.listen(16)
-        self._address = address
-        self._ends: list[socket.socket] = []
-        self.port = int(self._server.getsockname()[1])
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _unused = self._server.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection((self._address, self._to), 5.0)
-            except OSError:
-                client.close()
-                continue
-            server.settimeout(None)
-            self._ends += [client, server]
-            if self._cut:
-                _end((client, server))
-            for source, sink, slow in ((client, server, False), (server, client, True)):
-                thread = threading.Thread(target=self._pass, args=(source, sink, slow), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _pass(self, source: socket.socket, sink: socket.socket, slow: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if slow and self.delay:
-                    time.sleep(self.delay)
-                if not self.swallow:
-                    sink.sendall(data)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
-
-    def cut(self) -> None:
-        """End what it carries, and at once what comes until it is mended."""
-        self._cut = True
-        _end(self._ends)
-
-    def mend(self) -> None:
-        self._cut = False
-
-    def close(self) -> None:
-        _end([self._server, *self._ends])
-        for thread in self._threads:
-            thread.join(WAIT)
-
-
-def _end(ends: Iterable[socket.socket]) -> None:
-    for end in ends:
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-        end.close()
-
-
 @contextlib.contextmanager
 def wire(to: int, address: str = ADDRESS) -> Iterator[Wire]:
-    made = Wire(to, address)
+    """In front of a port of this address."""
+    made = Wire((address, to), address)
     try:
         yield made
     finally:

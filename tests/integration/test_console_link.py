@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 from site_lab import ROOT, SiteLab, site_lab, wait_for
 
-from tests.integration.probekit import Wire, wire
+from tests.integration.probekit import wire
+from tests.integration.wires import Wire
 
 NAME = "scen2_hci_bus.conf.j2"
 

@@ -6,15 +6,22 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import os
 import signal
+import socket
 import sys
+import time
+import xmlrpc.client
 from pathlib import Path
 
 import pytest
-from hostkit import REPOSITORY, SUPERVISORD, Host, host_fixture, kill, wait_for  # noqa: F401 - a fixture
+from hostkit import REPOSITORY, SUPERVISORD, Host, host_fixture, kill, program, wait_for  # noqa: F401 - a fixture
 from listenerkit import BUS, Ear, application, collected, ear_fixture, ended  # noqa: F401 - a fixture
 
 from monitor.shared import _procs, _supervisord
+
+DISTRIBUTION = "/usr/bin/supervisord"
 
 
 def test_programs_do_not_get_the_listeners_python_path(host: Host) -> None:
@@ -134,3 +141,55 @@ def test_it_is_python_3_8_and_imports_the_standard_library_only() -> None:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"supervisor"}, names
+
+
+@pytest.mark.skipif(not Path(DISTRIBUTION).exists(), reason="no supervisord of a distribution here: %s" % DISTRIBUTION)
+def test_supervisord_comes_to_rest_when_a_log_gets_the_number_of_a_closed_connection(tmp_path: Path) -> None:
+    """Before 4.3 it does not by itself: when both happen in one turn of its loop, it takes a whole processor."""
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare(supervisord=[DISTRIBUTION])
+        host.define("app_01", [program("view", 1)])
+        host.do("start", "app_01", 1)
+        name = host.known_to_manager().split()[0]
+        manager = host.manager_pid()
+        files = Path("/proc/%d/fd" % manager)
+        host.ctl("stop", name)
+        before = set(os.listdir(files))
+        with contextlib.ExitStack() as stack:
+            *others, asking = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _number in range(17)]
+            for one in (*others, asking):
+                one.connect(str(Path(host.root, "run/supervisor.sock")))
+            wait_for(lambda: len(os.listdir(files)) == len(before) + 17, "it took all of them")
+            asking.sendall(_post("supervisor.getPID"))
+            asking.recv(65536)
+            wait_for(lambda: _stat(manager)[0] == "S", "it polls all of them")
+            kill(manager, signal.SIGSTOP)
+            wait_for(lambda: _stat(manager)[0] == "T", "it stands still")
+            for one in others:
+                one.close()
+            asking.sendall(_post("supervisor.startProcess", name, False))
+            kill(manager, signal.SIGCONT)
+            asking.recv(65536)
+        log = next(path for path in files.iterdir() if os.readlink(path).endswith("/log/app_01/view.log"))
+        assert log.name not in before
+        began = _processor(manager)
+        time.sleep(1.0)
+        assert _processor(manager) - began < 0.2
+    finally:
+        host.close()
+
+
+def _post(method: str, *parameters: object) -> bytes:
+    body = xmlrpc.client.dumps(parameters, method).encode()  # type: ignore[arg-type]
+    return b"POST /RPC2 HTTP/1.1\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def _processor(pid: int) -> float:
+    """Seconds that a process was at work."""
+    return (int(_stat(pid)[11]) + int(_stat(pid)[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """From its state on."""
+    return Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()

@@ -85,16 +85,17 @@ def start_time(pid: int) -> str:
 
 
 def main(lab: str, pid: int) -> None:
-    folder = Names(lab).folder
+    names = Names(lab)
     with contextlib.suppress(ProcessLookupError):
         descriptor = os.pidfd_open(pid)
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         while not poll.poll(5000):
-            if not (folder / OWNER).exists():  # the lab was taken down as it should be
+            if not (names.folder / OWNER).exists():  # the lab was taken down as it should be
                 return
     if lab in orphans():
         remove(lab)
+        names.lock.unlink(missing_ok=True)
 
 
 def _thaw(names: Names) -> None:
