@@ -67,6 +67,8 @@ class Played:
 class SiteLab(Hands):
     """One local site. Leaves nothing behind, also when a test was killed half way (`end`)."""
 
+    service_manager = "supervisor"
+
     def __init__(self, number: int, profile: str = "local", **variables: Any) -> None:
         """:param profile: an inventory of the checkout with the hosts and the site of inventory/local."""
         self.folder = Path(tempfile.mkdtemp(prefix="m%d-" % number, dir="/tmp"))

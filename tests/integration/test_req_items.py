@@ -20,6 +20,11 @@ ALL_SERVICES = {
     "config_manager",
     "common_bus_interface",
 }
+# What `template` of an application replaces; a line there, and what starts a program with one variable more.
+MANAGERS_TEMPLATE = {
+    "supervisor": ("supervisor_instance.ini.j2", "\nenvironment=", '\nenvironment=WHOSE_TEMPLATE="mine",'),
+    "systemd": ("systemd_application.units.j2", "\nWorking", "\nEnvironment=WHOSE_TEMPLATE=mine\nWorking"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -200,12 +205,13 @@ def test_req_13_unequal_loads_are_spread_as_well_as_they_can_be_and_a_template_o
 ) -> None:
     loads = {"heavy": 30, "light": 12}
     (lab.inventory / "templates").mkdir(exist_ok=True)
-    text = (ROOT / "roles/host/templates/supervisor_instance.ini.j2").read_text()
-    own = text.replace("environment=", 'environment=WHOSE_TEMPLATE="mine",')
-    (lab.inventory / "templates" / "mine.ini.j2").write_text(own)
+    name, line, ours = MANAGERS_TEMPLATE[lab.service_manager]
+    text = (ROOT / "roles/host/templates" / name).read_text()
+    assert line in text
+    (lab.inventory / "templates" / "mine.j2").write_text(text.replace(line, ours))
     lab.set(
         muster_items=["01", "02", "03", "04"],
-        muster_applications={"heavy": idle(30, 1), "light": idle(12, 2, template="mine.ini.j2")},
+        muster_applications={"heavy": idle(30, 1), "light": idle(12, 2, template="mine.j2")},
     )
     lab.good("deploy")
     lab.good("reconcile")
