@@ -89,7 +89,6 @@ def test_a_host_service_that_was_stopped_is_started_again_and_a_crashed_one_star
     assert wait_for(lambda: pid_of(host, "common"), "it runs again") != second
 
 
-@only_supervisor
 def test_instances_that_still_run_an_older_program_are_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.define("app_01", [program("bus", 1, ["dummy/witness"])])
     host.define("app_02", [program("bus", 1)])
@@ -113,6 +112,7 @@ def test_who_has_the_port_of_a_host_service_is_named_before_it_starts(host: Host
     assert host.prepare(services=service("common"), service_ports=ports)["warnings"] == []
 
 
+@only_supervisor
 def test_a_missing_service_manager_is_started_again_as_a_new_incarnation(host: Host) -> None:
     before = host.observe()["incarnation"]
     pid = host.manager_pid()
