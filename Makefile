@@ -27,7 +27,7 @@ demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
 test: develop ## everything below up to "installed"; ends with one line of totals
-	@$(BIN)/python tests/all_checks.py lint+docs unit+sanity integration installed+browser+lab-core
+	@$(BIN)/python tests/all_checks.py lint+docs unit+sanity integration installed+browser lab-core
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit $(ARGS)

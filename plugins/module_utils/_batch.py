@@ -11,7 +11,6 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ._draft import WHOLE, Draft, Json, Move
 from ._drains import Turns
 from ._fleet import Fleet, host_loads
-from ._model import Instance
 from ._placement import Candidate, Pending, Placed, explain, in_order, place
 from ._state import DOWN, DRAINED, FREE, SUSPECT
 from ._words import kinds, listing, number
@@ -117,7 +116,7 @@ class Batch:
         reason = move.reason + self._chosen(move, p, target)
         copy = draft.copies(move.name).get(target)
         if self._rows + len(p.hosts) <= CANDIDATE_ROWS and draft.kind in ("start", "open"):
-            draft.candidates[move.name] = self.rows(p, self._wide(move))
+            draft.candidates[move.name] = self.rows(move, p)
         stops = self._sweep(move, keep=target)
         if all(host == target for host in stops):
             action = "restart" if copy is not None and copy.live else "start"
@@ -163,26 +162,26 @@ class Batch:
 
     def _wide(self, move: Move) -> Tuple[str, ...]:
         hosts = move.hosts or self._draft.site.instance(move.name).application.identifiers
-        return tuple(host for host in hosts if host not in move.exclude)
+        return tuple(host for host in hosts if move.exclude.get(host) != "")
 
-    def rows(self, p: Pending, hosts: Iterable[str]) -> List[Json]:
+    def rows(self, move: Move, p: Pending) -> List[Json]:
         """Candidates as the plan shows them, with everything of the batch placed."""
-        found = [c.to_json() for c in self._explained(p, tuple(hosts))]
+        found = [c.to_json() for c in self._explained(move, p)]
         self._rows += len(found)
         return found
 
-    def _explained(self, p: Pending, hosts: Tuple[str, ...]) -> List[Candidate]:
-        reasons = {host: why for host, why in self._unfit.items() if why}
-        return explain(p.load, [h for h in hosts if h in self.fleet.loads], self.fleet, reasons)
+    def _explained(self, move: Move, p: Pending) -> List[Candidate]:
+        reasons = {**move.exclude, **{host: why for host, why in self._unfit.items() if why}}
+        return explain(p.load, [h for h in self._wide(move) if h in self.fleet.loads], self.fleet, reasons)
 
     def _no_room(self, move: Move, p: Pending) -> None:
         draft = self._draft
-        key = (self._wide(move), p.hosts, p.load)
+        key = (self._wide(move), p.hosts, p.load, tuple(move.exclude.values()))
         known = self._sentences.get(key)
         if known is None:
-            candidates = self._explained(p, self._wide(move))
+            candidates = self._explained(move, p)
             known = self._sentences[key] = (
-                self._why_not(draft.site.instance(move.name), candidates), [c.to_json() for c in candidates],
+                self._why_not(move, candidates), [c.to_json() for c in candidates],
             )  # fmt: skip
         why, rows = known
         if self._rows + len(rows) <= CANDIDATE_ROWS:
@@ -206,11 +205,12 @@ class Batch:
             draft.set_claim(move.name, replace(claim, phase=FREE, target=None, actor=None, left=(), reason=sentence))
             draft.hold(move.name, None, sentence)
 
-    def _why_not(self, instance: Instance, candidates: Sequence[Candidate]) -> str:
+    def _why_not(self, move: Move, candidates: Sequence[Candidate]) -> str:
         if not candidates:
-            where = kinds(self._draft.site, instance.application.identifiers_as_written)
-            return "it may run on %s only, and there is no such host" % where
-        return no_room(candidates, self._unfit)
+            application = self._draft.site.instance(move.name).application
+            return "it may run on %s only, and there is no such host" % kinds(
+                self._draft.site, application.identifiers_as_written)  # fmt: skip
+        return no_room(candidates, {**self._unfit, **move.exclude})
 
 
 def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> str:
@@ -233,7 +233,6 @@ def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> st
 def explain_instance(draft: Draft, name: str) -> List[Json]:
     """Every host that may run an instance, and why it can or cannot take it as things are."""
     batch = Batch(draft)
-    instance = draft.site.instance(name)
     wanted: Optional[str] = draft.wanted(name).host
     move = Move(name, "", hosts=(wanted,) if wanted else None)
-    return batch.rows(batch._pending(move, ()), move.hosts or instance.application.identifiers)
+    return batch.rows(move, batch._pending(move, ()))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ._model import Host, Instance, Site
@@ -48,7 +48,7 @@ class Move:
     stops: Tuple[str, ...] = ()  # hosts with something of it
     hosts: Optional[Tuple[str, ...]] = None  # None: all its application may run on
     avoid: Tuple[str, ...] = ()  # there only if there is no room elsewhere
-    exclude: Tuple[str, ...] = ()  # never there
+    exclude: Mapping[str, str] = field(default_factory=dict)  # never there, and why; "" where `reason` says it
     stays: str = ""  # it runs, and why it should not where it does: without room elsewhere it is left alone
     leaves: str = ""  # the drained host that it leaves, in its turn
     asked: bool = False  # a person waits for the answer: no room is a refusal

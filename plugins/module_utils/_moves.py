@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import List, Mapping, Optional
 
 from ._draft import WHOLE, Draft, Move
 from ._model import Instance
@@ -61,7 +61,7 @@ def move(
     reason: str,
     stops: List[str],
     stays: str = "",
-    exclude: Tuple[str, ...] = (),
+    exclude: Optional[Mapping[str, str]] = None,
     leaves: str = "",
 ) -> None:
     name = instance.name
@@ -69,4 +69,4 @@ def move(
     asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
     hosts = (wanted_host,) if wanted_host else None
     avoid = tuple(tired_hosts(draft.troubles(name)))
-    draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude, stays, leaves, asked))
+    draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude or {}, stays, leaves, asked))

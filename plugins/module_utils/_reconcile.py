@@ -276,7 +276,7 @@ def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str])
     if claim.target:
         reason = "the move of %s from %s to %s was left unfinished" % (name, host, claim.target)
         draft.set_claim(name, replace(claim, target=None))
-        move(draft, instance, reason, [host] + strays, exclude=(host,))
+        move(draft, instance, reason, [host] + strays, exclude={host: ""})
     else:
         in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
 
@@ -306,6 +306,7 @@ def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], stra
         draft.free(name, claim.reason)
         move(draft, instance, reason, strays)
     elif holder in avoided_hosts(claim, draft.now, draft.site.settings) or wanted_host not in (None, holder):
-        move(draft, instance, reason, [str(holder)] + strays, exclude=(str(holder),))
+        tried = {str(holder): "it failed on %s: %s" % (holder, claim.reason)}
+        move(draft, instance, reason, [str(holder)] + strays, exclude=tried)
     else:
         in_place(draft, instance, str(holder), reason, strays)
