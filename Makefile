@@ -27,16 +27,16 @@ demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
 test: develop ## everything below up to "installed"; ends with one line of totals
-	@$(BIN)/python tests/all_checks.py lint+docs unit+sanity integration installed+browser lab-core
+	@$(BIN)/python tests/all_checks.py sanity+unit+lint+docs integration browser+installed+lab-core
 
 unit: develop ## tests without processes
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest tests/unit -m "not long" $(ARGS)
 
 integration: develop ## tests with real service managers, buses and playbooks, two files at a time
 	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
-long: develop ## the integration tests that "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind
-	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind, more simulated histories
+	@$(BIN)/python -m pytest tests/unit tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 faults: develop ## every fault alone, twice, then two at once, one pair after the other, on a real site; takes its time
 	@$(BIN)/python -m pytest tests/integration/test_faults_alone.py $(addprefix tests/integration/,$(FAULTS)) $(ARGS)

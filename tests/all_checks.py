@@ -5,8 +5,8 @@
 
 usage: python tests/all_checks.py TARGET[+TARGET...]...
 
-Those joined by + run beside each other: each of them uses one processor. A target that runs pytest counts with its
-tests, any other one as a single check.
+Those joined by + run beside each other, two at a time, in the order they are named: a target uses one processor, or
+waits a good part of its time. One that runs pytest counts with its tests, any other one as a single check.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".cache" / "checks"
+AT_A_TIME = 2
 PYTEST_TARGETS = ("unit", "integration", "browser", "installed", "lab-core", "lab-test")
 
 
@@ -37,11 +38,11 @@ class Result:
 
 
 def together(targets: list[str]) -> list[Result]:
-    """Targets beside each other; the output of one alone is shown as it comes, else each as a whole at its end."""
+    """Targets, two at a time; the output of one alone is shown as it comes, else each as a whole at its end."""
     if len(targets) == 1:
         print(f"\n##### make {targets[0]}", flush=True)
         return [run(targets[0])]
-    with ThreadPoolExecutor(len(targets)) as pool:
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
         return list(pool.map(lambda target: run(target, quiet=True), targets))
 
 

@@ -136,6 +136,7 @@ def test_a_reconcile_says_who_is_at_work(lab: SiteLab) -> None:
     pytest.fail("each restart was over before it could be held up")
 
 
+@pytest.mark.long
 def test_a_monitor_killed_in_the_middle_of_a_restart_finishes_it_after_its_return(lab: SiteLab) -> None:
     lab.start_monitor()
     try:

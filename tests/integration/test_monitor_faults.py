@@ -158,6 +158,7 @@ def test_while_no_run_can_park_cold_ones_do_what_has_to_be_done(lab: SiteLab) ->
     lab.start_monitor()
 
 
+@pytest.mark.long
 def test_a_service_manager_killed_under_us_is_started_again_with_what_it_ran(lab: SiteLab) -> None:
     host = lab.claims()["scen2_srv_01"]["host"]
     os.kill(lab.supervisord(host), signal.SIGKILL)

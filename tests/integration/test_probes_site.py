@@ -93,6 +93,7 @@ def test_several_probes_agree_that_a_bus_works(lab: SiteLab) -> None:
     assert [part["probe"] for part in parts] == ["nats", "http", "process", "exec"]
 
 
+@pytest.mark.long
 def test_a_killed_bus_is_restarted(lab: SiteLab) -> None:
     wait_for(lambda: healthy(lab, "scen2_srv_01"), "a healthy bus", lambda: bus(lab, "scen2_srv_01"))
     epoch = lab.claims()["scen2_srv_01"]["epoch"]

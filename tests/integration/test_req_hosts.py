@@ -102,6 +102,7 @@ def test_two_servers_at_once_leave_what_does_not_fit_waiting_with_the_reason(lab
     assert settled_items
 
 
+@pytest.mark.long
 def test_a_console_that_loses_power_never_shows_its_windows_again_by_itself(lab: SiteLab) -> None:
     assert lab.muster("open", "02", "--console", "console_1").rc == 0
     wait_for(lambda: lab.programs("scen2_hci_02"), "the windows")

@@ -133,6 +133,7 @@ def test_what_cannot_leave_a_host_is_shown_and_nothing_is_done(lab: SiteLab) -> 
     lab.good("close", instances=["scen2_hci_01"])
 
 
+@pytest.mark.long
 def test_a_second_copy_is_held_until_a_person_decides_and_shown_until_it_is_acknowledged(lab: SiteLab) -> None:
     lab.set(muster_applications=applications(conflicts="ask"))
     lab.good("deploy")

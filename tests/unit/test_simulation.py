@@ -28,12 +28,13 @@ from monitor.schedule import Schedule
 from monitor.shared import _draft, _reconcile, _requests, _running, _settle
 from tests.unit.sim_story import simulate
 
-SEEDS = 1000
+SEEDS, EACH_TIME = 1000, 400  # the rest in `make long`
 CHUNK = 50
 ROOT = Path(__file__).resolve().parents[2]
+LATER = [pytest.param(first, marks=pytest.mark.long) for first in range(EACH_TIME, SEEDS, CHUNK)]
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+@pytest.mark.parametrize("first", [*range(0, EACH_TIME, CHUNK), *LATER])
 def test_the_rules_hold_in_every_history(first: int) -> None:
     broken, counted = [], Counter[str]()
     for seed in range(first, first + CHUNK):
