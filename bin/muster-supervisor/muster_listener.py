@@ -282,12 +282,12 @@ def _forget_closed_files(supervisord: Any) -> None:
     def get_process_map() -> dict[int, Any]:
         known: dict[int, Any] = of_processes()
         try:
-            known_too, poller = options.get_socket_map(), options.poller
+            connections, poller = options.get_socket_map(), options.poller
             for watched, forget in (
                 (poller.readables, poller.unregister_readable),
                 (poller.writables, poller.unregister_writable),
             ):
-                for descriptor in [fd for fd in watched if fd not in known and fd not in known_too]:
+                for descriptor in watched - known.keys() - connections.keys():
                     forget(descriptor)
         except Exception as error:  # it would end supervisord
             supervisord.get_process_map = of_processes

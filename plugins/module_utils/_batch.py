@@ -170,9 +170,13 @@ class Batch:
         self._rows += len(found)
         return found
 
+    def _ruled_out(self, move: Move) -> Dict[str, str]:
+        """Host -> why this may not start there, whatever room it has."""
+        return {**move.exclude, **{host: why for host, why in self._unfit.items() if why}}
+
     def _explained(self, move: Move, p: Pending) -> List[Candidate]:
-        reasons = {**move.exclude, **{host: why for host, why in self._unfit.items() if why}}
-        return explain(p.load, [h for h in self._wide(move) if h in self.fleet.loads], self.fleet, reasons)
+        hosts = [host for host in self._wide(move) if host in self.fleet.loads]
+        return explain(p.load, hosts, self.fleet, self._ruled_out(move))
 
     def _no_room(self, move: Move, p: Pending) -> None:
         draft = self._draft
@@ -208,9 +212,9 @@ class Batch:
     def _why_not(self, move: Move, candidates: Sequence[Candidate]) -> str:
         if not candidates:
             application = self._draft.site.instance(move.name).application
-            return "it may run on %s only, and there is no such host" % kinds(
-                self._draft.site, application.identifiers_as_written)  # fmt: skip
-        return no_room(candidates, {**self._unfit, **move.exclude})
+            where = kinds(self._draft.site, application.identifiers_as_written)
+            return "it may run on %s only, and there is no such host" % where
+        return no_room(candidates, self._ruled_out(move))
 
 
 def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from hostkit import REPOSITORY, SUPERVISORD, Host, host_fixture, kill, program, 
 from listenerkit import BUS, Ear, application, collected, ear_fixture, ended  # noqa: F401 - a fixture
 
 from monitor.shared import _procs, _supervisord
+from tests.benchmarks.machine import own_cpu_seconds
 
 DISTRIBUTION = "/usr/bin/supervisord"
 
@@ -163,9 +164,9 @@ def test_supervisord_comes_to_rest_when_a_log_gets_the_number_of_a_closed_connec
             wait_for(lambda: len(os.listdir(files)) == len(before) + 17, "it took all of them")
             asking.sendall(_post("supervisor.getPID"))
             asking.recv(65536)
-            wait_for(lambda: _stat(manager)[0] == "S", "it polls all of them")
+            wait_for(lambda: _state(manager) == "S", "it polls all of them")
             kill(manager, signal.SIGSTOP)
-            wait_for(lambda: _stat(manager)[0] == "T", "it stands still")
+            wait_for(lambda: _state(manager) == "T", "it stands still")
             for one in others:
                 one.close()
             asking.sendall(_post("supervisor.startProcess", name, False))
@@ -173,9 +174,9 @@ def test_supervisord_comes_to_rest_when_a_log_gets_the_number_of_a_closed_connec
             asking.recv(65536)
         log = next(path for path in files.iterdir() if os.readlink(path).endswith("/log/app_01/view.log"))
         assert log.name not in before
-        began = _processor(manager)
+        began = own_cpu_seconds(manager)
         time.sleep(1.0)
-        assert _processor(manager) - began < 0.2
+        assert own_cpu_seconds(manager) - began < 0.2
     finally:
         host.close()
 
@@ -185,11 +186,7 @@ def _post(method: str, *parameters: object) -> bytes:
     return b"POST /RPC2 HTTP/1.1\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-def _processor(pid: int) -> float:
-    """Seconds that a process was at work."""
-    return (int(_stat(pid)[11]) + int(_stat(pid)[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _stat(pid: int) -> list[str]:
-    """From its state on."""
-    return Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()
+def _state(pid: int) -> str:
+    found = _procs.stat(pid)
+    assert found is not None, "supervisord is gone"
+    return found.state
