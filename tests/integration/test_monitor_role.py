@@ -39,6 +39,8 @@ CONSOLE = "console_1"
 WITH_PEOPLE = (CONSOLE, BY_SUPERVISOR)  # through the agent's door, and without any root
 PERSON, STRANGER = USER, "guest"  # logged in there; only one of them is a member of the group
 ADMIN = USER  # may become root
+ITEMS = ("scen2_srv_01", "scen2_srv_02")
+SERVICES = {"internal_data_bus", "sensor_acquisition", "data_processing", "config_manager"}
 LONG = 300.0  # s, for playbooks that install packages on a busy machine
 
 
@@ -163,6 +165,19 @@ def watched(site: RealController) -> bool:
     )
 
 
+def at_rest(site: RealController) -> bool:
+    """Every host watched, the next run parked, and every item up with all that it has."""
+    claims = site.claims()
+    return watched(site) and all(
+        claims.get(name, {}).get("phase") == "running" and site.programs(name).keys() >= SERVICES for name in ITEMS
+    )
+
+
+def story(site: RealController) -> str:
+    return "%s\n%s" % ({name: (claim["phase"], claim["reason"]) for name, claim in site.claims().items()},
+                       site.monitor_log())  # fmt: skip
+
+
 @pytest.mark.core
 def test_the_unit_is_ready_watched_and_says_what_it_does(site: RealController) -> None:
     wait_for(lambda: watched(site), "every host watched by muster's own account", site.monitor_log, 90)
@@ -189,7 +204,7 @@ def test_a_collection_that_is_not_on_the_controller_is_told_before_anything_is_d
 
 @pytest.mark.core
 def test_what_a_bus_crash_needs_is_done_as_that_user_through_the_door(site: RealController) -> None:
-    wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
+    wait_for(lambda: at_rest(site), "everything at rest", lambda: story(site), 90)
     epoch = site.claims()["scen2_srv_01"]["epoch"]
     os.kill(site.programs("scen2_srv_01")["config_manager"], signal.SIGKILL)
     wait_for(lambda: '"program ended"' in site.monitor_log(), "what systemd told, through the door", site.monitor_log)
@@ -266,7 +281,7 @@ def known_there(site: RealController) -> None:
 @pytest.mark.core
 def test_people_of_a_console_open_there_and_close_from_anywhere_without_root(site: RealController) -> None:
     """Req 21 and 27, as it is installed."""
-    wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
+    wait_for(lambda: at_rest(site), "everything at rest", lambda: story(site), 90)
     known_there(site)
     assert site.person(CONSOLE, "muster", "whoami").output == "%s on %s\n" % (PERSON, CONSOLE)
     opened = site.person(CONSOLE, "muster", "open", "02", "--reason", "shift begins")
@@ -338,7 +353,7 @@ def test_a_host_is_announced_by_the_administrator_and_seen_by_everybody(site: Re
 
 
 def test_a_monitor_that_hangs_is_started_again(site: RealController) -> None:
-    wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
+    wait_for(lambda: at_rest(site), "everything at rest", lambda: story(site), 90)
     before = int(site.unit("MainPID"))
     site.on(CONTROLLER, "kill", "-STOP", str(before))
     wait_for(lambda: int(site.unit("MainPID")) not in (0, before) and site.unit("ActiveState") == "active",
@@ -349,8 +364,8 @@ def test_a_monitor_that_hangs_is_started_again(site: RealController) -> None:
 
 def test_everything_reboots_with_its_controller_and_the_unit_takes_up_the_work(site: RealController) -> None:
     """Req 11: nothing but the machines' own systemd starts anything."""
-    wait_for(lambda: watched(site), "the monitor at rest", site.monitor_log, 90)
-    before = {name: site.claims()[name]["epoch"] for name in ("scen2_srv_01", "scen2_srv_02")}
+    wait_for(lambda: at_rest(site), "everything at rest", lambda: story(site), 90)
+    before = {name: site.claims()[name]["epoch"] for name in ITEMS}
     site.lab.power_cut(*site.lab.names.hosts)
     site.lab.boot(*site.lab.names.hosts)
 
