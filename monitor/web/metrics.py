@@ -87,8 +87,8 @@ def _items(found: Page, status: Mapping[str, Any]) -> None:
         [({"application": a, "state": s}, n) for (a, s), n in sorted(phases.items())],
     )
     found.gauge(
-        "muster_failed_starts",
-        "Failed starts that count against an instance's budget.",
+        "muster_failures",
+        "Failures that count against an instance's budget.",
         [({"instance": n}, i["failures"]) for n, i in status["instances"].items() if i.get("failures")],
     )
 

@@ -246,8 +246,8 @@ SETTINGS = _table(
         Field("stable_after", "number", "Operation that gives back one point of the failure budget; a crash within"
               " twelve times as much after a start is in a row with those before.",
               default=_model.Settings.stable_after, minimum=0, unit="s"),
-        Field("failure_budget", "integer", "Failed starts that are retried.", default=_model.Settings.failure_budget,
-              minimum=1),
+        Field("failure_budget", "integer", "Failures of an instance, of every kind, after which it stays failed.",
+              default=_model.Settings.failure_budget, minimum=1),
         Field("failure_window", "number", "The time they are counted in.", default=_model.Settings.failure_window,
               minimum=1, unit="s"),
         Field("observe_interval", "number", "Time between two scheduled observations of the monitor.",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from . import _attention, _model, _notes, _readiness, _state, _verdict, _words
+from . import _attention, _model, _notes, _policy, _readiness, _state, _verdict, _words
 
 SCHEMA = 1
 WIDTH = 120
@@ -186,7 +186,8 @@ def _instances(
             "reason": claim.reason,
             "deferred": list(claim.deferred),
             "failed": dict(claim.failed),
-            "failures": len(claim.failures),
+            "failures": len(_policy.charges(claim, now, site.settings)),
+            "failure_budget": site.settings.failure_budget,
             "actor": claim.to_json()["actor"] if claim.actor and claim.actor.deadline > now else None,
             "programs": seen.get("programs") or {},
             "cpu": seen.get("cpu"),

@@ -56,7 +56,7 @@ def facts(instance: Mapping[str, Any], document: Mapping[str, Any], name: str, n
         found.append(("deferred", ", ".join(instance["deferred"])))
     found += [("failed", "%s: %s" % pair) for pair in sorted(instance["failed"].items())]
     if instance["failures"]:
-        found.append(("failures", "%d of its starts failed lately" % instance["failures"]))
+        found.append(("failures", "%(failures)d of the %(failure_budget)d after which it stays failed" % instance))
     if instance["programs"]:
         # A run that restarted it just now knows that a program runs, the next observation its process id.
         pids = [

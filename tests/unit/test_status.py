@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from monitor.shared import _status
+from monitor.shared import _status, _story
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 
 NOW = 1_700_000_000.0
@@ -52,6 +52,16 @@ def monitor(**more: Any) -> dict[str, Any]:
 
 
 class TestTheDocument:
+    def test_says_how_much_of_its_budget_an_instance_has_spent(self) -> None:
+        state = two_running()
+        crashes = [[NOW - ago, "server_1", "bus crash"] for ago in (700.0, 20.0, 5.0)]
+        state["claims"]["scen2_srv_01"].update(failures=crashes, since=NOW - 1)
+        found = document(state, seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)))
+        instance = found["instances"]["scen2_srv_01"]
+        assert (instance["failures"], instance["failure_budget"]) == (2, 5)  # the oldest is out of the window
+        told = dict(_story.facts(instance, found, "scen2_srv_01", NOW))
+        assert told["failures"] == "2 of the 5 after which it stays failed"
+
     def test_says_per_item_where_it_is_served_and_how_well(self) -> None:
         state = two_running()
         state["claims"]["scen2_hci_02"] = running("console_1", 1)

@@ -189,7 +189,7 @@ function instanceNode(instance) {
         : null,
       instance.deferred.length ? row("Waits for", listing(instance.deferred)) : null,
       instance.failures
-        ? row("Failures", `${instance.failures}${instance.reason ? `: ${instance.reason}` : ""}`)
+        ? row("Failures", `${instance.failures} of ${instance.failure_budget}${instance.reason ? `: ${instance.reason}` : ""}`)
         : null,
       typeof instance.cpu === "number"
         ? row("Load", `processor ${percent(instance.cpu)}, memory ${percent(instance.memory)}`)
