@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The agent of a host: one request in, one answer out.
 
-Installed as ``<root>/lib/<hash>/muster_host``; `main` reads a JSON request from standard input and answers with one
-line ``MUSTER:<json>``. The modules of the same names call `handle`. What a verb does not need is not imported, because
-starting is a good part of the time that a restart takes.
+Installed as ``<root>/lib/<hash>/muster_host``, and sent along where it is not yet; `main` reads a JSON request from
+standard input and answers with one line ``MUSTER:<json>``. The modules of the same names call `handle`. What a verb
+does not need is not imported, because starting is a good part of the time that a restart takes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping
+    from typing import Any, Dict, Mapping, Optional
 
 PREFIX = "MUSTER:"
 
@@ -87,12 +87,13 @@ def listen(root: str) -> None:
     _listen.main(root)
 
 
-def main() -> None:
-    """Standard input to standard output."""
+def main(request: Optional[Mapping[str, Any]] = None) -> None:
+    """A request, that of standard input when none is given, to standard output."""
     import signal
     import sys
 
-    request = json.loads(sys.stdin.buffer.readline())
+    if request is None:
+        request = json.loads(sys.stdin.buffer.readline())
     if request.get("verb") != "observe":  # what was begun is ended, whatever becomes of who asked
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ._agent_install import PACKAGE
+
 NAMES = (
     "_act.py",
     "_agent.py",
@@ -37,3 +39,22 @@ NAMES = (
     "_systemd_prepare.py",
     "_xmlrpc.py",
 )
+
+# For `python -c`: runs the agent that the request itself brings, from memory. Nothing of the host's folder is loaded.
+CARRIED = """\
+import json,sys
+from importlib.machinery import ModuleSpec
+request=json.loads(sys.stdin.buffer.readline())
+class Carried:
+ def find_spec(self,name,path=None,target=None):
+  package,_,part=name.partition('.')
+  if package==%r and (not part or part+'.py' in request['agent']['files']):
+   return ModuleSpec(name,self,is_package=not part)
+ def create_module(self,spec):return None
+ def exec_module(self,module):
+  name=module.__name__.partition('.')[2]
+  if name:exec(compile(request['agent']['files'][name+'.py'],'<agent>/'+name+'.py','exec'),module.__dict__)
+sys.meta_path.insert(0,Carried())
+from %s._agent import main
+main(request)
+""" % (PACKAGE, PACKAGE)

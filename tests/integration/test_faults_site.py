@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from site_lab import SiteLab, alive, site_lab, wait_for
+from site_lab import BIN, SiteLab, alive, site_lab, wait_for
 
 SERVICES = {"internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface"}
 SLOW = {"id": "02", "faults": {"scen2_srv": {"internal_data_bus": {"start_delay": 2}}}}
@@ -282,11 +282,27 @@ def test_a_removed_watch_list_is_published_again(lab: SiteLab) -> None:
 
 
 @pytest.mark.long
-def test_a_host_whose_agent_is_gone_is_answered_by_the_module_and_gets_it_back(lab: SiteLab) -> None:
+def test_a_host_whose_agent_is_gone_is_answered_by_one_sent_along_and_gets_it_back(lab: SiteLab) -> None:
     library = lab.root("server_1") / "lib"
     (library / next(entry.name for entry in library.iterdir())).rename(lab.folder / "agent")
     assert lab.good("reconcile").changed == 0
     assert [entry for entry in library.iterdir() if entry.is_dir()]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="hiding the system's Python needs root")
+def test_a_host_whose_python_has_another_name_is_answered_by_the_module(lab: SiteLab) -> None:
+    """Ansible looks for a Python; the agent's usual one is hidden from this run and from nobody else."""
+    upper, work = lab.folder / "upper", lab.folder / "work"
+    upper.mkdir()
+    work.mkdir()
+    hide = ("mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=%s,workdir=%s /usr/bin && rm /usr/bin/python3"
+            ' && exec "$@"' % (upper, work))  # fmt: skip
+    command = ["ansible-playbook", "-i", str(lab.inventory), "control_room.muster.status",
+               "-e", "ansible_python_interpreter=auto_silent", "-e", "muster_strict=true"]  # fmt: skip
+    shown = lab.run(["unshare", "-m", "sh", "-c", hide, "sh", *command], PATH="%s:/usr/bin:/bin" % BIN)
+    assert shown.rc == 0, shown.output
+    assert shown.output.count("operational") >= 3, shown.output
 
 
 def _monitors(lab: SiteLab) -> list[int]:
