@@ -92,7 +92,7 @@ def program(name: str, rank: int, command: Iterable[str] = ("dummy/idle",), **ex
     """A program as an act request and the template want it."""
     return {
         "name": name, "start_sequence": rank, "stop_sequence": extra.pop("stop_sequence", rank), "wait_exit": False,
-        "required": True, "start_timeout": 5.0, "stop_timeout": 2.0, "on_timeout": "fail", "waits_for": "",
+        "required": True, "start_timeout": 30.0, "stop_timeout": 2.0, "on_timeout": "fail", "waits_for": "",
         "starting_failure_strategy": "", "command": list(command), **extra,
     }
 
@@ -325,7 +325,7 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout: float = 10.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
     """Poll until true; the value."""
     until = time.monotonic() + timeout
     while True:

@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 PLAY_WITHIN = 120.0  # s
 WITHIN = 40.0  # s, for anything that is waited for
+SETTLED, AGAIN = 5.0, 1.0  # s
 SERVERS = ("server_1", "server_2", "server_3")
 CONSOLES = ("console_1", "console_2", "console_3")
 
@@ -304,14 +305,29 @@ def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
         lab.end()
 
 
+_strangers: dict[str, tuple[float, float]] = {}  # process id -> when it was seen without an instance, first and last
+
+
 def sweep(root: str) -> list[Process]:
-    """Processes whose MUSTER_ROOT is below this folder and that carry an instance."""
+    """Processes whose MUSTER_ROOT is below this folder and that carry an instance.
+
+    Whoever went without an instance for `SETTLED` is asked again after `AGAIN` only: sweeps were a good part of what
+    tests cost, and most processes of a machine are none of ours.
+    """
     mark = b"MUSTER_ROOT=" + root.encode()
+    now = time.monotonic()
     found = []
     for pid in [entry for entry in os.listdir("/proc") if entry.isdigit()]:
+        first, last = _strangers.get(pid, (now, now))
+        if last - first > SETTLED and now - last < AGAIN:
+            continue
         try:
             data = Path("/proc/%s/environ" % pid).read_bytes()
-            if mark not in data or b"MUSTER_INSTANCE=" not in data:
+            if b"MUSTER_INSTANCE=" not in data:
+                _strangers[pid] = (first, now)
+                continue
+            _strangers.pop(pid, None)
+            if mark not in data:
                 continue
             stat = Path("/proc/%s/stat" % pid).read_text().rpartition(")")[2].split()
         except OSError:

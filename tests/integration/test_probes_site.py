@@ -101,6 +101,7 @@ def test_a_killed_bus_is_restarted(lab: SiteLab) -> None:
     wait_for(lambda: healthy(lab, "scen2_srv_01", epoch), "its successor", lab.monitor_log)
 
 
+@pytest.mark.long
 def test_a_warning_is_told_in_the_status_and_a_doubt_restarts_nothing(lab: SiteLab, plug_in: Path) -> None:
     wait_for(lambda: healthy(lab, "scen2_srv_02"), "a healthy bus", lambda: bus(lab, "scen2_srv_02"))
     epoch, said = lab.claims()["scen2_srv_02"]["epoch"], plug_in.parent / "scen2_srv_02"
@@ -119,6 +120,7 @@ def test_a_warning_is_told_in_the_status_and_a_doubt_restarts_nothing(lab: SiteL
     assert lab.claims()["scen2_srv_02"]["epoch"] == epoch
 
 
+@pytest.mark.long
 def test_a_plug_in_that_says_critical_has_the_instance_restarted_with_its_words(lab: SiteLab, plug_in: Path) -> None:
     wait_for(lambda: healthy(lab, "scen2_srv_03"), "a healthy bus", lambda: bus(lab, "scen2_srv_03"))
     epoch, said = lab.claims()["scen2_srv_03"]["epoch"], plug_in.parent / "scen2_srv_03"

@@ -211,6 +211,7 @@ def test_with_repair_report_drift_is_shown_and_left(lab: SiteLab) -> None:
     assert lab.status()["drift"] == []
 
 
+@pytest.mark.long
 def test_a_monitor_leaves_a_paused_item_alone_and_goes_on_when_it_is_resumed(lab: SiteLab) -> None:
     lab.set(muster_applications=applications())
     lab.good("deploy")
