@@ -32,8 +32,8 @@ test: develop ## everything below up to "installed"; ends with one line of total
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit -m "not long" $(ARGS)
 
-integration: develop ## tests with real service managers, buses and playbooks, two files at a time
-	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+integration: develop ## tests with real service managers, buses and playbooks, three files at a time
+	@$(BIN)/python -m pytest tests/integration -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind, more simulated histories
 	@$(BIN)/python -m pytest tests/unit tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
