@@ -36,7 +36,7 @@ integration: develop ## tests with real service managers, buses and playbooks, t
 	@$(BIN)/python -m pytest tests/integration -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind, more simulated histories
-	@$(BIN)/python -m pytest tests/unit tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+	@$(BIN)/python -m pytest tests/unit tests/integration tests/browser -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 faults: develop ## every fault alone, twice, then two at once, one pair after the other, on a real site; takes its time
 	@$(BIN)/python -m pytest tests/integration/test_faults_alone.py $(addprefix tests/integration/,$(FAULTS)) $(ARGS)
@@ -45,7 +45,7 @@ soak: develop ## random faults and requests for as long as you like: ARGS="--fau
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" makes its pictures anew
-	@$(BIN)/python -m pytest tests/browser $(ARGS)
+	@$(BIN)/python -m pytest tests/browser -m "not long" $(ARGS)
 
 lint: develop ## ruff, mypy (strict on pure modules and monitor), yamllint, ansible-lint (production)
 	@tests/sanity/lint.sh

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable
 
+import pytest
 from browserkit import Look, exactly, strangers, trail
 from site_lab import SiteLab, wait_for
 
@@ -244,6 +245,7 @@ def test_a_monitor_that_is_silent_or_dead_is_seen_at_once(look: Opened, site: Si
     assert site.muster("close", "01").rc == 0
 
 
+@pytest.mark.long
 def test_a_monitor_that_cannot_read_the_status_is_seen(look: Opened, site: SiteLab) -> None:
     seen = look("console_1")
     band = seen.page.locator('[data-band="stale"]')

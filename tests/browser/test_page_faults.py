@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable
 
+import pytest
 import yaml
 from browserkit import Look, exactly, strangers, trail
 from site_lab import ROOT, SERVERS, SiteLab, wait_for
@@ -106,6 +107,7 @@ def test_a_conflict_is_seen_decided_and_acknowledged(look: Opened, site: SiteLab
         site.good("deploy")
 
 
+@pytest.mark.long
 def test_a_dead_console_is_confirmed_down_with_a_reason(look: Opened, site: SiteLab) -> None:
     seen = look()
     dialog, detail = seen.page.locator("#ask"), seen.page.locator("#detail")

@@ -55,7 +55,6 @@ def said(site: LabSite, program: str = "*") -> str:
     return site.on(CONSOLE, "journalctl", "-q", "-o", "cat", "--no-pager", "-u", unit)
 
 
-@pytest.mark.core
 def test_windows_are_on_the_screen_of_who_is_logged_in_and_are_that_persons(
     site: LabSite, opened: Screen, request: pytest.FixtureRequest
 ) -> None:
@@ -74,7 +73,6 @@ def test_windows_are_on_the_screen_of_who_is_logged_in_and_are_that_persons(
         opened.shot(Path(folder) / "windows.png")
 
 
-@pytest.mark.core
 def test_what_is_typed_into_a_window_reaches_the_server(site: LabSite, opened: Screen) -> None:
     assert "alarm_above 30" in said(site, "sensor_control")
     opened.enter(opened.windows()["item 02: settings"], row=1, text="17")
