@@ -262,12 +262,12 @@ class Host:
                                self.root + "/etc/supervisord.conf", *arguments], capture_output=True, text=True,
                               timeout=30, check=False)
 
-    def agent(self, request: dict[str, Any]) -> subprocess.Popen[bytes]:
-        """The installed agent as its own process, as the action plugin runs it."""
+    def agent(self, request: dict[str, Any], start: str = "") -> subprocess.Popen[bytes]:
+        """The agent as its own process, as the action plugin runs it: the installed one, or what `start` runs."""
         library = Path(self.root, "lib", bundle()["hash"])
-        start = "import sys;sys.path.insert(0,%r);from muster_host._agent import main;main()" % str(library)
-        process = subprocess.Popen([sys.executable, "-I", "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE)
+        start = start or "import sys;sys.path.insert(0,%r);from muster_host._agent import main;main()" % str(library)
+        process = subprocess.Popen([sys.executable, "-I", "-S", "-c", start], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdin is not None
         process.stdin.write(json.dumps({"host": self.facts, **request}).encode() + b"\n")
         process.stdin.close()

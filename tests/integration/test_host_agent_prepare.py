@@ -30,7 +30,7 @@ from hostkit import (  # noqa: F401 - a fixture
     wait_for,
 )  # fmt: skip
 
-from monitor.shared import _agent, _managers, _procs
+from monitor.shared import _agent, _agent_files, _managers, _procs
 
 
 def service(name: str, argument: str = "", text: str = "a") -> dict[str, dict[str, str]]:
@@ -203,6 +203,20 @@ def test_an_act_that_brings_an_agent_along_installs_it(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     host.act(host.wish("start", "app_01", 1), agent=bundle())
     assert Path(host.root, "lib", bundle()["hash"], "muster_host", "_agent.py").exists()
+
+
+def test_an_agent_that_is_sent_along_runs_from_memory_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
+    bare = {"host": {**host.facts, "root": str(tmp_path / "m")}, "agent": bundle()}
+
+    def answer(**request: object) -> dict[str, object]:
+        return answer_of(host.agent({**bare, **request}, _agent_files.CARRIED))
+
+    assert answer(verb="dance") == {"error": "the agent knows no verb 'dance'"}
+    seen = answer(verb="observe")
+    assert seen["host"] == "server_1" and seen["instances"] == {}
+    told = answer(verb="prepare", check=True, supervisord=["/usr/bin/supervisord"])
+    assert told["changed"] and told["did"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_agent_needs_no_import_that_it_does_not_use(host: Host) -> None:

@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import ast
-import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -82,26 +79,3 @@ def test_the_command_for_people_of_a_console_is_complete_and_no_more_than_that()
     # What only a type checker looks into is not there.
     assert seen - {"_model.py", "_probes.py"} == set(names)
     assert variables["monitor_api_folder"] == _listen.SHARED
-
-
-def carried(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What the agent answers that a request brings along to a host which has none."""
-    files = {name: (FOLDER / name).read_text() for name in _agent_files.NAMES}
-    host = {"host": "server_1", "root": str(folder / "m"), "service_manager": "supervisor", "site": "s",
-            "site_id": "s-1", "controller": "c", "address": "127.0.0.1", "node": "server_1",
-            "measure": "node"}  # fmt: skip
-    told = {"host": host, "agent": {"hash": "0" * 16, "files": files}, **request}
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", _agent_files.CARRIED], input=json.dumps(told) + "\n",
-                          capture_output=True, text=True, cwd=folder, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout.strip().removeprefix("MUSTER:"))
-    return answer
-
-
-def test_an_agent_that_is_sent_along_runs_from_memory_and_leaves_nothing(tmp_path: Path) -> None:
-    assert carried({"verb": "dance"}, tmp_path) == {"error": "the agent knows no verb 'dance'"}
-    seen = carried({"verb": "observe"}, tmp_path)
-    assert seen["host"] == "server_1" and seen["instances"] == {}
-    told = carried({"verb": "prepare", "check": True, "supervisord": ["/usr/bin/supervisord"]}, tmp_path)
-    assert told["changed"] and told["did"]
-    assert list(tmp_path.iterdir()) == []
