@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from monitor.journal import Journal
-from monitor.loop import Monitor
-from monitor.remembered import remember
-from monitor.surface import surface
-from monitor.telling import telling
+from .cli.remembered import remember
+from .journal import Journal
+from .loop import Monitor
+from .tell.api_task import surface
+from .tell.hook_task import telling
 
 __all__ = ["AlreadyRunning", "remember", "serve"]
 

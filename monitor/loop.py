@@ -4,8 +4,8 @@
 """The monitor: observe, decide, act.
 
 Probes, lines to hosts, file events, requests and ended runs only wake the loop; this is the one place that reads the
-clock and starts runs. What it knows and decides is `monitor.brain`'s. It never starts or stops a process of the site
-itself: it says *that* something must happen, and a run of the playbooks does it. What it loses in a crash it finds
+clock and starts runs. What it knows and decides is `monitor.judge.brain`'s. It never starts or stops a process of the
+site itself: it says *that* something must happen, and a run of the playbooks does it. What it loses in a crash it finds
 again in watch list and ledger.
 """
 
@@ -20,22 +20,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from monitor import snapshot
-from monitor.brain import Brain
-from monitor.health import Health
-from monitor.hosts import Signal
-from monitor.intents import Intents
-from monitor.journal import Journal
-from monitor.lines import Lines
-from monitor.notify import Notify
-from monitor.playbooks import NoAnsible
-from monitor.pool import Pool
-from monitor.prober import Key, Prober
-from monitor.runs import MIB, Job, Outcome, Runs
-from monitor.schedule import Schedule
-from monitor.survive import pause, survived
-from monitor.watch import Watch
-from monitor.watchlist import FileEvents, WatchList
+from .journal import Journal
+from .judge.brain import Brain
+from .judge.health import Health
+from .judge.hosts import Signal
+from .judge.intents import Intents
+from .judge.schedule import Schedule
+from .runs.playbooks import NoAnsible
+from .runs.pool import Pool
+from .runs.runs import MIB, Job, Outcome, Runs
+from .tell import snapshot
+from .tell.sd_notify import Notify
+from .tell.survived import pause, survived
+from .watch.lines import Lines
+from .watch.prober import Key, Prober
+from .watch.watch_file import FileEvents, WatchList
+from .watch.watch_list import Watch
 
 LOOK_AGAIN = 2.0  # s between looks at the watch list when no file event came
 LOOK_OFTEN = 0.2  # s, where the system gives no file events
@@ -185,7 +185,7 @@ class Monitor:
     # What people and programs ask.
 
     async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a request: {kind, instances, host, who, from, why, ...}, as `_ask.KINDS` has them.
+        """Carry out a request: {kind, instances, host, who, from, why, ...}, as `requests.ask.KINDS` has them.
 
         Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
         """

@@ -7,45 +7,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.shared import _model
+from monitor.core.model import site
 
 SITE_ID = "scenario_2-c0ffee"
 SERVERS = ("server_1", "server_2", "server_3")
 CONSOLES = ("console_1", "console_2")
 
 
-def small_site(state_dir: str = "/nowhere/state", items: int = 3, **settings: Any) -> _model.Site:
-    """`items` items on three servers and two consoles; settings as in `_model.Settings`."""
+def small_site(state_dir: str = "/nowhere/state", items: int = 3, **settings: Any) -> site.Site:
+    """`items` items on three servers and two consoles; settings as in `model.site.Settings`."""
     hosts = [
-        _model.Host(name, order, name, "127.60.1.%d" % (11 + order), "/nowhere/hosts/" + name, (group,))
+        site.Host(name, order, name, "127.60.1.%d" % (11 + order), "/nowhere/hosts/" + name, (group,))
         for order, (name, group) in enumerate([(s, "servers") for s in SERVERS] + [(c, "consoles") for c in CONSOLES])
     ]
-    probe = _model.Probe("nats", "client")
-    services = _model.Application(
+    probe = site.Probe("nats", "client")
+    services = site.Application(
         "scen2_srv", SERVERS, ("servers",),
         (
-            _model.Program("internal_data_bus", ("bus",), start_sequence=1, stop_sequence=1, required=True,
+            site.Program("internal_data_bus", ("bus",), start_sequence=1, stop_sequence=1, required=True,
                            expected_loading=2, running_failure_strategy="restart_application"),
-            _model.Program("check_internal_data_bus", ("check",), start_sequence=2, wait_exit=True, required=True),
-            _model.Program("data_processing", ("idle",), start_sequence=3, required=True, expected_loading=20),
-            _model.Program("check_common_data_bus", ("check",), start_sequence=4, wait_exit=True, on_timeout="defer",
+            site.Program("check_internal_data_bus", ("check",), start_sequence=2, wait_exit=True, required=True),
+            site.Program("data_processing", ("idle",), start_sequence=3, required=True, expected_loading=20),
+            site.Program("check_common_data_bus", ("check",), start_sequence=4, wait_exit=True, on_timeout="defer",
                            waits_for="common_data_bus"),
-            _model.Program("common_bus_interface", ("idle",), start_sequence=5),
+            site.Program("common_bus_interface", ("idle",), start_sequence=5),
         ),
         start_sequence=1, starting_strategy="less_loaded", starting_failure_strategy="stop",
-        bus=_model.Bus("internal_data_bus", probe), ports=_model.Ports(20000, 4, {"client": 0, "leaf": 1}),
+        bus=site.Bus("internal_data_bus", probe), ports=site.Ports(20000, 4, {"client": 0, "leaf": 1}),
     )  # fmt: skip
-    windows = _model.Application(
+    windows = site.Application(
         "scen2_hci", CONSOLES, ("consoles",),
         (
-            _model.Program("internal_data_bus", ("bus",), start_sequence=1, required=True, expected_loading=2,
+            site.Program("internal_data_bus", ("bus",), start_sequence=1, required=True, expected_loading=2,
                            running_failure_strategy="stop_application"),
-            _model.Program("sensor_view", ("idle",), start_sequence=2, expected_loading=8),
+            site.Program("sensor_view", ("idle",), start_sequence=2, expected_loading=8),
         ),
         starting_strategy="local", starting_failure_strategy="continue", peer="scen2_srv",
-        bus=_model.Bus("internal_data_bus", probe), ports=_model.Ports(24000, 4, {"client": 0}),
+        bus=site.Bus("internal_data_bus", probe), ports=site.Ports(24000, 4, {"client": 0}),
     )  # fmt: skip
-    common = _model.Service(
+    common = site.Service(
         "common_data_bus",
         SERVERS,
         ("bus",),
@@ -53,7 +53,7 @@ def small_site(state_dir: str = "/nowhere/state", items: int = 3, **settings: An
         probe=probe,
         label="the common bus",
     )
-    return _model.Site(
+    return site.Site(
         name="scenario_2",
         controller="controller",
         state_dir=state_dir,
@@ -61,8 +61,8 @@ def small_site(state_dir: str = "/nowhere/state", items: int = 3, **settings: An
         groups={"servers": SERVERS, "consoles": CONSOLES},
         applications=(services, windows),
         services=(common,),
-        items=tuple(_model.Item("%02d" % number, number) for number in range(1, items + 1)),
-        settings=_model.Settings(**settings),
+        items=tuple(site.Item("%02d" % number, number) for number in range(1, items + 1)),
+        settings=site.Settings(**settings),
     )
 
 

@@ -13,7 +13,7 @@ import argparse
 import os
 from collections.abc import Mapping
 
-from monitor.cli.places import UsageError
+from .places import UsageError
 
 _KEPT = ("TERM", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "NO_COLOR", "COLUMNS", "LINES", "SUDO_USER", "SUDO_UID",
          "MUSTER_HOST")  # fmt: skip

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
-from monitor.cli import by_sudo, upkeep
-from monitor.cli import places as places_module
-from monitor.cli.beside import LATE, NO, USAGE
-from monitor.cli.places import Places, UsageError
-from monitor.shared import _remote as remote
-from monitor.shared._words import nearest
+from ..core.client import api as remote
+from ..core.model.sentences import nearest
+from . import by_sudo, maintenance
+from . import places as places_module
+from .by_api import LATE, NO, USAGE
+from .places import Places, UsageError
 
 EPILOG = """\
 examples:
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        from monitor.playbooks import NoAnsible  # not for commands that need none
+        from ..runs.playbooks import NoAnsible  # not for commands that need none
 
         if not isinstance(error, NoAnsible):
             raise
@@ -89,7 +89,7 @@ def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
 
 
 def change(options: argparse.Namespace, found: Places) -> int:
-    from monitor.cli import verbs
+    from . import verbs
 
     return verbs.change(options, found)
 
@@ -167,8 +167,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("host", metavar="HOST")
         _reason(sub)
         if name == "drain":
-            upkeep.add_drain_options(sub)
-    upkeep.add_commands(add, change, _reason)
+            maintenance.add_drain_options(sub)
+    maintenance.add_commands(add, change, _reason)
     host = add("host", change, "say what became of a host", "host confirm-down server_2 --reason 'it burnt'")
     host.add_argument(
         "what", choices=["confirm-down"], help="confirm-down: nothing of it lives any more, what it held may move"
@@ -249,10 +249,10 @@ def _seconds(text: str) -> float:
 def _view(name: str) -> Command:
     def command(options: argparse.Namespace, found: Places) -> int:
         if name == "status" and found.remote is not None:
-            from monitor.cli import beside
+            from . import by_api
 
-            return beside.status(options, found.remote)
-        from monitor.cli import views  # the ledger and its core are only loaded by commands that read them
+            return by_api.status(options, found.remote)
+        from . import views  # the ledger and its core are only loaded by commands that read them
 
         return int(getattr(views, name)(options, found))
 
@@ -261,7 +261,7 @@ def _view(name: str) -> Command:
 
 def _question(name: str) -> Command:
     def command(options: argparse.Namespace, found: Places) -> int:
-        from monitor.cli import questions
+        from . import questions
 
         return int(getattr(questions, name)(options, found))
 

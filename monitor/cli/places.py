@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.remembered import PLACES, remember
+from .remembered import PLACES, remember
 
 if TYPE_CHECKING:
-    from monitor.shared._remote import Remote
+    from ..core.client.api import Remote
 
 ROOT = Path(__file__).resolve().parents[2]  # of the collection
 INSTALLED = Path("/etc/muster")  # of the machine: `state` in it leads to the state folder
@@ -33,20 +33,20 @@ class Places(NamedTuple):
     remote: Remote | None = None
 
     def question(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What a monitor, else this site's state folder, answers to a request of `_controller.handle` that only looks.
+        """What a monitor, else this site's state folder, answers to a request of `controller.calls` that only looks.
 
         :raises UsageError: with the reason why there is no answer.
         """
         if self.remote is not None:
-            from monitor.shared._remote import Refused
+            from ..core.client.api import Refused
 
             try:
                 return self.remote.answer(request)
             except Refused as error:
                 raise UsageError(str(error)) from None
-        from monitor.shared import _controller
+        from ..core.controller import calls
 
-        answer: dict[str, Any] = _controller.handle({**request, "state_dir": str(self.need_state())})
+        answer: dict[str, Any] = calls.handle({**request, "state_dir": str(self.need_state())})
         if answer.get("error"):
             raise UsageError(answer["error"])
         return answer
@@ -102,7 +102,7 @@ def ask_state_dir(inventory: list[str]) -> Path:
     """
     import subprocess
 
-    from monitor import playbooks
+    from ..runs import playbooks
 
     env = playbooks.environment(os.environ, Path.cwd())
     env.update(

@@ -10,9 +10,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.cli.places import Places, UsageError
-from monitor.cli.verbs import NO, OK, as_json
-from monitor.shared import _readiness, _story, _words
+from ..core.model import sentences
+from ..core.report import readiness, story
+from .places import Places, UsageError
+from .verbs import NO, OK, as_json
 
 Json = dict[str, Any]
 OLD = 120.0  # s; answers over older observations say so
@@ -52,7 +53,7 @@ def what_if(options: argparse.Namespace, places: Places) -> int:
         return code
     print("if " + ("; ".join(document["assumed"]) or "nothing changes"))
     for action in document["actions"]:
-        print("  " + _story.sentence(action))
+        print("  " + story.sentence(action))
     if not document["actions"]:
         print("  nothing is started, stopped or moved")
     for entry in document["holds"]:
@@ -62,10 +63,10 @@ def what_if(options: argparse.Namespace, places: Places) -> int:
     print("then")
     wide = max(len(host["host"]) for host in document["hosts"])
     for host in document["hosts"]:
-        held = _words.listing(host["instances"], most=12) or "-"
+        held = sentences.listing(host["instances"], most=12) or "-"
         print("  %-*s  %3d/%d  %s" % (wide, host["host"], host["reserved"], host["limit"], held))
     print(
-        "  " + (_readiness.sentence(document["readiness"]) or "the loss of any one server could still be made up for")
+        "  " + (readiness.sentence(document["readiness"]) or "the loss of any one server could still be made up for")
     )
     _tell_age(document)
     return code
@@ -98,5 +99,5 @@ def _tell_age(document: Mapping[str, Any]) -> None:
     if not times:
         print("(no host was looked at yet: this is what the ledger says)")
     elif time.time() - min(times) > OLD:
-        oldest = _words.clock(min(times), time.time())
+        oldest = sentences.clock(min(times), time.time())
         print("(over what the hosts said last, the oldest at %s: muster status looks anew)" % oldest)

@@ -15,11 +15,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.cli import upkeep
-from monitor.cli.beside import LATE, NO, OK, USAGE, act
-from monitor.cli.places import Places, UsageError
-from monitor.cli.play import Event, play
-from monitor.shared._remote import before_sudo
+from ..core.client.api import before_sudo
+from . import maintenance
+from .by_api import LATE, NO, OK, USAGE, act
+from .by_playbook import Event, play
+from .places import Places, UsageError
 
 __all__ = ["LATE", "NO", "OK", "USAGE", "Progress", "as_json", "change", "ended", "expand", "on_request", "run"]
 _PROGRESS = {"site": "checking the site", "observe": "looking at every host", "plan": "planning", "act": "acting",
@@ -43,7 +43,7 @@ def change(options: argparse.Namespace, places: Places) -> int:
             extra["muster_take"] = bool(options.take)
     elif verb in ("drain", "undrain", "host"):
         extra["muster_host"] = options.host
-    extra.update(upkeep.asked(options, site))
+    extra.update(maintenance.asked(options, site))
     if verb == "host":
         verb = options.what.replace("-", "_")
     if remote is not None and not getattr(options, "dry_run", False):

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monitor.cli.beside import follow, show_status
-from monitor.cli.places import Places, UsageError
-from monitor.cli.play import Event, play
-from monitor.cli.verbs import NO, OK, Progress, as_json, ended
-from monitor.shared import _story, _words
+from ..core.model import sentences
+from ..core.report import story
+from .by_api import follow, show_status
+from .by_playbook import Event, play
+from .places import Places, UsageError
+from .verbs import NO, OK, Progress, as_json, ended
 
 Json = dict[str, Any]
 
@@ -48,7 +49,7 @@ def plan(options: argparse.Namespace, places: Places) -> int:
         as_json(document)
         return code
     for action in document["actions"]:
-        print(_story.sentence(action))
+        print(story.sentence(action))
         _show_candidates(document, action["instance"])
     if not document["actions"]:
         print("nothing to do: everything is as wanted")
@@ -89,7 +90,7 @@ def why(options: argparse.Namespace, places: Places) -> int:
     name = options.instance
     instance = document["instances"].get(name)
     if instance is None:
-        raise UsageError("there is no instance %s%s" % (name, _words.nearest(name, document["instances"])))
+        raise UsageError("there is no instance %s%s" % (name, sentences.nearest(name, document["instances"])))
     # Without observations: then what the hosts said last serves, corrected by what was committed since.
     planned: Json
     try:
@@ -101,20 +102,20 @@ def why(options: argparse.Namespace, places: Places) -> int:
         as_json({"instance": dict(instance, name=name), "plan": planned.get("plan"), "trail": trail})
         return OK
     now = time.time()
-    print(_story.headline(name, instance, now))
-    for label, text in _story.facts(instance, document, name, now):
+    print(story.headline(name, instance, now))
+    for label, text in story.facts(instance, document, name, now):
         print("  %-8s %s" % (label, text))
     if planned.get("error"):
         print("  %-8s %s" % ("next", planned["error"]))
     else:
         actions = [action for action in planned["plan"]["actions"] if action["instance"] == name]
         for action in actions:
-            print("  %-8s %s" % ("next", _story.sentence(action)))
+            print("  %-8s %s" % ("next", story.sentence(action)))
             _show_candidates(planned["plan"], name)
         if not actions:
             print("  %-8s nothing: it is as wanted" % "next")
     for entry in trail:
-        print("  " + _story.line(entry, now))
+        print("  " + story.line(entry, now))
     return OK
 
 
@@ -123,7 +124,7 @@ def events(options: argparse.Namespace, places: Places) -> int:
 
     def show(entry: Mapping[str, Any]) -> None:
         if not options.instance or entry.get("instance") == options.instance:
-            print(_json_line(entry) if options.json else _story.line(entry, time.time(), instance=True), flush=True)
+            print(_json_line(entry) if options.json else story.line(entry, time.time(), instance=True), flush=True)
 
     request: Json = {"verb": "trail", "limit": options.number, "instance": options.instance}
     after = 0

@@ -18,11 +18,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as Served
 
-from monitor.shared import _errors, _status, _words
-from monitor.web import actions, caller, check, events, guard, metrics, openapi, page, routes
-from monitor.web.caller import ACT, Caller, Connection
-from monitor.web.desk import Desk, NotNow, Unknown, encode
-from monitor.web.history import History
+from ..core.compile import errors
+from ..core.model import sentences
+from ..core.report import status as status_report
+from . import events, metrics, page
+from .desk import Desk, NotNow, Unknown, encode
+from .doors import caller, guard
+from .doors.caller import ACT, Caller, Connection
+from .history import History
+from .schema import actions, check, openapi, routes
 
 LATE = 10.0  # s without a turn of the monitor's loop until it is no longer healthy
 OLD = 15.0  # s without a status that could be read until then
@@ -99,7 +103,7 @@ class Api:
 
     async def status_text(self, request: Request) -> Response:
         document = (await self._desk.picture()).document
-        text = _status.render_table(document, _whole(request, "width") or _status.WIDTH)
+        text = status_report.render_table(document, _whole(request, "width") or status_report.WIDTH)
         return Response(text, media_type=routes.TEXT_TYPE)
 
     async def plan(self, request: Request) -> Response:
@@ -131,7 +135,7 @@ class Api:
         document = (await self._desk.picture()).document
         instance = document["instances"].get(name)
         if instance is None:
-            raise Wrong(404, "there is no instance %s%s" % (name, _words.nearest(name, document["instances"])))
+            raise Wrong(404, "there is no instance %s%s" % (name, sentences.nearest(name, document["instances"])))
         trail = await self._desk.trail(None, _whole(request, "limit") or 12, name)
         try:
             plan: dict[str, Any] | None = await self._desk.plan()
@@ -174,7 +178,7 @@ class Api:
     async def ticket(self, request: Request) -> Response:
         ticket = self._desk.ticket(request.path_params["id"])
         if ticket is None:
-            raise Wrong(404, "there is no request %s, or it is long over" % _errors.show(request.path_params["id"]))
+            raise Wrong(404, "there is no request %s, or it is long over" % errors.show(request.path_params["id"]))
         return _json(encode(ticket.to_json()))
 
     async def openapi(self, request: Request) -> Response:
@@ -277,7 +281,8 @@ def _problem(status: int, sentence: str, problems: list[check.Error] | None = No
 
 async def _not_found(request: Request, error: Exception) -> Response:
     known = [route.full_path for route in routes.ROUTES]
-    return _problem(404, "there is nothing at %s%s" % (request.url.path[:200], _words.nearest(request.url.path, known)))
+    near = sentences.nearest(request.url.path, known)
+    return _problem(404, "there is nothing at %s%s" % (request.url.path[:200], near))
 
 
 async def _not_allowed(request: Request, error: Exception) -> Response:

@@ -15,17 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from monitor.journal import Journal
-from monitor.shared import _controller, _fleet, _lastseen, _ledger, _model, _publish, _state
-from monitor.web import actions
-from monitor.web.caller import Places, owner_of, places_of
-from monitor.web.since import Since
+from ..core.controller import calls, last_seen, publish
+from ..core.controller import ledger as controller_ledger
+from ..core.model import site as site_model
+from ..core.model import state as state_model
+from ..core.place import loads as place_loads
+from ..journal import Journal
+from .doors.caller import Places, owner_of, places_of
+from .schema import actions
+from .since import Since
 
 Json = dict[str, Any]
 Result = TypeVar("Result")
 YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
 TICKETS = 200  # requests under way, and those whose answers are kept
-_FILES = (_publish.SITE_FILE, _publish.WATCH_FILE, _lastseen.SEEN_FILE)
+_FILES = (publish.SITE_FILE, publish.WATCH_FILE, last_seen.SEEN_FILE)
 
 
 class Core(Protocol):
@@ -126,9 +130,9 @@ class Desk:
 
     async def site(self) -> SiteFacts:
         """What requests are checked with; empty while no site is published."""
-        stamp = self.stamp(_publish.SITE_FILE)
+        stamp = self.stamp(publish.SITE_FILE)
         if stamp != self._facts.stamp:
-            document = (await self.run(self._read, _publish.SITE_FILE)).get("site") or {}
+            document = (await self.run(self._read, publish.SITE_FILE)).get("site") or {}
             places = places_of(document, owner_of(self.state_dir))
             self._facts = SiteFacts(document, places, actions.names_of(document), stamp)
         return self._facts
@@ -185,16 +189,16 @@ class Desk:
         return await self.run(self._loads)
 
     def _loads(self) -> dict[str, tuple[float, ...]]:
-        seen = self._read(_lastseen.SEEN_FILE).get("hosts") or {}
+        seen = self._read(last_seen.SEEN_FILE).get("hosts") or {}
         try:
-            site = _model.site_from_json(self._read(_publish.SITE_FILE).get("site") or {})
-            with _ledger.Ledger(str(self.state_dir / _controller.LEDGER_FILE)) as ledger:
-                claims = _state.State.from_json(ledger.read()[0]).claims
-        except (ValueError, _ledger.LedgerError) as error:
+            site = site_model.site_from_json(self._read(publish.SITE_FILE).get("site") or {})
+            with controller_ledger.Ledger(str(self.state_dir / calls.LEDGER_FILE)) as ledger:
+                claims = state_model.State.from_json(ledger.read()[0]).claims
+        except (ValueError, controller_ledger.LedgerError) as error:
             raise NotNow(str(error)) from error
-        views = {host.name: _state.observed(seen, host.name) for host in site.hosts}
-        loads = _fleet.host_loads(site, claims, views)
-        fleet = _fleet.Fleet(loads.values())
+        views = {host.name: state_model.observed(seen, host.name) for host in site.hosts}
+        loads = place_loads.host_loads(site, claims, views)
+        fleet = place_loads.Fleet(loads.values())
         return {
             name: (
                 entry["at"],
@@ -243,13 +247,13 @@ class Desk:
         return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
 
     def _controller(self, request: Json) -> Json:
-        answer: Json = _controller.handle({"state_dir": str(self.state_dir), **request})
+        answer: Json = calls.handle({"state_dir": str(self.state_dir), **request})
         if answer.get("error"):
             raise NotNow(answer["error"])
         return answer
 
     def _read(self, name: str) -> Json:
-        return _publish.read_published(str(self.state_dir), name)
+        return publish.read_published(str(self.state_dir), name)
 
 
 def encode(document: Any) -> bytes:

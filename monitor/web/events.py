@@ -18,7 +18,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from monitor.web.desk import Desk, NotNow, encode
+from .desk import Desk, NotNow, encode
 
 HEARTBEAT = 5.0  # s
 SLOW = 20.0  # s a client may leave what is sent untaken

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.control_room.muster.plugins.module_utils import _instancework
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.act import instance
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _standby
 
 _SPEC = {"request": {"type": "dict", "required": True}, "published": {"type": "bool", "default": False}}
@@ -69,7 +69,7 @@ class ActionModule(_host_call.HostAction):
             return {"unreachable": str(error), "changed": False, "results": {}}
         except AnsibleActionFail as error:
             why = str(error.message)
-            refused = {i["instance"]: _instancework.outcome(i, "refused", why, False) for i in request["instances"]}
+            refused = {i["instance"]: instance.outcome(i, "refused", why, False) for i in request["instances"]}
             return {"error": why, "changed": False, "results": refused}
         if answer.get("config_error"):
             answer["error"] = "%s: %s" % (host["host"], answer.pop("config_error"))

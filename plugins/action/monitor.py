@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.control_room.muster.plugins.module_utils import _supervisor
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.supervisor import orders
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _programs
 
 _SPEC = {
@@ -88,7 +88,7 @@ class ActionModule(_host_call.HostAction):
         inventory = [argument for source in sources for argument in ("--inventory", source)]
         command = ["setpriv", "--pdeathsig", "TERM", "--", *options["command"], *inventory]
         return _PROGRAM.format(
-            command=_supervisor.quote_command(command),
+            command=orders.quote_command(command),
             directory=_compiled.COLLECTION,
-            environment=_supervisor.quote_environment(environment),
+            environment=orders.quote_environment(environment),
         )

@@ -12,8 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.control_room.muster.plugins.module_utils import _preflight
-from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _preflight
 
 
 class ActionModule(_host_call.HostAction):

@@ -52,7 +52,8 @@ answer:
   type: dict
 """
 
-from ansible_collections.control_room.muster.plugins.module_utils import _agent, _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.host import agent  # noqa: E402
 
 
 def main() -> None:
@@ -62,7 +63,7 @@ def main() -> None:
             published=dict(type="bool", default=False),
         ),
         "request",
-        _agent.handle,
+        agent.handle,
     )
 
 

@@ -82,7 +82,8 @@ unreachable_host:
   type: str
 """
 
-from ansible_collections.control_room.muster.plugins.module_utils import _agent, _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.host import agent  # noqa: E402
 
 
 def main() -> None:
@@ -96,7 +97,7 @@ def main() -> None:
             boot=dict(type="bool", default=False),
         ),
         "request",
-        _agent.handle,
+        agent.handle,
     )
 
 

@@ -73,7 +73,8 @@ did:
   elements: str
 """
 
-from ansible_collections.control_room.muster.plugins.module_utils import _agent, _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.host import agent  # noqa: E402
 
 
 def main() -> None:
@@ -87,7 +88,7 @@ def main() -> None:
             boot=dict(type="bool", default=False),
         ),
         "request",
-        _agent.handle,
+        agent.handle,
     )
 
 

@@ -60,7 +60,8 @@ observation:
   sample: {"host": "server_1", "answer": "seen", "instances": {}}
 """
 
-from ansible_collections.control_room.muster.plugins.module_utils import _agent, _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.host import agent  # noqa: E402
 
 
 def main() -> None:
@@ -72,7 +73,7 @@ def main() -> None:
             published=dict(type="bool", default=False),
         ),
         "request",
-        _agent.handle,
+        agent.handle,
     )
 
 

@@ -161,7 +161,8 @@ run:
   type: str
 """
 
-from ansible_collections.control_room.muster.plugins.module_utils import _controller, _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
@@ -208,7 +209,7 @@ def main() -> None:
             report=dict(type="path", default=""),
         ),
         "payload",
-        _controller.handle,
+        calls.handle,
     )
 
 

@@ -73,7 +73,8 @@ revision:
   type: int
 """
 
-from ansible_collections.control_room.muster.plugins.module_utils import _controller, _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
@@ -85,7 +86,7 @@ def main() -> None:
             report=dict(type="path", default=""),
         ),
         "payload",
-        _controller.handle,
+        calls.handle,
     )
 
 

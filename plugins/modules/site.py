@@ -86,7 +86,8 @@ instances:
   type: int
 """
 
-from ansible_collections.control_room.muster.plugins.module_utils import _controller, _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ def main() -> None:
             anew=dict(type="bool", default=False),
         ),
         "payload",
-        _controller.handle,
+        calls.handle,
     )
 
 

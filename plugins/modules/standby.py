@@ -68,7 +68,8 @@ run:
   type: str
 """
 
-from ansible_collections.control_room.muster.plugins.module_utils import _controller, _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def main() -> None:
             intents=dict(type="list", elements="dict", default=[]),
         ),
         "payload",
-        _controller.handle,
+        calls.handle,
         check=False,
     )
 

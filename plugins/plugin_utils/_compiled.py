@@ -20,15 +20,21 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.release import __version__
 
-from ansible_collections.control_room.muster.plugins.module_utils import (
-    _confinement,
-    _errors,
-    _hostfiles,
-    _model,
-    _site,
-    _supervisor,
-    _systemd,
+from ansible_collections.control_room.muster.plugins.module_utils._core.compile import (
+    compiler,
 )
+from ansible_collections.control_room.muster.plugins.module_utils._core.compile import (
+    errors as compile_errors,
+)
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import files as machine_files
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.supervisor import (
+    orders as supervisor_orders,
+)
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.systemd import (
+    orders as systemd_orders,
+)
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import site as site_model
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _inventory,
     _locate,
@@ -53,8 +59,8 @@ class Compiled:
     rendered: str  # the folder with all rendered files
 
     @property
-    def site(self) -> _model.Site:
-        return _model.site_from_json(self.document)
+    def site(self) -> site_model.Site:
+        return site_model.site_from_json(self.document)
 
 
 def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
@@ -62,11 +68,11 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
 
     :raises AnsibleActionFail: with every error of the site, each with its place.
     """
-    errors: list[_errors.SiteError] = []
+    errors: list[compile_errors.SiteError] = []
     site = None
     try:
-        site = _site.compile_site(_inventory.gather(action._templar, task_vars))
-    except _errors.SiteErrors as found:
+        site = compiler.compile_site(_inventory.gather(action._templar, task_vars))
+    except compile_errors.SiteErrors as found:
         errors += found.errors
     locator = _locate.Locator(
         _inventory.sources(task_vars),
@@ -77,7 +83,7 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
     if site is None or errors:
         lines = _locate.messages(errors, locator)
         raise AnsibleActionFail("the site is not valid, nothing was touched:\n%s" % "\n".join(lines))
-    document = _model.site_to_json(site)
+    document = site_model.site_to_json(site)
     rendered = _rendered(action, site, document, task_vars)
     with open(os.path.join(rendered, "digests.json"), encoding="utf-8") as handle:
         known = json.load(handle)
@@ -86,7 +92,7 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
     return compiled
 
 
-def _rendered(action: Any, site: _model.Site, document: dict[str, Any], task_vars: Mapping[str, Any]) -> str:
+def _rendered(action: Any, site: site_model.Site, document: dict[str, Any], task_vars: Mapping[str, Any]) -> str:
     """The folder that holds this site's rendered files; remembered from an earlier run where that is certain."""
     variables = _inventory.site_variables(task_vars)
     renderer = _render.Renderer(site, action._templar, variables, lambda name: _find(name, task_vars))
@@ -95,8 +101,8 @@ def _rendered(action: Any, site: _model.Site, document: dict[str, Any], task_var
     def resolve(name: str) -> Any:
         return _inventory.plain(own.template(variables[name]))
 
-    modules = (_render, _render_memory, _render_programs, _render_systemd, _confinement, _supervisor, _systemd,
-               _hostfiles, _model)  # fmt: skip
+    modules = (_render, _render_memory, _render_programs, _render_systemd, confinement, supervisor_orders,
+               systemd_orders, machine_files, site_model)  # fmt: skip
     code = [module.__file__ for module in modules]
     inputs = {part: document[part] for part in ("hosts", "groups", "applications", "services", "items")}
     name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)

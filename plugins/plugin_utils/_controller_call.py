@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.control_room.muster.plugins.module_utils import _controller
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls
 from ansible_collections.control_room.muster.plugins.plugin_utils import _host_call, _inventory
 
 
@@ -23,7 +23,7 @@ class ControllerAction(_host_call.HostAction):
         """:raises AnsibleActionFail: with the controller's sentence."""
         request = {"verb": verb, "check": bool(self._task.check_mode), **request}
         if self._connection.transport == "local" and not self._as_somebody_else():
-            answer = _controller.handle(request)
+            answer = calls.handle(request)
         else:
             result = self._execute_module(
                 module_name="control_room.muster.plan", module_args={"payload": request}, task_vars=task_vars

@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,8 +19,9 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.control_room.muster.plugins.module_utils import _agent_files, _ownership
-from ansible_collections.control_room.muster.plugins.plugin_utils import _inventory
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.install import PACKAGE
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import ownership
+from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files, _inventory
 
 _ANSWER = "MUSTER:"
 
@@ -32,14 +32,11 @@ class UnreachableHost(Exception):
 
 @functools.lru_cache(maxsize=1)
 def agent_bundle() -> dict[str, Any]:
-    """The agent's sources and their hash: ``{"hash", "files": {name: text}}``."""
-    folder = os.path.dirname(os.path.abspath(_agent_files.__file__))
-    files = {}
+    """The agent's sources and their hash: ``{"hash", "files": {path: text}}``."""
+    files = _agent_files.texts()
     digest = hashlib.sha256()
-    for name in sorted(_agent_files.NAMES):
-        with open(os.path.join(folder, name), encoding="utf-8") as handle:
-            files[name] = handle.read()
-        digest.update(("%s\0%s\0" % (name, files[name])).encode())
+    for name, text in files.items():
+        digest.update(("%s\0%s\0" % (name, text)).encode())
     return {"hash": digest.hexdigest()[:16], "files": files}
 
 
@@ -81,12 +78,12 @@ class HostAction(ActionBase):
         if self.by_door(task_vars):
             door = agent_door(interpreter(task_vars), request["host"]["host"])
             return self._answer(shlex.join(door), request, before=bundle_hash.encode() + b"\n")
-        start = _ownership.launcher(root, "%s/lib/%s" % (root, bundle_hash), _agent_files.PACKAGE)
+        start = ownership.launcher(root, "%s/lib/%s" % (root, bundle_hash), PACKAGE)
         return self._run(start, request, task_vars)
 
     def _run(self, program: str, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of a program for ``python -c``; None when there is no such Python, agent, or right."""
-        absent = "No module named '%s" % _agent_files.PACKAGE, _ownership.REFUSED
+        absent = "No module named '%s" % PACKAGE, ownership.REFUSED
         command = "%s -I -S -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(program))
         return self._answer(command, request, absent)
 

@@ -17,7 +17,13 @@ from typing import Any
 
 import yaml
 
-from ..module_utils._errors import Key, Keys, SiteError, SiteErrors, path_text
+from ..module_utils._core.compile.errors import (
+    Key,
+    Keys,
+    SiteError,
+    SiteErrors,
+    path_text,
+)
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")
@@ -178,7 +184,7 @@ def messages(errors: Iterable[SiteError], locator: Locator) -> list[str]:
 
 
 def parse_path(text: str) -> Keys:
-    """``muster_items[2].slot`` -> ``("muster_items", 2, "slot")``: the inverse of ``_errors.path_text``."""
+    """``muster_items[2].slot`` -> ``("muster_items", 2, "slot")``: the inverse of ``compile.errors.path_text``."""
     keys: list[Key] = []
     for number, quoted, plain in _STEP.findall(text):
         if number:

@@ -20,11 +20,9 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
 
-from ansible_collections.control_room.muster.plugins.module_utils import (
-    _confinement,
-    _hostfiles,
-    _model,
-)
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import files as machine_files
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import site as site_model
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render_programs, _render_systemd
 
 TOKENS = {"root": "@@root@@", "address": "@@address@@", "host": "@@host@@", "site_id": "@@site_id@@"}
@@ -77,7 +75,7 @@ class Rendered:
     services: dict[tuple[str, str], dict[str, dict[str, str]]] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)  # instance -> digest of all of its files
 
-    def files_for(self, site: _model.Site, host: str) -> dict[str, dict[str, str]]:
+    def files_for(self, site: site_model.Site, host: str) -> dict[str, dict[str, str]]:
         """What ``etc/available`` of this host holds."""
         files: dict[str, dict[str, str]] = {}
         manager = site.host(host).service_manager
@@ -86,18 +84,18 @@ class Rendered:
                 files.update(self.by_application[application.name, manager])
         return files
 
-    def config_digests(self, site: _model.Site) -> dict[str, str]:
+    def config_digests(self, site: site_model.Site) -> dict[str, str]:
         """Host -> the digest its configuration folder must report; computed once per kind of host."""
         known: dict[tuple[str, ...], str] = {}
         digests = {}
         for host in site.hosts:
             kind = (host.service_manager, *(a.name for a in site.applications if host.name in a.identifiers))
             if kind not in known:
-                known[kind] = _hostfiles.config_digest(self.files_for(site, host.name))
+                known[kind] = machine_files.config_digest(self.files_for(site, host.name))
             digests[host.name] = known[kind]
         return digests
 
-    def service_files(self, site: _model.Site, host: str) -> dict[str, dict[str, str]]:
+    def service_files(self, site: site_model.Site, host: str) -> dict[str, dict[str, str]]:
         """What ``etc/services`` of this host holds."""
         files: dict[str, dict[str, str]] = {}
         for service in site.services:
@@ -110,7 +108,7 @@ class Renderer:
     """Renders a site with Ansible's template engine."""
 
     def __init__(
-        self, site: _model.Site, templar: Any, variables: Mapping[str, Any], find: Callable[[str], str]
+        self, site: site_model.Site, templar: Any, variables: Mapping[str, Any], find: Callable[[str], str]
     ) -> None:
         """:param find: template name -> its path; raises when there is none."""
         self._site = site
@@ -151,11 +149,11 @@ class Renderer:
         return texts
 
     def _application(
-        self, application: _model.Application, digests: dict[str, str]
+        self, application: site_model.Application, digests: dict[str, str]
     ) -> dict[str, dict[str, dict[str, str]]]:
         """Per service manager of its hosts, the files of all of its instances."""
         contexts = [
-            self._context(_model.Instance(_model.instance_name(application.name, item.id), application, item))
+            self._context(site_model.Instance(site_model.instance_name(application.name, item.id), application, item))
             for item in self._site.items
         ]
         leaves = self._strings(application.programs, contexts, "the commands of %s" % application.name)
@@ -189,7 +187,7 @@ class Renderer:
                 files[pattern % contexts[position]["instance"]] = {"text": text, "mode": mode}
             parts[position] += [pattern, mode, text]
 
-    def _units(self, application: _model.Application, manager: str) -> list[tuple[str, str, bool]]:
+    def _units(self, application: site_model.Application, manager: str) -> list[tuple[str, str, bool]]:
         """What the service manager reads of an application: (pattern of the name, template, once for all items?)."""
         pattern, template = INSTANCE_TEMPLATE[manager]
         if manager != "systemd":
@@ -197,7 +195,7 @@ class Renderer:
         once, units = APPLICATION_TEMPLATE
         return [(once, application.template or units, True), (pattern, template, False)]
 
-    def _once(self, application: _model.Application) -> dict[str, Any]:
+    def _once(self, application: site_model.Application) -> dict[str, Any]:
         """What the template of an application's units sees."""
         return {
             "instance": application.name,
@@ -206,13 +204,13 @@ class Renderer:
             "on_request": application.on_request,
             "programs": _render_systemd.unit_programs(application),
             "slice": _render_systemd.slice_name(application.name),
-            "slice_directives": _confinement.slice_directives(application.limits),
+            "slice_directives": confinement.slice_directives(application.limits),
             **TOKENS,
             **_render_systemd.TOKENS,
         }
 
-    def _service(self, service: _model.Service, manager: str) -> dict[str, dict[str, str]]:
-        program = _model.Program(service.name, service.command, service.environment)
+    def _service(self, service: site_model.Service, manager: str) -> dict[str, dict[str, str]]:
+        program = site_model.Program(service.name, service.command, service.environment)
         context: dict[str, Any] = {
             "service": service.name,
             "instance": "%s_%s" % (service.name, TOKENS["host"]),
@@ -238,7 +236,7 @@ class Renderer:
         )
         context["program"].user = service.user or _render_systemd.TOKENS["user"]
         context["program"].group = service.group
-        context["program"].directives = _confinement.directives(service.limits, service.sandbox)
+        context["program"].directives = confinement.directives(service.limits, service.sandbox)
         files = {}
         for pattern, template in SERVICE_TEMPLATES[manager]:
             files[pattern % service.name] = {"text": self._file(template, [context])[0], "mode": "0640"}
@@ -247,14 +245,14 @@ class Renderer:
             files["%s/%s" % (service.name, entry.name)] = {"text": text, "mode": entry.mode}
         return files
 
-    def _context(self, instance: _model.Instance) -> dict[str, Any]:
+    def _context(self, instance: site_model.Instance) -> dict[str, Any]:
         item = instance.item
         peer: dict[str, Any] = {}
         if instance.application.peer:
             other = self._site.application(instance.application.peer)
             peer = {
                 "application": other.name,
-                "instance": _model.instance_name(other.name, item.id),
+                "instance": site_model.instance_name(other.name, item.id),
                 "ports": other.ports.of(item.slot) if other.ports else {},
                 "hosts": list(other.identifiers),
             }
@@ -275,7 +273,7 @@ class Renderer:
         return list(dict.fromkeys(self._site.host(name).service_manager for name in hosts))
 
     def _strings(
-        self, programs: Sequence[_model.Program], contexts: list[dict[str, Any]], what: str
+        self, programs: Sequence[site_model.Program], contexts: list[dict[str, Any]], what: str
     ) -> list[list[list[str]]]:
         """Per context, per program: its rendered command arguments and environment values, in order."""
         leaves = [[*p.command, *p.environment.values()] for p in programs]
@@ -340,7 +338,7 @@ class _Batch:
             yield SimpleNamespace(**context)
 
 
-def _addresses(site: _model.Site) -> dict[str, list[str]]:
+def _addresses(site: site_model.Site) -> dict[str, list[str]]:
     """Group or host name -> addresses, in inventory order."""
     by_host = {host.name: [host.address] for host in site.hosts}
     by_group = {name: [by_host[h][0] for h in members if h in by_host] for name, members in site.groups.items()}

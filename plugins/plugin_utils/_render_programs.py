@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from ansible_collections.control_room.muster.plugins.module_utils import _model, _supervisor
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.supervisor import orders
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import site
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render_systemd
 
 ROOT = "@@root@@"
 
 
 def programs(
-    application: _model.Application, strings: list[list[str]], context: Mapping[str, Any], managers: Sequence[str]
+    application: site.Application, strings: list[list[str]], context: Mapping[str, Any], managers: Sequence[str]
 ) -> list[SimpleNamespace]:
     result = []
     marks = {program.name: _marks(application, program) for program in application.programs}
@@ -47,7 +48,7 @@ def programs(
     return result
 
 
-def _marks(application: _model.Application, program: _model.Program) -> dict[str, str]:
+def _marks(application: site.Application, program: site.Program) -> dict[str, str]:
     """What our listener in the service manager must know of a program: its end is expected, or that of all."""
     if application.bus and application.bus.program == program.name:
         return {"MUSTER_BUS": program.running_failure_strategy}
@@ -55,7 +56,7 @@ def _marks(application: _model.Application, program: _model.Program) -> dict[str
 
 
 def program_lines(
-    program: _model.Program, leaves: list[str], environment: dict[str, str], managers: Sequence[str]
+    program: site.Program, leaves: list[str], environment: dict[str, str], managers: Sequence[str]
 ) -> SimpleNamespace:
     command = list(leaves[: len(program.command)])
     if command and not command[0].startswith(("/", "@@root@@")):
@@ -68,8 +69,8 @@ def program_lines(
         stop_timeout=max(1, math.ceil(program.stop_timeout)),  # whole seconds, as service managers take them
     )
     if "supervisor" in managers:
-        lines.command_line = _supervisor.quote_command(command)
-        lines.environment_line = _supervisor.quote_environment(environment)
+        lines.command_line = orders.quote_command(command)
+        lines.environment_line = orders.quote_environment(environment)
     if "systemd" in managers:
         lines.run_lines = _render_systemd.run_lines(command, environment)
     return lines

@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 
-from ansible_collections.control_room.muster.plugins.module_utils import _confinement, _model, _systemd
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.systemd import orders
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement, site
 
 TOKENS = {"user": "@@user@@", "hci_user": "@@hci_user@@", "group": "@@group@@"}
 STOPPING = ("stop_application", "restart_application")
@@ -18,10 +19,10 @@ _GATE_LEFT = 10  # s after which systemd ends a gate whose run does not live to 
 
 def slice_name(application: str) -> str:
     """The slices of an application's instances are this, a dash and the item."""
-    return "muster-" + _systemd.escape(application)
+    return "muster-" + orders.escape(application)
 
 
-def unit_programs(application: _model.Application) -> list[SimpleNamespace]:
+def unit_programs(application: site.Application) -> list[SimpleNamespace]:
     """The programs of an application as its unit templates need them: nothing here depends on the item."""
     bus = application.bus.program if application.bus else ""
     binding = bus if bus and application.program(bus).running_failure_strategy in STOPPING else ""
@@ -41,7 +42,7 @@ def unit_programs(application: _model.Application) -> list[SimpleNamespace]:
                 stop_timeout=max(1, math.ceil(program.stop_timeout)),
                 user=program.user or TOKENS["hci_user" if application.on_request else "user"],
                 group=program.group,
-                directives=_confinement.directives(program.limits, program.sandbox),
+                directives=confinement.directives(program.limits, program.sandbox),
             )
         )
     return result

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from site_lab import SiteLab
 
-from monitor.shared._site_api import is_loopback
+from monitor.core.model.api import is_loopback
 from tests.integration.wires import Wire
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ BIN = Path(sys.executable).parent
 NETS = {"installed": "127.61.1", "checkout": "127.61.2"}
 NEEDED = (
     "README.md", "LICENSES/GPL-3.0-or-later.txt", "meta/runtime.yml", "meta/execution-environment.yml",
-    "playbooks/deploy.yml", "plugins/module_utils/_model.py", "monitor/__main__.py", "bin/muster", "bin/muster-exec",
+    "playbooks/deploy.yml", "plugins/module_utils/_core/model/site.py",
+    "monitor/__main__.py", "bin/muster", "bin/muster-exec",
     "bin/scen2/internal_data_bus", "inventory/local/hosts.yml",
 )
 UNWANTED = (".", "build", "collections/ansible_collections", "tests", "Makefile", "bin/demo", "bin/setup")

@@ -16,7 +16,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from monitor.web import openapi, routes
+from monitor.web.schema import openapi, routes
 
 PATIENCE = 60.0  # s
 

@@ -23,8 +23,13 @@ from typing import Any
 import pytest
 from hosttexts import MANAGER, PYTHON, REPOSITORY, service_texts, systemd_texts, unit_of
 
-from monitor.shared import _agent, _agent_files, _hostfiles, _managers, _procs, _supervisor
-from monitor.shared._supervisord import LISTENER
+from monitor.core.host import agent as host_agent
+from monitor.core.host.machine import files as machine_files
+from monitor.core.host.machine import procs
+from monitor.core.host.service import manager as service_manager
+from monitor.core.host.service.supervisor import orders
+from monitor.core.host.service.supervisor.daemon import LISTENER
+from plugins.plugin_utils import _agent_files
 from tests.integration.addresses import NET
 from tests.leftovers import own
 
@@ -130,7 +135,7 @@ class Host:
         self.extra_files: dict[str, dict[str, str]] = {}
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        answer = _agent.handle({"verb": verb, "host": self.facts, **request})
+        answer = host_agent.handle({"verb": verb, "host": self.facts, **request})
         assert "error" not in answer, answer["error"]
         return json.loads(json.dumps(answer))  # what travels is JSON
 
@@ -149,7 +154,7 @@ class Host:
         files = self.config_files()
         return self.ask("act", **{
             "run": "1", "deadline": 30.0, "settle": 0.0, "instances": list(instances),
-            "config": {"digest": _hostfiles.config_digest(files), "files": files}, **request,
+            "config": {"digest": machine_files.config_digest(files), "files": files}, **request,
         })
 
     def do(self, action: str, instance: str, epoch: int, **request: Any) -> dict[str, Any]:
@@ -199,8 +204,8 @@ class Host:
                 command[0] = "@@root@@/bin/" + command[0]
             programs.append({
                 "name": entry["name"],
-                "command_line": _supervisor.quote_command(command),
-                "environment_line": _supervisor.quote_environment(environment),
+                "command_line": orders.quote_command(command),
+                "environment_line": orders.quote_environment(environment),
                 "stop_timeout": max(1, math.ceil(entry["stop_timeout"])),
             })
         environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
@@ -208,8 +213,8 @@ class Host:
             instance=instance, programs=programs, root="@@root@@", application="app", item={"id": instance[-2:]},
             programs_line=",".join("%s.%s" % (instance, p["name"]) for p in known["programs"]))
 
-    def processes(self, instance: str | None = None) -> list[_procs.Process]:
-        found = [p for p in _procs.sweep(self.facts["site_id"], self.facts["host"]) if p.instance]
+    def processes(self, instance: str | None = None) -> list[procs.Process]:
+        found = [p for p in procs.sweep(self.facts["site_id"], self.facts["host"]) if p.instance]
         return [p for p in found if instance is None or p.instance == instance]
 
     def pids(self, instance: str) -> dict[str, int]:
@@ -265,7 +270,7 @@ class Host:
     def agent(self, request: dict[str, Any], start: str = "") -> subprocess.Popen[bytes]:
         """The agent as its own process, as the action plugin runs it: the installed one, or what `start` runs."""
         library = Path(self.root, "lib", bundle()["hash"])
-        start = start or "import sys;sys.path.insert(0,%r);from muster_host._agent import main;main()" % str(library)
+        start = start or "import sys;sys.path.insert(0,%r);from muster_host.agent import main;main()" % str(library)
         process = subprocess.Popen([sys.executable, "-I", "-S", "-c", start], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdin is not None
@@ -282,7 +287,7 @@ class Host:
 
     def close(self) -> None:
         if MANAGER == "systemd":
-            manager_of = _managers.of(self.facts)
+            manager_of = service_manager.of(self.facts)
             manager_of.down()
             wait_for(self._none_left, "all processes of the test host are gone")
             manager_of.forget()
@@ -304,7 +309,7 @@ class Host:
 
 
 def bundle() -> dict[str, Any]:
-    files = {name: (MODULE_UTILS / name).read_text() for name in _agent_files.NAMES}
+    files = _agent_files.texts()
     return {"hash": "%08x" % (hash(tuple(sorted(files.items()))) & 0xFFFFFFFF), "files": files}
 
 

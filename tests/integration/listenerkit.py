@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hostkit import Host, gate, program, wait_for
 
-from monitor.shared import _procs
+from monitor.core.host.machine import procs
 
 BUS = "internal_data_bus"
 MEMBERS = {"view", "chart"}
@@ -73,7 +73,7 @@ def application(host: Host, instance: str, strategy: str = "restart_application"
 
 
 def ended(*pids: int) -> None:
-    wait_for(lambda: not any(_procs.alive(pid) for pid in pids), "processes %r ended" % (pids,))
+    wait_for(lambda: not any(procs.alive(pid) for pid in pids), "processes %r ended" % (pids,))
 
 
 def ignores_term(pid: int) -> bool:

@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 
-from monitor.health import Kind, Result
-from monitor.probes import Asking, make
-from monitor.shared._probes import Probe
-from monitor.target import Target, Whose
+from monitor.core.model.probe import Probe
+from monitor.judge.health import Kind, Result
+from monitor.watch.probes import Asking, make
+from monitor.watch.target import Target, Whose
 from tests.integration.monitorkit import ADDRESS, WAIT, free_port
 from tests.integration.wires import Wire
 
@@ -64,7 +64,7 @@ def probing(
     address: str = ADDRESS,
     **how: Any,
 ) -> Iterator[Asking]:
-    """A probe at work; more settings as of `_probes.Probe`."""
+    """A probe at work; more settings as of `model.probe.Probe`."""
     target = Target(address, port, probe, interval, timeout, 3, Probe(probe, **how), whose)
     asking = make("a bus", target, seen.results.append)
     asking.start()

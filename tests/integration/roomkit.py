@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from monitor.shared import _controller, _ledger, _model
+from monitor.core.controller import calls
+from monitor.core.controller import ledger as controller_ledger
+from monitor.core.model import site
 from tests.small_site import CONSOLES, SERVERS, quiet_host, small_site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,16 +29,16 @@ class Room:
 
     def __init__(self, folder: Path, items: int = 3, **settings: Any) -> None:
         self.site = small_site(str(folder / "state"), items, **settings)
-        self.document = _model.site_to_json(self.site)
+        self.document = site.site_to_json(self.site)
         self.hosts: dict[str, dict[str, Any]] = {name: quiet_host(name, site_id="", prepared=False) for name in HOSTS}
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        answer = _controller.handle({"verb": verb, "site": self.document, **request})
+        answer = calls.handle({"verb": verb, "site": self.document, **request})
         assert "error" not in answer, answer["error"]
         return answer
 
     def error(self, verb: str, **request: Any) -> str:
-        answer = _controller.handle({"verb": verb, "site": self.document, **request})
+        answer = calls.handle({"verb": verb, "site": self.document, **request})
         assert list(answer) == ["error"], answer
         return str(answer["error"])
 
@@ -98,7 +100,7 @@ class Room:
         return planned
 
     def ledger(self) -> tuple[dict[str, Any], int]:
-        with _ledger.Ledger(os.path.join(self.site.state_dir, "ledger.db")) as ledger:
+        with controller_ledger.Ledger(os.path.join(self.site.state_dir, "ledger.db")) as ledger:
             return ledger.read()
 
     def claim(self, instance: str) -> dict[str, Any]:
@@ -120,11 +122,11 @@ def snapshot(folder: str) -> dict[str, bytes]:
 
 _RACER = """
 import json, sys
-from monitor.shared import _controller
+from monitor.core.controller import calls
 request = json.loads(sys.stdin.readline())
 print("ready", flush=True)
 sys.stdin.readline()
-print(json.dumps(_controller.handle(request)))
+print(json.dumps(calls.handle(request)))
 """
 
 

@@ -21,7 +21,7 @@ import pytest
 from apikit import Client, fits, told
 from site_lab import ROOT, SiteLab, site_lab, wait_for
 
-from monitor.web import routes
+from monitor.web.schema import routes
 
 PORT = 8770  # of inventory/local
 ME = pwd.getpwuid(os.geteuid()).pw_name

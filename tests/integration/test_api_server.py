@@ -22,10 +22,12 @@ import pytest
 from apikit import Answer, Client
 from monitorkit import free_port, until
 
+from monitor.core.controller import ledger as controller_ledger
+from monitor.core.controller import publish
+from monitor.core.model import site
 from monitor.journal import Journal
 from monitor.loop import Monitor
-from monitor.shared import _ledger, _model, _publish
-from monitor.surface import surface
+from monitor.tell.api_task import surface
 from monitor.web import app, events
 from tests.integration.addresses import NET
 from tests.small_site import SITE_ID, small_site
@@ -51,22 +53,22 @@ class Told(Journal):
 
 def write_site(folder: Path, far: str = "", **settings: Any) -> None:
     """Publish a site, whose ledger is made the first time. :param far: a host that is reached over ssh."""
-    with _ledger.Ledger(str(folder / "ledger.db")) as ledger:
+    with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
         if not ledger.exists():
             ledger.create("scenario_2", SITE_ID)
         state, revision = ledger.read()
         revision = ledger.commit(revision, {}, [])
-    document = _model.site_to_json(small_site(str(folder), **settings))
+    document = site.site_to_json(small_site(str(folder), **settings))
     for host in document["hosts"]:
         if host["name"] == far:
             host["ssh"] = {"host": "192.0.2.1"}
-    _publish.publish(str(folder), document, state, revision, {}, {})
+    publish.publish(str(folder), document, state, revision, {}, {})
 
 
 def tell(folder: Path, entries: int, size: int) -> None:
     """Let the trail grow."""
     line = {"at": time.time(), "who": "eve", "from": "here", "what": "news", "why": "x" * size, "result": ""}
-    with _ledger.Ledger(str(folder / "ledger.db")) as ledger:
+    with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
         ledger.commit(ledger.read()[1], {}, [line] * entries)
 
 

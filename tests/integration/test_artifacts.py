@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from monitor.runs import MIB, OLDEST, Runs
+from monitor.runs.runs import MIB, OLDEST, Runs
 
 LOCAL = str(Path(__file__).resolve().parents[2] / "inventory" / "local")
 

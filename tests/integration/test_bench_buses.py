@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from monitor.health import Kind
+from monitor.judge.health import Kind
 from tests.benchmarks.buses import Buses, buses, files_for
 from tests.integration.monitorkit import ADDRESS, free_port, until
 from tests.integration.probekit import Seen, probing, run

@@ -16,16 +16,18 @@ from typing import Any
 
 import pytest
 
+from monitor.cli.by_playbook import failure
 from monitor.cli.places import UsageError
-from monitor.cli.play import failure
 from monitor.cli.verbs import expand, on_request
+from monitor.core.controller import ledger as controller_ledger
+from monitor.core.controller import publish
+from monitor.core.model import site
 from monitor.daemon import remember
-from monitor.shared import _ledger, _model, _publish
 from tests.small_site import SITE_ID, small_site
 
 ROOT = Path(__file__).resolve().parents[2]
 MUSTER = str(ROOT / "bin" / "muster")
-SITE = _model.site_to_json(small_site())
+SITE = site.site_to_json(small_site())
 
 
 def muster(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -57,14 +59,14 @@ def state(tmp_path: Path) -> Path:
         {"at": now, "who": "monitor", "from": "controller", "what": "restart", "why": "its bus crashed",
          "result": "running", "instance": "scen2_srv_02"},
     ]  # fmt: skip
-    with _ledger.Ledger(str(folder / "ledger.db")) as ledger:
+    with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
         ledger.create("scenario_2", SITE_ID)
         _, revision = ledger.read()
         changes = {"claims": claims, "wanted": {"scen2_srv_01": wanted, "scen2_srv_02": wanted}}
         ledger.commit(revision, changes, trail)
         now_state, revision = ledger.read()
-    document = _model.site_to_json(small_site(str(folder)))
-    _publish.publish(str(folder), document, now_state, revision, {}, {})
+    document = site.site_to_json(small_site(str(folder)))
+    publish.publish(str(folder), document, now_state, revision, {}, {})
     remember(folder, [str(tmp_path)])
     return folder
 
@@ -181,12 +183,12 @@ def test_events_can_be_followed(state: Path, tmp_path: Path) -> None:
     try:
         assert following.stdout is not None
         assert "its bus crashed" in following.stdout.readline()
-        with _ledger.Ledger(str(state / "ledger.db")) as ledger:
+        with controller_ledger.Ledger(str(state / "ledger.db")) as ledger:
             seen, revision = ledger.read()
             news = {"at": time.time(), "who": "eve", "from": "here", "what": "news", "why": "", "result": ""}
             revision = ledger.commit(revision, {}, [news])
-            document = _model.site_to_json(small_site(str(state)))
-            _publish.publish(str(state), document, seen, revision, {}, {})
+            document = site.site_to_json(small_site(str(state)))
+            publish.publish(str(state), document, seen, revision, {}, {})
         assert "news" in following.stdout.readline()
     finally:
         following.kill()

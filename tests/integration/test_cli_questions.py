@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from monitor.core.controller import last_seen, publish
+from monitor.core.controller import ledger as controller_ledger
+from monitor.core.model import site as site_model
 from monitor.daemon import remember
-from monitor.shared import _lastseen, _ledger, _model, _publish
 from tests.small_site import SITE_ID, quiet_host, running, small_site
 
 MUSTER = str(Path(__file__).resolve().parents[2] / "bin" / "muster")
@@ -49,20 +51,20 @@ def state(tmp_path: Path) -> Path:
     began = {"at": now, "who": "eve", "from": "", "what": "scen2_srv_02 runs on server_2", "result": "running",
              "why": "scen2_srv_02 is wanted and runs nowhere; server_2 is among the least loaded",
              "instance": "scen2_srv_02", "host": "server_2", "run": "1"}  # fmt: skip
-    with _ledger.Ledger(str(folder / "ledger.db")) as ledger:
+    with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
         ledger.create("scenario_2", SITE_ID)
         _, revision = ledger.read()
         ledger.commit(revision, {"claims": claims, "wanted": dict.fromkeys(claims, wanted), "hosts": hosts}, [began])
         after, revision = ledger.read()
-    document = _model.site_to_json(site)
+    document = site_model.site_to_json(site)
     for host in document["hosts"]:
         host["load_limit"] = 44
-    _publish.publish(str(folder), document, after, revision, {}, {})
+    publish.publish(str(folder), document, after, revision, {}, {})
     seen = {}
     for host in hosts:
         instances = {name: copy(1) for name, holder in HELD.items() if holder == host}
         seen[host] = dict(quiet_host(host, instances=instances), at=now, revision=revision)
-    _publish.write_document(str(folder), _lastseen.SEEN_FILE, {"hosts": seen})
+    publish.write_document(str(folder), last_seen.SEEN_FILE, {"hosts": seen})
     remember(folder, [str(tmp_path)])
     return folder
 
@@ -89,13 +91,13 @@ def test_explain_of_an_unknown_item_names_the_nearest(state: Path, tmp_path: Pat
 
 def test_what_if_shows_the_moves_and_touches_nothing(state: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in state.iterdir() if path.suffix == ".json"}
-    with _ledger.Ledger(str(state / "ledger.db")) as ledger:
+    with controller_ledger.Ledger(str(state / "ledger.db")) as ledger:
         revision = ledger.read()[1]
     told = muster("what-if", "--down", "server_2", cwd=tmp_path)
     assert told.returncode == 0, told
     assert "if server_2 is down" in told.stdout
     assert "start scen2_srv_02 on server_1: server_2 is down; server_1 is among the least loaded" in told.stdout
-    with _ledger.Ledger(str(state / "ledger.db")) as ledger:
+    with controller_ledger.Ledger(str(state / "ledger.db")) as ledger:
         assert ledger.read()[1] == revision
     assert {path.name: path.read_bytes() for path in state.iterdir() if path.suffix == ".json"} == before
 
@@ -141,7 +143,7 @@ def test_a_question_that_makes_no_sense_is_told(arguments: list[str], says: str,
 
 def test_why_plans_over_what_was_committed_since_the_hosts_were_seen(state: Path, tmp_path: Path) -> None:
     """A restart by the monitor raises the epoch; the host was seen before that."""
-    with _ledger.Ledger(str(state / "ledger.db")) as ledger:
+    with controller_ledger.Ledger(str(state / "ledger.db")) as ledger:
         before, revision = ledger.read()
         ledger.commit(revision, {"claims": {"scen2_srv_02": dict(before["claims"]["scen2_srv_02"], epoch=2)}}, [])
     told = muster("why", "scen2_srv_02", cwd=tmp_path)
@@ -153,7 +155,7 @@ def test_why_plans_over_what_was_committed_since_the_hosts_were_seen(state: Path
 def test_the_status_says_when_a_loss_could_not_be_made_up_for(state: Path, tmp_path: Path) -> None:
     shown = muster("status", "--last", cwd=tmp_path)
     assert "died now" not in shown.stdout
-    with _ledger.Ledger(str(state / "ledger.db")) as ledger:
+    with controller_ledger.Ledger(str(state / "ledger.db")) as ledger:
         before, revision = ledger.read()
         drained = {name: dict(before["hosts"][name], state="drained") for name in ("server_1", "server_3")}
         ledger.commit(revision, {"hosts": drained}, [])

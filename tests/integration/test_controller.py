@@ -12,7 +12,7 @@ import os
 
 from roomkit import CONFIG, DIGESTS, Room, acts, both, snapshot
 
-from monitor.shared import _controller
+from monitor.core.controller import calls
 from tests.small_site import SERVERS
 
 
@@ -80,7 +80,7 @@ class TestCheckMode:
         room.run("deploy")
         room.run("restart", instances=["scen2_srv_02"])
         asked = {"kind": "reconcile"}
-        planned = _controller.handle(
+        planned = calls.handle(
             {"verb": "plan", "check": True, "state_dir": room.site.state_dir, "request": asked}
         )
         assert [a for a in planned["plan"]["actions"] if a["instance"]] == []
@@ -127,7 +127,7 @@ class TestIntents:
             "id": "a",
         }
         asked = {"kind": "intents", "intents": [intent], "who": "monitor", "from": "controller"}
-        planned = _controller.handle(
+        planned = calls.handle(
             {"verb": "plan", "state_dir": room.site.state_dir, "observations": {}, "request": asked}
         )
         (request,) = planned["requests"][claim["host"]]["instances"]

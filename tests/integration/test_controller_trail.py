@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from roomkit import Room
 
-from monitor.shared import _controller, _ledger, _ledger_files
+from monitor.core.controller import calls, ledger_files
+from monitor.core.controller import ledger as controller_ledger
 
 DAY = 86400.0
 
 
 def remember(room: Room, *ages: float) -> None:
     """Entries of the trail of so many days ago."""
-    with _ledger.Ledger(os.path.join(room.site.state_dir, "ledger.db")) as ledger:
+    with controller_ledger.Ledger(os.path.join(room.site.state_dir, "ledger.db")) as ledger:
         entries = [{"at": time.time() - age * DAY, "what": "long ago"} for age in ages]
         ledger.commit(ledger.read()[1], {}, entries)
 
@@ -46,7 +47,7 @@ def test_it_is_done_once_a_day(tmp_path: Path) -> None:
 
 
 def test_many_go_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_controller, "AT_ONCE", 10)
+    monkeypatch.setattr(calls, "AT_ONCE", 10)
     room = Room(tmp_path, trail_days=30)
     room.open()
     remember(room, *(100 + number for number in range(25)), 1)
@@ -63,9 +64,9 @@ def test_copies_that_were_never_finished_go_too(tmp_path: Path) -> None:
     folder = Path(room.site.state_dir) / "backup"
     folder.mkdir(mode=0o700)
     old, fresh = folder / "ledger-0000000001.db.new-41", folder / "ledger-0000000002.db.new-42"
-    for path, age in ((old, _ledger_files.UNFINISHED + 1), (fresh, 0)):
+    for path, age in ((old, ledger_files.UNFINISHED + 1), (fresh, 0)):
         path.write_bytes(b"half a copy")
         os.utime(path, (time.time() - age, time.time() - age))
     room.run("deploy")
     assert (old.exists(), fresh.exists()) == (False, True)
-    assert 0 < len(_ledger_files.backups(os.path.join(room.site.state_dir, "ledger.db"))) <= _ledger_files.BACKUPS
+    assert 0 < len(ledger_files.backups(os.path.join(room.site.state_dir, "ledger.db"))) <= ledger_files.BACKUPS

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from monitorkit import until
 
-from monitor.changes import Hook
-from monitor.hooks import AT_ONCE, Hooks
 from monitor.journal import Journal
+from monitor.judge.verdict_changes import Hook
+from monitor.tell.hooks import AT_ONCE, Hooks
 
 UP, BAD = "operational", "not operational"
 

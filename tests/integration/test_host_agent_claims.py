@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from hostkit import Host, answer_of, gate, host_fixture, kill, only_supervisor, program, seven, wait_for  # noqa: F401 - a fixture
 
-from monitor.shared import _agent, _procs
+from monitor.core.host import agent as host_agent
+from monitor.core.host.machine import procs
 from tests.integration.addresses import NET
 
 
@@ -208,23 +209,23 @@ def test_a_host_of_another_site_controller_or_name_is_not_acted_on(host: Host, c
     host.do("start", "app_01", 1)
     facts = {**host.facts, **change}
     for verb in ("act", "prepare", "remove"):
-        answer = _agent.handle({"verb": verb, "host": facts, "instances": [host.wish("stop", "app_01", 9)]})
+        answer = host_agent.handle({"verb": verb, "host": facts, "instances": [host.wish("stop", "app_01", 9)]})
         [old, new] = [host.facts[next(iter(change))], next(iter(change.values()))]
         assert old in answer["error"] and new in answer["error"], answer
     assert len(host.processes("app_01")) == 1
 
 
 def test_observing_as_another_site_tells_whose_host_it_is(host: Host) -> None:
-    seen = _agent.handle({"verb": "observe", "host": {**host.facts, "site_id": "other-1", "controller": "c2"}})
+    seen = host_agent.handle({"verb": "observe", "host": {**host.facts, "site_id": "other-1", "controller": "c2"}})
     assert (seen["site_id"], seen["controller"]) == (host.facts["site_id"], "controller")
 
 
 def test_a_host_that_was_never_prepared_is_told_so(tmp_path: Path) -> None:
     other = Host(folder=str(tmp_path))
     other.define("app_01", [program("bus", 1)])
-    answer = _agent.handle({"verb": "act", "host": other.facts, "instances": [other.wish("start", "app_01", 1)]})
+    answer = host_agent.handle({"verb": "act", "host": other.facts, "instances": [other.wish("start", "app_01", 1)]})
     assert answer["error"] == "server_1 was never prepared (%s is not there): deploy first" % other.root
-    seen = json.loads(json.dumps(_agent.handle({"verb": "observe", "host": other.facts, "load": True})))
+    seen = json.loads(json.dumps(host_agent.handle({"verb": "observe", "host": other.facts, "load": True})))
     assert (seen["prepared"], seen["site_id"], seen["service_manager"]) == (False, None, "absent")
     assert not Path(other.root).exists()
 
@@ -242,4 +243,4 @@ def test_two_hosts_on_one_machine_do_not_see_each_others_processes(host: Host) -
         assert len(host.processes("app_01")) == 1
     finally:
         other.close()
-    assert _procs.alive(host.manager_pid())
+    assert procs.alive(host.manager_pid())

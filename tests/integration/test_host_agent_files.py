@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from hostkit import Host, gate, host_fixture, mode_of, only_supervisor, program, wait_for  # noqa: F401 - a fixture
 
-from monitor.shared import _agent, _hostfiles, _instancefiles
+from monitor.core.host import agent
+from monitor.core.host.machine import files as machine_files
+from monitor.core.host.machine import instance_files
 from tests.integration.addresses import NET
 
 
@@ -50,7 +52,7 @@ def test_files_get_what_differs_between_hosts_filled_in(host: Host) -> None:
 def test_the_observation_tells_the_digest_until_somebody_touches_a_file(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     host.act()
-    digest = _hostfiles.config_digest(host.config_files())
+    digest = machine_files.config_digest(host.config_files())
     assert host.observe()["config"] == digest
     name = host.config_names("app_01")[-1]
     path = available(host) / name
@@ -126,7 +128,7 @@ def test_a_full_disk_is_one_sentence_and_the_old_configuration_stays_whole(host:
         other.extra_files = {"app_%02d.ini" % n: {"text": "; old %d\n" % n, "mode": "0640"} for n in range(20)}
         digest = other.act()["config"]["digest"]
         files = {name: {"text": "; new\n" + "x" * 400_000, "mode": "0640"} for name in other.extra_files}
-        answer = _agent.handle({"verb": "act", "host": other.facts, "instances": [],
+        answer = agent.handle({"verb": "act", "host": other.facts, "instances": [],
                                 "config": {"digest": "new", "files": files}})
         assert answer["config_error"].startswith("cannot write %s" % available(other))
         assert answer["config_error"].endswith(": No space left on device; what was there before is intact")
@@ -202,7 +204,7 @@ def test_what_is_kept_about_another_epoch_is_not_told_of_the_copy_that_runs(host
     host.do("start", "app_01", 1)
     assert host.observe()["instances"]["app_01"]["digest"] == "d"
     later = {"epoch": 2, "digest": "e", "deferred": ["bus"], "failed": {"bus": "x"}}
-    _instancefiles.write_seen(host.root, "app_01", later)
+    instance_files.write_seen(host.root, "app_01", later)
     seen = host.observe()["instances"]["app_01"]
     assert (seen["epoch"], seen["digest"], seen["deferred"], seen["failed"]) == (1, "", [], {})
     assert seen["last_epoch"] == 2
@@ -230,7 +232,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(host: Host) -> None:
     host.act()
     (available(host) / "app_02").write_text("a file where a folder must be")
     files = {"app_02/bus.conf": {"text": "x", "mode": "0640"}}
-    answer = _agent.handle({"verb": "act", "host": host.facts, "config": {"digest": "n", "files": files}})
+    answer = agent.handle({"verb": "act", "host": host.facts, "config": {"digest": "n", "files": files}})
     assert answer["config_error"].startswith("cannot write %s/app_02" % available(host))
     assert "\n" not in answer["config_error"]
     assert (available(host) / host.config_names("app_01")[-1]).exists()
@@ -243,11 +245,12 @@ def test_a_thousand_items_are_written_in_well_under_the_time_that_rendering_them
         host.extra_files["app_%04d.ini" % number] = {"text": text, "mode": "0640"}
         host.extra_files["app_%04d/bus.conf" % number] = {"text": text + "@@root@@", "mode": "0640"}
     files = host.extra_files
-    request = {"verb": "act", "host": host.facts, "config": {"digest": _hostfiles.config_digest(files), "files": files}}
+    config = {"digest": machine_files.config_digest(files), "files": files}
+    request = {"verb": "act", "host": host.facts, "config": config}
     times = []
     for _ in range(2):
         began = time.monotonic()
-        answer = _agent.handle(request)
+        answer = agent.handle(request)
         times.append(time.monotonic() - began)
     assert answer["config"]["written"] == []
     began = time.monotonic()

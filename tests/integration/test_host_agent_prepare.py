@@ -30,7 +30,10 @@ from hostkit import (  # noqa: F401 - a fixture
     wait_for,
 )  # fmt: skip
 
-from monitor.shared import _agent, _agent_files, _managers, _procs
+from monitor.core.host import agent as host_agent
+from monitor.core.host.machine import procs
+from monitor.core.host.service import manager
+from plugins.plugin_utils import _agent_files
 
 
 def service(name: str, argument: str = "", text: str = "a") -> dict[str, dict[str, str]]:
@@ -59,7 +62,7 @@ def test_host_services_start_with_the_host_restart_when_they_changed_and_go_when
     host.prepare(services={**service("common"), **service("other")})
     first = wait_for(lambda: pid_of(host, "common"), "the service runs")
     other = wait_for(lambda: pid_of(host, "other"), "the other service runs")
-    environment = _procs.environment(first)
+    environment = procs.environment(first)
     assert environment["MUSTER_INSTANCE"] == "common_server_1" and "MUSTER_EPOCH" not in environment
 
     assert not host.prepare(services={**service("common"), **service("other")})["changed"]
@@ -117,7 +120,7 @@ def test_a_missing_service_manager_is_started_again_as_a_new_incarnation(host: H
     before = host.observe()["incarnation"]
     pid = host.manager_pid()
     kill(pid)
-    wait_for(lambda: not _procs.alive(pid), "supervisord is gone")
+    wait_for(lambda: not procs.alive(pid), "supervisord is gone")
     assert host.observe()["service_manager"] == "stopped"
     assert host.prepare()["did"] == ["started the service manager"]
     after = host.observe()
@@ -132,24 +135,24 @@ def test_a_service_manager_that_cannot_start_tells_why(tmp_path: Path) -> None:
         (["/nothing/supervisord"], "supervisord cannot be started with '/nothing/supervisord'"),
         ([sys.executable, "-c", "import sys; sys.exit('no licence')"], "supervisord ended with 1: no licence"),
     ):
-        answer = _agent.handle({"verb": "prepare", "host": other.facts, "supervisord": command})
+        answer = host_agent.handle({"verb": "prepare", "host": other.facts, "supervisord": command})
         assert words in answer["error"]
 
 
 def test_a_setpriv_that_cannot_do_what_programs_need_is_told(tmp_path: Path) -> None:
     """As on RHEL 8, whose util-linux is too old."""
-    assert _managers.without_setpriv(os.environ["PATH"]) == ""
-    assert "setpriv is missing (package util-linux)" in _managers.without_setpriv(str(tmp_path))
+    assert manager.without_setpriv(os.environ["PATH"]) == ""
+    assert "setpriv is missing (package util-linux)" in manager.without_setpriv(str(tmp_path))
     old = tmp_path / "setpriv"
     old.write_text("#!/bin/sh\necho \"setpriv: unrecognized option '$1'\" >&2\nexit 1\n")
     old.chmod(0o755)
-    assert "unrecognized option '--pdeathsig'" in _managers.without_setpriv("%s:%s" % (tmp_path, os.environ["PATH"]))
+    assert "unrecognized option '--pdeathsig'" in manager.without_setpriv("%s:%s" % (tmp_path, os.environ["PATH"]))
 
 
 @only_supervisor
 def test_a_socket_path_that_is_too_long_is_told(tmp_path: Path) -> None:
     other = Host(folder=str(tmp_path / ("x" * 90)))
-    answer = _agent.handle({"verb": "prepare", "host": other.facts, "supervisord": SUPERVISORD})
+    answer = host_agent.handle({"verb": "prepare", "host": other.facts, "supervisord": SUPERVISORD})
     assert "107 bytes" in answer["error"] and "shorter muster_root" in answer["error"]
 
 
@@ -173,10 +176,10 @@ def test_remove_leaves_nothing_but_files_of_others(host: Host) -> None:
     pid = host.manager_pid()
     notes = Path(host.root, "etc/available/notes.txt")
     notes.write_text("mine")
-    assert host.ask("remove", check=True)["changed"] and _procs.alive(pid)
+    assert host.ask("remove", check=True)["changed"] and procs.alive(pid)
     answer = host.ask("remove")
     assert answer["warnings"] == ["these files are not ours and stay: %s" % notes]
-    assert _procs.alive(pid) == (MANAGER == "systemd") and host.processes() == []
+    assert procs.alive(pid) == (MANAGER == "systemd") and host.processes() == []
     assert MANAGER != "systemd" or "app_0" not in host.known_to_manager()
     assert [p for p in Path(host.root).rglob("*") if p.is_file()] == [notes]
     notes.unlink()
@@ -202,7 +205,7 @@ def test_an_act_that_brings_an_agent_along_installs_it(host: Host) -> None:
     """The module, when the fast path found no agent of this hash."""
     host.define("app_01", [program("bus", 1)])
     host.act(host.wish("start", "app_01", 1), agent=bundle())
-    assert Path(host.root, "lib", bundle()["hash"], "muster_host", "_agent.py").exists()
+    assert Path(host.root, "lib", bundle()["hash"], "muster_host", "agent.py").exists()
 
 
 def test_an_agent_that_is_sent_along_runs_from_memory_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
@@ -225,7 +228,7 @@ def test_the_agent_needs_no_import_that_it_does_not_use(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     host.act()
     library = str(Path(host.root, "lib", bundle()["hash"]))
-    script = ("import sys; sys.path.insert(0, %r); from muster_host._agent import handle; import json;"
+    script = ("import sys; sys.path.insert(0, %r); from muster_host.agent import handle; import json;"
               "print(handle(json.loads(sys.stdin.read())).get('error'));"
               "print(*sorted(m for m in sys.modules if not m.startswith('_')))") % library
     for request in ({"verb": "observe", "load": False}, {"verb": "act", "settle": 0, "instances": [
@@ -254,7 +257,7 @@ def test_the_agent_runs_on_the_oldest_python_that_hosts_have(host: Host) -> None
     host.define("app_01", known["programs"], ports=known["ports"])
     files = host.config_files()
     library = str(Path(host.root, "lib", bundle()["hash"]))
-    script = "import sys; sys.path.insert(0, %r); from muster_host._agent import main; main()" % library
+    script = "import sys; sys.path.insert(0, %r); from muster_host.agent import main; main()" % library
     config = {"digest": "d", "files": files}
     for request in ({"verb": "act", "config": config, "instances": [host.wish("start", "app_01", 1)]},
                     {"verb": "act", "instances": [host.wish("restart", "app_01", 2)]}, {"verb": "observe"},
@@ -301,10 +304,10 @@ def test_two_prepares_at_once_start_one_service_manager(host: Host) -> None:
     for _ in range(3):
         pid = host.manager_pid()
         kill(pid)
-        wait_for(lambda pid=pid: not _procs.alive(pid), "supervisord is gone")
+        wait_for(lambda pid=pid: not procs.alive(pid), "supervisord is gone")
         agents = [host.agent({"verb": "prepare", "services": service("common"), "supervisord": SUPERVISORD})
                   for _ in range(3)]
         answers = [answer_of(agent) for agent in agents]
         assert all("error" not in answer for answer in answers), answers
-        managers = [p for p in _procs.sweep(host.facts["site_id"], "server_1") if not p.instance]
+        managers = [p for p in procs.sweep(host.facts["site_id"], "server_1") if not p.instance]
         assert [p.pid for p in managers] == [host.manager_pid()]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hostkit import MANAGER, Host, gate, host_fixture, kill, only_supervisor, program, seven, wait_for  # noqa: F401 - a fixture
 
-from monitor.shared import _procs
+from monitor.core.host.machine import procs
 from tests.integration.addresses import NET
 
 
@@ -57,7 +57,7 @@ def test_every_process_carries_who_and_what_it_is(host: Host) -> None:
     assert (found["MUSTER_EPOCH"], found["MUSTER_PROGRAM"], found["MUSTER_ITEM"]) == ("7", "bus", "01")
     assert (found["MUSTER_SITE"], found["MUSTER_HOST"]) == (host.facts["site_id"], "server_1")
     assert found["MUSTER_PEERS"] == "127.0.0.1,127.0.0.2"
-    manager = _procs.environment(host.manager_pid())
+    manager = procs.environment(host.manager_pid())
     assert "MUSTER_INSTANCE" not in manager and found["MUSTER_ADDRESS"] == NET + ".1.1"
     if MANAGER == "systemd":
         return  # there the limit is that of units
@@ -365,7 +365,7 @@ def test_without_a_service_manager_a_start_is_refused_or_starts_it(host: Host) -
     host.define("app_01", [program("bus", 1)])
     pid = host.manager_pid()
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not _procs.alive(pid), "supervisord is gone")
+    wait_for(lambda: not procs.alive(pid), "supervisord is gone")
     result = host.do("start", "app_01", 1)
     assert result["result"] == "refused" and result["reason"] == "the service manager of server_1 does not run"
     answer = host.act(host.wish("start", "app_01", 1), start_service_manager=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hostkit import Host, gate, host_fixture, kill, only_supervisor, program, wait_for  # noqa: F401 - a fixture
 
-from monitor.shared import _procs
+from monitor.core.host.machine import procs
 
 
 def test_greatest_stop_sequence_stops_first(host: Host) -> None:
@@ -112,7 +112,7 @@ def test_a_stop_works_without_the_service_manager(host: Host) -> None:
     wait_for(lambda: len(host.processes("app_01")) >= 4, "the family is complete")
     pid = host.manager_pid()
     kill(pid)
-    wait_for(lambda: not _procs.alive(pid), "supervisord is gone")
+    wait_for(lambda: not procs.alive(pid), "supervisord is gone")
     assert host.do("stop", "app_01", 1)["result"] == "stopped"
     assert host.processes("app_01") == []
 

@@ -23,7 +23,8 @@ from hostkit import (  # noqa: F401 - a fixture
     wait_for,
 )  # fmt: skip
 
-from monitor.shared import _agent, _procs
+from monitor.core.host import agent
+from monitor.core.host.machine import procs
 
 pytestmark = only_systemd
 
@@ -123,7 +124,7 @@ def test_programs_run_as_the_user_of_the_host_and_read_what_they_need(host: Host
 
 
 def test_a_user_that_does_not_exist_is_told_before_anything_is_done(host: Host) -> None:
-    answer = _agent.handle({"verb": "prepare", "host": {**host.facts, "user": "nosuchuser"}})
+    answer = agent.handle({"verb": "prepare", "host": {**host.facts, "user": "nosuchuser"}})
     assert answer["error"].startswith("the user nosuchuser does not exist on server_1")
 
 
@@ -213,7 +214,7 @@ def test_observing_costs_little_and_needs_no_program(host: Host) -> None:
     host.do("start", "app_01", 1)
     seen = host.observe()
     boot, _, started = seen["incarnation"].partition("/")
-    assert boot == _procs.boot_id() and started.isdigit()
+    assert boot == procs.boot_id() and started.isdigit()
     assert json.dumps(seen["instances"]["app_01"]["strays"]) == "[]"
 
 

@@ -15,7 +15,7 @@ import pytest
 from hostkit import Host, host_fixture, kill, program, wait_for  # noqa: F401 - a fixture
 from listenerkit import BUS, MEMBERS, Ear, application, ear_fixture, ended, ignores_term  # noqa: F401 - a fixture
 
-from monitor.shared import _instancefiles, _procs
+from monitor.core.host.machine import instance_files, procs
 
 
 @pytest.mark.parametrize("strategy", ["restart_application", "stop_application"])
@@ -62,7 +62,7 @@ def test_the_end_of_any_other_program_stops_nothing(host: Host, ear: Ear) -> Non
 def test_while_a_run_is_at_work_on_the_instance_it_is_left_to_that_run(host: Host, ear: Ear) -> None:
     application(host, "app_01")
     pids = host.pids("app_01")
-    lock = _instancefiles.Lock(host.root, "app_01")
+    lock = instance_files.Lock(host.root, "app_01")
     assert lock.take()
     try:
         kill(pids.pop(BUS))
@@ -85,7 +85,7 @@ def test_the_end_of_a_bus_of_an_older_epoch_stops_nothing(host: Host, ear: Ear) 
     """As if its end came late: by then the claim is that of another incarnation."""
     application(host, "app_01")
     pids = host.pids("app_01")
-    _instancefiles.write_claim(host.root, "app_01", 2, {})
+    instance_files.write_claim(host.root, "app_01", 2, {})
     kill(pids.pop(BUS))
     event = ear.hear_of(BUS)
     assert (event["epoch"], event["stopped"], event["busy"]) == (1, [], False)
@@ -95,7 +95,7 @@ def test_the_end_of_a_bus_of_an_older_epoch_stops_nothing(host: Host, ear: Ear) 
 def test_a_program_that_was_started_under_another_epoch_is_not_stopped(host: Host, ear: Ear) -> None:
     application(host, "app_01")
     first = host.pids("app_01")
-    _instancefiles.write_claim(host.root, "app_01", 2, {})
+    instance_files.write_claim(host.root, "app_01", 2, {})
     for name in (BUS, "view"):  # only these two under the new one
         host.ctl("stop", "app_01:" + name)
         host.ctl("start", "app_01:" + name)
@@ -177,10 +177,10 @@ def test_a_restart_while_the_members_are_being_stopped_waits_for_them_and_no_lon
     wait_for(lambda: ignores_term(pids["stubborn"]), "the stubborn program is at work")
     kill(pids[BUS])
     ended(pids["view"], pids["chart"])
-    assert _procs.alive(pids["stubborn"])
+    assert procs.alive(pids["stubborn"])
     result = host.do("restart", "app_01", 2, urgent=True)
     assert result["result"] == "running", result
-    assert not _procs.alive(pids["stubborn"])
+    assert not procs.alive(pids["stubborn"])
     assert {process.epoch for process in host.processes("app_01")} == {2}
     assert set(host.pids("app_01")) == {BUS, "stubborn", *MEMBERS}
     assert "ended" not in host.observe()["instances"]["app_01"]
@@ -213,5 +213,5 @@ def test_a_process_read_while_it_is_collected_has_no_exit_code() -> None:
             b" 0 0 0 0 0 0 0 0 0 0 0 0 0\n")
     zombie = (b"2674 (say) Z 27201 27200 5695 0 -1 4227148 208 0 0 0 0 0 0 0 20 0 1 0 285324 0 0 18446744073709551615"
               b" 0 0 0 0 0 0 0 16781312 2 1 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 256\n")
-    assert _procs.Stat(late).gone and _procs.Stat(late).exit_code is None
-    assert _procs.Stat(zombie).exit_code == 256
+    assert procs.Stat(late).gone and procs.Stat(late).exit_code is None
+    assert procs.Stat(zombie).exit_code == 256

@@ -19,7 +19,8 @@ import pytest
 from hostkit import REPOSITORY, SUPERVISORD, Host, host_fixture, kill, program, wait_for  # noqa: F401 - a fixture
 from listenerkit import BUS, Ear, application, collected, ear_fixture, ended  # noqa: F401 - a fixture
 
-from monitor.shared import _procs, _supervisord
+from monitor.core.host.machine import procs
+from monitor.core.host.service.supervisor import daemon
 from tests.benchmarks.machine import own_cpu_seconds
 
 DISTRIBUTION = "/usr/bin/supervisord"
@@ -28,7 +29,7 @@ DISTRIBUTION = "/usr/bin/supervisord"
 def test_programs_do_not_get_the_listeners_python_path(host: Host) -> None:
     application(host, "app_01")
     for pid in host.pids("app_01").values():
-        assert b"PYTHONPATH=" not in _procs.read_file("/proc/%d/environ" % pid)
+        assert b"PYTHONPATH=" not in procs.read_file("/proc/%d/environ" % pid)
 
 
 def test_a_python_path_of_the_site_reaches_its_programs(tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def test_a_python_path_of_the_site_reaches_its_programs(tmp_path: Path) -> None:
         host.prepare(environment={"PYTHONPATH": "/opt/ours"})
         application(host, "app_01")
         for pid in host.pids("app_01").values():
-            assert b"\0PYTHONPATH=/opt/ours\0" in _procs.read_file("/proc/%d/environ" % pid)
+            assert b"\0PYTHONPATH=/opt/ours\0" in procs.read_file("/proc/%d/environ" % pid)
     finally:
         host.close()
 
@@ -64,9 +65,9 @@ def test_a_broken_listener_keeps_no_host_from_starting(tmp_path: Path, broken: s
         manager = host.manager_pid()
         kill(manager)
         ended(manager)
-        Path(host.root, "bin", _supervisord.LISTENER).write_text(broken)
+        Path(host.root, "bin", daemon.LISTENER).write_text(broken)
         warnings: list[str] = []
-        assert _supervisord.start(host.facts, SUPERVISORD, {}, warnings)
+        assert daemon.start(host.facts, SUPERVISORD, {}, warnings)
         assert len(warnings) == 1 and "without muster's listener" in warnings[0]
         application(host, "app_01")
     finally:
@@ -80,9 +81,9 @@ def test_a_listener_that_fails_when_it_is_made_keeps_no_host_from_starting(tmp_p
         manager = host.manager_pid()
         kill(manager)
         ended(manager)
-        path = Path(host.root, "bin", _supervisord.LISTENER)
+        path = Path(host.root, "bin", daemon.LISTENER)
         path.write_text(path.read_text().replace('os.environ["MUSTER_ROOT"]', 'os.environ["NO_SUCH"]'))
-        assert _supervisord.start(host.facts, SUPERVISORD, {})
+        assert daemon.start(host.facts, SUPERVISORD, {})
         assert "muster's listener does not work" in Path(host.root, "log/supervisord.log").read_text()
         application(host, "app_01")
     finally:
@@ -96,17 +97,17 @@ def test_a_supervisord_of_before_keeps_working_and_gets_the_listener_at_its_next
         manager = host.manager_pid()
         kill(manager)
         ended(manager)
-        listener = Path(host.root, "bin", _supervisord.LISTENER)
-        configuration = Path(host.root, _supervisord.WITH_LISTENER)
+        listener = Path(host.root, "bin", daemon.LISTENER)
+        configuration = Path(host.root, daemon.WITH_LISTENER)
         listener.unlink()
         configuration.unlink()
-        old = _supervisord.start(host.facts, SUPERVISORD, {})
+        old = daemon.start(host.facts, SUPERVISORD, {})
         application(host, "app_01")
         pids = host.pids("app_01")
 
         answer = host.prepare()  # the upgrade
         assert [warning.split(" changed:")[0] for warning in answer["warnings"]] == [
-            _supervisord.WITH_LISTENER, "bin/" + _supervisord.LISTENER]
+            daemon.WITH_LISTENER, "bin/" + daemon.LISTENER]
         assert host.prepare() == {"changed": False, "did": [], "warnings": []}
         assert host.manager_pid() == old and host.pids("app_01") == pids
         application(host, "app_02")  # it reads its configuration again for that
@@ -137,7 +138,7 @@ def test_a_supervisord_that_looks_nowhere_else_for_modules_runs_without_it(tmp_p
 
 
 def test_it_is_python_3_8_and_imports_the_standard_library_only() -> None:
-    tree = ast.parse((REPOSITORY / "bin" / _supervisord.LISTENER).read_text(), feature_version=(3, 8))
+    tree = ast.parse((REPOSITORY / "bin" / daemon.LISTENER).read_text(), feature_version=(3, 8))
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -187,6 +188,6 @@ def _post(method: str, *parameters: object) -> bytes:
 
 
 def _state(pid: int) -> str:
-    found = _procs.stat(pid)
+    found = procs.stat(pid)
     assert found is not None, "supervisord is gone"
     return found.state

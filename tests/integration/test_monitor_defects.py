@@ -16,11 +16,11 @@ from apikit import Client
 from monitorkit import until
 from test_api_server import Told, folder, get, monitor, play, write_site
 
-from monitor import telling
-from monitor.brain import Brain
-from monitor.hosts import Signal
+from monitor.judge.brain import Brain
+from monitor.judge.hosts import Signal
 from monitor.loop import Monitor
-from monitor.runs import Outcome
+from monitor.runs.runs import Outcome
+from monitor.tell import hook_task
 from monitor.web import app, desk, events
 
 __all__ = ["folder"]  # the fixture
@@ -204,7 +204,7 @@ def alive(stream: Any, fits: Callable[[float], bool]) -> None:
 
 
 def test_the_telling_of_hooks_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telling, "AFTER_FAILURE", 0.01)
+    monkeypatch.setattr(hook_task, "AFTER_FAILURE", 0.01)
     calls: list[int] = []
 
     async def tell(*_unused: Any) -> str:
@@ -213,12 +213,12 @@ def test_the_telling_of_hooks_goes_on(folder: Path, monkeypatch: pytest.MonkeyPa
             raise RuntimeError("a defect")
         return ""
 
-    monkeypatch.setattr(telling, "_tell", tell)
+    monkeypatch.setattr(hook_task, "_tell", tell)
 
     async def scene() -> None:
         journal = Told()
         core = Monitor(folder, [], journal, standby=False)
-        async with telling.telling(core, journal):
+        async with hook_task.telling(core, journal):
             await until(lambda: len(calls) >= 3, "it is tried again")
         assert [line["why"] for line in errors(journal)] == ["the telling of hooks failed: RuntimeError: a defect"]
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from monitor import playbooks
 from monitor.journal import Journal
-from monitor.pool import Pool
-from monitor.runs import Outcome, Runs
+from monitor.runs import playbooks
+from monitor.runs.pool import Pool
+from monitor.runs.runs import Outcome, Runs
 from tests.integration import standin
 from tests.integration.monitorkit import until
 

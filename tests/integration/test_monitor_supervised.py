@@ -22,7 +22,7 @@ import pytest
 from hostkit import Host
 from site_lab import ROOT, alive, wait_for
 
-from monitor.shared import _supervisor
+from monitor.core.host.service.supervisor import orders
 from tests.integration.addresses import NET
 
 pytestmark = pytest.mark.long
@@ -53,9 +53,9 @@ class Controller:
         command += [sys.executable, "-m", "monitor", "--no-standby"]  # without its folder it ends before it is started
         command += ["--state-dir", str(self.state), "--inventory", "here,"]
         text = program_section().format(
-            command=_supervisor.quote_command(command),
+            command=orders.quote_command(command),
             directory=str(ROOT),
-            environment=_supervisor.quote_environment({"PYTHONDONTWRITEBYTECODE": "1"}),
+            environment=orders.quote_environment({"PYTHONDONTWRITEBYTECODE": "1"}),
         )
         self.host.prepare(services={"monitor.ini": {"text": text, "mode": "0640"}})
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from monitor.watchlist import FileEvents, WatchList
+from monitor.watch.watch_file import FileEvents, WatchList
 from tests.integration.monitorkit import until
 
 

@@ -20,7 +20,8 @@ import pytest
 from hostkit import SUPERVISORD, Host, bundle
 from site_lab import BIN, ROOT
 
-from monitor.shared import _agent, _boot, _ownership, _prepare
+from monitor.core.host import agent, boot, prepare
+from monitor.core.host.machine import ownership
 
 OTHER = 65534
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="about what root does")
@@ -34,9 +35,9 @@ class Folder:
         self.root = Path(self.host.root)
         self.mark = where / "mark"
         self.library = self.root / "lib" / bundle()["hash"]
-        for name in _prepare.FOLDERS:
+        for name in prepare.FOLDERS:
             (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o750)
-        self.plant(self.library / "muster_host" / "_agent.py")
+        self.plant(self.library / "muster_host" / "agent.py")
         self.plant(self.root / "bin" / "muster-boot")
 
     def plant(self, path: Path) -> None:
@@ -82,25 +83,25 @@ def spoil(folder: Folder, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["whole", "lib", "agent", "mode"])
 def test_the_fast_way_leaves_an_agent_alone_that_others_may_have_written(folder: Folder, how: str) -> None:
-    text = _ownership.launcher(str(folder.root), str(folder.library), "muster_host")
+    text = ownership.launcher(str(folder.root), str(folder.library), "muster_host")
     assert folder.run(text) == "" and folder.ran() == "0"
     folder.mark.unlink()
     spoil(folder, how)
-    assert _ownership.REFUSED in folder.run(text)
+    assert ownership.REFUSED in folder.run(text)
     assert not folder.ran()
 
 
 def test_its_owner_runs_it(folder: Folder, place: Path) -> None:
     folder.give(OTHER)
     place.chmod(0o777)
-    text = _ownership.launcher(str(folder.root), str(folder.library), "muster_host")
+    text = ownership.launcher(str(folder.root), str(folder.library), "muster_host")
     user = ("setpriv", "--reuid", str(OTHER), "--regid", str(OTHER), "--clear-groups")
     assert folder.run(text, *user) == "" and folder.ran() == str(OTHER)
 
 
 def test_without_an_agent_the_fast_way_says_so(folder: Folder) -> None:
     shutil.rmtree(folder.library)
-    text = _ownership.launcher(str(folder.root), str(folder.library), "muster_host")
+    text = ownership.launcher(str(folder.root), str(folder.library), "muster_host")
     assert "No module named 'muster_host" in folder.run(text)
 
 
@@ -109,7 +110,7 @@ def test_without_an_agent_the_fast_way_says_so(folder: Folder) -> None:
 def test_nothing_is_prepared_or_started_there(folder: Folder, verb: str, how: str) -> None:
     spoil(folder, how)
     request = {"verb": verb, "host": folder.host.facts, "supervisord": SUPERVISORD, "instances": [], "check": False}
-    said = _agent.handle(request)["error"]
+    said = agent.handle(request)["error"]
     assert "who could have root run anything from there" in said
     assert ("deploy as nobody (-e ansible_user=nobody" in said) == (how != "mode")
     assert not (folder.root / "etc" / "host.json").exists()
@@ -123,7 +124,7 @@ def test_looking_installs_no_agent_where_a_link_may_lead_elsewhere(folder: Folde
     os.utime(victim / "old", (0, 0))
     (folder.root / "lib").symlink_to(victim)
     folder.give(OTHER)
-    _agent.handle({"verb": "observe", "host": folder.host.facts, "load": False, "agent": bundle()})
+    agent.handle({"verb": "observe", "host": folder.host.facts, "load": False, "agent": bundle()})
     assert [path.name for path in victim.iterdir()] == ["old"]
 
 
@@ -139,7 +140,7 @@ def test_removing_is_done_as_the_owner_and_reaches_nothing_of_others(folder: Fol
     shutil.rmtree(folder.root / "etc")
     (folder.root / "etc").symlink_to(victim)
     folder.give(OTHER)
-    assert "Permission denied" in _agent.handle({"verb": "remove", "host": folder.host.facts})["error"]
+    assert "Permission denied" in agent.handle({"verb": "remove", "host": folder.host.facts})["error"]
     assert (victim / "services" / "kept").exists()
     assert (victim / "placed" / "kept").exists() and (victim / "host.json").exists()
 
@@ -147,11 +148,11 @@ def test_removing_is_done_as_the_owner_and_reaches_nothing_of_others(folder: Fol
 def test_removing_an_ordinary_folder_of_an_account_leaves_nothing(folder: Folder) -> None:
     (folder.root / "etc" / "host.json").write_text(json.dumps(folder.host.facts))
     folder.give(OTHER)
-    told = _agent.handle({"verb": "remove", "host": folder.host.facts, "check": True})
+    told = agent.handle({"verb": "remove", "host": folder.host.facts, "check": True})
     assert told["did"] and folder.root.exists()
     shutil.rmtree(folder.library)
     (folder.root / "bin" / "muster-boot").unlink()
-    assert _agent.handle({"verb": "remove", "host": folder.host.facts})["did"] == told["did"]
+    assert agent.handle({"verb": "remove", "host": folder.host.facts})["did"] == told["did"]
     assert not folder.root.exists()
 
 
@@ -166,8 +167,8 @@ def test_removing_needs_nothing_that_only_root_may_read(folder: Folder, tmp_path
         for name, text in {"__init__.py": "", **bundle()["files"]}.items():
             archive.writestr("muster_host/" + name, text)
     program = (
-        "import json, sys; sys.path.insert(0, %r); from muster_host import _agent\n"
-        "print(json.dumps(_agent.handle(json.load(sys.stdin))))" % str(tmp_path / "payload.zip")
+        "import json, sys; sys.path.insert(0, %r); from muster_host import agent\n"
+        "print(json.dumps(agent.handle(json.load(sys.stdin))))" % str(tmp_path / "payload.zip")
     )
     done = subprocess.run(
         ["/usr/bin/python3", "-I", "-S", "-c", program],
@@ -180,11 +181,11 @@ def test_removing_needs_nothing_that_only_root_may_read(folder: Folder, tmp_path
 @pytest.mark.parametrize("how", ["none", "whole", "lib"])
 def test_roots_unit_runs_nothing_from_a_folder_that_was_given_away(folder: Folder, how: str) -> None:
     spoil(folder, how) if how != "none" else None
-    python, _unused, text = _boot._guarded(sys.executable, str(folder.root)).partition(" -I -S -c ")
+    python, _unused, text = boot._guarded(sys.executable, str(folder.root)).partition(" -I -S -c ")
     words = ast.literal_eval(text.replace("%%", "%").replace("$$", "$"))  # as systemd takes quotes away
     done = subprocess.run([python, "-I", "-S", "-c", words, "start"], capture_output=True, text=True)
     assert folder.ran() == ("0" if how == "none" else "")
-    assert (_ownership.REFUSED in done.stderr) == (how != "none")
+    assert (ownership.REFUSED in done.stderr) == (how != "none")
 
 
 def test_a_run_as_root_takes_the_module_instead(folder: Folder, place: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_run_as_root_takes_the_module_instead(folder: Folder, place: Path) -> 
         [sys.executable, "-c", text + "print(call.agent_bundle()['hash'])"], stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT / "collections")}, check=True,
     ).stdout.strip()  # fmt: skip
-    folder.plant(folder.root / "lib" / version / "muster_host" / "_agent.py")
+    folder.plant(folder.root / "lib" / version / "muster_host" / "agent.py")
     folder.give(OTHER)
     done = subprocess.run(
         [BIN / "ansible", "server_1", "-i", ROOT / "inventory/local", "-m", "control_room.muster.observe",

@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from monitor.health import Kind
-from monitor.probes import ProbeError, make
-from monitor.target import Target
+from monitor.judge.health import Kind
+from monitor.watch.probes import ProbeError, make
+from monitor.watch.target import Target
 from tests.integration.monitorkit import ADDRESS, Bus, bus, free_port, listener, until
 from tests.integration.probekit import Seen, probing, run
 

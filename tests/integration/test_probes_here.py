@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from monitor.health import Kind
-from monitor.target import Whose
+from monitor.judge.health import Kind
+from monitor.watch.target import Whose
 from tests.integration.monitorkit import ADDRESS, WAIT, until
 from tests.integration.probekit import Seen, probing, run
 

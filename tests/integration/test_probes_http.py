@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.health import Kind
-from monitor.shared._probes import Tls
+from monitor.core.model.probe import Tls
+from monitor.judge.health import Kind
 from tests.integration.monitorkit import ADDRESS, listener, until
 from tests.integration.probekit import Authority, Seen, probing, run, secret, serving, wire
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.health import Kind
+from monitor.judge.health import Kind
 from tests.integration.monitorkit import ADDRESS, free_port, listener, until
 from tests.integration.probekit import Authority, Seen, mosquitto, needs_mosquitto, probing, run, secret, serving, wire
 
@@ -162,7 +162,7 @@ def test_a_broker_that_comes_late_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_tls_with_a_certificate_of_the_probe_s_own(tmp_path: Path) -> None:
-    from monitor.shared._probes import Tls
+    from monitor.core.model.probe import Tls
 
     ours = Authority(tmp_path)
     certificate, key = ours.issue("broker", ADDRESS)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import socket
 
-from monitor.health import Kind
+from monitor.judge.health import Kind
 from tests.integration.monitorkit import ADDRESS, bus, listener, until
 from tests.integration.probekit import Seen, probing, run, wire
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from monitor.cli.play import play
-from monitor.runs import Runs
+from monitor.cli.by_playbook import play
+from monitor.runs.runs import Runs
 
 LOCAL = str(Path(__file__).resolve().parents[2] / "inventory" / "local")
 

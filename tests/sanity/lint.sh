@@ -18,16 +18,15 @@ check() { # name, command
   "$@" || failed="$failed $name"
 }
 
-# monitor.shared is plugins/module_utils at run time; mypy gets it as an ordinary package.
+# monitor.core is plugins/module_utils/_core at run time; mypy gets it as an ordinary package.
 typed() {
   tree=$root/.cache/typed
   rm -rf "$tree"
-  mkdir -p "$tree/monitor/shared"
+  mkdir -p "$tree/monitor"
   for entry in monitor/*; do
-    [ "$entry" = monitor/shared ] || ln -s "$root/$entry" "$tree/monitor/"
+    [ "$entry" = monitor/core ] || ln -s "$root/$entry" "$tree/monitor/"
   done
-  cp monitor/shared/__init__.py "$tree/monitor/shared/"
-  for entry in plugins/module_utils/_*.py; do ln -s "$root/$entry" "$tree/monitor/shared/"; done
+  ln -s "$root/plugins/module_utils/_core" "$tree/monitor/core"
   (cd "$tree" && mypy --config-file "$root/pyproject.toml" --cache-dir "$root/.cache/mypy" -p monitor)
 }
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.brain import Brain
-from monitor.decide import BusKey, ServiceKey
-from monitor.health import Health, Kind
-from monitor.hosts import Signal
-from monitor.intents import Intents
-from monitor.schedule import Schedule
-from monitor.watch import Host, Instance, Watch
+from monitor.judge.brain import Brain
+from monitor.judge.health import Health, Kind
+from monitor.judge.hosts import Signal
+from monitor.judge.intents import Intents
+from monitor.judge.schedule import Schedule
+from monitor.judge.wishes import BusKey, ServiceKey
+from monitor.watch.watch_list import Host, Instance, Watch
 from tests.unit.monitor_data import health, watch
 
 WALL = 1_700_000_000.0

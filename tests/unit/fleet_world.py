@@ -4,8 +4,8 @@
 """A fleet that exists only in memory, for properties of the decision core over long random histories.
 
 Hosts keep the contract of the agent (a fresh look, no lower epoch, a stop confirmed by what still lives), the ledger
-that of `_ledger` (a commit names the revision it was planned over), and a run is cut into the steps between which
-others may act: observe, plan and commit, deliver to one host, commit the outcome.
+that of `controller.ledger` (a commit names the revision it was planned over), and a run is cut into the steps between
+which others may act: observe, plan and commit, deliver to one host, commit the outcome.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.shared import _plan
-from monitor.shared._model import Site
-from monitor.shared._sequence import application_of, expected_programs
-from monitor.shared._state import Claim, apply_changes
+from monitor.core.model.sequence import application_of, expected_programs
+from monitor.core.model.site import Site
+from monitor.core.model.state import Claim, apply_changes
+from monitor.core.plan import plan as planner
 from tests.small_site import SITE_ID, small_state
 
 
@@ -254,7 +254,7 @@ class World:
         observations, looked = self._observe(run.request), self.revision
         yield
         while True:
-            plan = _plan.make_plan(
+            plan = planner.make_plan(
                 self.site, self.state, self.revision, self._not_overtaken(observations, looked), run.request, self.now,
                 str(run.number), self.digests,
             )  # fmt: skip
@@ -268,10 +268,10 @@ class World:
         answers: dict[str, Any] = {}
         for phase in range(1, phases + 1):
             if phase > 1:
-                changes, _ = _plan.settle(self.site, self.state, plan, answers, self.now)
+                changes, _ = planner.settle(self.site, self.state, plan, answers, self.now)
                 self.commit(self.revision, changes)
             yield
-            requests = _plan.act_requests(self.site, self.state, plan, phase, self.digests)
+            requests = planner.act_requests(self.site, self.state, plan, phase, self.digests)
             sent = [
                 Delivery(run.number, host, request, request["expires"], answers)
                 for host, request in requests.items()
@@ -284,7 +284,7 @@ class World:
                         self.deliver(delivery)
                         break
         yield
-        changes, _ = _plan.settle(self.site, self.state, plan, answers, self.now, final=True)
+        changes, _ = planner.settle(self.site, self.state, plan, answers, self.now, final=True)
         self.commit(self.revision, changes)
 
     def _not_overtaken(self, observations: dict[str, Any], looked: int) -> dict[str, Any]:

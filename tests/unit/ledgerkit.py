@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from monitor.shared import _ledger
+from monitor.core.controller import ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(name="ledger")
-def ledger_fixture(tmp_path: Path) -> Iterator[_ledger.Ledger]:
-    with _ledger.Ledger(str(tmp_path / "state" / "ledger.db"), patience=5.0) as made:
+def ledger_fixture(tmp_path: Path) -> Iterator[ledger.Ledger]:
+    with ledger.Ledger(str(tmp_path / "state" / "ledger.db"), patience=5.0) as made:
         made.create("scenario_2", "scenario_2-c0ffee")
         yield made
 
@@ -34,7 +34,8 @@ def line(what: str, **more: object) -> dict[str, object]:
 
 def script(text: str, *arguments: str) -> subprocess.Popen[str]:
     """A process of its own that imports the ledger; it says a line when it is where the test wants it."""
-    head = "import sys, time, sqlite3\nfrom monitor.shared import _ledger, _ledger_files\n"
+    head = "import sys, time, sqlite3\nfrom monitor.core.controller import ledger_files\n"
+    head += "from monitor.core.controller.ledger import *\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + text, *arguments],
         cwd=ROOT,

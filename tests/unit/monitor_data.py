@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.health import Health, Kind, Result
-from monitor.watch import Instance, Service, Target, Watch
+from monitor.judge.health import Health, Kind, Result
+from monitor.watch.watch_list import Instance, Service, Target, Watch
 
 TARGET = Target("127.60.9.1", 20004, "nats", 1.0, 1.0, 3)
 

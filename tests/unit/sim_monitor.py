@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from monitor.brain import Brain
-from monitor.health import Health, Kind, Result
-from monitor.hosts import Signal
-from monitor.intents import Intents
-from monitor.prober import Key, Prober
-from monitor.probes import Report
-from monitor.schedule import Schedule
-from monitor.target import Target
-from monitor.watch import Watch
+from monitor.judge.brain import Brain
+from monitor.judge.health import Health, Kind, Result
+from monitor.judge.hosts import Signal
+from monitor.judge.intents import Intents
+from monitor.judge.schedule import Schedule
+from monitor.watch.prober import Key, Prober
+from monitor.watch.probes import Report
+from monitor.watch.target import Target
+from monitor.watch.watch_list import Watch
 from tests.unit.sim_hosts import BUS
 from tests.unit.sim_runs import Run, Runs
 
@@ -29,7 +29,7 @@ SUCCESSOR = 2.0
 
 
 class SimProbe:
-    """Asks one bus at its interval, and notices the end of a bus it is connected to, as `monitor.probes` do."""
+    """Asks one bus at its interval, and notices the end of a bus it is connected to, as `monitor.watch.probes` do."""
 
     def __init__(self, monitor: Monitor, name: str, target: Target, report: Report) -> None:
         self._monitor, self._world = monitor, monitor.world

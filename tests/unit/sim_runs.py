@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from monitor.shared import _overtaken, _plan, _state
+from monitor.core.decide import corrections
+from monitor.core.model import state
+from monitor.core.plan import plan as planner
 from tests.unit import sim_acts
 from tests.unit.sim_hosts import Locked
 from tests.unit.sim_world import SimWorld
@@ -87,10 +89,10 @@ class Run:
         yield self._runs.delay()  # held up between looking and planning, now and then
         self.number = world.next_number()
         while True:
-            seen = self._runs.last_seen() if observations is None else _overtaken.correct(
+            seen = self._runs.last_seen() if observations is None else corrections.correct(
                 world.site, world.state, observations, self._runs.changed_since(looked)
             )  # fmt: skip
-            plan = _plan.make_plan(
+            plan = planner.make_plan(
                 world.site, world.state, world.revision, seen, self.request, world.wall, self.number,
                 self._runs.digests(),
             )  # fmt: skip
@@ -116,17 +118,17 @@ class Run:
         answers: dict[str, Any] = {}
         for phase in range(1, max([a["phase"] for a in plan["actions"]] or [1]) + 1):
             if phase > 1:
-                changes, _trail = _plan.settle(world.site, world.state, plan, answers, world.wall)
+                changes, _trail = planner.settle(world.site, world.state, plan, answers, world.wall)
                 self._commit(changes)
             yield self._runs.delay()
-            requests = _plan.act_requests(world.site, world.state, plan, phase, self._runs.digests())
+            requests = planner.act_requests(world.site, world.state, plan, phase, self._runs.digests())
             missing = set(requests)
             for name in sorted(requests):
                 self._deliver(name, requests[name], answers, missing)
             while missing:
                 yield None
         yield self._runs.delay()
-        changes, _trail = _plan.settle(world.site, world.state, plan, answers, world.wall, final=True)
+        changes, _trail = planner.settle(world.site, world.state, plan, answers, world.wall, final=True)
         self._commit(changes)
         results: dict[str, Any] = {}
         for answer in answers.values():
@@ -241,12 +243,12 @@ class Runs:
                 self._seen[name] = (entry, revision)
 
     def last_seen(self) -> dict[str, Any]:
-        """As `_controller` has it for a request that nobody looked for beforehand."""
+        """As `controller.calls` has it for a request that nobody looked for beforehand."""
         world, found = self.world, {}
         for name, (entry, revision) in self._seen.items():
-            if (world.state["hosts"].get(name) or {}).get("state") in (_state.DOWN, _state.SUSPECT):
+            if (world.state["hosts"].get(name) or {}).get("state") in (state.DOWN, state.SUSPECT):
                 continue
-            found.update(_overtaken.correct(world.site, world.state, {name: entry}, self.changed_since(revision)))
+            found.update(corrections.correct(world.site, world.state, {name: entry}, self.changed_since(revision)))
         return found
 
 

@@ -16,10 +16,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from monitor.shared import _watch
-from monitor.shared._model import Site
-from monitor.shared._policy import WAITS
-from monitor.watch import Watch, parse
+from monitor.core.decide.failures import WAITS
+from monitor.core.model.site import Site
+from monitor.core.report import watch_list
+from monitor.watch.watch_list import Watch, parse
 from tests.small_site import small_site
 from tests.unit.sim_faults import Faults
 from tests.unit.sim_hosts import BUS, SimHost
@@ -143,7 +143,7 @@ class Simulation:
         if self.publishes and self._published != self.world.revision:
             self._published = self.world.revision
             world = self.world
-            self._watch = parse(_watch.watch_document(world.site, world.state, world.revision))
+            self._watch = parse(watch_list.watch_document(world.site, world.state, world.revision))
         return self._watch
 
     def _committed(self) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from monitor.brain import LOOK_APART, SERVICES_APART
-from monitor.health import Kind
-from monitor.schedule import APART, FINISH_APART
+from monitor.judge.brain import LOOK_APART, SERVICES_APART
+from monitor.judge.health import Kind
+from monitor.judge.schedule import APART, FINISH_APART
 from tests.unit.brain_scene import NAMES, WALL, Scene, planned
 from tests.unit.monitor_data import common_bus, entry, health
 

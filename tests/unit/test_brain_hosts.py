@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.health import Health, Kind, Result
-from monitor.hosts import DOWN, SUSPECT, Signal
+from monitor.judge.health import Health, Kind, Result
+from monitor.judge.hosts import DOWN, SUSPECT, Signal
 from tests.unit.brain_scene import NAMES, WALL, Scene, planned
 from tests.unit.monitor_data import entry, health
 

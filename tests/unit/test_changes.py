@@ -8,7 +8,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.changes import PATIENCE, Change, Changes, Hook
+from monitor.judge.verdict_changes import PATIENCE, Change, Changes, Hook
 
 UP, BAD, HALF = "operational", "not operational", "degraded"
 WALL = 1_700_000_000.0

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.decide import EXIT, GATE, HOST_DOWN, Exit, decide
-from monitor.health import CRASH, HANG, Kind
-from monitor.hosts import DOWN, SUSPECT, UP, Verdict
+from monitor.judge.health import CRASH, HANG, Kind
+from monitor.judge.hosts import DOWN, SUSPECT, UP, Verdict
+from monitor.judge.wishes import EXIT, GATE, HOST_DOWN, Exit, decide
 from tests.unit.monitor_data import common_bus, entry, health, watch
 
 BUS = ("scen2_srv_01", 1)

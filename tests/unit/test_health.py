@@ -8,7 +8,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.health import CRASH, HANG, Composed, Health, Kind, Result, State
+from monitor.judge.health import CRASH, HANG, Composed, Health, Kind, Result, State
 from tests.unit.monitor_data import health
 
 

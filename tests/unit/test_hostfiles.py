@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from monitor.shared import _hostfiles
+from monitor.core.host.machine import files as machine_files
 
 
 def files(**texts: str) -> dict[str, dict[str, str]]:
     return {name.replace("__", "/"): {"text": text, "mode": "0640"} for name, text in texts.items()}
 
 
-def put(folder: Path, wanted: dict[str, dict[str, str]], **options: bool) -> _hostfiles.Change:
-    return _hostfiles.write_folder(str(folder), wanted, _hostfiles.config_digest(wanted), **options)
+def put(folder: Path, wanted: dict[str, dict[str, str]], **options: bool) -> machine_files.Change:
+    return machine_files.write_folder(str(folder), wanted, machine_files.config_digest(wanted), **options)
 
 
 def test_only_what_changed_is_written(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_file_that_already_says_the_same_becomes_ours(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("same")
     change = put(tmp_path, files(a="same"))
     assert change.kept == []
-    assert _hostfiles.examine(str(tmp_path)) == (_hostfiles.config_digest(files(a="same")), [], [])
+    assert machine_files.examine(str(tmp_path)) == (machine_files.config_digest(files(a="same")), [], [])
 
 
 def test_a_changed_file_that_is_swept_is_kept_too(tmp_path: Path) -> None:
@@ -75,10 +75,10 @@ def test_a_link_in_place_of_a_file_is_replaced_and_what_it_points_to_is_not_touc
 
 def test_tokens_are_filled_in_and_the_digest_is_that_of_the_rendered_text(tmp_path: Path) -> None:
     wanted = files(a="@@root@@ and @@host@@")
-    replace = _hostfiles.tokens({"root": "/r", "address": "127.0.0.1", "host": "h", "site_id": "s"})
-    _hostfiles.write_folder(str(tmp_path), wanted, _hostfiles.config_digest(wanted), replace)
+    replace = machine_files.tokens({"root": "/r", "address": "127.0.0.1", "host": "h", "site_id": "s"})
+    machine_files.write_folder(str(tmp_path), wanted, machine_files.config_digest(wanted), replace)
     assert (tmp_path / "a").read_text() == "/r and h"
-    assert _hostfiles.examine(str(tmp_path))[0] == _hostfiles.config_digest(wanted)
+    assert machine_files.examine(str(tmp_path))[0] == machine_files.config_digest(wanted)
 
 
 def test_an_interrupted_write_is_finished_by_the_next_without_taking_it_for_somebodys_change(
@@ -100,11 +100,11 @@ def test_an_interrupted_write_is_finished_by_the_next_without_taking_it_for_some
         put(tmp_path, files(a="2", b="2"))
     monkeypatch.undo()
     assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("2", "1")
-    assert _hostfiles.examine(str(tmp_path))[0] == ""
+    assert machine_files.examine(str(tmp_path))[0] == ""
     change = put(tmp_path, files(a="3", b="2"))
     assert change.kept == [] and change.foreign == []
     assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("3", "2")
-    assert _hostfiles.examine(str(tmp_path))[0] == _hostfiles.config_digest(files(a="3", b="2"))
+    assert machine_files.examine(str(tmp_path))[0] == machine_files.config_digest(files(a="3", b="2"))
     assert sorted(p.name for p in tmp_path.iterdir()) == [".manifest.json", "a", "b"]
 
 
@@ -122,12 +122,12 @@ def test_a_file_system_that_refuses_leaves_everything_as_it_was(
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(_hostfiles.FolderError, match="No space left on device; what was there before is intact"):
+    with pytest.raises(machine_files.FolderError, match="No space left on device; what was there before is intact"):
         put(tmp_path, files(a="2", b="2", sub__c="2"))
     monkeypatch.undo()
     assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("1", "1")
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == [".manifest.json", "a", "b"]
-    assert _hostfiles.examine(str(tmp_path))[0] == _hostfiles.config_digest(files(a="1", b="1"))
+    assert machine_files.examine(str(tmp_path))[0] == machine_files.config_digest(files(a="1", b="1"))
 
 
 def test_a_lost_or_damaged_manifest_is_rebuilt_without_touching_equal_files(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_lost_or_damaged_manifest_is_rebuilt_without_touching_equal_files(tmp_
     (tmp_path / ".manifest.json").write_text("{half")
     change = put(tmp_path, files(a="1", b="1"))
     assert change.kept == []
-    assert _hostfiles.examine(str(tmp_path))[0] == _hostfiles.config_digest(files(a="1", b="1"))
+    assert machine_files.examine(str(tmp_path))[0] == machine_files.config_digest(files(a="1", b="1"))
 
 
 def test_check_mode_writes_nothing_and_a_diff_shows_both_texts(tmp_path: Path) -> None:
@@ -147,10 +147,10 @@ def test_check_mode_writes_nothing_and_a_diff_shows_both_texts(tmp_path: Path) -
 
 
 def test_the_digest_tells_names_modes_and_texts_apart() -> None:
-    digests = {_hostfiles.config_digest(f) for f in (
+    digests = {machine_files.config_digest(f) for f in (
         {}, files(a="1"), files(b="1"), files(a="2"), {"a": {"text": "1", "mode": "0600"}}, files(a="", b="1"))}
     assert len(digests) == 6
-    assert _hostfiles.config_digest(files(a="1", b="2")) == _hostfiles.config_digest(files(b="2", a="1"))
+    assert machine_files.config_digest(files(a="1", b="2")) == machine_files.config_digest(files(b="2", a="1"))
 
 
 def test_two_writers_at_once_take_turns(tmp_path: Path) -> None:
@@ -170,6 +170,6 @@ def test_two_writers_at_once_take_turns(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    digest, drift, foreign = _hostfiles.examine(str(tmp_path))
-    assert digest in {_hostfiles.config_digest(wanted) for wanted in sets} and not drift and not foreign
+    digest, drift, foreign = machine_files.examine(str(tmp_path))
+    assert digest in {machine_files.config_digest(wanted) for wanted in sets} and not drift and not foreign
     assert {p.read_text().split()[0] for p in tmp_path.glob("f*")} in ({"one"}, {"two"})

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.decide import EXIT, GATE, HOST_DOWN, Wish
-from monitor.health import CRASH
-from monitor.intents import DELAYS, Intents
+from monitor.judge.health import CRASH
+from monitor.judge.intents import DELAYS, Intents
+from monitor.judge.wishes import EXIT, GATE, HOST_DOWN, Wish
 from tests.unit.monitor_data import entry, watch
 
 CRASHED = Wish("scen2_srv_01", 1, CRASH, "restart", "its bus crashed")

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.shared import _ledger, _ledger_files
+from monitor.core.controller import ledger as controller_ledger
+from monitor.core.controller import ledger_files
 from tests.unit.ledgerkit import claim, ledger_fixture, line, script  # noqa: F401 - a fixture
 
 
 class TestALockedLedger:
-    def test_is_waited_for(self, ledger: _ledger.Ledger) -> None:
+    def test_is_waited_for(self, ledger: controller_ledger.Ledger) -> None:
         holder = self._hold(ledger.path, 0.3)
         try:
             assert ledger.commit(1, {}) == 2
@@ -27,11 +28,11 @@ class TestALockedLedger:
             holder.kill()
             holder.communicate()
 
-    def test_ends_in_a_sentence_that_names_the_process(self, ledger: _ledger.Ledger) -> None:
+    def test_ends_in_a_sentence_that_names_the_process(self, ledger: controller_ledger.Ledger) -> None:
         holder = self._hold(ledger.path, 60)
         try:
-            with _ledger.Ledger(ledger.path, patience=0.3) as hasty:
-                with pytest.raises(_ledger.LedgerLocked) as locked:
+            with controller_ledger.Ledger(ledger.path, patience=0.3) as hasty:
+                with pytest.raises(controller_ledger.LedgerLocked) as locked:
                     hasty.commit(1, {"claims": {"a_1": claim(1)}})
                 assert hasty.read()[1] == 1
             assert "stayed locked for 0 s by process %d (%s" % (holder.pid, sys.executable) in str(locked.value)
@@ -52,30 +53,30 @@ class TestALockedLedger:
 
 
 class TestADamagedLedger:
-    def test_names_the_copy_it_made_and_the_last_backup(self, ledger: _ledger.Ledger) -> None:
+    def test_names_the_copy_it_made_and_the_last_backup(self, ledger: controller_ledger.Ledger) -> None:
         ledger.commit(1, {"claims": {"a_1": claim(4)}})
         backup = ledger.backup()
         ledger.close()
         with open(ledger.path, "r+b") as handle:
             handle.write(b"overwritten by something else " * 20)
         damaged = Path(ledger.path).read_bytes()
-        with pytest.raises(_ledger.LedgerDamaged) as first:
+        with pytest.raises(controller_ledger.LedgerDamaged) as first:
             ledger.read()
         words = str(first.value)
         aside = words.split("copied to ")[1].split(";")[0]
         assert Path(aside).read_bytes() == damaged == Path(ledger.path).read_bytes()
         assert "cp %s %s; then reconcile" % (backup, ledger.path) in words
-        with pytest.raises(_ledger.LedgerDamaged):
+        with pytest.raises(controller_ledger.LedgerDamaged):
             ledger.read()
         copies = [name for name in os.listdir(os.path.dirname(ledger.path)) if "damaged" in name]
         assert len(copies) == 1
 
-    def test_goes_on_from_its_backup_as_the_sentence_says(self, ledger: _ledger.Ledger) -> None:
+    def test_goes_on_from_its_backup_as_the_sentence_says(self, ledger: controller_ledger.Ledger) -> None:
         ledger.commit(1, {"claims": {"a_1": claim(4)}})
         ledger.backup()
         ledger.close()
         Path(ledger.path).write_bytes(b"x" * 8192)
-        with pytest.raises(_ledger.LedgerDamaged) as damaged:
+        with pytest.raises(controller_ledger.LedgerDamaged) as damaged:
             ledger.read()
         command = str(damaged.value).split("stop the monitor, ")[1].split("; then reconcile")[0]
         subprocess.run(command, shell=True, check=True)
@@ -83,21 +84,23 @@ class TestADamagedLedger:
         assert (state["claims"]["a_1"], revision) == (claim(4), 2)
         assert ledger.commit(2, {"claims": {"a_1": claim(5)}}) == 3
 
-    def test_in_the_middle_is_found_by_the_check(self, ledger: _ledger.Ledger) -> None:
+    def test_in_the_middle_is_found_by_the_check(self, ledger: controller_ledger.Ledger) -> None:
         ledger.commit(1, {"claims": {"a_%d" % n: claim(1, "h" * 500) for n in range(200)}})
         ledger.close()
         size = os.path.getsize(ledger.path)
         with open(ledger.path, "r+b") as handle:
             handle.seek(size // 2 // 4096 * 4096)
             handle.write(os.urandom(4096))
-        with pytest.raises(_ledger.LedgerDamaged, match="is damaged"):
+        with pytest.raises(controller_ledger.LedgerDamaged, match="is damaged"):
             ledger.check()
 
     @pytest.mark.parametrize("content", [b"", b"SQLite format 3"])
-    def test_empty_or_cut_off_is_not_taken_for_a_fresh_one(self, ledger: _ledger.Ledger, content: bytes) -> None:
+    def test_empty_or_cut_off_is_not_taken_for_a_fresh_one(
+        self, ledger: controller_ledger.Ledger, content: bytes
+    ) -> None:
         ledger.close()
         Path(ledger.path).write_bytes(content)
-        with pytest.raises(_ledger.LedgerDamaged, match=r"is damaged .*it was left as it is"):
+        with pytest.raises(controller_ledger.LedgerDamaged, match=r"is damaged .*it was left as it is"):
             ledger.commit(1, {})
         assert Path(ledger.path).read_bytes() == content
 
@@ -105,21 +108,21 @@ class TestADamagedLedger:
         path = str(tmp_path / "ledger.db")
         with sqlite3.connect(path) as other:
             other.execute("CREATE TABLE notes (text)")
-        with pytest.raises(_ledger.LedgerDamaged, match="no mark of a ledger"):
-            _ledger.Ledger(path).read()
+        with pytest.raises(controller_ledger.LedgerDamaged, match="no mark of a ledger"):
+            controller_ledger.Ledger(path).read()
 
-    def test_of_a_newer_version_is_left_alone(self, ledger: _ledger.Ledger) -> None:
+    def test_of_a_newer_version_is_left_alone(self, ledger: controller_ledger.Ledger) -> None:
         with sqlite3.connect(ledger.path) as other:
             other.execute("PRAGMA user_version = 3")
-        with _ledger.Ledger(ledger.path) as older, pytest.raises(_ledger.LedgerError) as newer:
+        with controller_ledger.Ledger(ledger.path) as older, pytest.raises(controller_ledger.LedgerError) as newer:
             older.commit(1, {})
         assert "was written by a newer muster (schema 3; this one knows up to 2)" in str(newer.value)
 
-    def test_of_an_older_version_is_read_and_marked_by_the_first_commit(self, ledger: _ledger.Ledger) -> None:
+    def test_of_an_older_version_is_read_and_marked_by_the_first_commit(self, ledger: controller_ledger.Ledger) -> None:
         with sqlite3.connect(ledger.path) as other:
             other.execute("PRAGMA user_version = 1")
             other.execute("UPDATE record SET value = '1' WHERE kind = 'meta' AND name = 'schema'")
-        with _ledger.Ledger(ledger.path) as newer:
+        with controller_ledger.Ledger(ledger.path) as newer:
             state, revision = newer.read()
             assert (state["meta"]["schema"], state["pauses"], state["notices"]) == (1, {}, {})
             pause = {"by": "eve", "why": "new fan", "at": 1.0, "until": None}
@@ -129,11 +132,11 @@ class TestADamagedLedger:
         with sqlite3.connect(ledger.path) as other:
             assert other.execute("PRAGMA user_version").fetchone() == (2,)
 
-    def test_keeps_three_backups(self, ledger: _ledger.Ledger) -> None:
+    def test_keeps_three_backups(self, ledger: controller_ledger.Ledger) -> None:
         for revision in range(1, 6):
             assert ledger.backup() == ledger.backup()
             ledger.commit(revision, {})
-        names = [os.path.basename(path) for path in _ledger_files.backups(ledger.path)]
+        names = [os.path.basename(path) for path in ledger_files.backups(ledger.path)]
         assert names == ["ledger-%010d.db" % revision for revision in (3, 4, 5)]
 
 
@@ -144,14 +147,14 @@ class TestAsRoot:
         disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(disk)], check=True)
         try:
-            with _ledger.Ledger(str(disk / "state" / "ledger.db")) as ledger:
+            with controller_ledger.Ledger(str(disk / "state" / "ledger.db")) as ledger:
                 ledger.create("scenario_2", "id")
                 ledger.commit(1, {"claims": {"a_1": claim(1)}})
                 with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
                     while True:
                         filler.write(b"x" * 4096)
                 big = {"a_%d" % n: claim(2, "h" * 2000) for n in range(1, 60)}
-                with pytest.raises(_ledger.LedgerError, match=r"nothing was changed: .*full.* kB are free"):
+                with pytest.raises(controller_ledger.LedgerError, match=r"nothing was changed: .*full.* kB are free"):
                     ledger.commit(2, {"claims": big}, [line("never")])
                 state, revision = ledger.read()
                 assert (state["claims"], revision, ledger.trail()) == ({"a_1": claim(1)}, 2, [])
@@ -164,8 +167,8 @@ class TestAsRoot:
         folder = tmp_path / "state"
         folder.mkdir()
         os.chown(folder, 1, 1)
-        with pytest.raises(_ledger.LedgerError) as refused:
-            _ledger.Ledger(str(folder / "ledger.db")).create("s", "id")
-        owner, me = _ledger_files.user_name(1), _ledger_files.user_name(0)
+        with pytest.raises(controller_ledger.LedgerError) as refused:
+            controller_ledger.Ledger(str(folder / "ledger.db")).create("s", "id")
+        owner, me = ledger_files.user_name(1), ledger_files.user_name(0)
         assert "belongs to %s and you are %s: run this as %s" % (owner, me, owner) in str(refused.value)
         assert list(folder.iterdir()) == []

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from monitor.shared import _watch
-from monitor.watch import WatchError, parse
+from monitor.core.report import watch_list
+from monitor.watch.watch_list import WatchError, parse
 from tests.small_site import SITE_ID, small_site
 
 CLAIM: dict[str, Any] = {
@@ -28,7 +28,7 @@ STATE: dict[str, Any] = {
 
 
 def published() -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(json.dumps(_watch.watch_document(small_site(), STATE, 9)))
+    document: dict[str, Any] = json.loads(json.dumps(watch_list.watch_document(small_site(), STATE, 9)))
     return document
 
 
@@ -53,7 +53,7 @@ def test_the_numbers_of_the_site_arrive() -> None:
 
 def test_an_instance_that_left_the_site_is_watched_without_a_bus() -> None:
     state = dict(STATE, claims={"scen2_srv_99": CLAIM})
-    seen = parse(json.loads(json.dumps(_watch.watch_document(small_site(), state, 9))))
+    seen = parse(json.loads(json.dumps(watch_list.watch_document(small_site(), state, 9))))
     assert seen.instances["scen2_srv_99"].target is None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.notify import LONGEST, Notify
+from monitor.tell.sd_notify import LONGEST, Notify
 
 
 class Ear:

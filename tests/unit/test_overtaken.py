@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.shared import _overtaken
+from monitor.core.decide import corrections
 from tests.small_site import quiet_host, running, small_site, small_state
 
 
@@ -21,7 +21,7 @@ def saw(host: str, **copies: int) -> dict[str, Any]:
 def correct(claims: dict[str, Any], changed: list[str], *hosts: dict[str, Any]) -> dict[str, Any]:
     before = {host["host"]: host for host in hosts}
     kept = repr(before)
-    after = _overtaken.correct(small_site(), small_state(claims=claims), before, changed)
+    after = corrections.correct(small_site(), small_state(claims=claims), before, changed)
     assert repr(before) == kept, "the given observations are not changed"
     return after
 

@@ -13,10 +13,10 @@ import dataclasses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.shared import _verdict
-from monitor.shared._model import Site
-from monitor.shared._policy import SOUND, WAITS
-from monitor.shared._words import clock
+from monitor.core.decide.failures import SOUND, WAITS
+from monitor.core.model.sentences import clock
+from monitor.core.model.site import Site
+from monitor.core.report import verdict
 from tests.small_site import SERVERS, small_site
 from tests.unit.fleet_world import World
 
@@ -175,7 +175,7 @@ def test_while_it_waits_everybody_is_told_until_when_and_why_and_a_person_may_st
     )  # fmt: skip
     assert said in str(now["reason"])
     assert not world.state["notices"], "it is not given up"
-    told = _verdict.verdicts(world.site, world.state, {}, {}, world.now)["01"]
+    told = verdict.verdicts(world.site, world.state, {}, {}, world.now)["01"]
     assert (told["verdict"], told["cause"]) == ("waiting", now["reason"])
     world.finish(world.begin("reconcile"))
     assert claim(world) == now

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import playbooks
+from monitor.runs import playbooks
 
 POLL = {"defaults": {"internal_poll_interval": "0.01"}}
 

@@ -12,7 +12,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.shared import _model, _plan, _readiness
+from monitor.core.model import site as site_model
+from monitor.core.plan import plan as planner
+from monitor.core.report import readiness
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 
 NOW = 1_700_000_000.0
@@ -42,7 +44,7 @@ def srv(*hosts: str) -> dict[str, str]:
 
 
 def test_with_room_elsewhere_the_site_is_ready() -> None:
-    found = _readiness.readiness(*fleet(srv("server_1", "server_2", "server_2"), 44), NOW)
+    found = readiness.readiness(*fleet(srv("server_1", "server_2", "server_2"), 44), NOW)
     assert found == {
         "ready": True,
         "hosts": {
@@ -51,11 +53,11 @@ def test_with_room_elsewhere_the_site_is_ready() -> None:
             "server_3": {"moves": 0, "without_place": [], "why": ""},
         },
     }
-    assert _readiness.sentence(found) == ""
+    assert readiness.sentence(found) == ""
 
 
 def test_without_room_it_names_who_would_wait_and_why() -> None:
-    found = _readiness.readiness(*fleet(srv("server_1", "server_2", "server_3", "server_3", "server_2"), 44), NOW)
+    found = readiness.readiness(*fleet(srv("server_1", "server_2", "server_3", "server_3", "server_2"), 44), NOW)
     assert found["ready"] is False
     assert found["hosts"]["server_1"]["without_place"] == ["scen2_srv_01"]
     assert found["hosts"]["server_2"]["without_place"] == ["scen2_srv_05"]
@@ -63,7 +65,7 @@ def test_without_room_it_names_who_would_wait_and_why() -> None:
         "without server_1, scen2_srv_01: server_2 has no room: 44 of 44 reserved, it needs 22; "
         "server_3 has no room: 44 of 44 reserved, it needs 22"
     )
-    assert _readiness.sentence(found) == (
+    assert readiness.sentence(found) == (
         "if server_1 died now: scen2_srv_01 would find no place; "
         "if server_2 died now: scen2_srv_05 would find no place; "
         "if server_3 died now: scen2_srv_04 would find no place"
@@ -73,14 +75,14 @@ def test_without_room_it_names_who_would_wait_and_why() -> None:
 def test_a_drained_host_and_one_that_does_not_answer_take_nothing() -> None:
     site, state, seen = fleet(srv("server_1"), server_2={"state": "drained"})
     seen["server_3"] = {"host": "server_3", "answer": "unreachable", "why": "server_3 does not answer on port 22"}
-    why = _readiness.readiness(site, state, seen, NOW)["hosts"]["server_1"]["why"]
+    why = readiness.readiness(site, state, seen, NOW)["hosts"]["server_1"]["why"]
     assert "server_2 is drained; server_3 does not answer on port 22" in why
 
 
 def test_a_host_that_was_not_asked_is_what_the_ledger_says_of_it() -> None:
     site, state, seen = fleet(srv("server_1", "server_2"), 22)
     del seen["server_2"], seen["server_3"]
-    found = _readiness.readiness(site, state, seen, NOW)
+    found = readiness.readiness(site, state, seen, NOW)
     assert found["hosts"]["server_1"]["without_place"] == []  # server_3 has room
     assert found["hosts"]["server_2"]["moves"] == 1
 
@@ -90,7 +92,7 @@ def test_windows_and_stopped_services_do_not_move() -> None:
     state["claims"]["scen2_hci_01"] = running("console_1")
     state["wanted"]["scen2_hci_01"] = WANTED
     state["wanted"]["scen2_srv_02"] = dict(WANTED, state="stopped")
-    found = _readiness.readiness(site, state, seen, NOW)
+    found = readiness.readiness(site, state, seen, NOW)
     assert found["hosts"]["server_1"]["moves"] == 1
     assert "console_1" not in found["hosts"]
 
@@ -98,7 +100,7 @@ def test_windows_and_stopped_services_do_not_move() -> None:
 def test_hosts_of_one_machine_die_together() -> None:
     site, state, seen = fleet(srv("server_1", "server_2"), 44)
     shared = tuple(replace(h, node="rack") if h.name in ("server_1", "server_2") else h for h in site.hosts)
-    found = _readiness.readiness(replace(site, hosts=shared), state, seen, NOW)
+    found = readiness.readiness(replace(site, hosts=shared), state, seen, NOW)
     assert found["hosts"]["server_1"] == found["hosts"]["server_2"] == {"moves": 2, "without_place": [], "why": ""}
 
 
@@ -118,11 +120,11 @@ def test_it_says_what_the_plan_does_when_the_host_is_down(
     loads = Counter(holders)
     if max(loads.values()) * 22 > limit or (word == "drained" and other in loads):
         return  # no placement leads there; what a drained host holds moves in any case
-    found = _readiness.readiness(site, state, seen, NOW)
+    found = readiness.readiness(site, state, seen, NOW)
     for dead in set(SERVERS) - {other if word == "suspect" else ""}:
         down = {"state": "down", "by": "monitor", "evidence": "a test"}
         gone = {"host": dead, "answer": "unreachable", "why": "dead"}
-        plan = _plan.make_plan(
+        plan = planner.make_plan(
             site, {**state, "hosts": {**state["hosts"], dead: down}}, 7, {**seen, dead: gone},
             {"kind": "reconcile", "who": "eve"}, NOW, "5", {},
         )  # fmt: skip
@@ -137,7 +139,7 @@ def test_only_what_would_move_is_placed(monkeypatch: Any) -> None:
     servers = tuple("server_%02d" % number for number in range(50))
     small = small_site(items=1000)
     hosts = tuple(
-        _model.Host(name, order, name, "127.60.2.%d" % order, "/nowhere/" + name, ("servers",), load_limit=450)
+        site_model.Host(name, order, name, "127.60.2.%d" % order, "/nowhere/" + name, ("servers",), load_limit=450)
         for order, name in enumerate(servers)
     )
     services = replace(small.applications[0], identifiers=servers)
@@ -146,14 +148,14 @@ def test_only_what_would_move_is_placed(monkeypatch: Any) -> None:
     records = {name: {"state": "up", "incarnation": "boot/1"} for name in servers}
     state = small_state(claims=claims, wanted=dict.fromkeys(claims, WANTED), hosts=records)
     placed = 0
-    real = _readiness.place
+    real = readiness.place
 
     def counting(pending: Any, loads: Any) -> Any:
         nonlocal placed
         placed += len(pending)
         return real(pending, loads)
 
-    monkeypatch.setattr(_readiness, "place", counting)
-    found = _readiness.readiness(site, state, {}, NOW)
+    monkeypatch.setattr(readiness, "place", counting)
+    found = readiness.readiness(site, state, {}, NOW)
     assert placed == 1000
     assert len(found["hosts"]) == 50 and found["hosts"]["server_00"]["moves"] == 20

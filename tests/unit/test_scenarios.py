@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.shared import _plan
-from monitor.shared._model import Site
-from monitor.shared._sequence import expected_programs
-from monitor.shared._state import apply_changes
+from monitor.core.model.sequence import expected_programs
+from monitor.core.model.site import Site
+from monitor.core.model.state import apply_changes
+from monitor.core.plan import plan as planner
 from tests.small_site import CONSOLES, SERVERS, quiet_host, running, small_site, small_state
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
@@ -105,8 +105,8 @@ def told(given: dict[str, Any]) -> dict[str, Any]:
     request = {"who": "eve", "from": "controller", "why": "", **given["request"]}
     digests = dict.fromkeys(site.by_name(), "d") | given.get("digests", {})
     try:
-        plan = _plan.make_plan(site, state, 7, observations, request, NOW, "42", digests, given.get("configs"))
-    except _plan.PlanError as error:
+        plan = planner.make_plan(site, state, 7, observations, request, NOW, "42", digests, given.get("configs"))
+    except planner.PlanError as error:
         return {"error": str(error)}
     result: dict[str, Any] = {
         "actions": [_action_line(action) for action in plan["actions"]],
@@ -120,7 +120,7 @@ def told(given: dict[str, Any]) -> dict[str, Any]:
             host: {"unreachable": results} if isinstance(results, str) else {"results": results}
             for host, results in given["answers"].items()
         }
-        changes, trail = _plan.settle(site, after, plan, answers, NOW + 1, final=True)
+        changes, trail = planner.settle(site, after, plan, answers, NOW + 1, final=True)
         result["outcome"] = _change_lines(changes)
         result["trail"] = [f"{entry['what']} [{entry['result']}] {entry['why']}" for entry in trail]
     return result

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from monitor.schedule import APART, FINISH_APART, LOOK_APART, RETRIES, SETTLE, Schedule
+from monitor.judge.schedule import APART, FINISH_APART, LOOK_APART, RETRIES, SETTLE, Schedule
 from tests.unit.monitor_data import entry, watch
 
 WANTED = {"scen2_srv_01": "started", "scen2_srv_02": "started"}

@@ -21,11 +21,13 @@ from typing import Any
 
 import pytest
 
-from monitor import brain, hosts
-from monitor.hosts import Signal
-from monitor.intents import Intents
-from monitor.schedule import Schedule
-from monitor.shared import _draft, _reconcile, _requests, _running, _settle
+from monitor.core.decide import draft as decide_draft
+from monitor.core.decide import keep_running, reconcile
+from monitor.core.plan import act_requests, outcome
+from monitor.judge import brain, hosts
+from monitor.judge.hosts import Signal
+from monitor.judge.intents import Intents
+from monitor.judge.schedule import Schedule
 from tests.unit.sim_story import simulate
 
 SEEDS, EACH_TIME = 1000, 400  # the rest in `make long`
@@ -65,30 +67,30 @@ def takes_silence_for_down(patch: pytest.MonkeyPatch) -> None:
         draft.free(name, "it does not answer")
         return False
 
-    patch.setattr(_reconcile, "_stays_claimed", frees)
+    patch.setattr(reconcile, "_stays_claimed", frees)
 
 
 def starts_before_the_stop_is_confirmed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_requests, "_may_start", lambda *_unused: True)
+    patch.setattr(act_requests, "_may_start", lambda *_unused: True)
 
 
 def knows_no_budget(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_settle, "exhausted", lambda *_unused: False)
-    patch.setattr(_reconcile, "given_up", lambda *_unused: False)
-    patch.setattr(_running, "charge", lambda *_unused: ())
+    patch.setattr(outcome, "exhausted", lambda *_unused: False)
+    patch.setattr(reconcile, "given_up", lambda *_unused: False)
+    patch.setattr(keep_running, "charge", lambda *_unused: ())
 
 
 def ignores_other_runs(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_draft.Draft, "busy", lambda _self, _name: "")
+    patch.setattr(decide_draft.Draft, "busy", lambda _self, _name: "")
 
 
 def shows_windows_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_reconcile, "_hci_ends", lambda *_unused: None)
+    patch.setattr(reconcile, "_hci_ends", lambda *_unused: None)
 
 
 def forgets_intents(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Intents, "ready", lambda *_unused: [])
-    patch.setattr(_reconcile, "keep_running", lambda *_unused: None)
+    patch.setattr(reconcile, "keep_running", lambda *_unused: None)
 
 
 def never_looks_again(patch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.again import Again
-from monitor.hosts import DOWN
+from monitor.judge.hosts import DOWN
+from monitor.judge.retries import Again
 from tests.unit.sim_story import Simulation
 
 HOUR = 3600.0

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from example_site import LOCAL, ROOT, changed, raw_site, site_variables
 
-from monitor.shared import _fields, _model, _site
+from monitor.core.compile import compiler, keys
+from monitor.core.model import site as site_model
 
 SRV = "muster_applications/scen2_srv"
 HCI = "muster_applications/scen2_hci"
 
 
-def compiled(**changes: Any) -> _model.Site:
-    return _site.compile_site(raw_site(**changes))
+def compiled(**changes: Any) -> site_model.Site:
+    return compiler.compile_site(raw_site(**changes))
 
 
 def test_the_embedded_site_is_valid() -> None:
@@ -35,7 +36,7 @@ def test_the_embedded_site_is_valid() -> None:
 
 def test_a_compiled_site_comes_back_from_json_as_it_was() -> None:
     site = compiled(muster_items__1={"id": "north", "slot": 7, "faults": {"scen2_srv": [1, {"a": None}]}})
-    assert _model.site_from_json(json.loads(json.dumps(_model.site_to_json(site)))) == site
+    assert site_model.site_from_json(json.loads(json.dumps(site_model.site_to_json(site)))) == site
 
 
 def test_programs_take_keys_from_rules_and_models() -> None:
@@ -48,7 +49,7 @@ def test_programs_take_keys_from_rules_and_models() -> None:
 
 
 def test_own_keys_win_over_rules_and_those_over_models() -> None:
-    site = _site.compile_site(changed(raw_site(), {
+    site = compiler.compile_site(changed(raw_site(), {
         "muster_models/base": {"expected_loading": 1, "start_sequence": 9, "stop_timeout": 7,
                                "environment": {"A": "1"}},
         "muster_models/window": {"model": "base", "start_sequence": 3, "expected_loading": 2},
@@ -64,7 +65,7 @@ def test_own_keys_win_over_rules_and_those_over_models() -> None:
 
 
 def test_the_longest_matching_rule_counts_alone() -> None:
-    site = _site.compile_site(changed(raw_site(), {
+    site = compiler.compile_site(changed(raw_site(), {
         HCI + "/program_rules": {"_": {"start_sequence": 5, "required": True}, "_view": {"start_sequence": 6},
                                  "_control$": {"start_sequence": 7}},
     }))
@@ -74,7 +75,7 @@ def test_the_longest_matching_rule_counts_alone() -> None:
 
 
 def test_a_rule_matches_anywhere_in_the_name_as_in_supvisors() -> None:
-    site = _site.compile_site(changed(raw_site(), {HCI + "/program_rules": {"sor_|art": {"model": "window"}}}))
+    site = compiler.compile_site(changed(raw_site(), {HCI + "/program_rules": {"sor_|art": {"model": "window"}}}))
     assert site.application("scen2_hci").program("chart_view").expected_loading == 8
 
 
@@ -128,7 +129,7 @@ def test_jinja_in_commands_and_environment_is_kept() -> None:
 def test_a_probe_may_be_tuned() -> None:
     site = compiled(muster_applications__scen2_srv__bus__interval=0.2, muster_services__common_data_bus__failures=5)
     bus = site.application("scen2_srv").bus
-    assert bus and bus.probe == _model.Probe("nats", "client", 0.2, 1.0, 3)
+    assert bus and bus.probe == site_model.Probe("nats", "client", 0.2, 1.0, 3)
     common = site.service("common_data_bus").probe
     assert common and common.failures == 5
 
@@ -141,15 +142,16 @@ def test_applications_on_different_hosts_may_use_the_same_ports() -> None:
 def test_a_host_alone_needs_only_its_folder() -> None:
     raw = raw_site()
     raw["inventory"]["hosts"]["server_1"] = {"groups": ["servers"], "muster_root": "/srv/muster"}
-    host = _site.compile_site(raw).host("server_1")
-    assert host == _model.Host("server_1", 0, "server_1", "server_1", "/srv/muster", ("servers",))
+    host = compiler.compile_site(raw).host("server_1")
+    assert host == site_model.Host("server_1", 0, "server_1", "server_1", "/srv/muster", ("servers",))
 
 
 @pytest.mark.parametrize(("table", "model"), [
-    (_fields.SETTINGS, _model.Settings), (_fields.PROGRAM, _model.Program), (_fields.APPLICATION, _model.Application),
-    (_fields.FILE, _model.ConfigFile), (_fields.BUS, _model.Probe),
+    (keys.SETTINGS, site_model.Settings), (keys.PROGRAM, site_model.Program),
+    (keys.APPLICATION, site_model.Application),
+    (keys.FILE, site_model.ConfigFile), (keys.BUS, site_model.Probe),
 ])
-def test_defaults_of_tables_are_those_of_the_model(table: _fields.Table, model: Any) -> None:
+def test_defaults_of_tables_are_those_of_the_model(table: keys.Table, model: Any) -> None:
     own = {name: field.default for name, field in model.__dataclass_fields__.items()}
     for field in table.fields:
         if field.name in own and not field.required and not field.default_doc and field.default is not None:
@@ -162,7 +164,7 @@ def test_the_example_inventory_is_valid_and_has_the_same_applications() -> None:
     example = site_variables(folder)
     for name in ("muster_models", "muster_applications", "muster_services"):
         assert example[name] == site_variables(LOCAL)[name], "inventory/example differs from inventory/local in " + name
-    site = _site.compile_site({**raw_site(), **example})
+    site = compiler.compile_site({**raw_site(), **example})
     assert [item.id for item in site.items] == ["north", "south", "airport-1"]
 
 

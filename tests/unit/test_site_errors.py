@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from example_site import DELETE, changed, raw_site
 
-from monitor.shared import _errors, _site
+from monitor.core.compile import compiler
+from monitor.core.compile import errors as compile_errors
 
 SRV = "muster_applications/scen2_srv"
 HCI = "muster_applications/scen2_hci"
@@ -429,8 +430,8 @@ def test_no_value_anywhere_breaks_the_reader(value: Any) -> None:
     assert len(tried) > 100
     for path in tried:
         try:
-            _site.compile_site(changed(raw, {path: value}))
-        except _errors.SiteErrors as errors:
+            compiler.compile_site(changed(raw, {path: value}))
+        except compile_errors.SiteErrors as errors:
             assert errors.errors
 
 
@@ -442,6 +443,6 @@ def _paths(node: Any, way: str = "") -> Iterator[str]:
 
 
 def lines_of(raw: dict[str, Any]) -> list[str]:
-    with pytest.raises(_errors.SiteErrors) as caught:
-        _site.compile_site(raw)
+    with pytest.raises(compile_errors.SiteErrors) as caught:
+        compiler.compile_site(raw)
     return caught.value.lines()

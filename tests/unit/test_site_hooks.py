@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from example_site import raw_site
 
-from monitor.changes import Hook
-from monitor.shared import _errors, _model, _site, _watch
-from monitor.watch import parse
+from monitor.core.compile import compiler, errors
+from monitor.core.model import site as site_model
+from monitor.core.report import watch_list
+from monitor.judge.verdict_changes import Hook
+from monitor.watch.watch_list import parse
 from tests.small_site import small_state
 
 MAIL = {"command": ["/usr/local/bin/tell", "--to", "shift"], "on": ["not operational", "operational"], "debounce": 20}
@@ -21,8 +23,8 @@ MAIL = {"command": ["/usr/local/bin/tell", "--to", "shift"], "on": ["not operati
 
 def test_what_is_written_reaches_the_monitor() -> None:
     raw = raw_site(muster_hooks=[MAIL, {"command": ["/usr/bin/env"]}])
-    site = _model.site_from_json(json.loads(json.dumps(_model.site_to_json(_site.compile_site(raw)))))
-    seen = parse(json.loads(json.dumps(_watch.watch_document(site, small_state(), 3))))
+    site = site_model.site_from_json(json.loads(json.dumps(site_model.site_to_json(compiler.compile_site(raw)))))
+    seen = parse(json.loads(json.dumps(watch_list.watch_document(site, small_state(), 3))))
     assert seen.hooks == (
         Hook(("/usr/local/bin/tell", "--to", "shift"), ("not operational", "operational"), 20.0, 30.0),
         Hook(("/usr/bin/env",), ("all",), 5.0, 30.0),
@@ -30,9 +32,9 @@ def test_what_is_written_reaches_the_monitor() -> None:
 
 
 def test_a_site_without_hooks_and_one_published_before_there_were_any() -> None:
-    document = _model.site_to_json(_site.compile_site(raw_site()))
+    document = site_model.site_to_json(compiler.compile_site(raw_site()))
     assert document.pop("hooks") == []
-    assert _model.site_from_json(document).hooks == ()
+    assert site_model.site_from_json(document).hooks == ()
 
 
 @pytest.mark.parametrize(
@@ -49,8 +51,8 @@ def test_a_site_without_hooks_and_one_published_before_there_were_any() -> None:
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(hooks: Any, path: str, says: str) -> None:
-    with pytest.raises(_errors.SiteErrors) as caught:
-        _site.compile_site(raw_site(muster_hooks=hooks))
+    with pytest.raises(errors.SiteErrors) as caught:
+        compiler.compile_site(raw_site(muster_hooks=hooks))
     [error] = caught.value.errors
     assert error.path == path
     assert says in error.line()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from example_site import DELETE, LOCAL, ROOT, changed, raw_site
 
-from monitor.shared import _errors, _site
+from monitor.core.compile import compiler, errors
 from plugins.plugin_utils._locate import Locator, messages, parse_path
 
 HOSTS = """\
@@ -133,8 +133,8 @@ def test_messages_are_sorted_by_place_and_hold_everything(monkeypatch: pytest.Mo
         "inventory/hosts/server_2/muster_root": DELETE,
         "muster_items/1": "a/b",
     })
-    with pytest.raises(_errors.SiteErrors) as caught:
-        _site.compile_site(raw)
+    with pytest.raises(errors.SiteErrors) as caught:
+        compiler.compile_site(raw)
     lines = messages(caught.value.errors, Locator(["inventory/local"]))
     file = LOCAL / "group_vars" / "all" / "site.yml"
     name = "inventory/local/group_vars/all/site.yml"
@@ -152,7 +152,7 @@ def test_messages_are_sorted_by_place_and_hold_everything(monkeypatch: pytest.Mo
 def test_paths_are_read_as_they_are_written() -> None:
     for keys in (("muster_items", 2, "slot"), ("a", "b.c", "d"), ("a", 'q"u', 0), ("a", ".*_(view|control)", "model"),
                  ("a", "x[1]"), ("a", "line\nend")):
-        assert parse_path(_errors.path_text(keys)) == keys
+        assert parse_path(errors.path_text(keys)) == keys
 
 
 def test_a_large_inventory_is_read_to_its_last_line(site: Path) -> None:

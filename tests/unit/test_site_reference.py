@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from monitor import reference
-from monitor.shared import _fields
+from monitor.core.compile import keys
+from tests.sanity import reference
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), "run python -m monitor.reference"
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), "run python -m tests.sanity.reference"
 
 
 def test_check_only_compares(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,7 +21,7 @@ def test_check_only_compares(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_key_has_its_meaning_in_a_sentence() -> None:
-    for section in _fields.site_reference():
+    for section in keys.site_reference():
         for row in section["rows"]:
             assert row["doc"].endswith((".", ":")), row
             assert row["kind"] and row["default"], row

@@ -21,11 +21,12 @@ from typing import Any
 
 import pytest
 
-from monitor import lines_ssh
-from monitor.hosts import Signal
-from monitor.shared import _listen, _preflight
-from monitor.watch import Host
-from monitor.web import caller
+from monitor.core.host import line as host_line
+from monitor.judge.hosts import Signal
+from monitor.watch import lines_ssh
+from monitor.watch.watch_list import Host
+from monitor.web.doors import caller
+from plugins.plugin_utils import _preflight
 
 SSH: dict[str, Any] = {"host": "192.0.2.1", "user": "eve", "port": "2222", "key": "/k", "python": "/usr/bin/python3"}
 REACHED = {"address": "192.0.2.1", "port": "2222", "user": "eve"}
@@ -266,7 +267,7 @@ class People:
         self.folder.chmod(0o2750)
         folder.chmod(0o755)
         os.chown(self.folder, owner, -1)
-        monkeypatch.setattr(_listen, "SHARED", str(self.shared))
+        monkeypatch.setattr(host_line, "SHARED", str(self.shared))
         self.place = self.folder / "api.sock"
         self.api = self.folder / "api-1-abc.sock"
         self.made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -274,7 +275,7 @@ class People:
         os.chown(self.api, owner, -1)
         self.made.listen(8)
         self.made.settimeout(20)
-        self.listener = _listen.Listener(str(folder), str(self.api), confined=owner > 0)
+        self.listener = host_line.Listener(str(folder), str(self.api), confined=owner > 0)
 
     def begin(self) -> None:
         self.listener.open()
@@ -341,9 +342,9 @@ def test_a_confined_far_end_takes_no_socket_but_one_that_sshd_could_make_for_its
     root = str(tmp_path)
     others = ("/var/lib/muster_api/x.sock", "/var/lib/muster_api/../a/b", "/var/lib/muster_api/h/../../a.sock")
     for path in ("/run/docker.sock", root + "/run/../x.sock", *others):
-        assert not _listen._may_be_shown(path, root), path
+        assert not host_line._may_be_shown(path, root), path
     for path in (root + "/run/api-1.sock", "/var/lib/muster_api/console_1/api-1.sock"):
-        assert _listen._may_be_shown(path, root), path
+        assert host_line._may_be_shown(path, root), path
 
 
 @pytest.mark.parametrize("cut", [*range(1, 22), 100])

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from monitor.shared import _status, _story
+from monitor.core.report import status, story
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 
 NOW = 1_700_000_000.0
@@ -38,7 +38,7 @@ def document(
     state: dict[str, Any], *hosts: dict[str, Any], monitor: dict[str, Any] | None = None, items: int = 2
 ) -> dict[str, Any]:
     observations = {host["host"]: host for host in hosts}
-    return _status.status_document(small_site(items=items), state, 17, observations, monitor or {}, NOW)
+    return status.status_document(small_site(items=items), state, 17, observations, monitor or {}, NOW)
 
 
 def two_running(**more: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class TestTheDocument:
         found = document(state, seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)))
         instance = found["instances"]["scen2_srv_01"]
         assert (instance["failures"], instance["failure_budget"]) == (2, 5)  # the oldest is out of the window
-        told = dict(_story.facts(instance, found, "scen2_srv_01", NOW))
+        told = dict(story.facts(instance, found, "scen2_srv_01", NOW))
         assert told["failures"] == "2 of the 5 after which it stays failed"
 
     def test_says_per_item_where_it_is_served_and_how_well(self) -> None:
@@ -152,7 +152,7 @@ class TestTheTable:
             state, seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)), quiet_host("server_3"),
             seen("console_1", ("scen2_hci_02", 1)), lost, monitor=monitor(),
         )  # fmt: skip
-        lines = _status.render_table(found).splitlines()
+        lines = status.render_table(found).splitlines()
         assert re.fullmatch(r"site scenario_2, revision 17, \d\d:\d\d:\d\d", lines[0])
         assert lines[1:] == [
             "",
@@ -175,31 +175,31 @@ class TestTheTable:
         state = two_running()
         reason = "data_processing exited 3 (Traceback: no such file /etc/sensors.conf) on server_1; " * 4
         state["claims"]["scen2_srv_01"].update(phase="failed", reason=reason.strip())
-        table = _status.render_table(document(state), width=90)
+        table = status.render_table(document(state), width=90)
         assert max(map(len, table.splitlines())) <= 90
         items = table.split("\n\n")[1]
         assert " ".join(reason.split()) in " ".join(items.split())
 
     def test_colours_whole_words_only_when_asked(self) -> None:
         found = document(two_running(), seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)))
-        assert "\033" not in _status.render_table(found)
-        coloured = _status.render_table(found, colour=True)
+        assert "\033" not in status.render_table(found)
+        coloured = status.render_table(found, colour=True)
         assert "\033[32moperational\033[0m" in coloured
-        assert re.sub(r"\033\[\d*m", "", coloured) == _status.render_table(found)
+        assert re.sub(r"\033\[\d*m", "", coloured) == status.render_table(found)
 
     def test_says_when_nobody_watches(self) -> None:
-        assert "monitor: not running: nothing is restarted by itself" in _status.render_table(document(two_running()))
-        silent = _status.render_table(document(two_running(), monitor=monitor(at=NOW - 100)))
+        assert "monitor: not running: nothing is restarted by itself" in status.render_table(document(two_running()))
+        silent = status.render_table(document(two_running(), monitor=monitor(at=NOW - 100)))
         assert re.search(r"monitor: silent since \d\d:\d\d:\d\d: nothing is restarted by itself", silent)
 
     def test_says_how_old_a_host_s_word_is_and_who_was_not_asked(self) -> None:
-        table = _status.render_table(document(two_running(), dict(seen("server_1", ("scen2_srv_01", 4)), at=NOW - 300)))
+        table = status.render_table(document(two_running(), dict(seen("server_1", ("scen2_srv_01", 4)), at=NOW - 300)))
         assert re.search(r"server_1 .*scen2_srv_01; as seen at \d\d:\d\d", table)
         assert re.search(r"server_2 .*scen2_srv_02; not asked", table)
 
     def test_shows_drift_and_a_service_manager_that_does_not_run(self) -> None:
         drift = ["etc/available/scen2_srv_01.ini changed by somebody"]
-        table = _status.render_table(
+        table = status.render_table(
             document(two_running(), quiet_host("server_3", drift=drift, service_manager="stopped"))
         )
         assert "its service manager is stopped; etc/available/scen2_srv_01.ini changed by somebody" in " ".join(

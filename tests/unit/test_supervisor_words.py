@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from supervisor.options import ServerOptions, UnhosedConfigParser
 
-from monitor.shared import _supervisor, _xmlrpc
+from monitor.core.host.service.supervisor import orders
+from monitor.core.host.service.supervisor import xmlrpc as supervisor_xmlrpc
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20)
 NASTY = st.sampled_from(["", "a ;b", " # x", "100%", "%(here)s", "$(id)", "`id`", "; rm -rf", "it's", '"', "\\", "a\tb",
@@ -41,7 +42,7 @@ def test_supervisord_splits_a_command_into_exactly_the_arguments_given(
     tmp_path_factory: pytest.TempPathFactory, arguments: list[str]
 ) -> None:
     arguments = ["/bin/echo", *arguments]
-    config = read_back(tmp_path_factory.mktemp("q"), _supervisor.quote_command(arguments), "")
+    config = read_back(tmp_path_factory.mktemp("q"), orders.quote_command(arguments), "")
     assert shlex.split(config.command) == arguments
 
 
@@ -51,7 +52,7 @@ def test_supervisord_reads_exactly_the_environment_given_or_we_refuse_it(
     tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]
 ) -> None:
     try:
-        line = _supervisor.quote_environment(variables)
+        line = orders.quote_environment(variables)
     except ValueError as error:
         assert any(name in str(error) for name in variables)
         return
@@ -62,15 +63,15 @@ def test_supervisord_reads_exactly_the_environment_given_or_we_refuse_it(
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "\0", "\x1b[0m", "\x7f"])
 def test_control_characters_are_refused_by_name(value: str) -> None:
     with pytest.raises(ValueError, match="the variable NAME holds the control character"):
-        _supervisor.quote_environment({"NAME": value})
+        orders.quote_environment({"NAME": value})
     with pytest.raises(ValueError, match="control character"):
-        _supervisor.quote_command(["x", value])
+        orders.quote_command(["x", value])
 
 
 @pytest.mark.parametrize("name", ["", "A B", "1A", "A=B", "A;B", "É"])
 def test_odd_variable_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError):
-        _supervisor.quote_environment({name: "x"})
+        orders.quote_environment({name: "x"})
 
 
 VALUES = st.recursive(
@@ -84,20 +85,20 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_answers_are_read_as_the_standard_library_wrote_them(value: Any) -> None:
     text = xmlrpc.client.dumps((value,), methodresponse=True)
-    assert _xmlrpc._parse(text.encode()) == value
+    assert supervisor_xmlrpc._parse(text.encode()) == value
 
 
 @given(st.lists(VALUES, max_size=3))
 def test_questions_are_written_as_the_standard_library_reads_them(values: list[Any]) -> None:
-    parameters, method = xmlrpc.client.loads(_xmlrpc._request("supervisor.x", values))
+    parameters, method = xmlrpc.client.loads(supervisor_xmlrpc._request("supervisor.x", values))
     assert (list(parameters), method) == (values, "supervisor.x")
 
 
 def test_faults_are_read_as_faults() -> None:
-    fault = _xmlrpc._parse(xmlrpc.client.dumps(xmlrpc.client.Fault(10, "BAD_NAME: <x>")).encode())
-    assert isinstance(fault, _xmlrpc.Fault) and (fault.code, fault.text) == (10, "BAD_NAME: <x>")
+    fault = supervisor_xmlrpc._parse(xmlrpc.client.dumps(xmlrpc.client.Fault(10, "BAD_NAME: <x>")).encode())
+    assert isinstance(fault, supervisor_xmlrpc.Fault) and (fault.code, fault.text) == (10, "BAD_NAME: <x>")
 
 
 def test_a_server_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
-        _xmlrpc.Client(str(tmp_path / "no.sock")).call("x")
+        supervisor_xmlrpc.Client(str(tmp_path / "no.sock")).call("x")

@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 from example_site import ROOT, raw_site
 
-from monitor.shared import _confinement, _dbus, _site, _systemd, _systemd_files
+from monitor.core.compile import compiler
+from monitor.core.host.service.systemd import dbus, orders
+from monitor.core.host.service.systemd import units as systemd_units
+from monitor.core.model import confinement
 
 GOLDEN = Path(__file__).with_name("golden")
 RENDER = """
@@ -23,9 +26,9 @@ import json, sys
 sys.path.insert(0, %r)
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.control_room.muster.plugins.module_utils import _model
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import site_from_json
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render
-site = _model.site_from_json(json.load(sys.stdin))
+site = site_from_json(json.load(sys.stdin))
 folders = [%r + "/roles/%%s/templates/" %% role for role in ("host", "programs")]
 def find(name):
     import os
@@ -41,7 +44,7 @@ def files() -> dict[str, Any]:
     """Host -> its files, of a site whose last server alone has supervisor."""
     import json
 
-    from monitor.shared import _model
+    from monitor.core.model import site
 
     raw = raw_site()
     for name, host in raw["inventory"]["hosts"].items():
@@ -51,7 +54,7 @@ def files() -> dict[str, Any]:
     view = raw["muster_applications"]["scen2_hci"]["programs"]["chart_view"]
     view["sandbox"] = {"protect_system": "strict", "no_new_privileges": True, "read_only_paths": ["/srv/maps"]}
     view["limits"] = {"cpu_quota": 50, "nice": 5}
-    document = _model.site_to_json(_site.compile_site(raw))
+    document = site.site_to_json(compiler.compile_site(raw))
     script = RENDER % (str(ROOT / "collections"), str(ROOT))
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -90,7 +93,7 @@ def test_each_host_gets_the_files_of_its_own_service_manager(files: dict[str, An
 
 
 def test_sections_are_units_and_each_has_a_name_that_systemd_takes(files: dict[str, Any]) -> None:
-    units = dict(_systemd_files.sections(files["server_1"][0]["scen2_srv.units"]["text"]))
+    units = dict(systemd_units.sections(files["server_1"][0]["scen2_srv.units"]["text"]))
     assert "muster-scen2_srv@.target" in units and "muster-scen2_srv.internal_data_bus@.service" in units
     assert all(len(name) < 200 for name in units)
     bound = {name for name, text in units.items() if "BindsTo=muster-scen2_srv.internal_data_bus@%i.service" in text}
@@ -106,7 +109,7 @@ ODD = ["a%sb" % chr(code) for code in (0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x85, 0x202
 def test_an_argument_may_hold_what_looks_like_the_end_of_a_line(tmp_path: Path) -> None:
     """From the rendered file to what the program is given, by muster-exec itself."""
     lines = ["ODD=%s" % "".join(ODD), *(">" + word for word in ["/usr/bin/env", "printf", "%s|", *ODD, "", "#@ x"])]
-    parts = dict(_systemd_files.sections("#@ dome_srv 01\n#@ core\n%s\n#@ other\n>true\n" % "\n".join(lines)))
+    parts = dict(systemd_units.sections("#@ dome_srv 01\n#@ core\n%s\n#@ other\n>true\n" % "\n".join(lines)))
     assert list(parts) == ["dome_srv 01", "core", "other"]
     placed = tmp_path / "etc" / "placed" / "dome_srv_01"
     placed.mkdir(parents=True)
@@ -122,21 +125,21 @@ def test_an_argument_may_hold_what_looks_like_the_end_of_a_line(tmp_path: Path) 
 
 
 def test_names_of_units() -> None:
-    assert _systemd.unit_name("scen2_srv", "core", "01") == "muster-scen2_srv.core@01.service"
-    assert _systemd.unit_name("app", "core", "a-b.c") == "muster-app.core@a\\x2db.c.service"
-    assert _systemd.target_name("app", "x") == "muster-app@x.target"
-    assert _systemd.slice_name("my-app", "a-b") == "muster-my\\x2dapp-a\\x2db.slice"
-    assert len(_systemd.unit_name("a" * 64, "p" * 64, "i" * 64)) < 256
+    assert orders.unit_name("scen2_srv", "core", "01") == "muster-scen2_srv.core@01.service"
+    assert orders.unit_name("app", "core", "a-b.c") == "muster-app.core@a\\x2db.c.service"
+    assert orders.target_name("app", "x") == "muster-app@x.target"
+    assert orders.slice_name("my-app", "a-b") == "muster-my\\x2dapp-a\\x2db.slice"
+    assert len(orders.unit_name("a" * 64, "p" * 64, "i" * 64)) < 256
 
 
 def test_only_what_is_listed_becomes_a_directive() -> None:
-    assert _confinement.directives({"cpu_quota": 150, "memory_max": "1G"}, {"private_tmp": True}) == [
+    assert confinement.directives({"cpu_quota": 150, "memory_max": "1G"}, {"private_tmp": True}) == [
         "CPUQuota=150%",
         "MemoryMax=1G",
         "PrivateTmp=yes",
     ]
     with pytest.raises(KeyError):
-        _confinement.directives({"exec_start": "/bin/sh"}, {})
+        confinement.directives({"exec_start": "/bin/sh"}, {})
 
 
 @pytest.mark.parametrize(("signature", "data", "values"), [
@@ -148,4 +151,4 @@ def test_only_what_is_listed_becomes_a_directive() -> None:
     ("b(su)", b"\x01\0\0\0\0\0\0\0\x01\0\0\0x\0\0\0\x09\0\0\0", [True, ["x", 9]]),
 ])  # fmt: skip
 def test_dbus_values(signature: str, data: bytes, values: list[Any]) -> None:
-    assert _dbus._values(signature, data) == values
+    assert dbus._values(signature, data) == values

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.shared._verdict import VERDICTS, verdicts
+from monitor.core.report.verdict import VERDICTS, verdicts
 from tests.small_site import quiet_host, running, small_site, small_state
 
 SITE = small_site(items=1)

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-from monitor import watch as monitor_watch
-from monitor.shared import _model, _publish, _watch
+from monitor.core.controller import publish as controller_publish
+from monitor.core.model import site as site_model
+from monitor.core.report import watch_list
+from monitor.watch import watch_list as monitor_watch
 from tests.small_site import SITE_ID, running, small_site, small_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class TestTheWatchList:
     def test_says_where_an_instance_is_and_how_its_bus_is_asked(self) -> None:
         state = small_state(claims={"scen2_srv_02": running("server_3", 7)})
-        document = _watch.watch_document(small_site(), state, 17)
+        document = watch_list.watch_document(small_site(), state, 17)
         assert (document["schema"], document["revision"], document["site_id"]) == (1, 17, SITE_ID)
         watched = document["instances"]["scen2_srv_02"]
         assert (watched["host"], watched["address"], watched["epoch"]) == ("server_3", "127.60.1.13", 7)
@@ -43,7 +45,7 @@ class TestTheWatchList:
         state = small_state(
             claims={"scen2_srv_01": running("server_1", deferred=deferred), "scen2_srv_02": running("server_1")}
         )
-        instances = _watch.watch_document(small_site(), state, 2)["instances"]
+        instances = watch_list.watch_document(small_site(), state, 2)["instances"]
         assert (instances["scen2_srv_01"]["deferred"], instances["scen2_srv_01"]["waits_for"]) == (
             deferred,
             "common_data_bus",
@@ -51,7 +53,7 @@ class TestTheWatchList:
         assert instances["scen2_srv_02"]["waits_for"] == ""
 
     def test_has_the_endpoints_of_the_common_bus(self) -> None:
-        services = _watch.watch_document(small_site(), small_state(), 1)["services"]
+        services = watch_list.watch_document(small_site(), small_state(), 1)["services"]
         assert sorted(services["common_data_bus"]) == ["server_1", "server_2", "server_3"]
         first = services["common_data_bus"]["server_1"]
         assert (first["address"], first["port"], first["label"]) == ("127.60.1.11", 19000, "the common bus")
@@ -61,18 +63,18 @@ class TestTheWatchList:
             "scen2_srv_01": running("server_1", phase="free"),
             "scen2_srv_02": running("server_1", phase="failed", reason="data_processing exited 3"),
         }
-        instances = _watch.watch_document(small_site(), small_state(claims=claims), 1)["instances"]
+        instances = watch_list.watch_document(small_site(), small_state(claims=claims), 1)["instances"]
         assert list(instances) == ["scen2_srv_02"]
         assert instances["scen2_srv_02"]["reason"] == "data_processing exited 3"
 
     def test_of_an_instance_that_left_the_site_has_no_bus(self) -> None:
         claims = {"scen2_srv_09": running("server_1")}
-        watched = _watch.watch_document(small_site(), small_state(claims=claims), 1)["instances"]["scen2_srv_09"]
+        watched = watch_list.watch_document(small_site(), small_state(claims=claims), 1)["instances"]["scen2_srv_09"]
         assert watched["bus"] is None and watched["host"] == "server_1"
 
     def test_knows_every_host_and_takes_an_unheard_of_one_for_up(self) -> None:
         state = small_state(hosts={"server_2": {"state": "down", "evidence": "two signals"}})
-        hosts = _watch.watch_document(small_site(), state, 1)["hosts"]
+        hosts = watch_list.watch_document(small_site(), state, 1)["hosts"]
         assert {name: record["state"] for name, record in hosts.items()} == {
             "server_1": "up", "server_2": "down", "server_3": "up", "console_1": "up", "console_2": "up"
         }  # fmt: skip
@@ -81,8 +83,8 @@ class TestTheWatchList:
         claims = {"scen2_srv_%02d" % n: running("server_1", n) for n in range(1, 4)}
         shuffled = list(claims.items())
         random.Random(7).shuffle(shuffled)
-        first = _watch.watch_document(small_site(), small_state(claims=claims), 5)
-        second = _watch.watch_document(small_site(), small_state(claims=dict(shuffled)), 5)
+        first = watch_list.watch_document(small_site(), small_state(claims=claims), 5)
+        second = watch_list.watch_document(small_site(), small_state(claims=dict(shuffled)), 5)
         assert json.dumps(first) == json.dumps(second)
 
     def test_is_what_the_monitor_reads(self) -> None:
@@ -92,7 +94,7 @@ class TestTheWatchList:
             "scen2_hci_01": running("console_2", 3, phase="starting", actor=actor),
         }
         state = small_state(claims=claims, wanted={"scen2_srv_01": {"state": "started"}})
-        watch = monitor_watch.parse(json.loads(json.dumps(_watch.watch_document(small_site(), state, 12))))
+        watch = monitor_watch.parse(json.loads(json.dumps(watch_list.watch_document(small_site(), state, 12))))
         assert watch.revision == 12 and watch.site_id == SITE_ID
         services = watch.instances["scen2_srv_01"]
         assert services.target is not None
@@ -108,7 +110,7 @@ class TestPublishing:
         site = small_site(str(tmp_path))
         assert publish(site, small_state(), 3, {"scen2_srv_01": "abc"}, {"server_1": "def"})
         published = read(tmp_path, "site.json")
-        assert _model.site_from_json(published["site"]) == site
+        assert site_model.site_from_json(published["site"]) == site
         assert (published["site_id"], published["digests"]) == (SITE_ID, {"scen2_srv_01": "abc"})
         assert read(tmp_path, "watch.json")["revision"] == 3
         assert sorted(os.listdir(tmp_path)) == ["publish.lock", "site.json", "watch.json"]
@@ -138,7 +140,7 @@ class TestPublishing:
     def test_of_a_run_with_an_old_site_keeps_the_site_the_ledger_names(self, tmp_path: Path) -> None:
         """A run that began before a deploy ends after it: its claims are published, its idea of the site is not."""
         old, new = small_site(str(tmp_path)), small_site(str(tmp_path), items=5)
-        mark = _publish.site_mark(_model.site_to_json(new), {})
+        mark = controller_publish.site_mark(site_model.site_to_json(new), {})
         publish(new, small_state(meta={"site_mark": mark}), 5)
         claims = {"scen2_srv_05": running("server_2", 4)}
         assert publish(old, small_state(meta={"site_mark": mark}, claims=claims), 6)
@@ -183,7 +185,8 @@ class TestPublishing:
             (tmp_path / "filler").write_bytes(b"x" * 80000)
             before = [(tmp_path / name).read_bytes() for name in ("site.json", "watch.json")]
             claims = {"scen2_srv_%03d" % n: running("server_1", reason="because " * 20) for n in range(300)}
-            with pytest.raises(_publish.PublishError, match="revision 2 is in the ledger but could not be published"):
+            words = "revision 2 is in the ledger but could not be published"
+            with pytest.raises(controller_publish.PublishError, match=words):
                 publish(site, small_state(claims=claims), 2)
             assert before == [(tmp_path / name).read_bytes() for name in ("site.json", "watch.json")]
             assert sorted(os.listdir(tmp_path)) == ["filler", "publish.lock", "site.json", "watch.json"]
@@ -211,8 +214,8 @@ class TestPublishing:
         assert done == [True]
 
 
-def publish(site: _model.Site, state: dict[str, Any], revision: int, *digests: dict[str, str]) -> bool:
-    return _publish.publish(site.state_dir, _model.site_to_json(site), state, revision, *digests)
+def publish(site: site_model.Site, state: dict[str, Any], revision: int, *digests: dict[str, str]) -> bool:
+    return controller_publish.publish(site.state_dir, site_model.site_to_json(site), state, revision, *digests)
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:

@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from monitor.shared import _model, _site
-from monitor.shared._errors import SiteErrors
-from monitor.web import actions, check, doors, guard, metrics, openapi, routes
+from monitor.core.compile import compiler
+from monitor.core.compile.errors import SiteErrors
+from monitor.core.model import site as site_model
+from monitor.web import metrics
 from monitor.web.app import Api
-from monitor.web.caller import ACT, LOOK, Caller, Connection, Door, caller, places_of
+from monitor.web.doors import doors, guard
+from monitor.web.doors.caller import ACT, LOOK, Caller, Connection, Door, caller, places_of
 from monitor.web.history import History
+from monitor.web.schema import actions, check, openapi, routes
 from tests.small_site import small_site
 from tests.unit.example_site import raw_site
 
-SITE = _model.site_to_json(small_site())
+SITE = site_model.site_to_json(small_site())
 NAMES = actions.names_of(SITE, {"scen2_srv_99": "server_9"})
 AT_CONSOLE = Caller("eve", "console_1", "console_1", "", (LOOK, ACT))
 AT_CONTROLLER = Caller("eve", "controller", "", "", (LOOK, ACT))
@@ -165,7 +168,7 @@ def test_an_address_that_two_hosts_share_tells_nothing() -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.4", "::", "localhost", "127.0.0.1.nip.io", "127.0.0.256"])
 def test_nothing_but_loopback_is_listened_on(address: str, tmp_path: Path) -> None:
     with pytest.raises(SiteErrors) as found:
-        _site.compile_site(raw_site(muster_settings={"api_address": address, "api_port": 8770}))
+        compiler.compile_site(raw_site(muster_settings={"api_address": address, "api_port": 8770}))
     said = "muster_settings.api_address: the API listens on loopback addresses only: roles, tokens and TLS"
     assert (said if address[0].isdigit() else "muster_settings.api_address: ") in str(found.value)
     document = {"controller": "c", "settings": {"api_address": address, "api_port": 8770}}
@@ -179,8 +182,8 @@ def test_nothing_but_loopback_is_listened_on(address: str, tmp_path: Path) -> No
 def test_the_port_of_the_api_is_nobody_elses() -> None:
     for port, whose in ((20004, "a port of scen2_srv for item 01"), (19000, "a port of host service common_data_bus")):
         with pytest.raises(SiteErrors, match=whose):
-            _site.compile_site(raw_site(muster_settings={"api_port": port}))
-    site = _site.compile_site(raw_site(muster_settings={"api_port": 8770, "api_address": "127.1.2.3"}))
+            compiler.compile_site(raw_site(muster_settings={"api_port": port}))
+    site = compiler.compile_site(raw_site(muster_settings={"api_port": 8770, "api_address": "127.1.2.3"}))
     assert (site.settings.api, site.settings.api_address, site.settings.api_port) == (True, "127.1.2.3", 8770)
 
 

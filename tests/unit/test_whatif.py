@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from test_readiness import NOW, WANTED, fleet, srv
 
-from monitor.shared import _explain, _plan, _whatif
+from monitor.core.plan import plan as planner
+from monitor.core.report import explain, what_if
 from tests.small_site import running
 
 
 def ask(world: tuple[Any, Any, Any], **assume: Any) -> dict[str, Any]:
     site, state, seen = world
-    return _whatif.what_if(site, state, 7, seen, assume, NOW, {})
+    return what_if.what_if(site, state, 7, seen, assume, NOW, {})
 
 
 def done(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -102,14 +103,14 @@ def test_windows_of_a_dead_console_are_held_and_told() -> None:
     ],
 )
 def test_an_assumption_that_makes_no_sense_is_refused(assume: dict[str, Any], says: str) -> None:
-    with pytest.raises(_plan.PlanError, match=says):
+    with pytest.raises(planner.PlanError, match=says):
         ask(fleet(srv("server_1")), **assume)
 
 
 class TestExplain:
     def test_an_instance_does_not_count_against_its_own_host(self) -> None:
         site, state, seen = fleet(srv("server_1", "server_2"), 22)
-        [entry] = _explain.explain_item(site, state, seen, "scen2_srv_01", NOW)["applications"]
+        [entry] = explain.explain_item(site, state, seen, "scen2_srv_01", NOW)["applications"]
         rows = {row["host"]: (row["verdict"], row["fits"], row["reserved"]) for row in entry["candidates"]}
         assert rows == {
             "server_1": ("holds it", True, 0), "server_3": ("fits", True, 0), "server_2": ("no room", False, 22),
@@ -119,8 +120,8 @@ class TestExplain:
     def test_the_first_choice_is_what_a_plan_would_choose(self) -> None:
         site, state, seen = fleet(srv("server_1", "server_2"), items=3)
         state["wanted"]["scen2_srv_03"] = WANTED
-        services, windows = _explain.explain_item(site, state, seen, "03", NOW)["applications"]
-        plan = _plan.make_plan(site, state, 7, seen, {"kind": "reconcile", "who": "eve"}, NOW, "5", {})
+        services, windows = explain.explain_item(site, state, seen, "03", NOW)["applications"]
+        plan = planner.make_plan(site, state, 7, seen, {"kind": "reconcile", "who": "eve"}, NOW, "5", {})
         [start] = [action for action in plan["actions"] if action["action"] == "start"]
         assert services["choice"] == start["host"] == "server_3"
         assert services["candidates"][0]["verdict"] == "first choice"
@@ -129,7 +130,7 @@ class TestExplain:
     def test_a_host_that_may_not_be_used_says_why(self) -> None:
         site, state, seen = fleet(srv("server_1"), server_2={"state": "drained"})
         seen["server_3"] = {"host": "server_3", "answer": "unreachable", "why": "server_3 does not answer"}
-        [entry] = _explain.explain_item(site, state, seen, "scen2_srv_01", NOW)["applications"]
+        [entry] = explain.explain_item(site, state, seen, "scen2_srv_01", NOW)["applications"]
         rows = {row["host"]: (row["verdict"], row["why"]) for row in entry["candidates"]}
         assert rows["server_2"] == ("ruled out", "server_2 is drained")
         assert rows["server_3"] == ("ruled out", "server_3 does not answer")
@@ -139,7 +140,7 @@ class TestExplain:
         failures = [[NOW - 5, "server_2", "exited 3"], [NOW - 4, "server_2", "exited 3"]]
         state["claims"]["scen2_srv_02"] = running("server_2", phase="failed", failures=failures, reason="exited 3")
         state["wanted"]["scen2_srv_02"] = WANTED
-        [entry] = _explain.explain_item(site, state, seen, "scen2_srv_02", NOW)["applications"]
+        [entry] = explain.explain_item(site, state, seen, "scen2_srv_02", NOW)["applications"]
         assert entry["choice"] == "server_3"
         row = next(row for row in entry["candidates"] if row["host"] == "server_2")
         assert "failed to start there lately" in row["why"]

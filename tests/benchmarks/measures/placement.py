@@ -9,7 +9,8 @@ import math
 import random
 import time
 
-from monitor.shared import _fleet, _placement
+from monitor.core.place import loads as place_loads
+from monitor.core.place import place
 from tests.benchmarks.figures import Figure, Report
 from tests.benchmarks.options import Options
 
@@ -19,12 +20,12 @@ AIM = 1.0  # s
 AIM_GROWTH = 2.0  # times n log n
 
 
-def batch(items: int) -> tuple[list[_placement.Pending], list[_fleet.HostLoad]]:
+def batch(items: int) -> tuple[list[place.Pending], list[place_loads.HostLoad]]:
     """Items of unequal loads, and hosts of which some are busy: about half of the capacity gets used."""
-    hosts = [_fleet.HostLoad(f"server_{n}", f"server_{n}", n, used=n % 7, reserved=n % 7, foreign=10.0 * (n % 4))
+    hosts = [place_loads.HostLoad(f"server_{n}", f"server_{n}", n, used=n % 7, reserved=n % 7, foreign=10.0 * (n % 4))
              for n in range(items // PER_HOST)]
     names = tuple(host.host for host in hosts)
-    pending = [_placement.Pending(f"scen2_srv_{n}", 1 + n % 4, names, "less_loaded", 1, n) for n in range(items)]
+    pending = [place.Pending(f"scen2_srv_{n}", 1 + n % 4, names, "less_loaded", 1, n) for n in range(items)]
     return pending, hosts
 
 
@@ -32,12 +33,12 @@ def gap(items: int, hosts: int, seed: int) -> float:
     """Percent by which the highest peak of random loads on equal hosts lies above a bound that none can be below."""
     rolled = random.Random(seed)
     loads = [rolled.randint(5, 45) for _item in range(items)]
-    fleet = [_fleet.HostLoad(f"server_{n}", f"server_{n}", n, limit=100 * items) for n in range(hosts)]
+    fleet = [place_loads.HostLoad(f"server_{n}", f"server_{n}", n, limit=100 * items) for n in range(hosts)]
     names = tuple(host.host for host in fleet)
-    pending = [_placement.Pending(f"scen2_srv_{n}", load, names, "less_loaded", 1, n) for n, load in enumerate(loads)]
+    pending = [place.Pending(f"scen2_srv_{n}", load, names, "less_loaded", 1, n) for n, load in enumerate(loads)]
     wanted = {one.name: one.load for one in pending}
     peaks = dict.fromkeys(names, 0)
-    for name, host in _placement.place(pending, fleet).items():
+    for name, host in place.place(pending, fleet).items():
         peaks[str(host)] += wanted[name]
     return 100 * (max(peaks.values()) / max(sum(loads) / hosts, *loads) - 1)
 
@@ -50,7 +51,7 @@ def measure(options: Options, report: Report) -> None:
         values = []
         for _run in range(options.count(5, 2)):
             begin = time.process_time()
-            placed = _placement.place(pending, hosts)
+            placed = place.place(pending, hosts)
             values.append(time.process_time() - begin)
         if any(host is None for host in placed.values()):
             report.fail(f"placement left some of {items} items without a host, although there is room for all")

@@ -1,0 +1,210 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a reconcile is due although no probe asks for one.
+
+Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. The
+occasions: the regular look at all hosts; capacity that may have come back while instances wait for it; what is wanted
+and does not run (how often it is tried is the plan's to say, by its budget); intents that a run could not satisfy; a
+run that died between its commit and its outcome, so that its claim is stuck; a host that a run did not reach. What a
+reconcile does not help, and what one that ended before it planned was for, is tried again later each time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from ..watch.watch_list import Watch
+from .retries import Again
+
+SETTLE = 1.0  # s of quiet after the change that may have freed capacity
+PAST_DEADLINE = 1.0  # s
+FINISH_APART = 0.5  # s after the last reconcile, when something waited only for a run to end
+APART = 5.0  # s between two reconciles that were not the regular one
+LOOK_APART = 2.0  # s between two of them because of one lost signal
+LOOKS_APART = 2  # regular looks between two looks at a host that is not reached, at most
+RETRIES = (5.0, 10.0, 20.0, 40.0)  # s before each retry for what is wanted and does not run; then the regular looks
+
+
+class Schedule:
+    """Remembers what the watch list looked like; one per monitor."""
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+        self._capacity_at: float | None = None
+        self._asked = ""  # why somebody asked for one soon
+        self._asked_apart = APART
+        self._waiting: set[tuple[str, int]] = set()  # wanted and not there: instance, epoch
+        self._waiting_since = now
+        self._retries = 0
+        self._moving: dict[str, tuple[int, str, float]] = {}  # instance -> epoch, phase, first seen so
+        self._unfinished: set[str] = set()  # instances to plan again once nobody is at work on them
+        self._stuck: Again[tuple[str, int, str, float | None]] = Again()  # instance, epoch, phase, deadline
+        self._waited: Again[tuple[str, int, float]] = Again()  # instance, epoch, until
+        self._unreached: Again[str] = Again()  # hosts
+        self._why = ""  # the last one was begun
+        self._unplanned: Again[str] = Again()  # the one key: reconciles that planned nothing
+
+    def watch_changed(self, before: Watch, after: Watch, now: float) -> None:
+        longest = LOOKS_APART * after.observe_interval or math.inf
+        self._stuck.longest = self._waited.longest = longest
+        self._unreached.longest = self._unplanned.longest = longest
+        if waiting(after) and _freed(before, after):
+            self._capacity_at = now
+        now_waiting = {(name, _epoch(after, name)) for name in waiting(after) if not _until(after, name)}
+        if now_waiting - self._waiting:
+            self._waiting_since, self._retries = now, 0
+        self._waiting = now_waiting
+        moving: dict[str, tuple[int, str, float]] = {}
+        for name, entry in after.instances.items():
+            if entry.phase not in ("starting", "stopping"):
+                continue
+            known = self._moving.get(name)
+            same = known is not None and known[:2] == (entry.epoch, entry.phase)
+            moving[name] = known if same and known is not None else (entry.epoch, entry.phase, now)
+        self._moving = moving
+
+    def due(self, watch: Watch, now: float, wall: float) -> str:
+        """Why a reconcile is due now, as a sentence; "" if none is."""
+        apart = now - self._last
+        self._follow_stuck(watch, now, wall)
+        self._follow_waits(watch, now, wall)
+        if apart >= FINISH_APART:
+            free = sorted(name for name in self._unfinished if not _busy(watch, name, wall))
+            if free:
+                return "the run that was at work on %s is over, and something is left to do" % _few(free)
+            for why in self._waited.due(now).values():
+                return why
+        if self._asked and self._asked_apart < APART and apart >= self._asked_apart:
+            return self._asked
+        if apart >= LOOK_APART:
+            for why in (*self._unplanned.due(now).values(), *self._unreached.due(now).values()):
+                return why
+        if apart >= APART:
+            if watch.ends and watch.ends[0] <= wall:
+                return "a drain or a pause is over"
+            for why in self._stuck.due(now).values():
+                return why
+            if self._capacity_at is not None and now - self._capacity_at >= SETTLE:
+                return "capacity may have come back for %s" % _few(waiting(watch))
+            if self._asked and apart >= self._asked_apart:
+                return self._asked
+            if self._waiting and self._retries < len(RETRIES):
+                since = max(self._waiting_since, self._last)
+                if now - since >= RETRIES[self._retries]:
+                    return "%s wanted and not running" % _few(sorted(name for name, _unused in self._waiting))
+        if 0 < watch.observe_interval <= apart:
+            return "the regular look at all hosts"
+        return ""
+
+    def _follow_stuck(self, watch: Watch, now: float, wall: float) -> None:
+        """What is stuck on a host that does not answer stays so: one run finds that out, not one every few seconds."""
+        found = {}
+        for name, (epoch, phase, _unused) in self._moving.items():
+            if self._is_stuck(watch, name, now, wall):
+                why = "%s is %s and the run that was acting on it is past its deadline" % (name, phase)
+                found[name, epoch, phase, watch.instances[name].deadline] = why
+        self._stuck.follow(found, now)
+
+    def _follow_waits(self, watch: Watch, now: float, wall: float) -> None:
+        found = {}
+        for name, entry in watch.instances.items():
+            if 0 < entry.until <= wall:
+                found[name, entry.epoch, entry.until] = "%s crashed in a row and has waited" % name
+        self._waited.follow(found, now)
+
+    def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:
+        deadline = watch.instances[name].deadline
+        if deadline is not None:
+            return wall > deadline + PAST_DEADLINE
+        return now - self._moving[name][2] > watch.run_timeout
+
+    def soon(self, why: str, apart: float = APART) -> None:
+        """Ask for a reconcile once the last one is so many seconds away."""
+        if not self._asked or apart < self._asked_apart:
+            self._asked, self._asked_apart = why, apart
+
+    def unreached(self, host: str, why: str, began: float) -> None:
+        """A run that began then did not reach this host: look again, later each time."""
+        self._unreached.note(host, "%s: %s" % (host, why), began)
+
+    def reached(self, hosts: Iterable[str]) -> None:
+        """These answer, or something else tells when they do."""
+        self._unreached.forget(hosts)
+
+    def looks_at(self, now: float) -> set[str]:
+        """Hosts whose turn it is to be looked at although they were not reached before."""
+        return set(self._unreached.due(now))
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked for one, apart from what the watch list shows."""
+        return bool(self._asked)
+
+    def finish(self, names: Iterable[str]) -> None:
+        """Plan these again as soon as the run that is at work on them is over."""
+        self._unfinished.update(names)
+
+    def over(self, planned: bool, began: float) -> None:
+        """A reconcile that began then is over; one that was ended, or broke, before it planned is begun again."""
+        if planned:
+            self._unplanned.forget(("reconcile",))
+        else:
+            self._unplanned.note("reconcile", self._why, began)
+
+    def started(self, now: float, why: str = "") -> None:
+        self._last, self._why = now, why
+        self._stuck.tried(now)
+        self._waited.tried(now)
+        self._unreached.tried(now)
+        self._unplanned.tried(now)
+        self._unfinished.clear()
+        self._asked = ""
+        self._retries += 1
+        self._capacity_at = None
+        self._moving = {name: (epoch, phase, now) for name, (epoch, phase, _unused) in self._moving.items()}
+
+
+def waiting(watch: Watch) -> list[str]:
+    """Instances that are wanted started and that no host holds, or one that is down."""
+    return [name for name, state in watch.wanted.items() if state == "started" and _homeless(watch, name)]
+
+
+def _homeless(watch: Watch, name: str) -> bool:
+    entry = watch.instances.get(name)
+    return entry is None or entry.phase in ("free", "failed") or watch.hosts.get(entry.host) == "down"
+
+
+def _busy(watch: Watch, name: str, wall: float) -> bool:
+    entry = watch.instances.get(name)
+    return entry is not None and entry.deadline is not None and entry.deadline > wall
+
+
+def _until(watch: Watch, name: str) -> float:
+    entry = watch.instances.get(name)
+    return entry.until if entry is not None else 0.0
+
+
+def _epoch(watch: Watch, name: str) -> int:
+    entry = watch.instances.get(name)
+    return entry.epoch if entry is not None else 0
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names) if len(names) < 6 else "%s and %d more" % (", ".join(names[:4]), len(names) - 4)
+
+
+def _freed(before: Watch, after: Watch) -> bool:
+    held = _held(after)
+    if any(name not in held for name in _held(before)):
+        return True
+    return _usable(after.hosts) > _usable(before.hosts)
+
+
+def _held(watch: Watch) -> set[str]:
+    return {name for name, entry in watch.instances.items() if entry.phase not in ("free", "failed")}
+
+
+def _usable(hosts: Mapping[str, str]) -> set[str]:
+    return {name for name, state in hosts.items() if state == "up"}

@@ -1,0 +1,243 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps one run parked, so that an alert finds it ready; where none parks in time, a cold run takes the order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..journal import Journal
+from . import inventory_stamp
+from .playbooks import NoAnsible
+from .runs import Outcome, Runs
+from .standby import Standby
+
+POLL = 0.02  # s between looks whether it is parked
+READY_WITHIN = 60.0  # s
+SUCCESSOR_AFTER = 2.0  # s after the start of its work at the latest; before, it would take the processor from it
+DELAYS = (0.0, 2.0, 5.0, 15.0, 60.0)  # s before the next one after the 0th, 1st, ... that failed in a row
+OLDEST = 1800.0  # s until a parked run is replaced, so that its connections stay fresh
+LOOK = 10.0  # s between looks whether a parked run has grown old, or its inventory changed
+COLD_AFTER = 3.0  # s an order waits for a run to park
+FORGOTTEN = 5.0  # s between two tries to send, after which the order that waited has gone: a loop turns more often
+COLD_AT_ONCE = 4
+
+
+class Pool:
+    """Keeps one standby ready. `parked()` is called when one waits, `over(run, result, outcome)` when one worked."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        folder: Path,
+        journal: Journal,
+        parked: Callable[[], None],
+        over: Callable[[str, dict[str, Any], Outcome], None],
+    ) -> None:
+        self._runs = runs
+        self.deadline = 120.0  # s for the work of a run
+        self.leave_out: list[str] = []  # hosts no run goes to
+        self.oldest = OLDEST
+        self.look = LOOK
+        self._folder = folder
+        self._journal = journal
+        self._parked = parked
+        self._over = over
+        self._loop = asyncio.get_running_loop()
+        self._count = 0
+        self._failures = 0
+        self._waiting: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._lives: set[asyncio.Task[None]] = set()
+        self.current: Standby | None = None  # parked
+        self.coming: Standby | None = None  # starting; once parked it takes the place of the current one
+        self.working: dict[str, Standby] = {}
+        self._cold: set[str] = set()  # those of them that never parked
+        self._usual = 0.0  # s that the last one needed to park
+        self._refused: float | None = None  # since when an order waits
+        self._tried = 0.0  # when it was tried last
+        for left in (*folder.glob("standby-*.fifo*"), *folder.glob("cold-*.json*")):
+            left.unlink(missing_ok=True)
+
+    @property
+    def state(self) -> str:
+        there = self.current or self.coming
+        return there.state if there is not None else "none"
+
+    def fill(self, delay: float = 0.0) -> None:
+        """See to it that a standby is there or starting, at the latest in `delay` seconds."""
+        if not self._lacking():
+            return
+        delay = max(delay, DELAYS[min(self._failures, len(DELAYS) - 1)])
+        due = self._loop.time() + delay
+        if self._waiting is not None:
+            if self._waiting.when() <= due:
+                return
+            self._waiting.cancel()
+        self._waiting = self._loop.call_at(due, self._begin)
+
+    def send(self, order: Mapping[str, Any]) -> str | None:
+        """Give intents or a request to a run; its name, or None when there is none to take them now.
+
+        That is the parked one. An order that has waited for one in vain begins a cold run.
+        """
+        standby = self.current
+        if standby is None:
+            self.fill()
+            return self._send_cold(order)
+        self.current = None
+        try:
+            standby.work(order)
+        except OSError as error:
+            self._journal.say("standby lost", "the standby run took no intents: %s" % error)
+            self._runs.end(standby.job, "it took no intents")
+            self.fill()
+            return None
+        self._refused = None
+        self.working[standby.job.ident] = standby
+        self.fill(SUCCESSOR_AFTER)
+        return standby.job.ident
+
+    def replace(self, usable: bool) -> None:
+        """What a run takes from its start changed: another one shall take the place of the one there is.
+
+        :param usable: the parked one may serve until then; else it cannot reach some host that may be used now.
+        """
+        if self.coming is not None:
+            self.coming.dismiss()
+            self.coming = None
+        elif self.current is None:
+            return  # the next one begins with what is now
+        if self.current is not None:
+            self.current.stale = True
+            if not usable:
+                self.current.dismiss()
+                self.current = None
+        self.fill()
+
+    async def close(self, patience: float) -> None:
+        """Dismiss the standby; wait so many seconds for a run that works. One that needs longer finishes alone."""
+        self._closing = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+        for standby in (self.current, self.coming):
+            if standby is not None:
+                standby.dismiss()
+        if self._lives:
+            await asyncio.wait(self._lives, timeout=patience)
+
+    def _lacking(self) -> bool:
+        return not self._closing and self.coming is None and (self.current is None or self.current.stale)
+
+    def _send_cold(self, order: Mapping[str, Any]) -> str | None:
+        now = self._loop.time()
+        if self._refused is None or now - self._tried > FORGOTTEN:
+            self._refused = now
+        self._tried = now
+        waited = now - self._refused
+        # One that is about to park is there sooner than another one.
+        soon = self.coming is not None and now - self.coming.job.began < max(COLD_AFTER, 1.5 * self._usual)
+        if waited < COLD_AFTER or soon or len(self._cold) >= COLD_AT_ONCE or self._closing:
+            return None
+        self._refused = now  # whatever becomes of it, the next one has to wait as long
+        standby = self._started("cold-%d-%d.json", "run failed", "no cold run can be started", order)
+        if standby is None:
+            return None
+        self._journal.say("cold run", "no run was parked for %.1f s" % waited, run=standby.job.ident)
+        self._cold.add(standby.job.ident)
+        self.working[standby.job.ident] = standby
+        return standby.job.ident
+
+    def _begin(self) -> None:
+        self._waiting = None
+        if not self._lacking():
+            return
+        self.coming = self._started("standby-%d-%d.fifo", "standby failed", "no standby run can be started")
+        if self.coming is None:
+            self._failures += 1
+            self.fill()
+
+    def _started(self, name: str, event: str, failure: str, order: Mapping[str, Any] | None = None) -> Standby | None:
+        """A run that was begun and is looked after; None, and told, when it cannot be."""
+        self._count += 1
+        try:
+            path = self._folder / (name % (os.getpid(), self._count))
+            standby = Standby(self._runs, path, self.deadline, self.leave_out, order)
+        except (OSError, NoAnsible) as error:
+            self._journal.say(event, "%s: %s" % (failure, error))
+            return None
+        except Exception as error:  # whatever it is: the next try may go better, and none would be made without this
+            self._journal.failed("the start of a run", error)
+            return None
+        life = self._loop.create_task(self._live(standby))
+        self._lives.add(life)
+        life.add_done_callback(self._lives.discard)
+        return standby
+
+    async def _live(self, standby: Standby) -> None:
+        """From start to end of one run."""
+        if standby.state == "starting":
+            await self._park(standby)
+        outcome = await standby.job.done
+        self._cold.discard(standby.job.ident)
+        if self.working.pop(standby.job.ident, None) is not None:
+            self._over(standby.job.ident, standby.result(), outcome)
+        elif outcome.why and not standby.dismissed and not self._closing:
+            self._failures += 1
+            words = self._runs.last_words(standby.job)
+            self._journal.say("standby failed", "the standby run is gone: %s" % outcome.why, output=words)
+        standby.clean()
+        if self.current is standby:
+            self.current = None
+        if self.coming is standby:
+            self.coming = None
+        self.fill()
+
+    async def _park(self, standby: Standby) -> None:
+        """Until it is parked, and then takes the place of the one before; or is over."""
+        job = standby.job
+        late = self._loop.time() + READY_WITHIN
+        try:
+            while not (job.done.done() or standby.dismissed or standby.try_to_park()):
+                if self._loop.time() > late:
+                    self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN)
+                    return
+                await asyncio.sleep(POLL)
+        except OSError as error:
+            self._runs.end(job, "its FIFO cannot be opened: %s" % error)
+            return
+        if standby.state != "parked":
+            return
+        self._failures = 0
+        self._usual = self._loop.time() - job.began
+        self._journal.say("standby parked", run=job.ident, seconds=round(self._usual, 2))
+        before, self.current, self.coming = self.current, standby, None
+        if before is not None:
+            before.dismiss()
+        self._look_later(standby, self._loop.time() + self.oldest)
+        self._parked()
+
+    def _look_later(self, standby: Standby, until: float) -> None:
+        wait = min(self.look, max(0.0, until - self._loop.time()))
+        self._loop.call_later(wait, self._look, standby, until)
+
+    def _look(self, standby: Standby, until: float) -> None:
+        """Whether a parked run is still as good as a new one."""
+        if self.current is not standby or standby.stale:
+            return
+        why = ""
+        if self._loop.time() >= until:
+            why = "it has waited for %.0f s" % self.oldest
+        elif inventory_stamp.stamp(self._runs.inventory) != standby.inventory:
+            why = "the inventory changed"
+        if why:
+            self._journal.say("standby replaced", why, run=standby.job.ident)
+            standby.stale = True
+            self.fill()
+        else:
+            self._look_later(standby, until)

@@ -1,0 +1,234 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbook runs through ansible-runner, each in a child process, with a deadline; their artefacts are rotated.
+
+What a run did is never read from its return code: the watch list shows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import playbooks
+from .runner_child import WORKING
+
+REPORT = "report.json"  # in a run's folder
+GRACE = 5.0  # s from SIGTERM to SIGKILL
+OLDEST = 30 * 86400.0  # s an artefact is kept at most
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    code: int | None  # None: it was ended
+    why: str  # "" when it ended well
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A run under way."""
+
+    ident: str
+    playbook: str
+    began: float  # monotonic
+    process: subprocess.Popen[bytes]
+    done: asyncio.Future[Outcome]
+    folder: Path
+    ended_because: str = ""
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+
+class Runs:
+    """Begins runs and looks after them; belongs to one event loop."""
+
+    def __init__(self, state_dir: Path, inventory: Sequence[str], *, keep: int = 50) -> None:
+        self.keep = keep  # artefacts
+        self.largest = 200 * MIB  # bytes of all of them
+        self._sizes: dict[str, int] = {}  # of the artefacts of runs that are over, which do not grow any more
+        self.inventory = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
+        self._private = state_dir / "run" / "runner"
+        self._artifacts = state_dir / "artifacts"
+        self._config = state_dir / "run" / "ansible.cfg"
+        self._count = 0
+        self._loop = asyncio.get_running_loop()
+        self.jobs: dict[str, Job] = {}
+        for folder in (self._private, self._artifacts):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def begin(
+        self,
+        verb: str,
+        extravars: Mapping[str, Any],
+        deadline: float,
+        parked: bool = False,
+        leave_out: Sequence[str] = (),
+    ) -> Job:
+        """Start the collection's playbook `verb`, to be at work for `deadline` seconds at most.
+
+        Its work begins now or, if it is parked first, with `at_work`. What it reports is in `report`.
+
+        :param leave_out: hosts it does not go to.
+
+        :raises NoAnsible, OSError: when it cannot be started.
+        """
+        self._rotate()
+        self._count += 1
+        ident = "%s-%s-%d-%d" % (verb, time.strftime("%Y%m%d-%H%M%S"), os.getpid(), self._count)
+        folder = self._artifacts / ident
+        folder.mkdir(mode=0o700)
+        spec = {
+            "playbook": playbooks.playbook(verb),
+            "inventory": self.inventory,
+            "extravars": {"muster_report": str(folder / REPORT), **playbooks.as_text(extravars)},
+            "limit": ",".join(["all", *("!" + host for host in leave_out)]) if leave_out else "",
+            "ident": ident,
+            "artifacts": str(self._artifacts),
+            "private": str(self._private),
+            "environment": self._environment(),
+            "deadline": deadline,
+            "parent": os.getpid(),
+        }
+        path = folder / "job.json"
+        path.write_text(json.dumps(spec), encoding="utf-8")
+        path.chmod(0o600)
+        with (folder / "runner.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-I", str(Path(__file__).with_name("runner_child.py")), str(path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                close_fds=True,
+            )
+        job = Job(ident, verb, self._loop.time(), process, self._loop.create_future(), folder)
+        self.jobs[ident] = job
+        self._await_end(job)
+        if not parked:
+            self.at_work(job, deadline)
+        return job
+
+    def at_work(self, job: Job, deadline: float) -> None:
+        """From now on the run has so many seconds, and outlives this monitor if need be."""
+        with contextlib.suppress(OSError):
+            (job.folder / WORKING).touch()
+        self.limit(job, deadline)
+
+    def limit(self, job: Job, seconds: float) -> None:
+        """End the run unless it is over in so many seconds."""
+        why = "it was ended after %.0f s, its deadline" % seconds
+        job.timers.append(self._loop.call_later(seconds, self.end, job, why))
+
+    def end(self, job: Job, why: str) -> None:
+        """Ask a run to end; it is killed when it does not."""
+        if job.done.done():
+            return
+        job.ended_because = job.ended_because or why
+        job.process.send_signal(signal.SIGTERM)
+        job.timers.append(self._loop.call_later(GRACE, job.process.kill))
+
+    def report(self, job: Job) -> dict[str, Any]:
+        """What the run left as its result; empty when it left nothing."""
+        try:
+            content = json.loads((job.folder / REPORT).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def last_words(self, job: Job, lines: int = 12) -> str:
+        """The end of what a run said, for the journal."""
+        text = ""
+        for name in ("runner.log", "stdout"):
+            try:
+                text += (job.folder / name).read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                continue
+        return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+
+    def _environment(self) -> dict[str, str]:
+        cwd = Path.cwd()
+        env = playbooks.environment(os.environ, cwd)
+        source = playbooks.config_file(os.environ, cwd)
+        # It has no environment variable. A parked run takes 2 % of a core with 0.005 s, several with Ansible's 0.001.
+        playbooks.write_config(source, self._config, {"defaults": {"internal_poll_interval": "0.01"}})
+        env["ANSIBLE_CONFIG"] = str(self._config)
+        env["ANSIBLE_NOCOLOR"] = "1"
+        env.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")  # ansible-runner would switch it off
+        return env
+
+    def _await_end(self, job: Job) -> None:
+        try:
+            pidfd = os.pidfd_open(job.process.pid)
+        except OSError:
+            self._loop.create_task(self._poll_end(job))
+            return
+
+        def ended() -> None:
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+            self._over(job)
+
+        self._loop.add_reader(pidfd, ended)
+
+    async def _poll_end(self, job: Job) -> None:
+        while job.process.poll() is None:
+            await asyncio.sleep(0.1)
+        self._over(job)
+
+    def _over(self, job: Job) -> None:
+        code = job.process.wait()
+        for timer in job.timers:
+            timer.cancel()
+        self.jobs.pop(job.ident, None)
+        if job.ended_because:
+            outcome = Outcome(None, job.ended_because)
+        else:
+            outcome = Outcome(code, "" if code == 0 else "it ended with %d" % code)
+        if not job.done.done():
+            job.done.set_result(outcome)
+
+    def _rotate(self) -> None:
+        """Remove artefacts beyond count, age and size, the oldest first; those of living runs stay."""
+        try:
+            folders = sorted(
+                (entry.stat().st_mtime, entry.path)
+                for entry in os.scandir(self._artifacts)
+                if entry.is_dir(follow_symlinks=False) and entry.name not in self.jobs
+            )
+        except OSError:
+            return
+        oldest = time.time() - OLDEST
+        surplus = max(0, len(folders) + 1 - self.keep)
+        sizes = {path: self._sizes.get(path) or _size(path) for _unused, path in folders}
+        total = sum(sizes.values())
+        for number, (modified, path) in enumerate(folders):
+            newest = number == len(folders) - 1  # of it somebody may want to know why it failed, however large it is
+            if number < surplus or modified < oldest or (total > self.largest and not newest):
+                shutil.rmtree(path, ignore_errors=True)
+                total -= sizes.pop(path)
+        self._sizes = sizes
+
+
+def _size(folder: str) -> int:
+    """Bytes on disk below a folder; what vanishes meanwhile counts nothing."""
+    total = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    total += _size(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+    return total

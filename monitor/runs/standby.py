@@ -1,0 +1,130 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run started ahead: the playbook `standby`, parked at a FIFO until intents are written to it.
+
+Interpreter, imports, inventory and connections are paid before the alert. One line of JSON, {"intents": [...]} or
+{"request": {...}}, sets it to work; the end of the FIFO without a line ends it. A standby is used once; the next one is
+started when the work is over or when there are intents again. `monitor.runs.pool` keeps one ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import inventory_stamp
+from .runs import Job, Runs
+
+F_SETPIPE_SZ = 1031
+PIPE_SIZE = 1 << 20
+
+
+class Standby:
+    """One run: `starting`, `parked`, `working` or `over`."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        fifo: Path,
+        deadline: float,
+        leave_out: Sequence[str] = (),
+        order: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        :param order: what it has to do; then it is a cold run, which reads that instead of parking and goes to no
+            other hosts first, of which one may not answer.
+
+        :raises NoAnsible, OSError: when it cannot be started.
+        """
+        self._runs = runs
+        self._deadline = deadline  # s for its work
+        self._fifo = fifo
+        self._handle: int | None = None
+        self.state = "starting" if order is None else "working"
+        self.dismissed = False
+        self.stale = False  # another one shall take its place
+        self.inventory = inventory_stamp.stamp(runs.inventory)
+        extra: dict[str, Any] = {"muster_standby_fifo": str(fifo)}
+        try:
+            if order is None:
+                os.mkfifo(fifo, 0o600)
+            else:
+                extra["muster_standby_warm"] = False
+                with open(os.open(fifo, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+                    handle.write(_line(order))
+            self.job: Job = runs.begin("standby", extra, deadline, order is None, leave_out)
+        except BaseException:
+            fifo.unlink(missing_ok=True)
+            raise
+
+    def try_to_park(self) -> bool:
+        """Take hold of the FIFO once the run waits at its other end."""
+        if not self._beside(".ready").exists():
+            return False
+        try:
+            self._handle = os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in (errno.ENXIO, errno.ENOENT):
+                return False
+            raise
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._handle, F_SETPIPE_SZ, PIPE_SIZE)
+        self.state = "parked"
+        return True
+
+    def work(self, order: Mapping[str, Any]) -> None:
+        """Hand intents or a request over, never waiting. :raises OSError: when the run does not take them."""
+        assert self._handle is not None
+        line = _line(order)
+        self.state = "over"
+        self._runs.at_work(self.job, self._deadline)
+        try:
+            if os.write(self._handle, line) < len(line):
+                raise BlockingIOError(errno.EAGAIN, "it does not read")
+        finally:
+            self._close()
+        self.state = "working"
+
+    def dismiss(self) -> None:
+        """Let a parked run end by itself, a starting one by a signal."""
+        if self.state == "parked":
+            self._close()
+            self._runs.limit(self.job, 5.0)
+        elif self.state == "starting":
+            self._runs.end(self.job, "it was no longer needed")
+        else:
+            return
+        self.state, self.dismissed = "over", True
+
+    def result(self) -> dict[str, Any]:
+        """What the run left as its result; empty when it left nothing."""
+        try:
+            content = json.loads(self._beside(".result").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def clean(self) -> None:
+        self.state = "over"
+        self._close()
+        for path in (self._fifo, self._beside(".ready"), self._beside(".result")):
+            path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _beside(self, suffix: str) -> Path:
+        return self._fifo.with_name(self._fifo.name + suffix)
+
+
+def _line(order: Mapping[str, Any]) -> bytes:
+    return json.dumps(order, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,94 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Switches the API on and off as the published site says. Its libraries are only loaded where it is on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.controller import publish
+from ..core.model import api
+from ..journal import Journal
+
+if TYPE_CHECKING:
+    from ..loop import Monitor
+    from ..web.doors.server import Web
+
+
+AGAIN = 30.0  # s until an API that could not be had is tried again, unless the site changed
+
+
+@contextlib.asynccontextmanager
+async def surface(monitor: Monitor, journal: Journal) -> AsyncIterator[None]:
+    """The API while the body runs. Whatever goes wrong with it is told, and the monitor goes on."""
+    following = asyncio.get_running_loop().create_task(_follow(monitor, journal))
+    try:
+        yield
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+
+async def _follow(monitor: Monitor, journal: Journal) -> None:
+    changed, loop = monitor.subscribe(), asyncio.get_running_loop()
+    web: Web | None = None
+    wanted, due, told = False, 0.0, ""
+    known: object = None
+    try:
+        while True:
+            try:
+                stamp = _stamp(monitor.state_dir)
+                if stamp is not None and stamp != known:
+                    wanted, known, due = _wanted(monitor.state_dir), stamp, 0.0
+                if wanted and web is None and loop.time() >= due:
+                    web = await _begun(monitor, journal)
+                    told = ""
+                elif not wanted and web is not None:
+                    over, web = web, None
+                    await over.end()
+            except Exception as error:
+                due = loop.time() + AGAIN
+                why = "there is none: %s: %s" % (type(error).__name__, error)
+                if why != told:
+                    told = why
+                    journal.say("api", why)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN if wanted and web is None else None):
+                    await changed.wait()
+            changed.clear()
+    finally:
+        monitor.unsubscribe(changed)
+        if web is not None:
+            await web.end()
+
+
+async def _begun(monitor: Monitor, journal: Journal) -> Web:
+    from ..web.doors.server import Web
+
+    web = Web(monitor, journal)
+    try:
+        await web.begin()
+    except BaseException:
+        await web.end()
+        raise
+    return web
+
+
+def _stamp(state_dir: Path) -> tuple[int, int, int] | None:
+    try:
+        facts = os.stat(state_dir / publish.SITE_FILE)
+    except OSError:
+        return None
+    return (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+
+def _wanted(state_dir: Path) -> bool:
+    site = publish.read_published(str(state_dir), publish.SITE_FILE).get("site")
+    return isinstance(site, dict) and bool(api.api_settings(site)["api"])

@@ -1,0 +1,79 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the hooks informed: whenever something changed, the items' verdicts as status and page show them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from ..core.controller import calls
+from ..journal import Journal
+from .hooks import Hooks
+
+if TYPE_CHECKING:
+    from ..loop import Monitor
+
+APART = 0.2  # s between two looks; longer where a look takes long
+AFTER_FAILURE = 5.0  # s
+
+
+@contextlib.asynccontextmanager
+async def telling(monitor: Monitor, journal: Journal) -> AsyncIterator[None]:
+    """Hooks are told while the body runs. Without hooks in the site nothing is read."""
+    hooks = Hooks(monitor.state_dir, journal)
+    following = asyncio.get_running_loop().create_task(_follow(monitor, hooks, journal))
+    try:
+        yield
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        await hooks.close()
+
+
+async def _follow(monitor: Monitor, hooks: Hooks, journal: Journal) -> None:
+    changed, loop = monitor.subscribe(), asyncio.get_running_loop()
+    told = ""
+    changed.set()
+    try:
+        while True:
+            await changed.wait()
+            changed.clear()
+            began = loop.time()
+            try:
+                told = await _tell(monitor, hooks, journal, told)
+            except Exception as error:
+                journal.failed("the telling of hooks", error)
+                changed.set()  # nothing else may change; it is tried again
+                await asyncio.sleep(AFTER_FAILURE)
+                continue
+            await asyncio.sleep(max(APART, 10 * (loop.time() - began)))
+    finally:
+        monitor.unsubscribe(changed)
+
+
+async def _tell(monitor: Monitor, hooks: Hooks, journal: Journal, told: str) -> str:
+    """Let the hooks know the verdicts.
+
+    :param told: why they could not be read the time before, "" when they could; returned is the same of this time.
+    """
+    watch, loop = monitor.watch, asyncio.get_running_loop()
+    hooks.follow(watch.site, watch.hooks)
+    if not watch.hooks:
+        return told
+    answer = await loop.run_in_executor(None, _status, str(monitor.state_dir), monitor.snapshot())
+    if "status" in answer:
+        hooks.verdicts(answer["status"]["items"], loop.time())
+        return ""
+    error = str(answer["error"])
+    if error != told:
+        journal.say("hook", "no verdicts can be told: %s" % error)
+    return error
+
+
+def _status(state_dir: str, seen: dict[str, Any]) -> dict[str, Any]:
+    return calls.handle({"verb": "status", "state_dir": state_dir, "monitor": seen, "check": True})

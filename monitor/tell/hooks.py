@@ -1,0 +1,245 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands on changes of verdicts: the seam for mail, webhooks and Event-Driven Ansible.
+
+Never in the loop's way: a command is a process of its own with a deadline, a few run at once, the rest waits; per hook
+and item one at a time, and only the newest change waits. What it prints goes to the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..journal import Journal
+from ..judge.verdict_changes import Change, Changes, Hook
+
+AT_ONCE = 4
+LONGEST = 2000  # characters of a command's output that are kept
+TOLD = "hooks.json"  # below <state_dir>/run: what each hook was told last, for a monitor that comes back
+# Of the monitor's environment; everything else may hold what is none of the command's business.
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class Hooks:
+    """The hooks of a site; belongs to one event loop."""
+
+    def __init__(self, state_dir: Path, journal: Journal) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._journal = journal
+        self._folder = state_dir
+        self._file = state_dir / "run" / TOLD
+        self._site = ""
+        self._hooks: dict[str, Changes] = {}
+        self._waiting: dict[tuple[str, str], tuple[Hook, Change]] = {}  # (hook, item), the longest waiting first
+        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._untold: dict[tuple[str, str], str] = {}  # of those two: the verdict that the hook did hear of
+        self._closing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._stored: dict[str, dict[str, str]] = self._read()
+        self._complaint = ""
+
+    def follow(self, site: str, hooks: Sequence[Hook]) -> None:
+        """Take over what the watch list says; a hook that stays goes on with what it knows."""
+        self._site = site
+        before, self._hooks = self._hooks, {}
+        for hook in hooks:
+            known = before.get(hook.key)
+            told = known.told if known is not None else dict(self._stored.get(hook.key, {}))
+            self._hooks[hook.key] = Changes(hook, told, known.pending if known is not None else {})
+        for table in (self._waiting, self._untold):
+            for place in [place for place in table if place[0] not in self._hooks]:
+                del table[place]
+
+    def verdicts(self, items: Iterable[Mapping[str, Any]], now: float) -> None:
+        """Take in the items of a status document ({item, verdict, cause}), whenever there is a new one.
+
+        :param now: the loop's time. Debounced changes come due by themselves afterwards.
+        """
+        if not self._hooks:
+            return
+        seen = list(items)
+        for changes in self._hooks.values():
+            changes.offer(seen, now, time.time())
+        self._tell(now)
+
+    async def close(self, patience: float = 2.0) -> None:
+        """Wait for the commands under way, then kill them. What was not told is, when a monitor is back."""
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        running = list(self._running.values())
+        if running:
+            _done, late = await asyncio.wait(running, timeout=patience)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _tell(self, now: float) -> None:
+        for key, changes in self._hooks.items():
+            for change in changes.due(now):
+                self._waiting[(key, change.item)] = (changes.hook, change)
+                self._untold.setdefault((key, change.item), change.before)
+        self._keep()
+        self._pump()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        times = [at for changes in self._hooks.values() if (at := changes.next_time()) is not None]
+        if times:
+            self._timer = self._loop.call_at(min(times), lambda: self._tell(self._loop.time()))
+
+    def _pump(self) -> None:
+        """Begin what waits, as far as it may run now."""
+        for place, (hook, change) in list(self._waiting.items()):
+            if self._closing or len(self._running) >= AT_ONCE:
+                return
+            if place in self._running:
+                continue
+            del self._waiting[place]
+            task = self._loop.create_task(self._run(hook, change))
+            self._running[place] = task
+            task.add_done_callback(functools.partial(self._over, place, change.verdict))
+
+    def _over(self, place: tuple[str, str], verdict: str, task: asyncio.Task[None]) -> None:
+        self._running.pop(place, None)
+        if not task.cancelled():
+            if place in self._waiting:
+                self._untold[place] = verdict
+            else:
+                self._untold.pop(place, None)
+            self._keep()
+        self._pump()
+
+    async def _run(self, hook: Hook, change: Change) -> None:
+        document = {
+            "site": self._site,
+            "item": change.item,
+            "verdict": change.verdict,
+            "before": change.before,
+            "cause": change.cause,
+            "since": round(change.since, 3),
+            "at": round(time.time(), 3),
+        }
+        facts: dict[str, Any] = {"item": change.item, "verdict": change.verdict, "command": hook.command[0]}
+        output = _Output(self._loop)
+        try:
+            with _document(document) as stdin, output.writer() as stdout:
+                process = await asyncio.create_subprocess_exec(
+                    *hook.command,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stdout,
+                    cwd=self._folder,
+                    env=environment(os.environ),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            output.close()
+            self._journal.say("hook failed", "it cannot be started: %s" % (error.strerror or error), **facts)
+            return
+        late = ""
+        try:
+            async with asyncio.timeout(hook.timeout):
+                await process.wait()
+        except TimeoutError:
+            late = "it was killed after %g s, its deadline" % hook.timeout
+        finally:  # also when the monitor ends; and what the command left behind in its session
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            said = output.close()
+        if said:
+            facts["output"] = said
+        if late or process.returncode:
+            self._journal.say("hook failed", late or "it ended with %d" % (process.returncode or 0), **facts)
+        else:
+            self._journal.say("hook", **facts)
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        try:
+            document = json.loads(self._file.read_bytes())
+            return {str(key): {str(i): str(v) for i, v in told.items()} for key, told in document.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def _keep(self) -> None:
+        """Remember what was told, so that what changes while the monitor is away is told when it is back.
+
+        A change counts once its command is over: one that waits, or is killed with the monitor, is told again.
+        """
+        told = {key: dict(changes.told) for key, changes in self._hooks.items()}
+        for (key, item), verdict in self._untold.items():
+            if item in told.get(key, {}):
+                told[key][item] = verdict
+        if told == self._stored:
+            return
+        try:
+            temporary = self._file.with_name(TOLD + ".new")
+            temporary.write_text(json.dumps(told, separators=(",", ":")), encoding="utf-8")
+            os.replace(temporary, self._file)
+        except OSError as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self._journal.say("hook failed", "what it was told cannot be remembered: %s" % error)
+            return
+        self._stored, self._complaint = told, ""
+
+
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """What a command gets of the monitor's environment."""
+    return {name: value for name, value in own.items() if name in PASSED_ON or name.startswith("LC_")}
+
+
+@contextlib.contextmanager
+def _document(document: Mapping[str, Any]) -> Iterator[int]:
+    """A descriptor from which it can be read; nobody has to be there to write it."""
+    handle = os.memfd_create("muster-hook")
+    try:
+        os.write(handle, json.dumps(document).encode() + b"\n")
+        os.lseek(handle, 0, os.SEEK_SET)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+class _Output:
+    """The end of what a command prints: it may print as much as it likes, and leave children that keep the pipe."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._text = b""
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        loop.add_reader(self._reader, self._take)
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[int]:
+        try:
+            yield self._writer
+        finally:
+            os.close(self._writer)
+
+    def close(self) -> str:
+        self._loop.remove_reader(self._reader)
+        self._take()
+        os.close(self._reader)
+        return self._text.decode("utf-8", "replace").strip()
+
+    def _take(self) -> None:
+        try:
+            part = os.read(self._reader, 65536)
+        except BlockingIOError:
+            return
+        if not part:
+            self._loop.remove_reader(self._reader)
+        self._text = (self._text + part)[-LONGEST:]

@@ -1,0 +1,75 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the monitor sees, as a document: the content of ``run/monitor.json``, and what its API builds upon."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from ..judge.brain import Brain
+from ..judge.health import Health
+from ..judge.wishes import BusKey
+from ..watch.prober import Prober
+
+SCHEMA = 1
+
+
+def document(
+    prober: Prober,
+    brain: Brain,
+    *,
+    now: float,
+    since: float,
+    revision: int,
+    standby: str,
+    runs: Iterable[str],
+    failing: str,
+) -> dict[str, Any]:
+    """Ages (``since``, ``asked`` of what is watched) are seconds before ``at``.
+
+    :param now: seconds of the monotonic clock that healths are noted with.
+    :param since: seconds since 1970 at which the monitor began.
+    :param revision: of the watch list.
+    :param failing: why its last turn failed; empty when it did not.
+    """
+    services: dict[str, dict[str, Any]] = {}
+    for (name, host), health in prober.services.items():
+        services.setdefault(name, {})[host] = health.to_json(now)
+    lines = brain.hosts.lines()
+    return {
+        "schema": SCHEMA,
+        "state": "running",
+        "pid": os.getpid(),
+        "since": since,
+        "at": round(time.time(), 3),
+        "revision": revision,
+        "standby": standby,
+        "buses": {bus[0]: _bus(prober, bus, health, now) for bus, health in prober.buses.items()},
+        "services": services,
+        "hosts": {
+            name: {
+                "state": verdict.state,
+                "why": verdict.why,
+                "since": round(now - verdict.since, 1),
+                "line": lines[name].signal.value if name in lines else "none",
+            }
+            for name, verdict in brain.verdicts.items()
+        },
+        "storm": brain.hosts.storm,
+        "intents": [{**i.to_json(), "run": i.run, "attempts": i.attempts} for i in brain.intents],
+        "shadow": brain.shadows.to_json(),
+        "runs": sorted(runs),
+        "failing": failing,
+    }
+
+
+def _bus(prober: Prober, bus: BusKey, health: Health, now: float) -> dict[str, Any]:
+    found = {"epoch": bus[1], **health.to_json(now)}
+    link = prober.links.get((*bus, "link"))
+    if link is not None:
+        found["link"] = link.to_json(now)
+    return found

@@ -1,0 +1,49 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An error that nobody expected ends neither the loop nor the task in which it came up: it is told, and counted."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from ..journal import Journal
+
+LONGEST = 5.0  # s of a pause; the watchdog of systemd waits longer
+Rest = ParamSpec("Rest")
+
+
+class _Teller(Protocol):
+    @property
+    def journal(self) -> Journal: ...
+
+
+Self = TypeVar("Self", bound=_Teller)
+
+
+def survived(
+    what: str,
+) -> Callable[[Callable[Concatenate[Self, Rest], Any]], Callable[Concatenate[Self, Rest], None]]:
+    """For a method that tasks of others call, which would end with it.
+
+    :param what: what failed then, as a subject: "the intake of an event".
+    """
+
+    def decorate(method: Callable[Concatenate[Self, Rest], Any]) -> Callable[Concatenate[Self, Rest], None]:
+        @functools.wraps(method)
+        def surviving(self: Self, /, *arguments: Rest.args, **words: Rest.kwargs) -> None:
+            try:
+                method(self, *arguments, **words)
+            except Exception as error:
+                self.journal.failed(what, error)
+
+        return surviving
+
+    return decorate
+
+
+def pause(failures: int, shortest: float) -> float:
+    """Seconds until what failed so many times in a row is tried again: longer and longer, so that it costs little."""
+    return min(LONGEST, shortest * 2.0 ** min(max(failures - 1, 0), 16))

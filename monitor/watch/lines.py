@@ -1,0 +1,163 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A line held to every host: one of the signals from which `monitor.judge.hosts` concludes whether it is there.
+
+What kind of line depends on how Ansible reaches the host. On this machine it is a connection to the service manager's
+own socket, asked at an interval: its end with a reconnect refused is seen at once, silence after a timeout. Over ssh
+it is `monitor.watch.lines_ssh`. A kind of connection that nobody knows how to hold a line to gets none, and its host is
+judged by the other signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..judge.hosts import Signal
+from .lines_ssh import SSH, SshLine
+from .local_events import ListenError, Listening
+from .watch_list import Host, Watch
+
+LOCAL = ("local", "control_room.muster.machine")
+RETRY = 0.5  # s between attempts to get a line back
+MISSED = 2  # questions without an answer that make silence
+LONGEST = 65536  # bytes of an answer
+# supervisord answers this without looking at any process.
+_QUESTION = b"GET /muster HTTP/1.1\r\nHost: muster\r\nContent-Length: 0\r\n\r\n"
+
+Changed = Callable[[str, Signal, str], None]  # host, signal, why
+Event = Callable[[dict[str, Any]], None]
+
+
+class SocketLine:
+    """A line to a service manager on this machine, by its Unix socket."""
+
+    def __init__(self, host: Host, interval: float, changed: Changed) -> None:
+        self._host = host
+        self._path = os.path.join(host.root, "run", "supervisor.sock")
+        self._interval = interval
+        self._changed = changed
+        self._task = asyncio.get_running_loop().create_task(self._hold())
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _hold(self) -> None:
+        silent = 0
+        while True:
+            why, gone = "", False
+            try:
+                async with asyncio.timeout(self._interval):
+                    reader, writer = await asyncio.open_unix_connection(self._path, limit=LONGEST)
+            except TimeoutError:
+                why = "%s takes no connection" % self._what
+            except OSError as error:
+                silent, gone = MISSED, isinstance(error, (ConnectionRefusedError, FileNotFoundError))
+                why = "%s is gone (%s)" % (self._what, error.strerror or error)
+            if not why:
+                try:
+                    why = await self._ask(reader, writer)
+                finally:
+                    writer.transport.abort()
+                if not why:
+                    silent = 0
+                    continue  # it closed the connection, as it may: connect again at once
+            silent += 1
+            signal = Signal.LOST if silent >= MISSED else Signal.DOUBT
+            self._changed(self._host.name, Signal.GONE if gone else signal, why)
+            await asyncio.sleep(RETRY if silent >= MISSED else 0)
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        """Until the connection ends ("" if an answer came before), or there is no answer in time (why)."""
+        answered = False
+        while True:
+            writer.write(_QUESTION)
+            try:
+                async with asyncio.timeout(self._interval):
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    await reader.readexactly(_length(head))
+            except TimeoutError:
+                return "%s does not answer within %g s" % (self._what, self._interval)
+            except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                return "" if answered else "%s ends the connection without an answer" % self._what
+            answered = True
+            self._changed(self._host.name, Signal.FINE, "")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    with contextlib.suppress(OSError):
+                        await reader.read(1)  # nothing comes without a question: only the end of the connection
+                    return ""
+
+    @property
+    def _what(self) -> str:
+        return "the service manager of %s" % self._host.name
+
+
+def _length(head: bytes) -> int:
+    for line in head.split(b"\r\n"):
+        name, _unused, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and value.strip().isdigit():
+            return min(int(value), LONGEST)
+    return 0
+
+
+class Lines:
+    """The lines to all hosts of the watch list, and the events their service managers send."""
+
+    def __init__(
+        self, changed: Changed, event: Event, complain: Callable[[str], None], doors: Path | None = None
+    ) -> None:
+        """:param doors: folder with the API's socket of each host that is reached over ssh."""
+        self._changed = changed
+        self._event = event
+        self._complain = complain
+        self._doors = doors
+        self._lines: dict[str, tuple[Host, float, SocketLine | SshLine]] = {}
+        self._listeners: dict[str, Listening] = {}
+        self._told: set[str] = set()
+
+    def follow(self, watch: Watch) -> None:
+        """Begin and end lines so that they fit the watch list."""
+        for name, (host, interval, line) in list(self._lines.items()):
+            known = watch.machines.get(name)
+            if known is None or (known.root, known.connection, known.ssh, watch.host_interval) != (
+                host.root, host.connection, host.ssh, interval,
+            ):  # fmt: skip
+                line.stop()
+                del self._lines[name]
+                self._deaf(name)
+        for name, host in watch.machines.items():
+            if name not in self._lines and host.connection in LOCAL and host.root:
+                self._lines[name] = (host, watch.host_interval, SocketLine(host, watch.host_interval, self._changed))
+            elif name not in self._lines and host.connection in SSH and host.ssh:
+                self._lines[name] = (host, watch.host_interval, self._over_ssh(host, watch.host_interval))
+            if name in self._lines and name not in self._listeners and host.connection in LOCAL:
+                self._listen(host)
+
+    def stop(self) -> None:
+        for name, (_host, _interval, line) in self._lines.items():
+            line.stop()
+            self._deaf(name)
+        self._lines.clear()
+
+    def _over_ssh(self, host: Host, interval: float) -> SshLine:
+        door = self._doors / (host.name + ".sock") if self._doors is not None else None
+        return SshLine(host, interval, self._changed, self._event, self._complain, door)
+
+    def _listen(self, host: Host) -> None:
+        try:
+            self._listeners[host.name] = Listening(Path(host.root), self._event)
+        except ListenError as error:  # tried again with the next watch list
+            if host.name not in self._told:
+                self._told.add(host.name)
+                self._complain("no events from %s: %s" % (host.name, error))
+
+    def _deaf(self, name: str) -> None:
+        listener = self._listeners.pop(name, None)
+        if listener is not None:
+            listener.close()

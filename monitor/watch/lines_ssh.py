@@ -1,0 +1,237 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A line to a host over ssh: one connection, held, that is asked at an interval and tells events in between.
+
+It stands beside Ansible's own connections, so that neither waits for the other and no control socket can take both
+along. At its far end runs `host.line` of module_utils, sent along. Where sshd permits it, the API's socket of that host
+is forwarded to ``<root>/run/api.sock`` there, or for a group of people to the folder that the role monitor makes: what
+is typed on a console comes from that console.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..core.host import line as host_line
+from ..judge.hosts import Signal
+from .watch_list import Host
+
+SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
+MISSED = 2  # questions without an answer that make silence
+RETRY = 1.0  # s between attempts to get a line back
+HELD = 10.0  # s; a line that answered and ended sooner is connected again at once only once, then later and later
+SLOW_RETRY = 15.0  # s, where ssh gets through and nothing can run there
+PATIENCE = 30  # intervals after which the far end gives up
+LONGEST = 1 << 20  # bytes of a line
+SOCKET_LIMIT = 107  # bytes of a socket's path
+_SSH_FAILED = 255  # ssh's own exit code; any other is that of the command over there
+
+Changed = Callable[[str, Signal, str], None]  # host, signal, why
+Event = Callable[[dict[str, Any]], None]
+
+
+class SshLine:
+    """A line held to one host, for as long as it is not stopped."""
+
+    def __init__(
+        self, host: Host, interval: float, changed: Changed, event: Event, complain: Callable[[str], None],
+        door: Path | None = None,
+    ) -> None:  # fmt: skip
+        """:param door: the API's socket for this host; it may not be there yet."""
+        self._host = host
+        self._interval = interval
+        self._changed = changed
+        self._event = event
+        self._complain = complain
+        self._told = ""
+        self._door = door
+        # Through the agent's door runs what a deploy installed, and nothing that is sent along.
+        self._source = b"" if _by_door(host) else Path(host_line.__file__).read_bytes()
+        self._task = asyncio.get_running_loop().create_task(self._hold())
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _hold(self) -> None:
+        loop = asyncio.get_running_loop()
+        short = 0  # lines in a row that answered and ended soon
+        while True:
+            began = loop.time()
+            try:
+                signal, why = await self._once()
+            except OSError as error:  # no ssh here, no process to be had: that says nothing about the host
+                signal, why = Signal.NONE, "ssh cannot be started here: %s" % error
+            except Exception as error:  # a defect must not end the line for good
+                why = "the line to %s failed: %s: %s" % (self._host.name, type(error).__name__, error)
+                signal = Signal.NONE
+            short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD else 0
+            if signal is Signal.FINE and short <= 1:
+                continue  # it answered and was closed: connect again at once, and that tells
+            if signal is Signal.FINE:
+                signal, why = Signal.NONE, "a line to %s ends soon after it is there, again and again" % self._host.name
+            self._changed(self._host.name, signal, why)
+            if signal is Signal.NONE and why != self._told:
+                self._told = why
+                self._complain(why)
+            await asyncio.sleep(again(signal, short))
+
+    async def _once(self) -> tuple[Signal, str]:
+        """One connection from beginning to end; FINE when it had answered and nothing was missing when it ended."""
+        api = self._forwarded()
+        process = await asyncio.create_subprocess_exec(
+            *command(self._host, self._interval, len(self._source), api, self._door),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            limit=LONGEST, start_new_session=True,
+        )  # fmt: skip
+        try:
+            return await self._talk(process, api)
+        finally:
+            # Ends it and closes its pipes at once, also when the loop itself is about to end.
+            process._transport.close()  # type: ignore[attr-defined]
+            await process.wait()
+
+    async def _talk(self, process: asyncio.subprocess.Process, api: str) -> tuple[Signal, str]:
+        assert process.stdin is not None and process.stdout is not None
+        within = connect_within(self._interval) + self._interval
+        try:
+            async with asyncio.timeout(within):
+                process.stdin.write(self._source)
+                ready = await process.stdout.readline()
+        except TimeoutError:
+            return Signal.LOST, "%s takes connections, but does not answer within %g s" % (self._host.name, within)
+        except OSError:
+            ready = b""
+        if not ready:
+            return await self._refused(process)
+        order = {"root": self._host.root, "patience": math.ceil(PATIENCE * max(self._interval, 1.0)), "api": api}
+        process.stdin.write(json.dumps(order).encode() + b"\n")
+        missed, fine = 0, False
+        while True:
+            answered = await self._ask(process.stdin, process.stdout)
+            if answered is None:
+                return (Signal.FINE, "") if fine else await self._refused(process)
+            if answered:
+                missed, fine = 0, True
+                continue
+            missed += 1
+            why = "%s does not answer over ssh within %g s" % (self._host.name, self._interval * missed)
+            if missed >= MISSED:
+                return Signal.LOST, why
+            self._changed(self._host.name, Signal.DOUBT, why)
+
+    async def _ask(self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> bool | None:
+        """One question and everything that comes within the interval; None when the connection ended."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._interval
+        answered = False
+        try:
+            writer.write(b"?\n")
+            async with asyncio.timeout_at(until):
+                while True:
+                    line = await reader.readline()
+                    if not line:
+                        return None
+                    answered = self._take(line) or answered
+        except TimeoutError:
+            return answered
+        except (OSError, ValueError):  # ended, or a line that is far too long
+            return None
+
+    def _take(self, line: bytes) -> bool:
+        """:return: whether it is an answer; an event is passed on."""
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return False
+        if not isinstance(said, dict):
+            return False
+        event = said.get("event")
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
+            self._event(event)
+        if "beat" not in said:
+            return False
+        self._told = ""
+        self._changed(self._host.name, Signal.FINE, "")
+        return True
+
+    async def _refused(self, process: asyncio.subprocess.Process) -> tuple[Signal, str]:
+        """Why there is no line, in ssh's own words."""
+        assert process.stderr is not None
+        words = b""
+        code: int | None = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                words = await process.stderr.read(4096)
+                code = await process.wait()
+        last = [line.strip() for line in words.decode("utf-8", "replace").splitlines() if line.strip()][-1:]
+        text = last[0] if last else "it said nothing"
+        if code is not None and code != _SSH_FAILED:
+            return Signal.NONE, "ssh reaches %s, but no line can be held there: %s" % (self._host.name, text)
+        return Signal.LOST, "no line to %s: %s" % (self._host.name, text)
+
+    def _forwarded(self) -> str:
+        """Where sshd makes its socket, each time another one; "" where that is too long, or there is no API."""
+        people = bool(self._host.ssh.get("people"))
+        folder = "%s/%s" % (host_line.SHARED, self._host.name) if people else self._host.root + "/run"
+        path = "%s/api-%d-%s.sock" % (folder, os.getpid(), os.urandom(3).hex())
+        fits = self._door is not None and len(os.fsencode(path)) <= SOCKET_LIMIT
+        return path if fits and self._host.root.startswith("/") and ":" not in path else ""
+
+
+def _by_door(host: Host) -> bool:
+    """Whether its account may run nothing as root but the agent's door (role monitor, `access`)."""
+    return bool(host.ssh.get("door")) and not host.ssh.get("become")
+
+
+def again(signal: Signal, short: int) -> float:
+    """Seconds until a line is tried again; `short` of them in a row ended soon after they had answered."""
+    if short:
+        return min(SLOW_RETRY, RETRY * 2.0 ** min(max(short - 2, 0), 10))
+    return RETRY if signal is Signal.LOST else SLOW_RETRY
+
+
+def connect_within(interval: float) -> int:
+    """Whole seconds for ssh to get through, from the first packet to the last of the handshake."""
+    return max(3, math.ceil(3 * interval))
+
+
+def command(host: Host, interval: float, length: int, api: str, door: Path | None) -> list[str]:
+    """The arguments that hold a line: no terminal, no question, no control socket, a bound for every wait.
+
+    :param length: bytes of the far end's source, which come first.
+    """
+    ssh = host.ssh
+    options = {
+        "BatchMode": "yes", "ControlMaster": "no", "ControlPath": "none", "LogLevel": "ERROR", "ForwardAgent": "no",
+        "ForwardX11": "no", "ExitOnForwardFailure": "no", "ConnectTimeout": str(connect_within(interval)),
+        "ServerAliveInterval": str(max(1, math.ceil(interval))), "ServerAliveCountMax": "3",
+    }  # fmt: skip
+    arguments = ["ssh", "-T"]
+    for name, value in options.items():
+        arguments += ["-o", "%s=%s" % (name, value)]
+    if ssh.get("key"):
+        arguments += ["-i", os.path.expanduser(str(ssh["key"]))]
+    if ssh.get("port"):
+        arguments += ["-p", str(ssh["port"])]
+    if ssh.get("user"):
+        arguments += ["-l", str(ssh["user"])]
+    if api and door is not None:
+        arguments += ["-R", "%s:%s" % (api, door)]
+    arguments += [str(argument) for argument in ssh.get("arguments") or ()]
+    python = str(ssh.get("python") or "")
+    start = "import sys;exec(compile(sys.stdin.buffer.read(%d),'muster_line','exec'),{'__name__':'muster_line'})"
+    words = [python if python.startswith("/") else "/usr/bin/python3", "-I", "-S", "-c", start % length]
+    if _by_door(host):
+        words = ["sudo", "-n", "--", *words[:3], "/usr/local/libexec/muster-agent-%s" % host.name, "listen"]
+    elif ssh.get("become"):
+        words = ["sudo", "-n", "--", *words]
+    return [*arguments, "--", str(ssh.get("host") or host.address or host.name), shlex.join(words)]

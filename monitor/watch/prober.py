@@ -1,0 +1,130 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The probes at work: one per bus and epoch, one per copy of a host service, one per link of a bus that runs.
+
+While a claim is `starting` its probe already connects, so that a crash right after the start is seen in milliseconds;
+what it says counts from `running` on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ..judge.health import Composed, Health, Result
+from ..judge.wishes import BusKey, LinkKey, ServiceKey
+from .probes import Asking, ProbeError, Report, make
+from .watch_list import PHASES_HELD, Target, Watch
+
+Key = BusKey | ServiceKey | LinkKey
+Make = Callable[[str, Target, Report], Asking]
+
+
+class Prober:
+    """`changed(key, health)` is called when a state changes, `complain(sentence)` for a probe that does not exist."""
+
+    def __init__(
+        self, changed: Callable[[Key, Health], None], complain: Callable[[str], None], make: Make = make
+    ) -> None:
+        self._changed = changed
+        self._complain = complain
+        self._make = make
+        self._probes: dict[Key, tuple[Target, list[Asking]]] = {}
+        self._counted: set[BusKey] = set()  # buses whose claim is `running`
+        self.buses: dict[BusKey, Health] = {}
+        self.services: dict[ServiceKey, Health] = {}
+        self.links: dict[LinkKey, Health] = {}
+
+    def __len__(self) -> int:
+        return len(self._probes)
+
+    def follow(self, watch: Watch, now: float) -> None:
+        """Begin, end and turn over probes so that they fit the watch list."""
+        targets: dict[Key, Target] = {}
+        running: set[BusKey] = set()
+        for instance in watch.instances.values():
+            if instance.target is not None and instance.phase in PHASES_HELD:
+                bus = (instance.name, instance.epoch)
+                targets[bus] = instance.target
+                if instance.phase == "running":
+                    running.add(bus)
+                    if instance.link is not None:
+                        targets[*bus, "link"] = instance.link
+        targets.update({copy: service.target for copy, service in watch.services.items()})
+        for key, (target, _unused) in list(self._probes.items()):
+            if targets.get(key) != target:
+                self._end(key)
+        for key, target in targets.items():
+            if key not in self._probes:
+                self._begin(key, target, now)
+        for bus in sorted(running - self._counted):
+            if bus in self.buses:
+                self.buses[bus] = _fresh(targets[bus], now)
+                for probe in self._probes[bus][1]:
+                    probe.nudge()
+        self._counted = running
+
+    def stop(self) -> None:
+        for key in list(self._probes):
+            self._end(key)
+
+    def _begin(self, key: Key, target: Target, now: float) -> None:
+        name = "%s %s" % key[:2]
+        try:
+            leaves = enumerate(target.leaves())
+            probes = [self._make(name, leaf, partial(self._note, key, part)) for part, leaf in leaves]
+        except ProbeError as error:
+            self._complain(str(error))
+            return
+        self._kind(key)[key] = _fresh(target, now)
+        self._probes[key] = (target, probes)
+        for probe in probes:
+            probe.start()
+
+    def _end(self, key: Key) -> None:
+        for probe in self._probes.pop(key)[1]:
+            probe.stop()
+        self._kind(key).pop(key, None)
+        counted: set[Any] = self._counted
+        counted.discard(key)
+
+    def _kind(self, key: Key) -> dict[Any, Health]:
+        """Where the healths of this kind of thing are."""
+        if len(key) == 3:
+            return self.links
+        return self.buses if isinstance(key[1], int) else self.services
+
+    def _note(self, key: Key, part: int, result: Result) -> None:
+        kind = self._kind(key)
+        if kind is self.buses and key not in self._counted:
+            return
+        health = kind[key]
+        if health.note(result, part):
+            self._changed(key, health)
+
+
+def _fresh(target: Target, now: float) -> Health:
+    if target.probes:
+        parts = [_fresh(part, now) for part in _with_grace(target)]
+        return Composed(now, target.probe == "any_of", parts, [part.probe for part in target.probes])
+    how = target.how
+    return Health(
+        now,
+        failures=target.failures,
+        interval=target.interval,
+        timeout=target.timeout,
+        window=how.window,
+        slow=how.slow,
+        grace=how.startup_timeout,
+    )
+
+
+def _with_grace(target: Target) -> list[Target]:
+    """The probes of several, each with the time to start that is said once for all."""
+    grace = target.how.startup_timeout
+    if not grace:
+        return list(target.probes)
+    return [replace(part, how=replace(part.how, startup_timeout=grace)) for part in target.probes]

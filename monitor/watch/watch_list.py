@@ -1,0 +1,203 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The watch list as typed data: which instance is where under which epoch, and how its bus is asked.
+
+Pure: `parse` turns the content of ``watch.json`` into a `Watch`. Keys it does not know are left alone, so that an older
+monitor goes on beside a newer controller of the same schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ..judge.verdict_changes import Hook
+from . import target
+from .target import Whose
+
+Target = target.Target
+SCHEMA = 1
+PHASES_HELD = ("starting", "running")  # phases in which a bus is, or is about to be, there
+
+
+class WatchError(ValueError):
+    """The document is not a watch list this monitor can follow; the text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    name: str
+    item: str
+    application: str
+    host: str
+    epoch: int
+    phase: str
+    deferred: tuple[str, ...]
+    waits_for: str  # the host service a deferred gate waits for, "" when none is deferred
+    target: Target | None
+    strategy: str  # running_failure_strategy of its bus program
+    deadline: float | None  # wall clock: until when a run is acting on it
+    until: float = 0.0  # wall clock: it crashed in a row, and is started again then
+    link: Target | None = None  # what joins its bus to the peer's
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One copy of a host service."""
+
+    name: str
+    host: str
+    label: str
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the ledger believes of a host, and how it is reached."""
+
+    name: str
+    state: str = "up"  # up | suspect | down | drained
+    by: str = ""
+    address: str = ""
+    root: str = ""
+    connection: str = ""  # Ansible's connection plugin
+    ssh: Mapping[str, Any] = field(default_factory=dict)  # host, user, port, key, python, arguments, become
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    revision: int = -1
+    site: str = ""
+    site_id: str = ""
+    controller: str = ""
+    instances: Mapping[str, Instance] = field(default_factory=dict)
+    services: Mapping[tuple[str, str], Service] = field(default_factory=dict)  # (service, host)
+    hosts: Mapping[str, str] = field(default_factory=dict)  # host -> up | suspect | down | drained
+    wanted: Mapping[str, str] = field(default_factory=dict)  # instance -> started | stopped
+    machines: Mapping[str, Host] = field(default_factory=dict)  # host -> how it is reached
+    programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # application -> program -> strategy
+    pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
+    ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
+    host_interval: float = 1.0  # s
+    host_down_after: float = 2.0  # s
+    run_timeout: float = 120.0  # s
+    observe_interval: float = 60.0  # s; 0: no regular look
+    artifacts: int = 50
+    artifacts_size: int = 200  # MiB
+    hooks: tuple[Hook, ...] = ()
+
+    def paused(self, item: str, wall: float) -> bool:
+        """Whether nothing automatic may act on an item."""
+        for key in ("site", "item/" + item):
+            if key in self.pauses:
+                until = self.pauses[key]
+                if until is None or until > wall:
+                    return True
+        return False
+
+    def service_near(self, name: str, host: str) -> Service | None:
+        """The copy of a host service that a program on `host` talks to: its own host's, else the first one."""
+        own = self.services.get((name, host))
+        if own is not None:
+            return own
+        return next((copy for (service, _unused), copy in self.services.items() if service == name), None)
+
+
+def parse(document: Any) -> Watch:
+    """:raises WatchError: when it is no watch list, or one of another schema."""
+    if not isinstance(document, Mapping):
+        raise WatchError("the watch list is not a JSON object")
+    if document.get("schema") != SCHEMA:
+        raise WatchError(
+            "the watch list has schema %r, this monitor reads %d: use the monitor of the muster that deployed"
+            % (document.get("schema"), SCHEMA)
+        )
+    try:
+        hosts = document.get("hosts", {})
+        machines = {name: _machine(name, entry) for name, entry in hosts.items()}
+        site_id = str(document.get("site_id", ""))
+        instances = {
+            name: _instance(name, entry, site_id, machines) for name, entry in document["instances"].items()
+        }
+        services: dict[tuple[str, str], Service] = {}
+        for name, copies in document.get("services", {}).items():
+            for host, entry in copies.items():
+                whose = partial(_whose, machines, site_id, host, "%s_%s" % (name, host), 0, name)
+                asked = target.parse(entry, str(entry["address"]), whose)
+                if asked is not None:
+                    services[(name, host)] = Service(name, host, entry.get("label") or name, asked)
+        settings = document.get("settings", {})
+        return Watch(
+            revision=int(document["revision"]),
+            site=str(document.get("site", "")),
+            site_id=site_id,
+            controller=str(document.get("controller", "")),
+            instances=instances,
+            services=services,
+            hosts={name: _word(entry, "up") for name, entry in hosts.items()},
+            wanted={name: _word(entry, "stopped") for name, entry in document.get("wanted", {}).items()},
+            machines=machines,
+            programs={name: dict(strategies) for name, strategies in document.get("programs", {}).items()},
+            pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
+            ends=_ends(hosts, document.get("pauses", {})),
+            host_interval=float(settings.get("host_interval", 1.0)),
+            host_down_after=float(settings.get("host_down_after", 2.0)),
+            run_timeout=float(settings.get("run_timeout", 120.0)),
+            observe_interval=float(settings.get("observe_interval", 60.0)),
+            artifacts=int(settings.get("artifacts", 50)),
+            artifacts_size=int(settings.get("artifacts_size", 200)),
+            hooks=tuple(Hook.from_json(entry) for entry in document.get("hooks", ())),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WatchError("the watch list cannot be read: %s %s" % (type(error).__name__, error)) from error
+
+
+def _moment(record: Mapping[str, Any]) -> float | None:
+    until = record.get("until")
+    return float(until) if until is not None else None
+
+
+def _ends(hosts: Mapping[str, Any], pauses: Mapping[str, Any]) -> tuple[float, ...]:
+    moments = [_moment(record) for record in (*hosts.values(), *pauses.values()) if isinstance(record, Mapping)]
+    return tuple(sorted(moment for moment in moments if moment is not None))
+
+
+def _machine(name: str, entry: Mapping[str, Any]) -> Host:
+    known = {key: str(entry.get(key) or "") for key in ("state", "by", "address", "root", "connection")}
+    return Host(name, **{**known, "state": known["state"] or "up"}, ssh=dict(entry.get("ssh") or {}))
+
+
+def _whose(
+    machines: Mapping[str, Host], site_id: str, host: str, instance: str, epoch: int, program: str, item: str = ""
+) -> Whose:
+    machine = machines.get(host) or Host(host)
+    return Whose(site_id, host, instance, epoch, program, item, machine.root, machine.connection)
+
+
+def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mapping[str, Host]) -> Instance:
+    bus = entry.get("bus") or {}
+    actor = entry.get("actor") or {}
+    item, host, epoch = str(entry.get("item", "")), str(entry["host"]), int(entry["epoch"])
+    whose = partial(_whose, machines, site_id, host, name, epoch, str(bus.get("program", "")), item)
+    return Instance(
+        name=name,
+        item=item,
+        application=str(entry.get("application", "")),
+        host=host,
+        epoch=epoch,
+        phase=str(entry["phase"]),
+        deferred=tuple(entry.get("deferred") or ()),
+        waits_for=str(entry.get("waits_for") or ""),
+        target=target.parse(bus, str(entry["address"]), whose) if bus else None,
+        strategy=str(bus.get("strategy", "continue")),
+        deadline=float(actor["deadline"]) if actor.get("deadline") is not None else None,
+        until=float(entry.get("until") or 0.0),
+        link=target.parse(bus["link"], str(entry["address"]), whose) if bus.get("link") else None,
+    )
+
+
+def _word(entry: Any, default: str) -> str:
+    return str(entry.get("state", default)) if isinstance(entry, Mapping) else str(entry)

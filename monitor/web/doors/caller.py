@@ -1,0 +1,141 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who asks: the one place where the caller of a request is known.
+
+A caller is never what a request says of itself. It comes from the connection: the door (socket) it came through tells
+the host, the kernel tells the user at its other end. Over ssh that is the other machine's kernel, and that machine's
+word. Only who may do everything anyway, root and the monitor's own user, is believed in whose name that is: sudo told
+them. Roles and tokens will attach here.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...core.client.peer import tcp_user
+from ...core.host import line
+
+LOOK, ACT = "look", "act"
+_LONGEST = 300  # bytes of an introduction
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A place where the API listens. `host`: the inventory host whose people come through it."""
+
+    kind: str  # unix | tcp
+    host: str
+    place: str  # the path of the socket, or the address
+    port: int = 0
+    far: bool = False  # a line carries it to another machine
+
+    def __str__(self) -> str:
+        if self.kind == "unix":
+            return self.place
+        return "%s:%d" % ("[%s]" % self.place if ":" in self.place else self.place, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection: its door, and what the kernel says of the other end."""
+
+    door: Door
+    uid: int | None = None  # of a Unix socket's peer
+    peer: tuple[str, int] | None = None  # TCP: address and port
+    local: tuple[str, int] | None = None
+    user: str = ""  # as the other end of a line tells, or somebody who is believed when naming another
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What of the site tells where a caller is."""
+
+    controller: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)  # address -> host
+    consoles: frozenset[str] = frozenset()  # hosts that may show an item
+    owner: int = 0  # uid of the state folder
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, from which host; `console` is that host when it can show items, else empty."""
+
+    who: str
+    host: str
+    console: str
+    address: str
+    may: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "who": self.who,
+            "host": self.host,
+            "console": self.console,
+            "address": self.address,
+            "may": list(self.may),
+        }
+
+
+def places_of(document: Mapping[str, Any], owner: int) -> Places:
+    """From a published site's document."""
+    consoles = {
+        host
+        for application in document.get("applications", [])
+        if not application.get("start_sequence")
+        for host in application.get("identifiers", [])
+    }
+    addresses: dict[str, str] = {}
+    shared = set()
+    for host in document.get("hosts", []):
+        if host["address"] in addresses:
+            shared.add(host["address"])
+        addresses[host["address"]] = host["name"]
+    for address in shared:  # several hosts behind one address: it says nothing about which one
+        del addresses[address]
+    return Places(str(document.get("controller", "")), addresses, frozenset(consoles), owner)
+
+
+def caller(connection: Connection, places: Places) -> Caller:
+    """Who is at the other end. Only the owner of the state folder, or root, may act; anybody let in may look."""
+    host, address = connection.door.host, ""
+    uid = connection.uid
+    if connection.peer is not None:
+        address = connection.peer[0]
+        host = places.addresses.get(address, host)
+        if connection.local is not None:
+            uid = tcp_user(connection.peer, connection.local)
+    who = user_name(uid) if uid is not None else "somebody on %s" % (address or host)
+    acts = uid is not None and uid in (0, places.owner)
+    if connection.door.far or acts:
+        who = connection.user or who
+    return Caller(who, host, host if host in places.consoles else "", address, (LOOK, ACT) if acts else (LOOK,))
+
+
+def introduced(data: bytes) -> tuple[str, bytes] | None:
+    """The user whom the far end of a line names before the first request, and what follows; "" when it names none.
+
+    :return: None while there is too little of it to know.
+    """
+    begin = line.INTRODUCTION
+    if not data.startswith(begin[: len(data)]):
+        return "", data
+    name, end, rest = data[len(begin) :].partition(b"\n")
+    if not end:
+        return None if len(data) < _LONGEST else ("", data)
+    return "".join(sign for sign in name.decode("utf-8", "replace") if sign.isprintable()), rest
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "user %d" % uid
+
+
+def owner_of(state_dir: os.PathLike[str]) -> int:
+    return os.stat(state_dir).st_uid

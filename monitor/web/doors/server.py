@@ -1,0 +1,242 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Serves the API inside the monitor's own loop: opens and closes its doors as the site says, and ends with the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ...core.client.peer import unix_user
+from ...core.controller import publish
+from ...core.model import api
+from ...journal import Journal
+from .. import app, events
+from ..desk import Core, Desk, NotNow
+from ..history import History
+from . import doors
+from .caller import Connection, Door, introduced
+
+HISTORY = "run/history.jsonl"
+AT_ONCE = 256  # connections and requests
+GRACE = 1  # s for open requests when the monitor stops
+
+
+class Web:
+    """The whole surface; `begin`, then `end`."""
+
+    def __init__(self, core: Core, journal: Journal) -> None:
+        self._core = core
+        self._journal = journal
+        self._desk = Desk(core, journal)
+        self._hub = events.Hub(self._desk)
+        self._history = History(core.state_dir / HISTORY)
+        self._server = _Server(app.application(self._desk, self._hub, self._history), journal)
+        self._open: dict[Door, tuple[asyncio.Server, socket.socket]] = {}
+        self._told: set[str] = set()
+        self._site: Any = None
+        self._seen: Any = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> None:
+        await self._server.startup(sockets=[])
+        await self._open_doors()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._wake()), loop.create_task(self._look())]
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._hub.close()
+        for door in list(self._open):
+            self._close(door)
+        await self._server.shutdown()
+        self._desk.close()
+
+    async def _wake(self) -> None:
+        """Whenever the monitor says that something changed, at most so often."""
+        changed, loop = self._core.subscribe(), asyncio.get_running_loop()
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                self._desk.changed()
+                began = loop.time()
+                await self._turn()
+                # Reading a large site never takes more than a tenth of the time.
+                await asyncio.sleep(max(events.APART, 10 * (loop.time() - began)))
+        finally:
+            self._core.unsubscribe(changed)
+
+    async def _look(self) -> None:
+        """Now and then all the same: what other processes wrote, and a site that came with new doors."""
+        while True:
+            await asyncio.sleep(events.LOOK)
+            await self._turn()
+
+    async def _turn(self) -> None:
+        """Each step for itself: streams go on without the others, and all of it after what nobody expected."""
+        for step in (self._follow_site, self._remember_loads, self._hub.turn):
+            try:
+                await step()
+            except (NotNow, OSError) as error:
+                self._tell(str(error))
+            except Exception as error:
+                self._journal.failed("the API", error)
+
+    async def _follow_site(self) -> None:
+        if self._desk.stamp(publish.SITE_FILE) != self._site:
+            await self._open_doors()
+
+    async def _remember_loads(self) -> None:
+        stamp = self._desk.stamp("seen.json")
+        if stamp is None or stamp == self._seen:
+            return
+        self._seen = stamp
+        loads = await self._desk.loads()
+        self._history.add(loads)
+
+    async def _open_doors(self) -> None:
+        """Open what the site wants and is not open, close what it wants no more."""
+        stamp = self._desk.stamp(publish.SITE_FILE)
+        facts = await self._desk.site()
+        published = await self._desk.run(publish.read_published, str(self._core.state_dir), publish.SITE_FILE)
+        wanted, refused = doors.wanted(facts.document, str(published.get("site_id") or ""), self._core.state_dir)
+        self._history.forget(host["name"] for host in facts.document.get("hosts", [])) if facts.document else None
+        if facts.document and not api.api_settings(facts.document)["api"]:
+            wanted, refused = [], []  # switched off while the monitor runs
+        for sentence in refused:
+            self._tell(sentence)
+        for door in [door for door in self._open if door not in wanted]:
+            self._close(door)
+        opened = []
+        for door in wanted:
+            if door in self._open:
+                continue
+            try:
+                made = doors.listen(door)
+            except doors.NotOpened as error:
+                self._tell(str(error))
+                continue
+            self._open[door] = (await self._server.serve_at(made, door), made)
+            opened.append(str(door))
+        self._site = stamp
+        if opened:
+            self._journal.say("api", "it listens", doors=opened)
+
+    def _close(self, door: Door) -> None:
+        server, made = self._open.pop(door)
+        server.close()
+        doors.remove(door, made)
+
+    def _tell(self, sentence: str) -> None:
+        """Once, not at every turn."""
+        if sentence not in self._told:
+            if len(self._told) > 100:
+                self._told.clear()
+            self._told.add(sentence)
+            self._journal.say("api", sentence)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own loop and signal handlers: those are the monitor's."""
+
+    def __init__(self, application: Any, journal: Journal) -> None:
+        config = uvicorn.Config(
+            application,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,  # what a request says of its sender counts nothing
+            limit_concurrency=AT_ONCE,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=GRACE,
+        )
+        config.load()
+        super().__init__(config)
+        self.lifespan = config.lifespan_class(config)
+        logger = logging.getLogger("uvicorn")
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)
+        logger.handlers = [_ToJournal(journal)]
+
+    async def serve_at(self, made: socket.socket, door: Door) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> _Protocol:
+            return _Protocol(self.config, self.server_state, {}, loop).through(door)
+
+        return await loop.create_server(protocol, sock=made)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Protocol(H11Protocol):
+    """Tells the application through which door a connection came, and who the kernel says is at its other end."""
+
+    _door = Door("unix", "", "")
+    _connection = Connection(_door)
+    _begins: bytes | None = None  # what came before it was known who is at the far end
+
+    def through(self, door: Door) -> _Protocol:
+        self._door = door
+        self._begins = b"" if door.kind == "unix" else None
+        return self
+
+    def data_received(self, data: bytes) -> None:
+        if self._begins is not None:
+            found = introduced(self._begins + data)
+            if found is None:
+                self._begins += data
+                return
+            self._begins = None
+            user, data = found
+            self._connection = replace(self._connection, user=user)
+            if not data:  # to h11 that would be the end
+                return
+        super().data_received(data)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        end = transport.get_extra_info("socket")
+        if self._door.kind == "unix":
+            self._connection = Connection(self._door, unix_user(end))
+        else:
+            peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+            self._connection = Connection(self._door, None, tuple(peer[:2]), tuple(local[:2]))
+        application = self.app
+
+        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[app.CONNECTION] = self._connection
+            scope[app.ABORT] = transport.abort
+            await application(scope, receive, send)
+
+        self.app = told
+
+
+class _ToJournal(logging.Handler):
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(logging.WARNING)
+        self._journal = journal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        why = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            why += ": %s %s" % (type(record.exc_info[1]).__name__, record.exc_info[1])
+        self._journal.say("error" if record.levelno >= logging.ERROR else "api", why)

@@ -1,0 +1,187 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every route of the API, once: what serves, what is checked and what the OpenAPI document says come from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import actions, shapes
+
+Json = dict[str, Any]
+BASE = "/api/v1"
+JSON_TYPE = "application/json"
+TEXT_TYPE = "text/plain"
+STREAM_TYPE = "text/event-stream"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    place: str  # path | query | header
+    doc: str
+    schema: Json = field(default_factory=lambda: {"type": "string"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    doc: str
+    schema: str = ""  # a name in `shapes.SCHEMAS`
+    media: str = JSON_TYPE
+
+
+@dataclass(frozen=True)
+class Route:
+    """`name` is the operation, and the method of `app.Api` that serves it."""
+
+    method: str
+    path: str  # below BASE, unless `bare`
+    name: str
+    summary: str
+    answers: dict[int, Answer]
+    parameters: tuple[Parameter, ...] = ()
+    body: str = ""  # a name in `bodies`
+    bare: bool = False
+    acts: bool = False  # changes something: only for callers who may act
+
+    @property
+    def full_path(self) -> str:
+        return self.path if self.bare else BASE + self.path
+
+
+def bodies() -> dict[str, Json]:
+    return {"Request": actions.schema(), "WhatIf": shapes.WHAT_IF}
+
+
+_BAD = Answer("The request is wrong: every error with field, value, what is allowed, the nearest name.", "Problem")
+_GONE = Answer("What was asked about is not there; the sentence names the nearest.", "Problem")
+_LATER = Answer("The state folder cannot be read now; the sentence says why.", "Problem")
+_LIMIT = Parameter("limit", "query", "how many at most", {"type": "integer", "minimum": 1, "maximum": 1000})
+_AFTER = Parameter("after", "query", "only those behind this id", {"type": "integer", "minimum": 0})
+_OF = Parameter("instance", "query", "only of this instance")
+
+ROUTES = (
+    Route(
+        "GET",
+        "/status",
+        "status",
+        "What runs where, and how well",
+        {200: Answer("The whole picture.", "Status"), 503: _LATER},
+    ),
+    Route(
+        "GET",
+        "/status.txt",
+        "status_text",
+        "The same as a table, as `muster status` shows it",
+        {200: Answer("Lines of text.", media=TEXT_TYPE), 422: _BAD, 503: _LATER},
+        (Parameter("width", "query", "characters in a line", {"type": "integer", "minimum": 40, "maximum": 1000}),),
+    ),
+    Route(
+        "GET",
+        "/plan",
+        "plan",
+        "What a reconcile would do now, and why; over what the hosts said last",
+        {200: Answer("The plan; nothing is done.", "Plan"), 503: _LATER},
+    ),
+    Route(
+        "GET",
+        "/events",
+        "events",
+        "The trail: who did what, why, and what came of it",
+        {200: Answer("Oldest first; without `after` the newest ones.", "Events"), 422: _BAD, 503: _LATER},
+        (_AFTER, _LIMIT, _OF),
+    ),
+    Route(
+        "GET",
+        "/events/stream",
+        "stream",
+        "Events as they happen",
+        {
+            200: Answer(
+                "Server-sent events. `trail`: an entry of the trail, with its number as id; `status`: the status"
+                " document, whenever it changed. A comment line every few seconds tells that the stream lives.",
+                media=STREAM_TYPE,
+            ),
+            422: _BAD,
+            503: Answer("Too many streams are open, or the state folder cannot be read.", "Problem"),
+        },
+        (
+            Parameter("Last-Event-ID", "header", "the last id that came through: what followed it comes first"),
+            Parameter(
+                "after", "query", "the same, for clients that cannot set the header", {"type": "integer", "minimum": 0}
+            ),
+        ),
+    ),
+    Route("GET", "/history", "history", "Load of every host over time", {200: Answer("Curves.", "History")}),
+    Route(
+        "GET",
+        "/why/{instance}",
+        "why",
+        "How one instance is, why, what would be done next, and its story",
+        {200: Answer("What `muster why --json` says.", "Why"), 404: _GONE, 422: _BAD, 503: _LATER},
+        (Parameter("instance", "path", "name of an instance"), _LIMIT),
+    ),
+    Route(
+        "GET",
+        "/explain/{item}",
+        "explain",
+        "Each candidate host of an item: load, limit, rule, verdict",
+        {200: Answer("Per instance of the item.", "Explanation"), 404: _GONE, 503: _LATER},
+        (Parameter("item", "path", "an item's id"),),
+    ),
+    Route(
+        "POST",
+        "/what-if",
+        "what_if",
+        "What would become of the items on a changed site; nothing is touched",
+        {200: Answer("Where everything would be.", "Readiness"), 400: _BAD, 422: _BAD, 503: _LATER},
+        body="WhatIf",
+    ),
+    Route("GET", "/whoami", "whoami", "Whom the monitor takes you for", {200: Answer("You.", "Caller")}),
+    Route(
+        "POST",
+        "/actions",
+        "act",
+        "Start, stop, open, drain ... ; answers when it is done",
+        {
+            200: Answer("It is done, or was refused: see `ok`.", "Answer"),
+            202: Answer("`wait=0`: taken; `Location` tells where to ask for the answer.", "Ticket"),
+            400: _BAD,
+            403: Answer("You may look, not act.", "Problem"),
+            422: _BAD,
+            500: Answer("The monitor failed at it; see its log.", "Problem"),
+            503: _LATER,
+        },
+        (Parameter("wait", "query", "0: do not wait for the answer", {"type": "integer", "enum": [0, 1]}),),
+        body="Request",
+        acts=True,
+    ),
+    Route(
+        "GET",
+        "/actions/{id}",
+        "ticket",
+        "What came of a request that was not waited for",
+        {200: Answer("How far it is.", "Ticket"), 404: _GONE},
+        (Parameter("id", "path", "as the 202 gave it"),),
+    ),
+    Route("GET", "/openapi.json", "openapi", "This document", {200: Answer("OpenAPI 3.1.")}),
+    Route(
+        "GET",
+        "/metrics",
+        "metrics",
+        "For Prometheus",
+        {200: Answer("Text exposition format.", media=TEXT_TYPE), 503: _LATER},
+        bare=True,
+    ),
+    Route(
+        "GET",
+        "/healthz",
+        "healthz",
+        "Whether the monitor supervises: its loop turns and it has a watch list",
+        {200: Answer("It does.", "Health"), 503: Answer("It does not; the sentence says why.", "Health")},
+        bare=True,
+    ),
+)

@@ -1,0 +1,218 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The monitor's API as command lines use it: over a Unix socket, with nothing imported that costs time.
+
+HTTP/1.0 on purpose: an answer ends with its connection, so that reading it needs no library (`http.client` alone takes
+longer to import than a status takes to fetch).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Tuple
+
+Json = Dict[str, Any]
+SOCKET = "run/api.sock"  # below the state folder, and below the folder of a host
+CONNECT = 2.0  # s
+BASE = "/api/v1"
+
+
+class Lost(Exception):
+    """The monitor went away in the middle of a request; the text is one sentence."""
+
+
+class Late(Exception):
+    """No answer in time; the text is one sentence."""
+
+
+class Refused(Exception):
+    """The API refused a request: status, sentence, and what is wrong with each field."""
+
+    def __init__(self, status: int, sentence: str, errors: List[Json]) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.errors = errors
+
+    @property
+    def incomplete(self) -> bool:
+        """Something is missing, so that the command was used wrongly."""
+        return any(error.get("value") is None for error in self.errors)
+
+
+class Remote:
+    """A monitor that answers.
+
+    :param who: a person who became another user, by sudo; the monitor believes its own user, and root, who that is.
+    """
+
+    def __init__(self, path: str, who: str = "") -> None:
+        self.path = path
+        self.who = who
+
+    def get(self, path: str, timeout: float = 30.0, **query: Any) -> Json:
+        """:raises Refused, Lost, Late:"""
+        return self._call("GET", path, None, query, timeout)
+
+    def text(self, path: str, timeout: float = 30.0, **query: Any) -> str:
+        """:raises Refused, Lost, Late:"""
+        return self._fetch("GET", path, None, query, timeout).decode("utf-8")
+
+    def post(self, path: str, body: Mapping[str, Any], timeout: float) -> Json:
+        """:raises Refused, Lost, Late:"""
+        return self._call("POST", path, body, {}, timeout)
+
+    def answer(self, request: Mapping[str, Any], timeout: float = 30.0) -> Json:
+        """What `controller.calls.handle` would answer to a request that only looks."""
+        verb = request["verb"]
+        if verb == "status":
+            return {"status": self.get("/status", timeout)}
+        if verb == "plan":
+            return {"plan": self.get("/plan", timeout)}
+        if verb == "trail":
+            query = {key: request[key] for key in ("after", "limit", "instance") if request.get(key) is not None}
+            query["limit"] = max(1, min(1000, int(query.get("limit", 100))))
+            return {"trail": self.get("/events", timeout, **query)["events"]}
+        if verb == "explain":
+            return {"explain": self.get("/explain/" + quoted(str(request["item"])), timeout)}
+        if verb == "what_if":
+            return {"what_if": self.post("/what-if", request["assume"], timeout)}
+        raise ValueError(verb)
+
+    def follow(self, after: Optional[int] = None) -> Iterator[Tuple[str, Json]]:
+        """Events as they come: (trail | status | alive, document). Ends when the monitor does.
+
+        :raises Refused: when it has no stream for us.
+        """
+        path = "/events/stream" + ("?after=%d" % after if after is not None else "")
+        # It says every few seconds that it lives.
+        with self._send("GET", path, None, 30.0) as connection, connection.makefile("rb") as answer:
+            status = _head(answer)
+            if status != 200:
+                raise _refusal(status, answer.read())
+            event = ""
+            for line in answer:
+                if line.startswith(b"event: "):
+                    event = line[7:].strip().decode()
+                elif line.startswith(b"data: "):
+                    yield event, json.loads(line[6:])
+
+    def _call(self, method: str, path: str, body: Optional[Mapping[str, Any]], query: Json, timeout: float) -> Json:
+        data = self._fetch(method, path, body, query, timeout)
+        try:
+            found: Json = json.loads(data)
+        except ValueError:
+            raise Lost("the monitor went away in the middle of its answer; `muster status` tells more") from None
+        return found
+
+    def _fetch(self, method: str, path: str, body: Optional[Mapping[str, Any]], query: Json, timeout: float) -> bytes:
+        if query:
+            path += "?" + "&".join("%s=%s" % (key, quoted(str(value))) for key, value in query.items())
+        try:
+            with self._send(method, path, body, timeout) as connection, connection.makefile("rb") as answer:
+                status = _head(answer)
+                data = answer.read()
+        except TimeoutError:
+            raise Late("the monitor did not answer within %g s; what it was asked goes on" % timeout) from None
+        except OSError as error:
+            raise Lost("the monitor went away (%s); `muster status` tells what came of it" % error) from None
+        if status >= 400:
+            raise _refusal(status, data)
+        return bytes(data)
+
+    def _send(self, method: str, path: str, body: Optional[Mapping[str, Any]], timeout: float) -> socket.socket:
+        connection = connect(self.path)
+        if connection is None:
+            raise ConnectionRefusedError("it does not answer any more")
+        connection.settimeout(timeout)
+        data = json.dumps(body).encode() if body is not None else b""
+        head = "%s %s%s HTTP/1.0\r\nHost: muster\r\n" % (method, BASE, path)
+        if body is not None:
+            head += "Content-Type: application/json\r\nContent-Length: %d\r\n" % len(data)
+        try:
+            connection.sendall(_introduction(self.who) + head.encode("ascii") + b"\r\n" + data)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def find(state_dir: Optional[os.PathLike[str]], environ: Mapping[str, str]) -> Optional[Remote]:
+    """The monitor of this site, when one answers: by the folder of the host that we are on, else by the state folder.
+
+    A host's folder is named by MUSTER_HOST_ROOT, or by MUSTER_ROOT as programs of that host have it; else it is the one
+    that we are in.
+    """
+    own = os.path.join(state_dir, SOCKET) if state_dir is not None else ""
+    for path in _candidates(state_dir, environ):
+        if os.path.exists(path):
+            connection = connect(path)
+            if connection is not None:
+                connection.close()
+                return Remote(path, before_sudo() if path == own else "")  # a host tells the monitor itself
+    return None
+
+
+def before_sudo() -> str:
+    """Who became this user by sudo; empty when nobody did."""
+    uid = os.environ.get("SUDO_UID", "")
+    return os.environ.get("SUDO_USER", "") if uid and uid != str(os.geteuid()) else ""
+
+
+def _introduction(who: str) -> bytes:
+    if not who:
+        return b""
+    from ..host.line import INTRODUCTION  # most commands need nothing of it
+
+    return INTRODUCTION + who.encode("utf-8") + b"\n"
+
+
+def _candidates(state_dir: Optional[os.PathLike[str]], environ: Mapping[str, str]) -> Iterator[str]:
+    for name in ("MUSTER_HOST_ROOT", "MUSTER_ROOT"):
+        if environ.get(name):
+            yield os.path.join(environ[name], SOCKET)
+    if state_dir is not None:
+        yield os.path.join(state_dir, SOCKET)
+        return
+    folder = os.getcwd()
+    while folder != os.path.dirname(folder):
+        if os.path.isfile(os.path.join(folder, "etc", "host.json")):
+            yield os.path.join(folder, SOCKET)
+        folder = os.path.dirname(folder)
+
+
+def connect(path: str) -> Optional[socket.socket]:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(CONNECT)
+    try:
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def _head(answer: BinaryIO) -> int:
+    """The status; reads up to the body. :raises OSError: when there is none."""
+    first = answer.readline().split()
+    while answer.readline().strip():
+        pass
+    if len(first) < 2 or not first[1].isdigit():
+        raise ConnectionResetError("no answer")
+    return int(first[1])
+
+
+def _refusal(status: int, data: bytes) -> Refused:
+    try:
+        body = json.loads(data)
+        return Refused(status, str(body["error"]), list(body.get("errors") or []))
+    except (ValueError, KeyError, TypeError):
+        return Refused(status, "the monitor answered with status %d" % status, [])
+
+
+def quoted(text: str) -> str:
+    """As a part of a path, or of a query."""
+    safe = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-~"
+    return "".join(chr(byte) if byte in safe else "%%%02X" % byte for byte in text.encode())

@@ -1,0 +1,193 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must fit together across a site: ports, names, folders, loads."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Mapping, Set, Tuple
+
+from ..model import api
+from ..model.probe import NEEDS_PORT, Probe, leaves
+from ..model.sentences import listing
+from ..model.site import Application, Host, Service, Site, instance_name
+from . import checks_confinement
+from .errors import Keys, Problems, show
+from .keys import LOWEST_EPHEMERAL_PORT
+
+# supervisord binds its socket under a name with its process id added, then links it: ".4194304" must fit too.
+LONGEST_SOCKET_PATH = 107 - len(".4194304")
+SOCKET = "/run/supervisor.sock"
+_Listeners = Dict[int, Tuple[str, str]]  # port -> name of the port, item id
+
+
+def check(site: Site, problems: Problems) -> None:
+    """Add what is wrong between parts that are each right."""
+    _check_roots(site.hosts, problems)
+    _check_loads(site, problems)
+    _check_instance_names(site, problems)
+    _check_highest_ports(site, problems)
+    _check_port_clashes(site, problems)
+    _check_process_probes(site, problems)
+    api.check(site, problems)
+    checks_confinement.check(site, problems)
+
+
+def _check_process_probes(site: Site, problems: Problems) -> None:
+    """A process is looked at where the monitor runs: of any other machine such a probe could never tell anything."""
+    asked: List[Tuple[Keys, str, Tuple[str, ...], Probe]] = [
+        (("muster_applications", a.name, "bus", "probe"), a.name, a.identifiers, a.bus.probe)
+        for a in site.applications if a.bus is not None
+    ]
+    asked += [(("muster_applications", a.name, "bus", "link"), a.name, a.identifiers, a.bus.link)
+              for a in site.applications if a.bus is not None and a.bus.link is not None]
+    asked += [(("muster_services", s.name, "probe"), s.name, s.hosts, s.probe)
+              for s in site.services if s.probe is not None]
+    for keys, name, hosts, probe in asked:
+        far = [host for host in hosts if _is_far(site.host(host))]
+        if far and any(part.type == "process" for part in leaves(probe)):
+            problems.add(keys, "a process probe sees the processes of the controller's own machine only, and %s may run"
+                         " on %s" % (name, listing(far)), "process",
+                         "ask over the network, by %s; a host on the controller's machine needs"
+                         " ansible_connection: local" % ", ".join(NEEDS_PORT))
+
+
+def _is_far(host: Host) -> bool:
+    return bool(host.ssh) or host.connection.rpartition(".")[2] not in ("", "local", "machine")
+
+
+def _check_roots(hosts: Iterable[Host], problems: Problems) -> None:
+    owners: Dict[Tuple[str, str], Host] = {}
+    for host in hosts:
+        if not host.root:
+            continue
+        keys = ("hosts", host.name, "muster_root")
+        length = len(host.root + SOCKET)
+        if length > LONGEST_SOCKET_PATH and host.service_manager == "supervisor":
+            problems.add(keys, "the socket %s%s would have %d characters, the system allows %d (with supervisord's"
+                         " process id)" % (host.root, SOCKET, length, LONGEST_SOCKET_PATH), host.root,
+                         "choose a folder with a path of at most %d characters" % (LONGEST_SOCKET_PATH - len(SOCKET)))
+        for machine in ("node " + host.node, "address " + host.address):
+            other = owners.setdefault((machine, host.root), host)
+            if other is not host:
+                problems.add(keys, "hosts %s and %s are on one machine (%s) and have the same folder %s"
+                             % (other.name, host.name, machine, host.root), host.root, "give each a folder of its own")
+                break
+
+
+def _check_loads(site: Site, problems: Problems) -> None:
+    for application in site.applications:
+        limits = [site.host(name).load_limit for name in application.identifiers]
+        if limits and application.loading > max(limits):
+            problems.add(
+                ("muster_applications", application.name),
+                "one instance of %s reserves %d %% of a host (the sum of expected_loading), but none of its hosts"
+                " allows more than %d %% (muster_load_limit)" % (application.name, application.loading, max(limits)),
+                application.loading,
+                ", ".join("%s: %d" % (p.name, p.expected_loading) for p in application.programs if p.expected_loading))
+
+
+def _check_instance_names(site: Site, problems: Problems) -> None:
+    for name in {service.name for service in site.services} & {a.name for a in site.applications}:
+        problems.add(("muster_services", name), "%s is the name of an application too" % name, name)
+    owners: Dict[str, Tuple[str, str, str]] = {
+        instance_name(service.name, host): ("host service %s on %s", service.name, host)
+        for service in site.services for host in service.hosts
+    }
+    told: Set[Tuple[str, str]] = set()
+    for application in site.applications:
+        for item in site.items:
+            name = instance_name(application.name, item.id)
+            owner = ("application %s for item %s", application.name, item.id)
+            other = owners.setdefault(name, owner)
+            if other is not owner and (other[1], application.name) not in told:
+                told.add((other[1], application.name))
+                problems.add(("muster_applications", application.name), "%s would have the same name as %s: %s"
+                             % (owner[0] % owner[1:], other[0] % other[1:], name), name, "rename one of them")
+
+
+def _check_highest_ports(site: Site, problems: Problems) -> None:
+    for application in site.applications:
+        if not application.ports or not site.items:
+            continue
+        highest = max(site.items, key=lambda item: item.slot)
+        ports = application.ports.of(highest.slot)
+        for name, port in ports.items():
+            if port >= LOWEST_EPHEMERAL_PORT:
+                problems.add(("muster_applications", application.name, "ports"),
+                             "port %s of item %s (slot %d) would be %d, but from %d on the system hands ports out to"
+                             " anybody" % (name, show(highest.id), highest.slot, port, LOWEST_EPHEMERAL_PORT), port,
+                             "choose a lower base, a smaller stride or lower slots")
+                break
+
+
+def _check_port_clashes(site: Site, problems: Problems) -> None:
+    """Everything that may listen at one address must have ports of its own, wherever the items are placed."""
+    at_address: Dict[str, List[Host]] = {}
+    for host in site.hosts:
+        at_address.setdefault(host.address, []).append(host)
+    ports = {application.name: _ports_of(application, site) for application in site.applications}
+    told: Set[Tuple[str, str]] = set()
+    for address, hosts in at_address.items():
+        names = {host.name for host in hosts}
+        applications = [a for a in site.applications if names.intersection(a.identifiers)]
+        for position, application in enumerate(applications):
+            for other in applications[:position]:
+                pair = (other.name, application.name)
+                clash = min(ports[pair[0]].keys() & ports[pair[1]].keys(), default=None)
+                if clash is not None and pair not in told:
+                    told.add(pair)
+                    problems.add(("muster_applications", application.name, "ports"),
+                                 "port %d would be both %s and %s, which share %s" % (
+                                     clash, _owner(ports, other, clash), _owner(ports, application, clash),
+                                     _shared(names, other, application, address)), clash,
+                                 "move one base away: %s" % "; ".join(_range(ports[a], a) for a in pair))
+        _check_service_ports(site, hosts, applications, ports, told, problems)
+
+
+def _check_service_ports(
+    site: Site, hosts: List[Host], applications: List[Application], ports: Mapping[str, _Listeners],
+    told: Set[Tuple[str, str]], problems: Problems,
+) -> None:
+    taken: Dict[int, Tuple[Service, str, Host]] = {}
+    for service, host in [(s, h) for s in site.services for h in hosts if h.name in s.hosts]:
+        for name, port in service.ports.items():
+            other, other_name, other_host = taken.setdefault(port, (service, name, host))
+            if other_host is not host and other is service and (service.name, host.name) not in told:
+                told.add((service.name, host.name))
+                problems.add(("hosts", host.name, "muster_address"),
+                             "hosts %s and %s have the same address %s, and port %s (%d) of %s would listen there twice"
+                             % (other_host.name, host.name, host.address, name, port, service.name), host.address,
+                             "give each host an address of its own")
+            elif other is not service and (other.name, service.name) not in told:
+                told.add((other.name, service.name))
+                problems.add(("muster_services", service.name, "ports", name), "port %d is also port %s of host service"
+                             " %s, on %s" % (port, other_name, other.name, host.name), port)
+            for application in applications:
+                if port in ports[application.name] and (application.name, service.name) not in told:
+                    told.add((application.name, service.name))
+                    problems.add(("muster_services", service.name, "ports", name), "port %d would also be %s, on %s"
+                                 % (port, _owner(ports, application, port), host.name), port,
+                                 _range(ports[application.name], application.name))
+
+
+def _ports_of(application: Application, site: Site) -> _Listeners:
+    """Port -> what listens there, over all items."""
+    if not application.ports:
+        return {}
+    of = application.ports.of
+    return {port: (name, item.id) for item in site.items for name, port in of(item.slot).items()}
+
+
+def _owner(ports: Mapping[str, _Listeners], application: Application, port: int) -> str:
+    name, item = ports[application.name][port]
+    return "port %s of %s" % (name, instance_name(application.name, item))
+
+
+def _range(ports: _Listeners, name: str) -> str:
+    return "%s uses %d to %d" % (name, min(ports), max(ports))
+
+
+def _shared(names: Set[str], first: Application, second: Application, address: str) -> str:
+    both = [name for name in first.identifiers if name in names and name in second.identifiers]
+    return "host %s" % both[0] if both else "the address %s" % address

@@ -1,0 +1,229 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the variables of an inventory to a validated `Site`.
+
+It must not know Ansible, files or hosts: it gets plain data and gives frozen data, or every error at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ..model.site import Application, Host, Item, Service, Settings, Site
+from . import checks
+from . import keys as compile_keys
+from .applications import ApplicationReader, Known
+from .errors import Keys, Problems, SiteError, SiteErrors, show, suggest
+from .hooks import read_hooks
+from .probes import Place, read_probe
+from .reader import Reader, Values
+from .values import is_host_name, is_port_name
+
+__all__ = ["SiteError", "SiteErrors", "compile_site"]
+
+_DEFAULT_USER = "muster-programs"  # not that of the monitor, which may become root through the agent
+_HIDDEN = frozenset(dir({}))  # item.keys in a template is the method of the mapping, never the variable
+
+
+def compile_site(raw: Mapping[str, Any]) -> Site:
+    """Validate everything and build the site.
+
+    :param raw: the ``muster_*`` variables by name, rendered but for commands and environments, and ``inventory``:
+        ``{"hosts": {name: {"groups": [...], "muster_root": ..., ...}}, "groups": {name: [hosts]},
+        "controllers": [...], "muster_hosts": [names in inventory order]}``.
+    :raises SiteErrors: with all errors.
+    """
+    return _Compiler(raw).site()
+
+
+class _Compiler:
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.problems = Problems()
+        self.reader = Reader(self.problems)
+        self.inventory: Mapping[str, Any] = raw.get("inventory") or {}
+        self.top = self._top({name: value for name, value in raw.items() if name != "inventory"})
+
+    def site(self) -> Site:
+        top = self.top
+        controller = self._controller()
+        hosts = self._hosts()
+        groups = self._groups({host.name for host in hosts})
+        known = Known(hosts, groups)
+        services = self._services(known)
+        settings = self._settings()
+        items = self._items()
+        applications = self._applications(known, settings)
+        site = Site(
+            name=top.get("muster_site", ""),
+            controller=controller,
+            state_dir=top.get("muster_state_dir", ""),
+            hosts=hosts,
+            groups=groups,
+            applications=applications,
+            services=services,
+            items=items,
+            settings=settings,
+            hooks=read_hooks(self.reader, top.get("muster_hooks", ())),
+        )
+        checks.check(site, self.problems)
+        self.problems.finish()
+        return site
+
+    def _top(self, variables: Dict[str, Any]) -> Values:
+        own = set(compile_keys.SITE.names())
+        known = compile_keys.SITE.names() + compile_keys.HOST.names()
+        for name in list(variables):
+            if name not in own and name not in compile_keys.SITE.foreign:
+                self.problems.add((name,), "unknown variable", variables.pop(name), suggest(name, known))
+        return self.reader.table(compile_keys.SITE, variables, (), "the site")
+
+    def _controller(self) -> str:
+        controllers = [str(name) for name in self.inventory.get("controllers", [])]
+        if len(controllers) == 1:
+            return controllers[0]
+        found = "is empty or missing" if not controllers else "has %d hosts: %s" % (
+            len(controllers), ", ".join(controllers))
+        self.problems.add(("groups", "muster_controller"), "the inventory group muster_controller %s" % found,
+                          controllers, "it needs exactly one host: the one that keeps ledger and published state")
+        return ""
+
+    def _hosts(self) -> Tuple[Host, ...]:
+        names = [str(name) for name in self.inventory.get("muster_hosts", [])]
+        if not names:
+            self.problems.add(("groups", "muster_hosts"), "the inventory group muster_hosts is empty or missing", None,
+                              "it holds every host that may run something: servers and consoles")
+        hosts = []
+        for order, name in enumerate(names):
+            keys: Keys = ("hosts", name)
+            if not is_host_name(name):
+                self.problems.add(keys, "%s is not a usable host name" % show(name), name,
+                                  "allowed: letters, digits, _ . -")
+                continue
+            written = dict(self.inventory.get("hosts", {}).get(name, {}))
+            groups = tuple(str(group) for group in written.pop("groups", ()))
+            connection, ssh = str(written.pop("connection", "")), dict(written.pop("ssh", {}))
+            values = self.reader.table(compile_keys.HOST, written, keys, "host %s" % name)
+            if values.get("muster_service_manager") == "systemd":
+                values.setdefault("muster_user", _DEFAULT_USER)
+            hosts.append(Host(name=name, order=order, groups=groups, node=values.pop("muster_node", name),
+                              address=values.pop("muster_address", name), root=values.pop("muster_root", ""),
+                              connection=connection, ssh=ssh,
+                              **{key[len("muster_"):]: value for key, value in values.items()}))
+        return tuple(hosts)
+
+    def _groups(self, hosts: Any) -> Dict[str, Tuple[str, ...]]:
+        groups = {}
+        for name, members in self.inventory.get("groups", {}).items():
+            groups[str(name)] = tuple(str(member) for member in members if member in hosts)
+        return groups
+
+    def _settings(self) -> Settings:
+        keys: Keys = ("muster_settings",)
+        values = self.reader.table(compile_keys.SETTINGS, self.top.get("muster_settings", {}), keys, "muster_settings")
+        settings = Settings(**values)
+        if settings.run_timeout <= settings.start_timeout and values.sound("run_timeout", "start_timeout"):
+            self.problems.add(
+                keys + ("run_timeout" if "run_timeout" in values else "start_timeout",),
+                "run_timeout (%g s) must be longer than start_timeout (%g s)"
+                % (settings.run_timeout, settings.start_timeout), settings.run_timeout,
+                "or runs are taken over while they still start something")
+        return settings
+
+    def _items(self) -> Tuple[Item, ...]:
+        items: List[Item] = []
+        ids: Dict[str, int] = {}
+        slots: Dict[int, str] = {}
+        for position, entry in enumerate(self.top.get("muster_items", ())):
+            keys: Keys = ("muster_items", position)
+            item = self._item(entry, keys)
+            if item is None:
+                continue
+            if item.id in ids:
+                self.problems.add(keys, "item %s is already written at muster_items[%d]"
+                                  % (show(item.id), ids[item.id]), entry)
+                continue
+            ids[item.id] = position
+            if item.slot in slots:
+                self.problems.add(keys, "items %s and %s are both on slot %d: their ports would be the same"
+                                  % (show(slots[item.slot]), show(item.id), item.slot), entry,
+                                  "give one of them another slot")
+                continue
+            slots[item.slot] = item.id
+            items.append(item)
+        return tuple(items)
+
+    def _item(self, entry: Any, keys: Keys) -> Optional[Item]:
+        variables: Dict[str, Any] = {}
+        if isinstance(entry, Mapping):
+            variables = {str(name): value for name, value in entry.items() if name not in ("id", "slot")}
+            values = self.reader.table(compile_keys.ITEM, entry, keys, "an item", extra=variables)
+            if not values.sound("id", "slot"):
+                return None
+            item_id, slot = values["id"], values.get("slot")
+        else:
+            good, item_id = self.reader.value(compile_keys.ITEM.field("id"), entry, keys)
+            if not good:
+                return None
+            slot = None
+        for name in variables:
+            if not name.isidentifier() or name in _HIDDEN:
+                self.problems.add(keys + (name,), "%s cannot be read as item.%s in templates" % (show(name), name),
+                                  variables[name], "choose another name, of letters, digits and _")
+        if slot is None:
+            slot = int(item_id) if item_id.isdigit() else -1
+            if not 0 <= slot <= compile_keys.HIGHEST_SLOT:
+                self.problems.add(keys, "item %s needs a slot: its id is no number from 0 to %d"
+                                  % (show(item_id), compile_keys.HIGHEST_SLOT), entry,
+                                  'write {id: "%s", slot: <a number no other item has>}' % item_id)
+                return None
+        return Item(item_id, slot, variables)
+
+    def _services(self, known: Known) -> Tuple[Service, ...]:
+        services = []
+        reader = self.reader
+        place: Keys = ("muster_services",)
+        for name, entry in reader.names(self.top.get("muster_services", {}), place, "muster_services").items():
+            keys = place + (name,)
+            values = reader.table(compile_keys.SERVICE, entry, keys, "host service %s" % name)
+            known.services[name] = "probe" in values or not values.sound("probe")
+            ports = self._service_ports(values.get("ports", {}), keys + ("ports",))
+            services.append(Service(
+                name=name,
+                hosts=known.resolve(values.get("hosts", ()), keys + ("hosts",), self.problems),
+                command=values.get("command", ()),
+                environment=values.get("environment", {}),
+                ports=ports,
+                files=reader.files(values.get("files", {}), keys + ("files",)),
+                probe=read_probe(reader, values, keys, Place(ports, (name,), values.sound("ports"), service=True)),
+                label=values.get("label") or name,
+                **{key: values[key] for key in ("user", "group", "limits", "sandbox") if key in values},
+            ))
+        return tuple(services)
+
+    def _service_ports(self, written: Mapping[str, Any], keys: Keys) -> Dict[str, int]:
+        ports: Dict[str, int] = {}
+        field = compile_keys.Field("port", "integer", "", minimum=1, maximum=compile_keys.LOWEST_EPHEMERAL_PORT - 1)
+        for name, entry in written.items():
+            if not is_port_name(name):
+                self.problems.add(keys + (name,), "%s is not a name of a port" % show(name), name,
+                                  "allowed: small letters, digits and _, a letter first")
+                continue
+            good, port = self.reader.value(field, entry, keys + (name,))
+            if not good:
+                continue
+            for other, taken in ports.items():
+                if taken == port:
+                    self.problems.add(keys + (name,), "%s and %s are both port %d" % (other, name, port), port)
+            ports[str(name)] = port
+        return ports
+
+    def _applications(self, known: Known, settings: Settings) -> Tuple[Application, ...]:
+        place: Keys = ("muster_applications",)
+        written = self.reader.names(self.top.get("muster_applications", {}), place, "muster_applications")
+        if not written and self.top.sound("muster_applications"):
+            self.problems.add(place, "holds no application")
+        known.applications = tuple(written)
+        reader = ApplicationReader(self.reader, known, settings)
+        reader.read_models(self.top.get("muster_models", {}))
+        return tuple(reader.application(name, entry, place + (name,)) for name, entry in written.items())

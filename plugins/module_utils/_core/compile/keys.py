@@ -1,0 +1,361 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fields of a site, as tables: what validation, defaults and the reference page are made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Dict, List
+
+from ..model import site
+from . import keys_confinement, keys_probe
+from . import table as key_table
+from .table import table as _table
+
+Field = key_table.Field
+
+HIGHEST_SLOT = 9999
+LOWEST_EPHEMERAL_PORT = 32768  # Linux hands out ports from here on to any outgoing connection
+
+# What Supvisors' users may write, and what muster says to it.
+SINGLE_INSTANCE_ONLY = (
+    "muster never spreads the processes of one instance over several hosts: single_instance is the only distribution"
+)
+
+
+SITE = _table(
+    "The site",
+    "",
+    "Variables of the inventory, read as the controller (group `muster_controller`) sees them: `group_vars/all` is"
+    " the usual place.",
+    (
+        Field("muster_site", "name", "Name of the site. Every process carries it in `MUSTER_SITE`.", required=True),
+        Field("muster_items", "items", "What the control room controls: one entry per item.", required=True),
+        Field("muster_applications", "mapping", "The applications, by name. One instance of each per item.",
+              required=True),
+        Field("muster_models", "mapping", "Reusable sets of program keys, by name.", default={}),
+        Field("muster_services", "mapping", "Host services, by name: started on each of their hosts by themselves.",
+              default={}),
+        Field("muster_settings", "mapping", "Numbers that hold for the whole site.", default={}),
+        Field("muster_hooks", "items", "Commands that the monitor runs when the verdict of an item changes: a list.",
+              default=[]),
+        Field("muster_state_dir", "path", "Folder on the controller: ledger, published state, artefacts of runs.",
+              required=True),
+    ),
+    muster_hosts="hosts are written in the inventory, in the group muster_hosts",
+)
+
+ITEM = _table(
+    "An item",
+    "muster_items[]",
+    "A text (its id), or a mapping with these keys and any variables of its own, which commands, environment and"
+    " templates read as `item.<name>`.",
+    (
+        Field("id", "item id", "Its name, unique: up to 64 letters, digits, `_`, `-`, `.`. Write it in quotes.",
+              required=True),
+        Field("slot", "integer", "Its number, unique: ports are computed from it.", minimum=0, maximum=HIGHEST_SLOT,
+              default_doc="the id, when that is all digits"),
+    ),
+)
+
+APPLICATION = _table(
+    "An application",
+    "muster_applications.<name>",
+    "One generic definition; muster makes an instance `<name>_<item id>` of it per item. An instance is never spread"
+    " over hosts, and runs at most once.",
+    (
+        Field("identifiers", "names", "Where it may run: hosts and groups of the inventory, one or a list.",
+              required=True),
+        Field("programs", "mapping", "Its programs, by name.", required=True),
+        Field("program_rules", "mapping", "Program keys by regular expression over program names, found anywhere in"
+              " the name. The longest expression that matches counts; keys of the program itself win.", default={}),
+        Field("start_sequence", "integer", "Rank among the applications, smallest first. 0: started on request only,"
+              " as an HCI.", default=0, minimum=0),
+        Field("stop_sequence", "integer", "Rank among the applications when one run stops several of them, greatest"
+              " first. 0: at once, whatever the others do.", minimum=0, default_doc="as `start_sequence`"),
+        Field("starting_strategy", "choice", "How a host is chosen among those with capacity. `config`: in the order"
+              " of `identifiers`; `less_loaded`, `most_loaded`: by the load of the host; `less_loaded_node`,"
+              " `most_loaded_node`: by that of its machine; `local`: the console of who asks.",
+              default=site.Application.starting_strategy, choices=site.STARTING_STRATEGIES),
+        Field("starting_failure_strategy", "choice", "A required program cannot start: `abort` the start and keep what"
+              " runs; `stop` the instance; `continue` with the other programs. A gate that fails ends the start in any"
+              " case.", default=site.Application.starting_failure_strategy,
+              choices=site.STARTING_FAILURE_STRATEGIES),
+        Field("running_failure_strategy", "choice", "Default for its programs.",
+              default=site.Program.running_failure_strategy, choices=site.RUNNING_FAILURE_STRATEGIES),
+        Field("distribution", "choice", "Only `single_instance`: %s." % SINGLE_INSTANCE_ONLY.split(":", 1)[0],
+              default="single_instance", choices=("single_instance",)),
+        Field("bus", "mapping", "Its internal data bus: which program it is, and how it is probed."),
+        Field("ports", "mapping", "Its TCP ports, computed from the item's slot."),
+        Field("files", "files", "Configuration files per item: name in `MUSTER_ETC` -> template.", default={}),
+        Field("peer", "name", "The application it talks to: its instance of the same item is found at the hosts in"
+              " `MUSTER_PEERS`, the holder first.", default=""),
+        Field("repair", "choice", "What a reconcile does about what was changed past muster (programs stopped, copies"
+              " started, files changed by hand): put right, or only report.", default=site.Application.repair,
+              choices=("auto", "report")),
+        Field("conflicts", "choice", "What becomes of a second copy, or one that no claim allows. `keep_claimed`: it is"
+              " stopped; `stop_all`: every copy is, then it starts once on the claimed host; `ask`: nothing, until"
+              " somebody decides (`muster resolve`).", default=site.Application.conflicts,
+              choices=site.CONFLICTS),
+        Field("limits", "limits", "Of all processes of an instance together, on systemd: `memory_max`, `memory_high`"
+              " (`2G`, or `25%` of the memory), `cpu_quota` (percent of one processor), `cpu_weight`, `io_weight`,"
+              " `tasks_max`.", default={}),
+        Field("template", "template", "Replaces the template of the service manager's configuration; on systemd that"
+              " of the application's units, which is rendered once for all items.", default="",
+              default_doc="the collection's"),
+    ),
+    addresses="the word here is identifiers",
+    core_identifiers="write identifiers",
+    distributed="write distribution: single_instance, or nothing",
+    operational_status="mark the programs that matter with required: true",
+    numprocs="muster makes one instance per entry of muster_items",
+    pattern="one application serves all items: no pattern is needed",
+)
+
+PROGRAM = _table(
+    "A program",
+    "muster_applications.<name>.programs.<program>",
+    "The same keys are allowed in `muster_models.<model>` and in `program_rules`. What counts for a key: the program"
+    " itself, then its longest matching rule, then the model (and the model's model). `environment` is merged, all"
+    " else replaced.",
+    (
+        Field("command", "arguments", "The arguments as a list, Jinja allowed. A first one without a leading slash is"
+              " below `bin/` of the host's folder.", required=True),
+        Field("model", "name", "The entry of `muster_models` it takes keys from.", default=""),
+        Field("environment", "environment", "Variables of its environment, Jinja allowed; those of muster"
+              " (`MUSTER_...`) are given.", default={}),
+        Field("start_sequence", "integer", "Rank within the application, smallest first; the next rank begins when"
+              " this one runs. 0: not started with it.", default=0, minimum=0),
+        Field("stop_sequence", "integer", "Rank when stopping, greatest first.", minimum=0,
+              default_doc="as `start_sequence`"),
+        Field("wait_exit", "boolean", "A gate: the next rank begins when it has exited with 0.", default=False),
+        Field("required", "boolean", "Its failure is major: the application is not operational.", default=False),
+        Field("expected_loading", "integer", "What it takes of a host, reserved before it starts.", default=0,
+              minimum=0, maximum=100, unit="%"),
+        Field("starting_failure_strategy", "choice", "As the application's, for this program.", default="",
+              choices=site.STARTING_FAILURE_STRATEGIES, default_doc="the application's"),
+        Field("running_failure_strategy", "choice", "It crashes: `continue` without it, `restart_process`,"
+              " `stop_application` or `restart_application`.", choices=site.RUNNING_FAILURE_STRATEGIES,
+              default_doc="the application's"),
+        Field("start_timeout", "number", "How long its start may take; for a gate: until its exit.",
+              default=site.Program.start_timeout, minimum=0.05, unit="s"),
+        Field("stop_timeout", "number", "Time from SIGTERM to SIGKILL.", default=site.Program.stop_timeout,
+              minimum=0.05, unit="s"),
+        Field("on_timeout", "choice", "A gate that is not through in time: `fail`, or `defer` the ranks from here on"
+              " until it would pass.", default=site.Program.on_timeout, choices=("fail", "defer")),
+        Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
+              default=""),
+    )
+    + keys_confinement.PROGRAM,
+    identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
+    reference="the word here is model",
+    autostart="give start_sequence a rank: muster starts what has one",
+    autorestart="running_failure_strategy says what a crash means",
+    startsecs="a gate (wait_exit: true) shows that what it checks really works",
+    stopwaitsecs="the word here is stop_timeout",
+    numprocs="muster makes one instance per entry of muster_items",
+)
+
+BUS = _table(
+    "An internal data bus",
+    "muster_applications.<name>.bus",
+    "The monitor holds a connection to it: a crash shows at once, a hang after missed answers. What follows is the"
+    " `running_failure_strategy` of the program.",
+    (Field("program", "name", "The program that is the bus.", required=True),)
+    + tuple(replace(field, required=field.name == "probe") for field in keys_probe.SHORT)
+    + (Field("link", "mapping", "A probe, as a mapping, of what joins this bus to that of the `peer`: a leaf node, a"
+             " bridge. While it fails the item is `degraded`; nothing is restarted or stopped for it. `null`: none."),),
+)
+
+PORTS = _table(
+    "Ports",
+    "muster_applications.<name>.ports",
+    "Every other key is the name of a port, its value the offset: port = base + slot x stride + offset. Programs get"
+    " them as `MUSTER_PORT_<NAME>`, templates as `ports.<name>`. All ports of all items stay below %d."
+    % LOWEST_EPHEMERAL_PORT,
+    (
+        Field("base", "integer", "The first port of slot 0.", required=True, minimum=1,
+              maximum=LOWEST_EPHEMERAL_PORT - 1),
+        Field("stride", "integer", "Ports set apart per item.", required=True, minimum=1, maximum=1000),
+    ),
+)
+
+FILE = _table(
+    "A configuration file",
+    "files.<name>",
+    "A template's name, or a mapping with these keys. Templates are looked for beside the inventory, then the"
+    " playbook, then in the collection.",
+    (
+        Field("template", "template", "The Jinja template.", required=True),
+        Field("mode", "mode", "Its permissions, in quotes.", default=site.ConfigFile.mode),
+    ),
+)
+
+SERVICE = _table(
+    "A host service",
+    "muster_services.<name>",
+    "Runs on each of its hosts from the service manager's start on, belongs to no item and is never moved: a bus that"
+    " all items share, for example.",
+    (
+        Field("hosts", "names", "Where it runs: hosts and groups of the inventory, one or a list.", required=True),
+        Field("command", "arguments", "The arguments as a list, as of a program.", required=True),
+        Field("label", "text", "Its name in sentences.", default="", default_doc="its name"),
+        Field("environment", "environment", "Variables of its environment.", default={}),
+        Field("ports", "mapping", "Name -> TCP port, the same on each host.", default={}),
+        Field("files", "files", "Configuration files: name in `MUSTER_ETC` -> template.", default={}),
+    )
+    + keys_confinement.PROGRAM
+    + keys_probe.SHORT,
+)
+
+HOST = _table(
+    "A host",
+    "Inventory variables of the members of group `muster_hosts`",
+    "A host is one service manager with its own folder and address. The name in the inventory is its only identity.",
+    (
+        Field("muster_root", "path", "Its folder: programs, configuration, logs. Absolute, of letters, digits and"
+              " `_ . / + @ = -`, and short enough for its socket.", required=True),
+        Field("muster_address", "address", "The address where its programs listen and are reached.",
+              default_doc="its inventory name"),
+        Field("muster_node", "node", "The machine. Hosts that give the same one share its capacity.",
+              default_doc="its inventory name"),
+        Field("muster_service_manager", "choice", "What runs the processes.",
+              default=site.Host.service_manager, choices=site.SERVICE_MANAGERS),
+        *keys_confinement.HOST,
+        Field("muster_load_limit", "integer", "No start beyond this sum of `expected_loading`.",
+              default=site.Host.load_limit, minimum=0, maximum=1000, unit="%"),
+        Field("muster_extra_load", "integer", "Stands for other work on it, in demonstrations and tests.",
+              default=site.Host.extra_load, minimum=0, maximum=1000, unit="%"),
+        Field("muster_measure", "choice", "Its measured load: that of the whole `node`, or of muster's own"
+              " `processes`.", default=site.Host.measure, choices=("node", "processes")),
+        Field("muster_min_free_memory", "integer", "No start with less free memory than this. 0: no floor.",
+              default=site.Host.min_free_memory, minimum=0, unit="MiB"),
+        Field("muster_min_free_disk", "integer", "No start with less free disk than this. 0: no floor.",
+              default=site.Host.min_free_disk, minimum=0, unit="MiB"),
+    ),
+)
+
+SETTINGS = _table(
+    "Settings",
+    "muster_settings",
+    "",
+    (
+        Field("start_timeout", "number", "The whole staged start of one instance.",
+              default=site.Settings.start_timeout, minimum=0.1, unit="s"),
+        Field("run_timeout", "number", "A run that acts for longer is taken over by the next one.",
+              default=site.Settings.run_timeout, minimum=1, unit="s"),
+        Field("stable_after", "number", "Operation that gives back one point of the failure budget; a crash within"
+              " twelve times as much after a start is in a row with those before.",
+              default=site.Settings.stable_after, minimum=0, unit="s"),
+        Field("failure_budget", "integer", "Failures of an instance, of every kind, after which it stays failed.",
+              default=site.Settings.failure_budget, minimum=1),
+        Field("failure_window", "number", "The time they are counted in.", default=site.Settings.failure_window,
+              minimum=1, unit="s"),
+        Field("observe_interval", "number", "Time between two scheduled observations of the monitor.",
+              default=site.Settings.observe_interval, minimum=1, unit="s"),
+        Field("host_interval", "number", "Time between two questions of the monitor to a host's service manager.",
+              default=site.Settings.host_interval, minimum=0.1, unit="s"),
+        Field("host_down_after", "number", "How long two independent signals must agree that a host is gone until the"
+              " monitor believes it down and moves what it held; of a machine that takes no connection, since its last"
+              " answer and one `host_interval`.", default=site.Settings.host_down_after, minimum=0,
+              unit="s"),
+        Field("artifacts", "integer", "Runs of the monitor whose artefacts are kept.",
+              default=site.Settings.artifacts, minimum=1),
+        Field("artifacts_size", "integer", "What they may take together; beyond, the oldest ones go.",
+              default=site.Settings.artifacts_size, minimum=1, unit="MiB"),
+        Field("trail_days", "integer", "How long the trail of events is kept.", default=site.Settings.trail_days,
+              minimum=1, unit="days"),
+        Field("api", "boolean", "The monitor answers the HTTP API on Unix sockets: one in the state folder, one in the"
+              " folder of each host on its machine.", default=site.Settings.api),
+        Field("api_address", "address", "The loopback address where the API also listens, when it has a port.",
+              default=site.Settings.api_address),
+        Field("api_port", "integer", "The TCP port of the API there, and at the loopback address of each host on the"
+              " controller's machine. 0: Unix sockets only.", default=site.Settings.api_port, minimum=0,
+              maximum=65535),
+    ),
+)
+
+HOOK = _table(
+    "A hook",
+    "muster_hooks[]",
+    "The monitor runs the command on the controller, with a JSON document on standard input: {site, item, verdict,"
+    " before, cause, since, at}. It gets no secret of the monitor's environment; what it prints goes to the monitor's"
+    " log.",
+    (
+        Field("command", "arguments", "The arguments as a list, no shell. The first one, the program, is an absolute"
+              " path.", required=True),
+        Field("on", "names", "The new verdicts it is run for: `operational`, `degraded`, `not operational`, `waiting`,"
+              " `stopped`, `unknown`; or `all`.", default=("all",), default_doc="`all`"),
+        Field("debounce", "number", "How long a verdict must last until it is told; what comes and goes faster is"
+              " not.", default=site.Hook.debounce, minimum=0, maximum=86400, unit="s"),
+        Field("timeout", "number", "How long the command may take until it is killed.", default=site.Hook.timeout,
+              minimum=0.1, maximum=3600, unit="s"),
+    ),
+)
+
+TABLES = (SITE, ITEM, APPLICATION, PROGRAM, BUS, keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE, HOST,
+          SETTINGS, HOOK)
+
+
+def site_reference() -> List[Dict[str, Any]]:
+    """The tables as plain data, for the reference page: title, place, doc and one row of texts per key."""
+    return [
+        {"title": table.title, "place": table.place, "doc": table.doc, "rows": [_row(field) for field in table.fields]}
+        for table in TABLES
+    ]
+
+
+_KINDS = {
+    "arguments": "list of texts",
+    "environment": "name -> text",
+    "files": "name -> template",
+    "integer": "whole number",
+    "items": "list",
+    "item id": "text",
+    "names": "name or list",
+    "mapping": "mapping",
+    "node": "name",
+    "boolean": "true or false",
+    "template": "file name",
+    "path": "folder",
+    "mode": "text",
+    "list": "list of probes",
+    "file": "path of a file",
+    "url path": "text",
+    "statuses": "number or list",
+    "topic": "text",
+    "user": "name",
+    "limits": "name -> limit",
+    "sandbox": "name -> value",
+    "display": "name -> text",
+}
+
+
+def _row(field: Field) -> Dict[str, str]:
+    if field.required:
+        default = "required"
+    elif field.default_doc:
+        default = field.default_doc
+    else:
+        default = _shown(field.default) + (" " + field.unit if field.unit and field.default is not None else "")
+    return {"name": field.name, "kind": _kind(field), "default": default, "doc": field.doc}
+
+
+def _kind(field: Field) -> str:
+    kind = " | ".join("`%s`" % choice for choice in field.choices) or _KINDS.get(field.kind, field.kind)
+    if field.kind == "probe":
+        kind += " | a mapping"
+    if field.minimum is not None and field.maximum is not None:
+        kind += ", %g to %g" % (field.minimum, field.maximum)
+    elif field.minimum is not None and field.minimum >= 1:
+        kind += ", at least %g" % field.minimum
+    return kind + (", in %s" % field.unit if field.unit else "")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return "%g" % value
+    return "none" if not value else "`%s`" % value

@@ -1,0 +1,378 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of a run: one request in, one answer out, beside the ledger.
+
+It reads the clock and the ledger, lets the pure core decide, commits before anything is acted on, and publishes. Every
+error a person can do something about comes back as ``{"error": <sentence>}``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
+
+from ..model import site as site_model
+from ..model import state as state_model
+from ..plan import plan as planner
+from ..report import status
+from . import last_seen, ledger_files, publish
+from . import ledger as controller_ledger
+
+LEDGER_FILE = "ledger.db"
+MONITOR_FILE = "run/monitor.json"
+SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
+NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
+ATTEMPTS = 8  # plans made anew after a lost race
+DAY = 86400.0  # s
+AT_ONCE = 2000  # entries of the trail that one run drops
+
+Json = Dict[str, Any]
+
+
+class Refused(Exception):
+    """What was asked cannot be done; the text is the sentence for a person."""
+
+
+def handle(request: Mapping[str, Any]) -> Json:
+    """Answer one request; ``verb`` is one of:
+
+    ``open_site`` {site, create} -> {site_id, changed, revision, mark}
+        the ledger of this site, made when `create` and there is none; `mark` is of the site that was deployed last.
+    ``plan`` {site, digests, config_digests, observations, request, observed_revision?, observed_mark?} -> {plan,
+        requests, phases, revision, warnings}
+        the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
+        published ones serve; without `observations`, what the hosts said last, but for those not believed up. Only a
+        deploy changes the site: any other run works over what was deployed, whatever its own inventory says.
+    ``phase`` {site, plan, phase, answers} -> {requests}
+        a later phase's act requests; commits what the hosts confirmed so far.
+    ``settle`` {site, plan, answers} -> {revision, trail}
+        the outcome, committed and published.
+    ``status`` {site, observations, observed_revision?, monitor?} -> {status, table}
+        hosts that were not observed are shown as they were seen last.
+    ``trail`` {site, after?, limit?, instance?} -> {trail}
+    ``explain`` {site, item} -> {explain}
+        where each application of an item is and why, and what each candidate host has to say to that.
+    ``what_if`` {site, assume} -> {what_if}
+        what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
+
+    ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
+    ``check`` nothing is committed, published or made.
+    """
+    verbs: Dict[str, Callable[[_Call], Json]] = {
+        "open_site": _open_site,
+        "plan": _make_plan,
+        "phase": _phase,
+        "settle": _settle,
+        "status": _show_status,
+        "trail": _show_trail,
+        "explain": _question,
+        "what_if": _question,
+    }
+    verb = str(request.get("verb"))
+    if verb not in verbs:
+        return {"error": "the controller has no verb %r, only %s" % (verb, ", ".join(sorted(verbs)))}
+    try:
+        return verbs[verb](_call(request))
+    except (controller_ledger.LedgerError, planner.PlanError, Refused) as error:
+        return {"error": str(error)}
+
+
+class _Call(NamedTuple):
+    """A request with its site at hand."""
+
+    request: Mapping[str, Any]
+    site: site_model.Site
+    document: Mapping[str, Any]
+    digests: Dict[str, str]
+    config_digests: Dict[str, str]
+    check: bool
+
+    @property
+    def state_dir(self) -> str:
+        return self.site.state_dir
+
+    @property
+    def ledger(self) -> controller_ledger.Ledger:
+        return controller_ledger.Ledger(os.path.join(self.site.state_dir, LEDGER_FILE))
+
+
+def _call(request: Mapping[str, Any]) -> _Call:
+    document = request.get("site")
+    digests, config_digests = request.get("digests"), request.get("config_digests")
+    if document is None or digests is None:
+        folder = str(request.get("state_dir") or (document or {}).get("state_dir") or "")
+        published = publish.read_published(folder, publish.SITE_FILE) if folder else {}
+        if document is None:
+            if not published:
+                raise Refused("%s has no site.json: deploy first" % (folder or "the state folder"))
+            document = published["site"]
+        digests = published.get("digests", {}) if digests is None else digests
+        config_digests = config_digests or published.get("config_digests", {})
+    try:
+        site = site_model.site_from_json(document)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return _Call(request, site, document, dict(digests), dict(config_digests or {}), bool(request.get("check")))
+
+
+def _open_site(call: _Call) -> Json:
+    with call.ledger as ledger:
+        made = False
+        if not ledger.exists() and call.request.get("create"):
+            if call.check:
+                return {"site_id": "", "changed": True, "revision": 0, "mark": ""}
+            try:
+                ledger.create(call.site.name, "%s-%s" % (call.site.name, os.urandom(6).hex()))
+                made = True
+            except controller_ledger.LedgerError:
+                if not ledger.exists():  # else another run made it at the same moment
+                    raise
+        elif call.request.get("create"):
+            ledger.check()
+            if not call.check:
+                ledger.forget_trail(time.time() - call.site.settings.trail_days * DAY)
+        # Asked before the ledger is read: what is published is never ahead of it, but for a ledger put back.
+        watch = publish.read_published(call.state_dir, publish.WATCH_FILE)
+        state, revision = ledger.read()
+        _same_site(call, state)
+        published = int(watch.get("revision", 0)) if watch.get("site_id") == state["meta"]["site_id"] else 0
+        if published > revision and not call.check:
+            revision = _put_back(call, ledger, revision, published)
+    mark = state["meta"].get("site_mark") or ""
+    return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark}
+
+
+def _put_back(call: _Call, ledger: controller_ledger.Ledger, revision: int, published: int) -> int:
+    """A ledger restored from an older copy goes on above what was published: readers follow only newer revisions."""
+    entry = {
+        "at": time.time(),
+        "who": ledger_files.user_name(os.geteuid()),
+        "from": call.site.controller,
+        "what": "the ledger was put back to revision %d" % revision,
+        "why": "revision %d was published already, so this is an older copy" % published,
+        "result": "goes on above it",
+    }
+    try:
+        return ledger.commit(revision, {}, [entry], above=published)
+    except controller_ledger.LostRace as lost:
+        return lost.found  # another run did it
+
+
+def _make_plan(given: _Call) -> Json:
+    call = given
+    request = dict(call.request["request"])
+    request["who"] = request.get("who") or ledger_files.user_name(os.geteuid())
+    request["from"] = request.get("from") or call.site.controller
+    with call.ledger as ledger:
+        for _unused in range(ATTEMPTS):
+            state, revision = _read(given, ledger)
+            call = _over_what_is_deployed(given, state, str(request.get("kind")))
+            configs = {h: d for h, d in call.config_digests.items() if given.config_digests.get(h) == d}  # can be sent
+            observations = last_seen.current(call.site, ledger, state, revision, call.request, call.check)
+            now = time.time()
+            run = str(int(state["meta"].get("last_run", 0)) + 1)
+            plan = planner.make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
+            looked = revision
+            changes = _with_meta(call, state, plan, run)
+            if call.check or not (changes or plan["trail"]):
+                break
+            try:
+                revision = ledger.commit(revision, changes, plan["trail"])
+            except controller_ledger.LostRace:
+                continue
+            state = state_model.apply_changes(state, changes)
+            break
+        else:
+            raise Refused("others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS)
+    warnings: List[str] = []
+    if call is not given and call.request.get("observations") is not None:
+        warnings.append(NOT_DEPLOYED)
+    if not call.check:
+        warnings += _publish_all(call, state, revision, durable=False)
+        if call.request.get("observations") is not None:
+            last_seen.keep(call.site, observations, looked, now)
+    requests = planner.act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
+    return {
+        "plan": plan,
+        "requests": requests,
+        "phases": _phases(plan),
+        "revision": revision,
+        "warnings": warnings,
+    }
+
+
+def _phase(call: _Call) -> Json:
+    plan, phase = call.request["plan"], int(call.request["phase"])
+    if call.check:
+        with call.ledger as ledger:
+            state, revision = _read(call, ledger)
+    else:
+        call, state, revision, _unused = _commit_outcome(call, final=False)
+    requests = planner.act_requests(call.site, state, plan, phase, call.digests, check=call.check)
+    return {"requests": requests, "revision": revision}
+
+
+def _settle(call: _Call) -> Json:
+    if call.check:
+        return {"revision": None, "trail": [], "warnings": []}
+    call, state, revision, trail = _commit_outcome(call, final=True)
+    warnings = _publish_all(call, state, revision, durable=True)
+    last_seen.stopped(call.site, call.request.get("answers") or {})
+    with call.ledger as ledger:
+        try:
+            _forget(call, ledger)
+            ledger.backup()
+        except (controller_ledger.LedgerError, OSError) as error:
+            warnings.append("the ledger was not copied to its backups: %s" % error)
+    return {"revision": revision, "trail": trail, "warnings": warnings}
+
+
+def _forget(call: _Call, ledger: controller_ledger.Ledger) -> None:
+    """Drop what is too old from the trail: once a day, for the oldest entry tells when that was done last."""
+    oldest, before = ledger.oldest(), time.time() - call.site.settings.trail_days * DAY
+    if oldest is not None and oldest < before - DAY:
+        ledger.forget_trail(before, AT_ONCE)
+
+
+def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger.State, int, List[Json]]:
+    """Commit what the hosts' answers say. Answers are facts: a lost race only means to read again."""
+    call = given
+    plan, answers = call.request["plan"], call.request.get("answers") or {}
+    with call.ledger as ledger:
+        for _unused in range(ATTEMPTS):
+            state, revision = ledger.read()
+            with contextlib.suppress(Refused):  # what was done is told in any case
+                call = _over_what_is_deployed(given, state, str(plan["request"]["kind"]))
+            changes, trail = planner.settle(call.site, state, plan, answers, time.time(), final)
+            if _phases(plan) > 1:
+                trail = _not_said(ledger, plan, trail)
+            if not (changes or trail):
+                return call, state, revision, []
+            try:
+                revision = ledger.commit(revision, changes, trail)
+            except controller_ledger.LostRace:
+                continue
+            return call, state_model.apply_changes(state, changes), revision, trail
+    raise Refused(
+        "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
+        % ATTEMPTS
+    )
+
+
+def _phases(plan: Json) -> int:
+    return max([int(action["phase"]) for action in plan["actions"]] or [1])
+
+
+def _not_said(ledger: controller_ledger.Ledger, plan: Json, trail: List[Json]) -> List[Json]:
+    """Without the lines that this run wrote after an earlier phase already."""
+    said = {_gist(entry) for entry in ledger.trail(limit=1000) if entry.get("run") == plan["run"]}
+    return [entry for entry in trail if _gist(entry) not in said]
+
+
+def _gist(entry: Json) -> Tuple[Any, ...]:
+    return tuple(entry.get(key) for key in ("what", "result", "instance", "host"))
+
+
+def _show_status(call: _Call) -> Json:
+    now = time.time()
+    fresh = {}
+    with call.ledger as ledger:
+        state, revision = ledger.read()
+        if call.request.get("observations"):
+            now_so = last_seen.current(call.site, ledger, state, revision, call.request)
+            fresh = {name: dict(entry, at=now) for name, entry in now_so.items() if last_seen.asked(entry)}
+        observations = dict(last_seen.last_seen(call.site, ledger, state), **fresh)
+    if fresh and not call.check:
+        last_seen.keep(call.site, fresh, revision, now)
+    monitor = call.request.get("monitor") or publish.read_published(call.state_dir, MONITOR_FILE)
+    document = status.status_document(call.site, state, revision, observations, monitor, now)
+    return {"status": document, "table": status.render_table(document)}
+
+
+def _show_trail(call: _Call) -> Json:
+    after, limit = call.request.get("after"), int(call.request.get("limit") or 100)
+    with call.ledger as ledger:
+        return {"trail": ledger.trail(after, limit, call.request.get("instance"))}
+
+
+def _question(call: _Call) -> Json:
+    from ..report import questions  # not in the way of runs
+
+    with call.ledger as ledger:
+        state, revision = ledger.read()
+        observations = last_seen.last_seen(call.site, ledger, state)
+        return questions.answer(
+            call.request, call.site, state, revision, observations, ledger.trail, time.time(), call.digests
+        )
+
+
+def _read(call: _Call, ledger: controller_ledger.Ledger) -> Tuple[controller_ledger.State, int]:
+    """The ledger's state; check mode before the first deploy plans over an empty one."""
+    if call.check and not ledger.exists():
+        meta = {"site_id": "", "site": call.site.name, "schema": controller_ledger.SCHEMA, "last_run": 0}
+        return {"meta": meta, "wanted": {}, "claims": {}, "hosts": {}}, 0
+    state, revision = ledger.read()
+    _same_site(call, state)
+    return state, revision
+
+
+def _same_site(call: _Call, state: controller_ledger.State) -> None:
+    if state["meta"]["site"] != call.site.name:
+        raise Refused(
+            "the ledger in %s belongs to the site %s and this inventory describes %s: "
+            "give each site a muster_state_dir of its own" % (call.state_dir, state["meta"]["site"], call.site.name)
+        )
+
+
+def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: str) -> _Call:
+    """The call with the site that was deployed last, which its own may not be: its inventory was edited since, is
+    another copy, or was read before somebody else deployed.
+
+    :raises Refused: when that site is not known.
+    """
+    mark = state["meta"].get("site_mark")
+    if not mark or kind == "deploy" or mark == publish.site_mark(call.document, call.digests):
+        return call
+    if kind in SITE_CHANGES and call.request.get("observed_mark") in (None, mark):
+        return call
+    published = publish.read_published(call.state_dir, publish.SITE_FILE)
+    if kind in SITE_CHANGES or published.get("mark") != mark:
+        raise Refused("the site was deployed anew meanwhile: run this again")
+    try:
+        site = site_model.site_from_json(published["site"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused("the site that was deployed last cannot be read (%s): deploy again" % error) from error
+    return call._replace(
+        site=dataclasses.replace(site, state_dir=call.state_dir),
+        document=published["site"],
+        digests=dict(published["digests"]),
+        config_digests=dict(published["config_digests"]),
+    )
+
+
+def _with_meta(call: _Call, state: controller_ledger.State, plan: Json, run: str) -> Json:
+    """The plan's changes, with the run's number; and with the mark of its site when that is the valid one from now."""
+    changes: Json = {kind: dict(records) for kind, records in plan["changes"].items() if records}
+    meta: Json = changes.pop("meta", {})
+    before = state["meta"].get("site_mark")
+    if not before or plan["request"]["kind"] in SITE_CHANGES:
+        mark = publish.site_mark(call.document, call.digests)
+        if mark != before:
+            meta["site_mark"] = mark
+    acts = any(action["action"] in ("configure", "revive") for action in plan["actions"])
+    if changes or meta or plan["trail"] or acts:
+        changes["meta"] = dict(meta, last_run=int(run))
+    return changes
+
+
+def _publish_all(call: _Call, state: controller_ledger.State, revision: int, durable: bool) -> List[str]:
+    """Publish; what goes wrong is a warning, for the commit stands and the next run publishes it."""
+    try:
+        publish.publish(call.state_dir, call.document, state, revision, call.digests, call.config_digests, durable)
+    except publish.PublishError as error:
+        return [str(error)]
+    return []

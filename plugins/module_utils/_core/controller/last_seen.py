@@ -1,0 +1,95 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the hosts said last, kept beside the ledger, each with the revision at which it was true."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+from ..decide import corrections
+from ..model import site as site_model
+from ..model import state as state_model
+from . import ledger as controller_ledger
+from . import publish
+
+SEEN_FILE = "seen.json"
+
+Json = Dict[str, Any]
+
+
+def asked(observation: Mapping[str, Any]) -> bool:
+    return bool(observation.get("answer", state_model.NOT_ASKED) != state_model.NOT_ASKED)
+
+
+def last_seen(
+    site: site_model.Site, ledger: controller_ledger.Ledger, state: controller_ledger.State, usable: bool = False
+) -> Json:
+    """What every host said last, corrected by what was committed since.
+
+    :param usable: without the hosts that are believed down or suspect: what they said before is no evidence.
+    """
+    observations: Json = {}
+    for name, entry in publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}).items():
+        if usable and (state["hosts"].get(name) or {}).get("state") in (state_model.DOWN, state_model.SUSPECT):
+            continue
+        changed = ledger.changed_since(int(entry["revision"]), "claims")
+        observations.update(corrections.correct(site, state, {name: entry}, changed))
+    return observations
+
+
+def current(
+    site: site_model.Site,
+    ledger: controller_ledger.Ledger,
+    state: controller_ledger.State,
+    revision: int,
+    request: Mapping[str, Any],
+    check: bool = False,
+) -> Json:
+    """The observations of a request, corrected by what other runs committed since its run looked: after
+    `observed_revision`. Without observations, what the hosts said last."""
+    if request.get("observations") is None:
+        return last_seen(site, ledger, state, usable=not check) if ledger.exists() else {}
+    observations = dict(request.get("observations") or {})
+    before = request.get("observed_revision")
+    if before is None or int(before) == revision:
+        return observations
+    return corrections.correct(site, state, observations, ledger.changed_since(int(before), "claims"))
+
+
+def keep(site: site_model.Site, observations: Json, revision: int, now: float) -> None:
+    """Remember what the hosts said, for who asks without asking them.
+
+    :param revision: the ledger's, up to which the observations are right."""
+    seen = {name: dict(entry, at=now, revision=revision) for name, entry in observations.items() if asked(entry)}
+    if not seen:
+        return
+    _write(site, dict(publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}), **seen))
+
+
+def stopped(site: site_model.Site, answers: Mapping[str, Any]) -> None:
+    """What hosts confirmed to have stopped is no longer seen there: a copy without a claim is in no ledger, so that
+    nothing else would correct it.
+
+    :param answers: host -> its answer to an act.
+    """
+    hosts: Json = dict(publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}))
+    news = False
+    for name, answer in answers.items():
+        ended = {one for one, came in (answer.get("results") or {}).items() if came.get("result") == "stopped"}
+        there = (hosts.get(name) or {}).get("instances") or {}
+        if ended & set(there):
+            left = {one: copy for one, copy in there.items() if one not in ended}
+            hosts[name], news = dict(hosts[name], instances=left), True
+    if news:
+        _write(site, hosts)
+
+
+def _write(site: site_model.Site, hosts: Json) -> None:
+    known = {host.name for host in site.hosts}
+    try:
+        publish.write_document(
+            site.state_dir, SEEN_FILE, {"hosts": {name: entry for name, entry in hosts.items() if name in known}}
+        )
+    except OSError:
+        return  # only a convenience: the run goes on

@@ -1,0 +1,363 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger on SQLite: what is wanted, who holds what under which epoch, what happened and why.
+
+Three verbs: `Ledger.read`, `Ledger.commit` (compare-and-set on one revision) and `Ledger.lease`. Another store needs
+these three, `Ledger.trail`, and the records' shapes; nothing above this module knows SQL. Every error is a sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..model.state import KINDS
+from . import ledger_files
+
+SCHEMA = 2  # 1 knew neither pauses nor notices; it is read as it is, and the first commit makes it this one
+
+_APPLICATION_ID = 0x6D757374  # "must", in the file's header: tells a ledger from any other database
+_TABLES = """
+CREATE TABLE record (
+    kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL);
+CREATE TABLE trail (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, revision INTEGER NOT NULL, instance TEXT, entry TEXT NOT NULL
+);
+CREATE INDEX trail_of_instance ON trail (instance, id);
+CREATE INDEX trail_by_time ON trail (at);
+CREATE TRIGGER trail_is_append_only BEFORE UPDATE ON trail BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END;
+CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, token INTEGER NOT NULL, boot TEXT, until REAL);
+"""
+
+State = Dict[str, Dict[str, Any]]
+
+
+class LedgerError(Exception):
+    """The ledger cannot do what was asked; the text is the sentence for a person."""
+
+
+class LedgerMissing(LedgerError):
+    """There is no ledger yet."""
+
+
+class LedgerLocked(LedgerError):
+    """Another process kept the ledger locked beyond the deadline."""
+
+
+class LedgerDamaged(LedgerError):
+    """The file cannot be read as a ledger; it was left as it is and copied."""
+
+
+class LostRace(LedgerError):
+    """Somebody committed since the state was read: read again, decide again."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__("the ledger went from revision %d to %d meanwhile" % (expected, found))
+        self.found = found
+
+
+class Lease(NamedTuple):
+    """Who holds a lease. `token` grows with every change of holder; `left` is in seconds."""
+
+    holder: str
+    token: int
+    left: float
+
+
+class Ledger:
+    """One ledger file. A connection belongs to the thread and process that uses it first; close it after use.
+
+    :param path: the file; its folder must belong to the caller.
+    :param patience: seconds to wait for other writers.
+    """
+
+    def __init__(self, path: str, patience: float = 10.0) -> None:
+        self.path = path
+        self.patience = patience
+        self._open: Optional[sqlite3.Connection] = None
+
+    def exists(self) -> bool:
+        """Whether there is a ledger file.
+
+        :raises LedgerError: when the folder belongs to somebody else.
+        """
+        ledger_files.check_owner(os.path.dirname(self.path), LedgerError)
+        return os.path.lexists(self.path)
+
+    def create(self, site: str, site_id: str) -> None:
+        """Make a new ledger, whole or not at all.
+
+        :raises LedgerError: when there is one already, or the folder cannot hold it.
+        """
+        folder = os.path.dirname(self.path)
+        ledger_files.make_folder(folder, LedgerError)
+        fresh = "%s.new-%s" % (self.path, os.urandom(4).hex())
+        try:
+            with self._words():
+                os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+                with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as database:
+                    database.execute("PRAGMA application_id = %d" % _APPLICATION_ID)
+                    database.execute("PRAGMA user_version = %d" % SCHEMA)
+                    database.executescript(_TABLES)
+                    meta = {"site_id": site_id, "site": site, "schema": SCHEMA, "last_run": 0}
+                    database.execute("INSERT INTO head VALUES (1, 1)")
+                    for name, value in meta.items():
+                        database.execute("INSERT INTO record VALUES ('meta', ?, ?, 1)", (name, json.dumps(value)))
+                    database.execute("PRAGMA journal_mode = WAL")
+                os.link(fresh, self.path)
+                ledger_files.sync_folder(folder)
+        except FileExistsError:
+            raise LedgerError("there is a ledger already at %s: it was left as it is" % self.path) from None
+        finally:
+            for end in ("", "-wal", "-shm", "-journal"):
+                with contextlib.suppress(OSError):
+                    os.unlink(fresh + end)
+
+    def read(self) -> Tuple[State, int]:
+        """The whole state, ``{kind: {name: record}}`` of all kinds, and its revision, from one moment."""
+        with self._words():
+            database = self._database()
+            database.execute("BEGIN")
+            try:
+                rows = database.execute("SELECT kind, name, value FROM record").fetchall()
+                revision = _revision(database)
+            finally:
+                database.execute("ROLLBACK")
+        try:
+            values = json.loads("[%s]" % ",".join(row[2] for row in rows))
+        except ValueError:
+            raise self._damaged("a record is no JSON") from None
+        state: State = {kind: {} for kind in KINDS}
+        for (kind, name, _unused), value in zip(rows, values):
+            state[kind][name] = value
+        return state, revision
+
+    def commit(
+        self,
+        expected_revision: int,
+        changes: Mapping[str, Mapping[str, Any]],
+        trail: Iterable[Mapping[str, Any]] = (),
+        above: int = 0,
+    ) -> int:
+        """Apply changes and append to the trail, all or nothing; returns the new revision.
+
+        :param changes: ``{kind: {name: record or None}}``; None deletes.
+        :param above: a revision that the new one has to exceed.
+        :raises LostRace: when the ledger is no longer at `expected_revision`.
+        :raises LedgerError: also for a claim whose epoch would go back.
+        """
+        unknown = sorted(set(changes) - set(KINDS))
+        if unknown:
+            raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
+        with self._words(), self._write() as database:
+            found = _revision(database)
+            if found != expected_revision:
+                raise LostRace(expected_revision, found)
+            revision = max(found, above) + 1
+            _upgrade(database, revision)
+            for kind, records in changes.items():
+                for name, record in records.items():
+                    if kind == "claims":
+                        _check_epoch(database, name, record)
+                    if record is None:
+                        database.execute("DELETE FROM record WHERE kind = ? AND name = ?", (kind, name))
+                    else:
+                        database.execute(
+                            "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", (kind, name, _text(record), revision)
+                        )
+            for entry in trail:
+                database.execute(
+                    "INSERT INTO trail (at, revision, instance, entry) VALUES (?, ?, ?, ?)",
+                    (entry.get("at"), revision, entry.get("instance"), _text(entry)),
+                )
+            database.execute("UPDATE head SET revision = ?", (revision,))
+        return revision
+
+    def lease(self, name: str, holder: str, ttl: float) -> Lease:
+        """Take or renew a lease for `ttl` seconds if it is free, expired or ours; a `ttl` of 0 gives it back.
+
+        The answer names the holder now ("" when nobody): it is granted when that is `holder`. Time is this machine's
+        own since its boot, so that a changed clock neither prolongs nor ends it; a reboot ends it.
+        """
+        boot, now = ledger_files.boot_clock()
+        with self._words(), self._write() as database:
+            row = database.execute("SELECT holder, token, boot, until FROM lease WHERE name = ?", (name,)).fetchone()
+            before, token, its_boot, until = row or ("", 0, boot, 0.0)
+            alive = bool(before) and its_boot == boot and until > now
+            if alive and before != holder:
+                return Lease(before, token, until - now)
+            if ttl <= 0:
+                # The row stays: its token must go on growing.
+                database.execute("UPDATE lease SET holder = '', until = 0 WHERE name = ?", (name,))
+                return Lease("", token, 0.0)
+            if not alive or before != holder:
+                token += 1
+            row = (name, holder, token, boot, now + ttl)
+            database.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)", row)
+        return Lease(holder, token, ttl)
+
+    def trail(
+        self, after: Optional[int] = None, limit: int = 100, instance: Optional[str] = None
+    ) -> List[Dict[str, Any]]:
+        """Entries of the trail, oldest first, each with its ``id`` and ``revision``.
+
+        :param after: the first `limit` entries behind this id; None: the newest `limit`.
+        """
+        where, values = ["id > ?"], [after or 0]  # type: Tuple[List[str], List[Any]]
+        if instance is not None:
+            where.append("instance = ?")
+            values.append(instance)
+        order = "DESC" if after is None else "ASC"
+        query = "SELECT id, revision, entry FROM trail WHERE %s ORDER BY id %s LIMIT ?" % (" AND ".join(where), order)
+        with self._words():
+            rows = self._database().execute(query, [*values, limit]).fetchall()
+        entries = [dict(json.loads(text), id=number, revision=revision) for number, revision, text in rows]
+        return entries[::-1] if after is None else entries
+
+    def changed_since(self, revision: int, kind: str) -> List[str]:
+        """Names of the records of this kind written after a revision."""
+        query = "SELECT name FROM record WHERE kind = ? AND revision > ? ORDER BY name"
+        with self._words():
+            rows = self._database().execute(query, (kind, revision)).fetchall()
+        return [row[0] for row in rows]
+
+    def forget_trail(self, before: float, most: int = -1) -> int:
+        """Drop what happened before a moment (seconds since the epoch), the oldest first; returns how many entries.
+
+        :param most: how many at once; others wait for the lock meanwhile. -1: all.
+        """
+        old = "SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?"
+        with self._words(), self._write() as database:
+            return database.execute("DELETE FROM trail WHERE id IN (%s)" % old, (before, most)).rowcount
+
+    def oldest(self) -> Optional[float]:
+        """When the oldest entry of the trail happened, in seconds since the epoch; None while it is empty."""
+        with self._words():
+            found: Optional[float] = self._database().execute("SELECT min(at) FROM trail").fetchone()[0]
+        return found
+
+    def check(self) -> None:
+        """Read the whole file.
+
+        :raises LedgerDamaged: when any of it is broken."""
+        with self._words():
+            verdict = self._database().execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise self._damaged(verdict)
+
+    def backup(self) -> str:
+        """A consistent copy below ``backup/``, named after its revision; the newest three stay. Returns its path."""
+        with self._words():
+            database = self._database()
+            return ledger_files.backup(database, self.path, _revision(database))
+
+    def close(self) -> None:
+        if self._open is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._open.close()
+            self._open = None
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_unused: Any) -> None:
+        self.close()
+
+    def _database(self) -> sqlite3.Connection:
+        if self._open is None:
+            if not self.exists():
+                raise LedgerMissing("there is no ledger at %s: deploy this site first" % self.path)
+            database = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None)
+            try:
+                self._accept(database)
+            except BaseException:
+                database.close()
+                raise
+            self._open = database
+        return self._open
+
+    def _accept(self, database: sqlite3.Connection) -> None:
+        application = database.execute("PRAGMA application_id").fetchone()[0]
+        schema = database.execute("PRAGMA user_version").fetchone()[0]
+        if application != _APPLICATION_ID:
+            raise self._damaged("it carries no mark of a ledger")
+        if schema > SCHEMA:
+            raise LedgerError(
+                "the ledger %s was written by a newer muster (schema %d; this one knows up to %d): "
+                "update muster on this machine, nothing was touched" % (self.path, schema, SCHEMA)
+            )
+        database.execute("PRAGMA synchronous = FULL")
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        database = self._database()
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database
+            database.execute("COMMIT")
+        except BaseException:
+            # After a full disk SQLite may have rolled back by itself.
+            if database.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    database.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _words(self) -> Iterator[None]:
+        """Turn SQLite's and the system's errors into sentences."""
+        started = time.monotonic()
+        try:
+            yield
+        except sqlite3.Error as error:
+            text = str(error)
+            if "locked" in text:
+                raise LedgerLocked(
+                    "the ledger %s stayed locked for %.0f s%s: try again when that has ended"
+                    % (self.path, time.monotonic() - started, ledger_files.lock_holder(self.path))
+                ) from error
+            if "not a database" in text or "malformed" in text or "no such table" in text:
+                raise self._damaged(text) from error
+            raise LedgerError(
+                "the ledger %s could not be used, nothing was changed: %s%s"
+                % (self.path, text, ledger_files.disk_state(self.path))
+            ) from error
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise LedgerError("the ledger %s could not be used: %s" % (self.path, error.strerror or error)) from error
+
+    def _damaged(self, why: str) -> LedgerDamaged:
+        self.close()
+        return LedgerDamaged(ledger_files.keep_damaged(self.path, why))
+
+
+def _revision(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT revision FROM head").fetchone()[0])
+
+
+def _upgrade(database: sqlite3.Connection, revision: int) -> None:
+    """Before new kinds of records are written into an older ledger: a muster that cannot read them must say so."""
+    if database.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:
+        database.execute("PRAGMA user_version = %d" % SCHEMA)
+        database.execute("INSERT OR REPLACE INTO record VALUES ('meta', 'schema', ?, ?)", (str(SCHEMA), revision))
+
+
+def _text(record: Any) -> str:
+    return json.dumps(record, separators=(",", ":"), allow_nan=False)
+
+
+def _check_epoch(database: sqlite3.Connection, name: str, record: Optional[Mapping[str, Any]]) -> None:
+    """Epochs only grow: whatever decides above, a lower one is never written."""
+    row = database.execute("SELECT value FROM record WHERE kind = 'claims' AND name = ?", (name,)).fetchone()
+    if row is None or record is None:
+        return
+    epoch = json.loads(row[0]).get("epoch", 0)
+    if record.get("epoch", 0) < epoch:
+        raise LedgerError("the claim of %s would go back from epoch %d to %d: refused" % (name, epoch, record["epoch"]))

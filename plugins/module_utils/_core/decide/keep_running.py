@@ -1,0 +1,249 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to happen to an instance that runs: its configuration, its missing programs, its deferred part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Optional, Tuple
+
+from ..model.sentences import clock, duration, listing, times
+from ..model.sequence import expected_programs
+from ..model.site import Instance
+from ..model.state import DOWN, DRAINED, FAILED, FREE, STOPPED, SUSPECT, Claim, Failure, Seen
+from . import notices
+from .draft import MUSTER, WHOLE, Draft
+from .failures import charge, endless, in_a_row, running_failure, tired_hosts, wait_before
+from .relocate import in_place, misplaced, move, stop_strays
+
+
+def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
+    name, claim = instance.name, draft.claim(instance.name)
+    if copy.epochs != (claim.epoch,):
+        runs = listing(str(e) if e else "none" for e in copy.epochs)
+        reason = "%s runs on %s under epoch %s, the ledger says %d" % (name, host, runs, claim.epoch)
+        in_place(draft, instance, host, reason, strays)
+        return
+    if name in draft.restarts:
+        in_place(draft, instance, host, draft.restarts[name], strays)
+        return
+    wrong = misplaced(draft, instance, host)
+    if wrong and not instance.application.on_request:
+        move(draft, instance, "%s, so %s moves" % (wrong, name), [host] + strays, wrong, {host: ""}, leaves=host)
+        return
+    if wrong:
+        what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
+        draft.hold(name, host, "%s, and %s: close it first" % (what, wrong))
+        draft.stays[name] = wrong
+    digest = draft.digests.get(name, "")
+    if digest and copy.digest and copy.digest != digest and draft.kind in WHOLE:
+        if instance.application.repair == "report" and draft.kind != "deploy":
+            stop_strays(draft, name, strays)
+            notices.drift(draft, name, host, "%s runs on %s with another configuration" % (name, host), report=True)
+            draft.hold(name, host, "%s runs on %s with another configuration than the site describes "
+                       "(repair: report): deploy, or restart it" % (name, host))  # fmt: skip
+            return
+        in_place(draft, instance, host, "the configuration of %s changed" % name, strays)
+        return
+    stop_strays(draft, name, strays)
+    if claim.until and claim.until <= draft.now:
+        _repair_after_wait(draft, instance, host)
+        return
+    expected = expected_programs(instance.application, without=_not_expected(claim, copy))
+    missing = [program for program in expected if program not in copy.programs]
+    if missing and missing_programs(draft, instance, host, missing):
+        return
+    if claim.deferred:
+        _continue_deferred(draft, instance, host)
+        return
+    incarnation = draft.observation(host).incarnation
+    if incarnation and claim.incarnation != incarnation:
+        draft.set_claim(name, replace(claim, incarnation=incarnation))
+
+
+def _not_expected(claim: Claim, copy: Seen) -> Tuple[str, ...]:
+    """Programs that a running instance is known to run without: deferred, or failed under strategy continue."""
+    return claim.deferred + copy.deferred + tuple(claim.failed) + tuple(copy.failed)
+
+
+def missing_programs(draft: Draft, instance: Instance, host: str, missing: List[str]) -> bool:
+    """Programs of a running instance died: do what their running failure strategy says; whether that is something."""
+    strategy = running_failure(instance.application, missing)
+    died = "%s of %s no longer %s on %s" % (
+        listing(missing), instance.name, "runs" if len(missing) == 1 else "run", host,
+    )  # fmt: skip
+    return apply_strategy(draft, instance, host, strategy, died, missing, urgent=False)
+
+
+def apply_strategy(
+    draft: Draft,
+    instance: Instance,
+    host: str,
+    strategy: str,
+    what: str,
+    programs: List[str],
+    urgent: bool,
+    at: Optional[float] = None,
+) -> bool:
+    """Carry out a running failure strategy, within the budget; whether it does anything.
+
+    :param at: when it failed, if that is known: what has waited for a run since then was no operation.
+    """
+    name, settings = instance.name, draft.site.settings
+    if strategy == "continue":
+        return False
+    if strategy == "stop_application":
+        draft.want(name, STOPPED, what, by=MUSTER)
+        draft.stop(name, host, "%s (running_failure_strategy stop_application)" % what, urgent=urgent)
+        return True
+    claim = draft.claim(name)
+    failure = Failure(min(at or draft.now, draft.now), host, what)
+    charged = replace(
+        claim, failures=charge(claim, failure, settings), crashes=in_a_row(claim, failure, settings), until=0.0
+    )
+    draft.set_claim(name, charged)
+    given_up = _given_up(draft, name, what)
+    if given_up:
+        draft.stop(name, host, given_up, after=FAILED, urgent=urgent)
+    elif wait_before(charged.crashes):
+        bus = instance.application.bus.program if instance.application.bus else ""
+        alone = programs if strategy == "restart_process" and bus not in programs else []
+        _wait(draft, name, host, what, alone, urgent)
+    elif strategy == "restart_process":
+        draft.set_claim(name, replace(charged, actor=draft.actor))
+        draft.add("repair", name, host, "%s (running_failure_strategy restart_process)" % what, claim.epoch,
+                  programs=programs)  # fmt: skip
+    else:
+        _again(draft, instance, host, "%s (running_failure_strategy restart_application)" % what, [], urgent)
+    return True
+
+
+def repair_gone(draft: Draft, instance: Instance, host: str, what: str, strays: List[str]) -> None:
+    """Nothing of it lives on the host that holds it, and no person asked for that.
+
+    Charged like a crash: what ends whenever it was started must not be started for ever.
+    """
+    name, claim, settings = instance.name, draft.claim(instance.name), draft.site.settings
+    # How long it was there nobody knows, so nothing comes back for operation.
+    failure = Failure(draft.now, host, what)
+    failures = charge(replace(claim, since=draft.now), failure, settings)
+    crashes = in_a_row(claim, failure, settings)
+    draft.set_claim(name, replace(claim, failures=failures, crashes=crashes, until=0.0))
+    given_up = _given_up(draft, name, what)
+    if given_up:
+        draft.stop(name, host, given_up, after=FAILED)
+        stop_strays(draft, name, strays)
+    elif wait_before(crashes) and not instance.application.on_request:
+        _wait(draft, name, host, what, [], urgent=False)
+        stop_strays(draft, name, strays)
+    else:
+        _again(draft, instance, host, what, strays, urgent=False)
+
+
+def _given_up(draft: Draft, name: str, what: str) -> str:
+    """Why an instance is not restarted any more; empty while it is."""
+    claim, settings = draft.claim(name), draft.site.settings
+    if len(claim.failures) > settings.failure_budget:
+        return spent(name, what, draft)
+    if endless(claim.crashes, settings):
+        return "%s; it was restarted %s in a row, so %s stays failed until somebody starts it" % (
+            what, times(len(claim.crashes) - 1), name,
+        )  # fmt: skip
+    return ""
+
+
+def _wait(draft: Draft, name: str, host: str, what: str, alone: List[str], urgent: bool) -> None:
+    """Restarted again and again: it is stopped, or without the programs that end `alone`, and starts again later."""
+    claim = draft.claim(name)
+    until = draft.now + wait_before(claim.crashes)
+    since = clock(claim.crashes[0].at, draft.now, seconds=True)
+    reason = "%s; it was restarted %s in a row since %s and starts again at %s" % (
+        what, times(len(claim.crashes) - 1), since, clock(until, draft.now, seconds=True),
+    )  # fmt: skip
+    if alone:
+        failed = dict(claim.failed, **dict.fromkeys(alone, reason))
+        draft.set_claim(name, replace(claim, failed=failed, until=until))
+        draft.hold(name, host, reason)
+    else:
+        draft.set_claim(name, replace(claim, until=until))
+        draft.stop(name, host, reason, after=FAILED, urgent=urgent)
+
+
+def after_wait(draft: Draft, instance: Instance, strays: List[str]) -> None:
+    """What crashed in a row waits for its time, and is then placed like anything that runs nowhere."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if draft.now < claim.until:
+        draft.hold(name, claim.host, claim.reason)
+        stop_strays(draft, name, strays)
+        return
+    draft.free(name, claim.reason)
+    reason = "%s crashed %s in a row, has waited and is tried again" % (name, times(len(claim.crashes)))
+    move(draft, instance, reason, list(draft.copies(name)))
+
+
+def _repair_after_wait(draft: Draft, instance: Instance, host: str) -> None:
+    """The programs that crashed in a row while the others run on."""
+    name, claim = instance.name, draft.claim(instance.name)
+    programs = [program for program in expected_programs(instance.application) if program in claim.failed]
+    draft.set_claim(name, replace(claim, until=0.0, actor=draft.actor if programs else claim.actor))
+    if programs:
+        draft.add("repair", name, host, "%s of %s has waited and is tried again" % (listing(programs), name),
+                  claim.epoch, programs=programs)  # fmt: skip
+
+
+def _again(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str], urgent: bool) -> None:
+    """Once more: here, or after several failures on this host on another one, if there is any.
+
+    An urgent run has not looked at the others: it stops it, and the reconcile that follows places it.
+    """
+    name = instance.name
+    others = [h for h in instance.application.identifiers if h != host and _usable(draft, h)]
+    if host in tired_hosts(draft.charges(name)) and others and not instance.application.on_request:
+        reason = "%s; it failed too often on %s, so another host is tried" % (reason, host)
+        if urgent:
+            draft.stop(name, host, reason, after=FREE, urgent=True)
+        else:
+            move(draft, instance, reason, ([host] if host in draft.copies(name) else []) + strays)
+    elif urgent:
+        draft.start(name, host, reason, "restart", urgent=True)
+    else:
+        in_place(draft, instance, host, reason, strays)
+
+
+def _usable(draft: Draft, host: str) -> bool:
+    return draft.record(host).state not in (DOWN, DRAINED, SUSPECT)
+
+
+def spent(name: str, what: str, draft: Draft) -> str:
+    settings = draft.site.settings
+    return "%s; that was more often than %s in %s, so %s stays failed until somebody starts it" % (
+        what, times(settings.failure_budget), duration(settings.failure_window), name,
+    )  # fmt: skip
+
+
+def _continue_deferred(draft: Draft, instance: Instance, host: str) -> None:
+    """The deferred part of a start goes on once the host service it waits for runs."""
+    name, claim = instance.name, draft.claim(instance.name)
+    service = waits_for(instance, claim)
+    if service and not _service_runs(draft, service, host):
+        return
+    draft.set_claim(name, replace(claim, actor=draft.actor))
+    reason = "%s runs again, so the deferred part of %s starts" % (service, name) if service else (
+        "the deferred part of %s is tried again" % name
+    )  # fmt: skip
+    draft.add("continue", name, host, reason, claim.epoch, programs=list(claim.deferred))
+
+
+def waits_for(instance: Instance, claim: Claim) -> str:
+    """The host service whose answer a deferred start waits for; empty when its gate names none."""
+    for program in instance.application.programs:
+        if program.name in claim.deferred and program.is_gate and program.waits_for:
+            return program.waits_for
+    return ""
+
+
+def _service_runs(draft: Draft, service: str, host: str) -> bool:
+    """On the host itself when the service belongs there, else on any host that was seen."""
+    hosts: Tuple[str, ...] = draft.site.service(service).hosts
+    return any(service in draft.observation(h).services for h in ((host,) if host in hosts else hosts))

@@ -1,0 +1,129 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people have to see: conflicts and failed actions until they acknowledge it, and drift that is only reported.
+
+A notice is ``{what, instance, hosts, why, ...}`` under an id that is the same for the same trouble: so an instance that
+fails for a year fills no ledger, and what lasts is in the trail once. A conflict has ``policy``, ``since`` and ``open``
+(whether it is still there); a failure ``at`` and ``run`` of the last one and their ``count``; a drift ``since``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ..model.sentences import listing, nearest
+from .draft import Draft, Json
+
+CONFLICT = "conflict"
+FAILURE = "failure"
+DRIFT = "drift"
+
+
+def failure_id(instance: str, host: str) -> str:
+    return "%s:%s:%s" % (FAILURE, instance, host)
+
+
+def conflict_id(instance: str) -> str:
+    return "%s:%s" % (CONFLICT, instance)
+
+
+def failed(before: Optional[Mapping[str, Any]], instance: str, host: str, at: float, why: str, run: str) -> Json:
+    """The notice after one more failure. The same run says it once."""
+    if before is not None and before.get("run") == run:
+        return dict(before)
+    count = int(before.get("count") or 0) + 1 if before is not None else 1
+    return {"what": FAILURE, "instance": instance, "hosts": [host], "at": at, "why": why, "count": count, "run": run}
+
+
+def shown(notices: Mapping[str, Any]) -> Dict[str, List[Json]]:
+    """``{"conflicts", "failures", "drift"}`` for the status document, the oldest first."""
+    conflicts: List[Json] = []
+    failures: List[Json] = []
+    drifts: List[Json] = []
+    for key in sorted(notices, key=lambda k: (float(notices[k].get("since") or notices[k].get("at") or 0.0), k)):
+        notice = notices[key]
+        common = {"id": key, "instance": notice.get("instance") or "", "why": notice.get("why") or ""}
+        if notice.get("what") == CONFLICT:
+            conflicts.append(
+                dict(common, hosts=list(notice.get("hosts") or []), policy=notice.get("policy") or "",
+                     since=notice.get("since"), open=bool(notice.get("open")),
+                     acknowledged=notice.get("acknowledged"))
+            )  # fmt: skip
+        elif notice.get("what") == DRIFT:
+            drifts.append(dict(common, hosts=list(notice.get("hosts") or []), since=notice.get("since")))
+        else:
+            failures.append(
+                dict(common, host=(notice.get("hosts") or [""])[0], at=notice.get("at"),
+                     count=notice.get("count") or 1, acknowledged=None)
+            )  # fmt: skip
+    return {"conflicts": conflicts, "failures": failures, "drift": drifts}
+
+
+def drift(draft: Draft, instance: str, host: str, why: str, report: bool) -> None:
+    """Tell, before anything is done about it, that something was changed past the tool; what lasts is told once."""
+    key = "%s:%s" % (DRIFT, instance or host)
+    draft.drifting.add(key)
+    if report:
+        before = draft.upkeep.notice(key)
+        if before is not None and before.get("why") == why:
+            return
+        draft.upkeep.set_notice(
+            key, {"what": DRIFT, "instance": instance, "hosts": [host], "why": why, "since": draft.now}
+        )
+    draft.note("drift: %s" % why, "repair: report" if report else "repair: auto", DRIFT, instance, host)
+
+
+def drift_over(draft: Draft) -> None:
+    """Forget reported drift that a look at its host no longer shows."""
+    for key in draft.upkeep.notices():
+        notice = draft.upkeep.notice(key) or {}
+        if notice.get("what") != DRIFT or key in draft.drifting:
+            continue
+        if all(draft.site_host(host) is None or draft.observation(host).seen for host in notice["hosts"]):
+            draft.upkeep.set_notice(key, None)
+            draft.note("no longer so: %s" % notice.get("why"), "", "over", str(notice.get("instance") or ""))
+
+
+def files_changed(draft: Draft, host: str, changed: Sequence[str]) -> str:
+    """Why files of ours that somebody changed are left alone; empty when they are put right, as `deploy` always does.
+
+    :param changed: the host's sentences about them; each begins with the file's name below ``etc/available``.
+    """
+    if not changed or draft.kind == "deploy":
+        return ""
+    reported = [a.name for a in draft.site.applications if a.repair == "report"]
+    heads = tuple("etc/available/%s_" % name for name in reported)
+    report = any(sentence.startswith(heads) for sentence in changed) if heads else False
+    drift(draft, "", host, "%s: %s" % (host, listing(changed, most=3)), report)
+    return "somebody changed files on %s (repair: report; deploy puts them right)" % host if report else ""
+
+
+def acknowledge(draft: Draft) -> List[str]:
+    """A person has seen it: what is over is forgotten, a conflict that goes on is marked."""
+    known = [key for key in draft.upkeep.notices() if (draft.upkeep.notice(key) or {}).get("what") != DRIFT]
+    wanted = [str(key) for key in draft.request.get("ids") or ()]
+    if not wanted and not draft.request.get("all"):
+        example = ", for example %s" % known[0] if known else ""
+        draft.refuse(None, None, "say what to acknowledge: an id that status shows%s, or all of them" % example)
+        return []
+    if draft.request.get("all"):
+        wanted = [key for key in known if not (draft.upkeep.notice(key) or {}).get("acknowledged")]
+        if not wanted:
+            draft.hold(None, None, "there is nothing to acknowledge")
+    done = []
+    for key in wanted:
+        notice = draft.upkeep.notice(key)
+        if notice is None or notice.get("what") == DRIFT:
+            draft.refuse(None, None, "there is nothing called %s to acknowledge%s" % (key, nearest(key, known)))
+            continue
+        if notice.get("open"):
+            seen = {"by": draft.who, "why": draft.why, "at": draft.now}
+            draft.upkeep.set_notice(key, dict(notice, acknowledged=seen))
+        else:
+            draft.upkeep.set_notice(key, None)
+        draft.note("%s acknowledged" % key, draft.why, "acknowledged", str(notice.get("instance") or ""))
+        done.append(key)
+    if done:
+        draft.hold(None, None, "%s acknowledged by %s" % (listing(done), draft.who))
+    return []

@@ -1,0 +1,302 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to happen to one instance: its claim and what hosts show, against what is wanted.
+
+The order of the questions is what keeps an instance at most once: is another run at work; is the host that may hold it
+seen; is there a copy that no claim allows; only then, what should become of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Optional
+
+from ..model.sentences import times
+from ..model.sequence import expected_programs
+from ..model.site import Instance
+from ..model.state import DOWN, FAILED, FREE, RUNNING, STARTING, STOPPED, STOPPING, Claim, Seen
+from . import conflicts, notices, pauses
+from .draft import MUSTER, WHOLE, Draft
+from .failures import avoided_hosts, given_up, running_failure
+from .keep_running import after_wait, apply_strategy, keep_running, repair_gone
+from .relocate import in_place, move, stop_strays, strays_of
+
+FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
+
+
+def reconcile(draft: Draft, name: str) -> None:
+    """Add what one instance needs to the draft; nothing when all is as wanted."""
+    busy = draft.busy(name)
+    if busy:
+        draft.waits[name] = _deadline(draft.claim(name))
+        draft.hold(name, draft.claim(name).host, "%s waits: %s" % (name, busy))
+        return
+    wrong = conflicts.notice(draft, name)
+    paused = pauses.holds(draft, name)
+    if not paused:
+        _reconcile(draft, name, wrong)
+        return
+    mark = draft.mark(name)
+    _reconcile(draft, name, wrong)
+    pauses.hold_back(draft, name, mark, paused)
+
+
+def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
+    if conflicts.decided(draft, name, wrong):
+        return
+    claim = draft.claim(name)
+    holder = claim.host if claim.holds else None
+    because = draft.asked.get(name) or "%s is wanted and runs nowhere" % name
+    if holder is not None and not draft.observation(holder).seen:
+        if _stays_claimed(draft, name, holder):
+            stop_strays(draft, name, strays_of(draft, name, holder))
+            return
+        because, holder = "%s is down" % holder, None
+    instance = draft.site.by_name().get(name)
+    if instance is None:
+        _leave(draft, name)
+        return
+    if holder is not None:
+        _hci_ends(draft, instance, holder)
+    else:
+        _hci_waits(draft, instance)
+    if draft.is_started(name):
+        _keep_started(draft, instance, holder, because)
+    else:
+        _keep_stopped(draft, name, _why_stopped(draft, name))
+
+
+def _deadline(claim: Claim) -> float:
+    return claim.actor.deadline if claim.actor else 0.0
+
+
+def _why_stopped(draft: Draft, name: str) -> str:
+    wanted = draft.wanted(name)
+    return wanted.why or "%s is not wanted anywhere" % name
+
+
+# --- the host that holds it does not answer
+
+
+def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
+    """Hold what is claimed on a host that was not seen; False when the host is down and the claim was freed."""
+    claim = draft.claim(name)
+    observation = draft.observation(host)
+    instance = draft.site.by_name().get(name)
+    if claim.target and draft.record(host).state != DOWN:
+        draft.hold(name, host, "%s stays claimed on %s, from where it moves: %s" % (name, host, observation.why))
+        return True
+    if draft.record(host).state != DOWN:
+        draft.hold(name, host, "%s stays claimed on %s: %s" % (name, host, observation.why))
+        return True
+    if instance is not None and instance.application.on_request and not draft.confirmed_down(host):
+        draft.want(name, STOPPED, "%s is believed down" % host, by=MUSTER)
+        draft.hold(
+            name, host, "%s stays claimed on %s, which is believed down: see it empty, confirm it down, or take over "
+            "with a reason" % (name, host),
+        )  # fmt: skip
+        return True
+    if instance is not None and instance.application.on_request:
+        draft.want(name, STOPPED, "%s is confirmed down" % host, by=MUSTER)
+    draft.free(name, "%s is down" % host)
+    return False
+
+
+# --- an instance whose item is not in the site any more
+
+
+def _leave(draft: Draft, name: str) -> None:
+    claim = draft.claim(name)
+    reason = "%s has left the site" % name
+    draft.forget_wanted(name)
+    if not _stop_all(draft, name, reason) and name in draft.state.claims:
+        if claim.phase != FREE:
+            draft.free(name, reason)
+            draft.add("free", name, claim.host, "%s: %s shows nothing of it" % (reason, claim.host), claim.epoch)
+        elif draft.now - claim.since > FORGET_AFTER:
+            draft.set_claim(name, None)
+
+
+def _stop_all(draft: Draft, name: str, reason: str) -> bool:
+    """Stop every copy on seen hosts; whether there was one."""
+    claim = draft.claim(name)
+    copies = draft.copies(name)
+    holder = claim.host if claim.holds else None
+    hosts = sorted(copies, key=lambda host: (host != holder, not copies[host].live))
+    for position, host in enumerate(hosts):
+        if position == 0 and (copies[host].live or host == holder):
+            draft.stop(name, host, reason)  # the claim is about this one until its stop is confirmed
+        else:
+            draft.stop_copy(name, host, reason)
+    return bool(hosts)
+
+
+# --- wanted stopped
+
+
+def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
+    """An HCI whose console was restarted, or that was closed past the tool, is not wanted any more."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if not instance.application.on_request or not draft.is_started(name) or claim.phase == STOPPING:
+        return
+    observation, copy = draft.observation(host), draft.copies(name).get(host)
+    if copy is not None and copy.epochs == (claim.epoch,):
+        return  # processes of this epoch live: whatever restarted did so before they began
+    if claim.incarnation and observation.incarnation != claim.incarnation:
+        draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
+    elif claim.phase == RUNNING and (copy is None or not copy.live) and not _bus_ended(draft, instance, host):
+        draft.want(name, STOPPED, "%s was closed on %s past the tool" % (name, host), by=MUSTER)
+    elif claim.phase == STARTING and copy is not None and copy.claim == claim.epoch and not copy.live:
+        why = "%s was opened on %s, and ended before the run that opened it could say so" % (name, host)
+        draft.want(name, STOPPED, why, by=MUSTER)
+
+
+def _hci_waits(draft: Draft, instance: Instance) -> None:
+    """An HCI whose console went down before it was shown there must not appear when that console returns."""
+    name, host = instance.name, draft.wanted(instance.name).host
+    if not instance.application.on_request or not draft.is_started(name) or name in draft.asked or not host:
+        return
+    if draft.record(host).state == DOWN:
+        draft.want(name, STOPPED, "%s is down" % host, by=MUSTER)
+
+
+def _restarted(host: str, incarnation: str) -> str:
+    return "%s was restarted" % host if incarnation else "the service manager of %s does not run" % host
+
+
+def _keep_stopped(draft: Draft, name: str, reason: str) -> None:
+    claim = draft.claim(name)
+    if _stop_all(draft, name, reason):
+        return
+    if claim.phase != FREE:
+        draft.free(name, draft.wanted(name).why)
+        draft.add("free", name, claim.host, "%s; %s shows nothing of it" % (reason, claim.host), claim.epoch)
+
+
+# --- wanted started
+
+
+def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], because: str) -> None:
+    name, claim = instance.name, draft.claim(instance.name)
+    strays = strays_of(draft, name, holder)
+    if claim.phase == FAILED:
+        _after_failure(draft, instance, holder, strays)
+        return
+    if holder is None:
+        move(draft, instance, because, strays)
+        return
+    copy = draft.copies(name).get(holder)
+    if copy is None or not copy.live:
+        _gone(draft, instance, holder, strays)
+    elif claim.phase == RUNNING:
+        keep_running(draft, instance, holder, copy, strays)
+    elif claim.phase == STARTING:
+        _take_over_start(draft, instance, holder, copy, strays)
+    else:
+        _finish_stop(draft, instance, holder, strays)
+
+
+def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
+    """Claimed on a seen host that shows no live process of it."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if claim.phase != RUNNING:
+        draft.free(name, claim.reason)
+        reason = "%s was left unfinished on %s and is not there" % (name, host)
+        move(draft, instance, reason, list(draft.copies(name)))
+        return
+    incarnation = draft.observation(host).incarnation
+    if incarnation != claim.incarnation and (claim.incarnation or not incarnation):
+        in_place(draft, instance, host, "%s, so %s starts there again" % (_restarted(host, incarnation), name), strays)
+    elif name in draft.restarts:
+        in_place(draft, instance, host, draft.restarts[name], strays)
+    elif name in draft.asked:
+        in_place(draft, instance, host, draft.asked[name], strays)
+    elif _bus_ended(draft, instance, host):
+        _after_its_bus(draft, instance, host, strays)
+    elif instance.application.repair == "report" and draft.kind in WHOLE:
+        notices.drift(draft, name, host, "%s was stopped on %s" % (name, host), report=True)
+        draft.hold(name, host, "%s was stopped on %s past the tool (repair: report): start it" % (name, host))
+    else:
+        what = "%s is not running on %s any more, past the tool" % (name, host)
+        notices.drift(draft, name, host, what, report=False)
+        repair_gone(draft, instance, host, what, strays)
+
+
+def _bus_ended(draft: Draft, instance: Instance, host: str) -> bool:
+    """Its host stopped all of it because its bus ended, as the bus program's running failure strategy still says."""
+    claim, copy = draft.claim(instance.name), draft.copies(instance.name).get(host)
+    if copy is None or copy.live or copy.claim != claim.epoch or not instance.application.bus:
+        return False
+    return copy.ended == instance.application.bus.program and running_failure(
+        instance.application, [copy.ended]
+    ) in ("stop_application", "restart_application")
+
+
+def _after_its_bus(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
+    name, program = instance.name, draft.copies(instance.name)[host].ended
+    what = "the internal bus of %s crashed on %s" % (name, host)
+    strategy = running_failure(instance.application, [program])
+    if strays and strategy == "restart_application":  # they are stopped first, confirmed
+        in_place(draft, instance, host, what, strays)
+        return
+    apply_strategy(draft, instance, host, strategy, what, [program], urgent=False)
+    stop_strays(draft, name, strays)
+
+
+def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
+    """A start whose run is over without having said how it ended."""
+    name, claim = instance.name, draft.claim(instance.name)
+    missing = expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
+    if copy.epochs == (claim.epoch,) and not missing and name not in draft.restarts:
+        stop_strays(draft, name, strays)
+        found = replace(
+            claim, phase=RUNNING, actor=None, deferred=copy.deferred, failed=dict(copy.failed), reason="",
+            since=draft.now,
+        )  # fmt: skip
+        draft.set_claim(name, found)
+        draft.note("%s runs on %s" % (name, host), "its start had been left unfinished", "running", name, host)
+        return
+    in_place(draft, instance, host, "the start of %s on %s was left unfinished" % (name, host), strays)
+
+
+def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
+    """A stop whose run is over without a confirmation, of an instance that is wanted started."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if claim.target:
+        reason = "the move of %s from %s to %s was left unfinished" % (name, host, claim.target)
+        draft.set_claim(name, replace(claim, target=None))
+        move(draft, instance, reason, [host] + strays, exclude={host: ""})
+    else:
+        in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
+
+
+def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], strays: List[str]) -> None:
+    """A failed start is tried again while its budget lasts, an HCI only when somebody opens it again."""
+    name, claim = instance.name, draft.claim(instance.name)
+    if claim.until:
+        after_wait(draft, instance, strays)
+        return
+    if instance.application.on_request and claim.failures:
+        draft.hold(name, claim.host, "the start of %s on %s failed: %s; open it again, or close it" % (
+            name, claim.host, claim.reason))  # fmt: skip
+        stop_strays(draft, name, strays)
+        return
+    if given_up(claim, draft.site.settings):
+        draft.hold(name, claim.host, "%s stays failed until somebody starts it: %s" % (name, claim.reason))
+        stop_strays(draft, name, strays)
+        return
+    count = len(claim.failures)
+    reason = "%s failed %s (last: %s) and is tried again" % (name, times(count), claim.reason)
+    if not count:
+        reason = draft.asked.get(name) or "%s is started again" % name
+    copy = draft.copies(name).get(holder) if holder is not None else None
+    wanted_host = draft.wanted(name).host
+    if copy is None:
+        draft.free(name, claim.reason)
+        move(draft, instance, reason, strays)
+    elif holder in avoided_hosts(claim, draft.now, draft.site.settings) or wanted_host not in (None, holder):
+        tried = {str(holder): "it failed on %s: %s" % (holder, claim.reason)}
+        move(draft, instance, reason, [str(holder)] + strays, exclude=tried)
+    else:
+        in_place(draft, instance, str(holder), reason, strays)

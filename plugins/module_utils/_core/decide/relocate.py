@@ -1,0 +1,72 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an instance goes on: in place, or through the placement of the whole batch."""
+
+from __future__ import annotations
+
+from typing import List, Mapping, Optional
+
+from ..model.sentences import kinds
+from ..model.site import Instance
+from ..model.state import DRAINED
+from .draft import WHOLE, Draft, Move
+from .failures import tired_hosts
+
+
+def strays_of(draft: Draft, name: str, holder: Optional[str]) -> List[str]:
+    return [host for host in draft.copies(name) if host != holder]
+
+
+def stop_strays(draft: Draft, name: str, strays: List[str]) -> None:
+    claim = draft.claim(name)
+    for host in strays:
+        where = "its claim is on %s" % claim.host if claim.holds else "nothing of it is claimed anywhere"
+        draft.stop_copy(name, host, "%s lives on %s without a valid claim: %s" % (name, host, where))
+
+
+def misplaced(draft: Draft, instance: Instance, host: str) -> str:
+    """Why an instance may not stay on its host; empty when it may."""
+    application = instance.application
+    if host not in application.identifiers:
+        where = kinds(draft.site, application.identifiers_as_written)
+        return "%s may run on %s only, not on %s" % (application.name, where, host)
+    if draft.record(host).state == DRAINED:
+        return "%s is drained" % host
+    return ""
+
+
+def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str]) -> None:
+    """Start or restart on the host that holds it; first the copies elsewhere, if there are any, are stopped."""
+    name = instance.name
+    copy = draft.copies(name).get(host)
+    wrong = misplaced(draft, instance, host)
+    observation = draft.observation(host)
+    if observation.seen and observation.service_manager != "running" and draft.kind not in WHOLE:
+        draft.hold(name, host, "%s, but the service manager of %s does not run: reconcile starts it" % (reason, host))
+        stop_strays(draft, name, strays)
+    elif wrong and not instance.application.on_request:
+        stops = ([host] if copy else []) + strays
+        draft.moves.append(Move(name, "%s; %s" % (reason, wrong), tuple(stops)))
+    elif strays:
+        stops = strays + ([host] if copy else [])
+        draft.moves.append(Move(name, reason, tuple(stops), hosts=(host,)))
+    else:
+        draft.start(name, host, reason, "restart" if copy is not None and copy.live else "start")
+
+
+def move(
+    draft: Draft,
+    instance: Instance,
+    reason: str,
+    stops: List[str],
+    stays: str = "",
+    exclude: Optional[Mapping[str, str]] = None,
+    leaves: str = "",
+) -> None:
+    name = instance.name
+    wanted_host = draft.wanted(name).host
+    asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
+    hosts = (wanted_host,) if wanted_host else None
+    avoid = tuple(tired_hosts(draft.troubles(name)))
+    draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude or {}, stays, leaves, asked))

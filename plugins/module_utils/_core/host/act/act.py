@@ -1,0 +1,144 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Act on a host: its configuration folder, then its instances."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .. import observe
+from ..machine import procs
+from ..service import manager as service_manager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+_DEADLINE = 60.0
+_LOG_LIMIT = 1_000_000
+
+
+def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
+    """
+    :param began: monotonic time at which the agent began.
+    :return: ``{"changed", "config", "diff", "results", "began", "took"}`` (by this host's clock; seconds), with
+        ``config_error`` when the configuration could not be written: then only what had to stop was done;
+        ``{"error": sentence}`` when this host must not be touched.
+    """
+    host = request["host"]
+    root = host["root"]
+    check = bool(request.get("check"))
+    deadline = began + float(request.get("deadline") or _DEADLINE)
+    try:
+        marker = observe.read_marker(root)
+    except ValueError as error:
+        return {"error": "%s: deploy again" % error}
+    problem = observe.foreign_marker(marker, host) or observe.other_manager(marker, host)
+    if problem:
+        return {"error": problem}
+    if not marker and not check:
+        return {"error": "%s was never prepared (%s is not there): deploy first" % (host["host"], root)}
+    answer: Dict[str, Any] = {"changed": False, "results": {}}
+    if request.get("config"):
+        _configure(request, answer)
+    instances, refused = _may_be_done(request.get("instances") or [], answer.get("config_error"))
+    if instances:
+        from . import instance
+        from . import sequencer as act_sequencer
+
+        if check:
+            answer["results"] = instance.predict(host, instances)
+        else:
+            manager = service_manager.of(host)
+            pid = _running(manager, request, marker, answer)
+            sequencer = act_sequencer.Sequencer(manager, pid, began, deadline)
+            settle = request.get("settle")
+            answer["results"] = sequencer.run(instances, act_sequencer.SETTLE if settle is None else float(settle))
+        answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
+    elif request.get("revive"):
+        answer["changed"] = True
+        if not check:
+            _running(service_manager.of(host), request, marker, answer)
+    answer["results"].update(refused)
+    if answer["results"] and not check:
+        _note(root, request, answer["results"])
+    took = time.monotonic() - began
+    answer.update(began=round(time.time() - took, 4), took=round(took, 4))
+    return answer
+
+
+def _configure(request: Mapping[str, Any], answer: Dict[str, Any]) -> None:
+    """Make the configuration folder as it should be, and tell in the answer what that changed."""
+    from ..machine import files
+
+    host, config = request["host"], request["config"]
+    folder = host["root"] + "/etc/available"
+    try:
+        change = files.write_folder(
+            folder, config["files"], config["digest"], files.tokens(host), bool(request.get("check")),
+            bool(request.get("diff")), folder + "/",
+        )
+    except files.FolderError as error:
+        answer["config_error"] = str(error)
+        return
+    answer["config"] = {"written": change.written, "removed": change.removed, "foreign": change.foreign,
+                        "kept": change.kept, "digest": change.digest}
+    answer["changed"] = change.changed
+    if change.diff:
+        answer["diff"] = change.diff
+
+
+def _may_be_done(
+    instances: Sequence[Mapping[str, Any]], error: Optional[str]
+) -> Tuple[Sequence[Mapping[str, Any]], Dict[str, Any]]:
+    """:return: (what is done, instance -> result of what is not): nothing starts from an old configuration."""
+    if not error:
+        return instances, {}
+    from . import instance
+
+    kept = [entry for entry in instances if entry["do"] == "stop"]
+    return kept, {
+        entry["instance"]: instance.outcome(entry, "refused", error, changed=False)
+        for entry in instances if entry["do"] != "stop"
+    }
+
+
+def _note(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> None:
+    """What was done here and why, one line per instance: for who looks at this host and not at the controller."""
+    lines = []
+    for entry in request["instances"]:
+        result = results[entry["instance"]]
+        if result["changed"] or result["result"] != "running":
+            line = "%s run %s: %s %s (epoch %d, %s): %s" % (
+                time.strftime("%Y-%m-%dT%H:%M:%S%z"), request.get("run", "?"), entry["do"], entry["instance"],
+                entry["epoch"], entry.get("reason") or "no reason given", result["result"])
+            lines.append(line + (", " + result["reason"] if result["reason"] else "") + "\n")
+    path = root + "/log/muster.log"
+    try:
+        if os.path.exists(path) and os.stat(path).st_size > _LOG_LIMIT:
+            os.replace(path, path + ".1")
+        with open(path, "a", encoding="utf-8") as handle:
+            handle.write("".join(lines))
+    except OSError:
+        return  # a full disk is told where something must be written
+
+
+def _running(
+    manager: service_manager.Manager, request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]
+) -> int:
+    """The service manager's pid; started when it is missing and the request allows that."""
+    host = request["host"]
+    pid = manager.settled(procs.sweep(host["site_id"], host["host"]))
+    starts = request.get("revive") or any(entry["do"] != "stop" for entry in request["instances"])
+    if pid or not starts or not request.get("start_service_manager"):
+        return pid
+    try:
+        pid = manager.start(marker.get("settings") or {})
+    except service_manager.ManagerError as error:
+        answer["service_manager"] = str(error)
+        return 0
+    answer["service_manager"] = "started"
+    answer["changed"] = True
+    return pid

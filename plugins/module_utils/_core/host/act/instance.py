@@ -1,0 +1,351 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an act does to one instance: under its lock, never for an epoch lower than the last, claim before start."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..machine import instance_files, procs
+from ..machine import ports as machine_ports
+from ..service import manager as service_manager
+from . import stages
+from .launches import There
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
+
+    from .sequencer import Sequencer
+
+    Steps = Generator[List[Tuple[str, str, str]], List[Any], Any]
+
+_TAKING = 5.0  # s in which the service manager must take, or let go of, an instance
+_FORKED = 1.0  # s that a process forked by the service manager may take to become its program
+
+
+class Work:
+    """One instance of an act's request."""
+
+    def __init__(
+        self, desk: Sequencer, request: Mapping[str, Any], staging: stages.Staging, settle: float
+    ) -> None:
+        self.desk = desk
+        self.request = request
+        self.staging = staging
+        self.settle = settle
+        self.instance: str = request["instance"]
+        self.epoch: int = request["epoch"]
+        self.root = desk.root
+        self.where: str = desk.host["host"]
+
+    def steps(self) -> Steps:
+        """:return: the instance's result."""
+        lock = instance_files.Lock(self.root, self.instance)
+        try:
+            while not lock.take():
+                if time.monotonic() >= self.desk.deadline:
+                    return self._result("refused", "%s is being worked on by %s on %s" % (
+                        self.instance, lock.holder(), self.where), changed=False)
+                yield []
+            return (yield from self._locked())
+        except (OSError, ValueError) as error:
+            what = str(error)
+            if isinstance(error, OSError) and error.filename:
+                what = "%s: %s" % (error.filename, error.strerror)
+            return (yield from self._broken("%s on %s: %s" % (self.instance, self.where, what)))
+        finally:
+            lock.release()
+
+    def _broken(self, why: str) -> Steps:
+        """This host cannot do its part, as with a full disk. What lives decides what that is: a copy that was only left
+        alone is no failed start, and a failed start whose programs live goes on to hold this host."""
+        if self.request["do"] == "stop":
+            return self._result("failed", why)
+        left = yield from self._alive()
+        if left and not self.staging.started:
+            return self._result("refused", why, changed=False)
+        why = "; ".join(["%s %s" % pair for pair in sorted(self.staging.failed.items())] + [why])
+        return self._result("failed", why, left=left)
+
+    def _alive(self) -> Steps:
+        """:return: the programs of which a process lives."""
+        processes: List[procs.Process] = (yield [("sweep", self.instance, "")])[0]
+        return sorted({process.program for process in processes if procs.alive(process.pid)})
+
+    def _locked(self) -> Steps:
+        seen = instance_files.read_seen(self.root, self.instance)
+        refused = too_old(self.where, self.request, seen, instance_files.read_claim(self.root, self.instance))
+        if refused:
+            return self._result("refused", refused, changed=False)
+        if self.request["do"] == "stop":
+            return (yield from self._stop(seen))
+        if self.desk.silent:
+            return self._result("refused", self.desk.silent, changed=False)
+        there = yield from self._present()
+        fresh, refused = self._how(there)
+        if refused:
+            return self._result("refused", refused, changed=False)
+        if fresh:  # before anything is stopped: on a disk that takes no file nothing would start again
+            self._remember({})
+        new = not there.known
+        if fresh or not there.processes:
+            placed = (yield [("place", self.instance, "")])[0]
+            if placed.error:
+                return self._result("refused", placed.error, changed=False)
+            new = new or placed.busy
+        restarted = False
+        if fresh:
+            restarted = yield from self.staging.stop(there, bool(self.request.get("urgent")))
+            if restarted:
+                self.staging.mark("stopped")
+            if self.staging.stuck:  # not "failed": a copy lives, so this host keeps the claim
+                return self._result("refused", self.staging.stuck)
+        else:
+            self.staging.adopt(there)
+        names = self._names(fresh, seen)
+        if not names:
+            return self._result("running", "", seen=seen, changed=False)
+        return (yield from self._start(names, fresh, new, seen, restarted))
+
+    def _how(self, there: There) -> Tuple[bool, str]:
+        """:return: whether everything is started anew, and a sentence when nothing may be done."""
+        action = self.request["do"]
+        epochs = {process.epoch for process in there.processes}
+        if action == "continue" and not epochs:
+            return False, "%s does not run on %s, so its start cannot go on: start it" % (self.instance, self.where)
+        if action in ("continue", "repair") and epochs - {self.epoch, -1}:
+            return False, "%s runs on %s with epoch %s, not %d: restart it" % (
+                self.instance, self.where, ", ".join(str(e) for e in sorted(epochs)), self.epoch)
+        return action == "restart" or (action == "start" and epochs != {self.epoch}), ""
+
+    def _names(self, fresh: bool, seen: Mapping[str, Any]) -> List[str]:
+        """The programs to start."""
+        only = self.request.get("only")
+        if self.request["do"] == "continue":
+            return list(seen.get("deferred", [])) if only is None else list(only)
+        if fresh:
+            return [p["name"] for p in self.request["programs"]] if only is None else list(only)
+        return missing(self.request, set(self.staging.running), seen)
+
+    def _start(
+        self, names: Sequence[str], fresh: bool, new: bool, seen: Mapping[str, Any], restarted: bool
+    ) -> Steps:
+        before = {} if fresh else seen
+        strategy = self.staging.strategy
+        error = self._taken_port(names)
+        if not error and new:
+            error = yield from self._add()
+        if error:
+            return (yield from self._end_badly(error, strategy, before, restarted))
+        instance_files.write_claim(self.root, self.instance, self.epoch, self.request.get("environment") or {})
+        failure = yield from self.staging.start(names)
+        if failure is None:
+            failure = yield from self.staging.linger(self.settle)
+        if failure is not None:
+            reason = "%s %s" % (failure.program, failure.why)
+            return (yield from self._end_badly(reason, failure.strategy, before, restarted))
+        self._remember(before)
+        return self._result("running", "", restarted=restarted)
+
+    def _stop(self, seen: Mapping[str, Any]) -> Steps:
+        there = yield from self._present()
+        placed = self.desk.manager.is_placed(self.instance)
+        did = yield from self.staging.stop(there, bool(self.request.get("urgent")))
+        released = yield from self._release()
+        if self.staging.stuck:
+            return self._result("failed", self.staging.stuck)
+        if did:
+            self.staging.mark("stopped")
+        epoch = max(self.epoch, int(seen.get("epoch", 0)))
+        kept = {"epoch": epoch, "digest": "", "deferred": [], "failed": {}}
+        instance_files.write_seen(self.root, self.instance, kept)
+        return self._result("stopped", "", changed=did or released or placed)
+
+    def _release(self) -> Steps:
+        """After a stop: no claim, so that nothing starts any more; a last look; no configuration.
+
+        :return: whether there was a claim."""
+        released = instance_files.remove_claim(self.root, self.instance)
+        if released:  # what was just starting under it
+            yield from self.staging.stop_rest()
+        if self.desk.manager.is_placed(self.instance) and (yield from self._drop()):
+            self.desk.manager.unplace(self.instance)
+        return released
+
+    def _end_badly(self, reason: str, strategy: str, before: Mapping[str, Any], restarted: bool) -> Steps:
+        """A start that failed: what the strategy says about the rest, and the reason kept."""
+        there = yield from self._present()
+        if strategy == "stop" and there.processes:
+            yield from self.staging.stop(there)
+            self.staging.mark("stopped")
+        if strategy == "stop" or not there.processes:
+            yield from self._release()
+            self.staging.deferred = []
+            before = {}
+        self._remember(before)
+        if self.staging.stuck:
+            return self._result("refused", "%s; %s" % (reason, self.staging.stuck))
+        return self._result("failed", reason, restarted=restarted, left=(yield from self._alive()))
+
+    def _remember(self, before: Mapping[str, Any]) -> None:
+        """Keep for the next observation: the epoch, the configuration, what is deferred and what failed.
+
+        :param before: what was kept for the processes that went on; empty when all of them are new.
+        """
+        staging = self.staging
+        started = set(staging.running) | set(staging.started)
+        failed = {name: why for name, why in before.get("failed", {}).items() if name not in started}
+        failed.update(staging.failed)
+        if before and self.request["do"] != "continue":
+            staging.deferred += [name for name in before.get("deferred", []) if name not in staging.deferred]
+        staging.failed = failed
+        instance_files.write_seen(self.root, self.instance, {
+            "epoch": self.epoch,
+            "digest": before["digest"] if before else self.request.get("digest", ""),
+            "deferred": staging.deferred,
+            "failed": failed,
+        })
+
+    def _present(self) -> Steps:
+        """What runs of it, from /proc: the service manager is only asked whether it knows the instance."""
+        names = [program["name"] for program in self.request["programs"]]
+        until = time.monotonic() + _FORKED
+        while True:
+            orders = [("sweep", self.instance, "")]
+            if not self.desk.silent and names:
+                orders.append(("look", self.instance, names[0]))
+            replies = yield orders
+            known = len(replies) > 1 and replies[1].known
+            # a signal sent between fork and exec is lost: what was forked must have shown whose it is
+            if not self.desk.forked or time.monotonic() > until:
+                break
+            yield []
+        processes: List[procs.Process] = replies[0]
+        mains = {}
+        for process in processes:
+            found = procs.stat(process.pid)
+            if found is not None and not found.gone and self.desk.manager.started(
+                    process, found, self.desk.manager_pid):
+                mains[process.program] = process.pid
+        # what hides its environment, the service manager knows whose it is
+        if known and (self.desk.forked or self.desk.manager.asks_all):
+            for name, reply in zip(names, (yield [("look", self.instance, name) for name in names])):
+                if reply.pid:
+                    mains[name] = reply.pid
+        return There(processes, mains, known)
+
+    def _add(self) -> Steps:
+        """Have the service manager take the instance's configuration. :return: a sentence when it does not."""
+        until = time.monotonic() + _TAKING
+        while True:
+            reply = (yield [("add", self.instance, "")])[0]
+            if not reply.error:
+                return ""
+            if time.monotonic() > until or not reply.busy:
+                return "the service manager of %s does not take %s: %s" % (self.where, self.instance, reply.error)
+            yield []
+
+    def _drop(self) -> Steps:
+        """:return: whether the service manager has let go of the instance."""
+        if self.desk.silent:
+            return True
+        until = time.monotonic() + _TAKING
+        while True:
+            reply = (yield [("drop", self.instance, "")])[0]
+            if not reply.busy:
+                return not reply.error
+            if time.monotonic() > until:
+                return False
+            yield []
+
+    def _taken_port(self, names: Sequence[str]) -> str:
+        """A sentence when somebody listens where a program of this start must."""
+        ports = {entry["port"]: entry["name"] for entry in self.request.get("ports") or []
+                 if entry.get("program", "") in ("", *names)}
+        host = self.desk.host
+        for port, owner in sorted(machine_ports.taken(host["address"], ports, host["site_id"]).items()):
+            return "port %d of %s (%s) is taken on %s by %s" % (port, self.instance, ports[port], self.where, owner)
+        return ""
+
+    def _result(
+        self, result: str, reason: str, restarted: bool = False, changed: bool = True,
+        seen: Optional[Mapping[str, Any]] = None, left: Optional[Sequence[str]] = None,
+    ) -> Dict[str, Any]:
+        """:param seen: what was kept about it, where nothing was done.
+        :param left: programs that live after a start that failed, as a sweep found them."""
+        staging = self.staging
+        return outcome(self.request, result, reason, started=list(staging.started),
+                       deferred=staging.deferred or (seen or {}).get("deferred", []),
+                       failed=staging.failed or (seen or {}).get("failed", {}),
+                       restarted=restarted, timeline=staging.timeline, changed=changed, left=left)
+
+
+def too_old(where: str, request: Mapping[str, Any], seen: Mapping[str, Any], claim: Optional[int]) -> str:
+    """A sentence when this host knows a higher epoch than the request's."""
+    last = max(int(seen.get("epoch", 0)), claim or 0)
+    if request["epoch"] >= last:
+        return ""
+    return "%s was already seen on %s with epoch %d: this request is older (epoch %d), nothing was done" % (
+        request["instance"], where, last, request["epoch"])
+
+
+def missing(request: Mapping[str, Any], running: Any, seen: Mapping[str, Any]) -> List[str]:
+    """Programs that should run and do not, with the gates that stand before them."""
+    only = request.get("only")
+    deferred = set(seen.get("deferred", []))
+    wanted = [p for p in request["programs"] if p["start_sequence"] > 0 and p["name"] not in deferred]
+    absent = [p for p in wanted if not p["wait_exit"] and p["name"] not in running
+              and (only is None or p["name"] in only)]
+    if not absent:
+        return []
+    gates = [p for p in wanted if p["wait_exit"]]
+    last = max(p["start_sequence"] for p in absent)
+    asked = [p for p in gates if p["start_sequence"] < last]
+    first = min([p["start_sequence"] for p in gates] or [0])
+    if min(p["start_sequence"] for p in absent) < first:  # the bus itself was missing: ask it, too
+        asked += [p for p in gates if p["start_sequence"] == first and p not in asked]
+    return [p["name"] for p in [*absent, *asked]]
+
+
+def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
+    """What `Sequencer.run` would do, without doing it: for check mode."""
+    root = host["root"]
+    processes = procs.sweep(host["site_id"], host["host"])
+    manager = service_manager.of(host)
+    runs = manager.find(processes) > 0
+    results = {}
+    for request in requests:
+        instance, action = request["instance"], request["do"]
+        mine = procs.of_instance(processes, instance)
+        seen = instance_files.read_seen(root, instance)
+        refused = too_old(host["host"], request, seen, instance_files.read_claim(root, instance))
+        if refused:
+            results[instance] = outcome(request, "refused", refused, changed=False)
+        elif action == "stop":
+            held = os.path.exists(instance_files.claim_path(root, instance))
+            changed = bool(mine) or held or manager.is_placed(instance)
+            results[instance] = outcome(request, "stopped", "", changed=changed)
+        else:
+            running = {p.program for p in mine if p.epoch == request["epoch"]}
+            anew = action == "restart" or not runs or {p.epoch for p in mine} != {request["epoch"]}
+            changed = anew or action == "continue" or bool(missing(request, running, seen))
+            results[instance] = outcome(request, "running", "", changed=changed, restarted=anew and bool(mine),
+                                        deferred=seen.get("deferred", []), failed=seen.get("failed", {}))
+    return results
+
+
+def outcome(
+    request: Mapping[str, Any], result: str, reason: str, changed: bool, started: Sequence[str] = (),
+    deferred: Sequence[str] = (), failed: Optional[Mapping[str, str]] = None, restarted: bool = False,
+    timeline: Sequence[List[Any]] = (), left: Optional[Sequence[str]] = None,
+) -> Dict[str, Any]:
+    """An instance's result, as an act answers it."""
+    known = {} if left is None else {"left": list(left)}
+    return {
+        "result": result, "reason": reason, "epoch": request["epoch"], "started": list(started),
+        "deferred": list(deferred), "failed": dict(failed or {}), "restarted": restarted, "timeline": list(timeline),
+        "changed": changed, **known,
+    }

@@ -1,0 +1,385 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The staged start and stop of one instance on its host, whatever the service manager.
+
+A `Staging` is advanced by the sequencer together with those of the host's other instances: its methods are generators
+that yield orders (``(verb, instance, program)``, see `host.service.manager.Manager`; also ``sweep``) and get one reply
+each. An empty list means: again in a moment. What lives and what ended is read from /proc, not asked for.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ..machine import procs
+from .launches import Failure, Launch, There
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+    from ..service.manager import Manager
+
+    Orders = List[Tuple[str, str, str]]
+    Steps = Generator[Orders, List[Any], Any]
+
+_QUICK_EXIT = "Bad exit code "  # supervisord's words
+_NOT_COLLECTED = 3.0  # s within which the service manager must have collected a dead process
+_AFTER_KILL = 5.0  # s that a process may take to die of SIGKILL
+_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
+            11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
+
+
+class Staging:
+    """One instance under one act."""
+
+    def __init__(self, request: Mapping[str, Any], manager: Manager, began: float, deadline: float) -> None:
+        """:param began: monotonic time that the timeline counts from.
+        :param deadline: monotonic time at which everything must be over."""
+        self.instance: str = request["instance"]
+        self.epoch: int = request["epoch"]
+        self.programs: List[Mapping[str, Any]] = list(request["programs"])
+        self.strategy: str = request.get("starting_failure_strategy") or "abort"
+        self._manager = manager
+        self.began = began
+        self.deadline = deadline
+        self.running: Dict[str, Launch] = {}  # live programs, no gates
+        self.started: List[str] = []
+        self.deferred: List[str] = []
+        self.failed: Dict[str, str] = {}
+        self.timeline: List[List[Any]] = []
+        self.stuck = ""  # a sentence about a process that would not die
+        self.awaited: Set[int] = set()  # pids whose end is being waited for
+        self._old_pids: Set[int] = set()
+        longest = max([float(p["stop_timeout"]) for p in self.programs] or [0.0])
+        self._start_by = max(deadline - longest - 1.0, began + (deadline - began) / 2)
+        self._start_timeout = float(request.get("start_timeout") or (deadline - began))  # of the whole start
+
+    def mark(self, what: str, at: Optional[float] = None) -> None:
+        self.timeline.append([what, round((at or time.monotonic()) - self.began, 4)])
+
+    def stop(self, there: There, at_once: bool = False) -> Steps:
+        """Stop every process of the instance, greatest ``stop_sequence`` first. `stuck` tells what would not die.
+
+        :param at_once: all of them together.
+        :return: whether there was anything to stop.
+        """
+        mains = there.mains
+        names = [program["name"] for program in self.programs]
+        names += sorted({process.program for process in there.processes} - set(names))
+        members = {process.pid: process.program for process in there.processes}
+        members.update({pid: name for name, pid in mains.items()})
+        alive: Dict[int, procs.Stat] = {}
+        for pid in members:
+            found = procs.stat(pid)
+            if found is not None and not found.gone:
+                alive[pid] = found
+        if not alive:
+            return False
+        self._old_pids.update(alive)
+        for rank in self._stop_ranks(names, at_once):
+            orders: Orders = []
+            victims: Dict[int, Tuple[int, float]] = {}
+            for pid, found in alive.items():
+                program = members[pid]
+                if program not in rank:
+                    continue
+                victims[pid] = (found.started, self._kill_time(program))
+                main = mains.get(program, 0)
+                if pid == main:
+                    orders.append(("stop", self.instance, program))
+                elif not main or found.group != main:
+                    procs.send(pid, procs.TERM)
+            if victims:
+                if orders:
+                    for (_unused, _unused, program), reply in zip(orders, (yield orders)):
+                        if reply.error:
+                            procs.send(mains[program], procs.TERM)
+                yield from self._until_gone(victims)
+        yield from self.stop_rest()
+        return True
+
+    def stop_rest(self) -> Steps:
+        """Whatever a sweep still finds: children of children, and what came while the ranks were stopped."""
+        asked: Dict[int, float] = {}
+        give_up = 0.0
+        clean = 0
+        while True:
+            processes: List[procs.Process] = (yield [("sweep", self.instance, "")])[0]
+            victims = {}
+            for process in processes:
+                found = procs.stat(process.pid)
+                if found is None or found.gone:
+                    continue
+                if process.pid not in asked:
+                    procs.send(process.pid, procs.TERM)
+                    asked[process.pid] = self._kill_time(process.program)
+                victims[process.pid] = (found.started, asked[process.pid])
+            if not victims:
+                clean += 1
+                if clean > bool(asked):  # what had to be hunted may have forked behind the back of the first look
+                    return
+                continue
+            clean = 0
+            give_up = give_up or max(kill for _unused, kill in victims.values()) + _AFTER_KILL
+            yield from self._until_gone(dict(victims))
+            if time.monotonic() > give_up:
+                for pid, (started, _unused) in victims.items():
+                    found = procs.stat(pid)
+                    if found is not None and not found.gone and found.started == started:
+                        self.stuck = "process %d (%s) of %s does not die, its state is %s" % (
+                            pid, procs.command_name(pid), self.instance, found.state)
+                        return
+
+    def _until_gone(self, victims: Dict[int, Tuple[int, float]]) -> Steps:
+        """Wait for the end of ``{pid: (started, when to kill it)}``; gives up on what survives SIGKILL."""
+        while victims:
+            now = time.monotonic()
+            for pid, (started, kill) in list(victims.items()):
+                found = procs.stat(pid)
+                if found is None or found.gone or found.started != started or now > kill + _AFTER_KILL:
+                    del victims[pid]
+                elif now >= kill:
+                    procs.send(pid, procs.KILL)
+                elif found.state == "T":  # it cannot take the signal to end before it goes on
+                    procs.send(pid, procs.CONTINUE)
+            if victims:
+                self.awaited.update(victims)
+                yield []
+
+    def _stop_ranks(self, names: Iterable[str], at_once: bool) -> List[List[str]]:
+        if at_once:
+            return [list(names)]
+        ranks: Dict[float, List[str]] = {}
+        known = {program["name"]: program for program in self.programs}
+        for name in names:
+            rank = float(known[name]["stop_sequence"]) if name in known else float("inf")
+            ranks.setdefault(rank, []).append(name)
+        return [ranks[rank] for rank in sorted(ranks, reverse=True)]
+
+    def _kill_time(self, program: str) -> float:
+        timeouts = {p["name"]: float(p["stop_timeout"]) for p in self.programs}
+        return min(time.monotonic() + timeouts.get(program, 5.0), self.deadline)
+
+    def adopt(self, there: There) -> None:
+        """Take programs that run already as such: their end is noticed like that of the ones started here."""
+        pids = {process.pid for process in there.processes}
+        for program in self.programs:
+            pid = there.mains.get(program["name"], 0)
+            if pid in pids and not program["wait_exit"]:
+                found = procs.stat(pid)
+                if found is not None and not found.gone:
+                    launch = Launch(program, 0.0, 0)
+                    launch.pid, launch.started, launch.executed = pid, found.started, self.began
+                    self.running[program["name"]] = launch
+
+    def start(self, names: Iterable[str]) -> Steps:
+        """Start these programs, smallest ``start_sequence`` first, a rank only when the one before is done.
+
+        :return: None, or the `Failure` that ended the start. What is `deferred` ended it too, well.
+        """
+        self._start_by = min(self._start_by, time.monotonic() + self._start_timeout)
+        chosen = [p for p in self.programs if p["name"] in set(names) and p["start_sequence"] > 0]
+        ranks: Dict[int, List[Mapping[str, Any]]] = {}
+        for program in chosen:
+            ranks.setdefault(program["start_sequence"], []).append(program)
+        for rank in sorted(ranks):
+            # Held up past the deadline, others may have taken over what starts here.
+            if time.monotonic() >= min(self.deadline, self._start_by):
+                return Failure(ranks[rank][0]["name"], "was not started: the time for this start is over", "stop")
+            launches, failure = yield from self._launch(ranks[rank])
+            if failure is None:
+                failure = yield from self._complete(launches)
+            if failure is not None:
+                yield from self._end_gates(launches)
+                return failure
+            if self.deferred:
+                self.deferred += [p["name"] for p in chosen if p["start_sequence"] > rank]
+                break
+        self.mark("running")
+        return None
+
+    def linger(self, seconds: float) -> Steps:
+        """Watch what was started until it is that old: a program that cannot run often ends at once.
+
+        :return: as `start`.
+        """
+        newest = max([launch.executed for launch in self.running.values()] or [0.0])
+        while time.monotonic() < min(newest + seconds, self.deadline):
+            failure = yield from self._check_running()
+            if failure is not None:
+                return failure
+            yield []
+        return (yield from self._check_running())
+
+    def _launch(self, programs: Sequence[Mapping[str, Any]]) -> Steps:
+        """Ask for a rank; again for what the service manager has not collected from the last time.
+
+        :return: (launches, failure or None).
+        """
+        failure = yield from self._check_running()
+        if failure is not None:
+            return [], failure
+        now = time.monotonic()
+        launches = [Launch(p, now, self._manager.position(self.instance, p["name"])) for p in programs]
+        pending = launches
+        while pending:
+            replies = yield [("start", self.instance, launch.program["name"]) for launch in pending]
+            again = []
+            for launch, reply in zip(pending, replies):
+                name = launch.program["name"]
+                stale = (reply.busy and not self._is_current(reply.pid)) or reply.pid in self._old_pids
+                if stale and time.monotonic() < now + _NOT_COLLECTED:
+                    again.append(launch)
+                elif stale or (reply.error and not reply.busy and not reply.pid):
+                    why = reply.error or "its last process was not collected by the service manager"
+                    # so quick that the service manager knew its end before it answered
+                    what = why.replace(_QUICK_EXIT, "exited with ", 1) if why.startswith(_QUICK_EXIT) else (
+                        "could not be started: %s" % why)
+                    failure = self._fail(launch.program, what + self._last_line(launch))
+                    launches = [other for other in launches if other is not launch]
+                    if failure is not None:
+                        return launches, failure
+                else:
+                    launch.pid = reply.pid
+                    found = procs.stat(reply.pid) if reply.pid else None
+                    launch.started = found.started if found else 0
+                    self.started.append(name)
+            pending = again
+            if pending:
+                yield []
+        return launches, None
+
+    def _is_current(self, pid: int) -> bool:
+        """It runs already, from this very incarnation: an agent before this one was killed."""
+        return pid > 0 and procs.environment(pid).get("MUSTER_EPOCH") == str(self.epoch) and procs.alive(pid)
+
+    def _complete(self, launches: List[Launch]) -> Steps:
+        """Until every program of the rank runs and every gate is passed."""
+        waiting = list(launches)
+        late: List[str] = []
+        while waiting:
+            for launch in list(waiting):
+                done, failure = yield from self._advance(launch, late)
+                if failure is not None:
+                    return failure
+                if done:
+                    waiting.remove(launch)
+            if waiting:
+                failure = yield from self._check_running()
+                if failure is not None:
+                    return failure
+                self.awaited.update(launch.pid for launch in waiting if launch.gate and launch.pid)
+                yield []
+        self.deferred += late
+        return None
+
+    def _advance(self, launch: Launch, late: List[str]) -> Steps:
+        """One look at a program on its way. :return: (whether it is done, failure or None)."""
+        program = launch.program
+        name = program["name"]
+        found = procs.stat(launch.pid) if launch.pid else None
+        if found is None or found.gone or (launch.started and found.started != launch.started):
+            code = found.exit_code if found is not None and found.gone else None
+            if launch.gate and code == 0:
+                self._pass(launch)
+                return True, None
+            how, passed = yield from self._ending(launch, code)
+            if launch.gate and passed:
+                self._pass(launch)
+                return True, None
+            return True, self._fail(program, how)
+        if not launch.executed:
+            values = procs.environment(launch.pid)
+            if values.get("MUSTER_EPOCH") == str(self.epoch) and procs.command_name(launch.pid) != "setpriv":
+                launch.executed = time.monotonic()
+                if not launch.gate:
+                    self.mark(name, launch.executed)
+                    self.running[name] = launch
+                    return True, None
+        now = time.monotonic()
+        if now < min(launch.ordered + float(program["start_timeout"]), self._start_by):
+            return False, None
+        if launch.gate and program.get("on_timeout") == "defer":
+            yield from self._end_gates([launch])
+            late.append(name)
+            self.mark(name + " deferred")
+            return True, None
+        waited = now - launch.ordered
+        if launch.gate:
+            yield from self._end_gates([launch])
+            return True, self._fail(program, "did not end within %.1f s%s" % (waited, self._last_line(launch)))
+        return True, self._fail(program, "did not start within %.1f s" % waited)
+
+    def _pass(self, launch: Launch) -> None:
+        launch.passed = True
+        self.mark(launch.program["name"])
+
+    def _check_running(self) -> Steps:
+        """Whether everything that was started still lives."""
+        for name, launch in list(self.running.items()):
+            found = procs.stat(launch.pid)
+            if found is None or found.gone or found.started != launch.started:
+                code = found.exit_code if found is not None and found.gone else None
+                how, _unused = yield from self._ending(launch, code)
+                del self.running[name]
+                failure = self._fail(launch.program, how)
+                if failure is not None:
+                    return failure
+        return None
+
+    def _fail(self, program: Mapping[str, Any], why: str) -> Optional[Failure]:
+        """Note it; the `Failure` when it ends the start. Strategies are about required programs, and about gates."""
+        name = program["name"]
+        self.failed[name] = why
+        self.mark(name + " failed")
+        strategy = program.get("starting_failure_strategy") or self.strategy
+        if program["wait_exit"]:
+            return Failure(name, why, "stop" if strategy == "stop" else "abort")
+        if not program.get("required") or strategy == "continue":
+            return None
+        return Failure(name, why, strategy)
+
+    def _ending(self, launch: Launch, code: Optional[int]) -> Steps:
+        """:param code: wait status if the zombie was seen. :return: (phrase, whether it ended with 0)."""
+        until = time.monotonic() + _NOT_COLLECTED
+        status: Optional[int] = None
+        while True:
+            reply = (yield [("look", self.instance, launch.program["name"])])[0]
+            if reply.error or not reply.pid or reply.pid != launch.pid:
+                status = reply.exit_status
+                break
+            if time.monotonic() > until:
+                break
+            yield []
+        if launch.gate and (status if code is None else code) == 0:
+            return "exited with 0", True  # without its last words, for which the journal takes 20 ms
+        words = self._last_line(launch)
+        if reply.error and not reply.known:  # its programs die with the service manager
+            return "ended: %s" % reply.error, False
+        if code is not None and code & 0x7F:
+            return "was killed by %s%s" % (_SIGNALS.get(code & 0x7F, "signal %d" % (code & 0x7F)), words), False
+        if code is not None:
+            status = code >> 8
+        if status is None:
+            return "ended%s" % words, False
+        if status < 0:
+            return "was killed by a signal%s" % words, False
+        return "exited with %d%s" % (status, words), status == 0
+
+    def _end_gates(self, launches: Iterable[Launch]) -> Steps:
+        """Gates that still run belong to the start: they end with it."""
+        orders: Orders = []
+        victims: Dict[int, Tuple[int, float]] = {}
+        for launch in launches:
+            if launch.gate and not launch.passed and launch.pid and procs.alive(launch.pid, launch.started):
+                orders.append(("stop", self.instance, launch.program["name"]))
+                victims[launch.pid] = (launch.started, self._kill_time(launch.program["name"]))
+        if orders:
+            yield orders
+            yield from self._until_gone(victims)
+
+    def _last_line(self, launch: Launch) -> str:
+        words = self._manager.last_words(self.instance, launch.program["name"], launch.log_offset)
+        return " (%s)" % words if words else ""

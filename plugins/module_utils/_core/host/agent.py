@@ -1,0 +1,104 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent of a host: one request in, one answer out.
+
+Installed as ``<root>/lib/<hash>/muster_host``, and sent along where it is not yet; `main` reads a JSON request from
+standard input and answers with one line ``MUSTER:<json>``. The modules of the same names call `handle`. What a verb
+does not need is not imported, because starting is a good part of the time that a restart takes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Mapping, Optional
+
+PREFIX = "MUSTER:"
+
+
+def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
+    """Do what a request asks.
+
+    :param request: ``{"verb": "observe" | "prepare" | "act" | "remove", "host": {...}, "check", "diff", ...}``; with
+        ``agent``, the agent itself is installed first.
+    :return: the verb's answer, or ``{"error": sentence}``.
+    """
+    began = time.monotonic()
+    verb = request.get("verb")
+    try:
+        if verb in ("act", "prepare"):
+            from .machine import ownership
+
+            problem = ownership.others(request["host"]["root"])
+            if problem:
+                return {"error": problem}
+        if verb == "observe":
+            from . import observe
+
+            install_agent(request)
+            return observe.observe(request["host"], request.get("only"), request.get("load", True))
+        if verb == "act":
+            from .act import act
+
+            install_agent(request)
+            return act.act(request, began)
+        if verb == "prepare":
+            from . import prepare
+
+            return prepare.prepare(request)
+        if verb == "remove":
+            from . import remove
+            from .machine import ownership
+
+            remove.load()
+            answer = ownership.as_owner(request["host"]["root"], lambda: remove.remove(request))
+            remove.last(request, answer)
+            return answer
+    except OSError as error:
+        where = " (%s)" % error.filename if error.filename else ""
+        return {"error": "%s%s, while it was asked to %s" % (error.strerror or error, where, verb)}
+    return {"error": "the agent knows no verb %r" % verb}
+
+
+def install_agent(request: Mapping[str, Any]) -> bool:
+    """On a prepared host only: a host that was never prepared is not touched. :return: whether it was installed."""
+    import os
+
+    root = request["host"]["root"]
+    if not request.get("agent") or request.get("check") or not os.path.exists(root + "/etc/host.json"):
+        return False
+    from . import install
+    from .machine import ownership
+
+    if ownership.others(root):
+        return False
+    try:
+        return install.install(root, request["agent"])
+    except OSError:
+        return False  # the next call is slower, that is all
+
+
+def listen(root: str) -> None:
+    """The far end of the monitor's line, for an account that may run only what is installed, and for this host only."""
+    from . import line
+
+    line.main(root)
+
+
+def main(request: Optional[Mapping[str, Any]] = None) -> None:
+    """A request, that of standard input when none is given, to standard output."""
+    import signal
+    import sys
+
+    if request is None:
+        request = json.loads(sys.stdin.buffer.readline())
+    if request.get("verb") != "observe":  # what was begun is ended, whatever becomes of who asked
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+    answer = json.dumps(handle(request), separators=(",", ":"))
+    sys.stdout.write("\n%s%s\n" % (PREFIX, answer))
+    sys.stdout.flush()

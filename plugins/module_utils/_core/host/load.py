@@ -1,0 +1,140 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How loaded a host is: facts of the node by psutil, and what each instance uses.
+
+A share of processor time needs two samples: the last one is kept in ``run/load.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from .machine import files, procs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Mapping, Sequence, Tuple
+
+    Used = Dict[str, Tuple[float, float]]
+
+_YOUNGEST = 0.08  # s between two samples
+_OLDEST = 300.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MIB = 1024 * 1024
+
+
+def measure(
+    root: str, processes: Sequence[procs.Process], own: bool, prepared: bool
+) -> Tuple[Dict[str, Any], Used]:
+    """
+    :param own: the node's load is what our own processes use: several hosts of ours stand for nodes on one machine.
+    :param prepared: the host has a folder to keep a sample in.
+    :return: ``{"cpu", "memory", "load_average", "cpus", "free_memory", "free_disk"}`` in percent of the node and MiB,
+        and per instance (cpu, memory) in percent of the node.
+    """
+    before = _read_sample(root)
+    now = _sample(processes)
+    age = now["at"] - before.get("at", -1e9)
+    if not (_YOUNGEST <= age <= _OLDEST) or before.get("boot") != now["boot"]:
+        before = now
+        time.sleep(0.1)
+        now = _sample(processes)
+    if prepared:
+        _keep(root, now)
+    facts = _node(root)
+    elapsed = max(now["at"] - before["at"], 1e-6) * facts["cpus"] * _TICKS
+    total = facts.pop("total_memory") or 1
+    used: Used = {}
+    for process in processes:
+        key = str(process.pid)
+        ticks, resident, started = now["processes"].get(key, (0, 0, 0))
+        old = before["processes"].get(key)
+        spent = ticks - (old[0] if old and old[2] == started else 0)
+        if not old and started < before["at"] * _TICKS:
+            spent = 0  # not new, only not seen then
+        cpu, memory = used.get(process.instance, (0.0, 0.0))
+        used[process.instance] = (cpu + 100.0 * spent / elapsed, memory + 100.0 * resident * _PAGE / total)
+    if own:
+        facts["cpu"] = sum(cpu for cpu, _unused in used.values())
+        facts["memory"] = sum(memory for _unused, memory in used.values())
+    else:
+        busy, idle = (now["node"][n] - before["node"][n] for n in (0, 1))
+        facts["cpu"] = 100.0 * busy / max(busy + idle, 1e-6)
+    for key in ("cpu", "memory"):
+        facts[key] = round(min(facts[key], 100.0), 1)
+    return facts, {name: (round(cpu, 1), round(memory, 1)) for name, (cpu, memory) in used.items()}
+
+
+def _keep(root: str, sample: Mapping[str, Any]) -> None:
+    try:
+        files.write_file(root + "/run/load.json", json.dumps(sample, separators=(",", ":")).encode())
+    except OSError:
+        return  # a full disk is told where something must be written
+
+
+def _sample(processes: Sequence[procs.Process]) -> Dict[str, Any]:
+    times: Dict[str, Any] = {}
+    for process in processes:
+        found = procs.stat(process.pid)
+        if found is not None:
+            times[str(process.pid)] = (found.ticks, found.resident, found.started)
+    return {"at": round(time.clock_gettime(time.CLOCK_BOOTTIME), 3), "boot": procs.boot_id(), "node": _node_times(),
+            "processes": times}
+
+
+def _node_times() -> Tuple[float, float]:
+    """Busy and idle seconds of all processors since boot."""
+    fields = [int(field) / _TICKS for field in procs.read_file("/proc/stat").split(b"\n", 1)[0].split()[1:9]]
+    idle = fields[3] + fields[4]
+    return sum(fields) - idle, idle
+
+
+def _node(root: str) -> Dict[str, Any]:
+    while root and not os.path.isdir(root):
+        root = os.path.dirname(root)
+    load = [round(figure, 2) for figure in os.getloadavg()]
+    if "site" not in sys.modules:  # started with -S, which saves what others do not need
+        import site
+
+        site.main()
+    try:
+        import psutil
+    except ImportError:
+        return {"load_average": load, **_node_without_psutil(root)}
+    memory = psutil.virtual_memory()
+    return {
+        "load_average": load,
+        "cpus": psutil.cpu_count() or 1,
+        "memory": memory.percent,
+        "total_memory": memory.total,
+        "free_memory": memory.available // _MIB,
+        "free_disk": psutil.disk_usage(root).free // _MIB,
+    }
+
+
+def _node_without_psutil(root: str) -> Dict[str, Any]:
+    lines = procs.read_file("/proc/meminfo").decode().splitlines()
+    figures = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith(" kB")}
+    total, available = figures["MemTotal"], figures.get("MemAvailable", figures["MemFree"])
+    disk = os.statvfs(root)
+    return {
+        "cpus": os.cpu_count() or 1,
+        "memory": 100.0 * (total - available) / total,
+        "total_memory": total,
+        "free_memory": available // _MIB,
+        "free_disk": disk.f_bavail * disk.f_frsize // _MIB,
+    }
+
+
+def _read_sample(root: str) -> Mapping[str, Any]:
+    try:
+        with open(root + "/run/load.json", encoding="utf-8") as handle:
+            sample: Dict[str, Any] = json.load(handle)
+            return sample if isinstance(sample.get("processes"), dict) else {}
+    except (OSError, ValueError, AttributeError):
+        return {}

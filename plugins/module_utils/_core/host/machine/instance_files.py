@@ -1,0 +1,197 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host keeps about one instance: claim, last seen epoch, lock, placed configuration."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+
+from . import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional
+
+
+def claim_path(root: str, instance: str) -> str:
+    return "%s/run/claims/%s" % (root, instance)
+
+
+def read_claim(root: str, instance: str) -> Optional[int]:
+    """The epoch of the claim; None without one (a damaged one counts as none: muster-exec refuses it too)."""
+    try:
+        with open(claim_path(root, instance), encoding="utf-8") as handle:
+            text = handle.readline().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return int(text) if text.isdigit() else None
+
+
+def write_claim(root: str, instance: str, epoch: int, environment: Mapping[str, str]) -> None:
+    """:raises ValueError: for a variable that a line cannot hold.
+    :raises OSError: when it cannot be written."""
+    lines = [str(epoch)]
+    for name, value in environment.items():
+        if "\n" in value or "=" in name or not name:
+            raise ValueError("the variable %r of %s cannot be written into a claim" % (name, instance))
+        lines.append("%s=%s" % (name, value))
+    data = "".join(line + "\n" for line in lines).encode("utf-8")
+    path = claim_path(root, instance)
+    if read(path) != data:
+        files.write_file(path, data)
+
+
+def remove_claim(root: str, instance: str) -> bool:
+    """:return: whether there was one."""
+    return _unlink(claim_path(root, instance))
+
+
+def claims(root: str) -> List[str]:
+    """Instances with a claim file."""
+    try:
+        return sorted(name for name in os.listdir(root + "/run/claims") if not name.endswith(".muster-new"))
+    except OSError:
+        return []
+
+
+def read_seen(root: str, instance: str) -> Dict[str, Any]:
+    """``{"epoch", "digest", "deferred": [...], "failed": {...}}``; empty when it never was here."""
+    try:
+        with open("%s/run/seen/%s.json" % (root, instance), encoding="utf-8") as handle:
+            seen: Dict[str, Any] = json.load(handle)
+            return seen if isinstance(seen.get("epoch"), int) else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def write_seen(root: str, instance: str, seen: Mapping[str, Any]) -> None:
+    if read_seen(root, instance) != seen:
+        data = json.dumps(seen, separators=(",", ":")).encode("utf-8")
+        files.write_file("%s/run/seen/%s.json" % (root, instance), data)
+
+
+class Lock:
+    """Only one agent works on an instance; freed by the kernel when its agent ends."""
+
+    def __init__(self, root: str, instance: str) -> None:
+        self._path = "%s/run/locks/%s" % (root, instance)
+        self._descriptor = -1
+
+    def take(self) -> bool:
+        """False while another agent holds it."""
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        return True
+
+    def holder(self) -> str:
+        """Who holds it, for a sentence."""
+        try:
+            pid = os.pread(self._descriptor, 32, 0).decode().strip()
+        except OSError:
+            pid = ""
+        return "process %s" % pid if pid else "another process"
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Placing:
+    """Copy configurations to where supervisord reads them; only one agent at a time, until they are loaded."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._descriptor = -1
+        self._before: Dict[str, Optional[bytes]] = {}  # instance -> what was placed
+
+    def __enter__(self) -> Placing:
+        self._descriptor = os.open(self._root + "/run/locks/.placing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # held for milliseconds
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        os.close(self._descriptor)
+
+    @property
+    def must_load(self) -> bool:
+        """Something is placed that supervisord has not read; also when an agent was killed in between."""
+        return bool(self._before) or os.path.exists(self._mark)
+
+    def place(self, instance: str) -> None:
+        """
+        :raises OSError: when it cannot be written; FileNotFoundError when there is no configuration of that instance.
+        """
+        self._folders(instance)
+        with open("%s/etc/available/%s.ini" % (self._root, instance), "rb") as handle:
+            data = handle.read()
+        path = _placed(self._root, instance)
+        before = read(path)
+        if before != data:
+            with open(self._mark, "wb"):
+                pass
+            files.write_file(path, data)
+            self._before.setdefault(instance, before)
+
+    def _folders(self, instance: str) -> None:
+        for folder in ("%s/log/%s" % (self._root, instance), "%s/var/%s" % (self._root, instance)):
+            if not os.path.isdir(folder):
+                os.makedirs(folder, mode=files.FOLDER_MODE)
+
+    def undo(self) -> List[str]:
+        """Put back what was placed before. :return: the instances."""
+        changed = sorted(self._before)
+        for instance, before in self._before.items():
+            if before is None:
+                unplace(self._root, instance)
+            else:
+                files.write_file(_placed(self._root, instance), before)
+        self._before = {}
+        return changed
+
+    def loaded(self) -> None:
+        """supervisord has read all of it."""
+        self._before = {}
+        _unlink(self._mark)
+
+    @property
+    def _mark(self) -> str:
+        return self._root + "/etc/placed/.loading"
+
+
+def is_placed(root: str, instance: str) -> bool:
+    return os.path.exists(_placed(root, instance))
+
+
+def unplace(root: str, instance: str) -> None:
+    _unlink(_placed(root, instance))
+
+
+def _placed(root: str, instance: str) -> str:
+    return "%s/etc/placed/%s.ini" % (root, instance)
+
+
+def read(path: str) -> Optional[bytes]:
+    """None when there is no such file."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return None
+
+
+def _unlink(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True

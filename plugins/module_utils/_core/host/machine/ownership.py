@@ -1,0 +1,103 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose the folder of a host is: root runs nothing from there that others may change.
+
+Where the service manager is supervisor, the folder may belong to an account without rights, which then runs everything
+of ours there. Agent, programs and configuration in it are that account's to write.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict
+
+_FOLDERS = ("", "bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run")  # what we run, and by which
+_OTHERS = 0o022  # may write: group, everybody
+REFUSED = "others than root may write to "
+
+# For `python -c`, before anything of the folder is loaded: PLACES are the folders that count.
+GUARD = """\
+import os,sys
+for place in PLACES if os.geteuid()==0 else ():
+ if os.path.exists(place):
+  facts=os.stat(place)
+  if facts.st_uid or facts.st_mode&0o022:sys.exit(%r+place)
+""" % REFUSED
+
+
+def launcher(root: str, library: str, package: str) -> str:
+    """A program for ``python -c`` that runs the agent of a folder below ``lib/``; as root only where nobody else may
+    write: else it ends with `REFUSED` and where that is."""
+    places = (root, root + "/lib", library, "%s/%s" % (library, package))
+    return "PLACES=%r\n%ssys.path.insert(0,%r)\nfrom %s.agent import main\nmain()" % (places, GUARD, library, package)
+
+
+def others(root: str) -> str:
+    """Why root does nothing in the folder of a host, in one sentence; empty when it may, or when we are not root."""
+    if os.geteuid() != 0:
+        return ""
+    for below in _FOLDERS:
+        path = os.path.join(root, below) if below else root
+        try:
+            facts = os.stat(path)
+        except FileNotFoundError:
+            continue
+        if facts.st_uid:
+            name = _name(facts.st_uid)
+            return ("%s belongs to %s, who could have root run anything from there: deploy as %s (-e ansible_user=%s, "
+                    "without become), or give it to root (chown -R root:root %s)" % (path, name, name, name, root))
+        if facts.st_mode & _OTHERS:
+            return "%s%s, who could have root run anything from there: chmod go-w %s" % (REFUSED, path, path)
+    return ""
+
+
+def as_owner(root: str, work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
+    """What `work` answers; root does it as the owner of the folder, in a process of its own.
+
+    :raises OSError: when there can be no other process.
+    """
+    try:
+        facts = os.stat(root)
+    except FileNotFoundError:
+        return work()
+    if os.geteuid() != 0 or facts.st_uid == 0:
+        return work()
+    import json
+
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(ours)
+            os.setgroups([])
+            os.setgid(facts.st_gid)
+            os.setuid(facts.st_uid)
+            try:
+                answer = work()
+            except OSError as error:
+                answer = {"error": "%s: %s" % (error.filename or root, error.strerror or error)}
+            with os.fdopen(theirs, "w") as handle:
+                json.dump(answer, handle)
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as handle:
+        text = handle.read()
+    os.waitpid(pid, 0)
+    if not text:
+        return {"error": "as %s, to whom %s belongs, it could not be done" % (_name(facts.st_uid), root)}
+    told: Dict[str, Any] = json.loads(text)
+    return told
+
+
+def _name(user: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return "user %d" % user

@@ -1,0 +1,124 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who listens on a TCP port already."""
+
+from __future__ import annotations
+
+import _socket as socket
+import errno
+import os
+
+from . import procs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+
+_LISTEN = b"0A"
+
+
+def taken(address: str, ports: Iterable[int], site_id: str = "") -> Dict[int, str]:
+    """Port -> who listens on it where this address could not listen any more: a phrase such as "nginx (process 812)".
+
+    What belongs to another muster site than `site_id` is told as such, with what helps.
+    """
+    return {port: _describe(pid, site_id) for port, pid in _listeners(address, ports).items()}
+
+
+def _listeners(address: str, ports: Iterable[int]) -> Dict[int, int]:
+    """Port -> process that listens where this address could not any more; 0 for one that cannot be seen from here.
+
+    The kernel is asked by a bind that is undone at once: reading its table of sockets takes milliseconds.
+    """
+    wanted = {b"%04X" % port: port for port in ports if not _free(address, port)}
+    if not wanted:
+        return {}
+    mine = _hexadecimal(address)
+    found: Dict[int, int] = {}
+    for table, any_address in (("tcp", b"0" * 8), ("tcp6", b"0" * 32)):
+        try:
+            data = procs.read_file("/proc/net/" + table)
+        except OSError:
+            continue
+        if not any(b":" + port + b" " in data for port in wanted):
+            continue
+        for line in data.splitlines()[1:]:
+            fields = line.split()
+            where, _unused, port = fields[1].partition(b":")
+            if fields[3] != _LISTEN or port not in wanted:
+                continue
+            if where == any_address or mine is None or where in mine:
+                found[wanted[port]] = _owner(fields[9].decode())
+    return found
+
+
+def strangers(host: Mapping[str, Any], services: Mapping[str, Mapping[str, int]]) -> List[str]:
+    """Sentences about who keeps a host service from listening.
+
+    :param services: service -> {name of a port: number}, of this host.
+    """
+    wanted = {port: (service, name) for service in sorted(services) for name, port in services[service].items()}
+    found = []
+    for port, pid in sorted(_listeners(host["address"], wanted).items()):
+        service, name = wanted[port]
+        if procs.environment(pid).get("MUSTER_INSTANCE") != "%s_%s" % (service, host["host"]):
+            found.append("port %d of %s (%s) is taken on %s by %s: the service cannot start before that ends" % (
+                port, service, name, host["host"], _describe(pid, host["site_id"])))
+    return found
+
+
+def _free(address: str, port: int) -> bool:
+    """False when somebody may listen there: the table tells."""
+    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address, port))
+    except OSError as error:
+        return error.errno in (errno.EADDRNOTAVAIL, errno.EACCES)
+    finally:
+        probe.close()
+    return True
+
+
+def _hexadecimal(address: str) -> Optional[Tuple[bytes, ...]]:
+    """The address as /proc/net writes it, plain and mapped into IPv6; None for what is no IPv4 address."""
+    parts = address.split(".")
+    if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
+        return None
+    plain = b"".join(b"%02X" % int(part) for part in reversed(parts))
+    return plain, b"0" * 16 + b"FFFF0000" + plain
+
+
+def _owner(inode: str) -> int:
+    link = "socket:[%s]" % inode
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        folder = "/proc/%s/fd" % name
+        try:
+            descriptors = os.listdir(folder)
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            try:
+                if os.readlink("%s/%s" % (folder, descriptor)) == link:
+                    return int(name)
+            except OSError:
+                continue
+    return 0
+
+
+def _describe(pid: int, site_id: str) -> str:
+    if not pid:
+        return "a process that cannot be seen from here"
+    values = procs.environment(pid)
+    what = "%s (process %d)" % (procs.command_name(pid), pid)
+    if values.get("MUSTER_INSTANCE"):
+        what += " of %s on %s" % (values["MUSTER_INSTANCE"], values.get("MUSTER_HOST", "?"))
+    theirs = values.get("MUSTER_SITE", "")
+    if site_id and theirs and theirs != site_id:
+        where = " in %s" % values["MUSTER_ROOT"] if values.get("MUSTER_ROOT") else ""
+        what += " of another muster site (%s%s): give each site on a machine addresses of its own; a local one has" \
+            " them from MUSTER_LOCAL_NET" % (theirs.rpartition("-")[0] or theirs, where)  # fmt: skip
+    return what

@@ -1,0 +1,109 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A supervisord of our own as the service manager of a host."""
+
+from __future__ import annotations
+
+from ...machine import instance_files, procs
+from .. import manager
+from . import daemon, xmlrpc
+from . import orders as supervisor_orders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, List, Mapping, Optional, Sequence
+
+    from ...act.launches import Reply
+    from ...prepare import Work
+
+
+class Supervisord(manager.Manager):
+    """See `host.service.manager.Manager`."""
+
+    def __init__(self, host: Mapping[str, Any]) -> None:
+        super().__init__(host)
+        self._orders = supervisor_orders.Supervisor(self.root)
+
+    def find(self, processes: Iterable[procs.Process]) -> int:
+        return daemon.find(processes, self.root)
+
+    def settled(self, processes: Iterable[procs.Process]) -> int:
+        return daemon.settled(processes, self.root)
+
+    def start(self, settings: Mapping[str, Any], warnings: Optional[List[str]] = None) -> int:
+        command = list(settings.get("supervisord") or ["supervisord"])
+        return daemon.start(self.host, command, settings.get("environment") or {}, warnings)
+
+    def started(self, process: procs.Process, found: procs.Stat, pid: int) -> bool:
+        return found.parent == pid
+
+    def unsettled(self, nameless: Sequence[procs.Process], pid: int) -> bool:
+        for process in nameless:
+            found = procs.stat(process.pid)
+            if found is not None and found.parent == pid and not found.gone:
+                return True
+        return False
+
+    def exchange(self, orders: Sequence[manager.Order]) -> List[Reply]:
+        try:
+            return self._orders.exchange(orders)
+        except xmlrpc.Fault as fault:
+            raise OSError(5, str(fault)) from None
+
+    def patience(self, seconds: float) -> None:
+        self._orders.client.timeout = seconds
+
+    def close(self) -> None:
+        self._orders.client.close()
+
+    def placing(self) -> instance_files.Placing:
+        return instance_files.Placing(self.root)
+
+    def load(self) -> Optional[Sequence[str]]:
+        try:
+            added, altered, _unused = self._orders.reload()
+        except xmlrpc.Fault as fault:
+            raise manager.Refused(str(fault)) from None
+        return [*added, *altered]
+
+    def is_placed(self, instance: str) -> bool:
+        return instance_files.is_placed(self.root, instance)
+
+    def unplace(self, instance: str) -> None:
+        instance_files.unplace(self.root, instance)
+
+    def position(self, instance: str, program: str) -> float:
+        return supervisor_orders.log_size(self._log(instance, program))
+
+    def last_words(self, instance: str, program: str, position: float) -> str:
+        return supervisor_orders.last_words(self._log(instance, program), int(position))
+
+    def _log(self, instance: str, program: str) -> str:
+        return "%s/log/%s/%s.log" % (self.root, instance, program)
+
+    def needs(self, check: bool) -> str:
+        from . import setup
+
+        return setup.needs()
+
+    def configure(self, work: Work, request: Mapping[str, Any]) -> List[str]:
+        from ... import boot
+        from . import setup
+
+        late = setup.configure(work)
+        boot.prepare(work, bool(request.get("boot")))
+        return late
+
+    def serve(self, work: Work, request: Mapping[str, Any], changed: Iterable[str]) -> None:
+        from . import setup
+
+        setup.serve(work, request, set(changed))
+
+    def own(self, pid: int) -> int:
+        return pid
+
+    def forget(self) -> None:
+        from ... import boot
+
+        boot.forget(self.host)

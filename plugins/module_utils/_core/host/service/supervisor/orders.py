@@ -1,0 +1,199 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""supervisord as the service manager of a host: orders and questions, many in one round trip.
+
+Nothing here waits: `wait=True` answers on a one-second poll, so orders are sent without it and the sequencer looks at
+/proc. What supervisord's configuration must look like: one group per instance, a process is ``<instance>:<program>``.
+"""
+
+from __future__ import annotations
+
+from ...act.launches import Reply
+from . import xmlrpc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, List, Mapping, Sequence, Tuple
+
+    Order = Tuple[str, str, str]  # verb, instance, program
+
+BAD_NAME = 10
+ALREADY_STARTED = 60
+NOT_RUNNING = 70
+STILL_RUNNING = 91
+_STOPPED = 0  # states of a process
+_STOPPING = 40
+_PER_CALL = 24  # orders in one round trip: longer ones keep the others waiting
+_NO_COMMENT = "%(program_name).0s"  # expands to nothing, but parts a blank from the ; or # that would begin a comment
+
+
+class Supervisor:
+    """The service manager of one host.
+
+    Orders are ``(verb, instance, program)``; verbs: ``start``, ``stop`` (ask it to end), ``look``, ``add`` (an
+    instance, whose configuration was loaded), ``drop`` (an instance that has no process any more).
+    """
+
+    def __init__(self, root: str, timeout: float = 10.0) -> None:
+        self.client = xmlrpc.Client(socket_path(root), timeout)
+
+    def answers(self) -> bool:
+        """Whether it takes orders."""
+        try:
+            self.client.call("supervisor.getState")
+        except (OSError, xmlrpc.Fault):
+            return False
+        return True
+
+    def reload(self) -> Tuple[List[str], List[str], List[str]]:
+        """Read all placed configuration again; nothing changes until ``add``.
+
+        :return: names of groups added, changed, removed against what it runs.
+        :raises xmlrpc.Fault: when a file is not accepted, with supervisord's words.
+        """
+        added, changed, removed = self.client.call("supervisor.reloadConfig")[0]
+        return added, changed, removed
+
+    def exchange(self, orders: Sequence[Order]) -> List[Reply]:
+        """One reply per order.
+
+        :raises OSError: when the service manager does not answer.
+        """
+        replies: List[Reply] = []
+        for first in range(0, len(orders), _PER_CALL):
+            replies += self._exchange(orders[first : first + _PER_CALL])
+        return replies
+
+    def _exchange(self, orders: Sequence[Order]) -> List[Reply]:
+        calls: List[Tuple[str, List[Any]]] = []
+        spans = []
+        for verb, instance, program in orders:
+            name = "%s:%s" % (instance, program)
+            begin = len(calls)
+            if verb == "start":
+                calls.append(("supervisor.startProcess", [name, False]))
+                calls.append(("supervisor.getProcessInfo", [name]))
+            elif verb == "stop":
+                calls.append(("supervisor.stopProcess", [name, False]))
+            elif verb == "look":
+                calls.append(("supervisor.getProcessInfo", [name]))
+            elif verb == "add":
+                calls.append(("supervisor.removeProcessGroup", [instance]))
+                calls.append(("supervisor.addProcessGroup", [instance]))
+            elif verb == "drop":
+                calls.append(("supervisor.removeProcessGroup", [instance]))
+            else:
+                raise ValueError("no such order: %s" % verb)
+            spans.append((begin, len(calls)))
+        results = self.client.multicall(calls)
+        return [_reply(order[0], results[begin:end]) for order, (begin, end) in zip(orders, spans)]
+
+
+def _reply(verb: str, results: List[Any]) -> Reply:
+    last = results[-1]
+    if verb == "drop" and isinstance(last, xmlrpc.Fault) and last.code == BAD_NAME:
+        return Reply(known=False)
+    if verb == "stop" and isinstance(last, xmlrpc.Fault) and last.code == NOT_RUNNING:
+        return Reply()
+    if verb == "start":
+        order = results[0]
+        info = last if isinstance(last, dict) else {}
+        error = ""
+        if isinstance(order, xmlrpc.Fault):
+            error = info.get("spawnerr") or order.text
+        reply = _info(info)
+        reply.error = error
+        reply.known = isinstance(last, dict)
+        # a run that was asked to stop and is not collected yet makes supervisord answer True and start nothing
+        nothing = not error and (info.get("state"), reply.pid) == (_STOPPED, 0)
+        refused = isinstance(order, xmlrpc.Fault) and order.code == ALREADY_STARTED
+        reply.busy = refused or nothing or info.get("state") == _STOPPING
+        return reply
+    for result in results:
+        if isinstance(result, xmlrpc.Fault) and (result is last or result.code != BAD_NAME):
+            reply = Reply(error=result.text, known=result.code != BAD_NAME)
+            reply.busy = result.code == STILL_RUNNING
+            return reply
+    return _info(last) if isinstance(last, dict) else Reply()
+
+
+def _info(info: Mapping[str, Any]) -> Reply:
+    return Reply(int(info.get("pid") or 0), info.get("exitstatus"))
+
+
+def socket_path(root: str) -> str:
+    return root + "/run/supervisor.sock"
+
+
+def quote_command(arguments: Iterable[str]) -> str:
+    """Arguments as the value of ``command=``: what supervisord splits back into exactly these.
+
+    :raises ValueError: for a control character, which a configuration line cannot hold.
+    """
+    import shlex
+
+    words = []
+    for argument in arguments:
+        _refuse_control("an argument", argument)
+        words.append(shlex.quote(argument))
+    return _escape(" ".join(words))
+
+
+def quote_environment(variables: Mapping[str, str]) -> str:
+    """Variables as the value of ``environment=``.
+
+    :raises ValueError: for a value that supervisord cannot take: control characters, both kinds of quotes at once, a
+        quote at its beginning or end. The sentence names the variable.
+    """
+    pairs = []
+    for name, value in variables.items():
+        what = "the variable %s" % name
+        if not name.replace("_", "a").isalnum() or not name.isascii() or name[0].isdigit():
+            raise ValueError("%s: letters, digits and underscores only, and no digit first" % what)
+        _refuse_control(what, value)
+        if '"' in value and "'" in value:
+            raise ValueError("%s holds both kinds of quotes, which supervisord cannot take: use a file" % what)
+        if value[:1] in ("'", '"') or value[-1:] in ("'", '"'):
+            raise ValueError("%s begins or ends with a quote, which supervisord would drop: use a file" % what)
+        quote = "'" if '"' in value else '"'
+        pairs.append("%s=%s%s%s" % (name, quote, value, quote))
+    return _escape(",".join(pairs))
+
+
+def _escape(text: str) -> str:
+    text = text.replace("%", "%%")
+    if ";" in text or "#" in text:
+        for mark in ";#":
+            for blank in " \t\xa0\u3000":
+                text = text.replace(blank + mark, blank + _NO_COMMENT + mark)
+    return text
+
+
+def _refuse_control(what: str, value: str) -> None:
+    bad = [character for character in value if character != "\t" and (ord(character) < 32 or ord(character) == 127)]
+    if bad:
+        raise ValueError("%s holds the control character %r: %r" % (what, bad[0], value))
+
+
+def last_words(path: str, offset: int) -> str:
+    """The last line a program wrote to its log since `offset`; empty when there is none."""
+    try:
+        with open(path, "rb") as handle:
+            size = handle.seek(0, 2)
+            begin = offset if offset <= size else 0
+            handle.seek(max(begin, size - 4096))
+            lines = [line.strip() for line in handle.read().splitlines() if line.strip()]
+    except OSError:
+        return ""
+    text = lines[-1].decode("utf-8", "replace") if lines else ""
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def log_size(path: str) -> int:
+    import os
+
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,158 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd tells of programs that end by themselves, in the words of muster's listener inside supervisord.
+
+systemd sends every change of every unit to whoever is connected to its own socket, so this costs nothing while nothing
+happens. An event is a hint: one that is missed is found by the next regular look.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from ...machine import instance_files
+from . import dbus, orders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+_UNIT = orders.BUS_NAME + ".Unit"
+_SERVICE = orders.BUS_NAME + ".Service"
+_OBJECTS = "/org/freedesktop/systemd1/unit/"
+_OURS = _OBJECTS + "muster_2d"
+_ENDED = ("inactive", "failed")
+
+
+class _Program:
+    """A service that was seen running."""
+
+    __slots__ = ("asked", "code", "epoch", "pid", "running")
+
+    def __init__(self) -> None:
+        self.running = False
+        self.asked = False  # somebody, or a unit it is bound to, has it stopped
+        self.epoch = 0
+        self.pid = 0
+        self.code: Optional[int] = None
+
+
+class Events:
+    """The programs of one host."""
+
+    def __init__(self, root: str, host: str) -> None:
+        """:raises OSError: when systemd does not answer, or we are not root."""
+        self._root = root
+        self._host = host
+        self._known: Dict[str, _Program] = {}
+        self._client = dbus.Client(orders.SOCKET, orders.BUS_NAME, 10.0)
+        self._client.open()
+        asking = orders.Systemd(lambda _instance: None)
+        try:
+            listed = asking.call("ListUnitsByPatterns", ["active"], [orders.PREFIX + "*.service"])
+            units = [str(unit[0]) for unit in listed]
+            for unit, state in zip(units, asking.states(units)):
+                self._unit(unit, {"ActiveState": state.active, "Job": (state.job, "")})
+                self._service(unit, {"MainPID": state.pid})
+        except OSError:
+            self._client.close()
+            raise
+        finally:
+            asking.client.close()
+
+    def fileno(self) -> int:
+        return self._client.fileno()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def take(self) -> List[Dict[str, Any]]:
+        """The events that came; never waits.
+
+        :raises OSError: when systemd ended the connection.
+        """
+        found: List[Dict[str, Any]] = []
+        for path, member, values in self._client.heard(_OURS):
+            if member != "PropertiesChanged" or not path.endswith("_2eservice"):
+                continue
+            unit = _name(path[len(_OBJECTS) :])
+            if values[0] == _SERVICE:
+                self._service(unit, values[1])
+            elif values[0] == _UNIT:
+                event = self._unit(unit, values[1])
+                if event is not None:
+                    found.append(event)
+        return found
+
+    def _service(self, unit: str, changed: Mapping[str, Any]) -> None:
+        program = self._known.get(unit)
+        if program is None:
+            program = self._known[unit] = _Program()
+        program.pid = changed.get("MainPID") or program.pid
+        code, status = changed.get("ExecMainCode"), changed.get("ExecMainStatus")
+        if code is not None:
+            program.code = orders.exit_code(int(code), int(status or 0))
+
+    def _unit(self, unit: str, changed: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
+        program = self._known.get(unit)
+        if program is None:
+            program = self._known[unit] = _Program()
+        state = changed.get("ActiveState")
+        job = changed.get("Job")
+        at_work = bool(job and job[0])
+        if state == "active":
+            if not program.running:
+                names = _parts(unit)
+                program.epoch = (instance_files.read_claim(self._root, names[0]) or 0) if names else 0
+            program.running, program.asked = True, at_work
+        elif state in _ENDED:
+            del self._known[unit]
+            if program.running and not program.asked and not at_work and program.epoch:
+                return self._exited(unit, program)
+        elif state == "deactivating":
+            program.asked = program.asked or at_work
+        elif state:
+            program.running = False
+        return None
+
+    def _exited(self, unit: str, program: _Program) -> Optional[Dict[str, Any]]:
+        names = _parts(unit)
+        if names is None or instance_files.read_claim(self._root, names[0]) != program.epoch:
+            return None  # stopped meanwhile, started anew, or of another host of this machine
+        return {
+            "event": "exited", "host": self._host, "instance": names[0], "program": names[1], "epoch": program.epoch,
+            "pid": program.pid, "code": program.code, "expected": False, "stopped": [], "busy": self._busy(names[0]),
+            "at": round(time.time(), 3),
+        }  # fmt: skip
+
+    def _busy(self, instance: str) -> bool:
+        """Whether a run is at work on it."""
+        try:
+            lock = os.open("%s/run/locks/%s" % (self._root, instance), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+
+def _parts(unit: str) -> Optional[Tuple[str, str]]:
+    """(instance, program) of the service of an item; None for another unit."""
+    name, _unused, item = unit[len(orders.PREFIX) : -len(".service")].partition("@")
+    application, _unused, program = name.partition(".")
+    if not item or not program:
+        return None
+    return "%s_%s" % (application, orders.unescape(item)), program
+
+
+def _name(path: str) -> str:
+    """The unit of an object's last part."""
+    first, *rest = path.split("_")
+    return first + "".join(chr(int(part[:2], 16)) + part[2:] for part in rest)

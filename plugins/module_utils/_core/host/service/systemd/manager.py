@@ -1,0 +1,151 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The systemd of the machine as the service manager of a host."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ...machine import procs
+from .. import manager
+from . import orders as systemd_orders
+from . import units as systemd_units
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+    from ...act.launches import Reply
+    from ...machine.instance_files import Placing
+    from ...prepare import Work
+
+
+class Systemd(manager.Manager):
+    """See `host.service.manager.Manager`."""
+
+    asks_all = True  # between fork and exec a process shows systemd's own environment
+
+    def __init__(self, host: Mapping[str, Any]) -> None:
+        super().__init__(host)
+        self._known: Dict[str, Tuple[str, str]] = {}
+        self.systemd = systemd_orders.Systemd(self._names)
+
+    def _names(self, instance: str) -> Optional[Tuple[str, str]]:
+        if instance not in self._known:
+            names = systemd_units.read_names(self.root, instance)
+            if names is None:
+                return None
+            self._known[instance] = names
+        return self._known[instance]
+
+    def find(self, processes: Iterable[procs.Process]) -> int:
+        return 1 if os.path.isdir("/run/systemd/system") and procs.command_name(1) == "systemd" else 0
+
+    def start(self, settings: Mapping[str, Any], warnings: Optional[List[str]] = None) -> int:
+        raise manager.ManagerError(
+            "the machine of %s does not run systemd: set muster_service_manager to supervisor" % self.host["host"])
+
+    def started(self, process: procs.Process, found: procs.Stat, pid: int) -> bool:
+        # every orphan is a child of process 1, too; muster-exec says who it was
+        return process.environment.get("MUSTER_PID") == str(process.pid)
+
+    def unsettled(self, nameless: Sequence[procs.Process], pid: int) -> bool:
+        return self.systemd.waits()
+
+    def exchange(self, orders: Sequence[manager.Order]) -> List[Reply]:
+        replies = self.systemd.exchange(orders)
+        dropped = [order[1] for order in orders if order[0] == "drop" and self._names(order[1])]
+        if dropped:
+            self.systemd.each("ResetFailedUnit", [unit for name in dropped for unit in self.units(name)])
+        return replies
+
+    def units(self, instance: str) -> List[str]:
+        """The services of a placed instance."""
+        names = self._names(instance)
+        if names is None:
+            return []
+        folder = "%s/etc/placed/%s" % (self.root, instance)
+        return [systemd_orders.unit_name(names[0], program, names[1]) for program in sorted(os.listdir(folder))
+                if not program.startswith(".")]
+
+    def patience(self, seconds: float) -> None:
+        self.systemd.client.timeout = seconds
+
+    def close(self) -> None:
+        self.systemd.client.close()
+
+    def placing(self) -> Placing:
+        self._known = {}
+        self._placing = systemd_units.Placing(self.host)
+        return self._placing
+
+    def load(self) -> Optional[Sequence[str]]:
+        if self._placing.must_reload:
+            self.systemd.call("Reload")
+        return None
+
+    def is_placed(self, instance: str) -> bool:
+        return systemd_units.is_placed(self.root, instance)
+
+    def unplace(self, instance: str) -> None:
+        systemd_units.unplace(self.root, instance)
+        self._known.pop(instance, None)
+
+    def position(self, instance: str, program: str) -> float:
+        return time.time()
+
+    def last_words(self, instance: str, program: str, position: float) -> str:
+        names = self._names(instance)
+        if not names:
+            return ""
+        return systemd_orders.last_words(systemd_orders.unit_name(names[0], program, names[1]), position)
+
+    def ended(self, instance: str, epoch: int) -> Optional[Dict[str, Any]]:
+        names = self._names(instance)
+        program = systemd_units.bus_of(self.root, instance) if names else ""
+        if names is None or not program:
+            return None
+        try:
+            state = self.systemd.states([systemd_orders.unit_name(names[0], program, names[1])])[0]
+        except OSError:
+            return None  # not root: only the reason stays unknown
+        if state.active != "failed":
+            return None
+        return {"program": program, "epoch": epoch, "code": state.exit_status, "at": round(state.ended, 3)}
+
+    def needs(self, check: bool) -> str:
+        from . import setup
+
+        return setup.needs(self, check)
+
+    def take_folder(self, work: Work) -> None:
+        from . import setup
+
+        setup.take_folder(work)
+
+    def configure(self, work: Work, request: Mapping[str, Any]) -> List[str]:
+        from . import setup
+
+        return setup.configure(work, request)
+
+    def serve(self, work: Work, request: Mapping[str, Any], changed: Iterable[str]) -> None:
+        from . import setup
+
+        setup.serve(self, work, set(changed))
+
+    def examine(self) -> List[str]:
+        from . import setup
+
+        return setup.examine(self)
+
+    def down(self) -> None:
+        from . import setup
+
+        setup.down(self)
+
+    def forget(self) -> None:
+        from . import setup
+
+        setup.forget(self)

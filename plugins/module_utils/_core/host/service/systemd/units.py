@@ -1,0 +1,230 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd and muster-exec read, made from the two rendered files of an instance.
+
+``etc/available/<application>.units`` holds the unit templates of an application, each after a line
+``#@ <name of the unit>``; they go to `UNITS`, which does not outlive a reboot, so that nothing of an instance starts by
+itself. ``etc/available/<instance>.run`` begins with ``#@ <application> <item>``, then has per program a line
+``#@ <program>``, the variables of its environment (``NAME=value``) and its arguments (``>argument``), one a line;
+muster-exec reads the part of its program below ``etc/placed/<instance>/``. A host service has both files below
+``etc/services``; its unit goes to `PERSISTENT_UNITS`, because it starts with the host.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from ...machine import files, instance_files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+UNITS = "/run/systemd/system"
+PERSISTENT_UNITS = "/etc/systemd/system"
+MARK = "#@ "
+OWNER = "# muster: "  # the first line of a unit of ours: whose it is
+_NAMES = ".names"
+_CHANGED = "/run/locks/.systemd-reload"
+
+
+class NotOurs(OSError):
+    """A unit of that name belongs to somebody else; `strerror` is a sentence."""
+
+
+def owner(host: Mapping[str, Any]) -> str:
+    """The first line of every unit of this host."""
+    return "%s%s %s" % (OWNER, host["site_id"], host["root"])
+
+
+def sections(text: str) -> Iterator[Tuple[str, str]]:
+    """The parts of a rendered file: (what stands behind the mark, its text)."""
+    name, lines = "", []  # type: str, List[str]
+    for line in text.split("\n"):  # not splitlines: an argument may hold what that takes for an end of line
+        if line.startswith(MARK):
+            if name:
+                yield name, "\n".join(lines).strip("\n") + "\n"
+            name, lines = line[len(MARK) :].strip(), []
+        elif name:
+            lines.append(line)
+    if name:
+        yield name, "\n".join(lines).strip("\n") + "\n"
+
+
+def read_names(root: str, instance: str) -> Optional[Tuple[str, str]]:
+    """(application, item) of a placed instance; None when it is not placed."""
+    data = instance_files.read("%s/etc/placed/%s/%s" % (root, instance, _NAMES))
+    words = (data or b"").decode("utf-8", "replace").split()
+    return (words[0], words[1]) if len(words) == 2 else None
+
+
+def let_write(host: Mapping[str, Any], name: str) -> None:
+    """The programs of an instance or host service may write to its folder, whoever they run as: by their group."""
+    path = "%s/var/%s" % (host["root"], name)
+    if host.get("user", "root") not in ("", "root") and not os.stat(path).st_mode & 0o020:
+        os.chmod(path, 0o2770)
+
+
+def bus_of(root: str, instance: str) -> str:
+    """The program of a placed instance that is its bus; empty when none is marked so."""
+    folder = "%s/etc/placed/%s" % (root, instance)
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return ""
+    for name in names:
+        data = _read_quietly(os.path.join(folder, name)) or b""
+        if data.startswith(b"MUSTER_BUS=") or b"\nMUSTER_BUS=" in data:
+            return name
+    return ""
+
+
+def write_unit(folder: str, name: str, text: str, mine: str) -> Optional[bool]:
+    """:param mine: the line of `owner`.
+    :return: None when it was there as it is; else whether systemd may know another text: a drop-in counts as one.
+    :raises NotOurs: when there is one that another host or person wrote."""
+    path = os.path.join(folder, name)
+    data = ("%s\n%s" % (mine, text)).encode("utf-8")
+    before = instance_files.read(path)
+    if before == data:
+        return None
+    if before is not None and before.split(b"\n", 1)[0] != mine.encode("utf-8"):
+        raise NotOurs(17, "the unit %s of this machine is not of this host: %s" % (
+            name, before.split(b"\n", 1)[0].decode("utf-8", "replace")))
+    if "/" in name:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    files.write_file(path, data, 0o644)
+    return before is not None or "/" in name
+
+
+def ours(folder: str, mine: str) -> List[str]:
+    """Names below a folder of units that belong to this host; those of drop-ins with their folder."""
+    found = []
+    first = mine.encode("utf-8") + b"\n"
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    for entry in entries:
+        if not entry.name.startswith("muster-") or entry.is_symlink():
+            continue
+        names = [entry.name]
+        if entry.is_dir():
+            names = ["%s/%s" % (entry.name, below) for below in sorted(os.listdir(entry.path))]
+        found += [name for name in names if (_read_quietly(os.path.join(folder, name)) or b"").startswith(first)]
+    return found
+
+
+def remove_units(folder: str, names: List[str]) -> None:
+    for name in names:
+        _unlink(os.path.join(folder, name))
+        if "/" in name:
+            try:
+                os.rmdir(os.path.join(folder, os.path.dirname(name)))
+            except OSError:
+                continue  # somebody's own drop-ins are in it
+
+
+class Placing(instance_files.Placing):
+    """As that of supervisord, for units and what muster-exec reads. Only changed units must be read again."""
+
+    def __init__(self, host: Mapping[str, Any]) -> None:
+        super().__init__(host["root"])
+        self._mine = owner(host)
+        self._host = host
+
+    @property
+    def must_load(self) -> bool:
+        return True  # each instance has a target, to be started; what to reload is asked below
+
+    @property
+    def must_reload(self) -> bool:
+        """Units that systemd may hold in another version were changed."""
+        return os.path.exists(self._mark)
+
+    def place(self, instance: str) -> None:
+        """As the base class.
+
+        :raises ValueError: when the rendered file is damaged.
+        """
+        self._folders(instance)
+        let_write(self._host, instance)
+        available = self._root + "/etc/available/"
+        with open("%s%s.run" % (available, instance), encoding="utf-8") as handle:
+            parts = list(sections(handle.read()))
+        words = parts[0][0].split() if parts else []
+        if len(words) != 2:
+            raise OSError(22, "%s.run is damaged: deploy again" % instance)
+        self._units(available + words[0] + ".units")
+        folder = "%s/etc/placed/%s" % (self._root, instance)
+        os.makedirs(folder, mode=files.FOLDER_MODE, exist_ok=True)
+        wanted: Dict[str, str] = dict(parts[1:])
+        for name in os.listdir(folder):
+            if name not in wanted and name != _NAMES:
+                _unlink(os.path.join(folder, name))
+        for name, text in [*wanted.items(), (_NAMES, " ".join(words) + "\n")]:
+            path = os.path.join(folder, name)
+            data = text.encode("utf-8")
+            if instance_files.read(path) != data:
+                files.write_file(path, data)
+
+    def _units(self, path: str) -> None:
+        with open(path, encoding="utf-8") as handle:
+            text = handle.read()
+        for name, unit in sections(text):
+            if write_unit(UNITS, name, unit, self._mine):
+                with open(self._mark, "wb"):
+                    pass
+
+    def undo(self) -> List[str]:
+        return []
+
+    def loaded(self) -> None:
+        """systemd has read all of it."""
+        _unlink(self._mark)
+
+    @property
+    def _mark(self) -> str:
+        return self._root + _CHANGED
+
+
+def is_placed(root: str, instance: str) -> bool:
+    return os.path.exists("%s/etc/placed/%s/%s" % (root, instance, _NAMES))
+
+
+def unplace(root: str, instance: str) -> None:
+    import shutil
+
+    shutil.rmtree("%s/etc/placed/%s" % (root, instance), ignore_errors=True)
+
+
+class Turn:
+    """Only one agent at a time works on the host services."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._descriptor = -1
+
+    def __enter__(self) -> Turn:
+        self._descriptor = os.open(self._root + "/run/locks/.services", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        os.close(self._descriptor)
+
+
+def _read_quietly(path: str) -> Optional[bytes]:
+    try:
+        return instance_files.read(path)
+    except OSError:
+        return None
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

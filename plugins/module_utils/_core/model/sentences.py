@@ -1,0 +1,66 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pieces of the sentences that people read: times, lists, nearest names."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime
+from typing import Iterable, List
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .site import Site
+
+
+def clock(at: float, now: float, seconds: bool = False) -> str:
+    """A time of day in the controller's time zone; with the date when it is not that of `now`."""
+    then = datetime.fromtimestamp(at)
+    text = then.strftime("%H:%M:%S" if seconds else "%H:%M")
+    if then.date() != datetime.fromtimestamp(now).date():
+        return "%s on %s" % (text, then.strftime("%Y-%m-%d"))
+    return text
+
+
+def listing(names: Iterable[str], most: int = 6) -> str:
+    """``a, b and c``; beyond `most` names the rest is counted."""
+    all_names: List[str] = list(names)
+    if len(all_names) > most:
+        return "%s and %d more" % (", ".join(all_names[: most - 1]), len(all_names) - most + 1)
+    if len(all_names) < 2:
+        return "".join(all_names)
+    return "%s and %s" % (", ".join(all_names[:-1]), all_names[-1])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean x?`` or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return "; did you mean %s?" % close[0] if close else ""
+
+
+def times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, "%d times" % count)
+
+
+def duration(seconds: float) -> str:
+    """``90 s``, ``10 min``, ``3 h``."""
+    if seconds >= 7200:
+        return "%.0f h" % (seconds / 3600)
+    if seconds >= 120:
+        return "%.0f min" % (seconds / 60)
+    return "%g s" % seconds
+
+
+def number(value: float) -> str:
+    return "%g" % round(value, 1)
+
+
+def kinds(site: Site, names: Iterable[str]) -> str:
+    """Group or host names as written in `identifiers`, with the hosts they stand for."""
+    written = list(names)
+    hosts: List[str] = []
+    for name in written:
+        hosts.extend(h for h in site.groups.get(name, (name,)) if h not in hosts)
+    text = listing(written)
+    return text if hosts == written else "%s (%s)" % (text, listing(hosts))

@@ -1,0 +1,52 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The order in which the programs of an instance start and stop."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from .site import Application, Program, Site
+
+
+def _ranked(programs: Iterable[Tuple[int, Program]]) -> Dict[int, List[Program]]:
+    ranks: Dict[int, List[Program]] = {}
+    for rank, program in programs:
+        ranks.setdefault(rank, []).append(program)
+    return ranks
+
+
+def start_ranks(application: Application) -> List[List[Program]]:
+    """Programs by ``start_sequence``, smallest first; those with 0 are not started with the application."""
+    ranks = _ranked((p.start_sequence, p) for p in application.programs if p.start_sequence > 0)
+    return [ranks[rank] for rank in sorted(ranks)]
+
+
+def stop_ranks(application: Application) -> List[List[Program]]:
+    """Programs by ``stop_sequence``, greatest first; a program without one stops at its ``start_sequence``."""
+    ranks = _ranked((p.stop_sequence or p.start_sequence, p) for p in application.programs)
+    return [ranks[rank] for rank in sorted(ranks, reverse=True)]
+
+
+def from_gate(application: Application, gate: str) -> Tuple[str, ...]:
+    """What waits when a gate is deferred: the gate, then every program of a later rank."""
+    rank = application.program(gate).start_sequence
+    return (gate,) + tuple(p.name for ranks in start_ranks(application) for p in ranks if p.start_sequence > rank)
+
+
+def expected_programs(application: Application, without: Iterable[str] = ()) -> Tuple[str, ...]:
+    """The long-running programs of a whole instance, in start order; gates exit and are never among them."""
+    absent = set(without)
+    return tuple(
+        p.name for ranks in start_ranks(application) for p in ranks if not p.is_gate and p.name not in absent
+    )
+
+
+def application_of(site: Site, instance: str) -> Optional[Application]:
+    """The application of an instance, also of one whose item has left the site; None when it is gone too."""
+    known = site.by_name().get(instance)
+    if known is not None:
+        return known.application
+    fitting = [a for a in site.applications if instance.startswith(a.name + "_")]
+    return max(fitting, key=lambda a: len(a.name)) if fitting else None

@@ -1,0 +1,350 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of a site as frozen data: hosts, applications, programs, items, instances.
+
+Built once by ``compile.compiler.compile_site`` from validated input, published as ``site.json`` and read back by
+``site_from_json``. Everything that decides takes a `Site`; nothing here knows files, clocks or Ansible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from . import probe as model_probe
+from .probe import probe_from_json
+
+Probe = model_probe.Probe
+
+SCHEMA = 1
+
+STARTING_STRATEGIES = ("config", "less_loaded", "most_loaded", "local", "less_loaded_node", "most_loaded_node")
+STARTING_FAILURE_STRATEGIES = ("abort", "stop", "continue")
+RUNNING_FAILURE_STRATEGIES = ("continue", "restart_process", "stop_application", "restart_application")
+CONFLICTS = ("keep_claimed", "stop_all", "ask")
+SERVICE_MANAGERS = ("supervisor", "systemd")
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file rendered per item (or per host service) from a Jinja template."""
+
+    name: str  # below etc/available/<instance>/
+    template: str  # looked up beside the inventory, the playbook, then in the collection
+    mode: str = "0640"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process definition of an application; Supvisors' names and meanings."""
+
+    name: str
+    command: Tuple[str, ...]  # arguments as a list; may hold Jinja, rendered per item
+    environment: Mapping[str, str] = field(default_factory=dict)
+    start_sequence: int = 0  # rank within the application; 0: not started with it
+    stop_sequence: int = 0  # greatest first; defaults to start_sequence
+    wait_exit: bool = False  # a gate: the next rank begins when it has exited with 0
+    required: bool = False  # its failure is major, not minor
+    expected_loading: int = 0  # percent of a host's capacity, 0..100
+    starting_failure_strategy: str = ""  # empty: the application's
+    running_failure_strategy: str = "continue"
+    start_timeout: float = 10.0  # s; for a gate: until its exit
+    stop_timeout: float = 5.0  # s from SIGTERM to SIGKILL
+    on_timeout: str = "fail"  # a gate: "fail" | "defer"
+    waits_for: str = ""  # a gate: the host service whose probe lets a deferred start continue
+    user: str = ""  # who it runs as, on systemd; empty: the host's user
+    group: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)  # on systemd, see `model.confinement`
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_gate(self) -> bool:
+        return self.wait_exit
+
+
+@dataclass(frozen=True)
+class Bus:
+    """The internal data bus of an application: the program that is the bus, and its probe."""
+
+    program: str
+    probe: Probe
+    link: Optional[Probe] = None  # of what joins it to the peer's bus; while it fails the item is degraded, no more
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP ports of an instance: ``base + slot * stride + offset``."""
+
+    base: int
+    stride: int
+    offsets: Mapping[str, int]
+
+    def of(self, slot: int) -> Dict[str, int]:
+        return {name: self.base + slot * self.stride + offset for name, offset in self.offsets.items()}
+
+
+@dataclass(frozen=True)
+class Application:
+    """The generic definition; one instance of it per item."""
+
+    name: str
+    identifiers: Tuple[str, ...]  # host names that may run it: in the order written, a group in inventory order
+    identifiers_as_written: Tuple[str, ...]  # groups and hosts as the user wrote them, for messages
+    programs: Tuple[Program, ...]
+    distribution: str = "single_instance"
+    start_sequence: int = 0  # 0: on request (an HCI)
+    stop_sequence: int = 0
+    starting_strategy: str = "config"
+    starting_failure_strategy: str = "abort"
+    bus: Optional[Bus] = None
+    ports: Optional[Ports] = None
+    files: Tuple[ConfigFile, ...] = ()
+    template: str = ""  # the service manager's template; empty: the collection's
+    peer: str = ""  # application whose instance of the same item it talks to (MUSTER_PEERS, holder first)
+    repair: str = "auto"  # "auto" | "report": what reconcile does about drift
+    limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
+    conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
+
+    @property
+    def on_request(self) -> bool:
+        """An HCI: stopped until somebody opens it, on the console of who asks."""
+        return self.start_sequence == 0
+
+    @property
+    def loading(self) -> int:
+        """What one instance reserves, percent of a host."""
+        return sum(program.expected_loading for program in self.programs)
+
+    def program(self, name: str) -> Program:
+        for program in self.programs:
+            if program.name == name:
+                return program
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A host service: started by the service manager itself on each of its hosts, no claim (the common bus)."""
+
+    name: str
+    hosts: Tuple[str, ...]
+    command: Tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    files: Tuple[ConfigFile, ...] = ()
+    probe: Optional[Probe] = None
+    label: str = ""  # for sentences: "the common bus"
+    user: str = ""  # as of a program
+    group: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Host:
+    """An inventory host: one service manager."""
+
+    name: str
+    order: int  # position in the inventory: the last tie-breaker
+    node: str  # hosts with the same node share its capacity
+    address: str
+    root: str  # absolute; muster's folder on that host
+    groups: Tuple[str, ...] = ()
+    service_manager: str = "supervisor"
+    load_limit: int = 100
+    extra_load: int = 0  # stands for other work, in demo and tests
+    measure: str = "node"  # "node" | "processes": what counts as the node's measured load
+    min_free_memory: int = 0  # MiB; 0: no floor
+    min_free_disk: int = 0  # MiB
+    user: str = ""  # who programs run as, on systemd; empty: root
+    display: Mapping[str, str] = field(default_factory=dict)  # environment and user of programs with windows
+    connection: str = ""  # Ansible's connection plugin; tells the monitor how it may hold a line to this host
+    # over ssh: host, user, port, key, python, arguments, become, door, people
+    ssh: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Item:
+    """The thing controlled."""
+
+    id: str
+    slot: int
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An application for one item: ``scen2_srv_01``."""
+
+    name: str
+    application: Application
+    item: Item
+
+    @property
+    def ports(self) -> Dict[str, int]:
+        return self.application.ports.of(self.item.slot) if self.application.ports else {}
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A command that the monitor runs when the verdict of an item has changed. Times in seconds."""
+
+    command: Tuple[str, ...]  # arguments as a list; the first one is an absolute path
+    on: Tuple[str, ...] = ("all",)  # the verdicts it wants to hear of
+    debounce: float = 5.0  # how long a verdict must last until it is told
+    timeout: float = 30.0  # how long the command may take
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Site-wide numbers. Times in seconds."""
+
+    start_timeout: float = 60.0  # one instance's whole staged start
+    run_timeout: float = 120.0  # an actor's deadline; past it another run takes over
+    stable_after: float = 10.0
+    failure_budget: int = 5
+    failure_window: float = 600.0
+    observe_interval: float = 60.0
+    host_interval: float = 1.0  # between two questions to a host's service manager
+    host_down_after: float = 2.0  # of silence, on two independent signals
+    artifacts: int = 50  # ansible-runner artefacts kept
+    artifacts_size: int = 200  # MiB that they may take together
+    trail_days: int = 365
+    api: bool = True  # whether the monitor answers requests
+    api_address: str = "127.0.0.1"  # loopback; where it listens besides its Unix sockets
+    api_port: int = 0  # 0: Unix sockets only
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything a decision needs to know about what people wrote."""
+
+    name: str
+    controller: str
+    state_dir: str
+    hosts: Tuple[Host, ...]
+    groups: Mapping[str, Tuple[str, ...]]
+    applications: Tuple[Application, ...]
+    services: Tuple[Service, ...]
+    items: Tuple[Item, ...]
+    settings: Settings = Settings()
+    hooks: Tuple[Hook, ...] = ()
+
+    def host(self, name: str) -> Host:
+        found: Host = _index(self, "hosts")[name]
+        return found
+
+    def application(self, name: str) -> Application:
+        found: Application = _index(self, "applications")[name]
+        return found
+
+    def service(self, name: str) -> Service:
+        found: Service = _index(self, "services")[name]
+        return found
+
+    def item(self, item_id: str) -> Item:
+        cache: Optional[Dict[str, Item]] = self.__dict__.get("_by_id")
+        if cache is None:
+            cache = self.__dict__["_by_id"] = {item.id: item for item in self.items}
+        return cache[item_id]
+
+    def instances(self) -> Iterator[Instance]:
+        """Every instance, by application then item, in the order written."""
+        return iter(self.by_name().values())
+
+    def by_name(self) -> Dict[str, Instance]:
+        """Instance name -> `Instance`; built once per site."""
+        cache: Optional[Dict[str, Instance]] = self.__dict__.get("_instances")
+        if cache is None:
+            cache = {}
+            for application in self.applications:
+                for item in self.items:
+                    name = instance_name(application.name, item.id)
+                    cache[name] = Instance(name, application, item)
+            self.__dict__["_instances"] = cache
+        return cache
+
+    def instance(self, name: str) -> Instance:
+        return self.by_name()[name]
+
+
+def _index(site: Site, attribute: str) -> Dict[str, Any]:
+    key = "_by_" + attribute
+    cache: Optional[Dict[str, Any]] = site.__dict__.get(key)
+    if cache is None:
+        cache = {thing.name: thing for thing in getattr(site, attribute)}
+        site.__dict__[key] = cache
+    return cache
+
+
+def instance_name(application: str, item_id: str) -> str:
+    return "%s_%s" % (application, item_id)
+
+
+def to_json(value: Any) -> Any:
+    """A model value as plain dicts, lists and scalars."""
+    if is_dataclass(value):
+        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: to_json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(entry) for entry in value]
+    return value
+
+
+def site_to_json(site: Site) -> Dict[str, Any]:
+    """The content of ``site.json``."""
+    document: Dict[str, Any] = to_json(site)
+    document["schema"] = SCHEMA
+    return document
+
+
+def site_from_json(document: Mapping[str, Any]) -> Site:
+    """The inverse of `site_to_json`.
+
+    :raises ValueError: when the document was written by another schema.
+    """
+    if document.get("schema") != SCHEMA:
+        raise ValueError("site.json has schema %r, muster reads %d: deploy again" % (document.get("schema"), SCHEMA))
+    known = dict(document)
+    known.pop("schema")
+    known["hosts"] = tuple(Host(**dict(h, groups=tuple(h["groups"]))) for h in document["hosts"])
+    known["groups"] = {name: tuple(members) for name, members in document["groups"].items()}
+    known["applications"] = tuple(_application(a) for a in document["applications"])
+    known["services"] = tuple(_service(s) for s in document["services"])
+    known["items"] = tuple(Item(**i) for i in document["items"])
+    known["settings"] = Settings(**document["settings"])
+    known["hooks"] = tuple(
+        Hook(**dict(h, command=tuple(h["command"]), on=tuple(h["on"]))) for h in document.get("hooks") or ()
+    )
+    return Site(**known)
+
+
+def _application(document: Mapping[str, Any]) -> Application:
+    known = dict(document)
+    for key in ("identifiers", "identifiers_as_written"):
+        known[key] = tuple(known[key])
+    known["programs"] = tuple(Program(**dict(p, command=tuple(p["command"]))) for p in known["programs"])
+    known["files"] = _files(known["files"])
+    if known["bus"]:
+        link = known["bus"].get("link")
+        known["bus"] = Bus(known["bus"]["program"], probe_from_json(known["bus"]["probe"]),
+                           probe_from_json(link) if link else None)
+    if known["ports"]:
+        known["ports"] = Ports(**known["ports"])
+    return Application(**known)
+
+
+def _service(document: Mapping[str, Any]) -> Service:
+    known = dict(document)
+    known["hosts"] = tuple(known["hosts"])
+    known["command"] = tuple(known["command"])
+    known["files"] = _files(known["files"])
+    if known["probe"]:
+        known["probe"] = probe_from_json(known["probe"])
+    return Service(**known)
+
+
+def _files(documents: List[Mapping[str, Any]]) -> Tuple[ConfigFile, ...]:
+    return tuple(ConfigFile(**f) for f in documents)

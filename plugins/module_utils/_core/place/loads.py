@@ -1,0 +1,134 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How loaded the hosts are, as placement counts it: what is reserved, and what is effectively used.
+
+Admission counts reservations only, per node: ``reserved + new <= limit``. Ranking counts the effective load:
+the foreign load of the node (steps of 10 points, counted above 10) plus, per instance, the larger of what it
+reserves and what it was measured to use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
+
+from ..model.sequence import application_of
+from ..model.site import Host, Site
+from ..model.state import Claim, Observation
+
+FOREIGN_STEP = 10
+
+
+@dataclass(frozen=True)
+class HostLoad:
+    """One host as placement sees it; all figures in percent of the node's capacity."""
+
+    host: str
+    node: str
+    order: int
+    limit: float = 100  # of the node: the smallest of its hosts' limits
+    reserved: float = 0  # on this host alone; admission sums the hosts of a node
+    used: float = 0  # sum of max(reserved, measured) of this host's instances
+    foreign: float = 0  # other work on the node
+
+
+def foreign_load(measured: float, ours: float, extra: float) -> float:
+    """Other work on a node, coarse on purpose: noise must not decide a ranking."""
+    foreign = measured - ours + extra
+    return FOREIGN_STEP * (foreign // FOREIGN_STEP) if foreign > FOREIGN_STEP else 0.0
+
+
+def reservations(site: Site, claims: Mapping[str, Claim]) -> Dict[str, Dict[str, int]]:
+    """host -> instance -> what it reserves there, by every claim that is not free; a move reserves on both hosts."""
+    held: Dict[str, Dict[str, int]] = {}
+    for name, claim in claims.items():
+        if not claim.holds:
+            continue
+        application = application_of(site, name)
+        load = application.loading if application else 0
+        for host in dict.fromkeys((claim.host, claim.target)):
+            if host:
+                held.setdefault(host, {})[name] = load
+    return held
+
+
+def host_loads(site: Site, claims: Mapping[str, Claim], observations: Mapping[str, Observation]) -> Dict[str, HostLoad]:
+    """The load of every host: claims reserve, and so does a live copy that no claim covers."""
+    held = reservations(site, claims)
+    measured: Dict[str, float] = {}
+    ours: Dict[str, float] = {}
+    extra: Dict[str, float] = {}
+    loads: List[HostLoad] = []
+    limits: Dict[str, float] = {}
+    for host in site.hosts:
+        limits[host.node] = min(host.load_limit, limits.get(host.node, host.load_limit))
+    for host in site.hosts:
+        here = held.get(host.name, {})
+        seen = observations[host.name].instances if host.name in observations else {}
+        for name, copy in seen.items():
+            if copy.live and name not in here:
+                application = application_of(site, name)
+                here[name] = application.loading if application else 0
+        used = sum(max(load, round(seen[name].cpu) if name in seen else 0) for name, load in here.items())
+        loads.append(HostLoad(host.name, host.node, host.order, limits[host.node], sum(here.values()), used))
+        extra[host.node] = extra.get(host.node, 0) + host.extra_load
+        ours[host.node] = ours.get(host.node, 0) + sum(copy.cpu for copy in seen.values())
+        measured[host.node] = max(measured.get(host.node, 0), _measured(host, observations.get(host.name)))
+    return {
+        load.host: replace(load, foreign=foreign_load(measured[load.node], ours[load.node], extra[load.node]))
+        for load in loads
+    }
+
+
+def _measured(host: Host, observation: Optional[Observation]) -> float:
+    """The node's measured load; a host that measures its own processes only has no foreign load to tell of."""
+    if observation is None or host.measure == "processes":
+        return 0.0
+    return float(observation.load.get("cpu") or 0.0)
+
+
+class Fleet:
+    """Host loads while a batch is placed: reservations and effective loads grow with each `take`."""
+
+    def __init__(self, loads: Iterable[HostLoad]) -> None:
+        self.loads: Dict[str, HostLoad] = {load.host: load for load in loads}
+        self._node_reserved: Dict[str, float] = {}
+        self._node_used: Dict[str, float] = {}
+        self._used: Dict[str, float] = {}
+        self._node_hosts: Dict[str, List[str]] = {}
+        for load in self.loads.values():
+            self._node_hosts.setdefault(load.node, []).append(load.host)
+            self._node_reserved[load.node] = self._node_reserved.get(load.node, 0) + load.reserved
+            self._node_used[load.node] = self._node_used.get(load.node, 0) + load.used
+            self._used[load.host] = load.used
+
+    def free(self, host: str) -> float:
+        """What a new instance may still reserve there."""
+        load = self.loads[host]
+        return load.limit - self._node_reserved[load.node]
+
+    def node_reserved(self, host: str) -> float:
+        return self._node_reserved[self.loads[host].node]
+
+    def node_hosts(self, host: str) -> List[str]:
+        """The hosts that share its node, itself included."""
+        return self._node_hosts[self.loads[host].node]
+
+    def effective(self, host: str) -> float:
+        return self.loads[host].foreign + self._used[host]
+
+    def node_effective(self, host: str) -> float:
+        load = self.loads[host]
+        return load.foreign + self._node_used[load.node]
+
+    def key(self, host: str, strategy: str) -> Tuple[float, float]:
+        """What the loaded strategies compare: the host's load then the node's, or the node's first."""
+        pair = (self.effective(host), self.node_effective(host))
+        return pair if not strategy.endswith("_node") else (pair[1], pair[0])
+
+    def take(self, host: str, load: float) -> None:
+        node = self.loads[host].node
+        self._node_reserved[node] += load
+        self._node_used[node] += load
+        self._used[host] += load

@@ -1,0 +1,242 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of a plan that places: every instance that needs a host, as one batch, and the actions that follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from ..decide.draft import WHOLE, Draft, Json, Move
+from ..decide.drains import Turns
+from ..model.sentences import kinds, listing, number
+from ..model.state import DOWN, DRAINED, FREE, SUSPECT
+from ..place.loads import Fleet, host_loads
+from ..place.place import Candidate, Pending, Placed, explain, in_order, place
+
+CANDIDATE_ROWS = 4000  # in one plan; beyond, `explain_instance` answers on demand
+
+
+def unfit(draft: Draft, host: str) -> str:
+    """Why nothing new may start on a host, whatever room it has; empty when it may."""
+    record = draft.record(host)
+    if record.state == DRAINED:
+        return "%s is drained" % host
+    if record.state in (DOWN, SUSPECT):
+        word = "believed down" if record.state == DOWN else "suspect"
+        return "%s is %s%s" % (host, word, ": " + record.evidence if record.evidence else "")
+    observation = draft.observation(host)
+    if not observation.seen:
+        return observation.why or "%s does not answer" % host
+    if not observation.prepared and draft.kind != "deploy":
+        return "%s is not prepared: deploy to it first" % host
+    if observation.service_manager != "running" and draft.kind not in WHOLE:
+        return "the service manager of %s does not run: reconcile starts it" % host
+    known = draft.site.host(host)
+    for floor, figure, word in (
+        (known.min_free_memory, observation.load.get("free_memory"), "memory"),
+        (known.min_free_disk, observation.load.get("free_disk"), "disk"),
+    ):
+        if floor and figure is not None and figure < floor:
+            return "%s has %s MiB of %s free, less than the %d it must keep" % (host, number(figure), word, floor)
+    return ""
+
+
+class Batch:
+    """Places the draft's moves and turns them into actions."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._unfit = {host.name: unfit(draft, host.name) for host in draft.site.hosts}
+        self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
+        self._loads = host_loads(draft.site, draft.claims(), draft.observations)
+        self._rows = 0
+        self._sentences: Dict[Tuple[object, ...], Tuple[str, List[Json]]] = {}
+        self.fleet = Fleet(self._loads.values())
+
+    def resolve(self) -> None:
+        """Place everything that waits, then add its actions, in the batch's order."""
+        moves = {move.name: move for move in self._draft.moves}
+        in_place = {m.name: m.hosts[0] for m in moves.values() if m.hosts and self._holds(m)}
+        pending = {m.name: self._pending(m, m.avoid) for m in moves.values() if m.name not in in_place}
+        placed: Placed = place(pending.values(), self._loads.values())
+        self._take(pending, placed)
+        again = [self._pending(moves[name], ()) for name, host in placed.items() if host is None and moves[name].avoid]
+        if again:
+            second = place(again, self._loads.values())
+            self._take(pending, second)
+            placed.update(second)
+        placed.update(in_place)
+        self.fleet = Fleet(self._loads.values())
+        turns = Turns(self._draft)
+        for p in in_order([self._pending(m, ()) for m in moves.values()]):
+            host = placed[p.name]
+            later = turns.take(moves[p.name].leaves) if host is not None and moves[p.name].leaves else ""
+            if later:
+                self._next_turn(moves[p.name], later)
+            elif host is not None:
+                self._emit(moves[p.name], p, host)
+            else:
+                self._no_room(moves[p.name], p)
+
+    def _holds(self, move: Move) -> bool:
+        """Whether it only goes back to where its claim reserves already."""
+        claim = self._draft.claim(move.name)
+        return claim.holds and move.hosts == (claim.host,)
+
+    def _hosts(self, hosts: Tuple[str, ...]) -> Tuple[str, ...]:
+        fit = self._fit.get(hosts)
+        if fit is None:
+            fit = self._fit[hosts] = tuple(h for h in hosts if not self._unfit.get(h, "unknown"))
+        return fit
+
+    def _pending(self, move: Move, avoid: Sequence[str]) -> Pending:
+        instance = self._draft.site.instance(move.name)
+        application = instance.application
+        hosts = self._hosts(move.hosts or application.identifiers)
+        if avoid or move.exclude:
+            hosts = tuple(h for h in hosts if h not in avoid and h not in move.exclude)
+        return Pending(
+            move.name, application.loading, hosts, application.starting_strategy, application.start_sequence,
+            self._draft.item_order(instance),
+        )  # fmt: skip
+
+    def _take(self, pending: Mapping[str, Pending], placed: Placed) -> None:
+        added: Dict[str, int] = {}
+        for name, host in placed.items():
+            if host is not None:
+                added[host] = added.get(host, 0) + pending[name].load
+        for host, load in added.items():
+            before = self._loads[host]
+            self._loads[host] = replace(before, reserved=before.reserved + load, used=before.used + load)
+
+    def _emit(self, move: Move, p: Pending, target: str) -> None:
+        draft = self._draft
+        reason = move.reason + self._chosen(move, p, target)
+        copy = draft.copies(move.name).get(target)
+        if self._rows + len(p.hosts) <= CANDIDATE_ROWS and draft.kind in ("start", "open"):
+            draft.candidates[move.name] = self.rows(move, p)
+        stops = self._sweep(move, keep=target)
+        if all(host == target for host in stops):
+            action = "restart" if copy is not None and copy.live else "start"
+            draft.start(move.name, target, reason, action)
+            return
+        claim = draft.claim(move.name)
+        stops.sort(key=lambda h: (h == target, h != claim.host))
+        draft.stop(move.name, stops[0], reason, after="move", target=target)
+        for host in stops[1:]:
+            draft.stop_copy(move.name, host, reason)
+        draft.add("start", move.name, target, reason, draft.next_epoch(move.name), phase=2)
+
+    def _next_turn(self, move: Move, why: str) -> None:
+        """It could leave a drained host, but enough others do in this round."""
+        draft = self._draft
+        claim = draft.claim(move.name)
+        draft.turns.append(move.name)
+        draft.hold(move.name, claim.host, "%s: %s waits for its turn" % (why, move.name))
+        self._strays(move, [host for host in self._sweep(move) if host != claim.host])
+
+    def _strays(self, move: Move, hosts: Iterable[str]) -> None:
+        for host in hosts:
+            self._draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
+
+    def _sweep(self, move: Move, keep: str = "") -> List[str]:
+        """The hosts to stop it on; where only a claim file was left behind that is removed, and nobody waits for it."""
+        draft = self._draft
+        copies = draft.copies(move.name)
+        for host in move.stops:
+            if not copies[host].live and host != keep:
+                draft.stop_copy(move.name, host, "%s left a claim behind on %s" % (move.name, host))
+        return [host for host in move.stops if copies[host].live]
+
+    def _chosen(self, move: Move, p: Pending, target: str) -> str:
+        if move.hosts is not None:
+            return ""
+        if len(p.hosts) < 2:
+            return ", and %s is the only host that may take it" % target
+        words = {
+            "less": "%s is among the least loaded", "most": "%s is among the most loaded with room",
+        }.get(p.strategy[:4], "%s is the first in its list with room")  # fmt: skip
+        return "; " + words % target
+
+    def _wide(self, move: Move) -> Tuple[str, ...]:
+        hosts = move.hosts or self._draft.site.instance(move.name).application.identifiers
+        return tuple(host for host in hosts if move.exclude.get(host) != "")
+
+    def rows(self, move: Move, p: Pending) -> List[Json]:
+        """Candidates as the plan shows them, with everything of the batch placed."""
+        found = [c.to_json() for c in self._explained(move, p)]
+        self._rows += len(found)
+        return found
+
+    def _ruled_out(self, move: Move) -> Dict[str, str]:
+        """Host -> why this may not start there, whatever room it has."""
+        return {**move.exclude, **{host: why for host, why in self._unfit.items() if why}}
+
+    def _explained(self, move: Move, p: Pending) -> List[Candidate]:
+        hosts = [host for host in self._wide(move) if host in self.fleet.loads]
+        return explain(p.load, hosts, self.fleet, self._ruled_out(move))
+
+    def _no_room(self, move: Move, p: Pending) -> None:
+        draft = self._draft
+        key = (self._wide(move), p.hosts, p.load, tuple(move.exclude.values()))
+        known = self._sentences.get(key)
+        if known is None:
+            candidates = self._explained(move, p)
+            known = self._sentences[key] = (
+                self._why_not(move, candidates), [c.to_json() for c in candidates],
+            )  # fmt: skip
+        why, rows = known
+        if self._rows + len(rows) <= CANDIDATE_ROWS:
+            draft.candidates[move.name] = rows
+            self._rows += len(rows)
+        claim = draft.claim(move.name)
+        if move.asked and draft.kind != "intents":
+            draft.refuse(move.name, p.hosts[0] if p.hosts else None, "%s cannot start: %s" % (move.name, why))
+            return
+        stops = sorted(self._sweep(move), key=lambda h: h != claim.host)
+        if move.stays:
+            draft.stays[move.name] = why
+            draft.hold(move.name, claim.host, "%s, but %s stays there for now: %s" % (move.stays, move.name, why))
+            self._strays(move, [host for host in stops if host != claim.host])
+        elif stops:
+            draft.stop(move.name, stops[0], move.reason, after=FREE)
+            for host in stops[1:]:
+                draft.stop_copy(move.name, host, move.reason)
+        else:
+            sentence = "%s waits: %s" % (move.name, why)
+            draft.set_claim(move.name, replace(claim, phase=FREE, target=None, actor=None, left=(), reason=sentence))
+            draft.hold(move.name, None, sentence)
+
+    def _why_not(self, move: Move, candidates: Sequence[Candidate]) -> str:
+        if not candidates:
+            application = self._draft.site.instance(move.name).application
+            where = kinds(self._draft.site, application.identifiers_as_written)
+            return "it may run on %s only, and there is no such host" % where
+        return no_room(candidates, self._ruled_out(move))
+
+
+def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> str:
+    """Why none of these hosts takes an instance, in a few words however many they are.
+
+    :param ruled_out: host -> why nothing may start there; empty or missing where only room counts.
+    """
+    if len(candidates) <= 4:
+        return "; ".join(c.why for c in candidates)
+    roomless = [c for c in candidates if not ruled_out.get(c.host)]
+    words = []
+    if roomless:
+        best = min(roomless, key=lambda c: c.reserved - c.limit)
+        words.append("%d hosts have no room, the best of them is %s: %g of %g reserved, it needs %g" % (
+            len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
+    others = [c.why for c in candidates if c not in roomless]
+    return "; ".join(words + ([listing(others, most=3)] if others else []))
+
+
+def explain_instance(draft: Draft, name: str) -> List[Json]:
+    """Every host that may run an instance, and why it can or cannot take it as things are."""
+    batch = Batch(draft)
+    wanted: Optional[str] = draft.wanted(name).host
+    move = Move(name, "", hosts=(wanted,) if wanted else None)
+    return batch.rows(move, batch._pending(move, ()))

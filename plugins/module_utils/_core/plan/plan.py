@@ -1,0 +1,271 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is wanted, claimed and seen to a plan: ordered actions, each with its reason.
+
+`make_plan` is a pure function: the same site, ledger, observations, request and clock give the same plan. Nothing of
+it may be acted on before its changes are committed. What follows a plan is in `plan.act_requests` and `plan.outcome`,
+offered here too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any, Dict, List, Mapping, Optional, Union
+
+from ..decide import drains, notices, pauses
+from ..decide.draft import MUSTER, WHOLE, Draft, Json, PlanError
+from ..decide.reconcile import reconcile
+from ..model.sentences import listing
+from ..model.sequence import application_of
+from ..model.site import Site, to_json
+from ..model.state import DOWN, FREE, SUSPECT, UNREACHABLE, UP, HostRecord, Observation, State, observed
+from ..requests import ask
+from . import intents
+from .act_requests import DEADLINE_SHARE, act_requests, next_phase
+from .assign import Batch, explain_instance
+from .outcome import settle
+
+__all__ = ["PlanError", "act_requests", "explain_candidates", "make_plan", "next_phase", "settle"]
+
+Plan = Json
+ORDER = ("refuse", "configure", "revive", "free", "stop", "restart", "repair", "continue", "start", "hold")
+
+
+def make_plan(
+    site: Site,
+    state: Union[State, Mapping[str, Any]],
+    revision: int,
+    observations: Mapping[str, Any],
+    request: Mapping[str, Any],
+    now: float,
+    run: str,
+    digests: Mapping[str, str],
+    config_digests: Optional[Mapping[str, str]] = None,
+) -> Plan:
+    """Plan one run.
+
+    :param observations: by host; a host that is missing was not asked, which holds what is claimed there.
+    :param digests: instance -> digest of its configuration as it should be.
+    :param config_digests: host -> digest of its whole configuration folder, for the `configure` actions.
+    :returns: a JSON document {run, revision, expires, fingerprint, request, actions, changes, trail, candidates,
+        intents, waits}. With a `refuse` among the actions there are no others, and no changes: a request is accepted
+        whole or not at all.
+    :raises PlanError: when no plan may be made at all, with a sentence for a person.
+    """
+    for host, why in intents.dead_hosts(request).items():
+        observations = dict(observations, **{host: {"host": host, "answer": UNREACHABLE, "why": why}})
+    draft = _draft(site, state, observations, request, now, run, digests)
+    _same_controller(draft)
+    _returned_hosts(draft)
+    drains.expire(draft)
+    pauses.expire(draft)
+    intents.suspect(draft)
+    outcomes: List[Json] = []
+    if draft.kind == "intents":
+        outcomes = intents.follow(draft)
+    else:
+        names = ask.ask(draft)
+        if not draft.refused:
+            for name in names:
+                reconcile(draft, name)
+            if draft.kind not in (*WHOLE, "confirm_down"):
+                ask.answer_named(draft, names)
+    if draft.moves and not draft.refused:
+        Batch(draft).resolve()
+    if draft.kind == "drain" and not draft.refused:
+        drains.refuse_unless_forced(draft)
+    if draft.kind in WHOLE:
+        _configure(draft, config_digests or {})
+        _revive(draft)
+        notices.drift_over(draft)
+    refusals = [action for action in draft.actions if action["action"] == "refuse"]
+    if refusals:
+        refused = _draft(site, state, observations, request, now, run, digests)
+        for action in refusals:
+            refused.note("refused to %s" % draft.kind, action["reason"], "refused", action["instance"] or "")
+        refused.actions, refused.candidates, draft = refusals, draft.candidates, refused
+    _phases(draft)
+    order = ("hold",) + ORDER if draft.kind == "drain" else ORDER  # what cannot leave is told first
+    draft.actions.sort(key=lambda action: (action["phase"], order.index(action["action"])))
+    _summary(draft)
+    return {
+        "run": run,
+        "revision": revision,
+        "expires": now + site.settings.run_timeout * DEADLINE_SHARE,
+        "fingerprint": fingerprint(draft),
+        "request": {key: request.get(key) for key in ("kind", "who", "from", "why", "host")},
+        "actions": draft.actions,
+        "changes": draft.changes(),
+        "trail": draft.trail,
+        "candidates": draft.candidates,
+        "intents": outcomes,
+        "waits": draft.waits,
+        "turns": draft.turns,
+    }
+
+
+def explain_candidates(
+    site: Site, state: Union[State, Mapping[str, Any]], observations: Mapping[str, Any], instance: str, now: float
+) -> List[Json]:
+    """Every host that may run an instance: {host, fits, load, limit, reserved, effective, why}.
+
+    :raises KeyError: when the site has no such instance.
+    """
+    request = {"kind": "reconcile"}
+    return explain_instance(_draft(site, state, observations, request, now, "", {}), instance)
+
+
+def _draft(
+    site: Site,
+    state: Union[State, Mapping[str, Any]],
+    observations: Mapping[str, Any],
+    request: Mapping[str, Any],
+    now: float,
+    run: str,
+    digests: Mapping[str, str],
+) -> Draft:
+    views: Dict[str, Observation] = {host.name: observed(observations, host.name) for host in site.hosts}
+    return Draft(site, State.from_json(state), views, request, now, str(run), digests)
+
+
+def _same_controller(draft: Draft) -> None:
+    """Hosts that carry the mark of another site or controller, or of a ledger that was lost, stop everything."""
+    ours = str(draft.state.meta.get("site_id") or "")
+    empty = not draft.state.claims
+    for host, seen in draft.observations.items():
+        if not seen.seen or not (seen.site_id or seen.controller):
+            continue
+        if seen.site_id and seen.site_id != ours:
+            sentence = "%s belongs to the site %s, this ledger to %s" % (host, seen.site_id, ours or "none yet")
+            if seen.site_id.rpartition("-")[0] == draft.site.name and empty:
+                sentence += ", and this ledger is empty: it was lost (restore it), or this is another checkout"
+            raise PlanError(sentence)
+        if seen.controller and seen.controller != draft.site.controller:
+            raise PlanError(
+                "%s is controlled from %s, this run comes from %s: one site has one controller"
+                % (host, seen.controller, draft.site.controller)
+            )
+        alive = sorted(name for name, copy in seen.instances.items() if copy.live)
+        if empty and alive:
+            raise PlanError(
+                "%s runs %s, but the ledger is empty: it was lost; restore it, or stop what runs there by hand"
+                % (host, listing(alive))
+            )
+
+
+def _returned_hosts(draft: Draft) -> None:
+    """Seeing a host is evidence: what was believed down or suspect is up, and its incarnation is noted."""
+    for host, seen in draft.observations.items():
+        if not seen.seen:
+            continue
+        known = draft.state.hosts.get(host)
+        if known is None:
+            if seen.prepared and draft.kind in WHOLE:
+                draft.set_host(host, HostRecord(UP, seen.incarnation, draft.now, "it answered", MUSTER))
+            continue
+        record = known
+        if known.state in (DOWN, SUSPECT):
+            record = drains.returned(known, draft.now)
+            why = "it answers again, was %s" % known.state
+            draft.note("%s is %s" % (host, record.state), why, host=host, who=MUSTER)
+        if seen.incarnation and seen.incarnation != record.incarnation:
+            record = replace(record, incarnation=seen.incarnation)
+        if record != known:
+            draft.set_host(host, record)
+
+
+def _configure(draft: Draft, config_digests: Mapping[str, str]) -> None:
+    for host in draft.site.hosts:
+        wanted, seen = config_digests.get(host.name), draft.observations[host.name]
+        if not wanted or not seen.seen or seen.config == wanted:
+            continue
+        why = listing(seen.drift, most=3) or "%s does not have the configuration that the site describes" % host.name
+        held = pauses.site_paused(draft) or notices.files_changed(draft, host.name, seen.drift)
+        if held:
+            draft.hold(None, host.name, "%s, so its configuration stays as it is: %s" % (held, why))
+            continue
+        draft.add("configure", None, host.name, why)
+
+
+def _revive(draft: Draft) -> None:
+    """A service manager that does not run is started with what is started there, and where that is nothing, too.
+
+    Host services need it, and without it the host would stay suspect.
+    """
+    starting = {a["host"] for a in draft.actions if a["action"] in ("start", "restart", "repair", "continue")}
+    starting.update(a["target"] for a in draft.actions if a["target"])
+    if pauses.site_paused(draft):
+        return
+    for host in draft.site.hosts:
+        seen = draft.observations[host.name]
+        if seen.seen and seen.prepared and seen.service_manager == "stopped" and host.name not in starting:
+            draft.add("revive", None, host.name, "its service manager does not run")
+
+
+def _phases(draft: Draft) -> None:
+    """Phase 1 holds all that waits for no other host; starts follow their application's start_sequence, and what is
+    stopped for good its stop_sequence."""
+    _stop_phases(draft)
+    starts = [action for action in draft.actions if action["action"] == "start"]
+    sequence = {a["instance"]: draft.site.instance(a["instance"]).application.start_sequence for a in starts}
+    ranks = sorted({rank for rank in sequence.values() if rank})
+    stopped = {action["instance"]: action["phase"] for action in draft.actions if action["action"] == "stop"}
+    for action in starts:
+        rank = sequence[action["instance"]]
+        phase = ranks.index(rank) + 1 if rank else 1
+        action["phase"] = phase + stopped.get(action["instance"], 0)
+    used = sorted({action["phase"] for action in draft.actions} | {1})
+    for action in draft.actions:
+        action["phase"] = used.index(action["phase"]) + 1
+
+
+def _stop_phases(draft: Draft) -> None:
+    """Greatest stop_sequence first; with 0 an application waits for no other one, and none waits for it. What makes
+    room for a move, what is urgent and what no claim allows is stopped at once."""
+    sequence: Dict[str, int] = {}
+    for action in draft.actions:
+        if action["action"] == "stop" and action["after"] == FREE and not action["urgent"]:
+            application = application_of(draft.site, action["instance"])
+            sequence[action["instance"]] = application.stop_sequence if application else 0
+    ranks = sorted({rank for rank in sequence.values() if rank}, reverse=True)
+    for action in draft.actions:
+        rank = sequence.get(action["instance"], 0)
+        if rank and action["action"] == "stop" and action["after"] == FREE:
+            action["phase"] = ranks.index(rank) + 1
+
+
+def _summary(draft: Draft) -> None:
+    """One line of the trail about the whole run, so that a run cut short can be read there."""
+    acts = ["%s %s on %s" % (a["action"], a["instance"], a["host"])
+            for a in draft.actions if a["instance"] and a["action"] not in ("hold", "refuse", "free")]  # fmt: skip
+    if acts:
+        draft.note("run %s (%s) begins: %s" % (draft.run, draft.kind, listing(acts, most=12)), draft.why)
+
+
+def fingerprint(draft: Draft) -> str:
+    """What a plan depends on: equal fingerprints mean that nothing it touches has changed.
+
+    Site, ledger records, incarnations, states and epochs of what it touches; measured figures are no part of it.
+    """
+    names = sorted({a["instance"] for a in draft.actions if a["instance"]})
+    hosts = sorted({h for a in draft.actions for h in (a["host"], a["target"]) if h})
+    known = draft.site.by_name()
+    state = draft.state
+    applications = {known[n].application.name: known[n].application for n in names if n in known}
+    document = [
+        draft.site.name,
+        draft.kind,
+        [to_json(applications[name]) for name in sorted(applications)],
+        [to_json(host) for host in draft.site.hosts if host.name in hosts],
+        [[n, draft.digests.get(n)] for n in names],
+        [state.wanted[n].to_json() if n in state.wanted else None for n in names],
+        [state.claims[n].to_json() if n in state.claims else None for n in names],
+        [state.hosts[h].to_json() if h in state.hosts else None for h in hosts],
+        [[h, draft.observation(h).answer, draft.observation(h).incarnation] for h in hosts],
+        [[n, h, list(copy.epochs), list(copy.programs)] for n in names for h, copy in sorted(draft.copies(n).items())],
+        [[a["action"], a["instance"], a["host"], a["target"], a["epoch"], a["phase"]] for a in draft.actions],
+    ]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]

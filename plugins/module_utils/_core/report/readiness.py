@@ -1,0 +1,133 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""N-1 readiness: which items would find no place if any one server died now.
+
+Each machine is taken away in turn, with all hosts on it, and what its hosts hold is placed by the code that places in
+earnest. Cheap enough for every status: only what would move is placed, over loads that are counted once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Tuple
+
+from ..decide import corrections
+from ..decide.draft import Draft
+from ..decide.failures import given_up
+from ..model.sentences import listing
+from ..model.site import Instance, Site
+from ..model.state import FAILED, Claim, Observation, State, observed
+from ..place.loads import Fleet, HostLoad, host_loads
+from ..place.place import Pending, explain, place
+from ..plan import assign
+
+Json = Dict[str, Any]
+TOLD = 3  # hosts in the sentence; beyond, they are counted
+
+
+def readiness(site: Site, state: Mapping[str, Any], observations: Mapping[str, Any], now: float) -> Json:
+    """What the loss of each server would mean.
+
+    :param state: the ledger's state, JSON.
+    :param observations: by host; a host that was not asked is taken for what the ledger says of it, one that does not
+        answer takes nothing.
+    :returns: {ready, hosts}; hosts that may run services -> {moves, without_place, why}: how many services would move,
+        and which of them would find no room and wait. Windows never move, so they are not counted.
+    """
+    seen = corrections.as_claimed(site, state, observations)
+    views: Dict[str, Observation] = {host.name: observed(seen, host.name) for host in site.hosts}
+    return _Losses(Draft(site, State.from_json(state), views, {"kind": "reconcile"}, now, "", {})).all()
+
+
+def sentence(document: Mapping[str, Any]) -> str:
+    """``if server_2 died now: scen2_srv_04 would find no place``; empty when every loss could be made up for."""
+    losses: Dict[Tuple[str, ...], List[str]] = {}
+    for host, entry in document["hosts"].items():
+        if entry["without_place"]:
+            losses.setdefault(tuple(entry["without_place"]), []).append(host)
+    parts = [
+        "if %s died now: %s would find no place" % (" or ".join(hosts), listing(names))
+        for names, hosts in list(losses.items())[:TOLD]
+    ]
+    rest = sum(len(hosts) for hosts in list(losses.values())[TOLD:])
+    if rest:
+        parts.append("likewise %d more hosts" % rest)
+    return "; ".join(parts)
+
+
+class _Losses:
+    """What the loss of each machine would do, over one reading of ledger and observations."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft, self._site = draft, draft.site
+        self._ruled_out = {host.name: assign.unfit(draft, host.name) for host in draft.site.hosts}
+        self._claims = draft.claims()
+        self._loads = host_loads(draft.site, self._claims, draft.observations)
+        self._left: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
+        self._held: Dict[str, List[str]] = {}  # host -> services that would have to move from there
+        for name, instance in self._site.by_name().items():
+            claim = self._claims.get(name)
+            if claim is not None and self._moves(instance, claim):
+                for host in {claim.host, claim.target} - {None}:
+                    self._held.setdefault(str(host), []).append(name)
+
+    def all(self) -> Json:
+        serves = {host for a in self._site.applications if not a.on_request for host in a.identifiers}
+        machines: Dict[str, List[str]] = {}
+        for host in self._site.hosts:
+            machines.setdefault(host.node, []).append(host.name)
+        hosts: Json = {}
+        for together in machines.values():
+            loss = self._loss(together)
+            hosts.update({host: dict(loss) for host in together if host in serves})
+        return {"ready": not any(loss["without_place"] for loss in hosts.values()), "hosts": hosts}
+
+    def _moves(self, instance: Instance, claim: Claim) -> bool:
+        if instance.application.on_request or not claim.holds or not self._draft.is_started(instance.name):
+            return False
+        return claim.phase != FAILED or bool(claim.until) or not given_up(claim, self._site.settings)
+
+    def _loss(self, gone: List[str]) -> Json:
+        names = [name for host in gone for name in self._held.get(host, ())]
+        self._left = {}
+        batch = {name: self._pending(name, gone) for name in dict.fromkeys(names)}
+        loads = self._loads
+        if any(self._claims[name].target for name in batch):  # its other half is free, too, before it is placed
+            without = {name: claim for name, claim in self._claims.items() if name not in batch}
+            loads = host_loads(self._site, without, self._draft.observations)
+        placed = place(batch.values(), loads.values()) if batch else {}
+        lost = sorted((name for name, host in placed.items() if host is None), key=lambda n: batch[n].order)
+        return {
+            "moves": len(batch),
+            "without_place": lost,
+            "why": self._why(batch[lost[0]], gone, placed, batch, loads) if lost else "",
+        }
+
+    def _pending(self, name: str, gone: List[str]) -> Pending:
+        instance = self._site.instance(name)
+        application = instance.application
+        left = self._left.get(application.identifiers)
+        if left is None:
+            left = self._left[application.identifiers] = tuple(
+                host for host in application.identifiers if host not in gone and not self._ruled_out[host]
+            )
+        return Pending(
+            name, application.loading, left, application.starting_strategy, application.start_sequence,
+            self._draft.item_order(instance),
+        )  # fmt: skip
+
+    def _why(
+        self, p: Pending, gone: List[str], placed: Mapping[str, Any], batch: Mapping[str, Pending],
+        loads: Mapping[str, HostLoad],
+    ) -> str:  # fmt: skip
+        fleet = Fleet(loads.values())
+        for name, host in placed.items():
+            if host is not None:
+                fleet.take(host, batch[name].load)
+        rest = [h for h in self._site.instance(p.name).application.identifiers if h not in gone]
+        ruled_out = {host: why for host, why in self._ruled_out.items() if why}
+        why = assign.no_room(explain(p.load, rest, fleet, ruled_out), ruled_out)
+        machine = " (one machine)" if len(gone) > 1 else ""
+        return "without %s%s, %s: %s" % (
+            listing(gone), machine, p.name, why or "it may run on no other host",
+        )  # fmt: skip

@@ -1,0 +1,83 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How command lines tell of one instance and of what happened: pure, from the documents of the API."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Tuple
+
+from ..model import sentences
+
+
+def sentence(action: Mapping[str, Any]) -> str:
+    """An action of a plan in words, as playbooks say it."""
+    what = action["instance"] or action.get("host") or ""
+    where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
+    if action.get("target"):
+        where += " to %s" % action["target"]
+    return "%s %s%s: %s" % (action["action"], what, where, action["reason"])
+
+
+def headline(name: str, instance: Mapping[str, Any], now: float) -> str:
+    """One line: how an instance is, where, since when."""
+    parts = [name, ": ", instance.get("state") or instance["phase"]]
+    if instance["host"]:
+        parts.append(" on %s" % instance["host"])
+    if instance["since"]:
+        parts.append(" since %s" % sentences.clock(instance["since"], now, seconds=True))
+    if instance["epoch"]:
+        parts.append(", epoch %d" % instance["epoch"])
+    return "".join(parts)
+
+
+def facts(instance: Mapping[str, Any], document: Mapping[str, Any], name: str, now: float) -> List[Tuple[str, str]]:
+    """What else is known of it: (label, text) of each line.
+
+    :param document: the status document, or what has the monitor's intents in its place.
+    """
+    found = []
+    wanted = instance["wanted"]
+    if wanted:
+        where = " on %s" % wanted["host"] if wanted.get("host") else ""
+        asked = sentences.clock(wanted["at"], now) if wanted.get("at") else "?"
+        because = ": %s" % wanted["why"] if wanted.get("why") else ""
+        found.append(
+            ("wanted", "%s%s, by %s at %s%s" % (wanted["state"], where, wanted.get("by") or "?", asked, because))
+        )
+    if instance.get("cause"):
+        found.append(("cause", instance["cause"]))
+    if instance["reason"] and instance["reason"] != instance.get("cause"):
+        found.append(("reason", instance["reason"]))
+    if instance["actor"]:
+        until = sentences.clock(instance["actor"]["deadline"], now, seconds=True)
+        found.append(("acting", "run %s, until %s" % (instance["actor"]["run"], until)))
+    if instance["deferred"]:
+        found.append(("deferred", ", ".join(instance["deferred"])))
+    found += [("failed", "%s: %s" % pair) for pair in sorted(instance["failed"].items())]
+    if instance["failures"]:
+        found.append(("failures", "%(failures)d of the %(failure_budget)d after which it stays failed" % instance))
+    if instance["programs"]:
+        # A run that restarted it just now knows that a program runs, the next observation its process id.
+        pids = [
+            "%s (%s)" % (program, seen["pid"]) if seen.get("pid") else program
+            for program, seen in instance["programs"].items()
+        ]
+        found.append(("runs", ", ".join(pids)))
+    found += [("monitor", i["why"]) for i in document["monitor"].get("intents") or [] if i.get("instance") == name]
+    return found
+
+
+def line(entry: Mapping[str, Any], now: float, instance: bool = False) -> str:
+    """An entry of the trail; with the instance where the trail is not that of one."""
+    parts = [sentences.clock(float(entry["at"]), now, seconds=True), str(entry.get("who") or "?")]
+    if entry.get("from") and entry["from"] != entry.get("who"):
+        parts[-1] += "@%s" % entry["from"]
+    if instance and entry.get("instance"):
+        parts.append(str(entry["instance"]))
+    text = str(entry.get("what") or "")
+    if entry.get("why"):
+        text += ": %s" % entry["why"]
+    if entry.get("result"):
+        text += " -> %s" % entry["result"]
+    return "  ".join([*parts, text])

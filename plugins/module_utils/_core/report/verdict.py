@@ -1,0 +1,249 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well every item is served: one word, its first cause, and the state of each of its instances.
+
+Of an instance: a required program that should run and does not is a *major* failure, an optional one a *minor* one.
+Of an item: operational, degraded, not operational, waiting, stopped or unknown. Windows that are not open are no
+failure; windows that are open and ail make the item degraded at most, for its services still do their work.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Tuple, Union
+
+from ..model.sentences import listing
+from ..model.sequence import expected_programs
+from ..model.site import Application, Instance, Item, Site, instance_name
+from ..model.state import (
+    DOWN,
+    FAILED,
+    FREE,
+    RUNNING,
+    STARTED,
+    STARTING,
+    UNREACHABLE,
+    Claim,
+    HostRecord,
+    Observation,
+    State,
+    Wanted,
+    observed,
+)
+
+OPERATIONAL = "operational"
+DEGRADED = "degraded"
+NOT_OPERATIONAL = "not operational"
+WAITING = "waiting"
+STOPPED = "stopped"
+UNKNOWN = "unknown"
+
+VERDICTS = (OPERATIONAL, DEGRADED, NOT_OPERATIONAL, WAITING, STOPPED, UNKNOWN)
+
+# From an instance's state to its part in the verdict; running is told by major and minor failure.
+_WORDS = {
+    "failed": NOT_OPERATIONAL, "unknown": UNKNOWN, "waiting": WAITING, "starting": WAITING, "stopping": WAITING,
+    "stopped": STOPPED,
+}  # fmt: skip
+_SEVERITY = (OPERATIONAL, STOPPED, DEGRADED, WAITING, UNKNOWN, NOT_OPERATIONAL)
+
+Json = Dict[str, Any]
+
+
+def verdicts(
+    site: Site,
+    state: Union[State, Mapping[str, Any]],
+    observations: Mapping[str, Any],
+    bus_health: Mapping[str, Any],
+    now: float,
+) -> Dict[str, Json]:
+    """item -> {verdict, cause, services, hci, instances}.
+
+    :param bus_health: instance -> "healthy" | "unhealthy" | "unknown", or {"health": that, "why", "epoch", "link"};
+        what is missing, or about another epoch, is not known and changes nothing. ``link`` is {"state", "why"} of what
+        joins it to the peer's bus.
+    :returns: ``services`` and ``hci`` are the state of the item's worst instance of that kind (empty when it has
+        none), ``instances`` holds all: {instance, state, host, epoch, major, minor, cause, missing, deferred, since}.
+        ``cause`` is a sentence, empty when there is nothing to tell.
+    """
+    view = State.from_json(state)
+    seen = {host.name: observed(observations, host.name) for host in site.hosts}
+    return {item.id: _item(site, view, seen, bus_health, item) for item in site.items}
+
+
+def _item(
+    site: Site, state: State, seen: Mapping[str, Observation], bus_health: Mapping[str, Any], item: Item
+) -> Json:
+    statuses: Dict[str, Json] = {}
+    services: List[Json] = []
+    windows: List[Json] = []
+    for application in site.applications:
+        instance = site.by_name()[instance_name(application.name, item.id)]
+        status = instance_status(site, state, seen, bus_health, instance)
+        statuses[instance.name] = status
+        (windows if application.on_request else services).append(status)
+    for application in site.applications:
+        own = statuses[instance_name(application.name, item.id)]
+        peer = statuses.get(instance_name(application.peer, item.id))
+        if peer is None or own["state"] != "running" or own["major"]:
+            continue
+        why = peer["cause"] if _word(peer) in (NOT_OPERATIONAL, UNKNOWN) else ""
+        if not why and peer["state"] == "running":  # else it is on its way, and the link comes with it
+            why = _parted(bus_health.get(own["instance"]), own["epoch"])
+        if why:
+            own["minor"] = True
+            own["cause"] = own["cause"] or "services of item %s not reachable: %s" % (item.id, why)
+    verdict, cause = _merged(services, windows)
+    return {
+        "verdict": verdict,
+        "cause": cause,
+        "services": _worst(services),
+        "hci": _worst(windows),
+        "instances": statuses,
+    }
+
+
+def _word(status: Json) -> str:
+    if status["major"]:
+        return NOT_OPERATIONAL
+    if status["minor"]:
+        return DEGRADED
+    return _WORDS.get(status["state"], OPERATIONAL)
+
+
+def _worst(statuses: List[Json]) -> Json:
+    """The most severe one, the first of equals."""
+    if not statuses:
+        return {}
+    worst: Json = max(statuses, key=lambda status: _SEVERITY.index(_word(status)))
+    return dict(worst)
+
+
+def _merged(services: List[Json], windows: List[Json]) -> Tuple[str, str]:
+    shown = [status for status in windows if status["state"] != "stopped"]
+    decisive = services or shown
+    if not decisive:
+        return STOPPED, windows[0]["cause"] if windows else ""
+    worst = _worst(decisive)
+    word = _word(worst)
+    if word == STOPPED and any(status["state"] != "stopped" for status in decisive):
+        return DEGRADED, worst["cause"]
+    if word not in (OPERATIONAL, DEGRADED):
+        return word, worst["cause"]
+    if services and shown and word == OPERATIONAL:
+        ailing = _worst(shown)
+        if _word(ailing) in (NOT_OPERATIONAL, DEGRADED, UNKNOWN):
+            return DEGRADED, ailing["cause"]
+    return word, worst["cause"]
+
+
+def instance_status(
+    site: Site,
+    state: State,
+    seen: Mapping[str, Observation],
+    bus_health: Mapping[str, Any],
+    instance: Instance,
+) -> Json:
+    """The state of one instance: running, starting, stopping, stopped, failed, waiting or unknown."""
+    name = instance.name
+    claim = state.claims.get(name) or Claim()
+    wanted = state.wanted.get(name) or Wanted(STOPPED)
+    status: Json = {
+        "instance": name, "state": "stopped", "host": claim.host if claim.holds else None, "epoch": claim.epoch,
+        "major": False, "minor": False, "cause": "", "missing": [], "deferred": list(claim.deferred),
+        "since": claim.since,
+    }  # fmt: skip
+    if claim.phase == FREE:
+        _free(status, claim, wanted)
+        return status
+    if claim.phase == FAILED and claim.until:
+        status.update(state="waiting", cause=claim.reason)
+        return status
+    if claim.phase == FAILED:
+        status.update(state="failed", major=True, cause="%s failed: %s" % (name, claim.reason))
+        return status
+    host = claim.host or ""
+    observation = seen.get(host) or Observation(host)
+    record = state.hosts.get(host) or HostRecord()
+    if record.state == DOWN:
+        status.update(state="unknown", cause="%s is down%s" % (host, ": " + record.evidence if record.evidence else ""))
+    elif observation.answer == UNREACHABLE:
+        status.update(state="unknown", cause="%s does not answer: %s" % (host, observation.why))
+    elif claim.phase == STARTING:
+        status.update(state="starting", cause="%s is starting on %s" % (name, host))
+    elif claim.phase != RUNNING:
+        going = "moving from %s to %s" % (host, claim.target) if claim.target else "stopping on %s" % host
+        status.update(state="stopping", cause="%s is %s" % (name, going))
+    else:
+        _running(site, status, instance, claim, observation, bus_health.get(name))
+    return status
+
+
+def _free(status: Json, claim: Claim, wanted: Wanted) -> None:
+    if wanted.state == STARTED:
+        status.update(state="waiting", cause=claim.reason or "%s has not been started yet" % status["instance"])
+    elif wanted.by:
+        why = " (%s)" % wanted.why if wanted.why else ""
+        status["cause"] = "%s is stopped by %s%s" % (status["instance"], wanted.by, why)
+
+
+def _running(
+    site: Site, status: Json, instance: Instance, claim: Claim, observation: Observation, health: Any
+) -> None:
+    name, host, application = instance.name, str(claim.host), instance.application
+    status["state"] = "running"
+    missing: List[str] = []
+    if observation.seen:
+        copy = observation.instances.get(name)
+        alive = copy.programs if copy is not None and claim.epoch in copy.epochs else ()
+        missing = [p for p in expected_programs(application, without=claim.deferred) if p not in alive]
+        if not alive:
+            status.update(major=True, missing=missing, cause="%s does not run on %s any more" % (name, host))
+            return
+    failed = {p: why for p, why in claim.failed.items() if p not in missing}
+    status["missing"] = missing + sorted(failed)
+    required = [p for p in status["missing"] if _required(application, p)]
+    status["major"], status["minor"] = bool(required), bool(status["missing"]) and not required
+    if status["missing"]:
+        first = (required or status["missing"])[0]
+        why = ": " + claim.failed[first] if claim.failed.get(first) else ""
+        lacks = listing([first] + [p for p in status["missing"] if p != first])
+        status["cause"] = "%s on %s runs without %s%s" % (name, host, lacks, why)
+    unhealthy = _unhealthy(health, claim.epoch)
+    if unhealthy is not None and not status["major"]:
+        status.update(major=True, minor=False, cause="the internal bus of %s on %s does not answer%s" % (
+            name, host, ": " + unhealthy if unhealthy else ""))  # fmt: skip
+    if status["deferred"] and not status["cause"]:
+        status["cause"] = "waiting for %s" % _awaited(site, application, claim)
+
+
+def _required(application: Application, program: str) -> bool:
+    return any(p.required for p in application.programs if p.name == program)
+
+
+def _awaited(site: Site, application: Application, claim: Claim) -> str:
+    """What a deferred gate waits for, in words."""
+    for program in application.programs:
+        if program.name in claim.deferred and program.is_gate:
+            for service in site.services:
+                if service.name == program.waits_for:
+                    return service.label or service.name
+            return program.name
+    return listing(claim.deferred)
+
+
+def _parted(health: Any, epoch: int) -> str:
+    """Why a bus is not joined to the peer's; empty while it is, or when that is not known."""
+    if not isinstance(health, Mapping) or health.get("epoch", epoch) != epoch:
+        return ""
+    link = health.get("link") or {}
+    return "no link to their bus: %s" % link.get("why") if link.get("state") == "unhealthy" else ""
+
+
+def _unhealthy(health: Any, epoch: int) -> Union[str, None]:
+    """Why a bus is unhealthy; None when it is not, or when that was said about another epoch."""
+    if isinstance(health, str):
+        return "" if health == "unhealthy" else None
+    if not health or health.get("health") != "unhealthy" or health.get("epoch", epoch) != epoch:
+        return None
+    return str(health.get("why") or "")

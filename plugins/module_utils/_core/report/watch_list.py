@@ -1,0 +1,143 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The watch list: what the monitor has to look at, as a pure function of site and ledger.
+
+It says which instance is where under which epoch, how its bus is asked, and what its failure means. Nothing measured
+and no moment of publishing is in it: the same site and ledger always give the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping, Optional
+
+from ..model import site as site_model
+from ..model.probe import Probe, probe_to_json
+
+SCHEMA = 1
+
+
+def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: int) -> Dict[str, Any]:
+    """The content of ``watch.json``.
+
+    :param state: the ledger's state as `controller.ledger.Ledger.read` gives it.
+    """
+    addresses = {host.name: host.address for host in site.hosts}
+    instances = site.by_name()
+    watched = {}
+    for name, claim in sorted(state["claims"].items()):
+        if claim.get("phase", "free") != "free" and claim.get("host"):
+            watched[name] = _instance(instances.get(name), claim, addresses)
+    return {
+        "schema": SCHEMA,
+        "revision": revision,
+        "site": site.name,
+        "site_id": state["meta"].get("site_id", ""),
+        "controller": site.controller,
+        "instances": watched,
+        "services": _services(site, addresses),
+        "programs": {application.name: _strategies(application) for application in site.applications},
+        "hosts": _hosts(site, state),
+        "wanted": {name: state["wanted"][name] for name in sorted(state["wanted"])},
+        "pauses": {key: dict(pause) for key, pause in sorted((state.get("pauses") or {}).items())},
+        "settings": site_model.to_json(site.settings),
+        "hooks": site_model.to_json(site.hooks),
+    }
+
+
+def _instance(
+    instance: Optional[site_model.Instance], claim: Mapping[str, Any], addresses: Mapping[str, str]
+) -> Dict[str, Any]:
+    """One claim; an instance that left the site keeps its claim until it is freed, and has no bus to ask."""
+    watched: Dict[str, Any] = {
+        "host": claim["host"],
+        "address": addresses.get(claim["host"], ""),
+        "epoch": claim["epoch"],
+        "phase": claim["phase"],
+        "target": claim.get("target"),
+        "actor": claim.get("actor"),
+        "deferred": list(claim.get("deferred") or []),
+        "waits_for": "",
+        "failed": dict(claim.get("failed") or {}),
+        "reason": claim.get("reason", ""),
+        "item": "",
+        "application": "",
+        "bus": None,
+    }
+    if claim.get("until"):
+        watched["until"] = claim["until"]
+    if instance is None:
+        return watched
+    application = instance.application
+    watched["item"] = instance.item.id
+    watched["application"] = application.name
+    for program in application.programs:
+        if program.waits_for and program.name in watched["deferred"]:
+            watched["waits_for"] = program.waits_for
+            break
+    if application.bus:
+        watched["bus"] = {
+            "program": application.bus.program,
+            **_asked(application.bus.probe, instance.ports),
+            "strategy": application.program(application.bus.program).running_failure_strategy,
+        }
+        if application.bus.link is not None:
+            watched["bus"]["link"] = _asked(application.bus.link, instance.ports)
+    return watched
+
+
+def _strategies(application: site_model.Application) -> Dict[str, str]:
+    """What the end of each program of an instance that runs means; gates end, and the bus is probed."""
+    bus = application.bus.program if application.bus else ""
+    return {
+        program.name: program.running_failure_strategy
+        for program in application.programs
+        if program.start_sequence and not program.is_gate and program.name != bus
+    }
+
+
+def _asked(probe: Probe, ports: Mapping[str, int]) -> Dict[str, Any]:
+    """How and at which port; several probes find theirs by name."""
+    asked: Dict[str, Any] = {"probe": probe_to_json(probe), "port": ports.get(probe.port)}
+    if probe.probes:
+        asked["ports"] = dict(ports)
+    return asked
+
+
+def _services(site: site_model.Site, addresses: Mapping[str, str]) -> Dict[str, Dict[str, Any]]:
+    """Host services that can be asked: service -> host -> where and how."""
+    found: Dict[str, Dict[str, Any]] = {}
+    for service in site.services:
+        if service.probe is None:
+            continue
+        found[service.name] = {
+            host: {
+                "address": addresses.get(host, ""),
+                **_asked(service.probe, service.ports),
+                "label": service.label or service.name,
+            }
+            for host in service.hosts
+        }
+    return found
+
+
+def _hosts(site: site_model.Site, state: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
+    """Every host of the site as the ledger knows it, and how it is reached; one it never heard of is taken for up."""
+    known = state["hosts"]
+    return {
+        host.name: dict(
+            known.get(host.name, {"state": "up"}),
+            until=_until(known.get(host.name)),
+            address=host.address,
+            root=host.root,
+            connection=host.connection,
+            **({"ssh": dict(host.ssh)} if host.ssh else {}),
+        )
+        for host in site.hosts
+    }
+
+
+def _until(record: Optional[Mapping[str, Any]]) -> Optional[float]:
+    """When a drained host is used again by itself: a plan made after that does it."""
+    until: Optional[float] = ((record or {}).get("drain") or {}).get("until")
+    return until

@@ -1,0 +1,254 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a request asks for: which instances it is about, what becomes wanted, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Callable, Dict, List
+
+from ..decide import conflicts, drains, notices, pauses
+from ..decide.draft import MUSTER, WHOLE, Draft, Move, PlanError
+from ..model.sentences import listing, nearest
+from ..model.site import Instance, instance_name
+from ..model.state import FAILED, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
+from .common import because, clear, wrong_kind
+from .confirm import confirm_down
+from .forget import forget
+
+KINDS = ("reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain", "confirm_down",
+         "forget", "reset", "pause", "resume", "resolve", "acknowledge", "intents")  # fmt: skip
+
+
+def ask(draft: Draft) -> List[str]:
+    """Apply the request to the draft; the instances to reconcile, in site order."""
+    if draft.kind not in KINDS:
+        raise PlanError("a run cannot be asked to %s, only to %s" % (draft.kind, listing(KINDS, most=20)))
+    if draft.kind in WHOLE:
+        return _whole(draft)
+    others: Dict[str, Callable[[Draft], List[str]]] = {
+        "drain": drains.drain, "undrain": drains.drain, "confirm_down": confirm_down, "pause": pauses.pause,
+        "resume": pauses.resume, "acknowledge": notices.acknowledge, "forget": forget,
+    }  # fmt: skip
+    if draft.kind in others:
+        return others[draft.kind](draft)
+    verbs: Dict[str, Callable[[Draft, str], bool]] = {
+        "start": start, "stop": stop, "restart": restart, "open": open_hci, "close": close, "reset": reset,
+        "resolve": conflicts.resolve,
+    }  # fmt: skip
+    names = _named(draft)
+    return [name for name in names if verbs[draft.kind](draft, name)]
+
+
+def _whole(draft: Draft) -> List[str]:
+    """Every instance anybody knows of; services seen for the first time become wanted."""
+    known = draft.site.by_name()
+    first = [n for n, i in known.items() if not i.application.on_request and n not in draft.state.wanted]
+    for name in first:
+        draft.first_seen(name)
+    if first:
+        draft.note("%s wanted started" % _are(first), "first seen", who=MUSTER)
+    others = set(draft.state.claims) | set(draft.seen_instances()) | set(draft.state.wanted)
+    return list(known) + sorted(others - set(known))
+
+
+def _are(names: List[str]) -> str:
+    return "%s %s" % (listing(names), "is" if len(names) == 1 else "are")
+
+
+def _named(draft: Draft) -> List[str]:
+    """Instances by name; an application stands for all of its instances, an item for its HCI in open and close."""
+    site, known = draft.site, draft.site.by_name()
+    wanted_names = list(draft.request.get("instances") or ())
+    if not wanted_names:
+        draft.refuse(None, None, "say what to %s: the name of an instance, for example %s" % (
+            draft.kind, next(iter(known), "scen2_srv_01")))  # fmt: skip
+    applications = {a.name for a in site.applications}
+    hci = [a.name for a in site.applications if a.on_request]
+    items = {item.id for item in site.items}
+    found: List[str] = []
+    for name in wanted_names:
+        if name in known or (draft.kind in ("stop", "close") and _is_remembered(draft, name)):
+            names = [name]
+        elif name in applications:
+            names = [instance_name(name, item.id) for item in site.items]
+        elif name in items and draft.kind in ("open", "close"):
+            names = [instance_name(application, name) for application in hci]
+        else:
+            near = nearest(name, list(known) + sorted(applications))
+            draft.refuse(name, None, "there is no instance %s in this site%s" % (name, near))
+            continue
+        found.extend(n for n in names if n not in found)
+    return found
+
+
+def _is_remembered(draft: Draft, name: str) -> bool:
+    """An instance whose item left the site, of which something may still live."""
+    return draft.claim(name).holds or bool(draft.copies(name))
+
+
+def start(draft: Draft, name: str) -> bool:
+    """A service; an HCI is opened, on the console that is named."""
+    instance = draft.site.instance(name)
+    if instance.application.on_request:
+        return open_hci(draft, name)
+    host = draft.request.get("host")
+    claim = draft.claim(name)
+    if host:
+        wrong = wrong_kind(draft, instance, host)
+        if wrong:
+            draft.refuse(name, host, wrong)
+            return False
+        if claim.holds and claim.host != host:
+            where = "%s already runs on %s" % (name, claim.host)
+            draft.refuse(name, host, where + ": a start does not move it, stop it first")
+            return False
+    draft.want(name, STARTED, because(draft, name, "start"))
+    busy = draft.busy(name)
+    if not busy:
+        clear(draft, name)
+    if not claim.holds and host and not busy:
+        strays = tuple(draft.copies(name))
+        draft.moves.append(Move(name, because(draft, name, "start"), strays, hosts=(host,), asked=True))
+        return False
+    return True
+
+
+def stop(draft: Draft, name: str) -> bool:
+    """Always accepted."""
+    draft.want(name, STOPPED, because(draft, name, draft.kind if draft.kind == "close" else "stop"))
+    return True
+
+
+def close(draft: Draft, name: str) -> bool:
+    instance = draft.site.by_name().get(name)
+    if instance is not None and not instance.application.on_request:
+        draft.refuse(name, None, "%s is a service, nothing to close: stop it" % name)
+        return False
+    return stop(draft, name)
+
+
+def restart(draft: Draft, name: str) -> bool:
+    instance = draft.site.instance(name)
+    claim = draft.claim(name)
+    if instance.application.on_request and not (claim.holds and draft.is_started(name)):
+        draft.refuse(name, None, "%s is not open anywhere, so it cannot be restarted: open it on a console" % name)
+        return False
+    draft.want(name, STARTED, because(draft, name, "restart"), draft.wanted(name).host)
+    if not draft.busy(name):
+        clear(draft, name)
+    draft.restarts[name] = because(draft, name, "restart")
+    return True
+
+
+def reset(draft: Draft, name: str) -> bool:
+    """A person clears what failed without saying more: a service that is wanted starts again in this run."""
+    claim = draft.claim(name)
+    because(draft, name, "reset")
+    busy = draft.busy(name)
+    if busy:
+        draft.refuse(name, claim.host, "%s waits: %s" % (name, busy))
+        return False
+    if not claim.failures and not claim.crashes and claim.phase != FAILED:
+        del draft.asked[name]
+        draft.hold(name, claim.host, "%s has not failed: there is nothing to reset" % name)
+        return False
+    draft.note("%s is reset: its whole budget is back" % name, draft.why, "reset", name)
+    draft.set_claim(name, replace(claim, failures=(), crashes=(), until=0.0))
+    if draft.site.instance(name).application.on_request and claim.phase == FAILED:
+        draft.want(name, STOPPED, draft.asked[name])
+    return True
+
+
+def open_hci(draft: Draft, name: str) -> bool:
+    """Open on the console of the person who asks; at most one per item (Req 21, 23)."""
+    instance = draft.site.instance(name)
+    host = draft.request.get("host")
+    if not instance.application.on_request:
+        draft.refuse(name, host, "%s is a service, nothing to open: start it" % name)
+        return False
+    if not host:
+        if instance.application.starting_strategy == "local":
+            draft.refuse(name, None, "say on which console %s is to be opened (--console, or MUSTER_HOST)" % name)
+            return False
+    else:
+        wrong = wrong_kind(draft, instance, host)
+        if wrong:
+            draft.refuse(name, host, wrong)
+            return False
+    claim = draft.claim(name)
+    if claim.holds or draft.busy(name):
+        return _already_held(draft, instance, host or claim.host or "")
+    clear(draft, name)
+    draft.want(name, STARTED, because(draft, name, "open"), host)
+    return True
+
+
+def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
+    """Open what is claimed: shown already, left behind dead, to be taken over, or refused."""
+    name, claim, item = instance.name, draft.claim(instance.name), draft.label(instance)
+    holder = str(claim.host)
+    observation = draft.observation(holder)
+    seen = observation.seen
+    copy = draft.copies(name).get(holder)
+    busy = draft.busy(name)
+    take = bool(draft.request.get("take"))
+    if busy:
+        target = claim.target or claim.host
+        if target == host and claim.phase != STOPPING and draft.is_started(name):
+            return True  # reconcile says who is at work
+        draft.refuse(name, host, "%s cannot be opened on %s: %s on %s" % (item, host, busy, holder))
+        return False
+    if seen and (copy is None or not copy.live):
+        draft.free(name, "%s shows nothing of it" % holder)
+        clear(draft, name)
+        draft.want(name, STARTED, because(draft, name, "open"), host)
+        return True
+    if host == holder:
+        clear(draft, name)
+        draft.want(name, STARTED, because(draft, name, "open"), host)
+        return True
+    if not take:
+        sentence = "%s already shows %s%s" % (holder, item, draft.held_since(name))
+        if observation.answer == UNREACHABLE:
+            sentence += ", and does not answer (%s): take it over with a reason if you know that it is gone there" % (
+                observation.why)  # fmt: skip
+        else:
+            sentence += ": close it there first, or take it over with a reason"
+        draft.refuse(name, host, sentence)
+        return False
+    if observation.answer == NOT_ASKED:
+        what = "%s shows %s and was not asked in this run" % (holder, item)
+        draft.refuse(name, host, "%s (%s): ask it before taking over" % (what, observation.why))
+        return False
+    if not draft.why:
+        draft.refuse(name, host, "taking %s over from %s needs a reason" % (item, holder))
+        return False
+    reason = "%s takes %s over from %s: %s" % (draft.who, item, holder, draft.why)
+    draft.asked[name] = reason
+    draft.note(reason, draft.why, instance=name, host=host)
+    draft.want(name, STARTED, reason, host)
+    if seen:
+        draft.moves.append(Move(name, reason, tuple(draft.copies(name)), hosts=(host,), asked=True))
+        return False
+    draft.free(name, reason)
+    return True
+
+
+def answer_named(draft: Draft, names: List[str]) -> None:
+    """A sentence for every instance a person named and for which nothing has to be done."""
+    if draft.kind == "resume":
+        return
+    told = {action["instance"] for action in draft.actions} | {move.name for move in draft.moves}
+    for name in names:
+        if name in told:
+            continue
+        claim = draft.claim(name)
+        if draft.is_started(name) and claim.phase == RUNNING:
+            instance = draft.site.instance(name)
+            shows = "%s already shows %s" % (claim.host, draft.label(instance)) + draft.held_since(name)
+            runs = "%s already runs on %s" % (name, claim.host)
+            draft.hold(name, claim.host, shows if instance.application.on_request else runs)
+        elif not draft.is_started(name):
+            draft.hold(name, claim.host, "%s is stopped already" % name)

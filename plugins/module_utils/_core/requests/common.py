@@ -1,0 +1,41 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the requests of people have in common: their reason, and whether the host they name can be meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..decide import pauses
+from ..decide.draft import Draft
+from ..model.sentences import kinds, nearest
+from ..model.site import Instance
+from ..model.state import FAILED
+
+
+def because(draft: Draft, name: str, verb: str, where: str = "") -> str:
+    """What a person asked for, as the reason of all that follows from it. Pauses do not stop people, but are told."""
+    paused = pauses.told(draft, name)
+    words = "%s asked to %s it" % (draft.who, verb) + (" on %s" % where if where else "")
+    draft.asked[name] = words + (": " + draft.why if draft.why else "") + ("; " + paused if paused else "")
+    return draft.asked[name]
+
+
+def wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
+    """Why the host that a person named cannot take the instance; empty when its application may run there."""
+    names = [h.name for h in draft.site.hosts]
+    if host not in names:
+        return "there is no host %s in this site%s" % (host, nearest(host, names))
+    application = instance.application
+    if host in application.identifiers:
+        return ""
+    where = kinds(draft.site, application.identifiers_as_written)
+    return "%s may run on %s only: %s is not one of them" % (instance.name, where, host)
+
+
+def clear(draft: Draft, name: str) -> None:
+    """A person's start gives a failed instance its whole budget back."""
+    claim = draft.claim(name)
+    if claim.failures or claim.crashes or claim.phase == FAILED:
+        draft.set_claim(name, replace(claim, failures=(), crashes=(), until=0.0))
