@@ -9,7 +9,7 @@ from pathlib import Path
 if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from .main import main
+from monitor.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())
