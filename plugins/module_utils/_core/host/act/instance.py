@@ -10,7 +10,7 @@ import time
 
 from ..machine import instance_files, procs
 from ..machine import ports as machine_ports
-from ..service import manager as service_manager
+from ..service.choose import manager_of
 from . import stages
 from .launches import There
 
@@ -314,7 +314,7 @@ def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> D
     """What `Sequencer.run` would do, without doing it: for check mode."""
     root = host["root"]
     processes = procs.sweep(host["site_id"], host["host"])
-    manager = service_manager.of(host)
+    manager = manager_of(host)
     runs = manager.find(processes) > 0
     results = {}
     for request in requests:

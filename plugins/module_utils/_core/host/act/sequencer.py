@@ -14,16 +14,17 @@ import select
 import time
 
 from ..machine import procs
-from ..service import manager as service_manager
+from ..service.errors import ConfigurationRefused
+from ..service.manager import Reply
 from . import instance as act_instance
 from . import stages
-from .launches import Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Set, Tuple
 
     from ..machine.instance_files import Placing
+    from ..service.manager import Manager
 
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
@@ -37,7 +38,7 @@ _LONGEST_PAUSE = 0.02
 class Sequencer:
     """The instances of one act on one host."""
 
-    def __init__(self, manager: service_manager.Manager, manager_pid: int, began: float, deadline: float) -> None:
+    def __init__(self, manager: Manager, manager_pid: int, began: float, deadline: float) -> None:
         """:param manager_pid: of the service manager; 0 when it does not run: stops still work then.
         :param began: monotonic time that timelines count from.
         :param deadline: monotonic time at which everything must be over."""
@@ -193,7 +194,7 @@ class Sequencer:
             for reply in replies.values():
                 reply.error = reply.error or self.silent
             return
-        except service_manager.Refused as fault:
+        except ConfigurationRefused as fault:
             changed = placing.undo()
             for instance in changed:
                 reply = replies[instance]

@@ -11,7 +11,7 @@ import os
 import time
 
 from ...machine import files, procs
-from ..manager import ManagerError
+from ..errors import ManagerError
 from . import orders
 
 TYPE_CHECKING = False
@@ -200,7 +200,7 @@ def _start(
             )
         except OSError as error:
             raise ManagerError("supervisord cannot be started with %r: %s" % (" ".join(command), error)) from None
-    manager = orders.Supervisor(root, timeout=2.0)
+    manager = orders.SupervisordOrders(root, timeout=2.0)
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         code = process.poll()

@@ -127,7 +127,7 @@ def remove_units(folder: str, names: List[str]) -> None:
                 continue  # somebody's own drop-ins are in it
 
 
-class Placing(instance_files.Placing):
+class UnitPlacing(instance_files.Placing):
     """As that of supervisord, for units and what muster-exec reads. Only changed units must be read again."""
 
     def __init__(self, host: Mapping[str, Any]) -> None:
