@@ -50,15 +50,17 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     if instances:
         from . import instance
         from . import sequencer as act_sequencer
+        from .scene import Scene
 
         if check:
             answer["results"] = instance.predict(host, instances)
         else:
             manager = manager_of(host)
             pid = _running(manager, request, marker, answer)
-            sequencer = act_sequencer.Sequencer(manager, pid, began, deadline)
+            scene = Scene(manager, pid, began, deadline)
             settle = request.get("settle")
-            answer["results"] = sequencer.run(instances, act_sequencer.SETTLE if settle is None else float(settle))
+            answer["results"] = act_sequencer.Sequencer(scene).run(
+                instances, act_sequencer.SETTLE if settle is None else float(settle))
         answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
     elif request.get("revive"):
         answer["changed"] = True
