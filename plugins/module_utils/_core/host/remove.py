@@ -120,16 +120,16 @@ def _clean(root: str) -> List[str]:
         if not change.foreign:
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            _unlink(os.path.join(folder, machine_files.MANIFEST))
+            machine_files.remove(os.path.join(folder, machine_files.MANIFEST))
     for below in _OURS:
         shutil.rmtree(os.path.join(root, below), ignore_errors=True)
     for name in _FILES:
-        _unlink(os.path.join(root, name))
+        machine_files.remove(os.path.join(root, name))
     kept = []
     for where, _unused, files in os.walk(root, topdown=False):
         if os.path.basename(where) == "__pycache__":  # Python's, of the programs that were there
             for name in files:
-                _unlink(os.path.join(where, name))
+                machine_files.remove(os.path.join(where, name))
             files = []
         kept += [os.path.join(where, name) for name in files]
         try:
@@ -137,10 +137,3 @@ def _clean(root: str) -> List[str]:
         except OSError:
             continue
     return sorted(kept)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return

@@ -39,11 +39,7 @@ class Preparation:
         :raises OSError: when it cannot be read or written.
         """
         path = os.path.join(self.root, name)
-        try:
-            with open(path, "rb") as handle:
-                before = handle.read()
-        except FileNotFoundError:
-            before = b""
+        before = machine_files.read(path) or b""
         data = text.encode("utf-8")
         if before == data:
             return False

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from ...machine import ownership, procs
+from ...machine import files, ownership, procs
 from ..errors import ManagerError
 from ..systemd import units
 
@@ -88,10 +88,7 @@ def forget(host: Mapping[str, Any]) -> None:
     folder, target = _place()
     if folder and _mine(host):
         for path in (_link(folder, target, unit_name(host)), os.path.join(folder, unit_name(host))):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                continue
+            files.remove(path)
 
 
 def _place() -> Tuple[str, str]:

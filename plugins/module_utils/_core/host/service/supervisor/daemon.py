@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 START_TIMEOUT = 20.0  # s until a started supervisord must answer
 _SOCKET_PATH_LIMIT = 107
 _OPEN_FILES = 65536
+_LOCK = "/run/locks/.supervisord"
 LISTENER = "muster-supervisor/muster_listener.py"  # below bin/: our part in supervisord's own process
 # A supervisord that runs reads its configuration again at every reload, and takes none that names what it cannot
 # import. So the one with the listener has a file of its own, which only those read that were started with it.
@@ -121,19 +121,13 @@ def settled(processes: Iterable[procs.Process], root: str) -> int:
     """As `find`, but one that another run is just starting is waited for: it takes orders then."""
     pid = find(processes, root)
     if pid:
-        os.close(_lock(root, fcntl.LOCK_SH))
+        os.close(files.lock(root + _LOCK, shared=True))
     return pid
 
 
 def alone(root: str) -> int:
     """A descriptor to close: while it is open, no other run starts the service manager or its services."""
-    return _lock(root, fcntl.LOCK_EX)
-
-
-def _lock(root: str, how: int) -> int:
-    descriptor = os.open(root + "/run/locks/.supervisord", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    fcntl.flock(descriptor, how)
-    return descriptor
+    return files.lock(root + _LOCK)
 
 
 def environment_path() -> str:

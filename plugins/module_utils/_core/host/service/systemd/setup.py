@@ -88,7 +88,7 @@ class SystemdSetup(Setup):
         if work.check:
             work.did += ["restarted the service %s" % name for name in sorted(changed)]
             return
-        with systemd_units.Turn(work.root):
+        with systemd_units.ServicesLock(work.root):
             gone = [name for name in systemd_units.ours(systemd_units.PERSISTENT_UNITS, mine) if name not in wanted]
             try:
                 _stop(self.manager, gone, work)
