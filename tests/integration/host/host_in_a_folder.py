@@ -25,7 +25,7 @@ import pytest
 from monitor.core.host import agent as host_agent
 from monitor.core.host.machine import files as machine_files
 from monitor.core.host.machine import procs
-from monitor.core.host.service import manager as service_manager
+from monitor.core.host.service.choose import setup_of
 from monitor.core.host.service.supervisor import orders
 from monitor.core.host.service.supervisor.daemon import LISTENER
 from plugins.plugin_utils import _agent_files
@@ -287,10 +287,10 @@ class Host:
 
     def close(self) -> None:
         if MANAGER == "systemd":
-            manager_of = service_manager.of(self.facts)
-            manager_of.down()
+            setup = setup_of(self.facts)
+            setup.down()
             wait_for(self._none_left, "all processes of the test host are gone")
-            manager_of.forget()
+            setup.forget()
             subprocess.run(["rm", "-rf", self.folder if self._own else self.root], check=False)
             return
         manager = self.manager_pid()

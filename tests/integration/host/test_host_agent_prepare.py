@@ -17,7 +17,7 @@ import pytest
 
 from monitor.core.host import agent as host_agent
 from monitor.core.host.machine import procs
-from monitor.core.host.service import manager
+from monitor.core.host.service.errors import without_setpriv
 from plugins.plugin_utils import _agent_files
 from tests.integration.host.host_in_a_folder import (  # noqa: F401 - a fixture
     DUMMIES,
@@ -141,12 +141,12 @@ def test_a_service_manager_that_cannot_start_tells_why(tmp_path: Path) -> None:
 
 def test_a_setpriv_that_cannot_do_what_programs_need_is_told(tmp_path: Path) -> None:
     """As on RHEL 8, whose util-linux is too old."""
-    assert manager.without_setpriv(os.environ["PATH"]) == ""
-    assert "setpriv is missing (package util-linux)" in manager.without_setpriv(str(tmp_path))
+    assert without_setpriv(os.environ["PATH"]) == ""
+    assert "setpriv is missing (package util-linux)" in without_setpriv(str(tmp_path))
     old = tmp_path / "setpriv"
     old.write_text("#!/bin/sh\necho \"setpriv: unrecognized option '$1'\" >&2\nexit 1\n")
     old.chmod(0o755)
-    assert "unrecognized option '--pdeathsig'" in manager.without_setpriv("%s:%s" % (tmp_path, os.environ["PATH"]))
+    assert "unrecognized option '--pdeathsig'" in without_setpriv("%s:%s" % (tmp_path, os.environ["PATH"]))
 
 
 @only_supervisor

@@ -9,6 +9,7 @@ A room is a folder of ``plugins/module_utils/_core``. Code may import from its o
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,15 @@ def test_it_imports_the_standard_library_its_room_and_rooms_below(path: Path) ->
         elif (name_of(path), found) not in LAZY:
             allowed = STANDARD_AND_PURE if room in PURE else sys.stdlib_module_names
             assert found in allowed or found.split(".")[0] in allowed, where
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    """Imports within functions and those for the type checker only count as well."""
+    graph = {path: {found for found, _line in imports(path) if isinstance(found, Path)} for path in FILES}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(name_of(path) for path in reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
