@@ -4,8 +4,7 @@
 """From what is wanted, claimed and seen to a plan: ordered actions, each with its reason.
 
 `make_plan` is a pure function: the same site, ledger, observations, request and clock give the same plan. Nothing of
-it may be acted on before its changes are committed. What follows a plan is in `plan.act_requests` and `plan.outcome`,
-offered here too.
+it may be acted on before its changes are committed. What follows a plan is in `plan.act_requests` and `plan.outcome`.
 """
 
 from __future__ import annotations
@@ -24,11 +23,8 @@ from ..model.site import Site, to_json
 from ..model.state import DOWN, FREE, SUSPECT, UNREACHABLE, UP, HostRecord, Observation, State, observed
 from ..requests import ask
 from . import intents
-from .act_requests import DEADLINE_SHARE, act_requests, next_phase
-from .assign import Batch, explain_instance
-from .outcome import settle
-
-__all__ = ["PlanError", "act_requests", "explain_candidates", "make_plan", "next_phase", "settle"]
+from .act_requests import DEADLINE_SHARE
+from .assign import Batch
 
 Plan = Json
 ORDER = ("refuse", "configure", "revive", "free", "stop", "restart", "repair", "continue", "start", "hold")
@@ -105,17 +101,6 @@ def make_plan(
         "waits": draft.waits,
         "turns": draft.turns,
     }
-
-
-def explain_candidates(
-    site: Site, state: Union[State, Mapping[str, Any]], observations: Mapping[str, Any], instance: str, now: float
-) -> List[Json]:
-    """Every host that may run an instance: {host, fits, load, limit, reserved, effective, why}.
-
-    :raises KeyError: when the site has no such instance.
-    """
-    request = {"kind": "reconcile"}
-    return explain_instance(_draft(site, state, observations, request, now, "", {}), instance)
 
 
 def _draft(

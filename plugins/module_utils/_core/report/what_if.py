@@ -22,7 +22,8 @@ from ..model import state as state_model
 from ..model.sentences import listing, nearest
 from ..model.site import Host, Item, Site, instance_name
 from ..plan.act_requests import ACTS
-from ..plan.plan import make_plan, settle
+from ..plan.outcome import settle
+from ..plan.plan import make_plan
 from . import readiness
 
 ASSUMPTIONS = ("down", "up", "drain", "undrain", "add_items", "remove_items", "load")
