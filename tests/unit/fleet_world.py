@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.core.model.records import Claim, apply_changes
 from monitor.core.model.sequence import application_of, expected_programs
 from monitor.core.model.site import Site
-from monitor.core.model.state import Claim, apply_changes
 from monitor.core.plan import plan as planner
 from monitor.core.plan.act_requests import act_requests
 from monitor.core.plan.outcome import settle

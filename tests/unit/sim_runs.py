@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from monitor.core.decide import corrections
-from monitor.core.model import state
+from monitor.core.model.words import DOWN, SUSPECT
 from monitor.core.plan import plan as planner
 from monitor.core.plan.act_requests import act_requests
 from monitor.core.plan.outcome import settle
@@ -248,7 +248,7 @@ class Runs:
         """As `controller.calls` has it for a request that nobody looked for beforehand."""
         world, found = self.world, {}
         for name, (entry, revision) in self._seen.items():
-            if (world.state["hosts"].get(name) or {}).get("state") in (state.DOWN, state.SUSPECT):
+            if (world.state["hosts"].get(name) or {}).get("state") in (DOWN, SUSPECT):
                 continue
             found.update(corrections.correct(world.site, world.state, {name: entry}, self.changed_since(revision)))
         return found

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from monitor.core.decide.draft import PlanError
-from monitor.core.model.state import State, apply_changes
+from monitor.core.model.records import State, apply_changes
 from monitor.core.plan import plan as planner
 from monitor.core.plan.act_requests import act_requests, next_phase
 from monitor.core.plan.outcome import settle

@@ -11,8 +11,8 @@ import pytest
 
 from monitor.core.decide import failures as budgets
 from monitor.core.model import sequence
+from monitor.core.model.records import Claim, Failure
 from monitor.core.model.site import Settings
-from monitor.core.model.state import Claim, Failure
 from tests.small_site import small_site
 
 SITE = small_site()

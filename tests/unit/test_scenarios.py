@@ -22,9 +22,9 @@ import pytest
 import yaml
 
 from monitor.core.decide.draft import PlanError
+from monitor.core.model.records import apply_changes
 from monitor.core.model.sequence import expected_programs
 from monitor.core.model.site import Site
-from monitor.core.model.state import apply_changes
 from monitor.core.plan import plan as planner
 from monitor.core.plan.outcome import settle
 from tests.small_site import CONSOLES, SERVERS, quiet_host, running, small_site, small_state

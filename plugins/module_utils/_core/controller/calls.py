@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
 from ..decide.draft import PlanError
 from ..model import site as site_model
-from ..model import state as state_model
+from ..model.records import apply_changes
 from ..plan.act_requests import act_requests
 from ..plan.outcome import settle
 from ..plan.plan import make_plan
@@ -187,7 +187,7 @@ def _make_plan(given: _Call) -> Json:
                 revision = ledger.commit(revision, changes, plan["trail"])
             except controller_ledger.LostRace:
                 continue
-            state = state_model.apply_changes(state, changes)
+            state = apply_changes(state, changes)
             break
         else:
             raise Refused("others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS)
@@ -259,7 +259,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
                 revision = ledger.commit(revision, changes, trail)
             except controller_ledger.LostRace:
                 continue
-            return call, state_model.apply_changes(state, changes), revision, trail
+            return call, apply_changes(state, changes), revision, trail
     raise Refused(
         "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
         % ATTEMPTS

@@ -16,7 +16,7 @@ import sqlite3
 import time
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from ..model.state import KINDS
+from ..model.words import RECORD_KINDS
 from . import ledger_files
 
 SCHEMA = 2  # 1 knew neither pauses nor notices; it is read as it is, and the first commit makes it this one
@@ -125,7 +125,7 @@ class Ledger:
             values = json.loads("[%s]" % ",".join(row[2] for row in rows))
         except ValueError:
             raise self._damaged("a record is no JSON") from None
-        state: State = {kind: {} for kind in KINDS}
+        state: State = {kind: {} for kind in RECORD_KINDS}
         for (kind, name, _unused), value in zip(rows, values):
             state[kind][name] = value
         return state, revision
@@ -144,7 +144,7 @@ class Ledger:
         :raises LostRace: when the ledger is no longer at `expected_revision`.
         :raises LedgerError: also for a claim whose epoch would go back.
         """
-        unknown = sorted(set(changes) - set(KINDS))
+        unknown = sorted(set(changes) - set(RECORD_KINDS))
         if unknown:
             raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
         with self._words(), self._write() as database:

@@ -11,7 +11,7 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
 from ..model.sentences import kinds, listing, number
-from ..model.state import DOWN, DRAINED, FREE, SUSPECT
+from ..model.words import DOWN, DRAINED, FREE, SUSPECT
 from ..place.loads import Fleet, host_loads
 from ..place.place import Candidate, Pending, Placed, explain, in_order, place
 

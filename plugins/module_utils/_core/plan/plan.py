@@ -15,12 +15,14 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 from ..decide import drains, notices, pauses
-from ..decide.draft import MUSTER, WHOLE, Draft, Json, PlanError
+from ..decide.draft import WHOLE, Draft, Json, PlanError
 from ..decide.reconcile import reconcile
+from ..model.observation import Observation, observed, unseen
+from ..model.records import HostRecord, State
 from ..model.sentences import listing
 from ..model.sequence import application_of
 from ..model.site import Site, to_json
-from ..model.state import DOWN, FREE, SUSPECT, UNREACHABLE, UP, HostRecord, Observation, State, observed
+from ..model.words import DOWN, FREE, MUSTER, SUSPECT, UNREACHABLE, UP
 from ..requests import ask
 from . import intents
 from .act_requests import DEADLINE_SHARE
@@ -52,7 +54,7 @@ def make_plan(
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
     for host, why in intents.dead_hosts(request).items():
-        observations = dict(observations, **{host: {"host": host, "answer": UNREACHABLE, "why": why}})
+        observations = dict(observations, **{host: unseen(host, UNREACHABLE, why)})
     draft = _draft(site, state, observations, request, now, run, digests)
     _same_controller(draft)
     _returned_hosts(draft)
