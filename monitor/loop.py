@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .core.model.request import KINDS, Request
 from .journal import Journal
 from .judge.brain import Brain
 from .judge.health import Health
@@ -42,8 +43,6 @@ LOOK_OFTEN = 0.2  # s, where the system gives no file events
 LEDGER_FILE = "ledger.db"  # below <state_dir>: without it there is nothing to publish
 STATUS = "monitor.json"  # below <state_dir>/run: what the monitor sees, for status and page
 STATUS_EVERY = 5.0  # s between rewrites of it when nothing changed
-# Requests that need every host to be looked at first; the others go to the parked run.
-WHOLE_RUNS = ("drain", "undrain", "reconcile", "deploy")
 
 
 class Monitor:
@@ -184,13 +183,13 @@ class Monitor:
 
     # What people and programs ask.
 
-    async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a request: {kind, instances, host, who, from, why, ...}, as `requests.ask.KINDS` has them.
+    async def ask(self, request: Request) -> dict[str, Any]:
+        """Carry out a request.
 
         Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
         """
-        request = {"from": self._list.watch.controller, **request}
-        if request.get("kind") in WHOLE_RUNS or self._pool is None:
+        request = request._replace(where=request.where or self._list.watch.controller)
+        if KINDS[request.kind].whole_run or self._pool is None:
             return await self._whole_run(request)
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
 
@@ -198,7 +197,7 @@ class Monitor:
             if not answer.done():
                 answer.set_result(came)
 
-        self._brain.ask(request, answered)
+        self._brain.ask(request.to_json(), answered)
         self.wake()
         return await answer
 
@@ -301,16 +300,12 @@ class Monitor:
         self.wake()
         take(report, job.began)
 
-    async def _whole_run(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        kind = str(request["kind"])
-        words = {"host": "host", "instances": "instances", "who": "who", "from": "from", "why": "why", "take": "take",
-                 "until": "until", "at_a_time": "at_a_time", "force": "force", "item": "item",
-                 "site": "whole_site", "ids": "ids", "all": "all"}  # fmt: skip
-        extra = {"muster_" + words[key]: value for key, value in request.items() if key in words and value}
-        job = self._begin(kind, extra, self._brain.left_out(asked=True))
+    async def _whole_run(self, request: Request) -> dict[str, Any]:
+        kind = request.kind
+        job = self._begin(kind, request.variables(), self._brain.left_out(asked=True))
         if isinstance(job, str):
             return {"ok": False, "said": [job], "run": "", "results": {}}
-        self.journal.say("run", "a request is carried out", run=job.ident, kind=kind, who=request.get("who"))
+        self.journal.say("run", "a request is carried out", run=job.ident, kind=kind, who=request.who)
         outcome = await asyncio.shield(job.done)
         report = self._runs.report(job)
         self._reported(job, report, self._brain.request_over)
