@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from ..core.controller import ledger as controller_ledger
 from ..core.model import site as site_model
 from ..core.model import state as state_model
 from ..core.place import loads as place_loads
+from ..file_stamp import Stamp, file_stamp
 from ..journal import Journal
 from .doors.caller import Places, owner_of, places_of
 from .schema import actions
@@ -121,12 +121,9 @@ class Desk:
         """Something changed that no file may tell yet."""
         self._changes += 1
 
-    def stamp(self, name: str) -> tuple[int, int, int] | None:
-        try:
-            facts = os.stat(self.state_dir / name)
-        except OSError:
-            return None
-        return (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    def stamp(self, name: str) -> Stamp | None:
+        """Of a file of the state folder; None when it is not there."""
+        return file_stamp(self.state_dir / name)
 
     async def site(self) -> SiteFacts:
         """What requests are checked with; empty while no site is published."""
