@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.controller import calls, publish
+from .core.model.request import KINDS, Request
 from .file_stamp import file_stamp
 from .journal import Journal
 from .judge.brain import Brain
@@ -186,16 +187,16 @@ class Monitor:
 
     # What people and programs ask.
 
-    async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a request: {kind, instances, host, who, from, why, ...}, as `requests.ask.KINDS` has them.
+    async def ask(self, request: Request) -> dict[str, Any]:
+        """Carry out a request.
 
         Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
         """
-        request = {"from": self._list.watch.controller, **request}
-        if request.get("kind") in whole_runs.KINDS or self._pool is None:
+        request = request._replace(where=request.where or self._list.watch.controller)
+        if KINDS[request.kind].whole_run or self._pool is None:
             return await self._whole_run(request)
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
-        self._carry_out(self._brain.ask(request, answer))
+        self._carry_out(self._brain.ask(request.to_json(), answer))
         return await answer
 
     @property
@@ -301,13 +302,12 @@ class Monitor:
         self._look()
         self._carry_out(take(report, job.began))
 
-    async def _whole_run(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def _whole_run(self, request: Request) -> dict[str, Any]:
         """Carry out a request by a run of its own that looks at every host first."""
-        kind = str(request["kind"])
-        job = self._begin(kind, whole_runs.variables(request), self._brain.left_out(asked=True))
+        job = self._begin(request.kind, request.variables(), self._brain.left_out(asked=True))
         if isinstance(job, str):
             return whole_runs.not_begun(job)
-        self.journal.say("run", "a request is carried out", run=job.ident, kind=kind, who=request.get("who"))
+        self.journal.say("run", "a request is carried out", run=job.ident, kind=request.kind, who=request.who)
         outcome = await asyncio.shield(job.done)
         report = self._runs.report(job)
         self._reported(job, report, self._brain.request_over)

@@ -10,19 +10,6 @@ from typing import Any
 
 from .runs import Job, Outcome
 
-KINDS = ("drain", "undrain", "reconcile", "deploy")  # the other requests go to the parked run
-# Part of a request -> the variable of its playbook, after "muster_".
-_VARIABLES = {
-    "host": "host", "instances": "instances", "who": "who", "from": "from", "why": "why", "take": "take",
-    "until": "until", "at_a_time": "at_a_time", "force": "force", "item": "item", "site": "whole_site", "ids": "ids",
-    "all": "all",
-}  # fmt: skip
-
-
-def variables(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The playbook's variables for a request; what is empty is left out."""
-    return {"muster_" + _VARIABLES[key]: value for key, value in request.items() if key in _VARIABLES and value}
-
 
 def not_begun(why: str) -> dict[str, Any]:
     """The answer when the run could not be started."""

@@ -1,23 +1,22 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks a JSON value against the schemas of the API's own table; every error names field, value, what is allowed.
+"""Check a JSON value against a JSON Schema; each error names field, value, what is allowed and the nearest name.
 
-Pure. It knows the part of JSON Schema that `shapes` uses for what comes in, and treats a number that JSON cannot hold
-as an error; what goes out is described by the same schemas and is checked by the tests.
+It knows the keywords of JSON Schema that `model.request` and the API's own schemas use for what they take, and counts a
+number that JSON cannot hold as an error. Tests compare it with the package jsonschema.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
-from ...core.compile import errors as compile_errors
+from ..compile.errors import nearest, show, suggest
 
-Error = dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?}
+Error = Dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?}
 
-_TYPES: dict[str, tuple[type, ...]] = {
+_TYPES: Mapping[str, Tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
     "string": (str,),
@@ -29,15 +28,18 @@ _WORDS = {"object": "an object", "array": "a list", "string": "a text", "number"
           "integer": "a whole number", "boolean": "true or false"}  # fmt: skip
 
 
-def errors(value: Any, schema: Mapping[str, Any], field: str = "") -> list[Error]:
-    """Every error of a value; empty when it is right."""
-    found: list[Error] = []
+def errors(value: Any, schema: Mapping[str, Any], field: str = "") -> List[Error]:
+    """Every error of a value; none when the schema accepts it.
+
+    :param field: path of the value, for the errors.
+    """
+    found: List[Error] = []
     kinds = schema.get("type", [])
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if kinds and not any(_is(value, kind) for kind in kinds):
         return [error(field, "must be %s" % " or ".join(_WORDS[kind] for kind in kinds), value)]
     if "const" in schema and value != schema["const"]:
-        return [error(field, "must be %s" % compile_errors.show(schema["const"]), value)]
+        return [error(field, "must be %s" % show(schema["const"]), value)]
     if "enum" in schema and value not in schema["enum"]:
         return [unknown(field, value, schema["enum"])]
     if isinstance(value, str):
@@ -64,8 +66,8 @@ def errors(value: Any, schema: Mapping[str, Any], field: str = "") -> list[Error
     return found
 
 
-def _object(value: Mapping[str, Any], schema: Mapping[str, Any], field: str) -> list[Error]:
-    found: list[Error] = []
+def _object(value: Mapping[str, Any], schema: Mapping[str, Any], field: str) -> List[Error]:
+    found: List[Error] = []
     known = schema.get("properties", {})
     for name, entry in value.items():
         path = "%s.%s" % (field, name) if field else name
@@ -88,20 +90,20 @@ def error(field: str, message: str, value: Any) -> Error:
     return {"field": field, "message": message, "value": _short(value)}
 
 
-def unknown(field: str, value: Any, allowed: Any) -> Error:
-    """A word that is none of the allowed ones, with the nearest of them."""
+def unknown(field: str, value: Any, allowed: Iterable[Any]) -> Error:
+    """The error for a word that is not allowed, with the nearest allowed one."""
     words = [str(word) for word in allowed]
-    near = compile_errors.nearest(value, words) if isinstance(value, str) else ""
-    suggestion = compile_errors.suggest(value, words) or "there is none"
-    message = "%s is not known; %s" % (compile_errors.show(value), suggestion)
+    near = nearest(value, words) if isinstance(value, str) else ""
+    suggestion = suggest(value, words) or "there is none"
+    message = "%s is not known; %s" % (show(value), suggestion)
     found = dict(error(field, message, value), allowed=words[:50])
     if near:
         found["nearest"] = near
     return found
 
 
-def sentence(problems: list[Error]) -> str:
-    """All errors as one text."""
+def sentence(problems: List[Error]) -> str:
+    """All errors in one line."""
     return "; ".join("%s: %s" % (p["field"], p["message"]) if p["field"] else str(p["message"]) for p in problems)
 
 
@@ -116,4 +118,4 @@ def _is(value: Any, kind: str) -> bool:
 def _short(value: Any) -> Any:
     if isinstance(value, str):
         return value[:60]
-    return value if value is None or isinstance(value, (int, float)) else compile_errors.show(value)
+    return value if value is None or isinstance(value, (int, float)) else show(value)
