@@ -17,7 +17,8 @@ from typing import Any, Protocol, TypeVar
 from ..core.controller import calls, last_seen, publish
 from ..core.controller import ledger as controller_ledger
 from ..core.model import site as site_model
-from ..core.model import state as state_model
+from ..core.model.observation import observed
+from ..core.model.records import State
 from ..core.model.request import Request
 from ..core.place import loads as place_loads
 from ..core.requests.names import Names, names_of
@@ -204,10 +205,10 @@ class Desk:
         try:
             site = site_model.site_from_json(self._read(publish.SITE_FILE).get("site") or {})
             with controller_ledger.Ledger(str(self.state_dir / calls.LEDGER_FILE)) as ledger:
-                claims = state_model.State.from_json(ledger.read()[0]).claims
+                claims = State.from_json(ledger.read()[0]).claims
         except (ValueError, controller_ledger.LedgerError) as error:
             raise NotNow(str(error)) from error
-        views = {host.name: state_model.observed(seen, host.name) for host in site.hosts}
+        views = {host.name: observed(seen, host.name) for host in site.hosts}
         loads = place_loads.host_loads(site, claims, views)
         fleet = place_loads.Fleet(loads.values())
         return {

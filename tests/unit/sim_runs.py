@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from monitor.core.decide import corrections
-from monitor.core.model import state
+from monitor.core.model.words import DOWN, SUSPECT
 from monitor.core.plan import plan as planner
+from monitor.core.plan.act_requests import act_requests
+from monitor.core.plan.outcome import settle
 from tests.unit import sim_acts
 from tests.unit.sim_hosts import Locked
 from tests.unit.sim_world import SimWorld
@@ -118,17 +120,17 @@ class Run:
         answers: dict[str, Any] = {}
         for phase in range(1, max([a["phase"] for a in plan["actions"]] or [1]) + 1):
             if phase > 1:
-                changes, _trail = planner.settle(world.site, world.state, plan, answers, world.wall)
+                changes, _trail = settle(world.site, world.state, plan, answers, world.wall)
                 self._commit(changes)
             yield self._runs.delay()
-            requests = planner.act_requests(world.site, world.state, plan, phase, self._runs.digests())
+            requests = act_requests(world.site, world.state, plan, phase, self._runs.digests())
             missing = set(requests)
             for name in sorted(requests):
                 self._deliver(name, requests[name], answers, missing)
             while missing:
                 yield None
         yield self._runs.delay()
-        changes, _trail = planner.settle(world.site, world.state, plan, answers, world.wall, final=True)
+        changes, _trail = settle(world.site, world.state, plan, answers, world.wall, final=True)
         self._commit(changes)
         results: dict[str, Any] = {}
         for answer in answers.values():
@@ -246,7 +248,7 @@ class Runs:
         """As `controller.calls` has it for a request that nobody looked for beforehand."""
         world, found = self.world, {}
         for name, (entry, revision) in self._seen.items():
-            if (world.state["hosts"].get(name) or {}).get("state") in (state.DOWN, state.SUSPECT):
+            if (world.state["hosts"].get(name) or {}).get("state") in (DOWN, SUSPECT):
                 continue
             found.update(corrections.correct(world.site, world.state, {name: entry}, self.changed_since(revision)))
         return found

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from monitor.core.model.state import State, apply_changes
+from monitor.core.decide.draft import PlanError
+from monitor.core.model.records import State, apply_changes
 from monitor.core.plan import plan as planner
+from monitor.core.plan.act_requests import act_requests, next_phase
+from monitor.core.plan.outcome import settle
 from tests.small_site import quiet_host, running, small_site, small_state
 
 NOW = 1_700_000_000.0
@@ -73,7 +76,7 @@ def test_a_plan_is_json_and_leaves_its_inputs_alone():
 def test_a_request_carries_all_that_the_host_needs():
     state = small_state()
     made = plan(state, seen(), "deploy")
-    requests = planner.act_requests(SITE, apply_changes(state, made["changes"]), made, 1, DIGESTS)
+    requests = act_requests(SITE, apply_changes(state, made["changes"]), made, 1, DIGESTS)
     assert set(requests) == {"server_1", "server_2", "server_3"}
     request = requests["server_1"]
     assert (request["run"], request["start_service_manager"], request["config"]) == ("5", True, None)
@@ -90,11 +93,11 @@ def test_a_request_carries_all_that_the_host_needs():
 def test_nothing_is_sent_that_the_ledger_does_not_allow():
     state = small_state()
     made = plan(state, seen(), "deploy")
-    assert planner.act_requests(SITE, state, made, 1, DIGESTS) == {}
-    assert set(planner.act_requests(SITE, state, made, 1, DIGESTS, check=True)) == {"server_1", "server_2", "server_3"}
+    assert act_requests(SITE, state, made, 1, DIGESTS) == {}
+    assert set(act_requests(SITE, state, made, 1, DIGESTS, check=True)) == {"server_1", "server_2", "server_3"}
     taken = apply_changes(state, made["changes"])
     taken["claims"]["scen2_srv_01"]["actor"] = {"run": "6", "deadline": NOW + 999}
-    assert "server_1" not in planner.act_requests(SITE, taken, made, 1, DIGESTS)
+    assert "server_1" not in act_requests(SITE, taken, made, 1, DIGESTS)
 
 
 def test_configuration_goes_to_hosts_whose_folder_differs():
@@ -102,18 +105,18 @@ def test_configuration_goes_to_hosts_whose_folder_differs():
     observations["server_2"]["config"] = "c"
     made = plan(state, observations, "reconcile")
     wanted = {"server_1": "c", "server_2": "c"}
-    requests = planner.act_requests(SITE, state, made, 1, DIGESTS, wanted, observations)
+    requests = act_requests(SITE, state, made, 1, DIGESTS, wanted, observations)
     assert {host: request["config"] for host, request in requests.items()} == {"server_1": {"digest": "c"}}
     asked = plan(state, observations, "stop", instances=["scen2_srv_01"])
     after = apply_changes(state, asked["changes"])
-    requests = planner.act_requests(SITE, after, asked, 1, DIGESTS, wanted, observations)
+    requests = act_requests(SITE, after, asked, 1, DIGESTS, wanted, observations)
     assert requests["server_1"]["config"] is None
 
 
 def test_an_hci_learns_where_its_services_may_be_the_holder_first():
     state = settled()
     made = plan(state, all_seen(), "open", instances=["scen2_hci_02"], host="console_1")
-    requests = planner.act_requests(SITE, apply_changes(state, made["changes"]), made, 1, DIGESTS)
+    requests = act_requests(SITE, apply_changes(state, made["changes"]), made, 1, DIGESTS)
     peers = requests["console_1"]["instances"][0]["environment"]["MUSTER_PEERS"].split(",")
     addresses = {host.name: host.address for host in SITE.hosts}
     assert peers == [addresses[name] for name in ("server_2", "server_1", "server_3")]
@@ -124,25 +127,25 @@ def test_a_moved_instance_starts_only_after_its_confirmed_stop():
     made = plan(state, all_seen(), "drain", host="server_1")
     state = apply_changes(state, made["changes"])
     assert state["claims"]["scen2_srv_01"]["target"] == "server_2"
-    first = planner.act_requests(SITE, state, made, 1, DIGESTS)
-    assert planner.act_requests(SITE, state, made, 2, DIGESTS) == {}
+    first = act_requests(SITE, state, made, 1, DIGESTS)
+    assert act_requests(SITE, state, made, 2, DIGESTS) == {}
 
     answers = answers_to(first)
-    assert planner.next_phase(SITE, state, made, answers, 2) == {"server_2": ["scen2_srv_01"]}
-    changes, _ = planner.settle(SITE, state, made, answers, NOW + 3)
+    assert next_phase(SITE, state, made, answers, 2) == {"server_2": ["scen2_srv_01"]}
+    changes, _ = settle(SITE, state, made, answers, NOW + 3)
     state = apply_changes(state, changes)
     claim = state["claims"]["scen2_srv_01"]
     assert (claim["host"], claim["phase"], claim["epoch"], claim["target"]) == ("server_2", "starting", 2, None)
     assert claim["actor"]["deadline"] == NOW + 3 + SITE.settings.run_timeout
 
-    second = planner.act_requests(SITE, state, made, 2, DIGESTS)
+    second = act_requests(SITE, state, made, 2, DIGESTS)
     assert second["server_2"]["expires"] == pytest.approx(NOW + 3 + second["server_2"]["deadline"])
     answers.update(answers_to(second))
-    changes, trail = planner.settle(SITE, state, made, answers, NOW + 4, final=True)
+    changes, trail = settle(SITE, state, made, answers, NOW + 4, final=True)
     state = apply_changes(state, changes)
     assert state["claims"]["scen2_srv_01"]["phase"] == "running"
     assert [entry["result"] for entry in trail] == ["running"]
-    assert planner.settle(SITE, state, made, answers, NOW + 5, final=True) == ({}, [])
+    assert settle(SITE, state, made, answers, NOW + 5, final=True) == ({}, [])
 
 
 def test_an_unconfirmed_stop_keeps_the_instance_where_it_is():
@@ -150,11 +153,11 @@ def test_an_unconfirmed_stop_keeps_the_instance_where_it_is():
     made = plan(state, all_seen(), "drain", host="server_1")
     state = apply_changes(state, made["changes"])
     answers = {"server_1": {"results": {"scen2_srv_01": {"result": "failed", "reason": "pid 12 does not end"}}}}
-    changes, _ = planner.settle(SITE, state, made, answers, NOW + 3, final=True)
+    changes, _ = settle(SITE, state, made, answers, NOW + 3, final=True)
     state = apply_changes(state, changes)
     claim = state["claims"]["scen2_srv_01"]
     assert (claim["host"], claim["phase"], claim["actor"], claim["epoch"]) == ("server_1", "stopping", None, 1)
-    assert planner.act_requests(SITE, state, made, 2, DIGESTS) == {}
+    assert act_requests(SITE, state, made, 2, DIGESTS) == {}
 
 
 def test_two_copies_are_both_stopped_before_a_start():
@@ -165,21 +168,21 @@ def test_two_copies_are_both_stopped_before_a_start():
     state = apply_changes(state, made["changes"])
     stops = {a["host"] for a in made["actions"] if a["action"] == "stop"}
     assert stops == {"server_2", "server_3"}
-    first = planner.act_requests(SITE, state, made, 1, DIGESTS)
+    first = act_requests(SITE, state, made, 1, DIGESTS)
     answers = answers_to(first)
     answers["server_3"] = {"unreachable": "no answer"}
-    changes, _ = planner.settle(SITE, state, made, answers, NOW + 1, final=True)
+    changes, _ = settle(SITE, state, made, answers, NOW + 1, final=True)
     state = apply_changes(state, changes)
     claim = state["claims"]["scen2_srv_01"]
     assert (claim["host"], claim["phase"], claim["target"]) == ("server_3", "stopping", "server_1")
-    assert planner.act_requests(SITE, state, made, 2, DIGESTS) == {}
+    assert act_requests(SITE, state, made, 2, DIGESTS) == {}
 
 
 def test_a_silent_host_keeps_its_claim_until_the_deadline_and_nothing_is_charged():
     state = settled()
     made = plan(state, all_seen(), "restart", instances=["scen2_srv_01"])
     state = apply_changes(state, made["changes"])
-    changes, trail = planner.settle(SITE, state, made, {"server_1": {"unreachable": "timed out"}}, NOW + 1, final=True)
+    changes, trail = settle(SITE, state, made, {"server_1": {"unreachable": "timed out"}}, NOW + 1, final=True)
     assert changes == {}
     assert [entry["result"] for entry in trail] == ["unknown"]
     held = plan(state, all_seen(), "reconcile", run="6", now=NOW + 60)
@@ -192,18 +195,18 @@ def test_a_silent_host_keeps_its_claim_until_the_deadline_and_nothing_is_charged
 def test_an_outcome_of_a_run_that_was_taken_over_changes_nothing():
     state = settled()
     made = plan(state, all_seen(), "restart", instances=["scen2_srv_01"])
-    requests = planner.act_requests(SITE, apply_changes(state, made["changes"]), made, 1, DIGESTS)
+    requests = act_requests(SITE, apply_changes(state, made["changes"]), made, 1, DIGESTS)
     other = plan(apply_changes(state, made["changes"]), all_seen(), "reconcile", run="6", now=NOW + 999)
     state = apply_changes(apply_changes(state, made["changes"]), other["changes"])
-    assert planner.settle(SITE, state, made, answers_to(requests), NOW + 1000, final=True)[0] == {}
+    assert settle(SITE, state, made, answers_to(requests), NOW + 1000, final=True)[0] == {}
 
 
 def test_a_refused_start_is_not_charged_and_looked_at_again():
     state = small_state()
     made = plan(state, seen(), "deploy")
     state = apply_changes(state, made["changes"])
-    requests = planner.act_requests(SITE, state, made, 1, DIGESTS)
-    changes, _ = planner.settle(SITE, state, made, answers_to(requests, {"start": "refused"}), NOW + 1, final=True)
+    requests = act_requests(SITE, state, made, 1, DIGESTS)
+    changes, _ = settle(SITE, state, made, answers_to(requests, {"start": "refused"}), NOW + 1, final=True)
     claim = changes["claims"]["scen2_srv_01"]
     assert (claim["phase"], claim["actor"], claim["failures"]) == ("starting", None, [])
 
@@ -219,7 +222,7 @@ def test_what_still_lives_after_a_failed_start_keeps_its_claim():
         ({"started": ["internal_data_bus"], "left": []}, []),
     ):
         answers = {"console_1": {"results": {"scen2_hci_01": {**failed, **more}}}}
-        changes, _ = planner.settle(SITE, state, made, answers, NOW + 1, final=True)
+        changes, _ = settle(SITE, state, made, answers, NOW + 1, final=True)
         claim = changes["claims"]["scen2_hci_01"]
         assert (claim["phase"], claim["left"]) == ("failed", left)
 
@@ -266,19 +269,13 @@ def test_floors_and_missing_preparation_are_reasons():
     }
 
 
-def test_candidates_are_explained_on_demand():
-    rows = planner.explain_candidates(SITE, settled(), all_seen(), "scen2_srv_01", NOW)
-    assert [row["host"] for row in rows] == ["server_1", "server_2", "server_3"]
-    assert rows[1]["why"] == "server_2 has room: 22 of 100 reserved, it needs 22"
-
-
 def test_the_state_survives_json():
     state = settled()
     assert State.from_json(State.from_json(state).to_json()).to_json() == State.from_json(state).to_json()
 
 
 def test_an_unknown_kind_of_request_is_an_error():
-    with pytest.raises(planner.PlanError, match="cannot be asked to fly"):
+    with pytest.raises(PlanError, match="cannot be asked to fly"):
         plan(settled(), all_seen(), "fly")
 
 
@@ -304,10 +301,10 @@ class TestStopSequence:
         state, phases = apply_changes(state, made["changes"]), {a["phase"] for a in made["actions"]}
         answers: dict[str, Any] = {}
         for phase in sorted(phases):  # as a run does it
-            requests = planner.act_requests(site, state, made, phase, digests)
+            requests = act_requests(site, state, made, phase, digests)
             for host, answer in answers_to(requests).items():
                 answers.setdefault(host, {"results": {}})["results"].update(answer["results"])
-            changes, _ = planner.settle(site, state, made, answers, NOW + phase, final=phase == max(phases))
+            changes, _ = settle(site, state, made, answers, NOW + phase, final=phase == max(phases))
             state = apply_changes(state, changes)
         assert {claim["phase"] for claim in state["claims"].values()} == {"free"}
         return {
@@ -335,6 +332,6 @@ class TestStopSequence:
         request = {"kind": "stop", "who": "eve", "instances": list(claims)}
         made = planner.make_plan(site, state, 7, copies, request, NOW, "5", {})
         state = apply_changes(state, made["changes"])
-        answers = answers_to(planner.act_requests(site, state, made, 1, {}))
-        changes, _ = planner.settle(site, state, made, answers, NOW + 50)
+        answers = answers_to(act_requests(site, state, made, 1, {}))
+        changes, _ = settle(site, state, made, answers, NOW + 50)
         assert changes["claims"]["scen2_srv_01"]["actor"]["deadline"] == NOW + 50 + site.settings.run_timeout

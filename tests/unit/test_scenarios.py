@@ -21,10 +21,12 @@ from typing import Any
 import pytest
 import yaml
 
+from monitor.core.decide.draft import PlanError
+from monitor.core.model.records import apply_changes
 from monitor.core.model.sequence import expected_programs
 from monitor.core.model.site import Site
-from monitor.core.model.state import apply_changes
 from monitor.core.plan import plan as planner
+from monitor.core.plan.outcome import settle
 from tests.small_site import CONSOLES, SERVERS, quiet_host, running, small_site, small_state
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
@@ -106,7 +108,7 @@ def told(given: dict[str, Any]) -> dict[str, Any]:
     digests = dict.fromkeys(site.by_name(), "d") | given.get("digests", {})
     try:
         plan = planner.make_plan(site, state, 7, observations, request, NOW, "42", digests, given.get("configs"))
-    except planner.PlanError as error:
+    except PlanError as error:
         return {"error": str(error)}
     result: dict[str, Any] = {
         "actions": [_action_line(action) for action in plan["actions"]],
@@ -120,7 +122,7 @@ def told(given: dict[str, Any]) -> dict[str, Any]:
             host: {"unreachable": results} if isinstance(results, str) else {"results": results}
             for host, results in given["answers"].items()
         }
-        changes, trail = planner.settle(site, after, plan, answers, NOW + 1, final=True)
+        changes, trail = settle(site, after, plan, answers, NOW + 1, final=True)
         result["outcome"] = _change_lines(changes)
         result["trail"] = [f"{entry['what']} [{entry['result']}] {entry['why']}" for entry in trail]
     return result

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from test_readiness import NOW, WANTED, fleet, srv
 
+from monitor.core.decide.draft import PlanError
 from monitor.core.plan import plan as planner
 from monitor.core.report import explain, what_if
 from tests.small_site import running
@@ -103,7 +104,7 @@ def test_windows_of_a_dead_console_are_held_and_told() -> None:
     ],
 )
 def test_an_assumption_that_makes_no_sense_is_refused(assume: dict[str, Any], says: str) -> None:
-    with pytest.raises(planner.PlanError, match=says):
+    with pytest.raises(PlanError, match=says):
         ask(fleet(srv("server_1")), **assume)
 
 
