@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from ..core.model.records import State
 from ..core.model.request import Request
 from ..core.place import loads as place_loads
 from ..core.requests.names import Names, names_of
+from ..file_stamp import Stamp, file_stamp
 from ..journal import Journal
 from .doors.caller import Places, owner_of, places_of
 from .since import Since
@@ -125,12 +125,9 @@ class Desk:
         """Something changed that no file may tell yet."""
         self._changes += 1
 
-    def stamp(self, name: str) -> tuple[int, int, int] | None:
-        try:
-            facts = os.stat(self.state_dir / name)
-        except OSError:
-            return None
-        return (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    def stamp(self, name: str) -> Stamp | None:
+        """Of a file of the state folder; None when it is not there."""
+        return file_stamp(self.state_dir / name)
 
     async def site(self) -> SiteFacts:
         """What requests are checked with; empty while no site is published."""
