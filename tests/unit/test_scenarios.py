@@ -13,7 +13,6 @@ host, per instance) when the outcome is of interest too. `pytest --update-scenar
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -186,7 +185,7 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.yml")), ids=lambda path: path.stem)
 def test_scenario(path: Path, request: pytest.FixtureRequest) -> None:
     text = path.read_text()
     document = yaml.safe_load(text)
@@ -200,4 +199,4 @@ def test_scenario(path: Path, request: pytest.FixtureRequest) -> None:
 
 
 def test_there_are_scenarios() -> None:
-    assert len(os.listdir(FOLDER)) > 40
+    assert len(list(FOLDER.rglob("*.yml"))) > 40
