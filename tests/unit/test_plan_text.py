@@ -39,6 +39,7 @@ WHEN_EMPTY = {  # what a field that is null or empty holds when it holds somethi
     "drain": {"by": "eve", "since": NOW},
     "acknowledged": {"by": "eve", "at": NOW, "why": "seen"},
 }
+RECORD = {"phase": "free", "state": "up", "epoch": 1}
 Path = tuple[Any, ...]
 
 
@@ -47,10 +48,15 @@ def plans() -> Iterator[tuple[str, dict[str, Any]]]:
         given = scenario_form.load(path)["given"]
         if "steps" in given:
             continue
+        full = scenario_form.full(given)
         try:
-            yield scenario_form.name_of(path), scenario.decide(scenario_form.full(given))
+            plan = scenario.decide(full)
         except PlanError:
             continue
+        yield scenario_form.name_of(path), plan
+        if "answers" in full:
+            changes, trail = scenario.outcome(full, plan)
+            yield scenario_form.name_of(path) + " answered", {**plan, "changes": changes, "trail": trail}
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +83,8 @@ def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def changed(value: Any, path: Path) -> Any:
+    if value is None and path[0] == "changes" and len(path) == 3:
+        return RECORD
     if not isinstance(value, (bool, str)) and not value:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return 61
@@ -87,12 +95,12 @@ def changed(value: Any, path: Path) -> Any:
     return value + 61 if isinstance(value, (int, float)) else "x" + value
 
 
-def with_another(plan: dict[str, Any], path: Path) -> dict[str, Any]:
-    other = copy.deepcopy(plan)
-    holder: Any = other
-    for key in path[:-1]:
-        holder = holder[key]
-    holder[path[-1]] = changed(holder[path[-1]], path)
+def with_another(value: Any, path: Path, along: Path = ()) -> Any:
+    """The document with another value at the end of the path; what is beside the path is shared."""
+    if not path:
+        return changed(value, along)
+    other = copy.copy(value)
+    other[path[0]] = with_another(value[path[0]], path[1:], (*along, path[0]))
     return other
 
 

@@ -13,7 +13,7 @@ and how hosts are reached are left out: there may be secrets in them.
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 from ..model import site as site_model
 from ..model import state as state_model
@@ -103,16 +103,21 @@ def answer(given: Mapping[str, Any]) -> List[str]:
     except planner.PlanError as error:
         return ["no plan: %s" % error]
     lines = plan_lines(plan, now)
-    answers: Optional[Mapping[str, Any]] = given.get("answers")
-    if answers is not None:
-        after = state_model.apply_changes(_state(given), plan["changes"])
-        results = {
-            host: {"unreachable": came} if isinstance(came, str) else {"results": came}
-            for host, came in answers.items()
-        }
-        changes, trail = planner.settle(site_of(given), after, plan, results, now + 1, final=True)
-        lines += ["after the hosts answered"] + settled_lines(plan, changes, trail, now + 1)
+    if given.get("answers") is not None:
+        changes, trail = outcome(given, plan)
+        lines += ["after the hosts answered"] + settled_lines(plan, changes, trail, now)
     return lines
+
+
+def outcome(given: Mapping[str, Any], plan: Mapping[str, Any]) -> Tuple[Json, List[Json]]:
+    """What is committed, and the trail, after the `answers` of a scenario: host -> instance -> result, or why the host
+    did not answer. They come a second after the plan."""
+    answers = {
+        host: {"unreachable": came} if isinstance(came, str) else {"results": came}
+        for host, came in given["answers"].items()
+    }
+    after = state_model.apply_changes(_state(given), plan["changes"])
+    return planner.settle(site_of(given), after, plan, answers, float(given["now"]) + 1, final=True)
 
 
 def site_of(given: Mapping[str, Any]) -> site_model.Site:
