@@ -35,7 +35,7 @@ ACROSS = {
     ("decide/pauses.py", "requests/common.py"),
 }
 STANDARD_AND_PURE = {
-    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "functools",
+    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch", "functools",
     "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "re", "string", "textwrap", "typing",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "__import__", "id", "hash"}
