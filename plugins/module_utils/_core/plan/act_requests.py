@@ -10,13 +10,13 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 from ..decide.draft import WHOLE
 from ..decide.failures import starting_failure_strategy
 from ..model.observation import observed
+from ..model.plan import ACTS
 from ..model.records import Claim, State, apply_changes
 from ..model.sequence import application_of
 from ..model.site import Application, Instance, Program, Site
 from ..model.words import STARTING
 
 Json = Dict[str, Any]
-ACTS = ("start", "stop", "restart", "continue", "repair")
 DEADLINE_SHARE = 0.75  # a host's deadline, as a share of its actor's: it has given up before anybody takes over
 
 
