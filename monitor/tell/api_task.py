@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.controller import publish
+from ..core.controller.places import SITE_FILE
 from ..core.model import api
 from ..journal import Journal
 
@@ -83,12 +84,12 @@ async def _begun(monitor: Monitor, journal: Journal) -> Web:
 
 def _stamp(state_dir: Path) -> tuple[int, int, int] | None:
     try:
-        facts = os.stat(state_dir / publish.SITE_FILE)
+        facts = os.stat(state_dir / SITE_FILE)
     except OSError:
         return None
     return (facts.st_ino, facts.st_mtime_ns, facts.st_size)
 
 
 def _wanted(state_dir: Path) -> bool:
-    site = publish.read_published(str(state_dir), publish.SITE_FILE).get("site")
+    site = publish.read_published(str(state_dir), SITE_FILE).get("site")
     return isinstance(site, dict) and bool(api.api_settings(site)["api"])
