@@ -30,9 +30,6 @@ EXTRA = {
 ACROSS = {
     ("client/console.py", "host/line.py"),  # both ends of the socket's introduction
     ("client/api.py", "host/line.py"),
-    ("decide/conflicts.py", "requests/common.py"),
-    ("decide/pauses.py", "plan/act_requests.py"),
-    ("decide/pauses.py", "requests/common.py"),
 }
 STANDARD_AND_PURE = {
     "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch", "functools",
