@@ -47,7 +47,7 @@ def later(path: Path) -> Iterator[Path]:
     if path.name == "remove.py":
         from monitor.core.host import remove
 
-        yield from (CORE.joinpath("host", *name.split(".")).with_suffix(".py") for name in remove._LATER)
+        yield from (CORE.joinpath("host", *name.split(".")).with_suffix(".py") for name in remove._IMPORTED_LATE)
 
 
 def closure(start: Path) -> set[Path]:

@@ -39,7 +39,7 @@ class Manager:
     instance, whose configuration was loaded), ``drop`` (an instance that has no process any more).
     """
 
-    # Whether processes that it has just forked cannot be told from its own in /proc: then each program of an instance
+    # Whether processes that it has just forked cannot be distinguished from its own in /proc: then each program of an instance
     # is looked up with an order.
     asks_all = False
 
