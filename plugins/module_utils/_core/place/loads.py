@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
+from ..model.observation import Observation
+from ..model.records import Claim
 from ..model.sequence import application_of
 from ..model.site import Host, Site
-from ..model.state import Claim, Observation
 
 FOREIGN_STEP = 10  # percent of the node
 
