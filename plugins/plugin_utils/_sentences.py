@@ -11,16 +11,21 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.report import story
+
 
 def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[str]:
-    """Sentences of a plan, silent hosts first."""
+    """Sentences of a plan, silent hosts first.
+
+    :param plan: as `model.plan.Plan.to_json`.
+    :param observations: host -> its observation document.
+    """
     sentences = [
         "%s does not answer: %s" % (name, seen.get("why") or "no reason known")
         for name, seen in observations.items()
         if seen["answer"] == "unreachable"
     ]
-    for action in plan["actions"]:
-        sentences.append(_action(action))
+    sentences += [story.sentence(action) for action in plan["actions"]]
     return sentences or ["nothing to do: everything is as wanted"]
 
 
@@ -61,13 +66,3 @@ def write_report(path: str, content: Mapping[str, Any]) -> None:
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(content, stream)
     os.replace(temporary, path)
-
-
-def _action(action: Mapping[str, Any]) -> str:
-    what = action["instance"] or action.get("host")
-    if not what:
-        return str(action["reason"])
-    where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
-    if action.get("target"):
-        where += " to %s" % action["target"]
-    return "%s %s%s: %s" % (action["action"], what, where, action["reason"])

@@ -111,13 +111,13 @@ def told(given: dict[str, Any]) -> dict[str, Any]:
     except PlanError as error:
         return {"error": str(error)}
     result: dict[str, Any] = {
-        "actions": [_action_line(action) for action in plan["actions"]],
-        "changes": _change_lines(plan["changes"]),
+        "actions": [_action_line(action) for action in plan.to_json()["actions"]],
+        "changes": _change_lines(plan.changes),
     }
-    if plan["intents"]:
-        result["intents"] = [f"{i['instance']} {i['outcome']}: {i['why']}" for i in plan["intents"]]
+    if plan.intents:
+        result["intents"] = [f"{i['instance']} {i['outcome']}: {i['why']}" for i in plan.intents]
     if "answers" in given:
-        after = apply_changes(state, plan["changes"])
+        after = apply_changes(state, plan.changes)
         answers = {
             host: {"unreachable": results} if isinstance(results, str) else {"results": results}
             for host, results in given["answers"].items()

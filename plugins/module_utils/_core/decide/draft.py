@@ -6,9 +6,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..model.observation import Observation, Seen
+from ..model.plan import (
+    CONFIGURE,
+    CONTINUE,
+    FREE_CLAIM,
+    HOLD,
+    NOTHING,
+    REFUSE,
+    REPAIR,
+    REVIVE,
+    START,
+    STOP,
+    Action,
+)
 from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
 from ..model.sentences import clock
 from ..model.site import Host, Instance, Site
@@ -69,7 +82,7 @@ class Draft:
         self.why: str = request.get("why") or ""
         self.upkeep = Upkeep(state.pauses, state.notices)
         self.actor = Actor(run, now + site.settings.run_timeout)
-        self.actions: List[Json] = []
+        self.actions: List[Action] = []
         self.trail: List[Json] = []
         self.moves: List[Move] = []
         self.asked: Dict[str, str] = {}  # instance -> what a person asked for, as a reason
@@ -227,49 +240,34 @@ class Draft:
         )  # fmt: skip
         self.set_claim(name, freed)
 
-    def add(
-        self,
-        action: str,
-        name: Optional[str],
-        host: Optional[str],
-        reason: str,
-        epoch: int = 0,
-        phase: int = 1,
-        target: Optional[str] = None,
-        urgent: bool = False,
-        programs: Optional[List[str]] = None,
-        after: str = "",
-    ) -> None:
-        self.actions.append(
-            {
-                "action": action,
-                "instance": name,
-                "host": host,
-                "target": target,
-                "epoch": epoch,
-                "phase": phase,
-                "reason": reason,
-                "urgent": urgent,
-                "programs": programs,
-                "after": after,
-                "digest": self.digests.get(name or "", ""),
-            }
-        )
+    def _add(self, kind: str, name: Optional[str], host: Optional[str], reason: str, **more: Any) -> None:
+        """:param more: the other fields of `Action`."""
+        name, host = name or "", host or ""
+        self.actions.append(Action(kind, name, host, reason, digest=self.digests.get(name, ""), **more))
 
     def hold(self, name: Optional[str], host: Optional[str], reason: str) -> None:
-        self.add("hold", name, host, reason, self.claim(name).epoch if name else 0)
+        """Do nothing, and say why.
+
+        :param name: the instance; None where it is about a host or about the whole request.
+        """
+        self._add(HOLD, name, host, reason, epoch=self.claim(name).epoch if name else 0)
 
     def refuse(self, name: Optional[str], host: Optional[str], reason: str) -> None:
-        self.add("refuse", name, host, reason)
+        """Refuse the whole request: nothing else of this plan is done."""
+        self._add(REFUSE, name, host, reason)
 
     @property
     def refused(self) -> bool:
-        return any(action["action"] == "refuse" for action in self.actions)
+        return any(action.kind == REFUSE for action in self.actions)
 
     def stop(
         self, name: str, host: str, reason: str, after: str = FREE, urgent: bool = False, target: Optional[str] = None
     ) -> None:
-        """Stop what the claim holds (or would hold) on `host`; `after` is the phase a confirmed stop leads to."""
+        """Stop what the claim holds (or would hold) on a host.
+
+        :param after: the phase that a confirmed stop leads to, or MOVE.
+        :param target: the host where it starts afterwards.
+        """
         claim = self.claim(name)
         self.set_claim(
             name,
@@ -278,14 +276,18 @@ class Draft:
                 left=(),
             ),
         )  # fmt: skip
-        self.add("stop", name, host, reason, self.known_epoch(name), target=target, urgent=urgent, after=after)
+        epoch = self.known_epoch(name)
+        self._add(STOP, name, host, reason, epoch=epoch, target=target or "", urgent=urgent, after=after)
 
     def stop_copy(self, name: str, host: str, reason: str) -> None:
         """Stop a copy that no claim allows; the claim itself is not touched."""
-        self.add("stop", name, host, reason, self.known_epoch(name), after="nothing")
+        self._add(STOP, name, host, reason, epoch=self.known_epoch(name), after=NOTHING)
 
-    def start(self, name: str, host: str, reason: str, action: str = "start", urgent: bool = False) -> None:
-        """Start, or restart in place, under a new epoch; what was charged before is carried along."""
+    def start(self, name: str, host: str, reason: str, kind: str = START, urgent: bool = False) -> None:
+        """Start, or restart in place, under a new epoch; what was charged before is carried along.
+
+        :param kind: START or RESTART.
+        """
         epoch = self.next_epoch(name)
         claim = self.claim(name)
         self.set_claim(
@@ -303,7 +305,42 @@ class Draft:
                 incarnation=self.observation(host).incarnation or (claim.incarnation if claim.host == host else ""),
             ),
         )
-        self.add(action, name, host, reason, epoch, urgent=urgent)
+        self._add(kind, name, host, reason, epoch=epoch, urgent=urgent)
+
+    def start_after_stops(self, name: str, host: str, reason: str) -> None:
+        """Start in the second phase; the claim follows when the stops of the first one are confirmed."""
+        self._add(START, name, host, reason, epoch=self.next_epoch(name), phase=2)
+
+    def repair(self, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
+        """Start these programs of an instance that runs."""
+        self._join(REPAIR, name, host, reason, programs)
+
+    def continue_deferred(self, name: str, host: str, reason: str) -> None:
+        """Start what was deferred of an instance that runs."""
+        self._join(CONTINUE, name, host, reason, self.claim(name).deferred)
+
+    def _join(self, kind: str, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
+        """Start programs under the epoch of what runs."""
+        claim = self.claim(name)
+        self.set_claim(name, replace(claim, actor=self.actor))
+        self._add(kind, name, host, reason, epoch=claim.epoch, programs=tuple(programs))
+
+    def release(self, name: str, why: str, reason: str) -> None:
+        """Free a claim whose host shows nothing of it, and say so.
+
+        :param why: the reason that the free claim keeps.
+        """
+        self.free(name, why)
+        claim = self.claim(name)
+        self._add(FREE_CLAIM, name, claim.host, reason, epoch=claim.epoch)
+
+    def configure(self, host: str, reason: str) -> None:
+        """Send the host its configuration folder."""
+        self._add(CONFIGURE, None, host, reason)
+
+    def revive(self, host: str, reason: str) -> None:
+        """Start the host's service manager."""
+        self._add(REVIVE, None, host, reason)
 
     def charges(self, name: str) -> Tuple[Failure, ...]:
         """The failures that count against an instance's budget, with those of this plan."""

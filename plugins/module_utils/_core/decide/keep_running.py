@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import List, Optional, Tuple
 
 from ..model.observation import Seen
+from ..model.plan import RESTART
 from ..model.records import Claim, Failure
 from ..model.sentences import clock, duration, listing, times
 from ..model.sequence import expected_programs
@@ -113,9 +114,7 @@ def apply_strategy(
         alone = programs if strategy == "restart_process" and bus not in programs else []
         _wait(draft, name, host, what, alone, urgent)
     elif strategy == "restart_process":
-        draft.set_claim(name, replace(charged, actor=draft.actor))
-        draft.add("repair", name, host, "%s (running_failure_strategy restart_process)" % what, claim.epoch,
-                  programs=programs)  # fmt: skip
+        draft.repair(name, host, "%s (running_failure_strategy restart_process)" % what, programs)
     else:
         _again(draft, instance, host, "%s (running_failure_strategy restart_application)" % what, [], urgent)
     return True
@@ -188,10 +187,9 @@ def _repair_after_wait(draft: Draft, instance: Instance, host: str) -> None:
     """The programs that crashed in a row while the others run on."""
     name, claim = instance.name, draft.claim(instance.name)
     programs = [program for program in expected_programs(instance.application) if program in claim.failed]
-    draft.set_claim(name, replace(claim, until=0.0, actor=draft.actor if programs else claim.actor))
+    draft.set_claim(name, replace(claim, until=0.0))
     if programs:
-        draft.add("repair", name, host, "%s of %s has waited and is tried again" % (listing(programs), name),
-                  claim.epoch, programs=programs)  # fmt: skip
+        draft.repair(name, host, "%s of %s has waited and is tried again" % (listing(programs), name), programs)
 
 
 def _again(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str], urgent: bool) -> None:
@@ -208,7 +206,7 @@ def _again(draft: Draft, instance: Instance, host: str, reason: str, strays: Lis
         else:
             move(draft, instance, reason, ([host] if host in draft.copies(name) else []) + strays)
     elif urgent:
-        draft.start(name, host, reason, "restart", urgent=True)
+        draft.start(name, host, reason, RESTART, urgent=True)
     else:
         in_place(draft, instance, host, reason, strays)
 
@@ -230,11 +228,10 @@ def _continue_deferred(draft: Draft, instance: Instance, host: str) -> None:
     service = waits_for(instance, claim)
     if service and not _service_runs(draft, service, host):
         return
-    draft.set_claim(name, replace(claim, actor=draft.actor))
     reason = "%s runs again, so the deferred part of %s starts" % (service, name) if service else (
         "the deferred part of %s is tried again" % name
     )  # fmt: skip
-    draft.add("continue", name, host, reason, claim.epoch, programs=list(claim.deferred))
+    draft.continue_deferred(name, host, reason)
 
 
 def waits_for(instance: Instance, claim: Claim) -> str:

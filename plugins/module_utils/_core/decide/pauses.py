@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ..model.plan import ACTS
 from ..model.records import Pause
 from ..model.sentences import clock
 from ..model.words import MUSTER, SITE, STOPPING, item_key
@@ -70,11 +69,11 @@ def hold_back(draft: Draft, name: str, mark: Mark, why: str) -> None:
 
     What only writes down how things are stays.
     """
-    acts = [action for action in draft.actions[mark.actions :] if action["action"] in ACTS]
+    acts = [action for action in draft.actions[mark.actions :] if action.acts]
     moves = draft.moves[mark.moves :]
     if not acts and not moves:
         return
-    reason = str(acts[0]["reason"]) if acts else moves[0].reason
+    reason = acts[0].reason if acts else moves[0].reason
     draft.undo(name, mark)
     draft.stays[name] = why
     draft.hold(name, draft.claim(name).host, "%s, so nothing is done: %s" % (why, reason))

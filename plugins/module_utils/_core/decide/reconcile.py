@@ -114,8 +114,7 @@ def _leave(draft: Draft, name: str) -> None:
     draft.forget_wanted(name)
     if not _stop_all(draft, name, reason) and name in draft.state.claims:
         if claim.phase != FREE:
-            draft.free(name, reason)
-            draft.add("free", name, claim.host, "%s: %s shows nothing of it" % (reason, claim.host), claim.epoch)
+            draft.release(name, reason, "%s: %s shows nothing of it" % (reason, claim.host))
         elif draft.now - claim.since > FORGET_AFTER:
             draft.set_claim(name, None)
 
@@ -172,8 +171,7 @@ def _keep_stopped(draft: Draft, name: str, reason: str) -> None:
     if _stop_all(draft, name, reason):
         return
     if claim.phase != FREE:
-        draft.free(name, draft.wanted(name).why)
-        draft.add("free", name, claim.host, "%s; %s shows nothing of it" % (reason, claim.host), claim.epoch)
+        draft.release(name, draft.wanted(name).why, "%s; %s shows nothing of it" % (reason, claim.host))
 
 
 # --- wanted started

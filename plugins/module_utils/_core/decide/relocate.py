@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import List, Mapping, Optional
 
+from ..model.plan import RESTART, START
 from ..model.sentences import kinds
 from ..model.site import Instance
 from ..model.words import DRAINED
@@ -52,7 +53,7 @@ def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: L
         stops = strays + ([host] if copy else [])
         draft.moves.append(Move(name, reason, tuple(stops), hosts=(host,)))
     else:
-        draft.start(name, host, reason, "restart" if copy is not None and copy.live else "start")
+        draft.start(name, host, reason, RESTART if copy is not None and copy.live else START)
 
 
 def move(

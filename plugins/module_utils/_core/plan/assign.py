@@ -10,6 +10,7 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
+from ..model.plan import MOVE, RESTART, START
 from ..model.sentences import kinds, listing, number
 from ..model.words import DOWN, DRAINED, FREE, SUSPECT
 from ..place.loads import Fleet, host_loads
@@ -120,15 +121,14 @@ class Batch:
             draft.candidates[move.name] = self.rows(move, p)
         stops = self._sweep(move, keep=target)
         if all(host == target for host in stops):
-            action = "restart" if copy is not None and copy.live else "start"
-            draft.start(move.name, target, reason, action)
+            draft.start(move.name, target, reason, RESTART if copy is not None and copy.live else START)
             return
         claim = draft.claim(move.name)
         stops.sort(key=lambda h: (h == target, h != claim.host))
-        draft.stop(move.name, stops[0], reason, after="move", target=target)
+        draft.stop(move.name, stops[0], reason, after=MOVE, target=target)
         for host in stops[1:]:
             draft.stop_copy(move.name, host, reason)
-        draft.add("start", move.name, target, reason, draft.next_epoch(move.name), phase=2)
+        draft.start_after_stops(move.name, target, reason)
 
     def _next_turn(self, move: Move, why: str) -> None:
         """It could leave a drained host, but enough others do in this round."""

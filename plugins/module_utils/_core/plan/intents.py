@@ -19,6 +19,7 @@ from ..decide.draft import Draft
 from ..decide.failures import bus_failure, running_failure
 from ..decide.keep_running import apply_strategy
 from ..decide.reconcile import reconcile
+from ..model.plan import HOLD, REFUSE
 from ..model.site import Instance
 from ..model.words import (
     BUS_CAUSES,
@@ -208,8 +209,7 @@ def _continue(draft: Draft, intent: Mapping[str, Any], instance: Instance, host:
     if not draft.is_started(name):
         return "dropped", "%s is wanted stopped" % name
     what = _sentence(intent, "what the deferred part of %s waited for answers" % name)
-    draft.set_claim(name, replace(claim, actor=draft.actor))
-    draft.add("continue", name, host, what, claim.epoch, programs=list(claim.deferred))
+    draft.continue_deferred(name, host, what)
     return "acted", what
 
 
@@ -223,8 +223,8 @@ def _person(draft: Draft, intent: Mapping[str, Any], name: str) -> Tuple[str, st
     actions = len(draft.actions)
     if verb(draft, name):
         reconcile(draft, name)
-    for action in draft.actions[actions:]:
-        if action["action"] == "refuse":
-            action["action"] = "hold"  # one request that cannot be met must not hold up the others
-            return "dropped", str(action["reason"])
+    for position, action in enumerate(draft.actions[actions:], actions):
+        if action.kind == REFUSE:
+            draft.actions[position] = replace(action, kind=HOLD)  # so that the others are done all the same
+            return "dropped", action.reason
     return "acted", _sentence(intent, "%s was asked for" % what)

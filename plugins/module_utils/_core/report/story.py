@@ -11,8 +11,13 @@ from ..model import sentences
 
 
 def sentence(action: Mapping[str, Any]) -> str:
-    """An action of a plan in words, as playbooks say it."""
-    what = action["instance"] or action.get("host") or ""
+    """An action of a plan in words, for playbooks and command lines.
+
+    :param action: as `model.plan.Action.to_json`.
+    """
+    what = action["instance"] or action.get("host")
+    if not what:
+        return str(action["reason"])
     where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
     if action.get("target"):
         where += " to %s" % action["target"]

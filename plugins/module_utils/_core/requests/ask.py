@@ -243,7 +243,7 @@ def answer_named(draft: Draft, names: List[str]) -> None:
     """A sentence for every instance a person named and for which nothing has to be done."""
     if draft.kind == "resume":
         return
-    told = {action["instance"] for action in draft.actions} | {move.name for move in draft.moves}
+    told = {action.instance for action in draft.actions} | {move.name for move in draft.moves}
     for name in names:
         if name in told:
             continue
