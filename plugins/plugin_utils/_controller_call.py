@@ -26,7 +26,7 @@ class ControllerAction(_host_call.HostAction):
             answer = calls.handle(request)
         else:
             result = self._execute_module(
-                module_name="control_room.muster.plan", module_args={"payload": request}, task_vars=task_vars
+                module_name="control_room.muster.controller", module_args={"payload": request}, task_vars=task_vars
             )
             if result.get("failed"):
                 raise AnsibleActionFail("%s: %s" % (request.get("controller", "the controller"), result.get("msg")))
