@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -74,8 +75,9 @@ class ActionModule(_controller_call.ControllerAction):
         for warning in answer.get("warnings", []):
             self._display.warning(warning)
         sentences = _sentences.of_plan(document, observations)
-        for sentence in sentences:
-            self._display.display(sentence)
+        check = self._task.check_mode and not plan.refusals
+        for line in _sentences.of_check(document, observations, time.time()) if check else sentences:
+            self._display.display(line)
         heard = _sentences.heard(observations)
         _compiled.keep("heard", heard)
         if options["report"]:

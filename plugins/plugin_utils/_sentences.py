@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.control_room.muster.plugins.module_utils._core.report import story
+from ansible_collections.control_room.muster.plugins.module_utils._core.report.story import sentence
 
 
 def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[str]:
@@ -20,13 +20,15 @@ def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[st
     :param plan: as `model.plan.Plan.to_json`.
     :param observations: host -> its observation document.
     """
-    sentences = [
-        "%s does not answer: %s" % (name, seen.get("why") or "no reason known")
-        for name, seen in observations.items()
-        if seen["answer"] == "unreachable"
-    ]
-    sentences += [story.sentence(action) for action in plan["actions"]]
+    sentences = [*_silent(observations), *(sentence(action) for action in plan["actions"])]
     return sentences or ["nothing to do: everything is as wanted"]
+
+
+def of_check(plan: Mapping[str, Any], observations: Mapping[str, Any], now: float) -> list[str]:
+    """What check mode prints: the silent hosts and the plan with everything that it would do and commit."""
+    from ansible_collections.control_room.muster.plugins.module_utils._core.report.plan_text import plan_lines
+
+    return [*_silent(observations), *plan_lines(plan, now)]
 
 
 def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]:
@@ -66,3 +68,11 @@ def write_report(path: str, content: Mapping[str, Any]) -> None:
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(content, stream)
     os.replace(temporary, path)
+
+
+def _silent(observations: Mapping[str, Any]) -> list[str]:
+    return [
+        "%s does not answer: %s" % (name, seen.get("why") or "no reason known")
+        for name, seen in observations.items()
+        if seen["answer"] == "unreachable"
+    ]
