@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads the C(muster_*) variables and the inventory, validates all of it and renders every item's configuration on
     the controller.
-  - Every error is told at once, with its place and what is allowed, before any host is touched.
+  - All errors are reported at once, with its place and what is allowed, before any host is touched.
   - Runs on the control node; the ledger is opened on the controller.
 author:
   - muster contributors (@control-room)

@@ -25,7 +25,7 @@ class SiteError:
     """One thing that is wrong.
 
     ``path`` is for people (``muster_items[2].slot``), ``keys`` the same for a locator; ``place`` is ``file:line`` where
-    whoever found it knows.
+    the finder knows it.
     """
 
     path: str

@@ -29,7 +29,7 @@ from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
 
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
-ATTEMPTS = 8  # plans made anew after a lost race
+ATTEMPTS = 8  # attempts to plan and commit; each lost race costs one
 DAY = 86400.0  # s
 AT_ONCE = 2000  # entries of the trail that one run drops
 
@@ -49,7 +49,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         requests, phases, revision, warnings}
         the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
         published ones serve; without `observations`, what the hosts said last, but for those not believed up. Only a
-        deploy changes the site: any other run works over what was deployed, whatever its own inventory says.
+        deploy changes the site: any other run works over what was deployed, not over its own inventory.
     ``phase`` {site, plan, phase, answers} -> {requests}
         a later phase's act requests; commits what the hosts confirmed so far.
     ``settle`` {site, plan, answers} -> {revision, trail}
@@ -58,7 +58,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         hosts that were not observed are shown as they were seen last.
     ``trail`` {site, after?, limit?, instance?} -> {trail}
     ``explain`` {site, item} -> {explain}
-        where each application of an item is and why, and what each candidate host has to say to that.
+        where each application of an item is and why, and why each candidate host is or is not suitable.
     ``what_if`` {site, assume} -> {what_if}
         what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
     ``capture`` {site, request} -> {given}
@@ -251,7 +251,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
     with call.ledger as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = ledger.read()
-            with contextlib.suppress(Refused):  # what was done is told in any case
+            with contextlib.suppress(Refused):  # the outcome is written in any case
                 call = _over_what_is_deployed(given, state, str(plan.kind))
             changes, trail = settle(call.site, state, plan, answers, time.time(), final)
             if plan.phases > 1:
@@ -348,7 +348,7 @@ def _same_site(call: _Call, state: controller_ledger.State) -> None:
 
 def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: str) -> _Call:
     """The call with the site that was deployed last, which its own may not be: its inventory was edited since, is
-    another copy, or was read before somebody else deployed.
+    another copy, or was read before another run deployed.
 
     :raises Refused: when that site is not known.
     """
@@ -359,7 +359,7 @@ def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: st
         return call
     published = publish.read_published(call.state_dir, SITE_FILE)
     if kind in SITE_CHANGES or published.get("mark") != mark:
-        raise Refused("the site was deployed anew meanwhile: run this again")
+        raise Refused("the site was deployed again meanwhile: run this again")
     try:
         site = site_model.site_from_json(published["site"])
     except (KeyError, TypeError, ValueError) as error:

@@ -108,7 +108,7 @@ class Draft:
     # --- what is known
 
     def wanted(self, name: str) -> Wanted:
-        """With this plan's changes; what nobody asked for is stopped."""
+        """With this plan's changes; without a request or rule it is STOPPED."""
         if name in self._wanted:
             return self._wanted[name] or Wanted(STOPPED)
         return self.state.wanted.get(name) or Wanted(STOPPED)
@@ -157,7 +157,7 @@ class Draft:
         return max(self.claim(name).epoch, self._highest.get(name, 0))
 
     def busy(self, name: str) -> str:
-        """Why another run must be waited for; empty when nobody is at work on the instance.
+        """Why another run must be waited for; empty when no run is at work on the instance.
 
         A run at work on a host that is down has nothing left to do there, and what it finds out does not count."""
         claim = self.claim(name)
@@ -178,7 +178,7 @@ class Draft:
         return "item %s" % instance.item.id
 
     def held_since(self, name: str) -> str:
-        """`` (opened by eve at 12:03)`` for a sentence, or nothing when nobody is known."""
+        """`` (opened by eve at 12:03)`` for a sentence, or "" when that is not known."""
         wanted = self.wanted(name)
         return " (opened by %s at %s)" % (wanted.by, clock(wanted.at, self.now)) if wanted.by else ""
 
@@ -193,7 +193,7 @@ class Draft:
         self.note("%s is wanted %s%s" % (name, state, " on %s" % host if host else ""), why, instance=name, who=by)
 
     def first_seen(self, name: str) -> None:
-        """A service that nobody asked for yet is wanted started."""
+        """Want a service started that has no record yet."""
         self._wanted[name] = Wanted(STARTED, None, MUSTER, "first seen", self.now)
 
     def forget_wanted(self, name: str) -> None:

@@ -126,7 +126,7 @@ def repair_gone(draft: Draft, instance: Instance, host: str, what: str, strays: 
     Charged like a crash: what ends whenever it was started must not be started for ever.
     """
     name, claim, settings = instance.name, draft.claim(instance.name), draft.site.settings
-    # How long it was there nobody knows, so nothing comes back for operation.
+    # How long it ran is not known, so no point of the budget comes back for it.
     failure = Failure(draft.now, host, what)
     failures = charge(replace(claim, since=draft.now), failure, settings)
     crashes = in_a_row(claim, failure, settings)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pauses: while an item, or the whole site, is paused nothing automatic acts on it. What would be done is told."""
+"""Pauses: nothing automatic acts on a paused item, or on a paused site. What would be done is reported as a hold."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def label(key: str) -> str:
     return "the site" if key == SITE else key.replace("/", " ", 1)
 
 
-def told(draft: Draft, name: str) -> str:
-    """That an instance is paused, in words; empty when it is not."""
+def paused(draft: Draft, name: str) -> str:
+    """That an instance is paused, as a sentence; empty when it is not."""
     if not draft.upkeep.paused():
         return ""
     instance = draft.site.by_name().get(name)
@@ -57,7 +57,7 @@ def holds(draft: Draft, name: str) -> str:
     """
     if name in draft.asked:
         return ""
-    found = told(draft, name)
+    found = paused(draft, name)
     if found and draft.claim(name).phase == STOPPING and not draft.is_started(name):
         by = draft.wanted(name).by
         return found if by == MUSTER else ""
@@ -65,7 +65,7 @@ def holds(draft: Draft, name: str) -> str:
 
 
 def hold_back(draft: Draft, name: str, mark: Mark, why: str) -> None:
-    """Take back what was decided since `mark`, if hosts would have to act; a Hold tells what is not done.
+    """Take back what was decided since `mark`, if hosts would have to act; a hold says what is not done.
 
     What only writes down how things are stays.
     """

@@ -35,11 +35,11 @@ class Upkeep:
         return found
 
     def notices(self) -> List[str]:
-        """Ids of what nobody has acknowledged for good."""
+        """Ids of the notices that are still shown."""
         return [key for key in sorted({*self._known_notices, *self._notices}) if self.notice(key) is not None]
 
     def set_notice(self, key: str, notice: Optional[Dict[str, Any]]) -> None:
-        """Trouble that is shown until somebody acknowledges it; None forgets it."""
+        """Set the notice of an id, which is shown until a person acknowledges it; None forgets it."""
         if notice != self._known_notices.get(key):
             self._notices[key] = notice
         else:

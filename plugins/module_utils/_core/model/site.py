@@ -204,7 +204,7 @@ class Hook:
 
     command: Tuple[str, ...]  # arguments as a list; the first one is an absolute path
     on: Tuple[str, ...] = ("all",)  # the verdicts it wants to hear of
-    debounce: float = 5.0  # how long a verdict must last until it is told
+    debounce: float = 5.0  # how long a verdict must last before the command runs
     timeout: float = 30.0  # how long the command may take
 
 

@@ -21,7 +21,7 @@ CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without
 
 
 def unfit(draft: Draft, host: str) -> str:
-    """Why nothing new may start on a host, whatever room it has; empty when it may."""
+    """Why nothing new may start on a host, even with room; empty when it may."""
     record = draft.record(host)
     if record.state == DRAINED:
         return "%s is drained" % host
@@ -143,7 +143,7 @@ class Batch:
             self._draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
 
     def _sweep(self, move: Move, keep: str = "") -> List[str]:
-        """The hosts to stop it on; where only a claim file was left behind that is removed, and nobody waits for it."""
+        """The hosts to stop it on. A claim file without processes is removed, and no start waits for that."""
         draft = self._draft
         copies = draft.copies(move.name)
         for host in move.stops:
@@ -172,7 +172,7 @@ class Batch:
         return found
 
     def _ruled_out(self, move: Move) -> Dict[str, str]:
-        """Host -> why this may not start there, whatever room it has."""
+        """Host -> why this may not start there, even with room."""
         return {**move.exclude, **{host: why for host, why in self._unfit.items() if why}}
 
     def _explained(self, move: Move, p: Pending) -> List[Candidate]:

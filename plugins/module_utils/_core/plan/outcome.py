@@ -110,7 +110,7 @@ class _Settler:
         )
 
     def _must_be_seen(self, action: Action, why: str) -> None:
-        """Shown until somebody acknowledges it."""
+        """Write a notice, which is shown until a person acknowledges it."""
         name, host = action.instance, action.host
         key = decide_notices.failure_id(name, host)
         before = self._notices.get(key) or self._state.notices.get(key)
@@ -259,8 +259,8 @@ class _Settler:
     def _left(
         self, action: Action, answer: Mapping[str, Any], failed: Mapping[str, str]
     ) -> Tuple[str, ...]:
-        """What may still live after a failed start. In doubt more than does: then the host keeps the claim, and the
-        next look at it tells."""
+        """What may still live after a failed start. In doubt too much: then the host keeps the claim until
+        the next look at it."""
         if answer.get("left") is not None:
             return tuple(answer["left"])
         application = application_of(self._site, action.instance)
@@ -276,7 +276,7 @@ class _Settler:
         return tuple(program for program in expected if program in (answer.get("started") or ()))
 
     def _refused(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
-        """Nothing is charged, and whatever was done there the next run sees: it looks again."""
+        """Charge nothing: the next run looks at the host again."""
         reason = str(answer.get("reason") or "%s refused" % action.host)
         what = "%s refused to %s %s" % (action.host, action.kind, action.instance)
         self._note(action, what, "refused", reason)
