@@ -68,6 +68,12 @@ class Problems:
         self.errors: List[SiteError] = []
 
     def add(self, keys: Keys, message: str, value: Any = None, hint: str = "") -> None:
+        """Add one error.
+
+        :param keys: the path of the value.
+        :param value: as written.
+        :param hint: what to write instead.
+        """
         self.errors.append(SiteError(path_text(keys), message, value, hint, keys))
 
     def finish(self) -> None:

@@ -227,6 +227,7 @@ class Ledger:
             return ledger_files.backup(database, self.path, _revision(database))
 
     def close(self) -> None:
+        """Close the file. Idempotent."""
         if self._open is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._open.close()

@@ -53,6 +53,7 @@ def check_owner(folder: str, error: Type[Exception]) -> None:
 
 
 def user_name(uid: int) -> str:
+    """The name of a user, or ``user 1000`` for one without a name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

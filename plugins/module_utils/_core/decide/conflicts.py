@@ -77,6 +77,10 @@ def _looked(draft: Draft, host: str) -> bool:
 
 
 def describe(draft: Draft, name: str, wrong: List[str]) -> str:
+    """A sentence about a conflict.
+
+    :param wrong: hosts with copies that no claim allows.
+    """
     claim = draft.claim(name)
     if claim.holds and claim.host in wrong:
         others = [host for host in wrong if host != claim.host]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
-from ..model.observation import Observation, Seen
+from ..model.observation import Observation
 from ..model.plan import (
     CONFIGURE,
     CONTINUE,
@@ -23,10 +23,10 @@ from ..model.plan import (
     Action,
 )
 from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
-from ..model.sentences import clock
-from ..model.site import Host, Instance, Site
-from ..model.words import DOWN, FREE, MONITOR, MUSTER, STARTED, STARTING, STOPPED, STOPPING
+from ..model.site import Site
+from ..model.words import FREE, MUSTER, STARTED, STARTING, STOPPING
 from .failures import charges
+from .known import Known
 from .upkeep import Upkeep
 
 Json = Dict[str, Any]
@@ -62,8 +62,12 @@ class Mark(NamedTuple):
     claim: Tuple[Any, ...]
 
 
-class Draft:
-    """The inputs of a plan as views, and its actions, ledger changes and trail as they grow."""
+class Draft(Known):
+    """The inputs of a plan as views, and its actions, ledger changes and trail as they grow.
+
+    :param request: {kind, who, from, why, ...}: what is asked for.
+    :param digests: instance -> digest of its configuration as it should be.
+    """
 
     def __init__(
         self,
@@ -75,8 +79,8 @@ class Draft:
         run: str,
         digests: Mapping[str, str],
     ) -> None:
-        self.site, self.state, self.observations = site, state, observations
-        self.request, self.now, self.run, self.digests = request, now, run, digests
+        super().__init__(site, state, observations, now, run)
+        self.request, self.digests = request, digests
         self.kind: str = request["kind"]
         self.who: str = request.get("who") or "somebody"
         self.why: str = request.get("why") or ""
@@ -93,99 +97,15 @@ class Draft:
         self.stays: Dict[str, str] = {}  # instance -> why it cannot leave a host that is drained
         self.drifting: Set[str] = set()  # ids of the drift that was seen in this run
         self.turns: List[str] = []  # instances that leave a drained host in a later round
-        self._item_order: Optional[Dict[str, int]] = None
-        self._wanted: Dict[str, Optional[Wanted]] = {}
-        self._claims: Dict[str, Optional[Claim]] = {}
-        self._hosts: Dict[str, HostRecord] = {}
         self._dropped: List[str] = []
-        self._copies: Dict[str, Dict[str, Seen]] = {}
-        self._highest: Dict[str, int] = {}
-        for host, observation in observations.items():
-            for name, seen in observation.instances.items():
-                self._copies.setdefault(name, {})[host] = seen
-                self._highest[name] = max(seen.highest, self._highest.get(name, 0))
-
-    # --- what is known
-
-    def wanted(self, name: str) -> Wanted:
-        """With this plan's changes; without a request or rule it is STOPPED."""
-        if name in self._wanted:
-            return self._wanted[name] or Wanted(STOPPED)
-        return self.state.wanted.get(name) or Wanted(STOPPED)
-
-    def claim(self, name: str) -> Claim:
-        """With this plan's changes; an instance never claimed has a free claim of epoch 0."""
-        if name in self._claims:
-            return self._claims[name] or Claim()
-        return self.state.claims.get(name) or Claim()
-
-    def claims(self) -> Dict[str, Claim]:
-        after = dict(self.state.claims)
-        for name, claim in self._claims.items():
-            if claim is None:
-                after.pop(name, None)
-            else:
-                after[name] = claim
-        return after
-
-    def record(self, host: str) -> HostRecord:
-        return self._hosts.get(host) or self.state.hosts.get(host) or HostRecord()
-
-    def observation(self, host: str) -> Observation:
-        known = self.observations.get(host)
-        if known is not None:
-            return known
-        why = "%s was not asked in this run" % host
-        if self.site_host(host) is None:
-            why = "%s is not in the inventory any more: put it back, or confirm that it is down" % host
-        return Observation(host, why=why)
-
-    def copies(self, name: str) -> Dict[str, Seen]:
-        """What seen hosts show of an instance: live processes, or a claim file left behind."""
-        return {
-            host: seen for host, seen in self._copies.get(name, {}).items() if seen.live or seen.claim is not None
-        }
-
-    def seen_instances(self) -> List[str]:
-        return sorted(self._copies)
-
-    def next_epoch(self, name: str) -> int:
-        """Higher than every epoch the ledger or any seen host knows of."""
-        return 1 + self.known_epoch(name)
-
-    def known_epoch(self, name: str) -> int:
-        return max(self.claim(name).epoch, self._highest.get(name, 0))
-
-    def busy(self, name: str) -> str:
-        """Why another run must be waited for; empty when no run is at work on the instance.
-
-        A run at work on a host that is down has nothing left to do there, and what it finds out does not count."""
-        claim = self.claim(name)
-        if claim.host and self.record(claim.host).state == DOWN:
-            return ""
-        if claim.actor is None or claim.actor.run == self.run or claim.actor.deadline <= self.now:
-            return ""
-        doing = {STARTING: "starting it", STOPPING: "moving it" if claim.target else "stopping it"}
-        until = clock(claim.actor.deadline, self.now, seconds=True)
-        return "run %s is %s until %s" % (claim.actor.run, doing.get(claim.phase, "changing it"), until)
-
-    def confirmed_down(self, host: str) -> bool:
-        """By a person, not by the monitor's signals alone."""
-        record = self.record(host)
-        return record.state == DOWN and record.by != MONITOR
-
-    def label(self, instance: Instance) -> str:
-        return "item %s" % instance.item.id
-
-    def held_since(self, name: str) -> str:
-        """`` (opened by eve at 12:03)`` for a sentence, or "" when that is not known."""
-        wanted = self.wanted(name)
-        return " (opened by %s at %s)" % (wanted.by, clock(wanted.at, self.now)) if wanted.by else ""
-
-    # --- what is decided
 
     def want(self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None) -> None:
-        """Change what is wanted; ``by`` defaults to who asked. The same wish again keeps the first one's name."""
+        """Change what is wanted; the same again keeps the first one's record.
+
+        :param state: STARTED or STOPPED.
+        :param host: the console of an HCI.
+        :param by: defaults to who asked.
+        """
         before = self._wanted.get(name) or self.state.wanted.get(name)
         if before is not None and (before.state, before.host) == (state, host):
             return
@@ -197,16 +117,19 @@ class Draft:
         self._wanted[name] = Wanted(STARTED, None, MUSTER, "first seen", self.now)
 
     def forget_wanted(self, name: str) -> None:
+        """Delete the record of what is wanted."""
         if name in self.state.wanted:
             self._wanted[name] = None
 
     def set_claim(self, name: str, claim: Optional[Claim]) -> None:
+        """None deletes it; one that equals the ledger's is no change."""
         if claim != self.state.claims.get(name):
             self._claims[name] = claim
         else:
             self._claims.pop(name, None)
 
     def set_host(self, host: str, record: HostRecord) -> None:
+        """Change what is believed of a host."""
         self._hosts[host] = record
 
     def drop_host(self, host: str) -> None:
@@ -258,6 +181,7 @@ class Draft:
 
     @property
     def refused(self) -> bool:
+        """Whether the request is refused so far."""
         return any(action.kind == REFUSE for action in self.actions)
 
     def stop(
@@ -356,7 +280,10 @@ class Draft:
     def note(
         self, what: str, why: str = "", result: str = "", instance: str = "", host: str = "", who: Optional[str] = None
     ) -> None:
-        """A line of the trail."""
+        """Add a line to the trail.
+
+        :param who: defaults to who asked.
+        """
         entry: Json = {
             "at": self.now,
             "who": who or self.who,
@@ -373,6 +300,7 @@ class Draft:
         self.trail.append(entry)
 
     def changes(self) -> Dict[str, Dict[str, Any]]:
+        """The changes of the ledger, as `Ledger.commit` takes them."""
         changes: Dict[str, Dict[str, Any]] = {}
         if self._wanted:
             changes["wanted"] = {n: w.to_json() if w else None for n, w in sorted(self._wanted.items())}
@@ -383,18 +311,3 @@ class Draft:
             changes["hosts"].update(dict.fromkeys(self._dropped))
         changes.update(self.upkeep.changes())
         return changes
-
-    def site_host(self, name: str) -> Optional[Host]:
-        try:
-            return self.site.host(name)
-        except KeyError:
-            return None
-
-    def item_order(self, instance: Instance) -> int:
-        """The position of its item in the site: earlier items are placed first."""
-        if self._item_order is None:
-            self._item_order = {item.id: i for i, item in enumerate(self.site.items)}
-        return self._item_order[instance.item.id]
-
-    def is_started(self, name: str) -> bool:
-        return self.wanted(name).state == STARTED

@@ -22,6 +22,12 @@ from .relocate import in_place, misplaced, move, stop_strays
 
 
 def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
+    """Decide about an instance that runs where its claim is: restart, move, repair, continue, or leave it alone.
+
+    :param host: of the claim.
+    :param copy: what that host shows of it.
+    :param strays: hosts with copies that no claim allows.
+    """
     name, claim = instance.name, draft.claim(instance.name)
     if copy.epochs != (claim.epoch,):
         runs = listing(str(e) if e else "none" for e in copy.epochs)
@@ -71,7 +77,10 @@ def _not_expected(claim: Claim, copy: Seen) -> Tuple[str, ...]:
 
 
 def missing_programs(draft: Draft, instance: Instance, host: str, missing: List[str]) -> bool:
-    """Programs of a running instance died: do what their running failure strategy says; whether that is something."""
+    """Do what the running failure strategy of dead programs says; whether that is anything.
+
+    :param missing: programs that should run and do not.
+    """
     strategy = running_failure(instance.application, missing)
     died = "%s of %s no longer %s on %s" % (
         listing(missing), instance.name, "runs" if len(missing) == 1 else "run", host,
@@ -91,6 +100,9 @@ def apply_strategy(
 ) -> bool:
     """Carry out a running failure strategy, within the budget; whether it does anything.
 
+    :param what: what happened, as the beginning of the reason.
+    :param programs: those that failed.
+    :param urgent: the host acts at once, without a look at other hosts.
     :param at: when it failed, if that is known: what has waited for a run since then was no operation.
     """
     name, settings = instance.name, draft.site.settings
@@ -121,9 +133,12 @@ def apply_strategy(
 
 
 def repair_gone(draft: Draft, instance: Instance, host: str, what: str, strays: List[str]) -> None:
-    """Nothing of it lives on the host that holds it, and no person asked for that.
+    """Start an instance again of which its host shows nothing, although no person stopped it.
 
-    Charged like a crash: what ends whenever it was started must not be started for ever.
+    It is charged like a crash, so that an instance which ends after each start is given up at last.
+
+    :param what: what happened, as the beginning of the reason.
+    :param strays: hosts with copies that no claim allows; they are stopped.
     """
     name, claim, settings = instance.name, draft.claim(instance.name), draft.site.settings
     # How long it ran is not known, so no point of the budget comes back for it.
@@ -216,6 +231,10 @@ def _usable(draft: Draft, host: str) -> bool:
 
 
 def spent(name: str, what: str, draft: Draft) -> str:
+    """Why an instance stays failed: its budget is spent.
+
+    :param what: the last failure.
+    """
     settings = draft.site.settings
     return "%s; that was more often than %s in %s, so %s stays failed until somebody starts it" % (
         what, times(settings.failure_budget), duration(settings.failure_window), name,

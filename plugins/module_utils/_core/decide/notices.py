@@ -21,15 +21,21 @@ DRIFT = "drift"
 
 
 def failure_id(instance: str, host: str) -> str:
+    """The id of the notice about failures of an instance on a host."""
     return "%s:%s:%s" % (FAILURE, instance, host)
 
 
 def conflict_id(instance: str) -> str:
+    """The id of the notice about a conflict of an instance."""
     return "%s:%s" % (CONFLICT, instance)
 
 
 def failed(before: Optional[Mapping[str, Any]], instance: str, host: str, at: float, why: str, run: str) -> Json:
-    """The notice after one more failure; a second one of the same run changes nothing."""
+    """The notice after one more failure; a second one of the same run changes nothing.
+
+    :param before: the notice so far; None for the first failure.
+    :param at: seconds since 1970.
+    """
     if before is not None and before.get("run") == run:
         return dict(before)
     count = int(before.get("count") or 0) + 1 if before is not None else 1

@@ -21,6 +21,7 @@ def expire(draft: Draft) -> None:
 
 
 def label(key: str) -> str:
+    """How sentences call what a key stands for: ``the site``, ``item 02``."""
     return "the site" if key == SITE else key.replace("/", " ", 1)
 
 
@@ -34,6 +35,7 @@ def paused(draft: Draft, name: str) -> str:
 
 
 def site_paused(draft: Draft) -> str:
+    """That the whole site is paused, as a sentence; empty when it is not."""
     return said(draft, SITE) if draft.upkeep.pause(SITE) is not None else ""
 
 
@@ -67,7 +69,9 @@ def holds(draft: Draft, name: str) -> str:
 def hold_back(draft: Draft, name: str, mark: Mark, why: str) -> None:
     """Take back what was decided since `mark`, if hosts would have to act; a hold says what is not done.
 
-    What only writes down how things are stays.
+    Changes that only write down what was seen stay.
+
+    :param why: that it is paused, as the beginning of the reason.
     """
     acts = [action for action in draft.actions[mark.actions :] if action.acts]
     moves = draft.moves[mark.moves :]

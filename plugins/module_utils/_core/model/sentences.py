@@ -40,6 +40,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def times(count: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
     return {1: "once", 2: "twice"}.get(count, "%d times" % count)
 
 
@@ -53,6 +54,7 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
+    """With one decimal, none when that is 0."""
     return "%g" % round(value, 1)
 
 

@@ -35,7 +35,11 @@ def settle(
     now: float,
     final: bool = False,
 ) -> Tuple[Changes, List[Json]]:
-    """(ledger changes, trail) after the answers so far.
+    """(ledger changes, trail) after the answers so far; both empty when the ledger has them already.
+
+    :param state: the ledger after the last commit of this run.
+    :param answers: host -> its act answer, merged over the phases, or ``{"unreachable": why}``.
+    :param now: seconds since 1970.
 
     A host that did not answer keeps its claims and their actor until the deadline, and nothing is charged. Before the
     last phase the actors of what is still to come are renewed; with `final` a start that was not allowed, because a

@@ -137,7 +137,12 @@ def instance_status(
     bus_health: Mapping[str, Any],
     instance: Instance,
 ) -> Json:
-    """The state of one instance: running, starting, stopping, stopped, failed, waiting or unknown."""
+    """The state of one instance: running, starting, stopping, stopped, failed, waiting or unknown.
+
+    :param seen: host -> its observation.
+    :param bus_health: as `report.status.bus_health`.
+    :return: {instance, state, host, epoch, major, minor, cause, missing, deferred, since}.
+    """
     name = instance.name
     claim = state.claims.get(name) or Claim()
     wanted = state.wanted.get(name) or Wanted(STOPPED)
