@@ -33,7 +33,7 @@ def listing(names: Iterable[str], most: int = 6) -> str:
     return "%s and %s" % (", ".join(all_names[:-1]), all_names[-1])
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``; did you mean x?`` or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return "; did you mean %s?" % close[0] if close else ""
