@@ -278,7 +278,7 @@ def test_the_state_survives_json():
 
 
 def test_an_unknown_kind_of_request_is_an_error():
-    with pytest.raises(planner.PlanError, match="cannot be asked to fly"):
+    with pytest.raises(planner.PlanError, match="there is no request fly, only reconcile"):
         plan(settled(), all_seen(), "fly")
 
 

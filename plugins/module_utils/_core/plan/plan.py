@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 from ..decide import drains, notices, pauses
 from ..decide.draft import MUSTER, WHOLE, Draft, Json, PlanError
 from ..decide.reconcile import reconcile
+from ..model.request import renamed
 from ..model.sentences import listing
 from ..model.sequence import application_of
 from ..model.site import Site, to_json
@@ -55,6 +56,7 @@ def make_plan(
         whole or not at all.
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
+    request = renamed(request)
     for host, why in intents.dead_hosts(request).items():
         observations = dict(observations, **{host: {"host": host, "answer": UNREACHABLE, "why": why}})
     draft = _draft(site, state, observations, request, now, run, digests)
@@ -96,7 +98,7 @@ def make_plan(
         "revision": revision,
         "expires": now + site.settings.run_timeout * DEADLINE_SHARE,
         "fingerprint": fingerprint(draft),
-        "request": {key: request.get(key) for key in ("kind", "who", "from", "why", "host")},
+        "request": {key: request.get(key) for key in ("kind", "who", "from", "why", "host", "console", "keep")},
         "actions": draft.actions,
         "changes": draft.changes(),
         "trail": draft.trail,
