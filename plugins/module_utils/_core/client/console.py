@@ -20,7 +20,8 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 
 from ..host import line
 from ..model.request import KINDS
-from . import api, options as request_options, peer
+from . import api, peer
+from . import options as request_options
 from .commands import LATE, NO, OK, USAGE, act, follow, print_why, refusal, say, watch
 
 WIDTH = 120  # characters of a line where there is no terminal

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of requests, made of the table in `model.request`: arguments of a command, and the request they make.
+"""Commands that are requests: their arguments, made of the table in `model.request`, and the request they make.
 
 Both command lines use it: the controller's, and the one for consoles.
 """

@@ -292,7 +292,7 @@ def renamed(document: Mapping[str, Any]) -> Json:
     kind = KINDS.get(str(document.get("kind")))
     former = kind.renamed if kind is not None else {}
     found = {former.get(name, name): value for name, value in document.items()}
-    return {**found, **{name: document[name] for name in found if name in document and document[name]}}
+    return {**found, **{name: document[name] for name in found if document.get(name)}}
 
 
 def filled(document: Mapping[str, Any]) -> Request:

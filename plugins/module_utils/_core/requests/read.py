@@ -49,9 +49,9 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
         document = renamed(document)
         errors += _unnamed(kind, document, names) if names is not None else []
     if (kind.reason or document.get("take")) and not str(document.get("why", "")).strip():
-        what = "take" if document.get("take") else kind.name
-        if not any(error["field"] == "why" for error in errors):
-            errors.append(check.error("why", "%s needs a reason, for the trail" % what, document.get("why", "")))
+        what, missing = ("take", "") if document.get("take") else (kind.name, None)
+        errors = [error for error in errors if error["field"] != "why" or error["value"] is not None]
+        errors.append(check.error("why", "%s needs a reason, for the trail" % what, document.get("why", missing)))
     if errors:
         raise RequestErrors(errors)
     return filled(document)
@@ -86,8 +86,8 @@ def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Erro
         if meaning.problem and (item or any(sign in meaning.name for sign in PATTERN) or meaning.name in names.items):
             errors.append(check.error(field, meaning.problem, meaning.name))
         elif meaning.problem:
-            known = [*names.instances, *names.applications]
-            errors.append(dict(check.unknown(field, meaning.name, known), message=meaning.problem))
+            allowed = [*names.instances, *names.applications]
+            errors.append(dict(check.unknown(field, meaning.name, allowed), message=meaning.problem))
         found.update(dict.fromkeys(meaning.instances))
     if found:
         document["instances"] = list(found)
