@@ -88,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     """The monitor that answers. With an inventory given, a command is about that inventory's site only."""
-    if options.verb in ("deploy", "check") or getattr(options, "fresh", False):
+    offline = getattr(options, "fresh", False) or getattr(options, "file", None)
+    if options.verb in ("deploy", "check", "capture") or offline:
         return None
     here = {} if options.inventory or options.state_dir else os.environ
     if not here and found.state_dir is None:
@@ -144,7 +145,7 @@ def _parser(first: str) -> argparse.ArgumentParser:
         return sub
 
     views = {"status": _status, "plan": _plan, "why": _why, "explain": _explain, "what-if": _what_if,
-             "events": _events, "check": _check}  # fmt: skip
+             "events": _events, "check": _check, "capture": _capture}  # fmt: skip
     if first in views:
         views[first](add)
         return parser
@@ -190,6 +191,7 @@ def _plan(add: Add) -> None:
     plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
     plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
     plan.add_argument("--fresh", action="store_true", help="observe every host first, even where a monitor runs")
+    plan.add_argument("--from", dest="file", metavar="FILE", help="decide over a captured file; no site is needed")
 
 
 def _why(add: Add) -> None:
@@ -235,6 +237,12 @@ def _check(add: Add) -> None:
     check.add_argument("--hosts", action="store_true", help="check also whether each host can be deployed to")
 
 
+def _capture(add: Add) -> None:
+    text = "write everything that a plan depends on to a file"
+    capture = add("capture", _write_capture, text, "capture before.yml")
+    capture.add_argument("file", nargs="?", metavar="FILE", help="a new file (default: named after site and time)")
+
+
 def _common(parser: argparse.ArgumentParser, default: object) -> None:
     """Options that may precede or follow the command."""
     parser.add_argument(
@@ -264,6 +272,12 @@ def _change(options: argparse.Namespace, found: Places) -> int:
     from . import verbs
 
     return verbs.change(options, found)
+
+
+def _write_capture(options: argparse.Namespace, found: Places) -> int:
+    from . import capture
+
+    return capture.write(options.file, found)
 
 
 def _view(name: str) -> Command:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +14,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from ..core.controller import calls, last_seen, publish
+from ..core.controller import calls, publish
 from ..core.controller import ledger as controller_ledger
+from ..core.controller.places import LEDGER_FILE, SEEN_FILE, SITE_FILE, WATCH_FILE
 from ..core.model import site as site_model
-from ..core.model import state as state_model
+from ..core.model.observation import observed
+from ..core.model.records import State
 from ..core.model.request import Request
 from ..core.place import loads as place_loads
 from ..core.requests.names import Names, names_of
+from ..file_stamp import Stamp, file_stamp
 from ..journal import Journal
 from .doors.caller import Places, owner_of, places_of
 from .since import Since
@@ -30,7 +32,7 @@ Json = dict[str, Any]
 Result = TypeVar("Result")
 YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
 TICKETS = 200  # requests under way, and those whose answers are kept
-_FILES = (publish.SITE_FILE, publish.WATCH_FILE, last_seen.SEEN_FILE)
+_FILES = (SITE_FILE, WATCH_FILE, SEEN_FILE)
 
 
 class Core(Protocol):
@@ -124,23 +126,20 @@ class Desk:
         """Something changed that no file may tell yet."""
         self._changes += 1
 
-    def stamp(self, name: str) -> tuple[int, int, int] | None:
-        try:
-            facts = os.stat(self.state_dir / name)
-        except OSError:
-            return None
-        return (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    def stamp(self, name: str) -> Stamp | None:
+        """Of a file of the state folder; None when it is not there."""
+        return file_stamp(self.state_dir / name)
 
     async def site(self) -> SiteFacts:
         """What requests are checked with; empty while no site is published."""
-        stamp = self.stamp(publish.SITE_FILE)
+        stamp = self.stamp(SITE_FILE)
         if stamp != self._facts.stamp:
             self._facts = await self.run(self._site_facts, stamp)
         return self._facts
 
     def _site_facts(self, stamp: Any) -> SiteFacts:
         """What is known stays when another version of muster wrote the site that is published now."""
-        document = self._read(publish.SITE_FILE).get("site")
+        document = self._read(SITE_FILE).get("site")
         owner = owner_of(self.state_dir)
         if not document:
             return SiteFacts(places=Places(owner=owner), stamp=stamp)
@@ -203,14 +202,14 @@ class Desk:
         return await self.run(self._loads)
 
     def _loads(self) -> dict[str, tuple[float, ...]]:
-        seen = self._read(last_seen.SEEN_FILE).get("hosts") or {}
+        seen = self._read(SEEN_FILE).get("hosts") or {}
         try:
-            site = site_model.site_from_json(self._read(publish.SITE_FILE).get("site") or {})
-            with controller_ledger.Ledger(str(self.state_dir / calls.LEDGER_FILE)) as ledger:
-                claims = state_model.State.from_json(ledger.read()[0]).claims
+            site = site_model.site_from_json(self._read(SITE_FILE).get("site") or {})
+            with controller_ledger.Ledger(str(self.state_dir / LEDGER_FILE)) as ledger:
+                claims = State.from_json(ledger.read()[0]).claims
         except (ValueError, controller_ledger.LedgerError) as error:
             raise NotNow(str(error)) from error
-        views = {host.name: state_model.observed(seen, host.name) for host in site.hosts}
+        views = {host.name: observed(seen, host.name) for host in site.hosts}
         loads = place_loads.host_loads(site, claims, views)
         fleet = place_loads.Fleet(loads.values())
         return {
