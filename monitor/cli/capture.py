@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..core.plan.plan import PlanError
-from ..core.report import plan_text, scenario
+from ..core.decide.draft import PlanError
+from ..core.report import scenario
 from .by_api import NO, OK
 from .places import Places, UsageError
 from .verbs import as_json

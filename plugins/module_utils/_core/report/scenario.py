@@ -15,10 +15,13 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any, Dict, List, Mapping, Tuple
 
+from ..decide.draft import PlanError
 from ..model import site as site_model
-from ..model import state as state_model
 from ..model.probe import Probe
-from ..plan import plan as planner
+from ..model.records import apply_changes
+from ..model.words import RECORD_KINDS
+from ..plan.outcome import settle
+from ..plan.plan import make_plan
 from .plan_text import plan_lines, settled_lines
 
 Json = Dict[str, Any]
@@ -46,8 +49,8 @@ LEFT_OUT: Dict[type, Json] = {  # what a site cannot be read without, although n
     site_model.Program: {"command": ()},
     site_model.Service: {"command": (), "files": (), "probe": None},
 }
-SEEN = ("host", "answer", "why", "prepared", "site_id", "controller", "incarnation", "service_manager", "config", "drift",
-        "foreign")  # fmt: skip
+SEEN = ("host", "answer", "why", "prepared", "site_id", "controller", "incarnation", "service_manager", "config",
+        "drift", "foreign")  # fmt: skip
 COPY = ("epoch", "epochs", "claim", "digest", "last_epoch", "deferred", "failed", "cpu", "memory", "ended")
 
 
@@ -66,7 +69,7 @@ def captured(
     :param state: the ledger's document.
     :param observations: host -> what it showed.
     """
-    ledger = {kind: dict(state.get(kind) or {}) for kind in state_model.KINDS}
+    ledger = {kind: dict(state.get(kind) or {}) for kind in RECORD_KINDS}
     return {
         "site": _short(site),
         "ledger": {kind: records for kind, records in ledger.items() if records},
@@ -86,7 +89,7 @@ def decide(given: Mapping[str, Any]) -> Json:
     :raises PlanError: as `plan.make_plan` does.
     :raises KeyError: and `TypeError`, `ValueError`, `AttributeError`: when it is not a scenario.
     """
-    return planner.make_plan(
+    return make_plan(
         site_of(given), _state(given), int(given["revision"]), given["seen"], given["request"], float(given["now"]),
         str(given["run"]), given["digests"], given.get("configs"),
     )  # fmt: skip
@@ -100,7 +103,7 @@ def answer(given: Mapping[str, Any]) -> List[str]:
     now = float(given["now"])
     try:
         plan = decide(given)
-    except planner.PlanError as error:
+    except PlanError as error:
         return ["no plan: %s" % error]
     lines = plan_lines(plan, now)
     if given.get("answers") is not None:
@@ -116,8 +119,8 @@ def outcome(given: Mapping[str, Any], plan: Mapping[str, Any]) -> Tuple[Json, Li
         host: {"unreachable": came} if isinstance(came, str) else {"results": came}
         for host, came in given["answers"].items()
     }
-    after = state_model.apply_changes(_state(given), plan["changes"])
-    return planner.settle(site_of(given), after, plan, answers, float(given["now"]) + 1, final=True)
+    after = apply_changes(_state(given), plan["changes"])
+    return settle(site_of(given), after, plan, answers, float(given["now"]) + 1, final=True)
 
 
 def site_of(given: Mapping[str, Any]) -> site_model.Site:
@@ -143,7 +146,7 @@ def _complete(kind: type, document: Mapping[str, Any]) -> Json:
 
 
 def _state(given: Mapping[str, Any]) -> Json:
-    return {kind: dict(given["ledger"].get(kind) or {}) for kind in state_model.KINDS}
+    return {kind: dict(given["ledger"].get(kind) or {}) for kind in RECORD_KINDS}
 
 
 def _short(value: Any) -> Any:
@@ -170,7 +173,7 @@ def _seen(document: Mapping[str, Any]) -> Json:
     found["instances"] = {
         name: dict(
             {key: copy[key] for key in COPY if copy.get(key) is not None},
-            programs={program: {"pid": process.get("pid")} for program, process in (copy.get("programs") or {}).items()},
+            programs={name: {"pid": one.get("pid")} for name, one in (copy.get("programs") or {}).items()},
         )
         for name, copy in (document.get("instances") or {}).items()
     }
