@@ -28,6 +28,7 @@ from tests.small_site import CONSOLES, SERVERS, quiet_host, running, small_site,
 FOLDER = Path(__file__).parent / "scenarios"
 NOW = 1_700_000_000.0  # 22:13:20 UTC
 ALIVE = {"pid": 1}
+MARK = "\nthen:"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Json = dict[str, Any]
 
@@ -47,6 +48,18 @@ def files(*topics: str) -> list[Path]:
 
 def name_of(path: Path) -> str:
     return "%s/%s" % (path.parent.name, path.stem)
+
+
+def compare(path: Path, lines: list[str], update: bool) -> None:
+    """Compare with the `then` of a file, or write it.
+
+    :raises AssertionError: when the lines differ.
+    """
+    if update:
+        head = path.read_text().partition(MARK)[0].rstrip("\n")
+        path.write_text("%s%s |\n%s" % (head, MARK, "".join("  %s\n" % line for line in lines)))
+    else:
+        assert lines == str(load(path)["then"]).splitlines()
 
 
 def full(given: Mapping[str, Any]) -> Json:

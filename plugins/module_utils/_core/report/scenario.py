@@ -168,7 +168,7 @@ def _short(value: Any) -> Any:
 
 
 def _seen(document: Mapping[str, Any]) -> Json:
-    """An observation without process ids' details, ports and services."""
+    """An observation without what decides nothing, such as when a process started."""
     found = {key: document[key] for key in SEEN if document.get(key)}
     found["instances"] = {
         name: dict(
@@ -177,5 +177,6 @@ def _seen(document: Mapping[str, Any]) -> Json:
         )
         for name, copy in (document.get("instances") or {}).items()
     }
+    found["services"] = {name: {} for name in document.get("services") or {}}
     found["load"] = {key: value for key, value in (document.get("load") or {}).items() if not isinstance(value, str)}
     return found
