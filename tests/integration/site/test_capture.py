@@ -32,6 +32,7 @@ CLOCK = re.compile(r"\d\d:\d\d:\d\d( on \d{4}-\d\d-\d\d)?")
 def lab() -> Iterator[SiteLab]:
     site = yaml.safe_load((ROOT / "inventory/local/group_vars/all/site.yml").read_text())
     program = site["muster_applications"]["scen2_srv"]["programs"]["data_processing"]
+    program["running_failure_strategy"] = "restart_process"
     program["environment"] = {"SENSOR_PASSWORD": SECRET}
     program["command"].append("--key=" + SECRET)
     items = [{"id": "01", "sensor_password": SECRET}, "02"]
