@@ -41,7 +41,8 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
     errors = check.errors(document, kind.schema()) + _choice(kind.name, kind.one_of, document)
     for former, name in kind.renamed.items():
         if former in document and name in document:
-            errors.append(check.error(former, "is the former name of %s: give only %s" % (name, name), document[former]))
+            message = "is the former name of %s: give only %s" % (name, name)
+            errors.append(check.error(former, message, document[former]))
         elif name in kind.needs and former not in document and name not in document:
             errors.append(check.error(name, "is missing", None))
     if not errors:
@@ -61,7 +62,7 @@ def renamed(document: Mapping[str, Any]) -> Json:
     kind = KINDS.get(str(document.get("kind")))
     former = kind.renamed if kind is not None else {}
     found = {former.get(name, name): value for name, value in document.items()}
-    return {**found, **{name: document[name] for name in found if name in document and document[name]}}
+    return {**found, **{name: document[name] for name in found if document.get(name)}}
 
 
 def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> List[check.Error]:
