@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from ..decide.draft import PlanError
 from ..model import site as site_model
+from ..model.plan import Plan
 from ..model.probe import Probe
 from ..model.records import apply_changes
 from ..model.words import RECORD_KINDS
@@ -84,7 +85,7 @@ def captured(
 
 
 def decide(given: Mapping[str, Any]) -> Json:
-    """The plan over a scenario.
+    """The plan over a scenario, as `model.plan.Plan.to_json`.
 
     :raises PlanError: as `plan.make_plan` does.
     :raises KeyError: and `TypeError`, `ValueError`, `AttributeError`: when it is not a scenario.
@@ -92,7 +93,7 @@ def decide(given: Mapping[str, Any]) -> Json:
     return make_plan(
         site_of(given), _state(given), int(given["revision"]), given["seen"], given["request"], float(given["now"]),
         str(given["run"]), given["digests"], given.get("configs"),
-    )  # fmt: skip
+    ).to_json()  # fmt: skip
 
 
 def answer(given: Mapping[str, Any]) -> List[str]:
@@ -119,8 +120,9 @@ def outcome(given: Mapping[str, Any], plan: Mapping[str, Any]) -> Tuple[Json, Li
         host: {"unreachable": came} if isinstance(came, str) else {"results": came}
         for host, came in given["answers"].items()
     }
-    after = apply_changes(_state(given), plan["changes"])
-    return settle(site_of(given), after, plan, answers, float(given["now"]) + 1, final=True)
+    made = Plan.from_json(plan)
+    after = apply_changes(_state(given), made.changes)
+    return settle(site_of(given), after, made, answers, float(given["now"]) + 1, final=True)
 
 
 def site_of(given: Mapping[str, Any]) -> site_model.Site:
