@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     """The monitor that answers. With an inventory given, a command is about that inventory's site only."""
-    offline = getattr(options, "fresh", False) or getattr(options, "file", None)
-    if options.verb in ("deploy", "check", "capture") or offline:
+    away = options.verb == "plan" and options.file
+    if options.verb in ("deploy", "check", "capture") or away or getattr(options, "fresh", False):
         return None
     here = {} if options.inventory or options.state_dir else os.environ
     if not here and found.state_dir is None:
