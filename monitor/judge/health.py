@@ -13,6 +13,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..core.model.words import BUS_CRASH, BUS_HANG
+
 
 class Kind(enum.Enum):
     """What one round trip, or the end of a connection, showed."""
@@ -31,8 +33,6 @@ class State(enum.Enum):
     UNKNOWN = "unknown"
 
 
-CRASH = "bus crash"
-HANG = "bus hang"
 EXPIRES_AFTER = 3  # intervals (or timeouts, whichever is longer) without any result
 
 
@@ -91,7 +91,7 @@ class Health:
         self._until = now + grace
         self._answered = False
         self._state = State.UNKNOWN
-        self.cause = ""  # CRASH | HANG while unhealthy
+        self.cause = ""  # BUS_CRASH | BUS_HANG while unhealthy
         self.why = "not asked yet"
         self.warning = ""  # a sentence while it is healthy and something is not well
         self.since = now  # of the present state
@@ -111,7 +111,7 @@ class Health:
             return self._become(State.UNKNOWN, "", result.why, result.at) or untold
         starting = not self._answered and result.at < self._until
         if result.kind is Kind.GONE and not starting:
-            return self._become(State.UNHEALTHY, CRASH, result.why, result.at)
+            return self._become(State.UNHEALTHY, BUS_CRASH, result.why, result.at)
         self.missed += 1
         self._misses = (self._misses << 1 | 1) & self._mask
         if self._state is State.UNHEALTHY:
@@ -119,14 +119,14 @@ class Health:
         if starting or self._misses.bit_count() < self.failures:
             self.why = "it is starting: %s" % result.why if starting else result.why
             return False
-        cause = CRASH if result.kind is Kind.REFUSED else HANG
+        cause = BUS_CRASH if result.kind is Kind.REFUSED else BUS_HANG
         return self._become(State.UNHEALTHY, cause, self._counted(result.why), result.at)
 
     def _note_answer(self, result: Result) -> bool:
         self._answered = True
         self.missed = 0
         if self._misses:
-            self._misses = 0 if self.cause == CRASH else self._misses << 1 & self._mask
+            self._misses = 0 if self.cause == BUS_CRASH else self._misses << 1 & self._mask
         changed = False
         if result.warning or self.slow or self._warned:
             changed = self._note_warning(result)
@@ -232,10 +232,10 @@ class Composed(Health):
         if (self._any and State.HEALTHY in states) or all(state is State.HEALTHY for state in states):
             return State.HEALTHY, "", ""
         if bad and (not self._any or len(bad) == len(states)):
-            crashed = [part for part in bad if part.cause == CRASH]
+            crashed = [part for part in bad if part.cause == BUS_CRASH]
             sure = len(crashed) == len(states) if self._any else bool(crashed)
             named = [self._named(part, part.why) for part in (crashed if crashed and not self._any else bad)]
-            return State.UNHEALTHY, CRASH if sure else HANG, "; ".join(named)
+            return State.UNHEALTHY, BUS_CRASH if sure else BUS_HANG, "; ".join(named)
         open_ = [part for part, state in zip(self._parts, states) if state is State.UNKNOWN]
         return State.UNKNOWN, "", "; ".join(self._named(part, part.why) for part in open_)
 

@@ -19,7 +19,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-UP, SUSPECT, DOWN = "up", "suspect", "down"
+from ..core.model.words import DOWN, SUSPECT, UP
+
 TOGETHER = 5.0  # s within which losses count as one event
 
 

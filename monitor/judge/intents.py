@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.model.words import DOWN, FAILED, FREE, RUNNING
 from ..watch.watch_list import Watch
 from .wishes import Wish
 
@@ -126,7 +127,7 @@ class Intents:
 def satisfied(wish: Wish, watch: Watch) -> str:
     """How the watch list shows that nothing is left to do for a wish; "" while something is."""
     if wish.host:
-        if watch.hosts.get(wish.host) == "down":
+        if watch.hosts.get(wish.host) == DOWN:
             return "%s is noted as down" % wish.host
         return "" if wish.host in watch.hosts else "it is no longer in the site"
     entry = watch.instances.get(wish.instance)
@@ -134,8 +135,8 @@ def satisfied(wish: Wish, watch: Watch) -> str:
         return "it is no longer claimed"
     if entry.epoch != wish.epoch:
         return "it is at epoch %d now" % entry.epoch
-    if entry.phase in ("free", "failed"):
-        return "it is %s now" % ("stopped" if entry.phase == "free" else "failed")
+    if entry.phase in (FREE, FAILED):
+        return "it is %s now" % ("stopped" if entry.phase == FREE else "failed")
     if wish.what == "continue" and not entry.deferred:
         return "nothing is deferred any more"
     return ""
@@ -143,4 +144,4 @@ def satisfied(wish: Wish, watch: Watch) -> str:
 
 def _running(watch: Watch, name: str) -> bool:
     entry = watch.instances.get(name)
-    return entry is not None and entry.phase == "running"
+    return entry is not None and entry.phase == RUNNING

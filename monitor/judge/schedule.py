@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from ..core.model.words import DOWN, FAILED, FREE, STARTED, STARTING, STOPPING, UP
 from ..watch.watch_list import Watch
 from .retries import Again
 
@@ -58,7 +59,7 @@ class Schedule:
         self._waiting = now_waiting
         moving: dict[str, tuple[int, str, float]] = {}
         for name, entry in after.instances.items():
-            if entry.phase not in ("starting", "stopping"):
+            if entry.phase not in (STARTING, STOPPING):
                 continue
             known = self._moving.get(name)
             same = known is not None and known[:2] == (entry.epoch, entry.phase)
@@ -168,12 +169,12 @@ class Schedule:
 
 def waiting(watch: Watch) -> list[str]:
     """Instances that are wanted started and that no host holds, or one that is down."""
-    return [name for name, state in watch.wanted.items() if state == "started" and _homeless(watch, name)]
+    return [name for name, state in watch.wanted.items() if state == STARTED and _homeless(watch, name)]
 
 
 def _homeless(watch: Watch, name: str) -> bool:
     entry = watch.instances.get(name)
-    return entry is None or entry.phase in ("free", "failed") or watch.hosts.get(entry.host) == "down"
+    return entry is None or entry.phase in (FREE, FAILED) or watch.hosts.get(entry.host) == DOWN
 
 
 def _busy(watch: Watch, name: str, wall: float) -> bool:
@@ -203,8 +204,8 @@ def _freed(before: Watch, after: Watch) -> bool:
 
 
 def _held(watch: Watch) -> set[str]:
-    return {name for name, entry in watch.instances.items() if entry.phase not in ("free", "failed")}
+    return {name for name, entry in watch.instances.items() if entry.phase not in (FREE, FAILED)}
 
 
 def _usable(hosts: Mapping[str, str]) -> set[str]:
-    return {name for name, state in hosts.items() if state == "up"}
+    return {name for name, state in hosts.items() if state == UP}

@@ -12,13 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ..core.model.words import BUS_CRASH, DOWN, GATE_OPEN, HOST_DOWN, PROGRAM_EXIT, RUNNING, UP
 from ..watch.watch_list import Instance, Watch
-from . import hosts
-from .health import CRASH, Health, State
+from .health import Health, State
+from .hosts import Verdict
 
-GATE = "gate open"
-EXIT = "program exit"
-HOST_DOWN = "host down"
 _WISHES = {"restart_application": "restart", "restart_process": "restart", "stop_application": "stop"}
 
 BusKey = tuple[str, int]  # instance, epoch
@@ -66,7 +64,7 @@ def decide(
     buses: Mapping[BusKey, Health],
     services: Mapping[ServiceKey, Health],
     now: float,
-    verdicts: Mapping[str, hosts.Verdict] | None = None,
+    verdicts: Mapping[str, Verdict] | None = None,
     exits: Mapping[BusKey, Exit] | None = None,
     wall: float = 0.0,
 ) -> list[Wish]:
@@ -81,13 +79,13 @@ def decide(
     wishes = [
         Wish("", 0, HOST_DOWN, "evacuate", verdict.why, host=name, age=now - verdict.since)
         for name, verdict in verdicts.items()
-        if verdict.state == hosts.DOWN and watch.hosts.get(name) != hosts.DOWN
+        if verdict.state == DOWN and watch.hosts.get(name) != DOWN
     ]
     for instance in watch.instances.values():
-        if instance.phase != "running" or watch.hosts.get(instance.host) == hosts.DOWN:
+        if instance.phase != RUNNING or watch.hosts.get(instance.host) == DOWN:
             continue
         verdict = verdicts.get(instance.host)
-        if verdict is not None and verdict.state != hosts.UP and not verdict.there:
+        if verdict is not None and verdict.state != UP and not verdict.there:
             continue
         key = (instance.name, instance.epoch)
         wish = _bus_wish(instance, buses.get(key), now)
@@ -111,14 +109,14 @@ def _exit_wish(watch: Watch, instance: Instance, exit_: Exit) -> Wish | None:
         return None
     how = "; ".join("%s %s" % (name, exit_.programs[name]) for name in programs)
     why = "of %s on %s, %s" % (instance.name, instance.host, how)
-    return Wish(instance.name, instance.epoch, EXIT, "repair", why, programs=programs)
+    return Wish(instance.name, instance.epoch, PROGRAM_EXIT, "repair", why, programs=programs)
 
 
 def _bus_wish(instance: Instance, health: Health | None, now: float) -> Wish | None:
     what = _WISHES.get(instance.strategy)
     if health is None or what is None or health.state(now) is not State.UNHEALTHY:
         return None
-    word = "crashed" if health.cause == CRASH else "hangs"
+    word = "crashed" if health.cause == BUS_CRASH else "hangs"
     why = "the internal bus of %s on %s %s: %s" % (instance.name, instance.host, word, health.why)
     shadow = instance.target is not None and instance.target.how.shadow
     return Wish(instance.name, instance.epoch, health.cause, what, why, shadow=shadow)
@@ -139,4 +137,4 @@ def _gate_wish(watch: Watch, instance: Instance, services: Mapping[ServiceKey, H
         instance.deferred[0],
         instance.name,
     )
-    return Wish(instance.name, instance.epoch, GATE, "continue", why, shadow=service.target.how.shadow)
+    return Wish(instance.name, instance.epoch, GATE_OPEN, "continue", why, shadow=service.target.how.shadow)

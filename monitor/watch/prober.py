@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ..core.model.words import RUNNING
 from ..judge.health import Composed, Health, Result
 from ..judge.wishes import BusKey, LinkKey, ServiceKey
 from .probes import Asking, ProbeError, Report, make
@@ -49,7 +50,7 @@ class Prober:
             if instance.target is not None and instance.phase in PHASES_HELD:
                 bus = (instance.name, instance.epoch)
                 targets[bus] = instance.target
-                if instance.phase == "running":
+                if instance.phase == RUNNING:
                     running.add(bus)
                     if instance.link is not None:
                         targets[*bus, "link"] = instance.link

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ..core.model.words import RUNNING, SITE, STARTING, STOPPED, UP, WATCH_SCHEMA, item_key
 from ..judge.verdict_changes import Hook
 from . import target
 from .target import Whose
 
 Target = target.Target
-SCHEMA = 1
-PHASES_HELD = ("starting", "running")  # phases in which a bus is, or is about to be, there
+PHASES_HELD = (STARTING, RUNNING)  # phases in which a bus is, or is about to be, there
 
 
 class WatchError(ValueError):
@@ -59,7 +59,7 @@ class Host:
     """What the ledger believes of a host, and how it is reached."""
 
     name: str
-    state: str = "up"  # up | suspect | down | drained
+    state: str = UP  # up | suspect | down | drained
     by: str = ""
     address: str = ""
     root: str = ""
@@ -91,7 +91,7 @@ class Watch:
 
     def paused(self, item: str, wall: float) -> bool:
         """Whether nothing automatic may act on an item."""
-        for key in ("site", "item/" + item):
+        for key in (SITE, item_key(item)):
             if key in self.pauses:
                 until = self.pauses[key]
                 if until is None or until > wall:
@@ -110,10 +110,10 @@ def parse(document: Any) -> Watch:
     """:raises WatchError: when it is no watch list, or one of another schema."""
     if not isinstance(document, Mapping):
         raise WatchError("the watch list is not a JSON object")
-    if document.get("schema") != SCHEMA:
+    if document.get("schema") != WATCH_SCHEMA:
         raise WatchError(
             "the watch list has schema %r, this monitor reads %d: use the monitor of the muster that deployed"
-            % (document.get("schema"), SCHEMA)
+            % (document.get("schema"), WATCH_SCHEMA)
         )
     try:
         hosts = document.get("hosts", {})
@@ -137,8 +137,8 @@ def parse(document: Any) -> Watch:
             controller=str(document.get("controller", "")),
             instances=instances,
             services=services,
-            hosts={name: _word(entry, "up") for name, entry in hosts.items()},
-            wanted={name: _word(entry, "stopped") for name, entry in document.get("wanted", {}).items()},
+            hosts={name: _word(entry, UP) for name, entry in hosts.items()},
+            wanted={name: _word(entry, STOPPED) for name, entry in document.get("wanted", {}).items()},
             machines=machines,
             programs={name: dict(strategies) for name, strategies in document.get("programs", {}).items()},
             pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
@@ -167,7 +167,7 @@ def _ends(hosts: Mapping[str, Any], pauses: Mapping[str, Any]) -> tuple[float, .
 
 def _machine(name: str, entry: Mapping[str, Any]) -> Host:
     known = {key: str(entry.get(key) or "") for key in ("state", "by", "address", "root", "connection")}
-    return Host(name, **{**known, "state": known["state"] or "up"}, ssh=dict(entry.get("ssh") or {}))
+    return Host(name, **{**known, "state": known["state"] or UP}, ssh=dict(entry.get("ssh") or {}))
 
 
 def _whose(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.core.model.words import DOWN, SUSPECT
 from monitor.judge.health import Health, Kind, Result
-from monitor.judge.hosts import DOWN, SUSPECT, Signal
+from monitor.judge.hosts import Signal
 from tests.unit.brain_scene import NAMES, WALL, Scene, planned
 from tests.unit.monitor_data import entry, health
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.judge.hosts import DOWN, SUSPECT, TOGETHER, UP, Hosts, Line, Signal, Verdict
+from monitor.core.model.words import DOWN, SUSPECT, UP
+from monitor.judge.hosts import TOGETHER, Hosts, Line, Signal, Verdict
 
 AFTER = 2.0
 SILENT = Line(Signal.LOST, 10.0, "no bus on server_1 answers any more")
