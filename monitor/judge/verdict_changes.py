@@ -14,36 +14,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.model.site import Hook
+
 ALL = "all"
 PATIENCE = 5  # times the debounce: so long an item may flap before it is told all the same
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """A command, and the verdicts it wants to hear of. Times in seconds."""
+def hook_key(hook: Hook) -> str:
+    """The name under which the verdicts that it has heard of are kept; independent of its times."""
+    text = json.dumps([hook.command, sorted(hook.on)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    command: tuple[str, ...]
-    on: tuple[str, ...] = (ALL,)
-    debounce: float = 5.0
-    timeout: float = 30.0
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Hook:
-        return cls(
-            tuple(str(argument) for argument in document["command"]),
-            tuple(str(word) for word in document["on"]),
-            float(document["debounce"]),
-            float(document["timeout"]),
-        )
-
-    @property
-    def key(self) -> str:
-        """What it was told is remembered under this name: other times do not make it another hook."""
-        text = json.dumps([self.command, sorted(self.on)])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def wants(self, verdict: str) -> bool:
-        return ALL in self.on or verdict in self.on
+def wants(hook: Hook, verdict: str) -> bool:
+    """Whether a hook is to run when an item gets this verdict."""
+    return ALL in hook.on or verdict in hook.on
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +95,7 @@ class Changes:
                 continue
             before, self.told[item] = self.told[item], pending.verdict
             del self.pending[item]
-            if self.hook.wants(pending.verdict):
+            if wants(self.hook, pending.verdict):
                 found.append(Change(item, pending.verdict, before, pending.cause, pending.since))
         return found
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..core.model.words import BUS_CRASH, DOWN, GATE_OPEN, HOST_DOWN, PROGRAM_EXIT, RUNNING, UP
-from ..watch.watch_list import Instance, Watch
+from ..watch.watch_list import Watch, WatchedInstance
 from .health import Health, State
 from .hosts import Verdict
 
@@ -102,7 +102,7 @@ def decide(
     return wishes
 
 
-def _exit_wish(watch: Watch, instance: Instance, exit_: Exit) -> Wish | None:
+def _exit_wish(watch: Watch, instance: WatchedInstance, exit_: Exit) -> Wish | None:
     known = watch.programs.get(instance.application, {})
     programs = tuple(sorted(name for name in exit_.programs if known.get(name, "continue") != "continue"))
     if not programs:
@@ -112,7 +112,7 @@ def _exit_wish(watch: Watch, instance: Instance, exit_: Exit) -> Wish | None:
     return Wish(instance.name, instance.epoch, PROGRAM_EXIT, "repair", why, programs=programs)
 
 
-def _bus_wish(instance: Instance, health: Health | None, now: float) -> Wish | None:
+def _bus_wish(instance: WatchedInstance, health: Health | None, now: float) -> Wish | None:
     what = _WISHES.get(instance.strategy)
     if health is None or what is None or health.state(now) is not State.UNHEALTHY:
         return None
@@ -122,7 +122,9 @@ def _bus_wish(instance: Instance, health: Health | None, now: float) -> Wish | N
     return Wish(instance.name, instance.epoch, health.cause, what, why, shadow=shadow)
 
 
-def _gate_wish(watch: Watch, instance: Instance, services: Mapping[ServiceKey, Health], now: float) -> Wish | None:
+def _gate_wish(
+    watch: Watch, instance: WatchedInstance, services: Mapping[ServiceKey, Health], now: float
+) -> Wish | None:
     if not instance.waits_for:
         return None
     service = watch.service_near(instance.waits_for, instance.host)

@@ -20,8 +20,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.model.site import Hook
 from ..journal import Journal
-from ..judge.verdict_changes import Change, Changes, Hook
+from ..judge.verdict_changes import Change, Changes, hook_key
 
 AT_ONCE = 4
 LONGEST = 2000  # characters of a command's output that are kept
@@ -53,9 +54,9 @@ class Hooks:
         self._site = site
         before, self._hooks = self._hooks, {}
         for hook in hooks:
-            known = before.get(hook.key)
-            told = known.told if known is not None else dict(self._stored.get(hook.key, {}))
-            self._hooks[hook.key] = Changes(hook, told, known.pending if known is not None else {})
+            known = before.get(hook_key(hook))
+            told = known.told if known is not None else dict(self._stored.get(hook_key(hook), {}))
+            self._hooks[hook_key(hook)] = Changes(hook, told, known.pending if known is not None else {})
         for table in (self._waiting, self._untold):
             for place in [place for place in table if place[0] not in self._hooks]:
                 del table[place]

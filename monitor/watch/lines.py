@@ -20,8 +20,8 @@ from typing import Any
 
 from ..judge.hosts import Signal
 from .lines_ssh import SSH, SshLine
-from .local_events import ListenError, Listening
-from .watch_list import Host, Watch
+from .local_events import EventSocket, EventSocketError
+from .watch_list import Watch, WatchedHost
 
 LOCAL = ("local", "control_room.muster.machine")
 RETRY = 0.5  # s between attempts to get a line back
@@ -37,7 +37,7 @@ Event = Callable[[dict[str, Any]], None]
 class SocketLine:
     """A line to a service manager on this machine, by its Unix socket."""
 
-    def __init__(self, host: Host, interval: float, changed: Changed) -> None:
+    def __init__(self, host: WatchedHost, interval: float, changed: Changed) -> None:
         self._host = host
         self._path = os.path.join(host.root, "run", "supervisor.sock")
         self._interval = interval
@@ -117,8 +117,8 @@ class Lines:
         self._event = event
         self._complain = complain
         self._doors = doors
-        self._lines: dict[str, tuple[Host, float, SocketLine | SshLine]] = {}
-        self._listeners: dict[str, Listening] = {}
+        self._lines: dict[str, tuple[WatchedHost, float, SocketLine | SshLine]] = {}
+        self._event_sockets: dict[str, EventSocket] = {}
         self._told: set[str] = set()
 
     def follow(self, watch: Watch) -> None:
@@ -130,34 +130,34 @@ class Lines:
             ):  # fmt: skip
                 line.stop()
                 del self._lines[name]
-                self._deaf(name)
+                self._close_events(name)
         for name, host in watch.machines.items():
             if name not in self._lines and host.connection in LOCAL and host.root:
                 self._lines[name] = (host, watch.host_interval, SocketLine(host, watch.host_interval, self._changed))
             elif name not in self._lines and host.connection in SSH and host.ssh:
                 self._lines[name] = (host, watch.host_interval, self._over_ssh(host, watch.host_interval))
-            if name in self._lines and name not in self._listeners and host.connection in LOCAL:
-                self._listen(host)
+            if name in self._lines and name not in self._event_sockets and host.connection in LOCAL:
+                self._open_events(host)
 
     def stop(self) -> None:
         for name, (_host, _interval, line) in self._lines.items():
             line.stop()
-            self._deaf(name)
+            self._close_events(name)
         self._lines.clear()
 
-    def _over_ssh(self, host: Host, interval: float) -> SshLine:
+    def _over_ssh(self, host: WatchedHost, interval: float) -> SshLine:
         door = self._doors / (host.name + ".sock") if self._doors is not None else None
         return SshLine(host, interval, self._changed, self._event, self._complain, door)
 
-    def _listen(self, host: Host) -> None:
+    def _open_events(self, host: WatchedHost) -> None:
         try:
-            self._listeners[host.name] = Listening(Path(host.root), self._event)
-        except ListenError as error:  # tried again with the next watch list
+            self._event_sockets[host.name] = EventSocket(Path(host.root), self._event)
+        except EventSocketError as error:  # tried again with the next watch list
             if host.name not in self._told:
                 self._told.add(host.name)
                 self._complain("no events from %s: %s" % (host.name, error))
 
-    def _deaf(self, name: str) -> None:
-        listener = self._listeners.pop(name, None)
-        if listener is not None:
-            listener.close()
+    def _close_events(self, name: str) -> None:
+        events = self._event_sockets.pop(name, None)
+        if events is not None:
+            events.close()

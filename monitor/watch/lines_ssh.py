@@ -23,7 +23,7 @@ from typing import Any
 
 from ..core.host import line as host_line
 from ..judge.hosts import Signal
-from .watch_list import Host
+from .watch_list import WatchedHost
 
 SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
 MISSED = 2  # questions without an answer that make silence
@@ -43,7 +43,7 @@ class SshLine:
     """A line held to one host, for as long as it is not stopped."""
 
     def __init__(
-        self, host: Host, interval: float, changed: Changed, event: Event, complain: Callable[[str], None],
+        self, host: WatchedHost, interval: float, changed: Changed, event: Event, complain: Callable[[str], None],
         door: Path | None = None,
     ) -> None:  # fmt: skip
         """:param door: the API's socket for this host; it may not be there yet."""
@@ -187,7 +187,7 @@ class SshLine:
         return path if fits and self._host.root.startswith("/") and ":" not in path else ""
 
 
-def _by_door(host: Host) -> bool:
+def _by_door(host: WatchedHost) -> bool:
     """Whether its account may run nothing as root but the agent's door (role monitor, `access`)."""
     return bool(host.ssh.get("door")) and not host.ssh.get("become")
 
@@ -204,7 +204,7 @@ def connect_within(interval: float) -> int:
     return max(3, math.ceil(3 * interval))
 
 
-def command(host: Host, interval: float, length: int, api: str, door: Path | None) -> list[str]:
+def command(host: WatchedHost, interval: float, length: int, api: str, door: Path | None) -> list[str]:
     """The arguments that hold a line: no terminal, no question, no control socket, a bound for every wait.
 
     :param length: bytes of the far end's source, which come first.

@@ -26,11 +26,11 @@ _LONGEST = 65536  # bytes of a datagram
 _AT_ONCE = 256  # datagrams taken in one turn of the loop: the others have a right to it, too
 
 
-class ListenError(Exception):
+class EventSocketError(Exception):
     """It cannot be listened there; the text is a sentence."""
 
 
-class Listening:
+class EventSocket:
     """The events of one host, for as long as it is open. Make it in a running asyncio loop."""
 
     def __init__(self, root: Path, told: Callable[[dict[str, Any]], None]) -> None:
@@ -40,14 +40,14 @@ class Listening:
             (0: a host service), "pid", "code" (-1: by a signal), "expected" (a gate that passed), "stopped": [programs
             that were told to stop because of it], "busy" (a run was at work on the instance), "at": s since 1970}``,
             or ``{"event": "ending", "host", "at"}`` when the service manager is told to end.
-        :raises ListenError: when the path is too long, or the socket cannot be made.
+        :raises EventSocketError: when the path is too long, or the socket cannot be made.
         """
         self.path = root / FOLDER / f"{os.getpid()}.sock"
         self.ignored = 0  # datagrams that were no event
         self._told = told
         length = len(os.fsencode(self.path))
         if length > PATH_LIMIT:
-            raise ListenError(
+            raise EventSocketError(
                 f"the path {self.path} has {length} bytes, but that of a socket at most {PATH_LIMIT}:"
                 " choose a shorter muster_root"
             )
@@ -60,7 +60,7 @@ class Listening:
             os.chmod(self.path, 0o600)
         except OSError as error:
             self._socket.close()
-            raise ListenError(f"cannot listen at {self.path}: {error.strerror or error}") from None
+            raise EventSocketError(f"cannot listen at {self.path}: {error.strerror or error}") from None
         self._loop.add_reader(self._socket.fileno(), self._take)
 
     def close(self) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ..core.model.site import Hook
 from ..core.model.words import RUNNING, SITE, STARTING, STOPPED, UP, WATCH_SCHEMA, item_key
-from ..judge.verdict_changes import Hook
 from . import target
 from .target import Whose
 
@@ -28,7 +28,7 @@ class WatchError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class WatchedInstance:
     name: str
     item: str
     application: str
@@ -45,7 +45,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class WatchedService:
     """One copy of a host service."""
 
     name: str
@@ -55,7 +55,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class WatchedHost:
     """What the ledger believes of a host, and how it is reached."""
 
     name: str
@@ -73,11 +73,11 @@ class Watch:
     site: str = ""
     site_id: str = ""
     controller: str = ""
-    instances: Mapping[str, Instance] = field(default_factory=dict)
-    services: Mapping[tuple[str, str], Service] = field(default_factory=dict)  # (service, host)
+    instances: Mapping[str, WatchedInstance] = field(default_factory=dict)
+    services: Mapping[tuple[str, str], WatchedService] = field(default_factory=dict)  # (service, host)
     hosts: Mapping[str, str] = field(default_factory=dict)  # host -> up | suspect | down | drained
     wanted: Mapping[str, str] = field(default_factory=dict)  # instance -> started | stopped
-    machines: Mapping[str, Host] = field(default_factory=dict)  # host -> how it is reached
+    machines: Mapping[str, WatchedHost] = field(default_factory=dict)  # host -> how it is reached
     programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # application -> program -> strategy
     pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
     ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
@@ -98,7 +98,7 @@ class Watch:
                     return True
         return False
 
-    def service_near(self, name: str, host: str) -> Service | None:
+    def service_near(self, name: str, host: str) -> WatchedService | None:
         """The copy of a host service that a program on `host` talks to: its own host's, else the first one."""
         own = self.services.get((name, host))
         if own is not None:
@@ -122,13 +122,13 @@ def parse(document: Any) -> Watch:
         instances = {
             name: _instance(name, entry, site_id, machines) for name, entry in document["instances"].items()
         }
-        services: dict[tuple[str, str], Service] = {}
+        services: dict[tuple[str, str], WatchedService] = {}
         for name, copies in document.get("services", {}).items():
             for host, entry in copies.items():
                 whose = partial(_whose, machines, site_id, host, "%s_%s" % (name, host), 0, name)
                 asked = target.parse(entry, str(entry["address"]), whose)
                 if asked is not None:
-                    services[(name, host)] = Service(name, host, entry.get("label") or name, asked)
+                    services[(name, host)] = WatchedService(name, host, entry.get("label") or name, asked)
         settings = document.get("settings", {})
         return Watch(
             revision=int(document["revision"]),
@@ -149,7 +149,7 @@ def parse(document: Any) -> Watch:
             observe_interval=float(settings.get("observe_interval", 60.0)),
             artifacts=int(settings.get("artifacts", 50)),
             artifacts_size=int(settings.get("artifacts_size", 200)),
-            hooks=tuple(Hook.from_json(entry) for entry in document.get("hooks", ())),
+            hooks=tuple(_hook(entry) for entry in document.get("hooks", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WatchError("the watch list cannot be read: %s %s" % (type(error).__name__, error)) from error
@@ -165,24 +165,32 @@ def _ends(hosts: Mapping[str, Any], pauses: Mapping[str, Any]) -> tuple[float, .
     return tuple(sorted(moment for moment in moments if moment is not None))
 
 
-def _machine(name: str, entry: Mapping[str, Any]) -> Host:
+def _machine(name: str, entry: Mapping[str, Any]) -> WatchedHost:
     known = {key: str(entry.get(key) or "") for key in ("state", "by", "address", "root", "connection")}
-    return Host(name, **{**known, "state": known["state"] or UP}, ssh=dict(entry.get("ssh") or {}))
+    return WatchedHost(name, **{**known, "state": known["state"] or UP}, ssh=dict(entry.get("ssh") or {}))
 
 
 def _whose(
-    machines: Mapping[str, Host], site_id: str, host: str, instance: str, epoch: int, program: str, item: str = ""
+    machines: Mapping[str, WatchedHost],
+    site_id: str,
+    host: str,
+    instance: str,
+    epoch: int,
+    program: str,
+    item: str = "",
 ) -> Whose:
-    machine = machines.get(host) or Host(host)
+    machine = machines.get(host) or WatchedHost(host)
     return Whose(site_id, host, instance, epoch, program, item, machine.root, machine.connection)
 
 
-def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mapping[str, Host]) -> Instance:
+def _instance(
+    name: str, entry: Mapping[str, Any], site_id: str, machines: Mapping[str, WatchedHost]
+) -> WatchedInstance:
     bus = entry.get("bus") or {}
     actor = entry.get("actor") or {}
     item, host, epoch = str(entry.get("item", "")), str(entry["host"]), int(entry["epoch"])
     whose = partial(_whose, machines, site_id, host, name, epoch, str(bus.get("program", "")), item)
-    return Instance(
+    return WatchedInstance(
         name=name,
         item=item,
         application=str(entry.get("application", "")),
@@ -197,6 +205,11 @@ def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mappi
         until=float(entry.get("until") or 0.0),
         link=target.parse(bus["link"], str(entry["address"]), whose) if bus.get("link") else None,
     )
+
+
+def _hook(entry: Mapping[str, Any]) -> Hook:
+    command, on = (tuple(str(part) for part in entry[key]) for key in ("command", "on"))
+    return Hook(command, on, float(entry["debounce"]), float(entry["timeout"]))
 
 
 def _word(entry: Any, default: str) -> str:

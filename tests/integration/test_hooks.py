@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from monitorkit import until
 
+from monitor.core.model.site import Hook
 from monitor.journal import Journal
-from monitor.judge.verdict_changes import Hook
 from monitor.tell.hooks import AT_ONCE, Hooks
 
 UP, BAD = "operational", "not operational"
