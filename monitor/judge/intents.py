@@ -13,11 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.model.moments import Ladder
 from ..core.model.words import DOWN, FAILED, FREE, RUNNING
 from ..watch.watch_list import Watch
 from .wishes import Wish
 
-DELAYS = (0.0, 1.0, 3.0, 10.0, 30.0)  # s after the 0th, 1st, ... run that did not satisfy it
+# s after the 1st, 2nd, ... run that did not satisfy an intent. 1 and 3 s let a claim settle, a host come back or the
+# next standby park (0.7 to 1.5 s). 30 s bounds what a lasting failure costs: a run takes about 2 CPU seconds.
+DELAYS = Ladder((1.0, 3.0, 10.0, 30.0))
 
 
 @dataclass(slots=True)
@@ -119,8 +122,8 @@ class Intents:
         back = [intent for intent in self._queue.values() if intent.run == run]
         for intent in back:
             intent.run = ""
+            intent.not_before = now + DELAYS.wait(intent.attempts)
             intent.attempts += 1
-            intent.not_before = now + DELAYS[min(intent.attempts, len(DELAYS) - 1)]
         return back
 
 

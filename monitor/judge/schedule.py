@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from ..core.model.moments import Ladder
 from ..core.model.words import DOWN, FAILED, FREE, STARTED, STARTING, STOPPING, UP
 from ..watch.watch_list import Watch
 from .retries import Again
@@ -25,7 +26,9 @@ FINISH_APART = 0.5  # s after the last reconcile, when something waited only for
 APART = 5.0  # s between two reconciles that were not the regular one
 LOOK_APART = 2.0  # s between two of them because of one lost signal
 LOOKS_APART = 2  # regular looks between two looks at a host that is not reached, at most
-RETRIES = (5.0, 10.0, 20.0, 40.0)  # s before each retry for what is wanted and does not run; then the regular looks
+# s before each reconcile for what is wanted and does not run, counted from the last one. It finds capacity that came
+# back without a sign in the watch list. Together they are about the interval of the regular look, which goes on then.
+RETRIES = Ladder((5.0, 10.0, 20.0, 40.0))
 
 
 class Schedule:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.model.moments import Ladder
 from ..journal import Journal
 from . import inventory_stamp
 from .playbooks import NoAnsible
@@ -20,7 +21,10 @@ from .standby import Standby
 POLL = 0.02  # s between looks whether it is parked
 READY_WITHIN = 60.0  # s
 SUCCESSOR_AFTER = 2.0  # s after the start of its work at the latest; before, it would take the processor from it
-DELAYS = (0.0, 2.0, 5.0, 15.0, 60.0)  # s before the next one after the 0th, 1st, ... that failed in a row
+# s before the next standby, after 0, 1, ... in a row that failed. Without a failure it starts at once, for an alert
+# needs it. One that fails takes about 2 CPU seconds: 60 s bounds that to a few per cent of a core, and meanwhile cold
+# runs serve.
+DELAYS = Ladder((0.0, 2.0, 5.0, 15.0, 60.0))
 OLDEST = 1800.0  # s until a parked run is replaced, so that its connections stay fresh
 LOOK = 10.0  # s between looks whether a parked run has grown old, or its inventory changed
 COLD_AFTER = 3.0  # s an order waits for a run to park
@@ -73,7 +77,7 @@ class Pool:
         """See to it that a standby is there or starting, at the latest in `delay` seconds."""
         if not self._lacking():
             return
-        delay = max(delay, DELAYS[min(self._failures, len(DELAYS) - 1)])
+        delay = max(delay, DELAYS.wait(self._failures))
         due = self._loop.time() + delay
         if self._waiting is not None:
             if self._waiting.when() <= due:

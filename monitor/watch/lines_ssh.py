@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.host import line as host_line
+from ..core.model.moments import Ladder
 from ..judge.hosts import Signal
 from .watch_list import WatchedHost
 
@@ -30,6 +31,9 @@ MISSED = 2  # questions without an answer that make silence
 RETRY = 1.0  # s between attempts to get a line back
 HELD = 10.0  # s; a line that answered and ended sooner is connected again at once only once, then later and later
 SLOW_RETRY = 15.0  # s, where ssh gets through and nothing can run there
+# s after the 1st, 2nd, ... line in a row that answered and ended soon. The first is connected again at once by its
+# caller; one that goes on costs a handshake each time, which a busy sshd may take for an attack.
+SHORT_LINES = Ladder((RETRY, RETRY, 2.0, 4.0, 8.0, SLOW_RETRY))
 PATIENCE = 30  # intervals after which the far end gives up
 LONGEST = 1 << 20  # bytes of a line
 SOCKET_LIMIT = 107  # bytes of a socket's path
@@ -195,7 +199,7 @@ def _by_door(host: WatchedHost) -> bool:
 def again(signal: Signal, short: int) -> float:
     """Seconds until a line is tried again; `short` of them in a row ended soon after they had answered."""
     if short:
-        return min(SLOW_RETRY, RETRY * 2.0 ** min(max(short - 2, 0), 10))
+        return SHORT_LINES.wait(short - 1)
     return RETRY if signal is Signal.LOST else SLOW_RETRY
 
 

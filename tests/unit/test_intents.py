@@ -108,7 +108,7 @@ def test_a_run_that_satisfied_nothing_gives_its_intents_back_later_each_time() -
         assert intents.ready(RUNNING, due - 0.01) == []
         pauses.append(due - now)
         now = due
-    assert pauses == [*DELAYS[1:], *[DELAYS[-1]] * (8 - len(DELAYS))]
+    assert pauses == [*DELAYS, *[DELAYS[-1]] * (7 - len(DELAYS))]
 
 
 def test_what_another_run_has_is_not_given_back() -> None:

@@ -61,7 +61,7 @@ def renamed(document: Mapping[str, Any]) -> Json:
     kind = KINDS.get(str(document.get("kind")))
     former = kind.renamed if kind is not None else {}
     found = {former.get(name, name): value for name, value in document.items()}
-    return {**found, **{name: document[name] for name in found if name in document and document[name]}}
+    return {**found, **{name: document[name] for name in found if document.get(name)}}
 
 
 def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> List[check.Error]:
