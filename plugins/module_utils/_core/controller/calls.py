@@ -24,9 +24,8 @@ from ..plan.plan import make_plan
 from ..report import status
 from . import last_seen, ledger_files, publish
 from . import ledger as controller_ledger
+from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
 
-LEDGER_FILE = "ledger.db"
-MONITOR_FILE = "run/monitor.json"
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
 ATTEMPTS = 8  # plans made anew after a lost race
@@ -108,7 +107,7 @@ def _call(request: Mapping[str, Any]) -> _Call:
     digests, config_digests = request.get("digests"), request.get("config_digests")
     if document is None or digests is None:
         folder = str(request.get("state_dir") or (document or {}).get("state_dir") or "")
-        published = publish.read_published(folder, publish.SITE_FILE) if folder else {}
+        published = publish.read_published(folder, SITE_FILE) if folder else {}
         if document is None:
             if not published:
                 raise Refused("%s has no site.json: deploy first" % (folder or "the state folder"))
@@ -139,7 +138,7 @@ def _open_site(call: _Call) -> Json:
             if not call.check:
                 ledger.forget_trail(time.time() - call.site.settings.trail_days * DAY)
         # Asked before the ledger is read: what is published is never ahead of it, but for a ledger put back.
-        watch = publish.read_published(call.state_dir, publish.WATCH_FILE)
+        watch = publish.read_published(call.state_dir, WATCH_FILE)
         state, revision = ledger.read()
         _same_site(call, state)
         published = int(watch.get("revision", 0)) if watch.get("site_id") == state["meta"]["site_id"] else 0
@@ -342,7 +341,7 @@ def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: st
         return call
     if kind in SITE_CHANGES and call.request.get("observed_mark") in (None, mark):
         return call
-    published = publish.read_published(call.state_dir, publish.SITE_FILE)
+    published = publish.read_published(call.state_dir, SITE_FILE)
     if kind in SITE_CHANGES or published.get("mark") != mark:
         raise Refused("the site was deployed anew meanwhile: run this again")
     try:

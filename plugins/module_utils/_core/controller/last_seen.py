@@ -12,8 +12,7 @@ from ..model import site as site_model
 from ..model.words import DOWN, NOT_ASKED, SUSPECT
 from . import ledger as controller_ledger
 from . import publish
-
-SEEN_FILE = "seen.json"
+from .places import SEEN_FILE
 
 Json = Dict[str, Any]
 

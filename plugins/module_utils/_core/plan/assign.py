@@ -13,7 +13,8 @@ from ..decide.drains import Turns
 from ..model.sentences import kinds, listing, number
 from ..model.words import DOWN, DRAINED, FREE, SUSPECT
 from ..place.loads import Fleet, host_loads
-from ..place.place import Candidate, Pending, Placed, explain, in_order, place
+from ..place.pending import Pending, Placed
+from ..place.place import Candidate, explain, in_order, place
 
 CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without that limit
 

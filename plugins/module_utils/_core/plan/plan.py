@@ -24,6 +24,7 @@ from ..model.sequence import application_of
 from ..model.site import Site, to_json
 from ..model.words import DOWN, FREE, MUSTER, SUSPECT, UNREACHABLE, UP
 from ..requests import ask
+from ..requests.drain import refuse_unless_forced
 from . import intents
 from .act_requests import DEADLINE_SHARE
 from .assign import Batch
@@ -74,7 +75,7 @@ def make_plan(
     if draft.moves and not draft.refused:
         Batch(draft).resolve()
     if draft.kind == "drain" and not draft.refused:
-        drains.refuse_unless_forced(draft)
+        refuse_unless_forced(draft)
     if draft.kind in WHOLE:
         _configure(draft, config_digests or {})
         _revive(draft)

@@ -15,7 +15,8 @@ from ..model.records import Claim, State
 from ..model.sentences import clock, kinds, nearest, number
 from ..model.site import Instance, Site, instance_name
 from ..place.loads import Fleet, host_loads
-from ..place.place import Pending, explain, place, preferred
+from ..place.pending import Pending
+from ..place.place import explain, place, preferred
 from ..plan import assign
 
 Json = Dict[str, Any]

@@ -20,7 +20,8 @@ from ..model.sentences import listing
 from ..model.site import Instance, Site
 from ..model.words import FAILED
 from ..place.loads import Fleet, HostLoad, host_loads
-from ..place.place import Pending, explain, place
+from ..place.pending import Pending
+from ..place.place import explain, place
 from ..plan import assign
 
 Json = Dict[str, Any]

@@ -19,11 +19,11 @@ from ..compile.reader import Reader
 from ..decide import corrections
 from ..decide.draft import Json, PlanError
 from ..model.observation import seen_running, unseen
+from ..model.plan import ACTS
 from ..model.records import Claim, HostRecord, apply_changes
 from ..model.sentences import listing, nearest
 from ..model.site import Host, Item, Site, instance_name
 from ..model.words import DOWN, MONITOR, SEEN, STARTED, UNREACHABLE
-from ..plan.act_requests import ACTS
 from ..plan.outcome import settle
 from ..plan.plan import make_plan
 from . import readiness
