@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .cli.remembered import remember
+from .core.controller import places
 from .journal import Journal
 from .loop import Monitor
 from .tell.api_task import surface
@@ -32,10 +33,10 @@ def serve(state_dir: Path, inventory: list[str], journal: Journal, *, standby: b
 
     :raises AlreadyRunning: when another one does.
     """
-    folder = state_dir / "run"
+    folder = state_dir / places.RUN_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(folder / "monitor.lock"):
-        pid_file = folder / "monitor.pid"
+    with _alone(state_dir / places.MONITOR_LOCK):
+        pid_file = state_dir / places.MONITOR_PID
         with contextlib.suppress(OSError):  # for people; a full disk must not keep the monitor away
             pid_file.write_text("%d\n" % os.getpid(), encoding="ascii")
         remember(state_dir, inventory)

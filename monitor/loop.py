@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .core.controller.places import LEDGER_FILE, SITE_FILE
+from .core.controller import places
 from .core.model.request import KINDS, Request
-from .file_stamp import file_stamp
+from .files import file_stamp, replace_text
 from .journal import Journal
 from .judge.brain import Brain
 from .judge.effects import Answer, Effect, Note, Reconcile, Send, Wake
@@ -41,10 +42,9 @@ from .watch.prober import Key, Prober
 from .watch.watch_file import FileEvents, WatchList
 from .watch.watch_list import Watch
 
-LOOK_AGAIN = 2.0  # s between looks at the watch list when no file event came
-LOOK_OFTEN = 0.2  # s, where the system gives no file events
-STATUS = "monitor.json"  # below <state_dir>/run: what the monitor sees, for status and page
-STATUS_EVERY = 5.0  # s between rewrites of it when nothing changed
+LOOK_AGAIN_S = 2.0  # between looks at the watch list when no file event came
+LOOK_OFTEN_S = 0.2  # the same where the system gives no file events
+STATUS_EVERY_S = 5.0  # between rewrites of run/monitor.json when nothing changed
 
 
 class Monitor:
@@ -55,11 +55,11 @@ class Monitor:
         now = self._loop.time()
         self.journal = journal
         self.state_dir = state_dir
-        self._folder = state_dir / "run"
+        self._folder = state_dir / places.RUN_FOLDER
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._list = WatchList(state_dir, lambda why: journal.say("watch list", why))
         self._prober = Prober(self._health_changed, lambda why: journal.say("probe", why))
-        doors = self._folder / "doors"
+        doors = state_dir / places.DOORS_FOLDER
         self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
@@ -71,14 +71,14 @@ class Monitor:
         self._status_due = now
         self._since = time.time()
         self.turned = now  # when the loop turned last: the API's health check
-        self._site_stamp = file_stamp(state_dir / SITE_FILE)
+        self._site_stamp = file_stamp(state_dir / places.SITE_FILE)
         self._untaken = False  # a watch list was read, and not yet taken in whole
         self._next: float | None = None  # when something falls due although nothing happens
         self._failures = 0  # turns in a row that failed
         self.failing = ""  # why, while they do: one sentence
         self._stopping = False
         self._notify = Notify()
-        self._look_again = LOOK_AGAIN
+        self._look_again = LOOK_AGAIN_S
 
     def wake(self) -> None:
         self._woken.set()
@@ -93,8 +93,8 @@ class Monitor:
         try:
             events = FileEvents(self.state_dir, self._loop, self.wake)
         except OSError as error:
-            self._look_again = LOOK_OFTEN
-            self.journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN))
+            self._look_again = LOOK_OFTEN_S
+            self.journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN_S))
         self.journal.say("monitor started", state_dir=str(self.state_dir), pid=os.getpid())
         if self._pool is not None:
             self._pool.fill()
@@ -118,7 +118,7 @@ class Monitor:
         """Take in the watch list as it is now; right before deciding too: a stop is published before it is done."""
         known_lost = self._list.lost
         if not (self._list.refresh() or self._untaken):
-            if self._list.lost and (self.state_dir / LEDGER_FILE).exists():
+            if self._list.lost and (self.state_dir / places.LEDGER_FILE).exists():
                 self._carry_out(self._brain.watch_lost(known_lost))
             return
         self._untaken = True
@@ -127,7 +127,7 @@ class Monitor:
         self._prober.follow(watch, now)
         self._lines.follow(watch)
         self._carry_out(self._brain.take_watch(watch, now))
-        stamp = file_stamp(self.state_dir / SITE_FILE)
+        stamp = file_stamp(self.state_dir / places.SITE_FILE)
         changed = stamp != self._site_stamp
         if changed:
             self._site_stamp = stamp
@@ -342,9 +342,9 @@ class Monitor:
                     await self._woken.wait()
 
     def _write_status(self, state: str) -> None:
-        self._status_due = self._loop.time() + STATUS_EVERY
-        path = self._folder / STATUS
+        self._status_due = self._loop.time() + STATUS_EVERY_S
+        path = self.state_dir / places.MONITOR_FILE
         try:
-            snapshot.write(path, {**self.snapshot(), "state": state})
+            replace_text(path, json.dumps({**self.snapshot(), "state": state}, separators=(",", ":")))
         except OSError as error:
             self.journal.say("status file", "%s cannot be written: %s" % (path, error))

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..file_stamp import file_stamp
+from ..files import file_stamp
 
 MOST = 5000  # files looked at; who has more gets parked runs replaced by age alone where the rest changes
 _BESIDE = ("group_vars", "host_vars")  # Ansible reads them beside an inventory file, too

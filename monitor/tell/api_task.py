@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..core.controller import publish
 from ..core.controller.places import SITE_FILE
 from ..core.model import api
-from ..file_stamp import file_stamp
+from ..files import file_stamp
 from ..journal import Journal
 
 if TYPE_CHECKING:

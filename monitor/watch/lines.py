@@ -18,12 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..core.model.site import BY_SSH, HERE
 from ..judge.hosts import Signal
-from .lines_ssh import SSH, SshLine
+from .lines_ssh import SshLine
 from .local_events import EventSocket, EventSocketError
 from .watch_list import Watch, WatchedHost
 
-LOCAL = ("local", "control_room.muster.machine")
 RETRY = 0.5  # s between attempts to get a line back
 MISSED = 2  # questions without an answer that make silence
 LONGEST = 65536  # bytes of an answer
@@ -132,11 +132,11 @@ class Lines:
                 del self._lines[name]
                 self._close_events(name)
         for name, host in watch.machines.items():
-            if name not in self._lines and host.connection in LOCAL and host.root:
+            if name not in self._lines and host.reach == HERE and host.root:
                 self._lines[name] = (host, watch.host_interval, SocketLine(host, watch.host_interval, self._changed))
-            elif name not in self._lines and host.connection in SSH and host.ssh:
+            elif name not in self._lines and host.reach == BY_SSH:
                 self._lines[name] = (host, watch.host_interval, self._over_ssh(host, watch.host_interval))
-            if name in self._lines and name not in self._event_sockets and host.connection in LOCAL:
+            if name in self._lines and name not in self._event_sockets and host.reach == HERE:
                 self._open_events(host)
 
     def stop(self) -> None:

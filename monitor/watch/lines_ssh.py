@@ -23,10 +23,10 @@ from typing import Any
 
 from ..core.host import line as host_line
 from ..core.model.moments import Ladder
+from ..files import SOCKET_PATH_BYTES
 from ..judge.hosts import Signal
 from .watch_list import WatchedHost
 
-SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
 MISSED = 2  # questions without an answer that make silence
 RETRY = 1.0  # s between attempts to get a line back
 HELD = 10.0  # s; a line that answered and ended sooner is connected again at once only once, then later and later
@@ -36,7 +36,6 @@ SLOW_RETRY = 15.0  # s, where ssh gets through and nothing can run there
 SHORT_LINES = Ladder((RETRY, RETRY, 2.0, 4.0, 8.0, SLOW_RETRY))
 PATIENCE = 30  # intervals after which the far end gives up
 LONGEST = 1 << 20  # bytes of a line
-SOCKET_LIMIT = 107  # bytes of a socket's path
 _SSH_FAILED = 255  # ssh's own exit code; any other is that of the command over there
 
 Changed = Callable[[str, Signal, str], None]  # host, signal, why
@@ -187,7 +186,7 @@ class SshLine:
         people = bool(self._host.ssh.get("people"))
         folder = "%s/%s" % (host_line.SHARED, self._host.name) if people else self._host.root + "/run"
         path = "%s/api-%d-%s.sock" % (folder, os.getpid(), os.urandom(3).hex())
-        fits = self._door is not None and len(os.fsencode(path)) <= SOCKET_LIMIT
+        fits = self._door is not None and len(os.fsencode(path)) <= SOCKET_PATH_BYTES
         return path if fits and self._host.root.startswith("/") and ":" not in path else ""
 
 

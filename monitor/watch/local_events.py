@@ -20,8 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..files import SOCKET_PATH_BYTES
+
 FOLDER = "run/listeners"
-PATH_LIMIT = 107  # bytes that the path of a socket can have
 _LONGEST = 65536  # bytes of a datagram
 _AT_ONCE = 256  # datagrams taken in one turn of the loop: the others have a right to it, too
 
@@ -46,9 +47,9 @@ class EventSocket:
         self.ignored = 0  # datagrams that were no event
         self._told = told
         length = len(os.fsencode(self.path))
-        if length > PATH_LIMIT:
+        if length > SOCKET_PATH_BYTES:
             raise EventSocketError(
-                f"the path {self.path} has {length} bytes, but that of a socket at most {PATH_LIMIT}:"
+                f"the path {self.path} has {length} bytes, but that of a socket at most {SOCKET_PATH_BYTES}:"
                 " choose a shorter muster_root"
             )
         self._loop = asyncio.get_running_loop()

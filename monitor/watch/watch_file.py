@@ -12,19 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..core.controller.places import SITE_FILE, WATCH_FILE
+from ..files import Stamp, stamp_of
 from .watch_list import Watch, WatchError, parse
-
-WATCH = "watch.json"
-SITE = "site.json"
 
 
 class WatchList:
     """The last valid content of ``watch.json``. A half-written or invalid file leaves it standing, and is told once."""
 
     def __init__(self, state_dir: Path, complain: Callable[[str], None]) -> None:
-        self._path = state_dir / WATCH
+        self._path = state_dir / WATCH_FILE
         self._complain = complain
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._complaint = ""
         self.lost = False  # removed or damaged: a run has to publish it again
         self.watch = Watch()
@@ -33,7 +32,7 @@ class WatchList:
     def refresh(self) -> bool:
         """Take in the file if it is another one than before; true when there is a newer watch list."""
         try:
-            facts = os.stat(self._path)
+            stamp = stamp_of(os.stat(self._path))
         except FileNotFoundError:
             self.lost = self.looked = True
             known = self.watch.revision
@@ -44,7 +43,6 @@ class WatchList:
         except OSError as error:
             self._tell("the watch list cannot be looked at: %s" % error)
             return False
-        stamp = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
         if stamp == self._stamp:
             self.lost = False
             return False
@@ -88,7 +86,7 @@ class FileEvents:
         class Handler(FileSystemEventHandler):
             def on_any_event(self, event: FileSystemEvent) -> None:
                 name = os.path.basename(os.fsdecode(event.dest_path or event.src_path))
-                if name in (WATCH, SITE):
+                if name in (WATCH_FILE, SITE_FILE):
                     loop.call_soon_threadsafe(changed)
 
         self._observer: Any = Observer(timeout=60)

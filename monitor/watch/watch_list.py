@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..core.model.site import Hook
+from ..core.model.site import Hook, reach_of
 from ..core.model.words import RUNNING, SITE, STARTING, STOPPED, UP, WATCH_SCHEMA, item_key
 from . import target
 from .target import Whose
@@ -65,6 +65,11 @@ class WatchedHost:
     root: str = ""
     connection: str = ""  # Ansible's connection plugin
     ssh: Mapping[str, Any] = field(default_factory=dict)  # host, user, port, key, python, arguments, become
+
+    @property
+    def reach(self) -> str:
+        """HERE, BY_SSH or OTHER of `model.site`."""
+        return reach_of(self.connection, self.ssh)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import os
 import socket
 
 from ...core.host.machine import procs
+from ...core.model.site import HERE, reach_of
 from ...judge.health import Kind, Result
 from ..target import Target, Whose
 from . import Report
@@ -183,7 +184,7 @@ def _look_at_all() -> list[tuple[int, dict[str, str]]]:
 
 def _here(whose: Whose, address: str) -> bool:
     """Whether the host's processes are this machine's."""
-    if whose.connection.rsplit(".", 1)[-1] in ("local", "machine"):
+    if reach_of(whose.connection, {}) == HERE:
         return True
     return not whose.connection and _is_own(address)
 
