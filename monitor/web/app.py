@@ -23,7 +23,7 @@ from ..core.model import sentences
 from ..core.report import status as status_report
 from ..core.requests import check
 from ..core.requests.read import RequestErrors
-from . import events, metrics, page
+from . import events, page
 from .desk import Desk, NotNow, Unknown, encode
 from .doors import caller, guard
 from .doors.caller import ACT, Caller, Connection
@@ -189,15 +189,16 @@ class Api:
 
     async def metrics(self, request: Request) -> Response:
         picture = await self._desk.picture()
-        text = metrics.page(
-            picture.document,
-            self._desk.core.snapshot(),
-            self._desk.journal.counts,
-            now=time.time(),
-            turned=self._turned(),
-            streams=self._hub.streams,
-        )
-        return Response(text, media_type=None, headers={"content-type": routes.METRICS_TYPE})
+        facts = {
+            "status": picture.document,
+            "snapshot": self._desk.core.snapshot(),
+            "counts": dict(self._desk.journal.counts),
+            "now": time.time(),
+            "turned": self._turned(),
+            "streams": self._hub.streams,
+        }
+        body, content_type = await self._desk.run(_exposition, facts, request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
 
     async def healthz(self, request: Request) -> Response:
         turned, snapshot = self._turned(), self._desk.core.snapshot()
@@ -247,6 +248,12 @@ def application(desk: Desk, hub: events.Hub, history: History) -> Starlette:
     served = [*Api(desk, hub, history).served(), *page.routes()]
     handlers: Any = {404: _not_found, 405: _not_allowed, 500: _failed}
     return Starlette(routes=served, middleware=[Middleware(guard.Guard)], exception_handlers=handlers)
+
+
+def _exposition(facts: dict[str, Any], accept: str) -> tuple[bytes, str]:
+    from . import metrics
+
+    return metrics.exposition(metrics.Facts(**facts), accept)
 
 
 async def _body(request: Request) -> Any:

@@ -15,7 +15,6 @@ BASE = "/api/v1"
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain"
 STREAM_TYPE = "text/event-stream"
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True)

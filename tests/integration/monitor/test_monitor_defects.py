@@ -63,7 +63,7 @@ def test_a_turn_that_fails_is_told_and_shown_and_the_next_ones_go_on(
             sick = await get(folder, "/healthz")
             assert sick.status == 503
             assert sick.json["why"] == "a turn of the loop failed: KeyError: 'a defect'; its log says more"
-            assert b"\nmuster_loop_failing 1\n" in (await get(folder, "/metrics")).body
+            assert b"\nmuster_loop_failing 1.0\n" in (await get(folder, "/metrics")).body
             calls = turn.calls
             await until(lambda: turn.calls > calls + 2, "it is tried again")
             [told] = errors(journal)
@@ -72,7 +72,7 @@ def test_a_turn_that_fails_is_told_and_shown_and_the_next_ones_go_on(
             turn.fails = False
             await until(lambda: not core.failing, "it goes on")
             assert (await get(folder, "/healthz")).status == 200
-            assert b"\nmuster_loop_failing 0\n" in (await get(folder, "/metrics")).body
+            assert b"\nmuster_loop_failing 0.0\n" in (await get(folder, "/metrics")).body
             assert not running.done()
 
     play(scene)
