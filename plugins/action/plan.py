@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -72,13 +73,14 @@ class ActionModule(_controller_call.ControllerAction):
         for warning in answer.get("warnings", []):
             self._display.warning(warning)
         sentences = _sentences.of_plan(plan, observations)
-        for sentence in sentences:
-            self._display.display(sentence)
+        refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
+        check = self._task.check_mode and not refused
+        for line in _sentences.of_check(plan, observations, time.time()) if check else sentences:
+            self._display.display(line)
         heard = _sentences.heard(observations)
         _compiled.keep("heard", heard)
         if options["report"]:
             _sentences.write_report(options["report"], {"plan": plan, "sentences": sentences, **heard})
-        refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
         if refused:
             raise AnsibleActionFail("; ".join(refused))
         silent = [name for name, seen in observations.items() if seen["answer"] == "unreachable"]

@@ -83,9 +83,8 @@ class HostAction(ActionBase):
 
     def _run(self, program: str, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of a program for ``python -c``; None when there is no such Python, agent, or right."""
-        absent = "No module named '%s" % PACKAGE, ownership.REFUSED
         command = "%s -I -S -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(program))
-        return self._answer(command, request, absent)
+        return self._answer(command, request, _agent_files.ABSENT)
 
     def _answer(
         self, command: str, request: Mapping[str, Any], absent: Sequence[str] = (), before: bytes = b""

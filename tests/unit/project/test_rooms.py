@@ -32,8 +32,8 @@ ACROSS = {
     ("client/api.py", "host/line.py"),
 }
 STANDARD_AND_PURE = {
-    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "functools",
-    "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "re", "string", "textwrap", "typing",
+    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
+    "functools", "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "re", "string", "textwrap", "typing",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "__import__", "id", "hash"}
 IMPURE_METHODS = {"now", "today", "utcnow"}

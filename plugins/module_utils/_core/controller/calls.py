@@ -60,6 +60,8 @@ def handle(request: Mapping[str, Any]) -> Json:
         where each application of an item is and why, and what each candidate host has to say to that.
     ``what_if`` {site, assume} -> {what_if}
         what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
+    ``capture`` {site, request} -> {given}
+        all that a plan for `request` depends on now: `report.scenario`. Like `explain`, over what the hosts said last.
 
     ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
     ``check`` nothing is committed, published or made.
@@ -73,6 +75,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         "trail": _show_trail,
         "explain": _question,
         "what_if": _question,
+        "capture": _capture,
     }
     verb = str(request.get("verb"))
     if verb not in verbs:
@@ -310,6 +313,22 @@ def _question(call: _Call) -> Json:
         return questions.answer(
             call.request, call.site, state, revision, observations, ledger.trail, time.time(), call.digests
         )
+
+
+def _capture(call: _Call) -> Json:
+    from ..report import scenario
+
+    request = dict(call.request["request"], who=ledger_files.user_name(os.geteuid()))
+    request["from"] = call.site.controller
+    with call.ledger as ledger:
+        state, revision = ledger.read()
+        observations = last_seen.last_seen(call.site, ledger, state)
+    now = time.time()
+    return {
+        "given": scenario.captured(
+            call.site, state, revision, observations, request, now, call.digests, call.config_digests
+        )
+    }
 
 
 def _read(call: _Call, ledger: controller_ledger.Ledger) -> Tuple[controller_ledger.State, int]:

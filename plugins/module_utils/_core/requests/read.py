@@ -41,7 +41,8 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
     errors = check.errors(document, kind.schema()) + _choice(kind.name, kind.one_of, document)
     for former, name in kind.renamed.items():
         if former in document and name in document:
-            errors.append(check.error(former, "is the former name of %s: give only %s" % (name, name), document[former]))
+            message = "is the former name of %s: give only %s" % (name, name)
+            errors.append(check.error(former, message, document[former]))
         elif name in kind.needs and former not in document and name not in document:
             errors.append(check.error(name, "is missing", None))
     if not errors:
