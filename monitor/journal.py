@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
-LARGEST = 5_000_000  # bytes of a log file before it becomes FILE.1
-AGAIN = 600.0  # s until a defect that goes on is told again; it is counted each time
+FILE_BYTES = 5_000_000  # of a log file before it becomes FILE.1
+REPEATED_AFTER_SECONDS = 600.0  # until a defect that goes on is told again; it is counted each time
 
 
 class Journal:
@@ -42,7 +42,7 @@ class Journal:
         line.update(facts)
         try:
             print(json.dumps(line, default=str), file=self._stream, flush=True)
-            if self._path is not None and self._stream.tell() > LARGEST:
+            if self._path is not None and self._stream.tell() > FILE_BYTES:
                 self._rotate(self._path)
         except (OSError, ValueError):
             pass  # a full disk or a closed terminal must not stop the supervision
@@ -53,7 +53,7 @@ class Journal:
         frames = traceback.extract_tb(error.__traceback__)[-1:]
         key = (what, type(error).__name__, *("%s:%s" % (frame.filename, frame.lineno) for frame in frames))
         now = time.monotonic()
-        if now - self._told.get(key, -AGAIN) < AGAIN:
+        if now - self._told.get(key, -REPEATED_AFTER_SECONDS) < REPEATED_AFTER_SECONDS:
             self.counts["error", ""] += 1
             return
         if len(self._told) >= 100:

@@ -42,9 +42,9 @@ from .watch.prober import Key, Prober
 from .watch.watch_file import FileEvents, WatchList
 from .watch.watch_list import Watch
 
-LOOK_AGAIN_S = 2.0  # between looks at the watch list when no file event came
-LOOK_OFTEN_S = 0.2  # the same where the system gives no file events
-STATUS_EVERY_S = 5.0  # between rewrites of run/monitor.json when nothing changed
+LOOK_AGAIN_SECONDS = 2.0  # between looks at the watch list when no file event came
+LOOK_OFTEN_SECONDS = 0.2  # the same where the system gives no file events
+STATUS_EVERY_SECONDS = 5.0  # between rewrites of run/monitor.json when nothing changed
 
 
 class Monitor:
@@ -78,7 +78,7 @@ class Monitor:
         self.failing = ""  # why, while they do: one sentence
         self._stopping = False
         self._notify = Notify()
-        self._look_again = LOOK_AGAIN_S
+        self._look_again = LOOK_AGAIN_SECONDS
 
     def wake(self) -> None:
         self._woken.set()
@@ -93,8 +93,8 @@ class Monitor:
         try:
             events = FileEvents(self.state_dir, self._loop, self.wake)
         except OSError as error:
-            self._look_again = LOOK_OFTEN_S
-            self.journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN_S))
+            self._look_again = LOOK_OFTEN_SECONDS
+            self.journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN_SECONDS))
         self.journal.say("monitor started", state_dir=str(self.state_dir), pid=os.getpid())
         if self._pool is not None:
             self._pool.fill()
@@ -342,7 +342,7 @@ class Monitor:
                     await self._woken.wait()
 
     def _write_status(self, state: str) -> None:
-        self._status_due = self._loop.time() + STATUS_EVERY_S
+        self._status_due = self._loop.time() + STATUS_EVERY_SECONDS
         path = self.state_dir / places.MONITOR_FILE
         try:
             replace_text(path, json.dumps({**self.snapshot(), "state": state}, separators=(",", ":")))

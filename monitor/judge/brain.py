@@ -25,13 +25,13 @@ from .effects import Answer, Effect, Reconcile, Send, Wake, note
 from .health import Health, State
 from .hosts import AWAY, Hosts, Line, Signal, Verdict
 from .intents import Intent, Intents
-from .schedule import LOOK_APART, Schedule
+from .schedule import LOOK_APART_SECONDS, Schedule
 from .shadow import Shadows
 from .wishes import BusKey, Exit, ServiceKey, Wish, decide
 
-AT_ONCE = 500  # intents one run takes
-SERVICES_APART = 30.0  # s between two reconciles because of host services
-CAME_DURING = 0.5  # s before a run was sent that what it found may still be about
+INTENTS_PER_RUN = 500  # intents one run takes
+SERVICES_APART_SECONDS = 30.0  # between two reconciles because of host services
+CAME_DURING_SECONDS = 0.5  # before a run was sent that what it found may still be about
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Brain:
         alone = verdict.state == SUSPECT and verdict.lost < 2
         if alone and now - verdict.since > self.watch.host_down_after and name not in self._looked:
             self._looked.add(name)
-            self.schedule.soon("%s: %s" % (name, verdict.why), LOOK_APART)
+            self.schedule.soon("%s: %s" % (name, verdict.why), LOOK_APART_SECONDS)
 
     def _wishes(self, now: float, wall: float) -> list[Wish]:
         if self.hosts.storm:
@@ -138,7 +138,7 @@ class Brain:
         return effects
 
     def _send_intents(self, now: float) -> list[Effect]:
-        ready = self.intents.ready(self.watch, now)[:AT_ONCE]
+        ready = self.intents.ready(self.watch, now)[:INTENTS_PER_RUN]
         if not ready:
             return []
         order = self._order("intents", [intent.to_json() for intent in ready])
@@ -170,7 +170,7 @@ class Brain:
         self.schedule.started(reconcile.at, reconcile.why)
         self.reconciling = begun
         if not begun:
-            self.schedule.soon(reconcile.why, SERVICES_APART)
+            self.schedule.soon(reconcile.why, SERVICES_APART_SECONDS)
         return []
 
     def run_over(self, run: str, result: Mapping[str, Any], why: str, now: float) -> list[Effect]:
@@ -202,7 +202,7 @@ class Brain:
         for name, line in self.hosts.lines().items():
             if line.signal is Signal.GONE and self.watch.hosts.get(name) == DOWN and name not in self._looked:
                 self._looked.add(name)  # what was there is moved: now its service manager can be started again
-                self.schedule.soon("%s: %s" % (name, line.why), LOOK_APART)
+                self.schedule.soon("%s: %s" % (name, line.why), LOOK_APART_SECONDS)
         effects += [Answer(ask.waiter, content) for ask, content in self.asks.over(run, result, why)]
         return [*effects, Wake()]
 
@@ -226,10 +226,10 @@ class Brain:
         """Note which hosts a run reached, and which not."""
         answered = result.get("answered") or ()
         for host in answered:
-            self.hosts.answered(host, began + CAME_DURING)
+            self.hosts.answered(host, began + CAME_DURING_SECONDS)
         self.schedule.reached(answered)
         for host, why in (result.get("unreachable") or {}).items():
-            self.hosts.silent(host, why, began + CAME_DURING)
+            self.hosts.silent(host, why, began + CAME_DURING_SECONDS)
             self.schedule.unreached(host, why, began)
 
     # What happened.
@@ -255,7 +255,7 @@ class Brain:
 
     def watch_lost(self, again: bool) -> list[Effect]:
         """The watch list is gone or damaged: a reconcile publishes it again. :param again: it was before, too."""
-        self.schedule.soon("the watch list has to be published again", SERVICES_APART if again else 0.0)
+        self.schedule.soon("the watch list has to be published again", SERVICES_APART_SECONDS if again else 0.0)
         return []
 
     def health_changed(self, key: BusKey | ServiceKey, health: Health, now: float) -> list[Effect]:
@@ -266,7 +266,7 @@ class Brain:
             if service is not None and service.target.how.shadow:
                 return [note("would act", "%s on %s: %s" % (name, where, health.why), what="reconcile"), Wake()]
             # a host service: its service manager, or what supervises that, may be gone
-            self.schedule.soon("%s on %s does not answer: %s" % (name, where, health.why), SERVICES_APART)
+            self.schedule.soon("%s on %s does not answer: %s" % (name, where, health.why), SERVICES_APART_SECONDS)
         return [Wake()]
 
     def line_changed(self, host: str, signal: Signal, why: str, now: float) -> list[Effect]:

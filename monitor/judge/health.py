@@ -33,7 +33,7 @@ class State(enum.Enum):
     UNKNOWN = "unknown"
 
 
-EXPIRES_AFTER = 3  # intervals (or timeouts, whichever is longer) without any result
+EXPIRES_AFTER_INTERVALS = 3  # (or timeouts, whichever is longer) without any result
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Health:
         return why if window == self.failures else "%s (%d of the last %d)" % (why, self._misses.bit_count(), window)
 
     def expired(self, now: float) -> bool:
-        return now - self.last.at > EXPIRES_AFTER * self.period
+        return now - self.last.at > EXPIRES_AFTER_INTERVALS * self.period
 
     def state(self, now: float) -> State:
         """The state as of `now`: a healthy word expires, an unhealthy one stands until its epoch ends or it answers."""

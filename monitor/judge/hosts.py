@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from ..core.model.words import DOWN, SUSPECT, UP
 
-TOGETHER = 5.0  # s within which losses count as one event
+TOGETHER_SECONDS = 5.0  # within which losses count as one event
 
 
 class Signal(enum.Enum):
@@ -192,7 +192,7 @@ def _storm(found: Mapping[str, Verdict], known: set[str], silent: set[str], doub
     gone = {verdict.host: verdict.since for verdict in there if verdict.state != UP}
     gone.update({name: since for name, since in doubted.items() if name not in known})
     for first in sorted(gone.values()):
-        together = sorted(name for name, since in gone.items() if 0 <= since - first <= TOGETHER)
+        together = sorted(name for name, since in gone.items() if 0 <= since - first <= TOGETHER_SECONDS)
         before = sum(1 for since in gone.values() if since < first)
         many = len(together) > 1 and len(together) * 2 > len(there) - before
         if many and any(found[name].state != UP for name in together):

@@ -20,11 +20,11 @@ from ..core.model.words import DOWN, FAILED, FREE, STARTED, STARTING, STOPPING, 
 from ..watch.watch_list import Watch
 from .retries import Again
 
-SETTLE = 1.0  # s of quiet after the change that may have freed capacity
-PAST_DEADLINE = 1.0  # s
-FINISH_APART = 0.5  # s after the last reconcile, when something waited only for a run to end
-APART = 5.0  # s between two reconciles that were not the regular one
-LOOK_APART = 2.0  # s between two of them because of one lost signal
+SETTLE_SECONDS = 1.0  # of quiet after the change that may have freed capacity
+PAST_DEADLINE_SECONDS = 1.0
+FINISH_APART_SECONDS = 0.5  # after the last reconcile, when something waited only for a run to end
+RECONCILES_APART_SECONDS = 5.0  # between two reconciles that were not the regular one
+LOOK_APART_SECONDS = 2.0  # between two of them because of one lost signal
 LOOKS_APART = 2  # regular looks between two looks at a host that is not reached, at most
 # s before each reconcile for what is wanted and does not run, counted from the last one. It finds capacity that came
 # back without a sign in the watch list. Together they are about the interval of the regular look, which goes on then.
@@ -38,7 +38,7 @@ class Schedule:
         self._last = now
         self._capacity_at: float | None = None
         self._asked = ""  # why somebody asked for one soon
-        self._asked_apart = APART
+        self._asked_apart = RECONCILES_APART_SECONDS
         self._waiting: set[tuple[str, int]] = set()  # wanted and not there: instance, epoch
         self._waiting_since = now
         self._retries = 0
@@ -74,23 +74,23 @@ class Schedule:
         apart = now - self._last
         self._follow_stuck(watch, now, wall)
         self._follow_waits(watch, now, wall)
-        if apart >= FINISH_APART:
+        if apart >= FINISH_APART_SECONDS:
             free = sorted(name for name in self._unfinished if not _busy(watch, name, wall))
             if free:
                 return "the run that was at work on %s is over, and something is left to do" % _few(free)
             for why in self._waited.due(now).values():
                 return why
-        if self._asked and self._asked_apart < APART and apart >= self._asked_apart:
+        if self._asked and self._asked_apart < RECONCILES_APART_SECONDS and apart >= self._asked_apart:
             return self._asked
-        if apart >= LOOK_APART:
+        if apart >= LOOK_APART_SECONDS:
             for why in (*self._unplanned.due(now).values(), *self._unreached.due(now).values()):
                 return why
-        if apart >= APART:
+        if apart >= RECONCILES_APART_SECONDS:
             if watch.ends and watch.ends[0] <= wall:
                 return "a drain or a pause is over"
             for why in self._stuck.due(now).values():
                 return why
-            if self._capacity_at is not None and now - self._capacity_at >= SETTLE:
+            if self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS:
                 return "capacity may have come back for %s" % _few(waiting(watch))
             if self._asked and apart >= self._asked_apart:
                 return self._asked
@@ -121,10 +121,10 @@ class Schedule:
     def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:
         deadline = watch.instances[name].deadline
         if deadline is not None:
-            return wall > deadline + PAST_DEADLINE
+            return wall > deadline + PAST_DEADLINE_SECONDS
         return now - self._moving[name][2] > watch.run_timeout
 
-    def soon(self, why: str, apart: float = APART) -> None:
+    def soon(self, why: str, apart: float = RECONCILES_APART_SECONDS) -> None:
         """Ask for a reconcile once the last one is so many seconds away."""
         if not self._asked or apart < self._asked_apart:
             self._asked, self._asked_apart = why, apart

@@ -17,7 +17,7 @@ from typing import Any
 from ..core.model.site import Hook
 
 ALL = "all"
-PATIENCE = 5  # times the debounce: so long an item may flap before it is told all the same
+FLAPPING_DEBOUNCES = 5  # times the debounce: so long an item may flap before it is told all the same
 
 
 def hook_key(hook: Hook) -> str:
@@ -105,4 +105,4 @@ class Changes:
 
     def _when(self, pending: _Pending) -> float:
         debounce = self.hook.debounce
-        return min(pending.stable + debounce, pending.first + PATIENCE * debounce)
+        return min(pending.stable + debounce, pending.first + FLAPPING_DEBOUNCES * debounce)

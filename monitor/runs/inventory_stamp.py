@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..files import file_stamp
 
-MOST = 5000  # files looked at; who has more gets parked runs replaced by age alone where the rest changes
+MOST_FILES = 5000  # files looked at; who has more gets parked runs replaced by age alone where the rest changes
 _BESIDE = ("group_vars", "host_vars")  # Ansible reads them beside an inventory file, too
 
 
@@ -23,7 +23,7 @@ def stamp(sources: Sequence[str]) -> int:
         if found is None:
             continue
         facts.append((path, *found))
-        if len(facts) >= MOST:
+        if len(facts) >= MOST_FILES:
             break
     return hash(tuple(facts))
 

@@ -18,18 +18,18 @@ from .playbooks import NoAnsible
 from .runs import Outcome, Runs
 from .standby import Standby
 
-POLL = 0.02  # s between looks whether it is parked
-READY_WITHIN = 60.0  # s
-SUCCESSOR_AFTER = 2.0  # s after the start of its work at the latest; before, it would take the processor from it
+POLL_SECONDS = 0.02  # between looks whether it is parked
+READY_WITHIN_SECONDS = 60.0
+SUCCESSOR_AFTER_SECONDS = 2.0  # after a run began to work: earlier, the next one would take processor time from it
 # s before the next standby, after 0, 1, ... in a row that failed. Without a failure it starts at once, for an alert
 # needs it. One that fails takes about 2 CPU seconds: 60 s bounds that to a few per cent of a core, and meanwhile cold
 # runs serve.
 DELAYS = Ladder((0.0, 2.0, 5.0, 15.0, 60.0))
-OLDEST = 1800.0  # s until a parked run is replaced, so that its connections stay fresh
-LOOK = 10.0  # s between looks whether a parked run has grown old, or its inventory changed
-COLD_AFTER = 3.0  # s an order waits for a run to park
-FORGOTTEN = 5.0  # s between two tries to send, after which the order that waited has gone: a loop turns more often
-COLD_AT_ONCE = 4
+OLDEST_SECONDS = 1800.0  # until a parked run is replaced, so that its connections stay fresh
+LOOK_SECONDS = 10.0  # between looks whether a parked run has grown old, or its inventory changed
+COLD_AFTER_SECONDS = 3.0  # an order waits for a run to park
+FORGOTTEN_AFTER_SECONDS = 5.0  # without a try to send: the order that waited is gone, for the loop turns more often
+COLD_RUNS_AT_ONCE = 4
 
 
 class Pool:
@@ -46,8 +46,8 @@ class Pool:
         self._runs = runs
         self.deadline = 120.0  # s for the work of a run
         self.leave_out: list[str] = []  # hosts no run goes to
-        self.oldest = OLDEST
-        self.look = LOOK
+        self.oldest = OLDEST_SECONDS
+        self.look = LOOK_SECONDS
         self._folder = folder
         self._journal = journal
         self._parked = parked
@@ -104,7 +104,7 @@ class Pool:
             return None
         self._refused = None
         self.working[standby.job.ident] = standby
-        self.fill(SUCCESSOR_AFTER)
+        self.fill(SUCCESSOR_AFTER_SECONDS)
         return standby.job.ident
 
     def replace(self, usable: bool) -> None:
@@ -140,13 +140,13 @@ class Pool:
 
     def _send_cold(self, order: Mapping[str, Any]) -> str | None:
         now = self._loop.time()
-        if self._refused is None or now - self._tried > FORGOTTEN:
+        if self._refused is None or now - self._tried > FORGOTTEN_AFTER_SECONDS:
             self._refused = now
         self._tried = now
         waited = now - self._refused
         # One that is about to park is there sooner than another one.
-        soon = self.coming is not None and now - self.coming.job.began < max(COLD_AFTER, 1.5 * self._usual)
-        if waited < COLD_AFTER or soon or len(self._cold) >= COLD_AT_ONCE or self._closing:
+        soon = self.coming is not None and now - self.coming.job.began < max(COLD_AFTER_SECONDS, 1.5 * self._usual)
+        if waited < COLD_AFTER_SECONDS or soon or len(self._cold) >= COLD_RUNS_AT_ONCE or self._closing:
             return None
         self._refused = now  # whatever becomes of it, the next one has to wait as long
         standby = self._started("cold-%d-%d.json", "run failed", "no cold run can be started", order)
@@ -205,13 +205,13 @@ class Pool:
     async def _park(self, standby: Standby) -> None:
         """Until it is parked, and then takes the place of the one before; or is over."""
         job = standby.job
-        late = self._loop.time() + READY_WITHIN
+        late = self._loop.time() + READY_WITHIN_SECONDS
         try:
             while not (job.done.done() or standby.dismissed or standby.try_to_park()):
                 if self._loop.time() > late:
-                    self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN)
+                    self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN_SECONDS)
                     return
-                await asyncio.sleep(POLL)
+                await asyncio.sleep(POLL_SECONDS)
         except OSError as error:
             self._runs.end(job, "its FIFO cannot be opened: %s" % error)
             return

@@ -26,8 +26,8 @@ from . import playbooks
 from .runner_child import WORKING
 
 REPORT = "report.json"  # in a run's folder
-GRACE = 5.0  # s from SIGTERM to SIGKILL
-OLDEST = 30 * 86400.0  # s an artefact is kept at most
+KILLED_AFTER_SECONDS = 5.0  # from SIGTERM to SIGKILL
+OLDEST_ARTIFACT_SECONDS = 30 * 86400.0  # an artefact is kept at most
 MIB = 1024 * 1024
 
 
@@ -137,7 +137,7 @@ class Runs:
             return
         job.ended_because = job.ended_because or why
         job.process.send_signal(signal.SIGTERM)
-        job.timers.append(self._loop.call_later(GRACE, job.process.kill))
+        job.timers.append(self._loop.call_later(KILLED_AFTER_SECONDS, job.process.kill))
 
     def report(self, job: Job) -> dict[str, Any]:
         """What the run left as its result; empty when it left nothing."""
@@ -209,7 +209,7 @@ class Runs:
             )
         except OSError:
             return
-        oldest = time.time() - OLDEST
+        oldest = time.time() - OLDEST_ARTIFACT_SECONDS
         surplus = max(0, len(folders) + 1 - self.keep)
         sizes = {path: self._sizes.get(path) or _size(path) for _unused, path in folders}
         total = sum(sizes.values())

@@ -23,7 +23,7 @@ from . import inventory_stamp
 from .runs import Job, Runs
 
 F_SETPIPE_SZ = 1031
-PIPE_SIZE = 1 << 20
+PIPE_BYTES = 1 << 20
 
 
 class Standby:
@@ -75,7 +75,7 @@ class Standby:
                 return False
             raise
         with contextlib.suppress(OSError):
-            fcntl.fcntl(self._handle, F_SETPIPE_SZ, PIPE_SIZE)
+            fcntl.fcntl(self._handle, F_SETPIPE_SZ, PIPE_BYTES)
         self.state = "parked"
         return True
 

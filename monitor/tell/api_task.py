@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..web.doors.server import Web
 
 
-AGAIN = 30.0  # s until an API that could not be had is tried again, unless the site changed
+RETRY_SECONDS = 30.0  # until an API that could not be had is tried again, unless the site changed
 
 
 @contextlib.asynccontextmanager
@@ -55,13 +55,13 @@ async def _follow(monitor: Monitor, journal: Journal) -> None:
                     over, web = web, None
                     await over.end()
             except Exception as error:
-                due = loop.time() + AGAIN
+                due = loop.time() + RETRY_SECONDS
                 why = "there is none: %s: %s" % (type(error).__name__, error)
                 if why != told:
                     told = why
                     journal.say("api", why)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN if wanted and web is None else None):
+                async with asyncio.timeout(RETRY_SECONDS if wanted and web is None else None):
                     await changed.wait()
             changed.clear()
     finally:

@@ -17,8 +17,8 @@ from .hooks import Hooks
 if TYPE_CHECKING:
     from ..loop import Monitor
 
-APART = 0.2  # s between two looks; longer where a look takes long
-AFTER_FAILURE = 5.0  # s
+LOOKS_APART_SECONDS = 0.2  # between two looks; longer where a look takes long
+AFTER_FAILURE_SECONDS = 5.0
 
 
 @contextlib.asynccontextmanager
@@ -49,9 +49,9 @@ async def _follow(monitor: Monitor, hooks: Hooks, journal: Journal) -> None:
             except Exception as error:
                 journal.failed("the telling of hooks", error)
                 changed.set()  # nothing else may change; it is tried again
-                await asyncio.sleep(AFTER_FAILURE)
+                await asyncio.sleep(AFTER_FAILURE_SECONDS)
                 continue
-            await asyncio.sleep(max(APART, 10 * (loop.time() - began)))
+            await asyncio.sleep(max(LOOKS_APART_SECONDS, 10 * (loop.time() - began)))
     finally:
         monitor.unsubscribe(changed)
 

@@ -24,8 +24,8 @@ from ..core.model.site import Hook
 from ..journal import Journal
 from ..judge.verdict_changes import Change, Changes, hook_key
 
-AT_ONCE = 4
-LONGEST = 2000  # characters of a command's output that are kept
+COMMANDS_AT_ONCE = 4
+OUTPUT_BYTES = 2000  # characters of a command's output that are kept
 TOLD = "hooks.json"  # below <state_dir>/run: what each hook was told last, for a monitor that comes back
 # Of the monitor's environment; everything else may hold what is none of the command's business.
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -102,7 +102,7 @@ class Hooks:
     def _pump(self) -> None:
         """Begin what waits, as far as it may run now."""
         for place, (hook, change) in list(self._waiting.items()):
-            if self._closing or len(self._running) >= AT_ONCE:
+            if self._closing or len(self._running) >= COMMANDS_AT_ONCE:
                 return
             if place in self._running:
                 continue
@@ -243,4 +243,4 @@ class _Output:
             return
         if not part:
             self._loop.remove_reader(self._reader)
-        self._text = (self._text + part)[-LONGEST:]
+        self._text = (self._text + part)[-OUTPUT_BYTES:]

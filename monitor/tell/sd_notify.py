@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import MutableMapping
 
-LONGEST = 200  # characters of a status line
+STATUS_CHARACTERS = 200  # of a status line
 
 
 class Notify:
@@ -45,7 +45,7 @@ class Notify:
             lines.append("WATCHDOG=1")
         if said != self._told:
             self._told = said
-            lines.append("STATUS=" + " ".join(said.split())[:LONGEST])
+            lines.append("STATUS=" + " ".join(said.split())[:STATUS_CHARACTERS])
         if lines:
             self._send("\n".join(lines))
 

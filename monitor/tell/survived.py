@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from ..journal import Journal
 
-LONGEST = 5.0  # s of a pause; the watchdog of systemd waits longer
+LONGEST_PAUSE_SECONDS = 5.0  # of a pause; the watchdog of systemd waits longer
 Rest = ParamSpec("Rest")
 
 
@@ -46,4 +46,4 @@ def survived(
 
 def pause(failures: int, shortest: float) -> float:
     """Seconds until what failed so many times in a row is tried again: longer and longer, so that it costs little."""
-    return min(LONGEST, shortest * 2.0 ** min(max(failures - 1, 0), 16))
+    return min(LONGEST_PAUSE_SECONDS, shortest * 2.0 ** min(max(failures - 1, 0), 16))

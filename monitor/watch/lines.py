@@ -24,9 +24,9 @@ from .lines_ssh import SshLine
 from .local_events import EventSocket, EventSocketError
 from .watch_list import Watch, WatchedHost
 
-RETRY = 0.5  # s between attempts to get a line back
-MISSED = 2  # questions without an answer that make silence
-LONGEST = 65536  # bytes of an answer
+RETRY_SECONDS = 0.5  # between attempts to get a line back
+SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
+ANSWER_BYTES = 65536  # of an answer
 # supervisord answers this without looking at any process.
 _QUESTION = b"GET /muster HTTP/1.1\r\nHost: muster\r\nContent-Length: 0\r\n\r\n"
 
@@ -53,11 +53,11 @@ class SocketLine:
             why, gone = "", False
             try:
                 async with asyncio.timeout(self._interval):
-                    reader, writer = await asyncio.open_unix_connection(self._path, limit=LONGEST)
+                    reader, writer = await asyncio.open_unix_connection(self._path, limit=ANSWER_BYTES)
             except TimeoutError:
                 why = "%s takes no connection" % self._what
             except OSError as error:
-                silent, gone = MISSED, isinstance(error, (ConnectionRefusedError, FileNotFoundError))
+                silent, gone = SILENT_AFTER_QUESTIONS, isinstance(error, (ConnectionRefusedError, FileNotFoundError))
                 why = "%s is gone (%s)" % (self._what, error.strerror or error)
             if not why:
                 try:
@@ -68,9 +68,9 @@ class SocketLine:
                     silent = 0
                     continue  # it closed the connection, as it may: connect again at once
             silent += 1
-            signal = Signal.LOST if silent >= MISSED else Signal.DOUBT
+            signal = Signal.LOST if silent >= SILENT_AFTER_QUESTIONS else Signal.DOUBT
             self._changed(self._host.name, Signal.GONE if gone else signal, why)
-            await asyncio.sleep(RETRY if silent >= MISSED else 0)
+            await asyncio.sleep(RETRY_SECONDS if silent >= SILENT_AFTER_QUESTIONS else 0)
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         """Until the connection ends ("" if an answer came before), or there is no answer in time (why)."""
@@ -102,7 +102,7 @@ def _length(head: bytes) -> int:
     for line in head.split(b"\r\n"):
         name, _unused, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return min(int(value), LONGEST)
+            return min(int(value), ANSWER_BYTES)
     return 0
 
 

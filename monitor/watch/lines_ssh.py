@@ -27,15 +27,15 @@ from ..files import SOCKET_PATH_BYTES
 from ..judge.hosts import Signal
 from .watch_list import WatchedHost
 
-MISSED = 2  # questions without an answer that make silence
-RETRY = 1.0  # s between attempts to get a line back
-HELD = 10.0  # s; a line that answered and ended sooner is connected again at once only once, then later and later
-SLOW_RETRY = 15.0  # s, where ssh gets through and nothing can run there
+SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
+RETRY_SECONDS = 1.0  # between attempts to get a line back
+HELD_SECONDS = 10.0  # a line that ends sooner than this is connected again at once only the first time
+SLOW_RETRY_SECONDS = 15.0  # where ssh gets through and nothing can run there
 # s after the 1st, 2nd, ... line in a row that answered and ended soon. The first is connected again at once by its
 # caller; one that goes on costs a handshake each time, which a busy sshd may take for an attack.
-SHORT_LINES = Ladder((RETRY, RETRY, 2.0, 4.0, 8.0, SLOW_RETRY))
-PATIENCE = 30  # intervals after which the far end gives up
-LONGEST = 1 << 20  # bytes of a line
+SHORT_LINES = Ladder((RETRY_SECONDS, RETRY_SECONDS, 2.0, 4.0, 8.0, SLOW_RETRY_SECONDS))
+PATIENCE_INTERVALS = 30  # after which the far end gives up
+LINE_BYTES = 1 << 20  # of a line
 _SSH_FAILED = 255  # ssh's own exit code; any other is that of the command over there
 
 Changed = Callable[[str, Signal, str], None]  # host, signal, why
@@ -76,7 +76,7 @@ class SshLine:
             except Exception as error:  # a defect must not end the line for good
                 why = "the line to %s failed: %s: %s" % (self._host.name, type(error).__name__, error)
                 signal = Signal.NONE
-            short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD else 0
+            short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD_SECONDS else 0
             if signal is Signal.FINE and short <= 1:
                 continue  # it answered and was closed: connect again at once, and that tells
             if signal is Signal.FINE:
@@ -93,7 +93,7 @@ class SshLine:
         process = await asyncio.create_subprocess_exec(
             *command(self._host, self._interval, len(self._source), api, self._door),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            limit=LONGEST, start_new_session=True,
+            limit=LINE_BYTES, start_new_session=True,
         )  # fmt: skip
         try:
             return await self._talk(process, api)
@@ -115,7 +115,8 @@ class SshLine:
             ready = b""
         if not ready:
             return await self._refused(process)
-        order = {"root": self._host.root, "patience": math.ceil(PATIENCE * max(self._interval, 1.0)), "api": api}
+        patience = math.ceil(PATIENCE_INTERVALS * max(self._interval, 1.0))
+        order = {"root": self._host.root, "patience": patience, "api": api}
         process.stdin.write(json.dumps(order).encode() + b"\n")
         missed, fine = 0, False
         while True:
@@ -127,7 +128,7 @@ class SshLine:
                 continue
             missed += 1
             why = "%s does not answer over ssh within %g s" % (self._host.name, self._interval * missed)
-            if missed >= MISSED:
+            if missed >= SILENT_AFTER_QUESTIONS:
                 return Signal.LOST, why
             self._changed(self._host.name, Signal.DOUBT, why)
 
@@ -199,7 +200,7 @@ def again(signal: Signal, short: int) -> float:
     """Seconds until a line is tried again; `short` of them in a row ended soon after they had answered."""
     if short:
         return SHORT_LINES.wait(short - 1)
-    return RETRY if signal is Signal.LOST else SLOW_RETRY
+    return RETRY_SECONDS if signal is Signal.LOST else SLOW_RETRY_SECONDS
 
 
 def connect_within(interval: float) -> int:

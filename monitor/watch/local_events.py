@@ -23,8 +23,8 @@ from typing import Any
 from ..files import SOCKET_PATH_BYTES
 
 FOLDER = "run/listeners"
-_LONGEST = 65536  # bytes of a datagram
-_AT_ONCE = 256  # datagrams taken in one turn of the loop: the others have a right to it, too
+_DATAGRAM_BYTES = 65536  # of a datagram
+_DATAGRAMS_PER_TURN = 256  # datagrams taken in one turn of the loop: the others have a right to it, too
 
 
 class EventSocketError(Exception):
@@ -73,11 +73,11 @@ class EventSocket:
         _remove(self.path)
 
     def _take(self) -> None:
-        for _unused in range(_AT_ONCE):
+        for _unused in range(_DATAGRAMS_PER_TURN):
             if self._socket.fileno() < 0:
                 return  # closed by what was told
             try:
-                data = self._socket.recv(_LONGEST)
+                data = self._socket.recv(_DATAGRAM_BYTES)
             except BlockingIOError:
                 return
             except OSError:

@@ -30,9 +30,9 @@ from .doors.caller import ACT, Caller, Connection
 from .history import History
 from .schema import actions, openapi, routes
 
-LATE = 10.0  # s without a turn of the monitor's loop until it is no longer healthy
-OLD = 15.0  # s without a status that could be read until then
-READ_WITHIN = 5.0  # s to read one for who asks
+TURN_LATE_SECONDS = 10.0  # without a turn of the monitor's loop until it is no longer healthy
+STATUS_OLD_SECONDS = 15.0  # without a status that could be read until then
+READ_WITHIN_SECONDS = 5.0  # to read one for who asks
 CONNECTION = "muster.connection"  # keys of the ASGI scope, set by `server`
 ABORT = "muster.abort"
 
@@ -204,7 +204,7 @@ class Api:
         turned, snapshot = self._turned(), self._desk.core.snapshot()
         facts = {"turned": round(turned or 0.0, 3), "revision": int(snapshot.get("revision", -1))}
         why = ""
-        if turned is None or turned > LATE:
+        if turned is None or turned > TURN_LATE_SECONDS:
             why = (
                 "the monitor's loop has not turned for %.0f s" % turned
                 if turned
@@ -222,11 +222,11 @@ class Api:
 
     async def _unreadable(self) -> str:
         """Why the status could not be read for long, nor can it now; "" when it can."""
-        if self._desk.age < OLD:
+        if self._desk.age < STATUS_OLD_SECONDS:
             return ""
         why = "reading it does not end"
         try:
-            async with asyncio.timeout(READ_WITHIN):
+            async with asyncio.timeout(READ_WITHIN_SECONDS):
                 await self._desk.picture()
             return ""
         except TimeoutError:

@@ -20,13 +20,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .desk import Desk, NotNow, encode
 
-HEARTBEAT = 5.0  # s
-SLOW = 20.0  # s a client may leave what is sent untaken
+HEARTBEAT_SECONDS = 5.0
+SLOW_CLIENT_SECONDS = 20.0  # a client may leave what is sent untaken
 STREAMS = 64  # at once
-KEPT = 1000  # newest entries of the trail at hand
-PAGE = 200  # entries read at once for who was away
-LOOK = 2.0  # s between looks at the trail while somebody listens, should nothing wake us
-APART = 0.2  # s between two status events at least
+KEPT_ENTRIES = 1000  # newest entries of the trail at hand
+ENTRIES_PER_READ = 200  # entries read at once for who was away
+LOOK_SECONDS = 2.0  # between looks at the trail while somebody listens, should nothing wake us
+STATUSES_APART_SECONDS = 0.2  # between two status events at least
 
 
 class Hub:
@@ -34,7 +34,7 @@ class Hub:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._recent: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._recent: deque[tuple[int, bytes]] = deque(maxlen=KEPT_ENTRIES)
         self._reading = asyncio.Lock()
         self._bells: set[asyncio.Event] = set()  # one per stream
         self.newest = -1  # id of the last entry read; -1: none was read yet
@@ -77,7 +77,7 @@ class Hub:
 
     async def _read(self) -> None:
         try:
-            while entries := await self._desk.trail(self.newest, PAGE):
+            while entries := await self._desk.trail(self.newest, ENTRIES_PER_READ):
                 for entry in entries:
                     self._recent.append((int(entry["id"]), message("trail", encode(entry), entry["id"])))
                 self.newest = int(entries[-1]["id"])
@@ -108,7 +108,7 @@ class Hub:
             return []
         if self._recent and self._recent[0][0] <= last + 1:
             return [entry for entry in self._recent if entry[0] > last]
-        entries = await self._desk.trail(last, PAGE)
+        entries = await self._desk.trail(last, ENTRIES_PER_READ)
         return [(int(entry["id"]), message("trail", encode(entry), entry["id"])) for entry in entries]
 
 
@@ -153,7 +153,7 @@ class EventStream:
                 parts.append(hub.status)
             now = time.monotonic()
             if now >= beat:
-                beat = now + HEARTBEAT
+                beat = now + HEARTBEAT_SECONDS
                 parts.append(hub.alive())
             if parts:
                 await send(b"".join(parts))
@@ -165,7 +165,7 @@ class EventStream:
 
     async def _send(self, send: Send, data: bytes, more: bool = True) -> None:
         body: Message = {"type": "http.response.body", "body": data, "more_body": more}
-        async with asyncio.timeout(SLOW):
+        async with asyncio.timeout(SLOW_CLIENT_SECONDS):
             await send(body)
 
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = ("at", "cpu", "memory", "reserved", "effective")
-POINTS = 720  # per host: half a day at one a minute
-APART = 10.0  # s between two points of a host at least
+POINTS_PER_HOST = 720  # per host: half a day at one a minute
+POINTS_APART_SECONDS = 10.0  # between two points of a host at least
 _WIDTH = len(COLUMNS)
 
 
 class History:
     """Belongs to one thread."""
 
-    def __init__(self, path: Path, points: int = POINTS, apart: float = APART) -> None:
+    def __init__(self, path: Path, points: int = POINTS_PER_HOST, apart: float = POINTS_APART_SECONDS) -> None:
         self._path = path
         self._points = points
         self._apart = apart

@@ -20,8 +20,8 @@ from ..target import Target
 from . import Report, _secrets
 from ._turns import next_turn, slot_of
 
-RETRY = 0.2  # s between attempts while nothing listens
-REFUSALS_APART = 1.0  # s between two reports that still nothing listens
+RETRY_SECONDS = 0.2  # between attempts while nothing listens
+REFUSALS_APART_SECONDS = 1.0  # between two reports that still nothing listens
 
 
 class Link(asyncio.Protocol):
@@ -218,10 +218,10 @@ class HeldProbe:
                     what = "its connection ended" if reason == "ended" else "it stopped answering"
                     self._emit(Kind.GONE, "%s and nothing listens at %s any more" % (what, where))
                     told = now
-                elif now - told >= REFUSALS_APART:
+                elif now - told >= REFUSALS_APART_SECONDS:
                     self._emit(Kind.REFUSED, "nothing listens at %s" % where)
                     told = now
-                delay = RETRY
+                delay = RETRY_SECONDS
             except (OSError, TimeoutError) as error:
                 why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer in time"
                 self._drop_link()

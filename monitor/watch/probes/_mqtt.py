@@ -10,7 +10,7 @@ from collections.abc import Iterator
 CONNACK, PUBLISH, SUBACK, PINGRESP = 0x20, 0x30, 0x90, 0xD0
 _KINDS = (CONNACK, PUBLISH, SUBACK, PINGRESP)  # what a broker may say to us
 SUBSCRIPTION_FAILED = 0x80
-LONGEST = 65536  # bytes of a packet: nobody says that much to a probe
+PACKET_BYTES = 65536  # of a packet: nobody says that much to a probe
 
 REFUSALS = {
     1: "it does not speak MQTT 3.1.1",
@@ -70,7 +70,7 @@ class Packets:
                     break
                 if digits == 4:
                     raise NotMqtt
-            if length > LONGEST:
+            if length > PACKET_BYTES:
                 raise NotMqtt
             end = 1 + digits + length
             if len(self._buffer) < end:

@@ -14,7 +14,7 @@ import stat
 
 from ...core.model.probe import Probe, Tls
 
-_LONGEST = 65536  # bytes
+_FILE_BYTES = 65536
 _contexts: dict[tuple[Tls, tuple[float, ...]], ssl.SSLContext] = {}
 _MOST_CONTEXTS = 64
 
@@ -75,7 +75,7 @@ def _first_line(path: str) -> tuple[str, str]:
     facts = _facts(path)
     try:
         with open(path, "rb") as handle:
-            data = handle.read(_LONGEST)
+            data = handle.read(_FILE_BYTES)
     except OSError as error:
         raise SecretError("%s cannot be read: %s" % (path, error.strerror)) from None
     try:

@@ -17,7 +17,7 @@ from ..target import Target
 from . import Report, _secrets
 from ._held import HeldProbe
 
-_LONGEST = 262144  # bytes of an answer that are looked at
+_ANSWER_BYTES = 262144  # of an answer that are looked at
 
 
 class Probe(HeldProbe):
@@ -89,7 +89,7 @@ class Probe(HeldProbe):
                     self._status = event.status_code
                 elif isinstance(event, h11.Data):
                     self._body += event.data
-                    if len(self._body) > _LONGEST:
+                    if len(self._body) > _ANSWER_BYTES:
                         self._judge()
                         self._part()
                         return

@@ -146,9 +146,9 @@ def test_what_tasks_report_ends_none_of_them_and_what_a_run_had_comes_back(
 
 
 def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(events, "LOOK", 0.05)
-    monkeypatch.setattr(app, "OLD", 0.3)
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(events, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(app, "STATUS_OLD_SECONDS", 0.3)
     paint = Broken(monkeypatch, desk.Desk, "_paint")
 
     async def scene() -> None:
@@ -171,9 +171,9 @@ def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, mo
 
 
 def test_a_ledger_that_cannot_be_read_makes_the_status_old(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(events, "LOOK", 0.05)
-    monkeypatch.setattr(app, "OLD", 0.3)
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(events, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(app, "STATUS_OLD_SECONDS", 0.3)
     monkeypatch.setattr(desk, "YOUNG", 0.1)
 
     async def scene() -> None:
@@ -206,7 +206,7 @@ def alive(stream: Any, fits: Callable[[float], bool]) -> None:
 
 
 def test_the_telling_of_hooks_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hook_task, "AFTER_FAILURE", 0.01)
+    monkeypatch.setattr(hook_task, "AFTER_FAILURE_SECONDS", 0.01)
     calls: list[int] = []
 
     async def tell(*_unused: Any) -> str:

@@ -163,14 +163,14 @@ def test_a_line_that_ends_again_and_again_is_tried_less_and_less_often(
         assert stand.complaints[0] == "a line to h ends soon after it is there, again and again"
 
     asyncio.run(scene())
-    assert real(Signal.NONE, 500) == lines_ssh.SLOW_RETRY
+    assert real(Signal.NONE, 500) == lines_ssh.SLOW_RETRY_SECONDS
 
 
 def test_a_first_line_without_an_end_does_not_end_the_line_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines_ssh, "again", lambda _signal, _short: 0.0)
-    monkeypatch.setattr(lines_ssh, "LONGEST", 1000)
+    monkeypatch.setattr(lines_ssh, "LINE_BYTES", 1000)
 
     async def scene() -> None:
         stand = Stand(tmp_path, monkeypatch, "head -c 5000 /dev/zero\nsleep 60\n")

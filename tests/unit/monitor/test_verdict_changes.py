@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.model.site import Hook
-from monitor.judge.verdict_changes import PATIENCE, Change, Changes, hook_key
+from monitor.judge.verdict_changes import FLAPPING_DEBOUNCES, Change, Changes, hook_key
 
 UP, BAD, HALF = "operational", "not operational", "degraded"
 WALL = 1_700_000_000.0
@@ -69,7 +69,7 @@ def test_one_that_never_settles_is_told_when_patience_is_over() -> None:
     while not told:
         now += 2.0
         told = offer(one, now, i01=BAD if now % 4 else HALF)
-    assert now >= 2.0 + PATIENCE * 5.0 and now <= 4.0 + PATIENCE * 5.0
+    assert now >= 2.0 + FLAPPING_DEBOUNCES * 5.0 and now <= 4.0 + FLAPPING_DEBOUNCES * 5.0
     assert len(told) == 1
 
 
