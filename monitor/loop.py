@@ -88,7 +88,7 @@ class Monitor:
         self.wake()
 
     async def run(self, patience: float = 10.0) -> None:
-        """Until `stop`; a run at work then is waited for, for `patience` seconds."""
+        """Turn until `stop`; then wait up to `patience` seconds for runs at work."""
         events: FileEvents | None = None
         try:
             events = FileEvents(self.state_dir, self._loop, self.wake)
@@ -107,7 +107,7 @@ class Monitor:
             self._prober.stop()
             self._lines.stop()
             self._notify.stopping()
-            self.journal.say("monitor stopping", "it was told to stop")
+            self.journal.say("monitor stopping", "it received a signal to stop")
             if self._pool is not None:
                 await self._pool.close(patience)
             if self._jobs:
@@ -115,7 +115,7 @@ class Monitor:
             self._write_status("stopped")
 
     def observe(self) -> None:
-        """Take in the watch list as it is now; right before deciding too: a stop is published before it is done."""
+        """Take in the watch list as it is now. Needed before each decision: a stop is published before it is done."""
         known_lost = self._list.lost
         if not (self._list.refresh() or self._untaken):
             if self._list.lost and (self.state_dir / places.LEDGER_FILE).exists():
@@ -136,13 +136,13 @@ class Monitor:
             self._pool.deadline = watch.run_timeout
             before, self._pool.leave_out = self._pool.leave_out, self._brain.left_out()
             if changed or before != self._pool.leave_out:
-                # One that was to leave a host out has no way to it, nor to one that the site had not.
+                # A run has no connection to a host that it was started to leave out, or that was not in the site then.
                 self._pool.replace(usable=not changed and set(before) <= set(self._pool.leave_out))
         self._untaken = False
         self._changed()
 
     def turn(self) -> bool:
-        """Observe, decide and act; false when something in it failed that nobody expected."""
+        """Observe, decide and act. :return: False after an unexpected error, which is logged."""
         self.turned = self._loop.time()
         try:
             self.observe()
@@ -256,7 +256,7 @@ class Monitor:
 
     @survived("the intake of an event")
     def _event(self, event: Mapping[str, Any]) -> None:
-        """What a host's service manager tells."""
+        """An event of a host's service manager: a program that ended by itself is passed on."""
         if event.get("event") != "exited" or event.get("expected") or event.get("busy"):
             return
         self._look()
@@ -325,7 +325,7 @@ class Monitor:
         return job
 
     async def _sleep(self) -> None:
-        """Until something happens, something falls due, or it is time to look again."""
+        """Wait until something happens, something falls due, or it is time to look again."""
         again = self._loop.time() + self._look_again
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(min(again, self._next or again)):
@@ -333,7 +333,7 @@ class Monitor:
         self._woken.clear()
 
     async def _recover(self) -> None:
-        """After a turn that failed nothing but the end cuts the pause short: what woke the loop may fail it again."""
+        """Pause after a turn that failed. Only `stop` ends it early: what woke the loop may make it fail again."""
         until = self._loop.time() + pause(self._failures, self._look_again)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):

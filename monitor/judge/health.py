@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the probes' results say about a bus: healthy, unhealthy or unknown, and why.
+"""The health of a bus, from the results of its probes: healthy, unhealthy or unknown, and why.
 
 Pure: no clock, no I/O. `now` and every `at` are seconds of one monotonic clock. A `Health` belongs to one epoch of one
-bus; a new epoch gets a new `Health`, so that a late failure of the previous one can not count.
+bus; a new epoch gets a new `Health`, so that a late failure of the previous one cannot count.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Kind(enum.Enum):
     ANSWERED = "answered"
     MISSED = "missed"  # the machine takes connections, the bus does not answer in time
     GONE = "gone"  # the held connection ended and an immediate reconnect was refused
-    REFUSED = "refused"  # nothing listens, and nothing did since we look
-    UNREACHABLE = "unreachable"  # the machine does not answer: says nothing about the bus
-    UNSURE = "unsure"  # the probe cannot tell: it was turned away, or its own settings are wrong
+    REFUSED = "refused"  # nothing listens, and nothing did since the probe began
+    UNREACHABLE = "unreachable"  # the machine does not answer: the state of the bus is not known
+    UNSURE = "unsure"  # the probe cannot decide: it was turned away, or its own settings are wrong
 
 
 class State(enum.Enum):
@@ -42,15 +42,19 @@ class Result:
     at: float
     why: str = ""  # one sentence unless answered
     latency: float = 0.0  # s, of an answer
-    warning: str = ""  # of an answer: what is not well although it came
+    warning: str = ""  # of an answer: a sentence about what is not well
 
 
 class Health:
-    """N missed out of M make a hang, one end of connection a crash; news that is too old is no news.
+    """The health of one bus under one epoch. N of the last M answers missed are a hang; an ended connection is a crash.
 
-    :param window: M; 0: as failures, so in a row.
-    :param slow: s; as many slower answers are a warning. 0: none is.
-    :param grace: s from `now` in which a bus that has never answered is starting: no verdict.
+    A result that is too old makes a healthy bus unknown.
+
+    :param failures: N.
+    :param interval: s between two questions. :param timeout: s for an answer.
+    :param window: M; 0: as many as `failures`, so they must be in a row.
+    :param slow: s; N of the last M answers that took longer make a warning. 0: no limit.
+    :param grace: s from `now` in which a bus that has not answered yet counts as starting, not as unhealthy.
     """
 
     __slots__ = (
@@ -99,7 +103,11 @@ class Health:
         self.last = Result(Kind.ANSWERED, now)
 
     def note(self, result: Result, part: int = 0) -> bool:
-        """Take a result in; true when the state, or whether there is a warning, changed with it."""
+        """Take a result in.
+
+        :param part: of a composed health: the number of the probe.
+        :return: whether the state changed, or whether there is a warning.
+        """
         self.last = result
         if result.kind is Kind.ANSWERED:
             return self._note_answer(result)
@@ -154,7 +162,7 @@ class Health:
         return now - self.last.at > EXPIRES_AFTER_INTERVALS * self.period
 
     def state(self, now: float) -> State:
-        """The state as of `now`: a healthy word expires, an unhealthy one stands until its epoch ends or it answers."""
+        """The state as of `now`. Healthy expires without new results; unhealthy stays until the bus answers."""
         if self._state is State.HEALTHY and self.expired(now):
             return State.UNKNOWN
         return self._state

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The queue of intents: one per instance, kept until the watch list shows that it is satisfied.
 
-Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970 (for people). A run that dies, a standby that is
-lost, a hold: the intent stays and is sent again, later each time.
+Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970 (for people). An intent that a run did not
+satisfy, whatever the reason, is sent again, later each time.
 """
 
 from __future__ import annotations
@@ -63,11 +63,13 @@ class Intents:
         return iter(list(self._queue.values()))
 
     def offer(self, wishes: Iterable[Wish], wall: float) -> list[Intent]:
-        """Queue what is new and withdraw what is no longer wished for; the new ones are returned.
+        """Queue an intent for each new wish, and withdraw those that are no longer wished for.
 
-        An intent that a run has now stays until the watch list satisfies it, whatever the probes say meanwhile.
+        An intent that a run has stays until the watch list satisfies it, whatever the probes say meanwhile.
+
+        :return: the new intents.
         """
-        wished = {wish.key: wish for wish in wishes if not wish.only_told}
+        wished = {wish.key: wish for wish in wishes if not wish.only_reported}
         for name, intent in list(self._queue.items()):
             if not intent.run and name not in wished:
                 del self._queue[name]
@@ -85,7 +87,7 @@ class Intents:
         return new
 
     def settle(self, watch: Watch) -> list[tuple[Intent, str]]:
-        """Drop what the watch list shows satisfied; returns each with how."""
+        """Drop the intents that the watch list shows as satisfied. :return: each with a sentence that says how."""
         done = []
         for name, intent in list(self._queue.items()):
             how = satisfied(intent.wish, watch)
@@ -95,7 +97,7 @@ class Intents:
         return done
 
     def ready(self, watch: Watch, now: float) -> list[Intent]:
-        """Those to send now: in no run, their delay over, and nobody acting on the instance meanwhile."""
+        """Intents to send now: no run has them, their delay is over, and no run is at work on the instance."""
         return [
             intent
             for name, intent in self._queue.items()
@@ -103,7 +105,7 @@ class Intents:
         ]
 
     def dropped(self, run: str, cause: str) -> list[Intent]:
-        """Forget what a run had of one cause, whatever it came to."""
+        """Drop the intents of one cause that a run had, satisfied or not. :return: the dropped ones."""
         gone = [intent for intent in self._queue.values() if intent.run == run and intent.wish.cause == cause]
         for intent in gone:
             del self._queue[intent.wish.key]
@@ -118,7 +120,7 @@ class Intents:
             intent.run = run
 
     def returned(self, run: str, now: float) -> list[Intent]:
-        """The run is over: what it had and did not satisfy is queued again, after a delay."""
+        """The run is over: queue again, with a delay, what it did not satisfy. :return: these intents."""
         back = [intent for intent in self._queue.values() if intent.run == run]
         for intent in back:
             intent.run = ""
@@ -128,7 +130,7 @@ class Intents:
 
 
 def satisfied(wish: Wish, watch: Watch) -> str:
-    """How the watch list shows that nothing is left to do for a wish; "" while something is."""
+    """How the watch list shows that a wish is satisfied, as a sentence; "" while it is not."""
     if wish.host:
         if watch.hosts.get(wish.host) == DOWN:
             return "%s is noted as down" % wish.host

@@ -1,13 +1,20 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a reconcile is due although no probe asks for one.
+"""When a reconcile is due, apart from the intents of failures.
 
-Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. The
-occasions: the regular look at all hosts; capacity that may have come back while instances wait for it; what is wanted
-and does not run (how often it is tried is the plan's to say, by its budget); intents that a run could not satisfy; a
-run that died between its commit and its outcome, so that its claim is stuck; a host that a run did not reach. What a
-reconcile does not help, and what one that ended before it planned was for, is tried again later each time.
+Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. Reasons:
+
+- the regular look at all hosts;
+- capacity that may have come back while instances wait for it;
+- instances that are wanted and do not run (the plan limits the tries, by their budget);
+- an intent that a run did not satisfy;
+- an instance that crashed in a row, whose wait is over;
+- a claim that is stuck, because its run died between commit and outcome;
+- a host that a run did not reach;
+- a reconcile that ended before it planned.
+
+The last three are tried again later each time (`Again`).
 """
 
 from __future__ import annotations
@@ -37,13 +44,13 @@ class Schedule:
     def __init__(self, now: float) -> None:
         self._last = now
         self._capacity_at: float | None = None
-        self._asked = ""  # why somebody asked for one soon
+        self._asked = ""  # why one was asked for by `soon`
         self._asked_apart = RECONCILES_APART_SECONDS
         self._waiting: set[tuple[str, int]] = set()  # wanted and not there: instance, epoch
         self._waiting_since = now
         self._retries = 0
         self._moving: dict[str, tuple[int, str, float]] = {}  # instance -> epoch, phase, first seen so
-        self._unfinished: set[str] = set()  # instances to plan again once nobody is at work on them
+        self._unfinished: set[str] = set()  # instances to plan again once no run is at work on them
         self._stuck: Again[tuple[str, int, str, float | None]] = Again()  # instance, epoch, phase, deadline
         self._waited: Again[tuple[str, int, float]] = Again()  # instance, epoch, until
         self._unreached: Again[str] = Again()  # hosts
@@ -103,7 +110,7 @@ class Schedule:
         return ""
 
     def _follow_stuck(self, watch: Watch, now: float, wall: float) -> None:
-        """What is stuck on a host that does not answer stays so: one run finds that out, not one every few seconds."""
+        """Claims past their deadline. On a host that does not answer they stay stuck: hence the growing delays."""
         found = {}
         for name, (epoch, phase, _unused) in self._moving.items():
             if self._is_stuck(watch, name, now, wall):
@@ -125,33 +132,33 @@ class Schedule:
         return now - self._moving[name][2] > watch.run_timeout
 
     def soon(self, why: str, apart: float = RECONCILES_APART_SECONDS) -> None:
-        """Ask for a reconcile once the last one is so many seconds away."""
+        """Ask for a reconcile as soon as the last one began `apart` seconds ago. :param why: one sentence."""
         if not self._asked or apart < self._asked_apart:
             self._asked, self._asked_apart = why, apart
 
     def unreached(self, host: str, why: str, began: float) -> None:
-        """A run that began then did not reach this host: look again, later each time."""
+        """A run that began at `began` did not reach this host: try again, later each time."""
         self._unreached.note(host, "%s: %s" % (host, why), began)
 
     def reached(self, hosts: Iterable[str]) -> None:
-        """These answer, or something else tells when they do."""
+        """Forget that runs did not reach these hosts: they answer, or a line shows when they do."""
         self._unreached.forget(hosts)
 
     def looks_at(self, now: float) -> set[str]:
-        """Hosts whose turn it is to be looked at although they were not reached before."""
+        """Hosts that were not reached before, and are due for the next try."""
         return set(self._unreached.due(now))
 
     @property
     def asked(self) -> bool:
-        """Whether somebody asked for one, apart from what the watch list shows."""
+        """Whether a reconcile was asked for by `soon`."""
         return bool(self._asked)
 
     def finish(self, names: Iterable[str]) -> None:
-        """Plan these again as soon as the run that is at work on them is over."""
+        """Plan these instances again as soon as the run that is at work on them is over."""
         self._unfinished.update(names)
 
     def over(self, planned: bool, began: float) -> None:
-        """A reconcile that began then is over; one that was ended, or broke, before it planned is begun again."""
+        """A reconcile that began at `began` is over; one that ended before it planned is tried again."""
         if planned:
             self._unplanned.forget(("reconcile",))
         else:

@@ -1,9 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of verdicts that are worth telling: debounced per item, each told once. Pure.
+"""Changes of verdicts that hooks are run for: debounced per item, each reported once. Pure.
 
-A verdict counts once it has lasted; one that keeps coming and going counts as it is when its patience is over.
+A verdict counts once it has lasted for the hook's debounce. An item that keeps changing is reported with the verdict
+that it has after `FLAPPING_DEBOUNCES` of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from ..core.model.site import Hook
 
 ALL = "all"
-FLAPPING_DEBOUNCES = 5  # times the debounce: so long an item may flap before it is told all the same
+FLAPPING_DEBOUNCES = 5  # times the debounce that an item may keep changing before it is reported all the same
 
 
 def hook_key(hook: Hook) -> str:
@@ -44,7 +45,7 @@ class Change:
 
 @dataclass(slots=True)
 class _Pending:
-    """A verdict that differs from what was told."""
+    """A verdict that differs from the one that the hook was run for."""
 
     verdict: str
     cause: str
@@ -55,16 +56,16 @@ class _Pending:
 
 @dataclass(slots=True)
 class Changes:
-    """What one hook was told, and what it will be."""
+    """The verdicts that one hook was run for, and the changes that it waits with."""
 
     hook: Hook
     told: dict[str, str] = field(default_factory=dict)  # item -> verdict
     pending: dict[str, _Pending] = field(default_factory=dict)
 
     def offer(self, items: Iterable[Mapping[str, Any]], now: float, wall: float) -> None:
-        """Take in all items as they are: {item, verdict, cause}.
+        """Take in the verdicts of all items: {item, verdict, cause}.
 
-        An item seen for the first time is what it is: nothing changed. One that left the site is forgotten.
+        An item that is new is not a change. One that left the site is forgotten.
 
         :param now: monotonic seconds. :param wall: seconds since 1970.
         """
@@ -88,7 +89,7 @@ class Changes:
             self.pending.pop(item, None)
 
     def due(self, now: float) -> list[Change]:
-        """The changes to tell now; asked again, they are told. Those the hook does not want are only noted."""
+        """The changes to run the hook for, returned once. Verdicts that the hook does not want are only remembered."""
         found = []
         for item, pending in list(self.pending.items()):
             if now < self._when(pending):

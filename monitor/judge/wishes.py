@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must happen, from what is watched and how healthy it is: intents, at most one per instance, each with its why.
+"""What must happen, concluded from the watch list and the healths: at most one wish per instance, with its reason.
 
-Pure: no clock, no I/O. An intent says *that* something is to be done; the run it goes to decides where, or that it is
-no longer needed. Only a claim that is `running` under the epoch the health was taken under can lead to one.
+Pure: no clock, no I/O. A wish becomes an intent, which says *that* something is to be done; its run decides where, or
+that it is no longer needed. Only a claim that is `running` under the epoch of the health leads to a wish.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class Wish:
     host: str = ""  # instead of an instance
     programs: tuple[str, ...] = ()  # of a program exit
     age: float = 0.0  # s since the first sign of it
-    shadow: bool = False  # its probe only tells what it would lead to
+    shadow: bool = False  # its probe only reports what it would lead to
     paused: bool = False  # by a person
 
     @property
-    def only_told(self) -> bool:
-        """Never queued."""
+    def only_reported(self) -> bool:
+        """Whether it goes to the journal and is never queued."""
         return self.shadow or self.paused
 
     @property
     def key(self) -> str:
-        """One intent at a time is about this."""
+        """What it is about; there is one intent per key at a time."""
         return self.instance or "host " + self.host
 
 
@@ -68,12 +68,13 @@ def decide(
     exits: Mapping[BusKey, Exit] | None = None,
     wall: float = 0.0,
 ) -> list[Wish]:
-    """Every wish there is reason for now; the same again until the watch list shows it satisfied.
+    """Every wish there is reason for now; the same ones again until the watch list shows them satisfied.
 
-    What happens on a host that does not answer waits for the host's verdict. Where only the service manager is gone, a
-    run is sent: it finds the machine or it does not, and both help. What is paused is only told.
+    Instances on a host that does not answer wait for the verdict on the host. Where only the service manager is gone
+    they do not: a run that goes there finds the machine or does not, and both help.
 
-    :param wall: s since 1970, for pauses that end.
+    :param now: s of the clock of the healths. :param wall: s since 1970, for pauses that end.
+    :param verdicts: host -> the verdict on it. :param exits: programs that ended by themselves.
     """
     verdicts, exits = verdicts or {}, exits or {}
     wishes = [

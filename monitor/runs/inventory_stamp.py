@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ..files import file_stamp
 
-MOST_FILES = 5000  # files looked at; who has more gets parked runs replaced by age alone where the rest changes
+MOST_FILES = 5000  # looked at; a change in further ones counts when the parked run is replaced by age
 _BESIDE = ("group_vars", "host_vars")  # Ansible reads them beside an inventory file, too
 
 
 def stamp(sources: Sequence[str]) -> int:
-    """A number that changes when a file of these inventory sources does; names that are no path count nothing."""
+    """A number that changes when a file of these inventory sources changes; sources that are no path are ignored."""
     facts = []
     for path in _files(sources):
         found = file_stamp(path)

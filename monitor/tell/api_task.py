@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Switches the API on and off as the published site says. Its libraries are only loaded where it is on."""
+"""Switches the API on and off with the published site. Its libraries are loaded only where it is on."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from ..web.doors.server import Web
 
 
-RETRY_SECONDS = 30.0  # until an API that could not be had is tried again, unless the site changed
+RETRY_SECONDS = 30.0  # until an API that failed is tried again, unless the site changed
 
 
 @contextlib.asynccontextmanager
 async def surface(monitor: Monitor, journal: Journal) -> AsyncIterator[None]:
-    """The API while the body runs. Whatever goes wrong with it is told, and the monitor goes on."""
+    """Serve the API while the body runs. Failures of the API are logged; the monitor keeps running."""
     following = asyncio.get_running_loop().create_task(_follow(monitor, journal))
     try:
         yield
@@ -56,7 +56,7 @@ async def _follow(monitor: Monitor, journal: Journal) -> None:
                     await over.end()
             except Exception as error:
                 due = loop.time() + RETRY_SECONDS
-                why = "there is none: %s: %s" % (type(error).__name__, error)
+                why = "the API cannot be served: %s: %s" % (type(error).__name__, error)
                 if why != told:
                     told = why
                     journal.say("api", why)

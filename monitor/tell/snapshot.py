@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor sees, as a document: the content of ``run/monitor.json``, and what its API builds upon."""
+"""What the monitor sees, as a document: the content of ``run/monitor.json``, and the base of its API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def document(
     runs: Iterable[str],
     failing: str,
 ) -> dict[str, Any]:
-    """Ages (``since``, ``asked`` of what is watched) are seconds before ``at``.
+    """The document. Ages of what is watched (``since``) are seconds before ``at``.
 
     :param now: seconds of the monotonic clock that healths are noted with.
     :param since: seconds since 1970 at which the monitor began.

@@ -1,12 +1,11 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A line held to every host: one of the signals from which `monitor.judge.hosts` concludes whether it is there.
+"""A line to every host: one of the signals from which `monitor.judge.hosts` concludes whether the host is up.
 
-What kind of line depends on how Ansible reaches the host. On this machine it is a connection to the service manager's
-own socket, asked at an interval: its end with a reconnect refused is seen at once, silence after a timeout. Over ssh
-it is `monitor.watch.lines_ssh`. A kind of connection that nobody knows how to hold a line to gets none, and its host is
-judged by the other signals.
+The kind of line depends on how Ansible reaches the host. For a host on this machine it is a connection to the socket
+of its service manager, asked at an interval: an end with a reconnect refused is seen at once, silence after a timeout.
+Over ssh it is `monitor.watch.lines_ssh`. Other hosts have no line, and are judged by the other signals.
 """
 
 from __future__ import annotations
@@ -66,14 +65,14 @@ class SocketLine:
                     writer.transport.abort()
                 if not why:
                     silent = 0
-                    continue  # it closed the connection, as it may: connect again at once
+                    continue  # it may close the connection: connect again at once
             silent += 1
             signal = Signal.LOST if silent >= SILENT_AFTER_QUESTIONS else Signal.DOUBT
             self._changed(self._host.name, Signal.GONE if gone else signal, why)
             await asyncio.sleep(RETRY_SECONDS if silent >= SILENT_AFTER_QUESTIONS else 0)
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Until the connection ends ("" if an answer came before), or there is no answer in time (why)."""
+        """Ask until the connection ends or an answer is missing. :return: why, "" if it ended after an answer."""
         answered = False
         while True:
             writer.write(_QUESTION)
@@ -122,7 +121,7 @@ class Lines:
         self._told: set[str] = set()
 
     def follow(self, watch: Watch) -> None:
-        """Begin and end lines so that they fit the watch list."""
+        """Start and end lines, so that they are those of the watch list."""
         for name, (host, interval, line) in list(self._lines.items()):
             known = watch.machines.get(name)
             if known is None or (known.root, known.connection, known.ssh, watch.host_interval) != (

@@ -1,11 +1,11 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A line to a host over ssh: one connection, held, that is asked at an interval and tells events in between.
+"""A line to a host over ssh: one connection that is held, asked at an interval, and carries events in between.
 
-It stands beside Ansible's own connections, so that neither waits for the other and no control socket can take both
-along. At its far end runs `host.line` of module_utils, sent along. Where sshd permits it, the API's socket of that host
-is forwarded to ``<root>/run/api.sock`` there, or for a group of people to the folder that the role monitor makes: what
+It is separate from Ansible's connections, so that neither waits for the other and no control socket can end both. The
+far end is `host.line` of the core, sent along. Where sshd permits it, the line forwards the API's socket of that host
+to ``<root>/run/api.sock`` there, or for a group of people to the folder that the role monitor makes: so a request that
 is typed on a console comes from that console.
 """
 
@@ -71,14 +71,14 @@ class SshLine:
             began = loop.time()
             try:
                 signal, why = await self._once()
-            except OSError as error:  # no ssh here, no process to be had: that says nothing about the host
+            except OSError as error:  # no ssh here, or no process can be started: that says nothing about the host
                 signal, why = Signal.NONE, "ssh cannot be started here: %s" % error
             except Exception as error:  # a defect must not end the line for good
                 why = "the line to %s failed: %s: %s" % (self._host.name, type(error).__name__, error)
                 signal = Signal.NONE
             short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD_SECONDS else 0
             if signal is Signal.FINE and short <= 1:
-                continue  # it answered and was closed: connect again at once, and that tells
+                continue  # it answered and was closed: connecting again at once shows why
             if signal is Signal.FINE:
                 signal, why = Signal.NONE, "a line to %s ends soon after it is there, again and again" % self._host.name
             self._changed(self._host.name, signal, why)
@@ -88,7 +88,7 @@ class SshLine:
             await asyncio.sleep(again(signal, short))
 
     async def _once(self) -> tuple[Signal, str]:
-        """One connection from beginning to end; FINE when it had answered and nothing was missing when it ended."""
+        """One connection from start to end. :return: its last signal; FINE when it had answered and then ended."""
         api = self._forwarded()
         process = await asyncio.create_subprocess_exec(
             *command(self._host, self._interval, len(self._source), api, self._door),
@@ -133,7 +133,10 @@ class SshLine:
             self._changed(self._host.name, Signal.DOUBT, why)
 
     async def _ask(self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> bool | None:
-        """One question and everything that comes within the interval; None when the connection ended."""
+        """Ask once, and take in what comes within the interval.
+
+        :return: whether it answered; None when the connection ended.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._interval
         answered = False
@@ -183,7 +186,7 @@ class SshLine:
         return Signal.LOST, "no line to %s: %s" % (self._host.name, text)
 
     def _forwarded(self) -> str:
-        """Where sshd makes its socket, each time another one; "" where that is too long, or there is no API."""
+        """The path of the socket that sshd makes, new for each line; "" where it is too long, or there is no API."""
         people = bool(self._host.ssh.get("people"))
         folder = "%s/%s" % (host_line.SHARED, self._host.name) if people else self._host.root + "/run"
         path = "%s/api-%d-%s.sock" % (folder, os.getpid(), os.urandom(3).hex())
@@ -192,7 +195,7 @@ class SshLine:
 
 
 def _by_door(host: WatchedHost) -> bool:
-    """Whether its account may run nothing as root but the agent's door (role monitor, `access`)."""
+    """Whether the only command its account may run as root is the agent's door (role monitor, `access`)."""
     return bool(host.ssh.get("door")) and not host.ssh.get("become")
 
 
@@ -204,12 +207,12 @@ def again(signal: Signal, short: int) -> float:
 
 
 def connect_within(interval: float) -> int:
-    """Whole seconds for ssh to get through, from the first packet to the last of the handshake."""
+    """Seconds that ssh gets to connect, handshake included."""
     return max(3, math.ceil(3 * interval))
 
 
 def command(host: WatchedHost, interval: float, length: int, api: str, door: Path | None) -> list[str]:
-    """The arguments that hold a line: no terminal, no question, no control socket, a bound for every wait.
+    """The command that holds a line: no terminal, no question, no control socket, a limit for every wait.
 
     :param length: bytes of the far end's source, which come first.
     """

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The watch list as typed data: which instance is where under which epoch, and how its bus is asked.
+"""The watch list as typed data: which instance is where under which epoch, and how its bus is probed.
 
-Pure: `parse` turns the content of ``watch.json`` into a `Watch`. Keys it does not know are left alone, so that an older
-monitor goes on beside a newer controller of the same schema.
+Pure: `parse` reads the content of ``watch.json``, which `report.watch_list` of the core writes. It ignores unknown
+keys, so that an older monitor works beside a newer controller with the same schema.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PHASES_HELD = (STARTING, RUNNING)  # phases in which a bus is, or is about to be
 
 
 class WatchError(ValueError):
-    """The document is not a watch list this monitor can follow; the text is one sentence."""
+    """The document is not a watch list that this monitor can read; the text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class WatchedInstance:
     waits_for: str  # the host service a deferred gate waits for, "" when none is deferred
     target: Target | None
     strategy: str  # running_failure_strategy of its bus program
-    deadline: float | None  # wall clock: until when a run is acting on it
-    until: float = 0.0  # wall clock: it crashed in a row, and is started again then
+    deadline: float | None  # s since 1970: until when a run is at work on it
+    until: float = 0.0  # s since 1970: it crashed in a row, and is started again then
     link: Target | None = None  # what joins its bus to the peer's
 
 
@@ -56,7 +56,7 @@ class WatchedService:
 
 @dataclass(frozen=True, slots=True)
 class WatchedHost:
-    """What the ledger believes of a host, and how it is reached."""
+    """The state of a host in the ledger, and how it is reached."""
 
     name: str
     state: str = UP  # up | suspect | down | drained
@@ -95,7 +95,7 @@ class Watch:
     hooks: tuple[Hook, ...] = ()
 
     def paused(self, item: str, wall: float) -> bool:
-        """Whether nothing automatic may act on an item."""
+        """Whether automatic actions on an item are paused. :param wall: s since 1970."""
         for key in (SITE, item_key(item)):
             if key in self.pauses:
                 until = self.pauses[key]

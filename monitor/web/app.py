@@ -30,9 +30,9 @@ from .doors.caller import ACT, Caller, Connection
 from .history import History
 from .schema import actions, openapi, routes
 
-TURN_LATE_SECONDS = 10.0  # without a turn of the monitor's loop until it is no longer healthy
-STATUS_OLD_SECONDS = 15.0  # without a status that could be read until then
-READ_WITHIN_SECONDS = 5.0  # to read one for who asks
+TURN_LATE_SECONDS = 10.0  # without a turn of the monitor's loop, after which `/healthz` fails
+STATUS_OLD_SECONDS = 15.0  # without a status that could be read, after which `/healthz` fails
+READ_WITHIN_SECONDS = 5.0  # a status that `/healthz` needs
 CONNECTION = "muster.connection"  # keys of the ASGI scope, set by `server`
 ABORT = "muster.abort"
 
@@ -40,7 +40,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Wrong(Exception):
-    """The request is refused: status, sentence, and every error of a body."""
+    """The request is refused: HTTP status, one sentence, and every error of the body."""
 
     def __init__(self, status: int, sentence: str, problems: list[check.Error] | None = None) -> None:
         super().__init__(sentence)
@@ -81,7 +81,7 @@ class Api:
 
     @staticmethod
     def _parameters(route: routes.Route, request: Request) -> None:
-        """Only known ones, each of its kind."""
+        """Check the query parameters. :raises Wrong: for unknown ones, and for values of the wrong kind."""
         known = {p.name: p for p in route.parameters if p.place == "query"}
         problems = []
         for name, text in request.query_params.multi_items():
@@ -221,7 +221,7 @@ class Api:
         return _json(encode({"ok": not why, "why": why, **facts}), 503 if why else 200)
 
     async def _unreadable(self) -> str:
-        """Why the status could not be read for long, nor can it now; "" when it can."""
+        """Why the status has not been readable for long and is not now; "" when it is."""
         if self._desk.age < STATUS_OLD_SECONDS:
             return ""
         why = "reading it does not end"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 CONNACK, PUBLISH, SUBACK, PINGRESP = 0x20, 0x30, 0x90, 0xD0
-_KINDS = (CONNACK, PUBLISH, SUBACK, PINGRESP)  # what a broker may say to us
+_KINDS = (CONNACK, PUBLISH, SUBACK, PINGRESP)  # what a broker may send to a probe
 SUBSCRIPTION_FAILED = 0x80
-PACKET_BYTES = 65536  # of a packet: nobody says that much to a probe
+PACKET_BYTES = 65536  # of a packet: no broker sends that much to a probe
 
 REFUSALS = {
     1: "it does not speak MQTT 3.1.1",

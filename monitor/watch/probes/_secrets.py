@@ -24,7 +24,7 @@ class SecretError(Exception):
 
 
 def account(how: Probe) -> tuple[str, str, str, str]:
-    """(user, password, token, caution): what the probe is told to show, and a sentence when a file is open to all.
+    """(user, password, token, caution): the credentials of the probe, and a sentence when a file is readable by all.
 
     :raises SecretError: when a file is missing, empty or not to be read.
     """

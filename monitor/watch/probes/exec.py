@@ -25,7 +25,7 @@ from ._turns import next_turn, slot_of
 _OK, _WARNING, _CRITICAL = 0, 1, 2
 _OUTPUT_BYTES = 65536  # of output that are looked at
 _SHOWN_CHARACTERS = 300  # of its first line
-_POLL_SECONDS = 0.02  # where the kernel tells no end of a process
+_POLL_SECONDS = 0.02  # where the kernel has no pidfd
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from monitor.core.model.site import Hook
 from monitor.journal import Journal
-from monitor.tell.hooks import AT_ONCE, Hooks
+from monitor.tell.hooks import COMMANDS_AT_ONCE, Hooks
 from tests.integration.probes.real_buses import until
 
 UP, BAD = "operational", "not operational"
@@ -198,9 +198,9 @@ def test_a_few_run_at_once_and_all_are_told_in_the_end(place: Place) -> None:
     async def work(hooks: Hooks) -> None:
         hooks.verdicts(items(*[UP] * 12), now())
         hooks.verdicts(items(*[BAD] * 12), now())
-        await until(lambda: len(place.told()) == AT_ONCE, "as many as may run at once have begun")
+        await until(lambda: len(place.told()) == COMMANDS_AT_ONCE, "as many as may run at once have begun")
         await asyncio.sleep(0.3)
-        assert len((place.folder / "began").read_text().split()) == AT_ONCE
+        assert len((place.folder / "began").read_text().split()) == COMMANDS_AT_ONCE
         (place.folder / "go").touch()
         await until(lambda: len(place.said("hook")) == 12, "all of them ran")
 
@@ -247,7 +247,7 @@ def test_what_still_waited_or_was_killed_with_the_monitor_is_told_by_the_next(pl
     async def first(hooks: Hooks) -> None:
         hooks.verdicts(items(*[UP] * 6), now())
         hooks.verdicts(items(*[BAD] * 6), now())
-        await until(lambda: len(place.told()) == AT_ONCE, "some were told, and are at work")
+        await until(lambda: len(place.told()) == COMMANDS_AT_ONCE, "some were told, and are at work")
         await hooks.close(0.1)
 
     async def second(hooks: Hooks) -> None:

@@ -93,12 +93,12 @@ def test_a_crash_goes_before_a_gate() -> None:
 
 
 @pytest.mark.parametrize("key", ["site", "item/01"])
-def test_what_is_paused_is_only_told_until_the_pause_is_over(key: str) -> None:
+def test_what_is_paused_is_only_reported_until_the_pause_is_over(key: str) -> None:
     paused = watch(entry("scen2_srv_01", item="01"), pauses={key: 100.0})
     [wish] = decide(paused, {BUS: health(Kind.GONE)}, {}, 0.0, wall=99.0)
-    assert wish.paused and wish.only_told
+    assert wish.paused and wish.only_reported
     [wish] = decide(paused, {BUS: health(Kind.GONE)}, {}, 0.0, wall=101.0)
-    assert not wish.only_told
+    assert not wish.only_reported
 
 
 def test_a_pause_of_another_item_changes_nothing() -> None:
