@@ -161,8 +161,8 @@ class Runs:
         cwd = Path.cwd()
         env = playbooks.environment(os.environ, cwd)
         source = playbooks.config_file(os.environ, cwd)
-        # By a file: it has no environment variable. A parked run takes 2 % of a core with 0.005 s, several with Ansible's
-        # default of 0.001 s.
+        # By a file: it has no environment variable. A parked run takes 2 % of a core with 0.005 s, and several with
+        # Ansible's default of 0.001 s.
         playbooks.write_config(source, self._config, {"defaults": {"internal_poll_interval": "0.01"}})
         env["ANSIBLE_CONFIG"] = str(self._config)
         env["ANSIBLE_NOCOLOR"] = "1"

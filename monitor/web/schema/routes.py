@@ -172,7 +172,7 @@ ROUTES = (
         "/metrics",
         "metrics",
         "For Prometheus",
-        {200: Answer("Text exposition format.", media=TEXT_TYPE), 503: _LATER},
+        {200: Answer("Text exposition format, or OpenMetrics by the `Accept` header.", media=TEXT_TYPE), 503: _LATER},
         bare=True,
     ),
     Route(

@@ -8,7 +8,9 @@ from __future__ import annotations
 import pytest
 
 from monitor.judge.brain import LOOK_APART_SECONDS, SERVICES_APART_SECONDS
+from monitor.judge.effects import Reconcile, Send, Wake
 from monitor.judge.health import Kind
+from monitor.judge.hosts import Signal
 from monitor.judge.schedule import FINISH_APART_SECONDS, RECONCILES_APART_SECONDS
 from tests.unit.monitor.brain_alone import NAMES, WALL, Scene, planned
 from tests.unit.monitor.watch_lists import common_bus, entry, health
@@ -75,6 +77,29 @@ def test_a_new_epoch_in_the_watch_list_satisfies_it() -> None:
     scene.run_over("run-1", planned(results={"scen2_srv_01": {"result": "running"}}), 6.0)
     scene.turn(6.0)
     assert len(scene.brain.intents) == 0 and len(scene.orders) == 1 and scene.reconciles == []
+
+
+def test_an_effect_that_was_not_carried_out_is_returned_again() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
+    scene.brain.schedule.soon("this", 0.0)
+    scene.do(scene.brain.ask({"kind": "stop"}, "eve"))
+    for now in (5.0, 6.0):
+        sends = [effect for effect in scene.brain.turn(now, WALL + now) if isinstance(effect, Send)]
+        assert [list(send.order) for send in sends] == [["intents"], ["request"]]
+        assert scene.brain.reconcile_due(now, WALL + now) == [Reconcile("this", (), now)]
+    for send in sends:
+        scene.do(scene.brain.sent(send, "run-1"))
+    scene.do(scene.brain.reconcile_begun(Reconcile("this", (), 6.0), begun=True))
+    assert scene.brain.turn(7.0, WALL + 7.0) == [] and scene.brain.reconcile_due(7.0, WALL + 7.0) == []
+
+
+def test_what_changes_nothing_has_no_effects() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    assert scene.brain.line_changed("server_1", Signal.FINE, "", 1.0) == []
+    assert scene.brain.line_changed("server_1", Signal.DOUBT, "no answer", 2.0) == [Wake()]
+    assert scene.brain.line_changed("no_such_host", Signal.LOST, "no answer", 2.0) == []
+    assert scene.brain.program_ended("scen2_srv_01", 1, "a_gate", "ended with code 0", WALL) == []
 
 
 # Programs other than the bus.
