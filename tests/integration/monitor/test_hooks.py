@@ -16,6 +16,7 @@ import pytest
 
 from monitor.core.model.site import Hook
 from monitor.journal import Journal
+from monitor.judge.verdict_changes import hook_key
 from monitor.tell.hooks import COMMANDS_AT_ONCE, Hooks
 from tests.integration.probes.real_buses import until
 
@@ -280,7 +281,7 @@ def test_what_could_not_be_remembered_is_as_soon_as_there_is_room(
         assert len(place.said("hook failed")) == 1
         assert not kept.exists()
         hooks.verdicts(items(UP), now())
-        assert json.loads(kept.read_text()) == {hook.key: {"01": UP}}
+        assert json.loads(kept.read_text()) == {hook_key(hook): {"01": UP}}
 
     run(place, [hook], work)
 
