@@ -27,7 +27,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     if not options.state_dir.is_dir():
-        parser.error("%s is no folder: deploy the site first" % options.state_dir)
+        parser.error("%s is not a folder: deploy the site first" % options.state_dir)
     if options.state_dir.stat().st_uid != os.geteuid():
         parser.error("%s belongs to another user; only its owner may run the monitor" % options.state_dir)
     journal = Journal(options.log)

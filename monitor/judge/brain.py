@@ -247,7 +247,7 @@ class Brain:
             away = watch.hosts.get(name) in (DOWN, SUSPECT) and watch.machines[name].by == MONITOR
             if away and line.signal is Signal.FINE and before.hosts.get(name) != watch.hosts[name]:
                 # it came back while the run that noted this was under way
-                self.schedule.soon("%s answers: it is looked at before it is used" % name, 0.0)
+                self.schedule.soon("%s answers: it is observed before it is used" % name, 0.0)
         return [
             note("intent satisfied", how, id=intent.id, about=intent.wish.key)
             for intent, how in self.intents.settle(watch)
@@ -279,7 +279,7 @@ class Brain:
         if back and before in AWAY:
             self.schedule.reached([host])
         if back and believed in (DOWN, SUSPECT):
-            self.schedule.soon("%s answers again: it is looked at before it is used" % host, 0.0)
+            self.schedule.soon("%s answers again: it is observed before it is used" % host, 0.0)
         if signal is Signal.DOUBT:
             return [Wake()]
         return [note("host", why, host=host, line=signal.value), Wake()]

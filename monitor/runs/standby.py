@@ -87,7 +87,7 @@ class Standby:
         self._runs.at_work(self.job, self._deadline)
         try:
             if os.write(self._handle, line) < len(line):
-                raise BlockingIOError(errno.EAGAIN, "it does not read")
+                raise BlockingIOError(errno.EAGAIN, "it does not read its FIFO")
         finally:
             self._close()
         self.state = "working"

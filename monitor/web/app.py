@@ -176,12 +176,13 @@ class Api:
         try:
             return _json(encode(await self._desk.ask(wanted)))
         except Exception as error:
-            raise Wrong(500, "the monitor failed at it: %s; its log says more" % error) from error
+            raise Wrong(500, "the request failed in the monitor: %s; its log says more" % error) from error
 
     async def ticket(self, request: Request) -> Response:
         ticket = self._desk.ticket(request.path_params["id"])
         if ticket is None:
-            raise Wrong(404, "there is no request %s, or it is long over" % errors.show(request.path_params["id"]))
+            name = errors.show(request.path_params["id"])
+            raise Wrong(404, "there is no request %s, or its answer is no longer kept" % name)
         return _json(encode(ticket.to_json()))
 
     async def openapi(self, request: Request) -> Response:
@@ -224,7 +225,7 @@ class Api:
         """Why the status has not been readable for long and is not now; "" when it is."""
         if self._desk.age < STATUS_OLD_SECONDS:
             return ""
-        why = "reading it does not end"
+        why = "reading it takes too long"
         try:
             async with asyncio.timeout(READ_WITHIN_SECONDS):
                 await self._desk.picture()
@@ -236,7 +237,7 @@ class Api:
         except Exception as error:
             self._desk.journal.failed("the reading of the status", error)
             why = self._desk.journal.defect
-        return "the status cannot be read for %.0f s: %s" % (self._desk.age, why)
+        return "the status has not been readable for %.0f s: %s" % (self._desk.age, why)
 
     def _turned(self) -> float:
         """Seconds since the monitor's loop turned last."""
@@ -257,7 +258,7 @@ def _exposition(facts: dict[str, Any], accept: str) -> tuple[bytes, str]:
 
 
 async def _body(request: Request) -> Any:
-    """:raises Wrong: when it is no JSON, or too large."""
+    """:raises Wrong: when it is not valid JSON, or too large."""
     data = b""
     async for part in request.stream():
         data += part
@@ -266,11 +267,11 @@ async def _body(request: Request) -> Any:
     try:
         return json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise Wrong(400, "the body is no JSON: %s" % error) from None
+        raise Wrong(400, "the body is not valid JSON: %s" % error) from None
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError("%s is no number" % text)
+    raise ValueError("%s is not a number" % text)
 
 
 def _whole(request: Request, name: str) -> int | None:
@@ -297,10 +298,11 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 async def _not_allowed(request: Request, error: Exception) -> Response:
     allowed = getattr(error, "headers", None) or {}
-    response = _problem(405, "%s is not done here, only %s" % (request.method, allowed.get("Allow", "something else")))
+    only = allowed.get("Allow", "another one")
+    response = _problem(405, "the method %s is not allowed here, only %s" % (request.method, only))
     response.headers.update(allowed)
     return response
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _problem(500, "the monitor failed at this request: its log says more")
+    return _problem(500, "the request failed in the monitor; its log says more")

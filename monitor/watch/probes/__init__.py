@@ -37,7 +37,7 @@ class Asking(Protocol):
 def make(name: str, target: Target, report: Report) -> Asking:
     """:raises ProbeError: when there is no probe of the target's type."""
     if not target.probe.isidentifier() or target.probe.startswith("_"):
-        raise ProbeError("%s: %r is no probe" % (name, target.probe))
+        raise ProbeError("%s: %r is not the name of a probe" % (name, target.probe))
     try:
         module = importlib.import_module("monitor.watch.probes." + target.probe)
     except ModuleNotFoundError:

@@ -22,7 +22,7 @@ REFUSALS = {
 
 
 class NotMqtt(ValueError):
-    """What came is no packet of the protocol."""
+    """The data are not a packet of the protocol."""
 
 
 def connect(client: str, keep_alive: int, user: str = "", password: str = "") -> bytes:

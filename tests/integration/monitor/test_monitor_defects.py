@@ -162,7 +162,7 @@ def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, mo
                 await asyncio.to_thread(alive, stream, lambda age: age > 0.5)
                 assert any(line["why"].startswith("the API failed: KeyError") for line in errors(journal))
                 sick = await get(folder, "/healthz")
-                assert (sick.status, "the status cannot be read for" in sick.json["why"]) == (503, True)
+                assert (sick.status, "the status has not been readable for" in sick.json["why"]) == (503, True)
                 paint.fails = False
                 await asyncio.to_thread(alive, stream, lambda age: age < 0.3)
                 assert (await get(folder, "/healthz")).status == 200
