@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a site: every error at once, each with its place, its value and what is allowed."""
+"""The errors of a site: all at once, each with its place, its value and what is allowed."""
 
 from __future__ import annotations
 
