@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.client.commands import NO, OK
-from ..core.plan.plan import PlanError
+from ..core.decide.draft import PlanError
 from ..core.report import scenario
 from .places import Places, UsageError
 from .verbs import as_json

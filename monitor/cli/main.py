@@ -103,10 +103,10 @@ class _Parser(argparse.ArgumentParser):
     commands: Collection[str] = ()
 
     def error(self, message: str) -> NoReturn:
-        from ..core.model.sentences import nearest
+        from ..core.model.sentences import did_you_mean
 
         typed = re.search(r"invalid choice: '([^']*)'", message)
-        near = nearest(typed[1], self.commands) if typed else ""
+        near = did_you_mean(typed[1], self.commands) if typed else ""
         if typed and near:
             message = "there is no command %s%s (muster --help shows all)" % (typed[1], near)
         super().error(message)

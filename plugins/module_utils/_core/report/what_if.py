@@ -21,7 +21,7 @@ from ..decide.draft import Json, PlanError
 from ..model.observation import seen_running, unseen
 from ..model.plan import ACTS
 from ..model.records import Claim, HostRecord, apply_changes
-from ..model.sentences import listing, nearest
+from ..model.sentences import did_you_mean, listing
 from ..model.site import Host, Item, Site, instance_name
 from ..model.words import DOWN, MONITOR, SEEN, STARTED, UNREACHABLE
 from ..plan.outcome import settle
@@ -109,7 +109,7 @@ class _World:
         """Change site, ledger and observations; one sentence per assumption."""
         unknown = [key for key in assume if key not in ASSUMPTIONS]
         if unknown:
-            known = listing(ASSUMPTIONS, most=len(ASSUMPTIONS)) + nearest(unknown[0], ASSUMPTIONS)
+            known = listing(ASSUMPTIONS, most=len(ASSUMPTIONS)) + did_you_mean(unknown[0], ASSUMPTIONS)
             raise WrongQuestion("%s cannot be assumed, only %s" % (unknown[0], known))
         named = [(key, host) for key in ("down", "up", "drain", "undrain") for host in _listed(assume, key)]
         for key, host in named:
@@ -134,7 +134,7 @@ class _World:
     def _known(self, host: str) -> Host:
         names = [known.name for known in self.site.hosts]
         if host not in names:
-            raise WrongQuestion("there is no host %s in this site%s" % (host, nearest(str(host), names)))
+            raise WrongQuestion("there is no host %s in this site%s" % (host, did_you_mean(str(host), names)))
         return self.site.host(host)
 
     def _add(self, written: str) -> str:
@@ -163,7 +163,7 @@ class _World:
     def _remove(self, item_id: str) -> str:
         ids = [item.id for item in self.site.items]
         if item_id not in ids:
-            raise WrongQuestion("there is no item %s in this site%s" % (item_id, nearest(item_id, ids)))
+            raise WrongQuestion("there is no item %s in this site%s" % (item_id, did_you_mean(item_id, ids)))
         self.site = replace(self.site, items=tuple(item for item in self.site.items if item.id != item_id))
         return "item %s is removed" % item_id
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..decide import pauses
 from ..decide.draft import Draft
-from ..model.sentences import kinds, nearest
+from ..model.sentences import did_you_mean, kinds
 from ..model.site import Instance
 from ..model.words import FAILED
 
@@ -29,7 +29,7 @@ def wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
     """Why a host may not take an instance; empty when it may."""
     names = [h.name for h in draft.site.hosts]
     if host not in names:
-        return "there is no host %s in this site%s" % (host, nearest(host, names))
+        return "there is no host %s in this site%s" % (host, did_you_mean(host, names))
     application = instance.application
     if host in application.identifiers:
         return ""

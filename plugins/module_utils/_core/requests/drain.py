@@ -11,7 +11,7 @@ from typing import List, Set
 from ..decide.draft import Draft
 from ..model.moments import moment
 from ..model.records import Drain, HostRecord
-from ..model.sentences import clock, listing, nearest
+from ..model.sentences import clock, did_you_mean, listing
 from ..model.words import DOWN, DRAINED, SUSPECT, UP
 
 
@@ -20,7 +20,7 @@ def drain(draft: Draft) -> List[str]:
     host = str(draft.request.get("host") or "")
     names = [h.name for h in draft.site.hosts]
     if host not in names:
-        draft.refuse(None, host, "there is no host %s in this site%s" % (host, nearest(host, names)))
+        draft.refuse(None, host, "there is no host %s in this site%s" % (host, did_you_mean(host, names)))
         return []
     record = draft.record(host)
     if draft.kind == "undrain":
