@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..core.client.commands import NO, OK
 from ..core.decide.draft import PlanError
 from ..core.report import scenario
-from .by_api import NO, OK
 from .places import Places, UsageError
 from .verbs import as_json
 

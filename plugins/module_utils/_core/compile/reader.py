@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, Mapping, Set, Tuple
 
+from ..model.sentences import nearest
 from ..model.site import ConfigFile
-from .errors import Keys, Problems, nearest, show, suggest
+from .errors import Keys, Problems, show, suggest
 from .keys import FILE
 from .table import Field, Table
 from .values import KINDS, NAME, NAME_RULE, Bad, described

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the requests of people have in common: their reason, and whether the host they name can be meant."""
+"""Shared by the requests of people: the reason of what follows from them, and whether a host may take an instance."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from ..model.words import FAILED
 
 
 def because(draft: Draft, name: str, verb: str, where: str = "") -> str:
-    """Note what a person asked for, and return it as the reason of the actions that follow.
+    """Note that a person requested `verb`; the sentence is the reason of all that follows.
 
     A pause does not block a person's request; the reason mentions it.
-
-    :param verb: what to do, as in "asked to restart it".
-    :param where: a host, or "".
     """
     paused = pauses.paused(draft, name)
     words = "%s asked to %s it" % (draft.who, verb) + (" on %s" % where if where else "")
@@ -29,7 +26,7 @@ def because(draft: Draft, name: str, verb: str, where: str = "") -> str:
 
 
 def wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
-    """Why the host that a person named cannot take the instance; empty when its application may run there."""
+    """Why a host may not take an instance; empty when it may."""
     names = [h.name for h in draft.site.hosts]
     if host not in names:
         return "there is no host %s in this site%s" % (host, did_you_mean(host, names))
@@ -41,7 +38,7 @@ def wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
 
 
 def clear(draft: Draft, name: str) -> None:
-    """A person's start gives a failed instance its whole budget back."""
+    """Clear the failures of an instance: a person's start gives it its whole budget back."""
     claim = draft.claim(name)
     if claim.failures or claim.crashes or claim.phase == FAILED:
         draft.set_claim(name, replace(claim, failures=(), crashes=(), until=0.0))
