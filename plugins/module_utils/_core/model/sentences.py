@@ -52,6 +52,7 @@ def did_you_mean(word: Any, words: Iterable[str]) -> str:
 
 
 def times(count: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
     return {1: "once", 2: "twice"}.get(count, "%d times" % count)
 
 
@@ -65,6 +66,7 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
+    """With one decimal, none when that is 0."""
     return "%g" % round(value, 1)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where each application of an item is, and what every host that may run it has to say to that. Pure."""
+"""Where each application of an item is, and why each candidate host is or is not suitable. Pure."""
 
 from __future__ import annotations
 

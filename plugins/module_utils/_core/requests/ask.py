@@ -237,7 +237,7 @@ def answer_named(draft: Draft, names: List[str]) -> None:
     """Hold every named instance for which nothing has to be done, so that the answer mentions it."""
     if draft.kind == "resume":
         return
-    told = {action["instance"] for action in draft.actions} | {move.name for move in draft.moves}
+    told = {action.instance for action in draft.actions} | {move.name for move in draft.moves}
     for name in names:
         if name in told:
             continue

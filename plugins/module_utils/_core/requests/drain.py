@@ -10,6 +10,7 @@ from typing import List, Set
 
 from ..decide.draft import Draft
 from ..model.moments import moment
+from ..model.plan import HOLD
 from ..model.records import Drain, HostRecord
 from ..model.sentences import clock, did_you_mean, listing
 from ..model.words import DOWN, DRAINED, SUSPECT, UP
@@ -84,9 +85,9 @@ def refuse_unless_forced(draft: Draft) -> None:
     before = draft.state.hosts.get(host)
     if draft.request.get("force") or draft.request.get("dry_run") or (before and before.state == DRAINED):
         return
-    stuck = [a for a in draft.actions if a["action"] == "hold" and a["instance"] in draft.stays]
+    stuck = [a for a in draft.actions if a.kind == HOLD and a.instance in draft.stays]
     if stuck:
-        reasons = "; ".join(str(action["reason"]) for action in stuck)
-        names = listing([str(action["instance"]) for action in stuck], most=12)
+        reasons = "; ".join(action.reason for action in stuck)
+        names = listing([action.instance for action in stuck], most=12)
         draft.refuse(None, host, "%s cannot leave %s: %s. To drain it all the same, and leave them there: --force" % (
             names, host, reasons))  # fmt: skip
