@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from monitor.judge.brain import Brain
+from monitor.judge.effects import Effect
 from monitor.judge.hosts import Signal
 from monitor.loop import Monitor
 from monitor.runs.runs import Outcome
@@ -115,10 +116,11 @@ def test_what_tasks_report_ends_none_of_them_and_what_a_run_had_comes_back(
 ) -> None:
     results: list[dict[str, Any]] = []
 
-    def run_over(_self: Brain, _run: str, result: dict[str, Any], _why: str, _now: float) -> None:
+    def run_over(_self: Brain, _run: str, result: dict[str, Any], _why: str, _now: float) -> list[Effect]:
         results.append(result)
         if result:
             raise TypeError("this result is none")
+        return []
 
     monkeypatch.setattr(Brain, "run_over", run_over)
     Broken(monkeypatch, Brain, "program_ended").fails = True

@@ -61,7 +61,7 @@ def test_places_in_the_embedded_inventory(monkeypatch: pytest.MonkeyPatch) -> No
     assert locator.where(rule) == "%s:%d" % (name, line_of(".*_(view|control)", file))
     assert locator.where("hosts.console_3") == "inventory/local/hosts.yml:%d" % line_of(
         "console_3", LOCAL / "hosts.yml")
-    assert locator.duplicates() == []
+    assert locator.repeated() == []
 
 
 def test_the_deepest_part_that_is_written_is_named(site: Path) -> None:
@@ -104,10 +104,10 @@ def test_hosts_and_groups_are_found(site: Path) -> None:
     assert locator.where("hosts.nobody.muster_root") == "inv/hosts.yml:3"
 
 
-def test_keys_written_twice_are_told_with_both_places(site: Path) -> None:
+def test_keys_written_twice_are_errors_with_both_places(site: Path) -> None:
     write(site, "inv/group_vars/all.yml", "muster_applications:\n  a: {x: 1}\n  b: {x: 1, x: 2}\n  a: {y: 2}\n"
                                           "own: {a: 1, a: 2}\nmuster_site: s\nmuster_site: t\n")
-    assert Locator(["inv"]).duplicates() == [
+    assert [error.line() for error in Locator(["inv"]).repeated()] == [
         "inv/group_vars/all.yml:3: muster_applications.b.x: written twice, first at inv/group_vars/all.yml:3; Ansible"
         " would silently keep the last one only",
         "inv/group_vars/all.yml:4: muster_applications.a: written twice, first at inv/group_vars/all.yml:2; Ansible"
@@ -160,4 +160,4 @@ def test_a_large_inventory_is_read_to_its_last_line(site: Path) -> None:
     write(site, "inv/group_vars/all.yml", "muster_items:\n" + items)
     locator = Locator(["inv"])
     assert locator.where("muster_items[1999].slot") == "inv/group_vars/all.yml:2001"
-    assert locator.duplicates() == []
+    assert locator.repeated() == []

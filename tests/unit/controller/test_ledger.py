@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger on real SQLite files: compare-and-set, the trail, leases, races, crashes."""
+"""The ledger on real SQLite files: compare-and-set, the trail, races, crashes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ class TestAFreshLedger:
         assert revision == 1
         meta = {"site": "scenario_2", "site_id": "scenario_2-c0ffee", "schema": 2, "last_run": 0}
         assert state == {"meta": meta, "wanted": {}, "claims": {}, "hosts": {}, "pauses": {}, "notices": {}}
+
+    def test_of_a_muster_that_still_had_leases_is_read_and_written(self, ledger: controller_ledger.Ledger) -> None:
+        with sqlite3.connect(ledger.path) as earlier:
+            earlier.execute("CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, token INTEGER NOT NULL,"
+                            " boot TEXT, until REAL)")
+            earlier.execute("INSERT INTO lease VALUES ('monitor', 'a', 1, 'boot', 5.0)")
+        ledger.check()
+        assert ledger.commit(1, {"claims": {"scen2_srv_01": claim(3)}}) == 2
+        assert ledger.read()[0]["claims"]["scen2_srv_01"]["epoch"] == 3
+        assert os.path.exists(ledger.backup())
 
     def test_is_for_its_owner_only(self, ledger: controller_ledger.Ledger) -> None:
         ledger.commit(1, {}, [line("first")])
@@ -125,34 +135,6 @@ class TestTheTrail:
         ledger.commit(1, {}, [line("old"), dict(line("new"), at=2000.0)])
         assert ledger.forget_trail(1500.0) == 1
         assert [entry["what"] for entry in ledger.trail()] == ["new"]
-
-
-class TestALease:
-    def test_is_held_by_one_until_given_back(self, ledger: controller_ledger.Ledger) -> None:
-        first = ledger.lease("monitor", "a", 30.0)
-        assert (first.holder, first.token) == ("a", 1)
-        refused = ledger.lease("monitor", "b", 30.0)
-        assert (refused.holder, refused.token) == ("a", 1) and 0 < refused.left <= 30.0
-        assert ledger.lease("monitor", "a", 30.0).token == 1
-        assert ledger.lease("monitor", "a", 0).holder == ""
-        assert ledger.lease("monitor", "b", 30.0)[:2] == ("b", 2)
-
-    def test_ends_by_itself_and_the_next_holder_gets_a_higher_token(self, ledger: controller_ledger.Ledger) -> None:
-        ledger.lease("monitor", "a", 0.05)
-        deadline = time.monotonic() + 5
-        while ledger.lease("monitor", "b", 5.0).holder != "b":
-            assert time.monotonic() < deadline
-        assert ledger.lease("monitor", "a", 5.0)[:2] == ("b", 2)
-
-    def test_ends_with_a_reboot(self, ledger: controller_ledger.Ledger) -> None:
-        ledger.lease("monitor", "a", 3600.0)
-        with sqlite3.connect(ledger.path) as other:
-            other.execute("UPDATE lease SET boot = 'an earlier boot'")
-        assert ledger.lease("monitor", "b", 5.0).holder == "b"
-
-    def test_leaves_the_revision_alone(self, ledger: controller_ledger.Ledger) -> None:
-        ledger.lease("monitor", "a", 5.0)
-        assert ledger.read()[1] == 1
 
 
 _COUNT_UP = """

@@ -11,8 +11,8 @@ import pytest
 
 from monitor.core.decide import failures as budgets
 from monitor.core.model import sequence
+from monitor.core.model.records import Claim, Failure
 from monitor.core.model.site import Settings
-from monitor.core.model.state import Claim, Failure
 from tests.small_site import small_site
 
 SITE = small_site()
@@ -79,17 +79,11 @@ def test_a_program_may_have_a_starting_failure_strategy_of_its_own():
     assert budgets.starting_failure_strategy(application, "data_processing") == "stop"
 
 
-def test_ranks_start_upwards_and_stop_downwards():
-    names = [[p.name for p in rank] for rank in sequence.start_ranks(SERVICES)]
-    assert names == [
+def test_ranks_start_upwards():
+    assert [[p.name for p in rank] for rank in sequence.start_ranks(SERVICES)] == [
         ["internal_data_bus"], ["check_internal_data_bus"], ["data_processing"], ["check_common_data_bus"],
         ["common_bus_interface"],
     ]  # fmt: skip
-    assert [[p.name for p in rank] for rank in sequence.stop_ranks(SERVICES)] == names[::-1]
-
-
-def test_a_deferred_gate_takes_all_later_ranks_along():
-    assert sequence.from_gate(SERVICES, "check_common_data_bus") == ("check_common_data_bus", "common_bus_interface")
 
 
 def test_gates_are_not_expected_to_live():

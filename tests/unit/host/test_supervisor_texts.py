@@ -101,4 +101,4 @@ def test_faults_are_read_as_faults() -> None:
 
 def test_a_server_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
-        supervisor_xmlrpc.Client(str(tmp_path / "no.sock")).call("x")
+        supervisor_xmlrpc.XmlRpcClient(str(tmp_path / "no.sock")).call("x")

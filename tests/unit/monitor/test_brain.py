@@ -1,11 +1,9 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor's brain, step by step: what it is told, and what it has its hands do."""
+"""The monitor's brain, step by step: what is passed in, and the effects that it returns."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
@@ -36,7 +34,7 @@ def test_what_was_stopped_to_be_tried_elsewhere_is_placed_at_once() -> None:
     wanted = {"scen2_srv_01": "started", "scen2_srv_02": "stopped"}
     scene.show(now=5.5, wanted=wanted)
     came = {"scen2_srv_01": {"result": "stopped"}, "scen2_srv_02": {"result": "stopped"}}
-    scene.brain.run_over("run-1", planned(results=came), "", 5.5)
+    scene.run_over("run-1", planned(results=came), 5.5)
     scene.turn(5.6)
     [(why, _out)] = scene.reconciles
     assert "scen2_srv_01" in why and "scen2_srv_02" not in why
@@ -57,7 +55,7 @@ def test_what_a_run_did_not_do_is_sent_again_and_a_reconcile_is_asked_for_once()
     scene = Scene(entry("scen2_srv_01"))
     scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
     scene.turn(5.0)
-    scene.brain.run_over("run-1", {}, "it was killed", 6.0)
+    scene.run_over("run-1", {}, 6.0, "it was killed")
     scene.turn(6.0)
     assert len(scene.orders) == 1, "not at once"
     due = scene.brain.next_time(6.0)
@@ -74,7 +72,7 @@ def test_a_new_epoch_in_the_watch_list_satisfies_it() -> None:
     scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
     scene.turn(5.0)
     scene.show(entry("scen2_srv_01", epoch=2, phase="starting"), now=5.2, revision=2)
-    scene.brain.run_over("run-1", planned(results={"scen2_srv_01": {"result": "running"}}), "", 6.0)
+    scene.run_over("run-1", planned(results={"scen2_srv_01": {"result": "running"}}), 6.0)
     scene.turn(6.0)
     assert len(scene.brain.intents) == 0 and len(scene.orders) == 1 and scene.reconciles == []
 
@@ -84,7 +82,7 @@ def test_a_new_epoch_in_the_watch_list_satisfies_it() -> None:
 
 def test_a_program_that_ends_becomes_a_repair() -> None:
     scene = Scene(entry("scen2_srv_01"))
-    scene.brain.program_ended("scen2_srv_01", 1, "data_processing", "ended with code 3", WALL + 5)
+    scene.do(scene.brain.program_ended("scen2_srv_01", 1, "data_processing", "ended with code 3", WALL + 5))
     scene.turn(5.0)
     [intent] = scene.intents
     assert (intent["what"], intent["programs"]) == ("repair", ["data_processing"])
@@ -93,7 +91,7 @@ def test_a_program_that_ends_becomes_a_repair() -> None:
 
 def test_one_whose_strategy_is_continue_only_has_somebody_look() -> None:
     scene = Scene(entry("scen2_srv_01"))
-    scene.brain.program_ended("scen2_srv_01", 1, "common_bus_interface", "was killed by a signal", WALL + 5)
+    scene.do(scene.brain.program_ended("scen2_srv_01", 1, "common_bus_interface", "was killed by a signal", WALL + 5))
     scene.turn(APART)
     assert scene.orders == []
     assert [why for why, _out in scene.reconciles] == [
@@ -104,17 +102,17 @@ def test_one_whose_strategy_is_continue_only_has_somebody_look() -> None:
 @pytest.mark.parametrize(("epoch", "program"), [(2, "data_processing"), (1, "a_gate")])
 def test_the_end_of_another_incarnation_or_of_a_gate_means_nothing(epoch: int, program: str) -> None:
     scene = Scene(entry("scen2_srv_01"))
-    scene.brain.program_ended("scen2_srv_01", epoch, program, "ended with code 0", WALL)
+    scene.do(scene.brain.program_ended("scen2_srv_01", epoch, program, "ended with code 0", WALL))
     scene.turn(60.0)
     assert scene.orders == [] and scene.reconciles == []
 
 
 def test_a_repair_is_asked_for_once_and_what_it_did_not_do_is_left_to_a_reconcile() -> None:
     scene = Scene(entry("scen2_srv_01"))
-    scene.brain.program_ended("scen2_srv_01", 1, "data_processing", "ended with code 3", WALL + 5)
+    scene.do(scene.brain.program_ended("scen2_srv_01", 1, "data_processing", "ended with code 3", WALL + 5))
     scene.turn(5.0)
     failed = {"scen2_srv_01": {"result": "refused", "reason": "server_1 is busy"}}
-    scene.brain.run_over("run-1", planned(results=failed), "", 6.0)
+    scene.run_over("run-1", planned(results=failed), 6.0)
     for now in (6.0, 12.0, 60.0):
         scene.turn(now)
     assert len(scene.orders) == 1
@@ -124,7 +122,7 @@ def test_a_repair_is_asked_for_once_and_what_it_did_not_do_is_left_to_a_reconcil
 def test_the_end_of_a_program_is_forgotten_with_its_epoch() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.parked = False
-    scene.brain.program_ended("scen2_srv_01", 1, "data_processing", "ended with code 3", WALL + 5)
+    scene.do(scene.brain.program_ended("scen2_srv_01", 1, "data_processing", "ended with code 3", WALL + 5))
     scene.turn(5.0)
     scene.show(entry("scen2_srv_01", epoch=2), now=6.0, revision=2)
     scene.parked = True
@@ -138,7 +136,7 @@ def test_the_end_of_a_program_is_forgotten_with_its_epoch() -> None:
 def test_what_a_plan_waits_for_is_planned_again_once_nobody_is_at_work_on_it() -> None:
     busy = entry("scen2_srv_01", phase="starting", deadline=WALL + 30)
     scene = Scene(busy)
-    scene.brain.run_over("run-1", planned(plan={"waits": {"scen2_srv_01": WALL + 30}}), "", 5.0)
+    scene.run_over("run-1", planned(plan={"waits": {"scen2_srv_01": WALL + 30}}), 5.0)
     scene.turn(29.0)
     assert scene.reconciles == []
     scene.show(entry("scen2_srv_01"), now=29.5, revision=2)
@@ -149,7 +147,7 @@ def test_what_a_plan_waits_for_is_planned_again_once_nobody_is_at_work_on_it() -
 def test_a_refusal_has_somebody_look() -> None:
     scene = Scene(entry("scen2_srv_01"))
     refused = {"scen2_srv_01": {"result": "refused", "reason": "its service manager does not run"}}
-    scene.brain.run_over("run-1", planned(results=refused), "", 5.0)
+    scene.run_over("run-1", planned(results=refused), 5.0)
     scene.turn(APART)
     assert [why for why, _out in scene.reconciles] == ["scen2_srv_01: its service manager does not run"]
 
@@ -161,7 +159,7 @@ def test_one_reconcile_at_a_time() -> None:
     scene.brain.schedule.soon("that", 0.0)
     scene.turn(50.0)
     assert len(scene.reconciles) == 1
-    scene.brain.reconcile_over(planned(), 5.0)
+    scene.reconcile_over(planned(), 5.0)
     scene.turn(51.0)
     assert [why for why, _out in scene.reconciles] == ["this", "that"]
 
@@ -174,7 +172,7 @@ def test_what_a_reconcile_was_for_is_not_lost_with_it() -> None:
         scene.turn(float(second))
         if scene.brain.reconciling:
             begun.append(second)
-            scene.brain.reconcile_over({}, float(second))  # ended at its deadline, or broken
+            scene.reconcile_over({}, float(second))  # ended at its deadline, or broken
     assert {why for why, _out in scene.reconciles} == {"server_2 answers again"}
     assert 4 <= len(begun) <= 6, "later each time"
 
@@ -195,10 +193,10 @@ def test_a_host_service_that_is_silent_leads_to_a_reconcile_and_not_to_many() ->
     scene = Scene(services=[common_bus("server_1")])
     silent = health(Kind.GONE, 40.0)
     scene.services["common_data_bus", "server_1"] = silent
-    scene.brain.health_changed(("common_data_bus", "server_1"), silent, 40.0)
+    scene.do(scene.brain.health_changed(("common_data_bus", "server_1"), silent, 40.0))
     scene.turn(40.0)
-    scene.brain.reconcile_over(planned(), 40.0)
-    scene.brain.health_changed(("common_data_bus", "server_1"), silent, 41.0)
+    scene.reconcile_over(planned(), 40.0)
+    scene.do(scene.brain.health_changed(("common_data_bus", "server_1"), silent, 41.0))
     scene.turn(41.0 + LOOK_APART)
     assert len(scene.reconciles) == 1
 
@@ -207,72 +205,76 @@ def test_a_host_service_that_is_silent_leads_to_a_reconcile_and_not_to_many() ->
 
 
 class TestAsks:
-    def scene(self) -> tuple[Scene, list[dict[str, Any]]]:
-        scene, answers = Scene(entry("scen2_srv_01")), []  # type: tuple[Scene, list[dict[str, Any]]]
+    def scene(self) -> Scene:
+        scene = Scene(entry("scen2_srv_01"))
         request = {"kind": "stop", "instances": ["scen2_srv_01"], "who": "eve"}
-        scene.brain.ask(request, answers.append)
+        scene.ask(request, "eve")
         scene.turn(1.0)
         assert scene.orders == [("run-1", {"request": request})]
-        return scene, answers
+        return scene
 
     def test_one_is_answered_when_its_run_is_over(self) -> None:
-        scene, answers = self.scene()
+        scene = self.scene()
         stopped = {"scen2_srv_01": {"result": "stopped"}}
-        scene.brain.run_over("run-1", planned(results=stopped, sentences=["stop ..."]), "", 2.0)
-        assert answers == [{"ok": True, "said": ["stop ..."], "refused": False, "run": "7", "results": stopped}]
+        scene.run_over("run-1", planned(results=stopped, sentences=["stop ..."]), 2.0)
+        content = {"ok": True, "said": ["stop ..."], "refused": False, "run": "7", "results": stopped}
+        assert scene.answers == [("eve", content)]
         scene.turn(3.0)
         assert len(scene.orders) == 1 and not scene.brain.asks
 
     def test_a_refusal_is_said_and_not_ok(self) -> None:
-        scene, answers = self.scene()
+        scene = self.scene()
         plan = {"actions": [{"action": "refuse", "reason": "there is no such thing"}]}
-        scene.brain.run_over("run-1", planned(plan=plan, sentences=["refuse ..."]), "", 2.0)
-        assert [(a["ok"], a["refused"], a["said"]) for a in answers] == [(False, True, ["there is no such thing"])]
+        scene.run_over("run-1", planned(plan=plan, sentences=["refuse ..."]), 2.0)
+        [(_who, answer)] = scene.answers
+        assert (answer["ok"], answer["refused"], answer["said"]) == (False, True, ["there is no such thing"])
 
     def test_a_failure_is_not_ok(self) -> None:
-        scene, answers = self.scene()
+        scene = self.scene()
         failed = {"scen2_srv_01": {"result": "failed", "reason": "it does not end"}}
-        scene.brain.run_over("run-1", planned(results=failed, outcome=["scen2_srv_01 failed"]), "", 2.0)
-        assert [(a["ok"], a["refused"], a["said"]) for a in answers] == [(False, False, ["scen2_srv_01 failed"])]
+        scene.run_over("run-1", planned(results=failed, outcome=["scen2_srv_01 failed"]), 2.0)
+        [(_who, answer)] = scene.answers
+        assert (answer["ok"], answer["refused"], answer["said"]) == (False, False, ["scen2_srv_01 failed"])
 
     def test_a_run_that_was_lost_before_it_planned_is_replaced_once(self) -> None:
-        scene, answers = self.scene()
-        scene.brain.run_over("run-1", {}, "it was killed", 2.0)
-        assert answers == []
+        scene = self.scene()
+        scene.run_over("run-1", {}, 2.0, "it was killed")
+        assert scene.answers == []
         scene.turn(2.0)
         assert len(scene.orders) == 2
-        scene.brain.run_over("run-2", {}, "it was killed", 3.0)
-        assert [(a["ok"], a["said"]) for a in answers] == [(False, ["the run was lost: it was killed"])]
+        scene.run_over("run-2", {}, 3.0, "it was killed")
+        assert [(a["ok"], a["said"]) for _who, a in scene.answers] == [(False, ["the run was lost: it was killed"])]
         scene.turn(4.0)
         assert len(scene.orders) == 2 and not scene.brain.asks
 
     def test_one_that_was_lost_after_it_committed_is_not_sent_again(self) -> None:
-        scene, answers = self.scene()
-        scene.brain.run_over("run-1", planned(), "it was killed", 2.0)
-        assert [a["ok"] for a in answers] == [False]
+        scene = self.scene()
+        scene.run_over("run-1", planned(), 2.0, "it was killed")
+        assert [a["ok"] for _who, a in scene.answers] == [False]
         scene.turn(3.0)
         assert len(scene.orders) == 1
 
     def test_they_wait_for_a_parked_run_and_go_one_by_one(self) -> None:
-        scene, answers = Scene(), []  # type: tuple[Scene, list[dict[str, Any]]]
+        scene = Scene()
         scene.parked = False
         for kind in ("stop", "start"):
-            scene.brain.ask({"kind": kind}, answers.append)
+            scene.ask({"kind": kind}, kind)
         scene.turn(1.0)
         scene.parked = True
         scene.turn(2.0)
         scene.turn(2.1)
         scene.turn(2.2)
         assert [order["request"]["kind"] for _run, order in scene.orders] == ["stop", "start"]
-        scene.brain.run_over("run-2", planned(), "", 3.0)
-        assert len(answers) == 1 and [ask.request["kind"] for ask in scene.brain.asks] == ["stop"]
+        scene.run_over("run-2", planned(), 3.0)
+        assert [waiter for waiter, _content in scene.answers] == ["start"]
+        assert [ask.request["kind"] for ask in scene.brain.asks] == ["stop"]
 
     def test_they_are_carried_out_in_a_storm_too(self) -> None:
-        scene, answers = Scene(), []  # type: tuple[Scene, list[dict[str, Any]]]
+        scene = Scene()
         for name in NAMES[:3]:
             scene.lose(10.0, name)
         scene.turn(20.0)
         assert scene.brain.hosts.storm
-        scene.brain.ask({"kind": "confirm_down", "host": "server_1"}, answers.append)
+        scene.ask({"kind": "confirm_down", "host": "server_1"})
         scene.turn(21.0)
         assert [order["request"]["kind"] for _run, order in scene.orders] == ["confirm_down"]

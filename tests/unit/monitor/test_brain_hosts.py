@@ -32,7 +32,7 @@ def test_what_happens_on_a_host_that_is_silent_waits_for_its_verdict() -> None:
     scene.turn(10.5)
     assert scene.brain.verdicts["server_1"].state == SUSPECT
     assert scene.orders == []
-    scene.brain.line_changed("server_1", Signal.FINE, "", 11.0)
+    scene.line("server_1", Signal.FINE, 11.0)
     scene.turn(11.0)
     assert [i["instance"] for i in scene.intents] == ["scen2_srv_01"]
 
@@ -49,7 +49,7 @@ def test_suspects_ride_along_with_other_intents() -> None:
 def test_suspects_ride_along_with_what_people_ask() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.lose(10.0, "server_1")
-    scene.brain.ask({"kind": "start", "instances": ["scen2_srv_02"]}, lambda _answer: None)
+    scene.ask({"kind": "start", "instances": ["scen2_srv_02"]})
     scene.turn(10.0)
     [(_run, order)] = scene.orders
     assert order["request"]["kind"] == "start"
@@ -70,14 +70,14 @@ def test_a_host_that_came_back_while_it_was_noted_as_down_is_looked_at() -> None
 
 def test_a_host_without_its_service_manager_is_looked_at_once_what_was_there_is_moved() -> None:
     scene = Scene(entry("scen2_srv_01"))
-    scene.brain.line_changed("console_1", Signal.GONE, "the service manager of console_1 is gone", 10.0)
+    scene.line("console_1", Signal.GONE, 10.0, "the service manager of console_1 is gone")
     scene.turn(12.5)
     down = {"hosts": {**dict.fromkeys(NAMES, "up"), "console_1": "down"}, "by": "monitor"}
     scene.show(entry("scen2_srv_01"), now=12.6, **down)
     scene.turn(12.6)
     assert scene.reconciles == []
     for now in (12.7, 13.7):
-        scene.brain.run_over("run-1", planned(), "", now)
+        scene.run_over("run-1", planned(), now)
         scene.turn(now)
         scene.brain.reconciling = False
     assert scene.reconciles == [("console_1: the service manager of console_1 is gone", [])]
@@ -85,11 +85,11 @@ def test_a_host_without_its_service_manager_is_looked_at_once_what_was_there_is_
 
 def test_a_host_that_a_run_just_reached_is_not_taken_for_down_on_older_signs() -> None:
     scene = Scene(entry("scen2_srv_01"))
-    scene.brain.line_changed("console_1", Signal.GONE, "the service manager of console_1 is gone", 10.0)
+    scene.line("console_1", Signal.GONE, 10.0, "the service manager of console_1 is gone")
     scene.turn(12.5)
     assert [i["host"] for i in scene.intents] == ["console_1"]
     scene.show(entry("scen2_srv_01"), now=12.6, hosts={**dict.fromkeys(NAMES, "up"), "console_1": "down"}, by="monitor")
-    scene.brain.run_over("run-1", planned(), "", 12.7)
+    scene.run_over("run-1", planned(), 12.7)
     scene.show(entry("scen2_srv_01"), now=20.0)
     scene.turn(20.0)
     assert scene.brain.verdicts["console_1"].state == SUSPECT
@@ -111,7 +111,7 @@ def test_what_that_run_finds_makes_the_host_down() -> None:
     scene.turn(10.0)
     scene.turn(12.5)
     found = planned(unreachable={"server_1": "no answer on port 22"}, answered=["server_2"])
-    scene.brain.reconcile_over(found, 12.5)
+    scene.reconcile_over(found, 12.5)
     scene.turn(16.0)
     assert scene.brain.verdicts["server_1"].state == DOWN
     assert [i["host"] for i in scene.intents] == ["server_1"]
@@ -120,7 +120,7 @@ def test_what_that_run_finds_makes_the_host_down() -> None:
 def test_a_run_that_began_before_the_loss_says_nothing_about_it() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.lose(10.0, "server_1")
-    scene.brain.reconcile_over(planned(unreachable={"server_1": "no answer on port 22"}), 5.0)
+    scene.reconcile_over(planned(unreachable={"server_1": "no answer on port 22"}), 5.0)
     scene.turn(60.0)
     assert scene.brain.verdicts["server_1"].state == SUSPECT
     assert scene.orders == []
@@ -143,8 +143,8 @@ def test_a_bus_that_misses_answers_makes_its_host_no_longer_lost_than_that() -> 
 def test_silence_of_the_whole_machine_counts_from_its_last_answer(kind: Kind, state: str) -> None:
     """Power loss at 10.0: the line answered last at 9.9, and two questions and the bus's connection got no answer."""
     scene = Scene(entry("scen2_srv_01"))
-    scene.brain.line_changed("server_1", Signal.FINE, "", 9.9)
-    scene.brain.line_changed("server_1", Signal.DOUBT, "no answer", 11.9)
+    scene.line("server_1", Signal.FINE, 9.9)
+    scene.line("server_1", Signal.DOUBT, 11.9, "no answer")
     scene.lose(12.85, "server_1")
     scene.buses["scen2_srv_01", 1] = health(kind, 10.5, times=3)
     scene.turn(12.85)
@@ -161,7 +161,7 @@ def test_a_bus_that_hangs_alone_on_a_host_without_a_line_is_restarted_once_a_run
     scene.turn(10.0)
     scene.turn(13.0)
     assert scene.orders == [] and len(scene.reconciles) == 1
-    scene.brain.reconcile_over(planned(answered=["server_1"]), 13.0)
+    scene.reconcile_over(planned(answered=["server_1"]), 13.0)
     scene.turn(14.0)
     assert [i["what"] for i in scene.intents] == ["restart"]
 
@@ -169,9 +169,9 @@ def test_a_bus_that_hangs_alone_on_a_host_without_a_line_is_restarted_once_a_run
 def test_runs_leave_out_hosts_that_are_believed_down_and_silent() -> None:
     scene = Scene(hosts={**dict.fromkeys(NAMES, "up"), "server_1": "down", "server_2": "down", "server_3": "down"})
     scene.lose(1.0, "server_1")
-    scene.brain.line_changed("server_2", Signal.GONE, "its service manager is gone", 1.0)
+    scene.line("server_2", Signal.GONE, 1.0, "its service manager is gone")
     assert scene.brain.left_out() == ["server_1"], "one that is there without its service manager needs a run"
-    scene.brain.line_changed("server_1", Signal.FINE, "", 2.0)
+    scene.line("server_1", Signal.FINE, 2.0)
     assert scene.brain.left_out() == []
 
 
@@ -183,13 +183,13 @@ def test_a_host_without_a_line_that_is_believed_down_is_left_out_and_looked_at_n
     for now in (10.0, 12.0, 17.0):
         scene.brain.schedule.soon("somebody asks", 0.0)
         scene.turn(now)
-        scene.brain.reconcile_over(silent, now)
+        scene.reconcile_over(silent, now)
         scene.turn(now + 0.1)
     assert scene.brain.left_out() == ["server_1"] and scene.brain.left_out(asked=True) == []
     scene.brain.schedule.soon("somebody asks", 0.0)
     scene.turn(20.0)
     assert [out for _why, out in scene.reconciles[-4:]] == [[], [], [], ["server_1"]]
-    scene.brain.reconcile_over(planned(), 20.0)
+    scene.reconcile_over(planned(), 20.0)
     scene.turn(32.0)
     assert scene.reconciles[-1] == ("server_1: no answer on port 22", [])
 
@@ -200,7 +200,7 @@ def test_a_host_that_runs_do_not_reach_is_not_looked_at_again_and_again() -> Non
     for second in range(600):
         scene.turn(float(second))
         if scene.brain.reconciling:
-            scene.brain.reconcile_over(planned(unreachable={"server_2": "no answer on port 22"}), float(second))
+            scene.reconcile_over(planned(unreachable={"server_2": "no answer on port 22"}), float(second))
     assert len(scene.reconciles) < 12
 
 
@@ -210,7 +210,7 @@ def test_a_host_that_shows_itself_again_is_looked_at_at_once(back: Signal) -> No
     scene.lose(1.0, "server_1")
     scene.turn(2.0)
     assert scene.reconciles == []
-    scene.brain.line_changed("server_1", back, "", 3.0)
+    scene.line("server_1", back, 3.0)
     scene.turn(3.0)
     assert scene.reconciles == [("server_1 answers again: it is looked at before it is used", [])]
 
@@ -226,7 +226,7 @@ def test_in_a_storm_nothing_is_done_and_then_it_is() -> None:
     assert (scene.orders, scene.reconciles) == ([], [])
     assert [event for event, _why in scene.said if event.startswith("storm")] == ["storm"]
     for name in NAMES[:3]:
-        scene.brain.line_changed(name, Signal.FINE, "", 61.0)
+        scene.line(name, Signal.FINE, 61.0)
     scene.turn(61.0)
     assert {i["instance"] for i in scene.intents} == {"scen2_srv_01", "scen2_srv_02"}
     assert len(scene.reconciles) == 1

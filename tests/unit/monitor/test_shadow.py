@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.core.model.probe import Probe
-from monitor.core.report import notes
+from monitor.core.report.attention import MOST, notes
 from monitor.judge.health import Kind
 from monitor.judge.intents import Intents
 from monitor.judge.shadow import Shadows
@@ -63,7 +63,7 @@ def test_what_it_would_lead_to_is_told_once_as_long_as_it_stands() -> None:
 class TestTheStatusTells:
     def test_what_is_paused_says_so(self) -> None:
         held = {"what": "restart", "instance": "scen2_srv_01", "why": "it hangs", "paused": True}
-        assert notes.notes({"shadow": [held]}) == ["would restart scen2_srv_01, but it is paused: it hangs"]
+        assert notes({"shadow": [held]}) == ["would restart scen2_srv_01, but it is paused: it hangs"]
 
     def test_what_is_in_shadow_what_warns_and_what_cannot_be_told(self) -> None:
         monitor = {
@@ -76,7 +76,7 @@ class TestTheStatusTells:
             },
             "services": {"common_data_bus": {"server_1": {"state": "healthy", "warning": "disk nearly full"}}},
         }
-        assert notes.notes(monitor) == [
+        assert notes(monitor) == [
             "would restart scen2_srv_01, but its probe is in shadow: it hangs",
             "the bus of scen2_srv_02 works, with a warning: answers slowly",
             "whether the bus of scen2_srv_03 works is not known: refuses the probe",
@@ -85,8 +85,8 @@ class TestTheStatusTells:
 
     def test_the_first_of_many(self) -> None:
         many = {"i_%d" % number: {"state": "unknown", "why": "no route"} for number in range(100)}
-        found = notes.notes({"buses": many})
-        assert len(found) == notes.MOST and found[-1] == "and 81 more"
+        found = notes({"buses": many})
+        assert len(found) == MOST and found[-1] == "and 81 more"
 
     def test_nothing_when_nobody_watches(self) -> None:
-        assert notes.notes({}) == []
+        assert notes({}) == []

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.place.loads import Fleet, HostLoad, foreign_load
-from monitor.core.place.place import Pending, _place_greedily, explain, in_order, place
+from monitor.core.place.pending import Pending
+from monitor.core.place.place import _place_greedily, explain, in_order, place
 
 
 def hosts(*reserved: int, limit: int = 100, foreign: tuple[int, ...] = ()) -> list[HostLoad]:

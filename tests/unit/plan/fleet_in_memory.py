@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.core.model.records import Claim, apply_changes
 from monitor.core.model.sequence import application_of, expected_programs
 from monitor.core.model.site import Site
-from monitor.core.model.state import Claim, apply_changes
 from monitor.core.plan import plan as planner
+from monitor.core.plan.act_requests import act_requests
+from monitor.core.plan.outcome import settle
 from tests.small_site import SITE_ID, small_state
 
 
@@ -261,19 +263,19 @@ class World:
             revision, paused = self.revision, self.paused_items()
             if run.request.get("slow_commit"):
                 yield
-            if self.commit(revision, plan["changes"]):
+            if self.commit(revision, plan.changes):
                 break
-        self.plans.append({**plan, "paused": paused, "asked": run.request, "after": self.state})
-        phases = max([a["phase"] for a in plan["actions"]] or [1])
+        self.plans.append({**plan.to_json(), "paused": paused, "asked": run.request, "after": self.state})
+        phases = plan.phases
         answers: dict[str, Any] = {}
         for phase in range(1, phases + 1):
             if phase > 1:
-                changes, _ = planner.settle(self.site, self.state, plan, answers, self.now)
+                changes, _ = settle(self.site, self.state, plan, answers, self.now)
                 self.commit(self.revision, changes)
             yield
-            requests = planner.act_requests(self.site, self.state, plan, phase, self.digests)
+            requests = act_requests(self.site, self.state, plan, phase, self.digests)
             sent = [
-                Delivery(run.number, host, request, request["expires"], answers)
+                Delivery(run.number, host, request.to_json(), request.expires, answers)
                 for host, request in requests.items()
             ]
             self.on_the_way.extend(sent)
@@ -284,7 +286,7 @@ class World:
                         self.deliver(delivery)
                         break
         yield
-        changes, _ = planner.settle(self.site, self.state, plan, answers, self.now, final=True)
+        changes, _ = settle(self.site, self.state, plan, answers, self.now, final=True)
         self.commit(self.revision, changes)
 
     def _not_overtaken(self, observations: dict[str, Any], looked: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ A room is a folder of ``plugins/module_utils/_core``. Code may import from its o
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,15 +30,10 @@ EXTRA = {
 ACROSS = {
     ("client/console.py", "host/line.py"),  # both ends of the socket's introduction
     ("client/api.py", "host/line.py"),
-    ("compile/hooks.py", "report/verdict.py"),
-    ("decide/conflicts.py", "requests/common.py"),
-    ("decide/pauses.py", "plan/act_requests.py"),
-    ("decide/pauses.py", "requests/common.py"),
-    ("model/api.py", "compile/errors.py"),
 }
 STANDARD_AND_PURE = {
-    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "functools",
-    "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "re", "string", "textwrap", "typing",
+    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
+    "functools", "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "re", "string", "textwrap", "typing",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "__import__", "id", "hash"}
 IMPURE_METHODS = {"now", "today", "utcnow"}
@@ -90,6 +86,15 @@ def test_it_imports_the_standard_library_its_room_and_rooms_below(path: Path) ->
         elif (name_of(path), found) not in LAZY:
             allowed = STANDARD_AND_PURE if room in PURE else sys.stdlib_module_names
             assert found in allowed or found.split(".")[0] in allowed, where
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    """Imports within functions and those for the type checker only count as well."""
+    graph = {path: {found for found, _line in imports(path) if isinstance(found, Path)} for path in FILES}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(name_of(path) for path in reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.core.report.verdict import VERDICTS, verdicts
+from monitor.core.model.words import VERDICTS
+from monitor.core.report.verdict import verdicts
 from tests.small_site import quiet_host, running, small_site, small_state
 
 SITE = small_site(items=1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from monitor.core.decide.draft import PlanError
 from monitor.core.plan import plan as planner
 from monitor.core.report import explain, what_if
 from tests.small_site import running
@@ -103,7 +104,7 @@ def test_windows_of_a_dead_console_are_held_and_told() -> None:
     ],
 )
 def test_an_assumption_that_makes_no_sense_is_refused(assume: dict[str, Any], says: str) -> None:
-    with pytest.raises(planner.PlanError, match=says):
+    with pytest.raises(PlanError, match=says):
         ask(fleet(srv("server_1")), **assume)
 
 
@@ -122,8 +123,8 @@ class TestExplain:
         state["wanted"]["scen2_srv_03"] = WANTED
         services, windows = explain.explain_item(site, state, seen, "03", NOW)["applications"]
         plan = planner.make_plan(site, state, 7, seen, {"kind": "reconcile", "who": "eve"}, NOW, "5", {})
-        [start] = [action for action in plan["actions"] if action["action"] == "start"]
-        assert services["choice"] == start["host"] == "server_3"
+        [start] = [action for action in plan.actions if action.kind == "start"]
+        assert services["choice"] == start.host == "server_3"
         assert services["candidates"][0]["verdict"] == "first choice"
         assert windows["where"] == "not wanted anywhere" and windows["choice"] is None
 

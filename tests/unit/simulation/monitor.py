@@ -3,15 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A monitor in the simulation: the real brain and prober, with the loop around them, its probes and lines replaced.
 
-It does what `monitor.loop` does, in simulated time. Killing one loses all it knows; what it started goes on.
+It carries out the brain's effects as `monitor.loop` does, in simulated time. Killing one loses all it knows; what it
+started goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from monitor.judge.brain import Brain
+from monitor.judge.effects import Answer, Effect, Note, Reconcile, Send, Wake
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
@@ -101,7 +103,7 @@ class SimProbe:
 
 
 class Monitor:
-    """The loop and the hands of one brain."""
+    """The loop around one brain."""
 
     def __init__(self, runs: Runs, number: int, watch: Callable[[], Watch], lines: bool, slow: float) -> None:
         self._runs, self.world, self._slow = runs, runs.world, slow
@@ -111,7 +113,7 @@ class Monitor:
         self.probes: list[SimProbe] = []
         self.prober = Prober(self.health_changed, self.complain, lambda *asked: SimProbe(self, *asked))
         intents = Intents("m%d" % number)
-        self.brain = Brain(self, self.prober.buses, self.prober.services, intents, Schedule(self.world.t))
+        self.brain = Brain(self.prober.buses, self.prober.services, intents, Schedule(self.world.t))
         self._watch = Watch()
         self._woken = False
         self._turns = 0
@@ -147,7 +149,7 @@ class Monitor:
             return
         self._watch = watch
         self.prober.follow(watch, self.world.t)
-        self.brain.take_watch(watch, self.world.t)
+        self.do(self.brain.take_watch(watch, self.world.t))
         if self._left_out != self.brain.left_out():
             self._left_out = self.brain.left_out()
             self._parked_at = max(self._parked_at, self.world.t + self._warm())
@@ -158,7 +160,8 @@ class Monitor:
         self._woken = False
         self.observe()
         now = self.world.t
-        self.brain.turn(now, self.world.wall)
+        self.do(self.brain.turn(now, self.world.wall))
+        self.do(self.brain.reconcile_due(now, self.world.wall))
         until = min(now + LOOK_AGAIN, self.brain.next_time(now) or now + LOOK_AGAIN)
         self._turns += 1
         turn = self._turns
@@ -169,9 +172,24 @@ class Monitor:
 
         self.world.after(until - now, again)
 
-    # The hands.
+    def do(self, effects: Iterable[Effect]) -> None:
+        """Carry out what the brain decided."""
+        for effect in effects:
+            match effect:
+                case Note(event, why, facts):
+                    self.world.tell("monitor %d: %s: %s %s" % (self.number, event, why, facts or ""))
+                case Send(order):
+                    run = self._send(order)
+                    if run is not None:
+                        self.do(self.brain.sent(effect, run))
+                case Reconcile(why, leave_out):
+                    self.do(self.brain.reconcile_begun(effect, self._reconcile(why, list(leave_out))))
+                case Answer(waiter, content):
+                    waiter(content)
+                case Wake():
+                    self.wake()
 
-    def send(self, order: Mapping[str, Any]) -> str | None:
+    def _send(self, order: Mapping[str, Any]) -> str | None:
         world = self.world
         if "intents" in order:
             world.demand(not self.brain.hosts.storm, "storm", "intents were sent in a storm: %s" % order)
@@ -188,13 +206,12 @@ class Monitor:
             if self.alive:
                 self._parked_at = min(self._parked_at, world.t + self._warm())
                 self.observe()
-                self.brain.run_over(name, report, why, world.t)
-                self.wake()
+                self.do(self.brain.run_over(name, report, why, world.t))
 
         self._runs.begin(request, over, whole=False, leave_out=self._left_out)
         return name
 
-    def reconcile(self, why: str, leave_out: list[str]) -> bool:
+    def _reconcile(self, why: str, leave_out: list[str]) -> bool:
         self.world.demand(not self.brain.hosts.storm, "storm", "a reconcile began in a storm")
         began = self.world.t
         if self.no_standby and self.world.rng.random() < 0.5:
@@ -205,15 +222,11 @@ class Monitor:
         def over(report: dict[str, Any], _why: str) -> None:
             if self.alive:
                 self.observe()
-                self.brain.reconcile_over(report, began)
-                self.wake()
+                self.do(self.brain.reconcile_over(report, began))
 
         request = {"kind": "reconcile", "who": "monitor", "from": "controller", "why": why}
         self._runs.begin(request, over, leave_out=leave_out)
         return True
-
-    def say(self, event: str, why: str = "", **facts: Any) -> None:
-        self.world.tell("monitor %d: %s: %s %s" % (self.number, event, why, facts or ""))
 
     # What wakes it.
 
@@ -224,8 +237,7 @@ class Monitor:
         now = self.world.t
         self.world.tell("monitor %d: %s %s is %s: %s" % (self.number, *key, health.state(now).value, health.why))
         self.observe()
-        self.brain.health_changed(key, health, now)
-        self.wake()
+        self.do(self.brain.health_changed(key, health, now))
 
     def _program_ended(self, host: str, instance: str, program: str) -> None:
         """The listener's event; a bus that ends also ends the probes' connections."""
@@ -241,8 +253,7 @@ class Monitor:
             if copy is not None:
                 epoch = copy.epoch
             self.observe()
-            self.brain.program_ended(instance, epoch, program, "was killed by a signal", self.world.wall)
-            self.wake()
+            self.do(self.brain.program_ended(instance, epoch, program, "was killed by a signal", self.world.wall))
 
     def _line(self, name: str) -> None:
         """The line held to a host's service manager."""
@@ -263,5 +274,4 @@ class Monitor:
         self.world.after(delay, lambda: self._line(name))
 
     def _line_changed(self, name: str, signal: Signal, why: str) -> None:
-        if self.brain.line_changed(name, signal, why, self.world.t):
-            self.wake()
+        self.do(self.brain.line_changed(name, signal, why, self.world.t))

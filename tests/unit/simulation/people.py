@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.simulation.runs import Report
@@ -107,13 +107,12 @@ class People:
         self._waiting[number] = (monitor.number, kind)
         self._world.tell("eve asks monitor %d to %s %s" % (monitor.number, kind, more))
 
-        def answered(came: dict[str, Any]) -> None:
+        def answered(came: Mapping[str, Any]) -> None:
             self._world.tell("eve is told: %s" % came)
             del self._waiting[number]
             self._came(number, kind, names, bool(came["ok"]))
 
-        monitor.brain.ask(request, answered)
-        monitor.wake()
+        monitor.do(monitor.brain.ask(request, answered))
 
     def playbook(self, kind: str, leave_out: list[str] | None = None, **more: Any) -> None:
         request = self._request(kind, more)

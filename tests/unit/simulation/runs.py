@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from monitor.core.decide import corrections
-from monitor.core.model import state
+from monitor.core.model.plan import Plan
+from monitor.core.model.words import DOWN, SUSPECT
 from monitor.core.plan import plan as planner
+from monitor.core.plan.act_requests import act_requests
+from monitor.core.plan.outcome import settle
 from tests.unit.simulation import acts as sim_acts
 from tests.unit.simulation.hosts import Locked
 from tests.unit.simulation.world import SimWorld
@@ -99,7 +102,7 @@ class Run:
             revision = world.revision
             if rng.random() < 0.05:
                 yield rng.uniform(0.01, 0.3)
-            if not plan["changes"] or self._runs.commit(revision, plan["changes"], self.number):
+            if not plan.changes or self._runs.commit(revision, plan.changes, self.number):
                 break
         self.planned = True
         self._runs.planned(self, plan)
@@ -112,23 +115,23 @@ class Run:
                     heard["answered"].append(name)
                 elif found["answer"] == "unreachable":
                     heard["unreachable"][name] = found["why"]
-        self._report = {"run": self.number, "plan": plan, "results": {}, "sentences": []}
+        self._report = {"run": self.number, "plan": plan.to_json(), "results": {}, "sentences": []}
         if self.whole:
             self._report.update(heard)
         answers: dict[str, Any] = {}
-        for phase in range(1, max([a["phase"] for a in plan["actions"]] or [1]) + 1):
+        for phase in range(1, plan.phases + 1):
             if phase > 1:
-                changes, _trail = planner.settle(world.site, world.state, plan, answers, world.wall)
+                changes, _trail = settle(world.site, world.state, plan, answers, world.wall)
                 self._commit(changes)
             yield self._runs.delay()
-            requests = planner.act_requests(world.site, world.state, plan, phase, self._runs.digests())
+            requests = act_requests(world.site, world.state, plan, phase, self._runs.digests())
             missing = set(requests)
             for name in sorted(requests):
-                self._deliver(name, requests[name], answers, missing)
+                self._deliver(name, requests[name].to_json(), answers, missing)
             while missing:
                 yield None
         yield self._runs.delay()
-        changes, _trail = planner.settle(world.site, world.state, plan, answers, world.wall, final=True)
+        changes, _trail = settle(world.site, world.state, plan, answers, world.wall, final=True)
         self._commit(changes)
         results: dict[str, Any] = {}
         for answer in answers.values():
@@ -199,7 +202,7 @@ class Runs:
         self.under_way: list[Run] = []
         self.hurt = 0.0  # how likely a run is held up at each of its steps
         self.on_commit: Callable[[], None] = lambda: None
-        self.on_plan: Callable[[Run, dict[str, Any]], None] = lambda run, plan: None
+        self.on_plan: Callable[[Run, Plan], None] = lambda run, plan: None
         self._seen: dict[str, tuple[dict[str, Any], int]] = {}
         self._digest: dict[str, str] = {}
 
@@ -226,12 +229,12 @@ class Runs:
             self.on_commit()
         return done
 
-    def planned(self, run: Run, plan: dict[str, Any]) -> None:
-        for action in plan["actions"]:
+    def planned(self, run: Run, plan: Plan) -> None:
+        for action in plan.actions:
             self.world.tell("run %s (%s): %s %s on %s: %s" % (
-                run.number, run.request["kind"], action["action"], action["instance"], action["host"],
-                action["reason"]))  # fmt: skip
-            self.world.demand(bool(action["reason"]), "reason", "an action without one: %s" % action)
+                run.number, run.request["kind"], action.kind, action.instance, action.host,
+                action.reason))  # fmt: skip
+            self.world.demand(bool(action.reason), "reason", "an action without one: %s" % action)
         self.on_plan(run, plan)
 
     def changed_since(self, revision: int) -> list[str]:
@@ -246,7 +249,7 @@ class Runs:
         """As `controller.calls` has it for a request that nobody looked for beforehand."""
         world, found = self.world, {}
         for name, (entry, revision) in self._seen.items():
-            if (world.state["hosts"].get(name) or {}).get("state") in (state.DOWN, state.SUSPECT):
+            if (world.state["hosts"].get(name) or {}).get("state") in (DOWN, SUSPECT):
                 continue
             found.update(corrections.correct(world.site, world.state, {name: entry}, self.changed_since(revision)))
         return found

@@ -25,6 +25,7 @@ from monitor.core.decide import draft as decide_draft
 from monitor.core.decide import keep_running, reconcile
 from monitor.core.plan import act_requests, outcome
 from monitor.judge import brain, hosts
+from monitor.judge.asks import Asks
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
@@ -98,7 +99,7 @@ def never_looks_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def leaves_requests_unanswered(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(brain.Brain, "_answer", lambda *_unused: None)
+    patch.setattr(Asks, "over", lambda *_unused: [])
 
 
 def leaves_out_what_is_there(patch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from monitor.core.model.records import Claim
 from monitor.core.model.site import Site
-from monitor.core.model.state import Claim
 from tests.unit.plan.fleet_in_memory import World
 from tests.unit.simulation.hosts import BUS, Broken, Clock, Locked, SimCopy, SimHost
 

@@ -6,20 +6,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
+from ..model.plan import MOVE, RESTART, START
 from ..model.sentences import kinds, listing, number
-from ..model.state import DOWN, DRAINED, FREE, SUSPECT
+from ..model.words import DOWN, DRAINED, FREE, SUSPECT
 from ..place.loads import Fleet, host_loads
-from ..place.place import Candidate, Pending, Placed, explain, in_order, place
+from ..place.pending import Pending, Placed
+from ..place.place import Candidate, explain, in_order, place
 
-CANDIDATE_ROWS = 4000  # in one plan; beyond, `explain_instance` answers on demand
+CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without that limit
 
 
 def unfit(draft: Draft, host: str) -> str:
-    """Why nothing new may start on a host, whatever room it has; empty when it may."""
+    """Why nothing new may start on a host, even with room; empty when it may."""
     record = draft.record(host)
     if record.state == DRAINED:
         return "%s is drained" % host
@@ -119,15 +121,14 @@ class Batch:
             draft.candidates[move.name] = self.rows(move, p)
         stops = self._sweep(move, keep=target)
         if all(host == target for host in stops):
-            action = "restart" if copy is not None and copy.live else "start"
-            draft.start(move.name, target, reason, action)
+            draft.start(move.name, target, reason, RESTART if copy is not None and copy.live else START)
             return
         claim = draft.claim(move.name)
         stops.sort(key=lambda h: (h == target, h != claim.host))
-        draft.stop(move.name, stops[0], reason, after="move", target=target)
+        draft.stop(move.name, stops[0], reason, after=MOVE, target=target)
         for host in stops[1:]:
             draft.stop_copy(move.name, host, reason)
-        draft.add("start", move.name, target, reason, draft.next_epoch(move.name), phase=2)
+        draft.start_after_stops(move.name, target, reason)
 
     def _next_turn(self, move: Move, why: str) -> None:
         """It could leave a drained host, but enough others do in this round."""
@@ -142,7 +143,7 @@ class Batch:
             self._draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
 
     def _sweep(self, move: Move, keep: str = "") -> List[str]:
-        """The hosts to stop it on; where only a claim file was left behind that is removed, and nobody waits for it."""
+        """The hosts to stop it on. A claim file without processes is removed, and no start waits for that."""
         draft = self._draft
         copies = draft.copies(move.name)
         for host in move.stops:
@@ -171,7 +172,7 @@ class Batch:
         return found
 
     def _ruled_out(self, move: Move) -> Dict[str, str]:
-        """Host -> why this may not start there, whatever room it has."""
+        """Host -> why this may not start there, even with room."""
         return {**move.exclude, **{host: why for host, why in self._unfit.items() if why}}
 
     def _explained(self, move: Move, p: Pending) -> List[Candidate]:
@@ -232,11 +233,3 @@ def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> st
             len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
     others = [c.why for c in candidates if c not in roomless]
     return "; ".join(words + ([listing(others, most=3)] if others else []))
-
-
-def explain_instance(draft: Draft, name: str) -> List[Json]:
-    """Every host that may run an instance, and why it can or cannot take it as things are."""
-    batch = Batch(draft)
-    wanted: Optional[str] = draft.wanted(name).host
-    move = Move(name, "", hosts=(wanted,) if wanted else None)
-    return batch.rows(move, batch._pending(move, ()))

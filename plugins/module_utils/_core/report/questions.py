@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping
 
 from ..model import site as site_model
-from ..model import state as state_model
+from ..model.words import NOT_ASKED
 from . import explain, what_if
 
 Json = Dict[str, Any]
@@ -25,15 +25,18 @@ def answer(
     now: float,
     digests: Mapping[str, str],
 ) -> Json:
-    """{"explain" or "what_if": document}, the document with when it was asked (``at``), over which revision, and
-    ``seen``: host -> when it was seen last, seconds since 1970.
+    """The answer to the verbs ``explain`` and ``what_if`` of `controller.calls.handle`.
 
+    :param request: {verb, item} or {verb, assume}.
+    :param trail: `Ledger.trail`.
+    :return: {"explain" or "what_if": document}, the document with when it was asked (``at``), over which revision,
+        and ``seen``: host -> when it was seen last, seconds since 1970.
     :raises PlanError: when the question makes no sense.
     """
     seen = {
         name: entry.get("at")
         for name, entry in observations.items()
-        if entry.get("answer", state_model.NOT_ASKED) != state_model.NOT_ASKED
+        if entry.get("answer", NOT_ASKED) != NOT_ASKED
     }
     if request["verb"] == "what_if":
         document = what_if.what_if(site, state, revision, observations, request.get("assume") or {}, now, digests)
