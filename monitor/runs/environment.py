@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The environment in which Ansible runs for muster: made from what is there, so that a run works whoever starts it.
 
-What an `ansible.cfg` or the environment says about hosts, keys, become, vaults and inventories counts. What would change
-how the collection's plays go does not: tags, timeouts of tasks, callbacks, a debugger, few forks.
+What an `ansible.cfg` or the environment says about hosts, keys, become, vaults and inventories counts. What would
+change how the collection's plays go does not: tags, timeouts of tasks, callbacks, a debugger, few forks.
 """
 
 from __future__ import annotations
@@ -203,7 +203,9 @@ def _encoding(name: str) -> str:
 
 def _installed() -> Iterable[str]:
     try:
-        done = subprocess.run(["locale", "-a"], capture_output=True, text=True, errors="replace", timeout=10, check=False)
+        done = subprocess.run(
+            ["locale", "-a"], capture_output=True, text=True, errors="replace", timeout=10, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return []
     return done.stdout.split()

@@ -215,9 +215,9 @@ def vaulted(folder: Path, label: str) -> None:
     (folder / ".vault_prod").write_text(VAULTED[0] + "\n")
     tool = Path(playbooks.ansible_playbook()).with_name("ansible-vault")
     words = [str(tool), "encrypt_string", "--vault-id", "%s@%s/.vault_prod" % (label, folder), VAULTED[1]]
-    told = subprocess.run(words, capture_output=True, text=True, check=True, env=environment.for_person(
-        {**os.environ, "ANSIBLE_CONFIG": ""}, folder).env).stdout  # fmt: skip
-    (folder / "hosts.yml").write_text("all:\n  hosts: {here: {}}\n  vars:\n    word: %s" % told.replace("\n", "\n      "))
+    env = environment.for_person({**os.environ, "ANSIBLE_CONFIG": ""}, folder).env
+    told = subprocess.run(words, capture_output=True, text=True, check=True, env=env).stdout.replace("\n", "\n      ")
+    (folder / "hosts.yml").write_text("all:\n  hosts: {here: {}}\n  vars:\n    word: " + told)
     (playbooks.ROOT / "playbooks" / "reconcile.yml").write_text(_TELLS)
 
 
