@@ -22,7 +22,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.install import PACKAGE
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import ownership
-from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files, _inventory
+from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files
 
 _ANSWER = "MUSTER:"
 # For `python -c`: runs the program that comes first on standard input. The login shell of the account, of which csh
@@ -175,15 +175,3 @@ def host_facts(site: Mapping[str, Any], site_id: str, name: str) -> dict[str, An
 def _one_line(error: AnsibleError) -> str:
     text = " ".join(str(error.message).split())
     return text if len(text) < 300 else text[:297] + "..."
-
-
-def controller_of(task_vars: Mapping[str, Any]) -> str:
-    """The controller's inventory name.
-
-    :raises AnsibleActionFail: when the inventory does not name exactly one."""
-    name = _inventory.controller_name(task_vars)
-    if not name:
-        raise AnsibleActionFail(
-            "the inventory names no controller: put exactly one host in the group muster_controller"
-        )
-    return name

@@ -17,6 +17,8 @@ from typing import Any
 from ansible import constants
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
+
 SITE_VARIABLES = (
     "muster_site",
     "muster_items",
@@ -51,27 +53,14 @@ OTHER_VARIABLES = (
     "muster_program_files",
     "muster_monitor_command",
     "muster_strict",
-    "muster_instances",
+    *request.VARIABLES,
     "muster_items_wanted",
-    "muster_host",
-    "muster_who",
-    "muster_from",
-    "muster_why",
-    "muster_take",
-    "muster_item",
-    "muster_whole_site",
-    "muster_until",
-    "muster_at_a_time",
-    "muster_force",
-    "muster_ids",
-    "muster_all",
     "muster_request",
     "muster_confirm",
     "muster_standby_fifo",
     "muster_published",
     "muster_report",
     "muster_drain_host",
-    "muster_console",
     "muster_leaving",
     "muster_agent_sudo",
     "muster_monitor_user",

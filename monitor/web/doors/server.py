@@ -19,7 +19,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ...core.client.peer import unix_user
 from ...core.controller import publish
-from ...core.model import api
 from ...journal import Journal
 from .. import app, events
 from ..desk import Core, Desk, NotNow
@@ -111,10 +110,11 @@ class Web:
         stamp = self._desk.stamp(publish.SITE_FILE)
         facts = await self._desk.site()
         published = await self._desk.run(publish.read_published, str(self._core.state_dir), publish.SITE_FILE)
-        wanted, refused = doors.wanted(facts.document, str(published.get("site_id") or ""), self._core.state_dir)
-        self._history.forget(host["name"] for host in facts.document.get("hosts", [])) if facts.document else None
-        if facts.document and not api.api_settings(facts.document)["api"]:
-            wanted, refused = [], []  # switched off while the monitor runs
+        wanted, refused = doors.wanted(facts.site, str(published.get("site_id") or ""), self._core.state_dir)
+        if facts.site is not None:
+            self._history.forget(host.name for host in facts.site.hosts)
+            if not facts.site.settings.api:
+                wanted, refused = [], []  # switched off while the monitor runs
         for sentence in refused:
             self._tell(sentence)
         for door in [door for door in self._open if door not in wanted]:

@@ -15,9 +15,12 @@ import os
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
+from ..decide.draft import PlanError
 from ..model import site as site_model
-from ..model import state as state_model
-from ..plan import plan as planner
+from ..model.records import apply_changes
+from ..plan.act_requests import act_requests
+from ..plan.outcome import settle
+from ..plan.plan import make_plan
 from ..report import status
 from . import last_seen, ledger_files, publish
 from . import ledger as controller_ledger
@@ -77,7 +80,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         return {"error": "the controller has no verb %r, only %s" % (verb, ", ".join(sorted(verbs)))}
     try:
         return verbs[verb](_call(request))
-    except (controller_ledger.LedgerError, planner.PlanError, Refused) as error:
+    except (controller_ledger.LedgerError, PlanError, Refused) as error:
         return {"error": str(error)}
 
 
@@ -175,7 +178,7 @@ def _make_plan(given: _Call) -> Json:
             observations = last_seen.current(call.site, ledger, state, revision, call.request, call.check)
             now = time.time()
             run = str(int(state["meta"].get("last_run", 0)) + 1)
-            plan = planner.make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
+            plan = make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
             looked = revision
             changes = _with_meta(call, state, plan, run)
             if call.check or not (changes or plan["trail"]):
@@ -184,7 +187,7 @@ def _make_plan(given: _Call) -> Json:
                 revision = ledger.commit(revision, changes, plan["trail"])
             except controller_ledger.LostRace:
                 continue
-            state = state_model.apply_changes(state, changes)
+            state = apply_changes(state, changes)
             break
         else:
             raise Refused("others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS)
@@ -195,7 +198,7 @@ def _make_plan(given: _Call) -> Json:
         warnings += _publish_all(call, state, revision, durable=False)
         if call.request.get("observations") is not None:
             last_seen.keep(call.site, observations, looked, now)
-    requests = planner.act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
+    requests = act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
     return {
         "plan": plan,
         "requests": requests,
@@ -212,7 +215,7 @@ def _phase(call: _Call) -> Json:
             state, revision = _read(call, ledger)
     else:
         call, state, revision, _unused = _commit_outcome(call, final=False)
-    requests = planner.act_requests(call.site, state, plan, phase, call.digests, check=call.check)
+    requests = act_requests(call.site, state, plan, phase, call.digests, check=call.check)
     return {"requests": requests, "revision": revision}
 
 
@@ -247,7 +250,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
             state, revision = ledger.read()
             with contextlib.suppress(Refused):  # what was done is told in any case
                 call = _over_what_is_deployed(given, state, str(plan["request"]["kind"]))
-            changes, trail = planner.settle(call.site, state, plan, answers, time.time(), final)
+            changes, trail = settle(call.site, state, plan, answers, time.time(), final)
             if _phases(plan) > 1:
                 trail = _not_said(ledger, plan, trail)
             if not (changes or trail):
@@ -256,7 +259,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
                 revision = ledger.commit(revision, changes, trail)
             except controller_ledger.LostRace:
                 continue
-            return call, state_model.apply_changes(state, changes), revision, trail
+            return call, apply_changes(state, changes), revision, trail
     raise Refused(
         "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
         % ATTEMPTS

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import stat
 import time
-from typing import List, Optional, Tuple, Type
+from typing import List, Optional, Type
 
 BACKUPS = 3
 UNFINISHED = 3600.0  # s after which a copy that was begun is nobody's any more
@@ -64,13 +64,6 @@ def sync_folder(folder: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def boot_clock() -> Tuple[str, float]:
-    """This boot's id, and seconds since it began (suspend included)."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-        boot = handle.read().strip()
-    return boot, time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def backup(database: sqlite3.Connection, path: str, revision: int) -> str:

@@ -13,7 +13,7 @@ from typing import List
 
 from ..model.sentences import listing
 from ..model.site import Instance
-from ..model.state import RUNNING, STARTED
+from ..model.words import RUNNING, STARTED
 from ..requests.common import because, wrong_kind
 from .draft import Draft, Move
 from .notices import CONFLICT, conflict_id

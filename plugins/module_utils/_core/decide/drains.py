@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Dict, List, Set
 
 from ..model.moments import moment
-from ..model.records import Drain
+from ..model.records import Drain, HostRecord
 from ..model.sentences import clock, listing, nearest
-from ..model.state import DOWN, DRAINED, STOPPING, SUSPECT, UP, HostRecord
-from .draft import MUSTER, Draft
+from ..model.words import DOWN, DRAINED, MUSTER, STOPPING, SUSPECT, UP
+from .draft import Draft
 
 
 def expire(draft: Draft) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ..model.moments import moment
-from ..model.records import SITE, Pause, item_key
+from ..model.records import Pause
 from ..model.sentences import clock, nearest
-from ..model.state import STOPPING
+from ..model.words import MUSTER, SITE, STOPPING, item_key
 from ..plan.act_requests import ACTS
-from .draft import MUSTER, Draft, Mark
+from .draft import Draft, Mark
 
 
 def expire(draft: Draft) -> None:

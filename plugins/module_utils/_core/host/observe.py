@@ -9,11 +9,13 @@ import json
 import os
 
 from .machine import files, instance_files, procs
-from .service import manager as service_manager_module
+from .service.choose import manager_of, setup_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+    from .service.manager import Manager
 
 
 def read_marker(root: str) -> Dict[str, Any]:
@@ -73,7 +75,8 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
     processes = procs.sweep(site_id, host["host"])
     # asked is what was prepared, whatever the site says now
     named = marker.get("service_manager") or host.get("service_manager")
-    manager = service_manager_module.of(dict(host, service_manager=named))
+    prepared = dict(host, service_manager=named)
+    manager = manager_of(prepared)
     pid = manager.find(processes)
     observation: Dict[str, Any] = {
         "host": host["host"],
@@ -94,7 +97,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         observation["foreign"] = ["etc/available/" + name for name in foreign]
         observation["foreign"] += ["etc/services/" + name for name in service_foreign]
         observation["services"] = _services(manager, pid, processes)
-        observation["drift"] += manager.examine()
+        observation["drift"] += setup_of(prepared).examine()
     if load:
         from . import load as host_load
 
@@ -106,7 +109,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
 
 
 def _instances(
-    manager: service_manager_module.Manager, pid: int, processes: Sequence[procs.Process], only: Optional[Sequence[str]]
+    manager: Manager, pid: int, processes: Sequence[procs.Process], only: Optional[Sequence[str]]
 ) -> Dict[str, Any]:
     root = manager.root
     by_name: Dict[str, List[procs.Process]] = {name: [] for name in instance_files.claims(root)}
@@ -159,7 +162,7 @@ def _instances(
     return result
 
 
-def _services(manager: service_manager_module.Manager, pid: int, processes: Sequence[procs.Process]) -> Dict[str, Any]:
+def _services(manager: Manager, pid: int, processes: Sequence[procs.Process]) -> Dict[str, Any]:
     services = {}
     for process in processes:
         if process.service:

@@ -12,15 +12,17 @@ import time
 from . import observe
 from .machine import files as machine_files
 from .machine import procs
-from .service import manager as service_manager
+from .service.choose import setup_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping
 
+    from .service.preparation import Setup
+
 _STOP = 10.0  # s from SIGTERM to SIGKILL
 _AFTER_KILL = 5.0
-_LATER = ("boot", "service.supervisor.manager", "service.supervisor.setup")
+_LATER = ("service.supervisor.manager", "service.supervisor.setup", "service.supervisor.boot_unit")
 _OURS = ("lib", "etc/placed", "run", "log", "var")
 _FILES = ("etc/host.json", "etc/supervisord.conf", "etc/supervisord-listener.conf", "etc/environment", "etc/display")
 
@@ -50,15 +52,15 @@ def remove(request: Mapping[str, Any]) -> Dict[str, Any]:
     did: List[str] = []
     warnings: List[str] = []
     known["service_manager"] = marker.get("service_manager") or host.get("service_manager")
-    manager = service_manager.of(known)
+    setup = setup_of(known)
     if known["site_id"]:
-        error_sentence = _stop(manager, check, did)
+        error_sentence = _stop(setup, check, did)
         if error_sentence:
             return {"error": error_sentence}
     if marker:
         did.append("removed %s" % root)
         if not check:
-            manager.forget()
+            setup.forget()
             try:
                 kept = _clean(root)
             except machine_files.FolderError as error:
@@ -77,8 +79,8 @@ def last(request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
             return
 
 
-def _stop(manager: service_manager.Manager, check: bool, did: List[str]) -> str:
-    host = manager.host
+def _stop(setup: Setup, check: bool, did: List[str]) -> str:
+    host, manager = setup.host, setup.manager
     processes = procs.sweep(host["site_id"], host["host"])
     mine = [process for process in processes if process.instance]
     ours = manager.own(manager.find(processes))
@@ -87,7 +89,7 @@ def _stop(manager: service_manager.Manager, check: bool, did: List[str]) -> str:
     did.append("stopped %s%d processes" % ("the service manager and " if ours else "", len(mine)))
     if check:
         return ""
-    manager.down()
+    setup.down()
     began = time.monotonic()
     asked = set()
     while True:
@@ -118,16 +120,16 @@ def _clean(root: str) -> List[str]:
         if not change.foreign:
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            _unlink(os.path.join(folder, machine_files.MANIFEST))
+            machine_files.remove(os.path.join(folder, machine_files.MANIFEST))
     for below in _OURS:
         shutil.rmtree(os.path.join(root, below), ignore_errors=True)
     for name in _FILES:
-        _unlink(os.path.join(root, name))
+        machine_files.remove(os.path.join(root, name))
     kept = []
     for where, _unused, files in os.walk(root, topdown=False):
         if os.path.basename(where) == "__pycache__":  # Python's, of the programs that were there
             for name in files:
-                _unlink(os.path.join(where, name))
+                machine_files.remove(os.path.join(where, name))
             files = []
         kept += [os.path.join(where, name) for name in files]
         try:
@@ -135,10 +137,3 @@ def _clean(root: str) -> List[str]:
         except OSError:
             continue
     return sorted(kept)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return

@@ -9,9 +9,11 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 from ..decide.draft import WHOLE
 from ..decide.failures import starting_failure_strategy
+from ..model.observation import observed
+from ..model.records import Claim, State, apply_changes
 from ..model.sequence import application_of
 from ..model.site import Application, Instance, Program, Site
-from ..model.state import STARTING, Claim, State, apply_changes, observed
+from ..model.words import STARTING
 
 Json = Dict[str, Any]
 ACTS = ("start", "stop", "restart", "continue", "repair")

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Callable, Dict, List
 
 from ..decide import conflicts, drains, notices, pauses
-from ..decide.draft import MUSTER, WHOLE, Draft, Move, PlanError
+from ..decide.draft import WHOLE, Draft, Move, PlanError
 from ..model.sentences import listing, nearest
 from ..model.site import Instance, instance_name
-from ..model.state import FAILED, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
+from ..model.words import FAILED, MUSTER, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
 from .common import because, clear, wrong_kind
 from .confirm import confirm_down
 from .forget import forget

@@ -10,11 +10,14 @@ import time
 
 from .. import observe
 from ..machine import procs
-from ..service import manager as service_manager
+from ..service.choose import manager_of
+from ..service.errors import ManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+
+    from ..service.manager import Manager
 
 _DEADLINE = 60.0
 _LOG_LIMIT = 1_000_000
@@ -47,20 +50,22 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     if instances:
         from . import instance
         from . import sequencer as act_sequencer
+        from .scene import Scene
 
         if check:
             answer["results"] = instance.predict(host, instances)
         else:
-            manager = service_manager.of(host)
+            manager = manager_of(host)
             pid = _running(manager, request, marker, answer)
-            sequencer = act_sequencer.Sequencer(manager, pid, began, deadline)
+            scene = Scene(manager, pid, began, deadline)
             settle = request.get("settle")
-            answer["results"] = sequencer.run(instances, act_sequencer.SETTLE if settle is None else float(settle))
+            answer["results"] = act_sequencer.Sequencer(scene).run(
+                instances, act_sequencer.SETTLE if settle is None else float(settle))
         answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
     elif request.get("revive"):
         answer["changed"] = True
         if not check:
-            _running(service_manager.of(host), request, marker, answer)
+            _running(manager_of(host), request, marker, answer)
     answer["results"].update(refused)
     if answer["results"] and not check:
         _note(root, request, answer["results"])
@@ -126,7 +131,7 @@ def _note(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[s
 
 
 def _running(
-    manager: service_manager.Manager, request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]
+    manager: Manager, request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]
 ) -> int:
     """The service manager's pid; started when it is missing and the request allows that."""
     host = request["host"]
@@ -136,7 +141,7 @@ def _running(
         return pid
     try:
         pid = manager.start(marker.get("settings") or {})
-    except service_manager.ManagerError as error:
+    except ManagerError as error:
         answer["service_manager"] = str(error)
         return 0
     answer["service_manager"] = "started"

@@ -10,7 +10,7 @@ import time
 
 from ..machine import instance_files, procs
 from ..machine import ports as machine_ports
-from ..service import manager as service_manager
+from ..service.choose import manager_of
 from . import stages
 from .launches import There
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
-    from .sequencer import Sequencer
+    from .scene import Scene
 
     Steps = Generator[List[Tuple[str, str, str]], List[Any], Any]
 
@@ -26,27 +26,31 @@ _TAKING = 5.0  # s in which the service manager must take, or let go of, an inst
 _FORKED = 1.0  # s that a process forked by the service manager may take to become its program
 
 
-class Work:
-    """One instance of an act's request."""
+class InstanceJob:
+    """Carries out what an act requests for one instance."""
 
     def __init__(
-        self, desk: Sequencer, request: Mapping[str, Any], staging: stages.Staging, settle: float
+        self, scene: Scene, request: Mapping[str, Any], staging: stages.Staging, settle: float
     ) -> None:
-        self.desk = desk
+        """
+        :param request: one of the act's ``instances``: ``{"do", "instance", "epoch", "programs", ...}``.
+        :param settle: s that a started program is watched.
+        """
+        self.scene = scene
         self.request = request
         self.staging = staging
         self.settle = settle
         self.instance: str = request["instance"]
         self.epoch: int = request["epoch"]
-        self.root = desk.root
-        self.where: str = desk.host["host"]
+        self.root = scene.root
+        self.where = scene.name
 
     def steps(self) -> Steps:
         """:return: the instance's result."""
         lock = instance_files.Lock(self.root, self.instance)
         try:
             while not lock.take():
-                if time.monotonic() >= self.desk.deadline:
+                if time.monotonic() >= self.scene.deadline:
                     return self._result("refused", "%s is being worked on by %s on %s" % (
                         self.instance, lock.holder(), self.where), changed=False)
                 yield []
@@ -82,8 +86,8 @@ class Work:
             return self._result("refused", refused, changed=False)
         if self.request["do"] == "stop":
             return (yield from self._stop(seen))
-        if self.desk.silent:
-            return self._result("refused", self.desk.silent, changed=False)
+        if self.scene.contact.silent:
+            return self._result("refused", self.scene.contact.silent, changed=False)
         there = yield from self._present()
         fresh, refused = self._how(there)
         if refused:
@@ -152,7 +156,7 @@ class Work:
 
     def _stop(self, seen: Mapping[str, Any]) -> Steps:
         there = yield from self._present()
-        placed = self.desk.manager.is_placed(self.instance)
+        placed = self.scene.manager.is_placed(self.instance)
         did = yield from self.staging.stop(there, bool(self.request.get("urgent")))
         released = yield from self._release()
         if self.staging.stuck:
@@ -171,8 +175,8 @@ class Work:
         released = instance_files.remove_claim(self.root, self.instance)
         if released:  # what was just starting under it
             yield from self.staging.stop_rest()
-        if self.desk.manager.is_placed(self.instance) and (yield from self._drop()):
-            self.desk.manager.unplace(self.instance)
+        if self.scene.manager.is_placed(self.instance) and (yield from self._drop()):
+            self.scene.manager.unplace(self.instance)
         return released
 
     def _end_badly(self, reason: str, strategy: str, before: Mapping[str, Any], restarted: bool) -> Steps:
@@ -215,23 +219,23 @@ class Work:
         until = time.monotonic() + _FORKED
         while True:
             orders = [("sweep", self.instance, "")]
-            if not self.desk.silent and names:
+            if not self.scene.contact.silent and names:
                 orders.append(("look", self.instance, names[0]))
             replies = yield orders
             known = len(replies) > 1 and replies[1].known
             # a signal sent between fork and exec is lost: what was forked must have shown whose it is
-            if not self.desk.forked or time.monotonic() > until:
+            if not self.scene.contact.forked or time.monotonic() > until:
                 break
             yield []
         processes: List[procs.Process] = replies[0]
         mains = {}
         for process in processes:
             found = procs.stat(process.pid)
-            if found is not None and not found.gone and self.desk.manager.started(
-                    process, found, self.desk.manager_pid):
+            if found is not None and not found.gone and self.scene.manager.started(
+                    process, found, self.scene.manager_pid):
                 mains[process.program] = process.pid
         # what hides its environment, the service manager knows whose it is
-        if known and (self.desk.forked or self.desk.manager.asks_all):
+        if known and (self.scene.contact.forked or self.scene.manager.asks_all):
             for name, reply in zip(names, (yield [("look", self.instance, name) for name in names])):
                 if reply.pid:
                     mains[name] = reply.pid
@@ -250,7 +254,7 @@ class Work:
 
     def _drop(self) -> Steps:
         """:return: whether the service manager has let go of the instance."""
-        if self.desk.silent:
+        if self.scene.contact.silent:
             return True
         until = time.monotonic() + _TAKING
         while True:
@@ -265,7 +269,7 @@ class Work:
         """A sentence when somebody listens where a program of this start must."""
         ports = {entry["port"]: entry["name"] for entry in self.request.get("ports") or []
                  if entry.get("program", "") in ("", *names)}
-        host = self.desk.host
+        host = self.scene.host
         for port, owner in sorted(machine_ports.taken(host["address"], ports, host["site_id"]).items()):
             return "port %d of %s (%s) is taken on %s by %s" % (port, self.instance, ports[port], self.where, owner)
         return ""
@@ -314,7 +318,7 @@ def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> D
     """What `Sequencer.run` would do, without doing it: for check mode."""
     root = host["root"]
     processes = procs.sweep(host["site_id"], host["host"])
-    manager = service_manager.of(host)
+    manager = manager_of(host)
     runs = manager.find(processes) > 0
     results = {}
     for request in requests:

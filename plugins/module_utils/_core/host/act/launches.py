@@ -7,7 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, List, Mapping
 
     from ..machine.procs import Process
 
@@ -48,16 +48,3 @@ class Launch:
         self.started = 0  # clock ticks since boot: tells a process from a later one with its pid
         self.executed = 0.0  # when the program itself was seen
         self.passed = False
-
-
-class Reply:
-    """What the service manager said to one order."""
-
-    __slots__ = ("busy", "error", "exit_status", "known", "pid")
-
-    def __init__(self, pid: int = 0, exit_status: Optional[int] = None, error: str = "", known: bool = True) -> None:
-        self.pid = pid  # of the live (or not yet collected) process; 0: none
-        self.exit_status = exit_status  # of the last run; -1: ended by a signal
-        self.error = error  # the order was refused, a phrase
-        self.known = known  # the service manager has such a program
-        self.busy = False  # refused because the last run is not collected yet: ask again

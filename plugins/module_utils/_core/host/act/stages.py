@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-    from ..service.manager import Manager
+    from .scene import Scene
 
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
@@ -34,16 +34,15 @@ _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7
 class Staging:
     """One instance under one act."""
 
-    def __init__(self, request: Mapping[str, Any], manager: Manager, began: float, deadline: float) -> None:
-        """:param began: monotonic time that the timeline counts from.
-        :param deadline: monotonic time at which everything must be over."""
+    def __init__(self, request: Mapping[str, Any], scene: Scene) -> None:
+        """:param request: see `host.act.instance.InstanceJob`."""
         self.instance: str = request["instance"]
         self.epoch: int = request["epoch"]
         self.programs: List[Mapping[str, Any]] = list(request["programs"])
         self.strategy: str = request.get("starting_failure_strategy") or "abort"
-        self._manager = manager
-        self.began = began
-        self.deadline = deadline
+        self._manager = scene.manager
+        self.began = began = scene.began
+        self.deadline = deadline = scene.deadline
         self.running: Dict[str, Launch] = {}  # live programs, no gates
         self.started: List[str] = []
         self.deferred: List[str] = []

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
 
 from ...machine import files, procs
-from ..manager import ManagerError
+from ..errors import ManagerError
 from . import orders
 
 TYPE_CHECKING = False
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 START_TIMEOUT = 20.0  # s until a started supervisord must answer
 _SOCKET_PATH_LIMIT = 107
 _OPEN_FILES = 65536
+_LOCK = "/run/locks/.supervisord"
 LISTENER = "muster-supervisor/muster_listener.py"  # below bin/: our part in supervisord's own process
 # A supervisord that runs reads its configuration again at every reload, and takes none that names what it cannot
 # import. So the one with the listener has a file of its own, which only those read that were started with it.
@@ -121,19 +121,13 @@ def settled(processes: Iterable[procs.Process], root: str) -> int:
     """As `find`, but one that another run is just starting is waited for: it takes orders then."""
     pid = find(processes, root)
     if pid:
-        os.close(_lock(root, fcntl.LOCK_SH))
+        os.close(files.lock(root + _LOCK, shared=True))
     return pid
 
 
 def alone(root: str) -> int:
     """A descriptor to close: while it is open, no other run starts the service manager or its services."""
-    return _lock(root, fcntl.LOCK_EX)
-
-
-def _lock(root: str, how: int) -> int:
-    descriptor = os.open(root + "/run/locks/.supervisord", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    fcntl.flock(descriptor, how)
-    return descriptor
+    return files.lock(root + _LOCK)
 
 
 def environment_path() -> str:
@@ -200,7 +194,7 @@ def _start(
             )
         except OSError as error:
             raise ManagerError("supervisord cannot be started with %r: %s" % (" ".join(command), error)) from None
-    manager = orders.Supervisor(root, timeout=2.0)
+    manager = orders.SupervisordOrders(root, timeout=2.0)
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         code = process.poll()

@@ -9,14 +9,14 @@ Nothing here waits: `wait=True` answers on a one-second poll, so orders are sent
 
 from __future__ import annotations
 
-from ...act.launches import Reply
+from ..manager import Reply
 from . import xmlrpc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, List, Mapping, Sequence, Tuple
 
-    Order = Tuple[str, str, str]  # verb, instance, program
+    from ..manager import Order
 
 BAD_NAME = 10
 ALREADY_STARTED = 60
@@ -28,15 +28,11 @@ _PER_CALL = 24  # orders in one round trip: longer ones keep the others waiting
 _NO_COMMENT = "%(program_name).0s"  # expands to nothing, but parts a blank from the ; or # that would begin a comment
 
 
-class Supervisor:
-    """The service manager of one host.
-
-    Orders are ``(verb, instance, program)``; verbs: ``start``, ``stop`` (ask it to end), ``look``, ``add`` (an
-    instance, whose configuration was loaded), ``drop`` (an instance that has no process any more).
-    """
+class SupervisordOrders:
+    """A connection to the supervisord of one host. Orders are those of `host.service.manager.Manager`."""
 
     def __init__(self, root: str, timeout: float = 10.0) -> None:
-        self.client = xmlrpc.Client(socket_path(root), timeout)
+        self.client = xmlrpc.XmlRpcClient(socket_path(root), timeout)
 
     def answers(self) -> bool:
         """Whether it takes orders."""

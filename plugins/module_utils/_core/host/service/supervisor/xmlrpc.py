@@ -27,7 +27,7 @@ class Fault(Exception):
         self.text = text
 
 
-class Client:
+class XmlRpcClient:
     """A kept connection; opened when needed."""
 
     def __init__(self, path: str, timeout: float = 10.0) -> None:

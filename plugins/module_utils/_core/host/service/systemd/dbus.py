@@ -35,7 +35,7 @@ class Error(Exception):
         self.text = text or name
 
 
-class Client:
+class DBusClient:
     """A connection that is opened when it is first used."""
 
     def __init__(self, path: str, destination: str, timeout: float) -> None:

@@ -48,9 +48,9 @@ class Events:
         self._root = root
         self._host = host
         self._known: Dict[str, _Program] = {}
-        self._client = dbus.Client(orders.SOCKET, orders.BUS_NAME, 10.0)
+        self._client = dbus.DBusClient(orders.SOCKET, orders.BUS_NAME, 10.0)
         self._client.open()
-        asking = orders.Systemd(lambda _instance: None)
+        asking = orders.SystemdOrders(lambda _instance: None)
         try:
             listed = asking.call("ListUnitsByPatterns", ["active"], [orders.PREFIX + "*.service"])
             units = [str(unit[0]) for unit in listed]

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import time
 
-from ...act.launches import Reply
+from ..manager import Reply
 from . import dbus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-    Order = Tuple[str, str, str]  # verb, instance, program
+    from ..manager import Order
+
     Names = Callable[[str], "Optional[Tuple[str, str]]"]
 
 SOCKET = "/run/systemd/private"
@@ -95,12 +96,12 @@ def unescape(text: str) -> str:
     return first + "".join(chr(int(part[:2], 16)) + part[2:] for part in rest)
 
 
-class Systemd:
+class SystemdOrders:
     """The systemd of this machine."""
 
     def __init__(self, names: Names, timeout: float = 10.0) -> None:
         """:param names: instance -> (application, item) of what is placed; None when it is not."""
-        self.client = dbus.Client(SOCKET, BUS_NAME, timeout)
+        self.client = dbus.DBusClient(SOCKET, BUS_NAME, timeout)
         self._names = names
 
     def exchange(self, orders: Sequence[Order]) -> List[Reply]:

@@ -13,7 +13,6 @@ muster-exec reads the part of its program below ``etc/placed/<instance>/``. A ho
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from ...machine import files, instance_files
@@ -55,7 +54,7 @@ def sections(text: str) -> Iterator[Tuple[str, str]]:
 
 def read_names(root: str, instance: str) -> Optional[Tuple[str, str]]:
     """(application, item) of a placed instance; None when it is not placed."""
-    data = instance_files.read("%s/etc/placed/%s/%s" % (root, instance, _NAMES))
+    data = files.read("%s/etc/placed/%s/%s" % (root, instance, _NAMES))
     words = (data or b"").decode("utf-8", "replace").split()
     return (words[0], words[1]) if len(words) == 2 else None
 
@@ -87,7 +86,7 @@ def write_unit(folder: str, name: str, text: str, mine: str) -> Optional[bool]:
     :raises NotOurs: when there is one that another host or person wrote."""
     path = os.path.join(folder, name)
     data = ("%s\n%s" % (mine, text)).encode("utf-8")
-    before = instance_files.read(path)
+    before = files.read(path)
     if before == data:
         return None
     if before is not None and before.split(b"\n", 1)[0] != mine.encode("utf-8"):
@@ -119,7 +118,7 @@ def ours(folder: str, mine: str) -> List[str]:
 
 def remove_units(folder: str, names: List[str]) -> None:
     for name in names:
-        _unlink(os.path.join(folder, name))
+        files.remove(os.path.join(folder, name))
         if "/" in name:
             try:
                 os.rmdir(os.path.join(folder, os.path.dirname(name)))
@@ -127,7 +126,7 @@ def remove_units(folder: str, names: List[str]) -> None:
                 continue  # somebody's own drop-ins are in it
 
 
-class Placing(instance_files.Placing):
+class UnitPlacing(instance_files.Placing):
     """As that of supervisord, for units and what muster-exec reads. Only changed units must be read again."""
 
     def __init__(self, host: Mapping[str, Any]) -> None:
@@ -163,11 +162,11 @@ class Placing(instance_files.Placing):
         wanted: Dict[str, str] = dict(parts[1:])
         for name in os.listdir(folder):
             if name not in wanted and name != _NAMES:
-                _unlink(os.path.join(folder, name))
+                files.remove(os.path.join(folder, name))
         for name, text in [*wanted.items(), (_NAMES, " ".join(words) + "\n")]:
             path = os.path.join(folder, name)
             data = text.encode("utf-8")
-            if instance_files.read(path) != data:
+            if files.read(path) != data:
                 files.write_file(path, data)
 
     def _units(self, path: str) -> None:
@@ -183,7 +182,7 @@ class Placing(instance_files.Placing):
 
     def loaded(self) -> None:
         """systemd has read all of it."""
-        _unlink(self._mark)
+        files.remove(self._mark)
 
     @property
     def _mark(self) -> str:
@@ -200,16 +199,15 @@ def unplace(root: str, instance: str) -> None:
     shutil.rmtree("%s/etc/placed/%s" % (root, instance), ignore_errors=True)
 
 
-class Turn:
-    """Only one agent at a time works on the host services."""
+class ServicesLock:
+    """A context in which no other agent works on the host services."""
 
     def __init__(self, root: str) -> None:
         self._root = root
         self._descriptor = -1
 
-    def __enter__(self) -> Turn:
-        self._descriptor = os.open(self._root + "/run/locks/.services", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+    def __enter__(self) -> ServicesLock:
+        self._descriptor = files.lock(self._root + "/run/locks/.services")
         return self
 
     def __exit__(self, *_unused: object) -> None:
@@ -218,13 +216,6 @@ class Turn:
 
 def _read_quietly(path: str) -> Optional[bytes]:
     try:
-        return instance_files.read(path)
+        return files.read(path)
     except OSError:
         return None
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
