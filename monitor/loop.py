@@ -195,6 +195,8 @@ class Monitor:
         request = request._replace(where=request.where or self._list.watch.controller)
         if KINDS[request.kind].whole_run or self._pool is None:
             return await self._whole_run(request)
+        if self._pool.refusal:
+            return whole_runs.not_begun(self._pool.refusal)
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._carry_out(self._brain.ask(request.to_json(), answer))
         return await answer
@@ -212,6 +214,8 @@ class Monitor:
             since=self._since,
             revision=self._list.watch.revision,
             standby=self._pool.state if self._pool is not None else "off",
+            no_runs=self._pool.no_runs if self._pool is not None else None,
+            notes=self._pool.notes if self._pool is not None else [],
             runs=self._runs.jobs,
             failing=self.failing,
         )

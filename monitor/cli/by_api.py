@@ -22,7 +22,7 @@ BACK = 1.0  # s between looks whether a monitor that went away is there again
 def status(options: argparse.Namespace, remote: Remote) -> int:
     """What runs where; with --watch it is shown anew whenever something changes."""
     document = remote.get("/status", options.timeout)
-    show_status(document, options)
+    code = show_status(document, options)
     while options.watch:
         try:
             for event, news in remote.follow():
@@ -33,11 +33,14 @@ def status(options: argparse.Namespace, remote: Remote) -> int:
             pass
         print("the monitor does not answer: waiting for it", file=sys.stderr)
         time.sleep(BACK)
-    return OK
+    return code
 
 
-def show_status(document: Json, options: argparse.Namespace) -> None:
+def show_status(document: Json, options: argparse.Namespace) -> int:
+    """:return: the exit code: `NO` while the monitor cannot run playbooks."""
     import json
+
+    code = NO if (document.get("monitor") or {}).get("no_runs") else OK
 
     if sys.stdout.isatty() and options.watch and not options.json:
         print("\033[H\033[2J", end="")
@@ -45,7 +48,7 @@ def show_status(document: Json, options: argparse.Namespace) -> None:
         print(
             json.dumps(document, separators=(",", ":")) if options.watch else json.dumps(document, indent=2), flush=True
         )
-        return
+        return code
     import shutil
 
     from ..core.report import status as status_report
@@ -53,6 +56,7 @@ def show_status(document: Json, options: argparse.Namespace) -> None:
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((120, 40)).columns
     print(status_report.render_table(document, width, colour), end="", flush=True)
+    return code
 
 
 def act(options: argparse.Namespace, remote: Remote, verb: str, extra: Mapping[str, Any]) -> int:

@@ -62,6 +62,7 @@ class Runs:
         self._private = state_dir / "run" / "runner"
         self._artifacts = state_dir / "artifacts"
         self._count = 0
+        self.notes: tuple[str, ...] = ()  # what of the settings does not count, as of the last run: sentences
         self._loop = asyncio.get_running_loop()
         self.jobs: dict[str, Job] = {}
         for folder in (self._private, self._artifacts):
@@ -84,6 +85,7 @@ class Runs:
         :raises NoAnsible, OSError: when it cannot be started.
         """
         made = environment.for_monitor(os.environ, Path.cwd())
+        self.notes = made.notes
         self._rotate()
         self._count += 1
         ident = "%s-%s-%d-%d" % (verb, time.strftime("%Y%m%d-%H%M%S"), os.getpid(), self._count)

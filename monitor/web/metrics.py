@@ -68,6 +68,8 @@ def page(
         "muster_runs", "Playbook runs under way, a parked one included.", [({}, len(snapshot.get("runs") or []))]
     )
     found.gauge("muster_standby_parked", "A run is ready to take intents.", [({}, snapshot.get("standby") == "parked")])
+    cannot = bool(snapshot.get("no_runs"))
+    found.gauge("muster_runs_impossible", "No playbook can be run, so nothing is restarted.", [({}, cannot)])
     found.gauge("muster_event_streams", "Clients that follow the events.", [({}, streams)])
     _counters(found, counts)
     return found.text()

@@ -23,7 +23,7 @@ import yaml
 
 from monitor.runs import ansible_cfg, environment, playbooks
 from monitor.runs.runs import Outcome, Runs
-from tests.integration import standin
+from tests.integration.monitor import standin_collection as standin
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN = 60.0  # s
