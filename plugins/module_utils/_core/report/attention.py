@@ -65,8 +65,10 @@ def lines(document: Mapping[str, Any], now: float) -> List[str]:
 
 
 def notes(monitor: Mapping[str, Any]) -> List[str]:
-    """What to know of the settings of its runs; warnings, unknown states and shadowed wishes of the monitor's probes, from ``monitor.json``: at most `MOST`
-    sentences, the last one of which counts those left out."""
+    """What to know of the settings of its runs; warnings, unknown states and shadowed wishes of the monitor's probes.
+
+    From ``monitor.json``: at most `MOST` sentences, the last one of which counts those left out.
+    """
     found = list(_noted(monitor))
     return found if len(found) <= MOST else found[: MOST - 1] + ["and %d more" % (len(found) - MOST + 1)]
 
