@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .core.controller import calls, publish
+from .core.controller.places import LEDGER_FILE, SITE_FILE
 from .core.model.request import KINDS, Request
 from .file_stamp import file_stamp
 from .journal import Journal
@@ -71,7 +71,7 @@ class Monitor:
         self._status_due = now
         self._since = time.time()
         self.turned = now  # when the loop turned last: the API's health check
-        self._site_stamp = file_stamp(state_dir / publish.SITE_FILE)
+        self._site_stamp = file_stamp(state_dir / SITE_FILE)
         self._untaken = False  # a watch list was read, and not yet taken in whole
         self._next: float | None = None  # when something falls due although nothing happens
         self._failures = 0  # turns in a row that failed
@@ -118,7 +118,7 @@ class Monitor:
         """Take in the watch list as it is now; right before deciding too: a stop is published before it is done."""
         known_lost = self._list.lost
         if not (self._list.refresh() or self._untaken):
-            if self._list.lost and (self.state_dir / calls.LEDGER_FILE).exists():
+            if self._list.lost and (self.state_dir / LEDGER_FILE).exists():
                 self._carry_out(self._brain.watch_lost(known_lost))
             return
         self._untaken = True
@@ -127,7 +127,7 @@ class Monitor:
         self._prober.follow(watch, now)
         self._lines.follow(watch)
         self._carry_out(self._brain.take_watch(watch, now))
-        stamp = file_stamp(self.state_dir / publish.SITE_FILE)
+        stamp = file_stamp(self.state_dir / SITE_FILE)
         changed = stamp != self._site_stamp
         if changed:
             self._site_stamp = stamp

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from ..core.controller import calls, last_seen, publish
+from ..core.controller import calls, publish
 from ..core.controller import ledger as controller_ledger
+from ..core.controller.places import LEDGER_FILE, SEEN_FILE, SITE_FILE, WATCH_FILE
 from ..core.model import site as site_model
 from ..core.model.observation import observed
 from ..core.model.records import State
@@ -31,7 +32,7 @@ Json = dict[str, Any]
 Result = TypeVar("Result")
 YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
 TICKETS = 200  # requests under way, and those whose answers are kept
-_FILES = (publish.SITE_FILE, publish.WATCH_FILE, last_seen.SEEN_FILE)
+_FILES = (SITE_FILE, WATCH_FILE, SEEN_FILE)
 
 
 class Core(Protocol):
@@ -131,14 +132,14 @@ class Desk:
 
     async def site(self) -> SiteFacts:
         """What requests are checked with; empty while no site is published."""
-        stamp = self.stamp(publish.SITE_FILE)
+        stamp = self.stamp(SITE_FILE)
         if stamp != self._facts.stamp:
             self._facts = await self.run(self._site_facts, stamp)
         return self._facts
 
     def _site_facts(self, stamp: Any) -> SiteFacts:
         """What is known stays when another version of muster wrote the site that is published now."""
-        document = self._read(publish.SITE_FILE).get("site")
+        document = self._read(SITE_FILE).get("site")
         owner = owner_of(self.state_dir)
         if not document:
             return SiteFacts(places=Places(owner=owner), stamp=stamp)
@@ -201,10 +202,10 @@ class Desk:
         return await self.run(self._loads)
 
     def _loads(self) -> dict[str, tuple[float, ...]]:
-        seen = self._read(last_seen.SEEN_FILE).get("hosts") or {}
+        seen = self._read(SEEN_FILE).get("hosts") or {}
         try:
-            site = site_model.site_from_json(self._read(publish.SITE_FILE).get("site") or {})
-            with controller_ledger.Ledger(str(self.state_dir / calls.LEDGER_FILE)) as ledger:
+            site = site_model.site_from_json(self._read(SITE_FILE).get("site") or {})
+            with controller_ledger.Ledger(str(self.state_dir / LEDGER_FILE)) as ledger:
                 claims = State.from_json(ledger.read()[0]).claims
         except (ValueError, controller_ledger.LedgerError) as error:
             raise NotNow(str(error)) from error

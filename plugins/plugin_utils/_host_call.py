@@ -91,10 +91,9 @@ class HostAction(ActionBase):
 
     def _run(self, program: str, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of a program in Python; None when there is no such Python, agent, or right."""
-        absent = "No module named '%s" % PACKAGE, ownership.REFUSED
         source = program.encode()
         words = [*self.interpreter(task_vars), "-I", "-S", "-c", _FED % len(source), request["host"]["root"]]
-        return self._answer(shlex.join(words), request, absent, before=source)
+        return self._answer(shlex.join(words), request, _agent_files.ABSENT, before=source)
 
     def _answer(
         self, command: str, request: Mapping[str, Any], absent: Sequence[str] = (), before: bytes = b""

@@ -18,6 +18,7 @@ from ansible import constants
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import SSH_CONNECTIONS
 
 SITE_VARIABLES = (
     "muster_site",
@@ -72,8 +73,6 @@ OTHER_VARIABLES = (
     "muster_next",
     "muster_settled",
 )
-# Words for Ansible's ssh connection; it is also what an inventory means that names none.
-_SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
 # Below these keys of an application or host service, a string belongs to an item and keeps its Jinja.
 _PER_ITEM = ("command", "environment")
 
@@ -113,7 +112,7 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         known["groups"] = [group for group, members in groups.items() if name in members]
         written_down = everyday[name]
         known["connection"] = str(written_down.get("ansible_connection") or "")
-        if known["connection"] in _SSH:
+        if known["connection"] in SSH_CONNECTIONS:
             known["ssh"] = _reached(written_down, name)
         hosts[name] = known
     raw["inventory"] = {
@@ -153,7 +152,7 @@ def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
     user = said("ansible_user", "ansible_ssh_user")
     key = said("ansible_ssh_private_key_file", "ansible_private_key_file")
     own = said("muster_monitor_user")
-    if own:  # whoever runs this may be an administrator, with an account, key and rights of his own
+    if own:  # who runs this may be an administrator, with an account, key and rights of his own
         user, key, become = own, "", False
     return {
         "host": said("ansible_host", "ansible_ssh_host") or name,
@@ -184,7 +183,7 @@ def sources(task_vars: Mapping[str, Any]) -> list[str]:
 
 
 def site_variables(task_vars: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The controller's variables as written: site-wide settings are read there, whatever host the task names."""
+    """The controller's variables as written: site-wide settings are read there, for any host."""
     hostvars = task_vars["hostvars"]
     controller = controller_name(task_vars)
     if not controller:

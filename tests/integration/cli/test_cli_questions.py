@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from monitor.core.controller import last_seen, publish
 from monitor.core.controller import ledger as controller_ledger
+from monitor.core.controller import publish
+from monitor.core.controller.places import SEEN_FILE
 from monitor.core.model import site as site_model
 from monitor.daemon import remember
 from tests.small_site import SITE_ID, quiet_host, running, small_site
@@ -64,7 +65,7 @@ def state(tmp_path: Path) -> Path:
     for host in hosts:
         instances = {name: copy(1) for name, holder in HELD.items() if holder == host}
         seen[host] = dict(quiet_host(host, instances=instances), at=now, revision=revision)
-    publish.write_document(str(folder), last_seen.SEEN_FILE, {"hosts": seen})
+    publish.write_document(str(folder), SEEN_FILE, {"hosts": seen})
     remember(folder, [str(tmp_path)])
     return folder
 

@@ -99,7 +99,7 @@ def test_instances_that_still_run_an_older_program_are_named(host: Host, monkeyp
         host.do("start", name, 1)
     monkeypatch.setitem(DUMMIES, "dummy/witness", DUMMIES["dummy/witness"] + "# newer\n")
     assert host.prepare()["warnings"] == [
-        "programs below bin changed, and app_01 runs them as they were until restarted"]
+        "programs below bin changed: app_01 runs the old ones until restarted"]
     assert host.prepare()["warnings"] == []
 
 
@@ -153,7 +153,7 @@ def test_a_setpriv_that_cannot_do_what_programs_need_is_told(tmp_path: Path) -> 
 def test_a_socket_path_that_is_too_long_is_told(tmp_path: Path) -> None:
     other = Host(folder=str(tmp_path / ("x" * 90)))
     answer = host_agent.handle({"verb": "prepare", "host": other.facts, "supervisord": SUPERVISORD})
-    assert "107 bytes" in answer["error"] and "shorter muster_root" in answer["error"]
+    assert "99 bytes" in answer["error"] and "shorter muster_root" in answer["error"]
 
 
 def test_what_somebody_wrote_into_a_file_of_ours_is_kept_beside_it(host: Host) -> None:
@@ -161,7 +161,8 @@ def test_what_somebody_wrote_into_a_file_of_ours_is_kept_beside_it(host: Host) -
     path.write_text(path.read_text() + "# my own line\n")
     answer = host.prepare()
     assert "wrote bin/dummy/idle" in answer["did"]
-    assert answer["warnings"] == ["bin/dummy/idle.kept: somebody had changed this file; their text is kept there"]
+    assert answer["warnings"] == [
+        "bin/dummy/idle.kept: bin/dummy/idle was changed outside muster; that version is kept there"]
     assert "my own line" in Path(host.root, "bin/dummy/idle.kept").read_text()
     assert "my own line" not in path.read_text()
     assert not host.prepare()["changed"]
@@ -178,7 +179,7 @@ def test_remove_leaves_nothing_but_files_of_others(host: Host) -> None:
     notes.write_text("mine")
     assert host.ask("remove", check=True)["changed"] and procs.alive(pid)
     answer = host.ask("remove")
-    assert answer["warnings"] == ["these files are not ours and stay: %s" % notes]
+    assert answer["warnings"] == ["these files are not muster's and stay: %s" % notes]
     assert procs.alive(pid) == (MANAGER == "systemd") and host.processes() == []
     assert MANAGER != "systemd" or "app_0" not in host.known_to_manager()
     assert [p for p in Path(host.root).rglob("*") if p.is_file()] == [notes]

@@ -151,7 +151,7 @@ def test_a_unit_of_somebody_else_is_not_touched(host: Host) -> None:
         host.define("app_01", [program("bus", 1)])
         result = host.do("start", "app_01", 1)
         assert result["result"] == "refused"
-        assert "the unit muster-app_01@.target of this machine is not of this host" in result["reason"]
+        assert "the unit muster-app_01@.target of this machine does not belong to this host" in result["reason"]
         assert "mine" in path.read_text()
     finally:
         path.unlink()

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.host import agent, boot, prepare
+from monitor.core.host import agent, prepare
 from monitor.core.host.machine import ownership
+from monitor.core.host.service.supervisor import boot_unit
 from tests.integration.host.host_in_a_folder import SUPERVISORD, Host, bundle
 from tests.integration.local_site import BIN, ROOT
 
@@ -164,7 +165,9 @@ def test_removing_needs_nothing_that_only_root_may_read(folder: Folder, tmp_path
     folder.give(OTHER)
     tmp_path.chmod(0o700)
     with zipfile.ZipFile(tmp_path / "payload.zip", "w") as archive:
-        for name, text in {"__init__.py": "", **bundle()["files"]}.items():
+        files = bundle()["files"]
+        packages = {os.path.join(os.path.dirname(name), "__init__.py"): "" for name in files}
+        for name, text in {**packages, **files}.items():
             archive.writestr("muster_host/" + name, text)
     program = (
         "import json, sys; sys.path.insert(0, %r); from muster_host import agent\n"
@@ -181,7 +184,7 @@ def test_removing_needs_nothing_that_only_root_may_read(folder: Folder, tmp_path
 @pytest.mark.parametrize("how", ["none", "whole", "lib"])
 def test_roots_unit_runs_nothing_from_a_folder_that_was_given_away(folder: Folder, how: str) -> None:
     spoil(folder, how) if how != "none" else None
-    python, _unused, text = boot._guarded(sys.executable, str(folder.root)).partition(" -I -S -c ")
+    python, _unused, text = boot_unit._guarded(sys.executable, str(folder.root)).partition(" -I -S -c ")
     words = ast.literal_eval(text.replace("%%", "%").replace("$$", "$"))  # as systemd takes quotes away
     done = subprocess.run([python, "-I", "-S", "-c", words, "start"], capture_output=True, text=True)
     assert folder.ran() == ("0" if how == "none" else "")

@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import ast
+import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
-from monitor.core.host import line
+from monitor.core.host import install, line
+from monitor.core.host.machine import ownership
 from plugins.plugin_utils import _agent_files
 
 CORE = Path(__file__).resolve().parents[3] / "plugins" / "module_utils" / "_core"
@@ -47,7 +53,7 @@ def later(path: Path) -> Iterator[Path]:
     if path.name == "remove.py":
         from monitor.core.host import remove
 
-        yield from (CORE.joinpath("host", *name.split(".")).with_suffix(".py") for name in remove._LATER)
+        yield from (CORE.joinpath("host", *name.split(".")).with_suffix(".py") for name in remove._IMPORTED_LATE)
 
 
 def closure(start: Path) -> set[Path]:
@@ -67,6 +73,22 @@ def test_the_room_of_the_host_is_the_agent_and_what_runs_at_boot() -> None:
     at_boot = (CORE.parents[2] / "bin/muster-boot").read_text()
     assert "from muster_host import boot\n" in at_boot
     assert closure(CORE / "host" / "agent.py") | closure(CORE / "host" / "boot.py") == files
+
+
+@pytest.mark.parametrize("missing", ["", "agent.py", "observe.py", "service/choose.py", "machine", "machine/procs.py"])
+def test_an_installed_agent_that_lacks_a_file_counts_as_absent(tmp_path: Path, missing: str) -> None:
+    bundle = {"hash": "0123", "files": _agent_files.texts()}
+    (tmp_path / "lib").mkdir()
+    install.install(str(tmp_path), bundle)
+    library = tmp_path / "lib" / "0123"
+    path = library / install.PACKAGE / missing if missing else library
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    host = {"host": "h", "root": str(tmp_path), "site_id": "s", "controller": "c", "address": "127.0.0.1"}
+    request = json.dumps({"verb": "observe", "load": False, "host": host}) + "\n"
+    program = ownership.launcher(str(tmp_path), str(library), install.PACKAGE)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], input=request, capture_output=True, text=True)
+    assert done.returncode and not done.stdout
+    assert any(words in done.stderr for words in _agent_files.ABSENT), done.stderr
 
 
 def test_packages_of_the_core_have_no_code() -> None:

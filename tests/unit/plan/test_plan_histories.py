@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from monitor.core.model.plan import ACTS
 from monitor.core.model.site import Site
-from monitor.core.plan.act_requests import ACTS
 from tests.small_site import CONSOLES, SERVERS, small_site
 from tests.unit.plan.fleet_in_memory import Copy, World
 

@@ -30,13 +30,10 @@ EXTRA = {
 ACROSS = {
     ("client/console.py", "host/line.py"),  # both ends of the socket's introduction
     ("client/api.py", "host/line.py"),
-    ("decide/conflicts.py", "requests/common.py"),
-    ("decide/pauses.py", "plan/act_requests.py"),
-    ("decide/pauses.py", "requests/common.py"),
 }
 STANDARD_AND_PURE = {
-    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "functools",
-    "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "re", "string", "textwrap", "typing",
+    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
+    "functools", "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "re", "string", "textwrap", "typing",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "__import__", "id", "hash"}
 IMPURE_METHODS = {"now", "today", "utcnow"}

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 from ..model.api import WIDER, is_loopback
 from ..model.probe import NEEDS_PORT, Probe, leaves
 from ..model.sentences import listing
-from ..model.site import Application, Host, Service, Site, instance_name
+from ..model.site import HERE, Application, Host, Service, Site, instance_name
 from .errors import Keys, Problems, show
 from .keys import LOWEST_EPHEMERAL_PORT
 
@@ -63,7 +63,7 @@ def _check_connections(site: Site, problems: Problems) -> None:
 
 
 def _is_far(host: Host) -> bool:
-    return bool(host.ssh) or host.connection.rpartition(".")[2] not in ("", "local", "machine")
+    return host.reach != HERE and bool(host.ssh or host.connection)  # of a host that names neither nothing is known
 
 
 def _check_roots(hosts: Iterable[Host], problems: Problems) -> None:

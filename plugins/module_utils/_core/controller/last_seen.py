@@ -12,13 +12,13 @@ from ..model import site as site_model
 from ..model.words import DOWN, NOT_ASKED, SUSPECT
 from . import ledger as controller_ledger
 from . import publish
-
-SEEN_FILE = "seen.json"
+from .places import SEEN_FILE
 
 Json = Dict[str, Any]
 
 
 def asked(observation: Mapping[str, Any]) -> bool:
+    """Whether the host was asked for this observation document."""
     return bool(observation.get("answer", NOT_ASKED) != NOT_ASKED)
 
 

@@ -17,10 +17,9 @@ from typing import Any, Dict, Iterator, Mapping, Optional
 
 from ..model import site
 from ..report import watch_list
+from .places import PUBLISH_LOCK, SITE_FILE, WATCH_FILE
 
 SCHEMA = 1
-SITE_FILE = "site.json"
-WATCH_FILE = "watch.json"
 _PATIENCE = 10.0  # s to wait for another publisher
 
 
@@ -46,13 +45,13 @@ def publish(
     """Write site and watch list of this revision, unless the same or newer ones stand there. Returns whether it wrote.
 
     :param state: the ledger's state at `revision`. When its ``meta.site_mark`` names another site than the one given
-        (somebody deployed meanwhile), the site published already is used.
+        (another run deployed meanwhile), the site published already is used.
     :param durable: whether the watch list must outlast a power cut; not while a run is under way that will write it
         again, and is waited for.
     :raises PublishError: nothing is half-written.
     """
     try:
-        with _locked(os.path.join(state_dir, "publish.lock")):
+        with _locked(os.path.join(state_dir, PUBLISH_LOCK)):
             standing = read_published(state_dir, WATCH_FILE)
             site_id = state["meta"]["site_id"]
             ours = bool(standing) and standing.get("site_id") == site_id
@@ -90,7 +89,7 @@ def read_published(state_dir: str, name: str) -> Dict[str, Any]:
 
 
 def write_document(state_dir: str, name: str, document: Mapping[str, Any]) -> None:
-    """Replace another file of the state folder whole; for what is worth no more than a look back.
+    """Replace an auxiliary file of the state folder atomically; it need not outlast a power cut.
 
     :raises OSError: the old file stands."""
     _replace(state_dir, name, document, sync=False)

@@ -22,11 +22,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List
 
-_ENDS = 25.0  # s, less than TimeoutStopSec of its unit, see `host.service.supervisor.boot_unit`
+_STOP_SECONDS = 25.0  # less than TimeoutStopSec of its unit, see `host.service.supervisor.boot_unit`
 
 
 def main(root: str, verb: str) -> int:
-    """`start` or `stop` the supervisord of this folder, as its machine boots or ends. :return: exit status."""
+    """
+    :param root: the folder of the host.
+    :param verb: "start" (and wait until it answers) or "stop" (and wait until it ended).
+    :return: exit status; the reason of a failure is on standard error.
+    """
     import sys
 
     with open(root + "/etc/host.json", encoding="utf-8") as handle:
@@ -47,10 +51,10 @@ def main(root: str, verb: str) -> int:
 
 
 def _stop(host: Dict[str, Any]) -> None:
-    """supervisord first: it says that it ends, and stops its programs in order."""
+    """Stop supervisord before systemd stops its programs: it reports that it ends, and stops them in order."""
     pid = manager_of(host).find(procs.sweep(host["site_id"], host["host"]))
     if pid:
         procs.send(pid, procs.TERM)
-    until = time.monotonic() + _ENDS
+    until = time.monotonic() + _STOP_SECONDS
     while pid and procs.alive(pid) and time.monotonic() < until:
         time.sleep(0.05)

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 FOLDERS = ("bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run", "run/claims", "run/seen",
            "run/locks", "run/listeners", "log", "var")
-_MARKS = ("site_id", "site", "controller", "host", "address", "root", "node", "service_manager")
+_MARKER_KEYS = ("site_id", "site", "controller", "host", "address", "root", "node", "service_manager")
 
 
 def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
-    """
-    :param request: ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files below ``etc/services``;
-        ``service_ports``: service -> {name: port}; ``supervisord``: argument list; ``environment``: for it and all
-        programs; ``agent``: see `host.install`.
+    """Make a host ready, or in check mode report what would be done. Idempotent.
+
+    :param request: ``host``, ``check``, ``diff``; ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files
+        below ``etc/services``; ``service_ports``: service -> {name: port}; ``supervisord``: argument list;
+        ``environment``: for it and all programs; ``boot``: start supervisord with the machine; ``agent``: see
+        `host.install`.
     :return: ``{"changed", "did": [sentences], "warnings", "diff"}``, or ``{"error": sentence}``.
     """
     work, setup = Preparation(request), setup_of(request["host"])
@@ -64,7 +66,7 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _display(work: Preparation) -> None:
-    """What programs with windows find in their environment."""
+    """Write the variables that programs with windows find in their environment."""
     display = {name: value for name, value in (work.host.get("display") or {}).items() if name != "user"}
     if display or os.path.exists(work.root + "/etc/display"):
         work.write("etc/display", environment_lines(display))
@@ -95,12 +97,12 @@ def _programs(work: Preparation, files: Mapping[str, Mapping[str, str]]) -> None
     change = machine_files.write_folder(
         work.root + "/bin", inside, digest, None, work.check, work.diff, work.root + "/bin/"
     )
-    _tell(work, "bin", change)
+    _report(work, "bin", change)
     work.programs = change.written + change.removed
 
 
 def _old_text(work: Preparation, processes: Iterable[procs.Process]) -> None:
-    """A program that changed is restarted by nobody: say which instances still run what it was."""
+    """Warn of instances that still run the old text of a program that changed: a preparation restarts nothing."""
     changed = {os.fsencode(os.path.join(work.root, "bin", name)) for name in work.programs}
     old = set()
     for process in processes if changed else ():
@@ -111,7 +113,7 @@ def _old_text(work: Preparation, processes: Iterable[procs.Process]) -> None:
         if process.instance and changed.intersection(arguments):
             old.add(process.instance)
     if old:
-        work.warnings.append("programs below bin changed, and %s run%s them as they were until restarted" % (
+        work.warnings.append("programs below bin changed: %s run%s the old ones until restarted" % (
             ", ".join(sorted(old)), "s" if len(old) == 1 else ""))
 
 
@@ -121,7 +123,7 @@ def _services(work: Preparation, files: Mapping[str, Mapping[str, str]]) -> Set[
         work.root + "/etc/services", files, machine_files.config_digest(files), machine_files.tokens(work.host),
         work.check, work.diff, work.root + "/etc/services/",
     )
-    _tell(work, "etc/services", change)
+    _report(work, "etc/services", change)
     for name in service_names(files):
         for folder in ("log", "var"):
             if not work.check:
@@ -129,30 +131,31 @@ def _services(work: Preparation, files: Mapping[str, Mapping[str, str]]) -> Set[
     return {name.split("/")[0] if "/" in name else name.rpartition(".")[0] for name in change.written + change.removed}
 
 
-def _tell(work: Preparation, folder: str, change: machine_files.Change) -> None:
+def _report(work: Preparation, folder: str, change: machine_files.Change) -> None:
     for verb, names in (("wrote", change.written), ("removed", change.removed)):
         if len(names) > 5:
             work.did.append("%s %d files below %s" % (verb, len(names), folder))
         else:
             work.did += ["%s %s/%s" % (verb, folder, name) for name in names]
     for name in change.kept:
-        work.warnings.append("%s/%s: somebody had changed this file; their text is kept there" % (folder, name))
+        work.warnings.append("%s/%s: %s/%s was changed outside muster; that version is kept there" % (
+            folder, name, folder, name.rpartition(".kept")[0]))
     work.diffs += change.diff
 
 
 def _marker(
     work: Preparation, setup: Setup, request: Mapping[str, Any], before: Mapping[str, Any]
 ) -> Dict[str, Any]:
-    """:return: what the service manager starts with."""
+    """Write ``etc/host.json``. :return: the settings in it, with which the service manager starts."""
     environment = dict(request.get("environment") or {})
-    marker: Dict[str, Any] = {name: work.host.get(name) for name in _MARKS}
+    marker: Dict[str, Any] = {name: work.host.get(name) for name in _MARKER_KEYS}
     settings = {"supervisord": list(request.get("supervisord") or []), "environment": environment}
     marker["settings"] = settings
     if marker == before:
         return settings
     work.write("etc/host.json", json.dumps(marker, indent=1, sort_keys=True) + "\n")
     if before and before.get("settings", {}).get("environment") != environment:
-        work.warnings.append("the environment of programs changed: it counts when %s starts again" % (
+        work.warnings.append("the environment of programs changed: it takes effect when %s starts again" % (
             "a program" if setup.manager.asks_all else "the service manager"))
     return settings
 
@@ -172,6 +175,6 @@ def _run(
             setup.manager.start(settings, work.warnings)
         return
     for name in late:
-        work.warnings.append("%s changed: it counts when the service manager starts again" % name)
+        work.warnings.append("%s changed: it takes effect when the service manager starts again" % name)
     if changed or request.get("services"):
         setup.serve(work, request, changed)

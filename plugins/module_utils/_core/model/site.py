@@ -25,6 +25,13 @@ RUNNING_FAILURE_STRATEGIES = ("continue", "restart_process", "stop_application",
 CONFLICTS = ("keep_claimed", "stop_all", "ask")
 SERVICE_MANAGERS = ("supervisor", "systemd")
 
+# How the controller reaches a host.
+HERE = "here"  # it is this machine
+BY_SSH = "ssh"  # by Ansible's own ssh connection, whose facts are known
+OTHER = "other"  # by a connection that only Ansible knows, or nothing is known
+LOCAL_CONNECTIONS = ("local", "ansible.builtin.local", "machine", "control_room.muster.machine")
+SSH_CONNECTIONS = ("", "smart", "ssh", "ansible.builtin.ssh")  # an inventory that names none means ssh
+
 
 @dataclass(frozen=True)
 class ConfigFile:
@@ -81,6 +88,7 @@ class Ports:
     offsets: Mapping[str, int]
 
     def of(self, slot: int) -> Dict[str, int]:
+        """Name of a port -> its number."""
         return {name: self.base + slot * self.stride + offset for name, offset in self.offsets.items()}
 
 
@@ -117,6 +125,7 @@ class Application:
         return sum(program.expected_loading for program in self.programs)
 
     def program(self, name: str) -> Program:
+        """:raises KeyError: when there is no such program."""
         for program in self.programs:
             if program.name == name:
                 return program
@@ -163,6 +172,11 @@ class Host:
     # over ssh: host, user, port, key, python, arguments, become, door, people
     ssh: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def reach(self) -> str:
+        """HERE, BY_SSH or OTHER."""
+        return reach_of(self.connection, self.ssh)
+
 
 @dataclass(frozen=True)
 class Item:
@@ -192,7 +206,7 @@ class Hook:
 
     command: Tuple[str, ...]  # arguments as a list; the first one is an absolute path
     on: Tuple[str, ...] = ("all",)  # the verdicts it wants to hear of
-    debounce: float = 5.0  # how long a verdict must last until it is told
+    debounce: float = 5.0  # how long a verdict must last before the command runs
     timeout: float = 30.0  # how long the command may take
 
 
@@ -232,18 +246,22 @@ class Site:
     hooks: Tuple[Hook, ...] = ()
 
     def host(self, name: str) -> Host:
+        """:raises KeyError: when there is no such host."""
         found: Host = _index(self, "hosts")[name]
         return found
 
     def application(self, name: str) -> Application:
+        """:raises KeyError: when there is no such application."""
         found: Application = _index(self, "applications")[name]
         return found
 
     def service(self, name: str) -> Service:
+        """:raises KeyError: when there is no such host service."""
         found: Service = _index(self, "services")[name]
         return found
 
     def item(self, item_id: str) -> Item:
+        """:raises KeyError: when there is no such item."""
         cache: Optional[Dict[str, Item]] = self.__dict__.get("_by_id")
         if cache is None:
             cache = self.__dict__["_by_id"] = {item.id: item for item in self.items}
@@ -266,6 +284,7 @@ class Site:
         return cache
 
     def instance(self, name: str) -> Instance:
+        """:raises KeyError: when there is no such instance."""
         return self.by_name()[name]
 
 
@@ -279,7 +298,19 @@ def _index(site: Site, attribute: str) -> Dict[str, Any]:
 
 
 def instance_name(application: str, item_id: str) -> str:
+    """``scen2_srv_01``; of a host service, with the host's name in place of the item's."""
     return "%s_%s" % (application, item_id)
+
+
+def reach_of(connection: str, ssh: Mapping[str, Any]) -> str:
+    """How a host is reached: HERE, BY_SSH or OTHER.
+
+    :param connection: the name of Ansible's connection plugin.
+    :param ssh: the facts of its ssh connection, empty where there is none.
+    """
+    if connection in LOCAL_CONNECTIONS:
+        return HERE
+    return BY_SSH if ssh and connection in SSH_CONNECTIONS else OTHER
 
 
 def to_json(value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from ..model.request import KINDS, Request, RequestKind, filled
-from ..model.sentences import nearest
+from ..model.sentences import did_you_mean
 from . import check
 from .names import PATTERN, Names, meanings
 
@@ -41,7 +41,8 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
     errors = check.errors(document, kind.schema()) + _choice(kind.name, kind.one_of, document)
     for former, name in kind.renamed.items():
         if former in document and name in document:
-            errors.append(check.error(former, "is the former name of %s: give only %s" % (name, name), document[former]))
+            message = "is the former name of %s: give only %s" % (name, name)
+            errors.append(check.error(former, message, document[former]))
         elif name in kind.needs and former not in document and name not in document:
             errors.append(check.error(name, "is missing", None))
     if not errors:
@@ -61,7 +62,7 @@ def renamed(document: Mapping[str, Any]) -> Json:
     kind = KINDS.get(str(document.get("kind")))
     former = kind.renamed if kind is not None else {}
     found = {former.get(name, name): value for name, value in document.items()}
-    return {**found, **{name: document[name] for name in found if name in document and document[name]}}
+    return {**found, **{name: document[name] for name in found if document.get(name)}}
 
 
 def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> List[check.Error]:
@@ -83,7 +84,8 @@ def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Erro
     ):  # fmt: skip
         paused = field == "item" and kind.name == "resume"  # a pause outlives its item
         if field in document and document[field] not in known and not paused:
-            sentence = "there is no %s %s in this site%s" % (what, document[field], nearest(document[field], known))
+            near = did_you_mean(document[field], known)
+            sentence = "there is no %s %s in this site%s" % (what, document[field], near)
             errors.append(dict(check.unknown(field, document[field], known), message=sentence))
     item = document.pop("item", None) if "instances" in kind.one_of and not errors else None
     written = document.get("instances", [])
@@ -93,8 +95,8 @@ def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Erro
         if meaning.problem and (item or any(sign in meaning.name for sign in PATTERN) or meaning.name in names.items):
             errors.append(check.error(field, meaning.problem, meaning.name))
         elif meaning.problem:
-            known = [*names.instances, *names.applications]
-            errors.append(dict(check.unknown(field, meaning.name, known), message=meaning.problem))
+            allowed = [*names.instances, *names.applications]
+            errors.append(dict(check.unknown(field, meaning.name, allowed), message=meaning.problem))
         found.update(dict.fromkeys(meaning.instances))
     if found:
         document["instances"] = list(found)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All instances of an act in parallel, in one loop: their orders go to the service manager together.
 
-Every step has a deadline, and nothing outside of this process is needed to finish: a run that is cancelled leaves its
-agent to end what it began.
+Every step has a deadline and needs nothing outside of this process: when a run is cancelled, its agent completes what
+it began.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
 
-SETTLE = 0.25  # s that a started program is watched: what cannot run usually ends at once
-_STOP_PATIENCE = 3.0  # s for a service manager that hangs: a stop works without it
-_SHORTEST_PAUSE = 0.0005
-_LONGEST_PAUSE = 0.02
+SETTLE_SECONDS = 0.25  # that a started program is watched: what cannot run usually ends at once
+_STOP_PATIENCE_SECONDS = 3.0  # for a service manager that hangs: a stop works without it
+_MIN_PAUSE_SECONDS = 0.0005
+_MAX_PAUSE_SECONDS = 0.02
 
 
 class Sequencer:
@@ -45,10 +45,15 @@ class Sequencer:
         self._stagings: Dict[str, stages.Staging] = {}
         self._ends: Dict[int, int] = {}  # pid -> descriptor that is readable when it has ended
 
-    def run(self, requests: Sequence[Mapping[str, Any]], settle: float = SETTLE) -> Dict[str, Dict[str, Any]]:
-        """:return: instance -> its result; with ``changed``, which says whether anything was done."""
+    def run(self, requests: Sequence[Mapping[str, Any]], settle: float = SETTLE_SECONDS) -> Dict[str, Dict[str, Any]]:
+        """Carry out the requests; all of them end by the deadline of the scene.
+
+        :param requests: see `host.act.instance.InstanceJob`.
+        :param settle: s that a started program is watched.
+        :return: instance -> its result, see `host.act.instance.outcome`.
+        """
         if all(request["do"] == "stop" for request in requests):
-            self._manager.patience(_STOP_PATIENCE)
+            self._manager.patience(_STOP_PATIENCE_SECONDS)
         results: Dict[str, Dict[str, Any]] = {}
         jobs: Dict[str, Steps] = {}
         for request in requests:
@@ -56,7 +61,7 @@ class Sequencer:
             self._stagings[request["instance"]] = staging
             jobs[request["instance"]] = act_instance.InstanceJob(self._scene, request, staging, settle).steps()
         replies: Dict[str, Optional[List[Any]]] = dict.fromkeys(jobs)
-        pause = _SHORTEST_PAUSE
+        pause = _MIN_PAUSE_SECONDS
         while jobs:
             wanted: Dict[str, Orders] = {}
             for name in list(jobs):
@@ -67,10 +72,10 @@ class Sequencer:
                     results[name] = end.value
                     del jobs[name]
             if any(wanted.values()):
-                pause = _SHORTEST_PAUSE
+                pause = _MIN_PAUSE_SECONDS
             elif jobs:
                 ended = self._pause(pause)
-                pause = _SHORTEST_PAUSE if ended else min(pause * 1.2, _LONGEST_PAUSE)
+                pause = _MIN_PAUSE_SECONDS if ended else min(pause * 1.2, _MAX_PAUSE_SECONDS)
             replies = self._serve(wanted)
         for descriptor in self._ends.values():
             os.close(descriptor)
@@ -78,7 +83,7 @@ class Sequencer:
         return results
 
     def _pause(self, seconds: float) -> bool:
-        """Wait; less when a process ends whose end is waited for. :return: whether one did."""
+        """Wait this long, or until a process ends whose end is waited for. :return: whether one did."""
         awaited: Set[int] = set()
         for staging in self._stagings.values():
             awaited |= staging.awaited
@@ -102,7 +107,7 @@ class Sequencer:
         return bool(ended)
 
     def _serve(self, wanted: Mapping[str, Orders]) -> Dict[str, Optional[List[Any]]]:
-        """One round: orders, placings, then a sweep that is younger than both."""
+        """One round: orders, then placing, then a sweep, so that it shows the effect of both."""
         flat = [(name, order) for name, orders in wanted.items() for order in orders]
         answers: Dict[int, Any] = {}
         mine = [position for position, entry in enumerate(flat) if entry[1][0] not in ("sweep", "place")]
@@ -150,7 +155,7 @@ class Sequencer:
             self._scene.name, error.strerror or error)
 
     def _place(self, instances: List[str]) -> Dict[str, Reply]:
-        """Place configurations and have them read once. A reply's `busy` asks for an ``add`` afterwards."""
+        """Place configurations and have them read once. :return: instance -> reply; `busy`: it needs an ``add``."""
         if self._contact.silent:
             return {instance: Reply(error=self._contact.silent) for instance in instances}
         replies = {instance: Reply() for instance in instances}
@@ -177,7 +182,7 @@ class Sequencer:
                 self._load(placing, replies)
 
     def _load(self, placing: Placing, replies: Dict[str, Reply]) -> None:
-        """Have the placed configuration read; what is not accepted goes back to how it was, alone."""
+        """Have the placed configuration read. Only the configurations that are not accepted are put back."""
         try:
             added = self._manager.load()
             placing.loaded()
@@ -193,7 +198,7 @@ class Sequencer:
                 if len(changed) == 1:
                     reply.error = "the service manager of %s does not accept the configuration of %s: %s" % (
                         self._scene.name, instance, fault)
-                else:  # one by one: a mistake in one must not hold up the others
+                else:  # one by one: a mistake in one must not stop the others
                     placing.place(instance)
                     self._load(placing, {instance: reply})
             return

@@ -39,8 +39,8 @@ class Manager:
     instance, whose configuration was loaded), ``drop`` (an instance that has no process any more).
     """
 
-    # Whether processes that it has just forked cannot be told from its own in /proc: then each program of an instance
-    # is looked up with an order.
+    # Whether processes that it has just forked cannot be distinguished from its own in /proc: then each program of an
+    # instance is looked up with an order.
     asks_all = False
 
     def __init__(self, host: Mapping[str, Any]) -> None:

@@ -79,7 +79,7 @@ class Setup:
 
         :param request: see `host.prepare.prepare`.
         :return: names of changed files that are read only when the service manager starts again.
-        :raises ManagerError: when a unit of the same name belongs to somebody else.
+        :raises ManagerError: when a unit of the same name does not belong to this host.
         """
         raise NotImplementedError
 
@@ -92,7 +92,7 @@ class Setup:
         raise NotImplementedError
 
     def examine(self) -> List[str]:
-        """Files of the service manager that somebody changed, one phrase each."""
+        """Files of the service manager that were changed outside muster, one phrase each."""
         return []
 
     def down(self) -> None:

@@ -1,11 +1,9 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A supervisord of our own starts with its machine: a unit of systemd, root's or of a user who may linger.
+"""A unit of systemd that starts the supervisord of a host with its machine: root's, or of a user who may linger.
 
-The unit runs ``bin/muster-boot``, which starts supervisord as a run would: with what the last one started it with, and
-under the same lock, so whichever comes first starts it and the other finds it. Items are not started by it: only the
-host's services are.
+The unit runs ``bin/muster-boot``, which calls `host.boot`.
 """
 
 from __future__ import annotations
@@ -45,9 +43,10 @@ WantedBy={target}
 
 
 def prepare(work: Preparation, wanted: bool) -> None:
-    """Have it start with the machine, or no more.
+    """Write and enable the unit, or remove it. Where no unit would be started at boot, a warning says so.
 
-    :raises ManagerError: when a unit of that name is somebody else's.
+    :param wanted: whether supervisord is to start with the machine.
+    :raises ManagerError: when a unit of that name does not belong to this host.
     """
     folder, target = _place()
     unit = unit_name(work.host)
@@ -63,7 +62,7 @@ def prepare(work: Preparation, wanted: bool) -> None:
     owner = units.owner(work.host)
     first = _first_line(path)
     if first and first != owner:
-        raise ManagerError("the unit %s of this machine is not of this host: %s" % (path, first))
+        raise ManagerError("the unit %s of this machine does not belong to this host: %s" % (path, first))
     if not work.check:
         os.makedirs(os.path.join(folder, target + ".wants"), mode=0o755, exist_ok=True)
     import sys
@@ -80,11 +79,12 @@ def prepare(work: Preparation, wanted: bool) -> None:
 
 
 def unit_name(host: Mapping[str, Any]) -> str:
+    """As in ``muster-supervisord-server_1.service``."""
     return "muster-supervisord-%s.service" % host["host"]
 
 
 def forget(host: Mapping[str, Any]) -> None:
-    """Remove the unit of this host."""
+    """Disable and remove the unit of this host, if there is one. A unit of another host stays."""
     folder, target = _place()
     if folder and _mine(host):
         for path in (_link(folder, target, unit_name(host)), os.path.join(folder, unit_name(host))):
@@ -92,7 +92,7 @@ def forget(host: Mapping[str, Any]) -> None:
 
 
 def _place() -> Tuple[str, str]:
-    """(folder of units, the target that is reached at boot); ("", "") where nothing of ours would be started."""
+    """(folder of units, the target that is reached at boot); ("", "") where systemd would not start it."""
     if not os.path.isdir("/run/systemd/system"):
         return "", ""
     if os.geteuid() == 0:
@@ -113,7 +113,7 @@ def _plain(python: str, root: str) -> str:
 
 
 def _guarded(python: str, root: str) -> str:
-    """Root's unit looks whose the folder is before it runs anything from there: it may be given away later."""
+    """Root's unit checks at each boot that only root may write to the folder: it may be given away later."""
     boot = root + "/bin/muster-boot"
     places = (root, root + "/bin", boot, root + "/lib")
     text = "PLACES=%r\n%sos.execv(sys.executable,[sys.executable,'-I',%r,*sys.argv[1:]])" % (

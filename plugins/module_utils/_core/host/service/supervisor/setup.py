@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from ..preparation import Preparation
 
-_SERVICE_STOP = 15.0
-_RUNNING_STATES = (10, 20)  # STARTING, RUNNING; a service in BACKOFF is being tried again already
-_BACKOFF = 30
+_SERVICE_STOP_SECONDS = 15.0
+_RUNNING_STATES = (10, 20, 30)  # STARTING, RUNNING, BACKOFF: supervisord starts it again by itself
 
 
 class SupervisordSetup(Setup):
@@ -72,7 +71,7 @@ class SupervisordSetup(Setup):
 
 
 def _stop_service(client: xmlrpc.XmlRpcClient, name: str) -> None:
-    until = time.monotonic() + _SERVICE_STOP
+    until = time.monotonic() + _SERVICE_STOP_SECONDS
     try:
         client.call("supervisor.stopProcessGroup", name, False)
     except xmlrpc.Fault as error:
@@ -93,7 +92,7 @@ def _start_service(client: xmlrpc.XmlRpcClient, name: str, work: Preparation) ->
     full = "%s:%s" % (name, name)
     try:
         state = client.call("supervisor.getProcessInfo", full)["state"]
-        if state in _RUNNING_STATES or state == _BACKOFF:
+        if state in _RUNNING_STATES:
             return
         client.call("supervisor.startProcess", full, False)
     except xmlrpc.Fault as error:

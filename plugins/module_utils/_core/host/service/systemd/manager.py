@@ -47,7 +47,7 @@ class SystemdManager(Manager):
             "the machine of %s does not run systemd: set muster_service_manager to supervisor" % self.host["host"])
 
     def started(self, process: procs.Process, found: procs.Stat, pid: int) -> bool:
-        # every orphan is a child of process 1, too; muster-exec says who it was
+        # every orphan is a child of process 1; muster-exec notes its own pid in the environment
         return process.environment.get("MUSTER_PID") == str(process.pid)
 
     def unsettled(self, nameless: Sequence[procs.Process], pid: int) -> bool:
@@ -61,7 +61,7 @@ class SystemdManager(Manager):
         return replies
 
     def units(self, instance: str) -> List[str]:
-        """The services of a placed instance."""
+        """Names of the services of a placed instance."""
         names = self._names(instance)
         if names is None:
             return []
@@ -109,7 +109,7 @@ class SystemdManager(Manager):
         try:
             state = self.systemd.states([systemd_orders.unit_name(names[0], program, names[1])])[0]
         except OSError:
-            return None  # not root: only the reason stays unknown
+            return None  # not root: the reason stays unknown
         if state.active != "failed":
             return None
         return {"program": program, "epoch": epoch, "code": state.exit_status, "at": round(state.ended, 3)}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .manager import SystemdManager
 
 _WANTS = "multi-user.target.wants"
-_DOWN = 20.0  # s in which units must have stopped before processes are ended one by one
+_STOP_SECONDS = 20.0  # within which units must have stopped; then processes are ended one by one
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -32,7 +32,6 @@ class SystemdSetup(Setup):
     manager: SystemdManager
 
     def needs(self, check: bool) -> str:
-        """A sentence about what is missing on this machine; empty when nothing is."""
         name = self.host["host"]
         if not self.manager.find(()):
             return ("%s does not run systemd (process 1 is something else): set muster_service_manager to supervisor"
@@ -49,7 +48,7 @@ class SystemdSetup(Setup):
         return ""
 
     def take_folder(self, work: Preparation) -> None:
-        """The programs' group reads our folder, and whatever is written there belongs to it."""
+        """The group of the programs' user can read the folder, and owns every file that is written there later."""
         found = _user(work.host.get("user") or "root")
         if found is None or not os.path.isdir(work.root):
             return
@@ -67,13 +66,13 @@ class SystemdSetup(Setup):
             os.chmod(where, 0o2750)
 
     def configure(self, work: Preparation, request: Mapping[str, Any]) -> List[str]:
-        """What every program of the host finds in its environment, and what those with windows do."""
+        """Write the environment of all programs, and remove units of applications that left the site."""
         host = work.host
         variables = {"PATH": _PATH, "LANG": "C.UTF-8", "MUSTER_ADDRESS": host["address"]}
         variables.update(request.get("environment") or {})
         work.write("etc/environment", environment_lines(variables))
         mine = systemd_units.owner(host)
-        left = [name for name in systemd_units.ours(systemd_units.UNITS, mine)
+        left = [name for name in systemd_units.names_of(systemd_units.UNITS, mine)
                 if not os.path.exists("%s/etc/available/%s.units" % (work.root, _application(name)))]
         if left:
             work.did.append("removed %d units of applications that left the site" % len(left))
@@ -82,14 +81,13 @@ class SystemdSetup(Setup):
         return []
 
     def serve(self, work: Preparation, request: Mapping[str, Any], changed: Set[str]) -> None:
-        """Host services run, with the configuration that was just written; others are left alone."""
         mine = systemd_units.owner(work.host)
         wanted = _service_units(work)
         if work.check:
             work.did += ["restarted the service %s" % name for name in sorted(changed)]
             return
         with systemd_units.ServicesLock(work.root):
-            gone = [name for name in systemd_units.ours(systemd_units.PERSISTENT_UNITS, mine) if name not in wanted]
+            gone = [name for name in systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine) if name not in wanted]
             try:
                 _stop(self.manager, gone, work)
                 replaced = bool(gone)
@@ -119,13 +117,13 @@ class SystemdSetup(Setup):
                 self.manager.close()
 
     def examine(self) -> List[str]:
-        """Units that somebody changed, and host services that failed."""
+        """Compare the units of this host with those that muster wrote."""
         root = self.manager.root
         mine = systemd_units.owner(self.host)
         found = []
         for folder, below in ((systemd_units.UNITS, "available"), (systemd_units.PERSISTENT_UNITS, "services")):
             texts: Dict[str, Dict[str, str]] = {}
-            for name in systemd_units.ours(folder, mine):
+            for name in systemd_units.names_of(folder, mine):
                 of = _application(name) if below == "available" else _service(name)
                 source = "%s/etc/%s/%s.units" % (root, below, of)
                 if source not in texts:
@@ -137,17 +135,17 @@ class SystemdSetup(Setup):
         return found
 
     def down(self) -> None:
-        """Stop every unit of this host: what is ended one by one afterwards does not start again."""
+        """Stop every unit of this host, so that nothing of it starts again. Errors are ignored."""
         mine = systemd_units.owner(self.host)
         starts = tuple(name.rpartition(".")[0] for folder in (systemd_units.UNITS, systemd_units.PERSISTENT_UNITS)
-                       for name in systemd_units.ours(folder, mine) if "/" not in name)
+                       for name in systemd_units.names_of(folder, mine) if "/" not in name)
         try:
             listed = self.manager.systemd.call("ListUnitsByPatterns", [], [orders.PREFIX + "*"])
             known = [str(unit[0]) for unit in listed]
             units = [name for name in known
                      if name.rpartition(".")[0] in starts or name.partition("@")[0] + "@" in starts]
             self.manager.systemd.each("StopUnit", units, "replace")
-            until = time.monotonic() + _DOWN
+            until = time.monotonic() + _STOP_SECONDS
             services = [unit for unit in units if unit.endswith(".service")]
             while services and time.monotonic() < until and any(
                     state.active not in ("inactive", "failed") for state in self.manager.systemd.states(services)):
@@ -157,16 +155,15 @@ class SystemdSetup(Setup):
             slices = [unit[: -len(".slice")] for unit in known if unit.endswith(".slice")]
             slices = [name for name in slices if name in shared or name.rpartition("-")[0] in shared]
             if len(slices) == sum(unit.endswith(".slice") for unit in known):
-                slices.append(orders.PREFIX.rstrip("-"))  # above all of them; of no other host of this machine either
+                slices.append(orders.PREFIX.rstrip("-"))  # the slice above, where no other host of this machine uses it
             self.manager.systemd.each("StopUnit", [name + ".slice" for name in slices], "replace")
         except OSError:
             return  # the processes are ended one by one in any case
 
     def forget(self) -> None:
-        """Remove the units of this host."""
         mine = systemd_units.owner(self.host)
-        systemd_units.remove_units(systemd_units.UNITS, systemd_units.ours(systemd_units.UNITS, mine))
-        _remove_persistent(systemd_units.ours(systemd_units.PERSISTENT_UNITS, mine))
+        systemd_units.remove_units(systemd_units.UNITS, systemd_units.names_of(systemd_units.UNITS, mine))
+        _remove_persistent(systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine))
         try:
             self.manager.systemd.call("Reload")
         except OSError:
@@ -179,7 +176,7 @@ def _stop(manager: SystemdManager, units: List[str], work: Preparation) -> None:
     if not units:
         return
     manager.systemd.each("StopUnit", units, "replace")
-    until = time.monotonic() + _DOWN
+    until = time.monotonic() + _STOP_SECONDS
     while time.monotonic() < until and any(
             state.active not in ("inactive", "failed") for state in manager.systemd.states(units)):
         time.sleep(0.01)
@@ -189,7 +186,7 @@ def _stop(manager: SystemdManager, units: List[str], work: Preparation) -> None:
 
 
 def _service_units(work: Preparation) -> Dict[str, str]:
-    """Units of the host services, as they were just written."""
+    """Unit name -> text, of the host services that the folder was prepared with."""
     folder = work.root + "/etc/services"
     units: Dict[str, str] = {}
     try:

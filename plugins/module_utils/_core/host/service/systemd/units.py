@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd and muster-exec read, made from the two rendered files of an instance.
+"""Files that systemd and muster-exec read, made from the two rendered files of an instance.
 
 ``etc/available/<application>.units`` holds the unit templates of an application, each after a line
 ``#@ <name of the unit>``; they go to `UNITS`, which does not outlive a reboot, so that nothing of an instance starts by
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 UNITS = "/run/systemd/system"
 PERSISTENT_UNITS = "/etc/systemd/system"
 MARK = "#@ "
-OWNER = "# muster: "  # the first line of a unit of ours: whose it is
+OWNER = "# muster: "  # begins the first line of a muster unit, which names its host
 _NAMES = ".names"
 _CHANGED = "/run/locks/.systemd-reload"
 
 
 class NotOurs(OSError):
-    """A unit of that name belongs to somebody else; `strerror` is a sentence."""
+    """A unit of that name belongs to another host or person; `strerror` is a sentence."""
 
 
 def owner(host: Mapping[str, Any]) -> str:
@@ -39,9 +39,9 @@ def owner(host: Mapping[str, Any]) -> str:
 
 
 def sections(text: str) -> Iterator[Tuple[str, str]]:
-    """The parts of a rendered file: (what stands behind the mark, its text)."""
+    """The parts of a rendered file: (text after the mark, lines of the part)."""
     name, lines = "", []  # type: str, List[str]
-    for line in text.split("\n"):  # not splitlines: an argument may hold what that takes for an end of line
+    for line in text.split("\n"):  # not splitlines: that splits at more characters, which arguments may hold
         if line.startswith(MARK):
             if name:
                 yield name, "\n".join(lines).strip("\n") + "\n"
@@ -60,7 +60,10 @@ def read_names(root: str, instance: str) -> Optional[Tuple[str, str]]:
 
 
 def let_write(host: Mapping[str, Any], name: str) -> None:
-    """The programs of an instance or host service may write to its folder, whoever they run as: by their group."""
+    """Let the programs' group write to the folder of an instance or host service.
+
+    :param name: of the instance or host service.
+    """
     path = "%s/var/%s" % (host["root"], name)
     if host.get("user", "root") not in ("", "root") and not os.stat(path).st_mode & 0o020:
         os.chmod(path, 0o2770)
@@ -81,16 +84,20 @@ def bus_of(root: str, instance: str) -> str:
 
 
 def write_unit(folder: str, name: str, text: str, mine: str) -> Optional[bool]:
-    """:param mine: the line of `owner`.
-    :return: None when it was there as it is; else whether systemd may know another text: a drop-in counts as one.
-    :raises NotOurs: when there is one that another host or person wrote."""
+    """Write a unit, or a drop-in.
+
+    :param name: of the unit, or ``<unit>.d/<name>`` of a drop-in.
+    :param mine: see `owner`.
+    :return: None when nothing changed; else whether systemd must reload to know the new text.
+    :raises NotOurs: when another host or person wrote a unit of that name.
+    """
     path = os.path.join(folder, name)
     data = ("%s\n%s" % (mine, text)).encode("utf-8")
     before = files.read(path)
     if before == data:
         return None
     if before is not None and before.split(b"\n", 1)[0] != mine.encode("utf-8"):
-        raise NotOurs(17, "the unit %s of this machine is not of this host: %s" % (
+        raise NotOurs(17, "the unit %s of this machine does not belong to this host: %s" % (
             name, before.split(b"\n", 1)[0].decode("utf-8", "replace")))
     if "/" in name:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -98,8 +105,11 @@ def write_unit(folder: str, name: str, text: str, mine: str) -> Optional[bool]:
     return before is not None or "/" in name
 
 
-def ours(folder: str, mine: str) -> List[str]:
-    """Names below a folder of units that belong to this host; those of drop-ins with their folder."""
+def names_of(folder: str, mine: str) -> List[str]:
+    """Names of the units in a folder that belong to this host; drop-ins as ``<unit>.d/<name>``.
+
+    :param mine: see `owner`.
+    """
     found = []
     first = mine.encode("utf-8") + b"\n"
     try:
@@ -117,17 +127,18 @@ def ours(folder: str, mine: str) -> List[str]:
 
 
 def remove_units(folder: str, names: List[str]) -> None:
+    """Remove units and drop-ins, as `names_of` returns them. Idempotent."""
     for name in names:
         files.remove(os.path.join(folder, name))
         if "/" in name:
             try:
                 os.rmdir(os.path.join(folder, os.path.dirname(name)))
             except OSError:
-                continue  # somebody's own drop-ins are in it
+                continue  # foreign drop-ins are in it
 
 
 class UnitPlacing(instance_files.Placing):
-    """As that of supervisord, for units and what muster-exec reads. Only changed units must be read again."""
+    """As the base class, for units and the files of muster-exec. systemd must read only changed units again."""
 
     def __init__(self, host: Mapping[str, Any]) -> None:
         super().__init__(host["root"])
@@ -136,11 +147,11 @@ class UnitPlacing(instance_files.Placing):
 
     @property
     def must_load(self) -> bool:
-        return True  # each instance has a target, to be started; what to reload is asked below
+        return True  # the target of each instance must be started; see also `must_reload`
 
     @property
     def must_reload(self) -> bool:
-        """Units that systemd may hold in another version were changed."""
+        """Whether units were changed that systemd may have read before."""
         return os.path.exists(self._mark)
 
     def place(self, instance: str) -> None:
@@ -178,10 +189,11 @@ class UnitPlacing(instance_files.Placing):
                     pass
 
     def undo(self) -> List[str]:
+        """Nothing to do: systemd does not refuse units as a whole."""
         return []
 
     def loaded(self) -> None:
-        """systemd has read all of it."""
+        """Note that systemd has read all of it."""
         files.remove(self._mark)
 
     @property
