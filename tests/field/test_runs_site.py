@@ -54,7 +54,7 @@ def lab() -> Iterator[SiteLab]:
         (folder / ".vault_prod").write_text("word\n")
         lab.set(monitor_environment={
             "MUSTER_LOCAL_NET": lab.net, "MUSTER_LOCAL_DIR": str(lab.folder / "m"), "LC_ALL": "xx_YY.UTF-8",
-            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PATH": "",
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PATH": ".:/usr/bin:/bin",
         })  # fmt: skip
         lab.good("deploy")
         lab.start_monitor()
