@@ -63,6 +63,8 @@ class Monitor:
         self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
+        if self._pool is not None:
+            self._pool.changed = self._changed
         intents = Intents("%x" % int(time.time()))
         self._brain = Brain(self._prober.buses, self._prober.services, intents, Schedule(now))
         self._jobs: set[Job] = set()  # whole runs under way

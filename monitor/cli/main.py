@@ -34,7 +34,8 @@ examples:
   muster what-if --down server_2             what would happen then; nothing is touched
   muster -i inventory/example plan           what reconcile would do now, and why
 
-exit codes: 0 done, 1 refused or failed, or a status whose monitor cannot run playbooks, 2 wrong usage or configuration, 4 not done in time
+exit codes: 0 done, 1 refused or failed (status: the monitor cannot run playbooks), 2 wrong usage or configuration,
+4 not done in time
 beside a monitor that answers, commands ask it; else they run the playbooks
 environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of who asks), MUSTER_HOST_ROOT (the folder of
 the host we are on: its monitor is asked from there), NO_COLOR

@@ -43,6 +43,7 @@ class Pool:
         over: Callable[[str, dict[str, Any], Outcome], None],
     ) -> None:
         self._runs = runs
+        self.changed: Callable[[], None] = lambda: None  # called when `no_runs` may be another
         self.deadline = 120.0  # s for the work of a run
         self.leave_out: list[str] = []  # hosts no run goes to
         self.oldest = OLDEST
@@ -225,6 +226,7 @@ class Pool:
             result = standby.result()
             if not outcome.why:
                 self._trouble.fine()
+                self._tell()
             elif cold and not result:
                 outcome = self._cold_failed(standby, outcome)
             self._over(standby.job.ident, result, outcome)
@@ -251,11 +253,13 @@ class Pool:
         return replace(outcome, why="%s: %s" % (outcome.why, error)) if error else outcome
 
     def _tell(self) -> None:
-        """That no run can be made is told once, and when the reason changes."""
-        if self._trouble.why and self._trouble.why != self._told_trouble:
-            self._journal.say("no runs", "cannot run playbooks: %s" % self._trouble.why)
-            self._parked()
+        """That no run can be made is told once, and when the reason changes; that it is over, too."""
+        if self._trouble.why == self._told_trouble:
+            return
         self._told_trouble = self._trouble.why
+        if self._trouble.why:
+            self._journal.say("no runs", "cannot run playbooks: %s" % self._trouble.why)
+        self.changed()
 
     async def _park(self, standby: Standby) -> None:
         """Until it is parked, and then takes the place of the one before; or is over."""
