@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]  # of the collection
 
 
 class NoAnsible(Exception):
-    """Ansible or the collection is not where it can be run; the text is one sentence."""
+    """Ansible or the collection cannot be found; the text is one sentence."""
 
 
 def playbook(verb: str) -> str:
@@ -43,7 +43,7 @@ def beside(name: str) -> str:
 
 
 def collections_folder() -> Path | None:
-    """The folder to look for collections in, so that this very collection is the one that is found."""
+    """The folder of collections in which Ansible finds this copy of the collection; None when there is none."""
     if ROOT.parent.name == COLLECTION.split(".", 1)[0] and ROOT.parents[1].name == "ansible_collections":
         return ROOT.parents[2]
     link = ROOT / "collections"
@@ -51,7 +51,7 @@ def collections_folder() -> Path | None:
 
 
 def as_text(value: Any) -> Any:
-    """Variables of a run whose texts Ansible takes as they are: a reason that somebody typed is no template."""
+    """Variables of a run, marked so that Ansible does not take a text (a reason that a person typed) as a template."""
     if isinstance(value, str):
         return {"__ansible_unsafe": value} if "{" in value else value
     if isinstance(value, Mapping):

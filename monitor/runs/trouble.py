@@ -31,8 +31,12 @@ class Trouble:
             self.began, self.since = now, wall
 
     def fine(self) -> None:
-        """A run is ready, or did its work."""
+        """A run is ready."""
         self.failures, self.began, self.why, self.slow = 0, None, "", False
+
+    def worked(self) -> None:
+        """A run did its work that had not been made ready ahead: runs can be made, those ahead perhaps not."""
+        self.began, self.why, self.slow = None, "", False
 
     def impossible(self, why: str) -> None:
         """No attempt can even begin."""
