@@ -33,7 +33,7 @@ unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit -m "not long" $(ARGS)
 
 integration: develop ## tests with real service managers, buses and playbooks, two files at a time
-	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+	@$(BIN)/python -m pytest tests/integration tests/field -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind, more simulated histories
 	@$(BIN)/python -m pytest tests/unit tests/integration tests/browser -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)

@@ -28,8 +28,8 @@ class WarmPlaybooks:
         self._here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with there:
             self._parent = subprocess.Popen(
-                [sys.executable, "-m", "tests.integration.warm_playbooks", str(there.fileno())], env=environment, cwd=cwd, pass_fds=[there.fileno()],
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                [sys.executable, "-m", "tests.integration.warm_playbooks", str(there.fileno())],
+                env=environment, cwd=cwd, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
     def run(self, arguments: list[str], within: float) -> tuple[int, str]:
