@@ -36,7 +36,8 @@ examples:
   muster what-if --down server_2             what would happen then; nothing is done
   muster -i inventory/example plan           what reconcile would do now, and why
 
-exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 4 not done in time
+exit codes: 0 done, 1 refused or failed (status: the monitor cannot run playbooks), 2 wrong usage or configuration,
+4 not done in time
 Where a monitor runs, it carries commands out; elsewhere they run the playbooks.
 environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of the caller), MUSTER_HOST_ROOT (the folder
 of this host: commands ask the monitor through it), NO_COLOR
@@ -88,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     """The monitor that answers. With an inventory given, a command is about that inventory's site only."""
-    offline = getattr(options, "fresh", False) or getattr(options, "file", None)
-    if options.verb in ("deploy", "check", "capture") or offline:
+    away = options.verb == "plan" and options.file
+    if options.verb in ("deploy", "check", "capture") or away or getattr(options, "fresh", False):
         return None
     here = {} if options.inventory or options.state_dir else os.environ
     if not here and found.state_dir is None:

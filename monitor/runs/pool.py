@@ -1,35 +1,42 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps one run parked, so that an alert finds it ready; where none parks in time, a cold run takes the order."""
+"""Keeps one run parked, ready for an alert. Where none parks in time, a cold run takes the order."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..core.model.moments import Ladder
 from ..journal import Journal
 from . import inventory_stamp
 from .playbooks import NoAnsible
 from .runs import Outcome, Runs
 from .standby import Standby
+from .trouble import Trouble, of_ansible
 
-POLL = 0.02  # s between looks whether it is parked
-READY_WITHIN = 60.0  # s
-SUCCESSOR_AFTER = 2.0  # s after the start of its work at the latest; before, it would take the processor from it
-DELAYS = (0.0, 2.0, 5.0, 15.0, 60.0)  # s before the next one after the 0th, 1st, ... that failed in a row
-OLDEST = 1800.0  # s until a parked run is replaced, so that its connections stay fresh
-LOOK = 10.0  # s between looks whether a parked run has grown old, or its inventory changed
-COLD_AFTER = 3.0  # s an order waits for a run to park
-FORGOTTEN = 5.0  # s between two tries to send, after which the order that waited has gone: a loop turns more often
-COLD_AT_ONCE = 4
+POLL_SECONDS = 0.02  # between looks whether it is parked
+READY_WITHIN_SECONDS = 60.0
+SUCCESSOR_AFTER_SECONDS = 2.0  # after a run began to work: earlier, the next one would take processor time from it
+# s before the next standby, after 0, 1, ... in a row that failed. Without a failure it starts at once, for an alert
+# needs it. One that fails takes about 2 CPU seconds: 60 s bounds that to a few per cent of a core, and meanwhile cold
+# runs serve.
+DELAYS = Ladder((0.0, 2.0, 5.0, 15.0, 60.0))
+OLDEST_SECONDS = 1800.0  # until a parked run is replaced, so that its connections stay fresh
+LOOK_SECONDS = 10.0  # between looks whether a parked run has grown old, or its inventory changed
+COLD_AFTER_SECONDS = 3.0  # an order waits for a run to park
+FORGOTTEN_AFTER_SECONDS = 5.0  # without a try to send: the order that waited is gone, for the loop turns more often
+COLD_RUNS_AT_ONCE = 4
 
 
 class Pool:
-    """Keeps one standby ready. `parked()` is called when one waits, `over(run, result, outcome)` when one worked."""
+    """Keeps one standby ready. Calls `parked()` when one waits, and `over(run, result, outcome)` after its work."""
 
     def __init__(
         self,
@@ -40,17 +47,20 @@ class Pool:
         over: Callable[[str, dict[str, Any], Outcome], None],
     ) -> None:
         self._runs = runs
+        self.changed: Callable[[], None] = lambda: None  # called when `no_runs` may be another
         self.deadline = 120.0  # s for the work of a run
-        self.leave_out: list[str] = []  # hosts no run goes to
-        self.oldest = OLDEST
-        self.look = LOOK
+        self.leave_out: list[str] = []  # hosts that no run goes to
+        self.oldest = OLDEST_SECONDS
+        self.look = LOOK_SECONDS
         self._folder = folder
         self._journal = journal
         self._parked = parked
         self._over = over
         self._loop = asyncio.get_running_loop()
         self._count = 0
-        self._failures = 0
+        self._trouble = Trouble()
+        self._told: tuple[str, ...] = ()  # notes on the settings, as they were told last
+        self._told_trouble = ""
         self._waiting: asyncio.TimerHandle | None = None
         self._closing = False
         self._lives: set[asyncio.Task[None]] = set()
@@ -69,11 +79,33 @@ class Pool:
         there = self.current or self.coming
         return there.state if there is not None else "none"
 
+    @property
+    def no_runs(self) -> dict[str, Any] | None:
+        """{since, why} while no run can be made."""
+        if self._ready or not self._trouble.why:
+            return None
+        return {"since": round(self._trouble.since, 3), "why": self._trouble.why}
+
+    @property
+    def refusal(self) -> str:
+        """Why a request need not wait for a run, as a sentence; empty when one may come."""
+        return "" if self.no_runs is None or self._trouble.slow else "cannot run playbooks: %s" % self._trouble.why
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know about the settings of the runs, one sentence each."""
+        more = self._ready and self._trouble.why
+        return [*self._runs.notes, *(["no further run can be made: %s" % self._trouble.why] if more else [])]
+
+    @property
+    def _ready(self) -> bool:
+        return self.current is not None or len(self.working) > len(self._cold)
+
     def fill(self, delay: float = 0.0) -> None:
-        """See to it that a standby is there or starting, at the latest in `delay` seconds."""
+        """Start a standby within `delay` seconds, unless one is there or starting."""
         if not self._lacking():
             return
-        delay = max(delay, DELAYS[min(self._failures, len(DELAYS) - 1)])
+        delay = max(delay, DELAYS.wait(self._trouble.failures))
         due = self._loop.time() + delay
         if self._waiting is not None:
             if self._waiting.when() <= due:
@@ -82,9 +114,9 @@ class Pool:
         self._waiting = self._loop.call_at(due, self._begin)
 
     def send(self, order: Mapping[str, Any]) -> str | None:
-        """Give intents or a request to a run; its name, or None when there is none to take them now.
+        """Give an order, intents or a request, to the parked run; to a cold run if it has waited for one too long.
 
-        That is the parked one. An order that has waited for one in vain begins a cold run.
+        :return: the name of the run; None when no run takes the order now.
         """
         standby = self.current
         if standby is None:
@@ -100,13 +132,13 @@ class Pool:
             return None
         self._refused = None
         self.working[standby.job.ident] = standby
-        self.fill(SUCCESSOR_AFTER)
+        self.fill(SUCCESSOR_AFTER_SECONDS)
         return standby.job.ident
 
     def replace(self, usable: bool) -> None:
-        """What a run takes from its start changed: another one shall take the place of the one there is.
+        """Replace the standby, because what it took from its start has changed.
 
-        :param usable: the parked one may serve until then; else it cannot reach some host that may be used now.
+        :param usable: the parked one may serve until then; False: there is a host now that it cannot reach.
         """
         if self.coming is not None:
             self.coming.dismiss()
@@ -121,7 +153,7 @@ class Pool:
         self.fill()
 
     async def close(self, patience: float) -> None:
-        """Dismiss the standby; wait so many seconds for a run that works. One that needs longer finishes alone."""
+        """Dismiss the standby, and wait up to `patience` seconds for runs at work; slower ones finish alone."""
         self._closing = True
         if self._waiting is not None:
             self._waiting.cancel()
@@ -136,15 +168,15 @@ class Pool:
 
     def _send_cold(self, order: Mapping[str, Any]) -> str | None:
         now = self._loop.time()
-        if self._refused is None or now - self._tried > FORGOTTEN:
+        if self._refused is None or now - self._tried > FORGOTTEN_AFTER_SECONDS:
             self._refused = now
         self._tried = now
         waited = now - self._refused
-        # One that is about to park is there sooner than another one.
-        soon = self.coming is not None and now - self.coming.job.began < max(COLD_AFTER, 1.5 * self._usual)
-        if waited < COLD_AFTER or soon or len(self._cold) >= COLD_AT_ONCE or self._closing:
+        # A standby that is about to park is ready sooner than a cold run.
+        soon = self.coming is not None and now - self.coming.job.began < max(COLD_AFTER_SECONDS, 1.5 * self._usual)
+        if waited < COLD_AFTER_SECONDS or soon or len(self._cold) >= COLD_RUNS_AT_ONCE or self._closing:
             return None
-        self._refused = now  # whatever becomes of it, the next one has to wait as long
+        self._refused = now  # the next order has to wait as long, whatever becomes of this one
         standby = self._started("cold-%d-%d.json", "run failed", "no cold run can be started", order)
         if standby is None:
             return None
@@ -159,38 +191,56 @@ class Pool:
             return
         self.coming = self._started("standby-%d-%d.fifo", "standby failed", "no standby run can be started")
         if self.coming is None:
-            self._failures += 1
             self.fill()
 
     def _started(self, name: str, event: str, failure: str, order: Mapping[str, Any] | None = None) -> Standby | None:
-        """A run that was begun and is looked after; None, and told, when it cannot be."""
+        """Start a run, and a task that follows it. :return: None when it cannot be started, which is logged."""
         self._count += 1
+        self._trouble.begins(self._loop.time(), time.time())
         try:
             path = self._folder / (name % (os.getpid(), self._count))
             standby = Standby(self._runs, path, self.deadline, self.leave_out, order)
         except (OSError, NoAnsible) as error:
+            self._trouble.impossible(str(error))
             self._journal.say(event, "%s: %s" % (failure, error))
+            self._tell()
             return None
-        except Exception as error:  # whatever it is: the next try may go better, and none would be made without this
+        except Exception as error:  # unexpected; without this there would be no next try
+            self._trouble.impossible("%s: %s" % (type(error).__name__, error))
             self._journal.failed("the start of a run", error)
+            self._tell()
             return None
+        for note in self._runs.notes:
+            if note not in self._told:
+                self._journal.say("settings", note)
+        self._told = self._runs.notes
         life = self._loop.create_task(self._live(standby))
         self._lives.add(life)
         life.add_done_callback(self._lives.discard)
         return standby
 
     async def _live(self, standby: Standby) -> None:
-        """From start to end of one run."""
+        """Follow one run from start to end."""
         if standby.state == "starting":
             await self._park(standby)
         outcome = await standby.job.done
+        cold = standby.job.ident in self._cold
         self._cold.discard(standby.job.ident)
         if self.working.pop(standby.job.ident, None) is not None:
-            self._over(standby.job.ident, standby.result(), outcome)
-        elif outcome.why and not standby.dismissed and not self._closing:
-            self._failures += 1
+            result = standby.result()
+            if not outcome.why:
+                self._trouble.worked()
+                self._tell()
+            elif cold and not result:
+                outcome = self._cold_failed(standby, outcome)
+            self._over(standby.job.ident, result, outcome)
+        elif (outcome.why or standby.state == "starting") and not standby.dismissed and not self._closing:
+            why = outcome.why or "it ended before it was ready"
             words = self._runs.last_words(standby.job)
-            self._journal.say("standby failed", "the standby run is gone: %s" % outcome.why, output=words)
+            self._trouble.begins(self._loop.time(), time.time())
+            self._trouble.ended(why, words)
+            self._journal.say("standby failed", "the standby run is gone: %s" % why, output=words)
+            self._tell()
         standby.clean()
         if self.current is standby:
             self.current = None
@@ -198,22 +248,43 @@ class Pool:
             self.coming = None
         self.fill()
 
+    def _cold_failed(self, standby: Standby, outcome: Outcome) -> Outcome:
+        """It did nothing; who waits for it gets to know why."""
+        words = self._runs.last_words(standby.job)
+        self._trouble.ended(outcome.why, words)
+        self._tell()
+        error = of_ansible(words)
+        return replace(outcome, why="%s: %s" % (outcome.why, error)) if error else outcome
+
+    def _tell(self) -> None:
+        """That no run can be made is told once, and when the reason changes; that it is over, too."""
+        if self._trouble.why == self._told_trouble:
+            return
+        self._told_trouble = self._trouble.why
+        if self._trouble.why:
+            self._journal.say("no runs", "cannot run playbooks: %s" % self._trouble.why)
+        self.changed()
+
     async def _park(self, standby: Standby) -> None:
-        """Until it is parked, and then takes the place of the one before; or is over."""
+        """Wait until a standby is parked, and put it in the place of the one before; or until it is over."""
         job = standby.job
-        late = self._loop.time() + READY_WITHIN
+        late = self._loop.time() + READY_WITHIN_SECONDS
         try:
             while not (job.done.done() or standby.dismissed or standby.try_to_park()):
+                if self._trouble.is_late(self._loop.time()):
+                    self._trouble.late(self._runs.last_words(job))
+                    self._tell()
                 if self._loop.time() > late:
-                    self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN)
+                    self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN_SECONDS)
                     return
-                await asyncio.sleep(POLL)
+                await asyncio.sleep(POLL_SECONDS)
         except OSError as error:
             self._runs.end(job, "its FIFO cannot be opened: %s" % error)
             return
         if standby.state != "parked":
             return
-        self._failures = 0
+        self._trouble.fine()
+        self._tell()
         self._usual = self._loop.time() - job.began
         self._journal.say("standby parked", run=job.ident, seconds=round(self._usual, 2))
         before, self.current, self.coming = self.current, standby, None
@@ -227,7 +298,7 @@ class Pool:
         self._loop.call_later(wait, self._look, standby, until)
 
     def _look(self, standby: Standby, until: float) -> None:
-        """Whether a parked run is still as good as a new one."""
+        """Replace a parked run that has grown old, or whose inventory has changed."""
         if self.current is not standby or standby.stale:
             return
         why = ""

@@ -18,7 +18,6 @@ from monitor.core.compile.errors import SiteErrors
 from monitor.core.model import site as site_model
 from monitor.core.requests import check, read
 from monitor.core.requests.names import names_of
-from monitor.web import metrics
 from monitor.web.app import Api
 from monitor.web.doors import doors, guard
 from monitor.web.doors.caller import ACT, LOOK, Caller, Connection, Door, caller, places_of
@@ -266,10 +265,3 @@ def test_a_clock_that_is_set_back_ends_no_load_history(tmp_path: Path) -> None:
     kept = history.to_json()["hosts"]["server_1"]
     assert [point[0] for point in kept] == [0.0, 60.0, 120.0, 180.0, 240.0]
     assert History(path, points=10, apart=10).to_json()["hosts"]["server_1"] == kept
-
-
-def test_metrics_escape_what_they_name() -> None:
-    page = metrics.Page()
-    page.gauge("muster_test", "A test.", [({"why": 'a "b" \\ c\nd'}, 1.5), ({}, None)])
-    head = ["# HELP muster_test A test.", "# TYPE muster_test gauge"]
-    assert page.text().splitlines() == [*head, r'muster_test{why="a \"b\" \\ c\nd"} 1.5']

@@ -17,6 +17,7 @@ from .keys import LOWEST_EPHEMERAL_PORT
 # supervisord binds its socket under a name with its process id added, then links it: ".4194304" must fit too.
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
 SOCKET = "/run/supervisor.sock"
+NO_INPUT = ("paramiko", "paramiko_ssh")  # connections that cannot write to the input of what they run
 _KEYS = ("user", "group", "limits", "sandbox")
 _Listeners = Dict[int, Tuple[str, str]]  # port -> name of the port, item id
 
@@ -29,6 +30,7 @@ def check(site: Site, problems: Problems) -> None:
     _check_highest_ports(site, problems)
     _check_port_clashes(site, problems)
     _check_process_probes(site, problems)
+    _check_connections(site, problems)
     _check_api(site, problems)
     _check_confinement(site, problems)
 
@@ -50,6 +52,14 @@ def _check_process_probes(site: Site, problems: Problems) -> None:
                          " on %s" % (name, listing(far)), "process",
                          "ask over the network, by %s; a host on the controller's machine needs"
                          " ansible_connection: local" % ", ".join(NEEDS_PORT))
+
+
+def _check_connections(site: Site, problems: Problems) -> None:
+    """An agent reads what it has to do from its standard input."""
+    for host in site.hosts:
+        if host.connection.rpartition(".")[2] in NO_INPUT:
+            problems.add(("hosts", host.name), "host %s is reached by %s, which cannot hand over what the agent has to"
+                         " do" % (host.name, host.connection), host.connection, "say ansible_connection: ssh")
 
 
 def _is_far(host: Host) -> bool:

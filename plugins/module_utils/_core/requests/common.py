@@ -15,9 +15,12 @@ from ..model.words import FAILED
 
 
 def because(draft: Draft, name: str, verb: str, where: str = "") -> str:
-    """Note that a person requested `verb`; the sentence is the reason of all that follows.
+    """Note what a person asked for, and return it as the reason of the actions that follow.
 
     A pause does not block a person's request; the reason mentions it.
+
+    :param verb: what to do, as in "asked to restart it".
+    :param where: a host, or "".
     """
     paused = pauses.paused(draft, name)
     words = "%s asked to %s it" % (draft.who, verb) + (" on %s" % where if where else "")
