@@ -352,4 +352,4 @@ class TestStopSequence:
 def test_the_former_name_of_a_field_gives_the_same_plan(kind: str, name: str, field: str, host: str) -> None:
     former = plan(settled(), all_seen(), kind, instances=[name], host=host)
     assert plan(settled(), all_seen(), kind, instances=[name], **{field: host}) == former
-    assert former["request"][field] == host
+    assert former.request[field] == host
