@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .site import Site
 
+CANNOT_RUN = "monitor: cannot run playbooks since"  # begins a line of the status as text
+
 
 def clock(at: float, now: float, seconds: bool = False) -> str:
     """A time of day in the controller's time zone; with the date when it is not that of `now`."""

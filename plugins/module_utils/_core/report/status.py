@@ -330,8 +330,8 @@ def _service_lines(services: Mapping[str, Mapping[str, Any]]) -> List[str]:
 def _monitor_line(monitor: Mapping[str, Any], now: float) -> str:
     if monitor["state"] == "running" and monitor.get("no_runs"):
         found = monitor["no_runs"]
-        return ("monitor: cannot run playbooks since %s, so nothing is restarted by itself: %s"
-                % (sentences.clock(found["since"], now), found["why"]))
+        return "%s %s, so nothing is restarted by itself: %s" % (
+            sentences.CANNOT_RUN, sentences.clock(found["since"], now), found["why"])
     if monitor["state"] == "running" and monitor.get("storm"):
         return "monitor: holds: %s" % monitor["storm"]
     if monitor["state"] == "running":
