@@ -142,7 +142,7 @@ class Listener:
         return stopped
 
     def _remember(self, instance: str, ended: dict[str, Any]) -> None:
-        """Write down why the programs ended, for the next observation: otherwise it looks like a stop outside muster."""
+        """Write down why the programs ended, so that the next observation does not report a stop outside muster."""
         import json
 
         path = self._path("seen", instance + ".json")
@@ -223,7 +223,7 @@ def _remove_socket(path: str) -> None:
 
 
 def _hide_folder() -> None:
-    """Take this folder out of PYTHONPATH: supervisord was started with it, the programs that it starts must not get it."""
+    """Take this folder out of PYTHONPATH: supervisord needed it there, the programs that it starts must not get it."""
     folder = os.path.dirname(os.path.abspath(__file__))
     rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != folder]
     if rest:
@@ -275,9 +275,9 @@ def _wake_on_signals(supervisord: Any) -> None:
 def _forget_closed_files(supervisord: Any) -> None:
     """Make supervisord stop watching closed descriptors before it polls.
 
-    Before 4.3 it keeps watching descriptors that it closed. The next file gets the same number; when that file is a log,
-    which can always be read, supervisord polls without end and takes a whole processor: seen on a host that had started
-    34 instances.
+    Before 4.3 it keeps watching descriptors that it closed. The next file gets the same number; when that file is a
+    log, which can always be read, supervisord polls without end and takes a whole processor: seen on a host that had
+    started 34 instances.
     """
     options, of_processes = supervisord.options, supervisord.get_process_map
 

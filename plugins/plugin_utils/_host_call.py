@@ -152,7 +152,7 @@ class HostAction(ActionBase):
 
 
 def agent_door(python: Sequence[str], host: str) -> list[str]:
-    """The command by which an account without root calls the agent; a rule of sudo allows it (role monitor, `access`)."""
+    """The command by which an account without root calls the agent, allowed by sudo (role monitor, `access`)."""
     return ["sudo", "-n", "--", *python, "-I", "-S", "/usr/local/libexec/muster-agent-%s" % host]
 
 

@@ -49,7 +49,7 @@ def programs(
 
 
 def _marks(application: site.Application, program: site.Program) -> dict[str, str]:
-    """The variables for muster's listener in supervisord: whether a program is a bus, or a gate, which ends normally."""
+    """The variables that tell muster's listener in supervisord whether a program is a bus or a gate."""
     if application.bus and application.bus.program == program.name:
         return {"MUSTER_BUS": program.running_failure_strategy}
     return {"MUSTER_GATE": "1"} if program.is_gate else {}
