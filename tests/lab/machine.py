@@ -83,7 +83,7 @@ class Machine:
         deadline = time.monotonic() + ENDS_WITHIN
         while self._nspawn:
             if self._process is not None:
-                self._process.poll()  # a zombie of ours counts as gone only once it is collected
+                self._process.poll()  # a child that ended exists until this process collects it
             if time.monotonic() > deadline:
                 raise LabError(f"{self.name} did not end within {ENDS_WITHIN:g} s")
             time.sleep(0.01)

@@ -85,7 +85,7 @@ def settle(site: LabSite) -> None:
     """Every host on and used, everything running and watched, a run parked."""
     site.lab.switch.heal()
     site.lab.boot(*site.lab.names.managed)
-    site.good("reconcile")  # a host that came back is observed anew before it counts again
+    site.good("reconcile")  # a host that came back is observed before it counts again
     wait_for(lambda: len(instances(site)) == len(site.status()["items"]), "every instance is claimed",
              site.monitor_log, PATIENCE)  # fmt: skip
     wait_for(lambda: all(claim["phase"] == "running" for claim in site.claims().values()), "all run",

@@ -18,7 +18,7 @@ from tests.lab.site import LabSite
 
 @pytest.fixture(scope="module")
 def bare(lab: Lab) -> LabSite:
-    """An inventory, and hosts on which there is nothing of ours yet."""
+    """An inventory, and hosts on which nothing of muster is installed yet."""
     return LabSite(lab)
 
 

@@ -113,7 +113,7 @@ def _rebalance(lab: Lab) -> None:
 
 
 def _peer(how: str, of_master: bool) -> Loss:
-    """The same of Supvisors, which is set up anew for each."""
+    """The same with Supvisors, which is set up again for each measurement."""
     with peer.supvisors(ITEMS) as other:
         watcher = machine.Watcher(other.identify)
         other.start()

@@ -13,7 +13,7 @@ from tests.integration.controller.data_hosts import ASKED, CONFIG, DIGESTS, Race
 
 class TestTwoRunsAtOnce:
     def test_one_starts_and_the_other_says_who_does(self, room: Room) -> None:
-        """Both looked while nothing ran; the one that commits later plans anew over the other's claims."""
+        """Both observed the hosts while nothing ran; the one that commits later plans again over the other's claims."""
         room.open()
         request = {
             "digests": DIGESTS, "config_digests": CONFIG, "observations": room.observe(),

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nonsense and accidents on a running site: a clear word, nothing lost, and the next reconcile repairs."""
+"""Wrong input and accidents on a running site: a clear message, nothing is lost, and the next reconcile repairs."""
 
 from __future__ import annotations
 

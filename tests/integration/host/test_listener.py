@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""muster's listener inside supervisord: what lost its bus is stopped with nobody watching, and every exit is told."""
+"""muster's listener in supervisord: it stops programs whose bus ended, without a monitor, and reports every exit."""
 
 from __future__ import annotations
 

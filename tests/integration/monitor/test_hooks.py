@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks with real commands: what they get, that they cannot hold anything up, and what is left of them: nothing."""
+"""Hooks with real commands: their input, that they cannot delay the monitor, and that they leave no processes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A defect of the monitor itself: told, counted and shown, and what it does not concern goes on."""
+"""A defect of the monitor itself is logged, counted and shown, and all other work continues."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["folder"]  # the fixture
 
 
 class Broken:
-    """A method that fails as long as it is told to."""
+    """A method that raises an error while `fails` is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
         self.fails = False

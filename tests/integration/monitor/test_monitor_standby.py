@@ -242,7 +242,7 @@ def test_a_settings_file_that_cannot_be_read_is_told_and_heals(tmp_path: Path) -
     async def scenario() -> None:
         async with bench(tmp_path) as one:
             log = one.state / "monitor.log"
-            await until(lambda: log.exists() and "%s cannot be read" % settings in log.read_text(), "it is told")
+            await until(lambda: log.exists() and "%s cannot be read" % settings in log.read_text(), "it is logged")
             settings.write_text("[defaults]\nforks = 7\n")
             await one.until_parked()
 

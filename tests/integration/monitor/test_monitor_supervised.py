@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor as a program of a real supervisord: it comes back, however long what kept it away may last."""
+"""The monitor as a program of a real supervisord: it is restarted, however long the cause of its failures lasts."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ class TestTls:
         run(scenario)
 
     def test_is_never_left_out(self, ours: Authority, tmp_path: Path) -> None:
-        """A server that offers none gets no password, and one that wants it is told so."""
+        """The probe sends no password to a server that offers no TLS, and uses TLS with a server that requires it."""
         heard: list[bytes] = []
 
         def talk(connection: socket.socket) -> None:

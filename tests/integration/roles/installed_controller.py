@@ -42,7 +42,7 @@ LONG = 300.0  # s, for playbooks that install packages on a busy machine
 class RealController(LabSite):
     """An administrator (an account of his own, with key and sudo) sets up what the monitor (muster) then works with."""
 
-    before: dict[str, dict[str, str]]  # traces of each host before anything of ours was there
+    before: dict[str, dict[str, str]]  # traces of each host before muster was installed there
 
     def write(self) -> None:
         """The inventory as docs/installation.md has it."""

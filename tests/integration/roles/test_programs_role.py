@@ -255,7 +255,7 @@ echo "$*" >>%s
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root, for a /run of its own")
 def test_a_service_of_a_container_is_started_and_stopped_with_its_description(host: Host, tmp_path: Path) -> None:
-    """systemd and podman are stand-ins that write down what they are told."""
+    """systemd and podman are stand-ins that write down their arguments."""
     told = tmp_path / "told"
     for name, text in (
         ("systemctl", SYSTEMCTL % told),

@@ -166,7 +166,7 @@ def bare() -> dict[str, str]:
 
 
 def break_it(lab: SiteLab) -> None:
-    """Stop a program past the tool, so that a reconcile has something to repair."""
+    """Stop a program outside muster, so that a reconcile has something to repair."""
     wait_for(lambda: lab.programs("scen2_srv_01"), "the services run")
     [host] = lab.hosts_of("scen2_srv_01")
     stopped = lab.supervisorctl(host, "stop", "scen2_srv_01:*")

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`muster` on a console: which socket it asks, and what it says when there is none."""
+"""`muster` on a console: the socket that it uses, and its message when there is none."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks from what a person writes to what the monitor reads, and what is said when something is wrong with them."""
+"""Hooks of a site: from the inventory to the monitor's document, and the messages about errors in them."""
 
 from __future__ import annotations
 

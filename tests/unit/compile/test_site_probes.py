@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a site says about probes, on its way to the monitor: validated, published, watched, asked."""
+"""The probes of a site on their way to the monitor: validated, published, watched, asked."""
 
 from __future__ import annotations
 

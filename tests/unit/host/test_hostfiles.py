@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder of ours: only what changed, whole or not at all, nobody's own files touched."""
+"""Folders that muster owns: only changed files are written, atomically; files of others are left alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is rendered is remembered only where its result is certain, and forgotten when any input changes."""
+"""Rendered files are remembered only where the result is certain, and rendered again when any input changes."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ class BrainOverTime:
         if "request" in order:
             self.show("%s gets the request%s" % (run, _facts(order["request"])))
         for host, why in order.get("suspects", {}).items():
-            self.show("%s is told that %s is suspect: %s" % (run, host, why))
+            self.show("%s learns that %s is suspect: %s" % (run, host, why))
 
     def show(self, text: str) -> None:
         if not self.shown or self.shown[-1].partition("  ")[2] != text:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The queue: an intent stays until the watch list shows it satisfied, whatever becomes of the run that had it."""
+"""The queue: an intent stays until the watch list shows it satisfied, even when the run that had it is lost."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_what_stays_stuck_is_looked_at_later_each_time() -> None:
     assert times == [5.0, 10.0, 15.0, 30.0, 90.0, 210.0, 330.0, 450.0, 570.0]
     taken_over = watch(entry("scen2_hci_01", epoch=2, phase="starting", deadline=-10.0), observe_interval=0.0)
     schedule.watch_changed(stuck, taken_over, 600.0)
-    assert schedule.due(taken_over, 600.0, 0.0) != "", "another claim begins anew"
+    assert schedule.due(taken_over, 600.0, 0.0) != "", "another claim starts the delays again"
 
 
 def test_a_host_that_is_not_reached_is_looked_at_later_each_time_and_anew_once_it_answered() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A probe in shadow: what it would lead to is told once, and nothing is done."""
+"""A probe in shadow: the monitor reports once what it would do, and does nothing."""
 
 from __future__ import annotations
 

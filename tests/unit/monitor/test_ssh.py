@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a line over ssh is held, and what preflight says of what ssh and hosts say."""
+"""How the monitor holds a line over ssh, and preflight's messages for the answers of ssh and hosts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_command_takes_what_the_inventory_says_and_never_asks_anybody() -> N
 
 
 class Stand:
-    """A line whose ssh is a program of ours that runs the far end here."""
+    """A line whose ssh is a script of this test that runs the far end on this machine."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         self.root = folder / "host"
@@ -258,7 +258,7 @@ def test_a_setpriv_without_what_programs_need_is_noticed_by_running_it(tmp_path:
 
 
 class People:
-    """The far end's half of the API: what sshd forwards ends at a server of ours, which tells what it was sent."""
+    """The far end's half of the API: the forwarded socket ends at a server of this test, which records what it gets."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, owner: int = -1) -> None:
         self.shared = folder / "shared"

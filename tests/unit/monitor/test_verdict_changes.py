@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which changes of verdicts are told: those that last, each once, per item, to who wants to hear of them."""
+"""Which changes of verdicts run hooks: those that last, once per item and change, for hooks that want the verdict."""
 
 from __future__ import annotations
 

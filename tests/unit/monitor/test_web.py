@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pure parts of the API: what is let in, what a request may say, what is promised and measured."""
+"""The pure parts of the API: admission, requests, schemas and metrics."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What cannot work ends in quarantine, never in a loop, whatever fails: its start, its bus, the whole of it at once.
+"""An instance that cannot work ends in quarantine, never in a loop, whether its start, its bus or all of it fails.
 
 The same decision code as everywhere, on a fleet in memory; hypothesis chooses the site and who asks when.
 """

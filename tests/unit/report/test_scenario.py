@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is captured of a site gives the same plan, and holds no field in which a secret may be."""
+"""A captured scenario gives the same plan as its site, and holds no field that may contain a secret."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host of the simulation does with an act: it takes time, and goes on without whoever sent it.
+"""A simulated host carries out an act: this takes time, and continues when the sender is gone.
 
 A host that loses its power drops it, one that is frozen goes on with it once it is thawed.
 """

@@ -115,12 +115,12 @@ class Faults:
                 self._world.kill_program(host, name, self._rng.choice(programs))
 
     def _stopped_by_hand(self) -> None:
-        """Somebody stops all of an instance past the tool."""
+        """A person stops all of an instance outside muster."""
         found = self._living()
         if found and found[1] not in found[0].locks:
             host, name = found
             self._world.tell("%s is stopped by hand on %s" % (name, host.name))
-            self._world.closed(host, name, "somebody closed it past the tool")
+            self._world.closed(host, name, "a person closed it outside muster")
 
     def _broken(self) -> None:
         """It cannot start any more, for now or for the rest of the story; if it runs, it crashes first."""

@@ -108,7 +108,7 @@ class People:
         self._world.tell("eve asks monitor %d to %s %s" % (monitor.number, kind, more))
 
         def answered(came: Mapping[str, Any]) -> None:
-            self._world.tell("eve is told: %s" % came)
+            self._world.tell("eve gets the answer: %s" % came)
             del self._waiting[number]
             self._came(number, kind, names, bool(came["ok"]))
 

@@ -238,7 +238,7 @@ class Simulation:
         if name in self.windows:
             holder = world.hosts.get(claim.get("host") or "")
             if claim.get("phase") == "failed" or (holder is not None and holder.lost):
-                return  # whoever opened it saw it fail; a console out of sight keeps it
+                return  # the person who opened it saw it fail; a console out of sight keeps it
         world.demand(len(hosts) == 1, "I5", "%s is wanted and does not run: %s" % (name, claim))
         host = hosts[0]
         copy = host.copies[name]
