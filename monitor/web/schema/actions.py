@@ -157,12 +157,6 @@ def read(body: Any, names: Names, caller: Caller) -> tuple[Json, list[check.Erro
     if kind is None:
         return {}, [check.unknown("kind", body["kind"], KINDS)]
     problems = check.errors(body, kind_schema(kind))
-    given = [name for name in kind.one_of if name in body]
-    if kind.one_of and len(given) != 1:
-        words = " or ".join(kind.one_of)
-        problems.append(
-            check.error(kind.one_of[0], "%s needs %s%s" % (kind.name, words, ", not both" * bool(given)), None)
-        )
     if problems:
         return {}, problems
     request = dict(body, who=caller.who)

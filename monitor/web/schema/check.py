@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks a JSON value against the schemas of the API's own table; every error names field, value, what is allowed.
 
-Pure. It knows the part of JSON Schema that `shapes` uses for what comes in, and treats a number that JSON cannot hold
-as an error; what goes out is described by the same schemas and is checked by the tests.
+Pure. It implements the keywords of JSON Schema in KEYWORDS, which are all that requests use (tests/unit/test_web_schemas.py
+compares it with the package jsonschema). It is stricter in three points: a text must be printable, a number finite, and
+a whole number written without a fraction (1, not 1.0). Answers are described by schemas too; only the tests check those.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from typing import Any
 from ...core.compile import errors as compile_errors
 
 Error = dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?}
+
+KEYWORDS = frozenset((
+    "type", "const", "enum", "minLength", "maxLength", "minItems", "maxItems", "items", "minimum", "maximum",
+    "properties", "additionalProperties", "required", "oneOf",
+))  # fmt: skip
+ANNOTATIONS = frozenset(("title", "description"))  # say nothing about which values are right
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -81,7 +88,20 @@ def _object(value: Mapping[str, Any], schema: Mapping[str, Any], field: str) -> 
     for name in schema.get("required", ()):
         if name not in value:
             found.append(error("%s.%s" % (field, name) if field else name, "is missing", None))
+    if "oneOf" in schema:
+        found += _one_of(value, schema, field)
     return found
+
+
+def _one_of(value: Mapping[str, Any], schema: Mapping[str, Any], field: str) -> list[Error]:
+    """`oneOf` of an object: alternatives that each require one field, of which exactly one must be there."""
+    names = [alternative["required"][0] for alternative in schema["oneOf"]]
+    given = [name for name in names if name in value]
+    if len(given) == 1:
+        return []
+    what = schema.get("title", "this")
+    path = "%s.%s" % (field, names[0]) if field else names[0]
+    return [error(path, "%s needs %s%s" % (what, " or ".join(names), ", not both" * bool(given)), None)]
 
 
 def error(field: str, message: str, value: Any) -> Error:
