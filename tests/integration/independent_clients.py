@@ -61,8 +61,10 @@ class Login:
 
 @dataclass
 class Setup:
-    """What a server demands. `account`: (user, password). `allowed`: a subject prefix, the only one the account may use.
-    `certificate`: (authority of clients or "", certificate, key)."""
+    """What a server demands. `account`: (user, password). `allowed`: prefix of the only subjects the account may use.
+
+    `certificate`: (authority of clients or "", certificate, key).
+    """
 
     account: tuple[str, str] | None = None
     allowed: str = ""

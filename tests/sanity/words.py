@@ -76,7 +76,7 @@ TO_DO: tuple[str, ...] = (
     "tests/unit/",
 )
 
-# Not names in backquotes. Blanks, the end of a line, and what comments and texts over several lines have at its beginning.
+# Not names in backquotes. Between words: blanks, or the end of a line with the signs of comments and texts around it.
 _GAP = r"(?:[ \t]+|[ \t]*[\"']?[ \t]*\\?\n[ \t]*(?:#|//|\*|>|\"|')?[ \t]*)"
 _PHRASES = [
     (phrase, re.compile(r"(?<!`)\b%s\b" % _GAP.join(map(re.escape, phrase.split())), re.IGNORECASE))

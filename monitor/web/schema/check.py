@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks a JSON value against the schemas of the API's own table; every error names field, value, what is allowed.
 
-Pure. It implements the keywords of JSON Schema in KEYWORDS, which are all that requests use (tests/unit/test_web_schemas.py
-compares it with the package jsonschema). It is stricter in three points: a text must be printable, a number finite, and
-a whole number written without a fraction (1, not 1.0). Answers are described by schemas too; only the tests check those.
+Pure. It implements the keywords of JSON Schema in KEYWORDS, which are all that requests use: tests compare it with the
+package jsonschema. It is stricter in three points: a text must be printable, a number finite, and a whole number
+written without a fraction (1, not 1.0). Answers are described by schemas too; only the tests check those.
 """
 
 from __future__ import annotations
