@@ -110,8 +110,8 @@ class Nats:
             lines.append("authorization { users: [ {user: %s, password: %s%s} ] }" % quoted)
         if setup.certificate:
             authority, certificate, key = setup.certificate
-            ask = 'ca_file: "%s", verify: true' % authority if authority else ""
-            lines.append('tls { cert_file: "%s", key_file: "%s" %s }' % (certificate, key, ask))
+            ask = ', ca_file: "%s", verify: true' % authority if authority else ""
+            lines.append('tls { cert_file: "%s", key_file: "%s"%s }' % (certificate, key, ask))
         config = folder / "nats.conf"
         config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return lambda port: [nats_server(), "-c", str(config), "-a", ADDRESS, "-p", str(port)]
