@@ -6,8 +6,8 @@
 .PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
-FAULTS := test_faults_pairs.py
-LAB_TESTS := test_monitor_role.py test_systemd_contract.py
+FAULTS := faults/test_faults_pairs.py
+LAB_TESTS := roles/test_monitor_role.py host/test_systemd_contract.py
 PROFILE ?= local
 LAB ?= lab
 
@@ -39,7 +39,7 @@ long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, 
 	@$(BIN)/python -m pytest tests/unit tests/integration tests/browser -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 faults: develop ## every fault alone, twice, then two at once, one pair after the other, on a real site; takes its time
-	@$(BIN)/python -m pytest tests/integration/test_faults_alone.py $(addprefix tests/integration/,$(FAULTS)) $(ARGS)
+	@$(BIN)/python -m pytest tests/integration/faults/test_faults_alone.py $(addprefix tests/integration/,$(FAULTS)) $(ARGS)
 
 soak: develop ## random faults and requests for as long as you like: ARGS="--faults 200 --seed 1"
 	@$(BIN)/python -m tests.soak $(ARGS)
@@ -70,7 +70,7 @@ lab-core: develop ## those of them that show the main paths, two files at a time
 lab-acceptance: develop ## the acceptance tests of the local site on such hosts, first with systemd, then with supervisor
 	@tests/lab/packages.sh
 	@for manager in systemd supervisor; do \
-	  MUSTER_TEST_SITE=lab MUSTER_TEST_MANAGER=$$manager $(BIN)/python -m pytest tests/integration/test_req_*.py tests/integration/test_discovery.py $(ARGS) || exit; \
+	  MUSTER_TEST_SITE=lab MUSTER_TEST_MANAGER=$$manager $(BIN)/python -m pytest tests/integration/site/test_req_*.py tests/integration/site/test_discovery.py $(ARGS) || exit; \
 	done
 
 lab-bench: develop ## measurements on such hosts with 100 items, with each service manager; ARGS="--help" says more

@@ -3,29 +3,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The monitor: observe, decide, act.
 
-Probes, lines to hosts, file events, requests and ended runs only wake the loop; this is the one place that reads the
-clock and starts runs. What it knows and decides is `monitor.judge.brain`'s. It never starts or stops a process of the
-site itself: it says *that* something must happen, and a run of the playbooks does it. What it loses in a crash it finds
-again in watch list and ledger.
+Probes, lines to hosts, file events, requests and ended runs only pass in what happened and wake the loop; this is the
+one place that reads the clock and starts runs. `monitor.judge.brain` knows and decides; what it returns is carried out
+by `Monitor._carry_out`. The monitor never starts or stops a process of the site itself: it says *that* something must
+happen, and a run of the playbooks does it. After a crash it finds all it needs in watch list and ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .core.controller.places import LEDGER_FILE, SITE_FILE
+from .core.model.request import KINDS, Request
+from .file_stamp import file_stamp
 from .journal import Journal
 from .judge.brain import Brain
+from .judge.effects import Answer, Effect, Note, Reconcile, Send, Wake
 from .judge.health import Health
 from .judge.hosts import Signal
 from .judge.intents import Intents
 from .judge.schedule import Schedule
+from .runs import whole_runs
 from .runs.playbooks import NoAnsible
 from .runs.pool import Pool
 from .runs.runs import MIB, Job, Outcome, Runs
@@ -39,15 +43,12 @@ from .watch.watch_list import Watch
 
 LOOK_AGAIN = 2.0  # s between looks at the watch list when no file event came
 LOOK_OFTEN = 0.2  # s, where the system gives no file events
-LEDGER_FILE = "ledger.db"  # below <state_dir>: without it there is nothing to publish
 STATUS = "monitor.json"  # below <state_dir>/run: what the monitor sees, for status and page
 STATUS_EVERY = 5.0  # s between rewrites of it when nothing changed
-# Requests that need every host to be looked at first; the others go to the parked run.
-WHOLE_RUNS = ("drain", "undrain", "reconcile", "deploy")
 
 
 class Monitor:
-    """The loop, and the hands of its brain."""
+    """One per state folder. Belongs to the asyncio loop that it was made in."""
 
     def __init__(self, state_dir: Path, inventory: list[str], journal: Journal, *, standby: bool = True) -> None:
         self._loop = asyncio.get_running_loop()
@@ -63,14 +64,14 @@ class Monitor:
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
         intents = Intents("%x" % int(time.time()))
-        self._brain = Brain(self, self._prober.buses, self._prober.services, intents, Schedule(now))
+        self._brain = Brain(self._prober.buses, self._prober.services, intents, Schedule(now))
         self._jobs: set[Job] = set()  # whole runs under way
         self._woken = asyncio.Event()
         self._listeners: set[asyncio.Event] = set()
         self._status_due = now
         self._since = time.time()
         self.turned = now  # when the loop turned last: the API's health check
-        self._site_stamp = _stamp(state_dir / "site.json")
+        self._site_stamp = file_stamp(state_dir / SITE_FILE)
         self._untaken = False  # a watch list was read, and not yet taken in whole
         self._next: float | None = None  # when something falls due although nothing happens
         self._failures = 0  # turns in a row that failed
@@ -118,15 +119,15 @@ class Monitor:
         known_lost = self._list.lost
         if not (self._list.refresh() or self._untaken):
             if self._list.lost and (self.state_dir / LEDGER_FILE).exists():
-                self._brain.watch_lost(known_lost)
+                self._carry_out(self._brain.watch_lost(known_lost))
             return
         self._untaken = True
         now, watch = self._loop.time(), self._list.watch
         self._runs.keep, self._runs.largest = watch.artifacts, watch.artifacts_size * MIB
         self._prober.follow(watch, now)
         self._lines.follow(watch)
-        self._brain.take_watch(watch, now)
-        stamp = _stamp(self.state_dir / "site.json")
+        self._carry_out(self._brain.take_watch(watch, now))
+        stamp = file_stamp(self.state_dir / SITE_FILE)
         changed = stamp != self._site_stamp
         if changed:
             self._site_stamp = stamp
@@ -145,7 +146,8 @@ class Monitor:
         self.turned = self._loop.time()
         try:
             self.observe()
-            self._brain.turn(self.turned, time.time())
+            self._carry_out(self._brain.turn(self.turned, time.time()))
+            self._carry_out(self._brain.reconcile_due(self.turned, time.time()))
             self._next = self._brain.next_time(self._loop.time())
         except Exception as error:
             self._failures += 1
@@ -162,44 +164,39 @@ class Monitor:
             self._write_status("running")
         self._notify.turned(self.turned, self._list.looked, self.failing or self.journal.last)
 
-    # The hands.
-
-    def send(self, order: Mapping[str, Any]) -> str | None:
-        self._status_due = self._loop.time()
-        return self._pool.send(order) if self._pool is not None else None
-
-    def reconcile(self, why: str, leave_out: list[str]) -> bool:
-        if self._pool is None:
-            return False
-        job = self._begin("reconcile", {"muster_who": "monitor", "muster_why": why}, leave_out)
-        if isinstance(job, str):
-            return False
-        self.journal.say("run", why, run=job.ident, **({"without": leave_out} if leave_out else {}))
-        job.done.add_done_callback(lambda done: self._reconcile_over(job, done.result()))
-        return True
-
-    def say(self, event: str, why: str = "", **facts: Any) -> None:
-        self.journal.say(event, why, **facts)
-        self._status_due = self._loop.time()
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        """Do what the brain decided, in its order, and report to it which runs were started."""
+        for effect in effects:
+            self._status_due = self._loop.time()
+            match effect:
+                case Note(event, why, facts):
+                    self.journal.say(event, why, **facts)
+                case Send():
+                    run = self._pool.send(effect.order) if self._pool is not None else None
+                    if run is not None:
+                        self._carry_out(self._brain.sent(effect, run))
+                case Reconcile():
+                    begun = self._begin_reconcile(effect.why, effect.leave_out)
+                    self._carry_out(self._brain.reconcile_begun(effect, begun))
+                case Answer(waiter, content):
+                    if not waiter.done():
+                        waiter.set_result(content)
+                case Wake():
+                    self._changed()
+                    self.wake()
 
     # What people and programs ask.
 
-    async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a request: {kind, instances, host, who, from, why, ...}, as `requests.ask.KINDS` has them.
+    async def ask(self, request: Request) -> dict[str, Any]:
+        """Carry out a request.
 
         Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
         """
-        request = {"from": self._list.watch.controller, **request}
-        if request.get("kind") in WHOLE_RUNS or self._pool is None:
+        request = request._replace(where=request.where or self._list.watch.controller)
+        if KINDS[request.kind].whole_run or self._pool is None:
             return await self._whole_run(request)
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
-
-        def answered(came: dict[str, Any]) -> None:
-            if not answer.done():
-                answer.set_result(came)
-
-        self._brain.ask(request, answered)
-        self.wake()
+        self._carry_out(self._brain.ask(request.to_json(), answer))
         return await answer
 
     @property
@@ -251,15 +248,11 @@ class Monitor:
         name, where = key
         self.journal.say("health", why, name=name, where=where, state=state.value, cause=health.cause)
         self._look()
-        self._brain.health_changed(key, health, now)
-        self._changed()
-        self.wake()
+        self._carry_out(self._brain.health_changed(key, health, now))
 
     @survived("the intake of a line's state")
     def _line_changed(self, host: str, signal: Signal, why: str) -> None:
-        if self._brain.line_changed(host, signal, why, self._loop.time()):
-            self._changed()
-            self.wake()
+        self._carry_out(self._brain.line_changed(host, signal, why, self._loop.time()))
 
     @survived("the intake of an event")
     def _event(self, event: Mapping[str, Any]) -> None:
@@ -271,19 +264,27 @@ class Monitor:
         code = event.get("code")
         how = "was killed by a signal" if code == -1 else "ended with code %s" % code
         self.journal.say("program ended", how, instance=instance, epoch=epoch, program=program, host=event.get("host"))
-        self._brain.program_ended(instance, epoch, program, how, time.time())
-        self.wake()
+        self._carry_out(self._brain.program_ended(instance, epoch, program, how, time.time()))
 
     @survived("the intake of a run's end")
     def _run_over(self, run: str, result: dict[str, Any], outcome: Outcome) -> None:
         self._look()
         try:
-            self._brain.run_over(run, result, outcome.why, self._loop.time())
-        except Exception as error:  # what it had must not stay with it
+            effects = self._brain.run_over(run, result, outcome.why, self._loop.time())
+        except Exception as error:  # the intents that it had must not stay with it
             self.journal.failed("the intake of a run's result", error)
-            self._brain.run_over(run, {}, "what it reported cannot be understood", self._loop.time())
-        self._changed()
-        self.wake()
+            effects = self._brain.run_over(run, {}, "what it reported cannot be understood", self._loop.time())
+        self._carry_out(effects)
+
+    def _begin_reconcile(self, why: str, leave_out: Sequence[str]) -> bool:
+        if self._pool is None:
+            return False
+        job = self._begin("reconcile", {"muster_who": "monitor", "muster_why": why}, leave_out)
+        if isinstance(job, str):
+            return False
+        self.journal.say("run", why, run=job.ident, **({"without": list(leave_out)} if leave_out else {}))
+        job.done.add_done_callback(lambda done: self._reconcile_over(job, done.result()))
+        return True
 
     @survived("the intake of a run's end")
     def _reconcile_over(self, job: Job, outcome: Outcome) -> None:
@@ -295,40 +296,25 @@ class Monitor:
         self._reported(job, self._runs.report(job), self._brain.reconcile_over)
 
     @survived("the intake of a run's result")
-    def _reported(self, job: Job, report: Mapping[str, Any], take: Callable[[Mapping[str, Any], float], None]) -> None:
+    def _reported(
+        self, job: Job, report: Mapping[str, Any], take: Callable[[Mapping[str, Any], float], Iterable[Effect]]
+    ) -> None:
         self._look()
-        self._changed()
-        self.wake()
-        take(report, job.began)
+        self._carry_out(take(report, job.began))
 
-    async def _whole_run(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        kind = str(request["kind"])
-        words = {"host": "host", "instances": "instances", "who": "who", "from": "from", "why": "why", "take": "take",
-                 "until": "until", "at_a_time": "at_a_time", "force": "force", "item": "item",
-                 "site": "whole_site", "ids": "ids", "all": "all"}  # fmt: skip
-        extra = {"muster_" + words[key]: value for key, value in request.items() if key in words and value}
-        job = self._begin(kind, extra, self._brain.left_out(asked=True))
+    async def _whole_run(self, request: Request) -> dict[str, Any]:
+        """Carry out a request by a run of its own that looks at every host first."""
+        job = self._begin(request.kind, request.variables(), self._brain.left_out(asked=True))
         if isinstance(job, str):
-            return {"ok": False, "said": [job], "run": "", "results": {}}
-        self.journal.say("run", "a request is carried out", run=job.ident, kind=kind, who=request.get("who"))
+            return whole_runs.not_begun(job)
+        self.journal.say("run", "a request is carried out", run=job.ident, kind=request.kind, who=request.who)
         outcome = await asyncio.shield(job.done)
         report = self._runs.report(job)
         self._reported(job, report, self._brain.request_over)
-        plan = report.get("plan") or {}
-        refused = [action["reason"] for action in plan.get("actions", []) if action["action"] == "refuse"]
-        said = refused or [*(report.get("sentences") or []), *(report.get("outcome") or [])]
-        if outcome.why and not said:
-            said = ["%s did not succeed: %s" % (kind, outcome.why), *self._runs.last_words(job).splitlines()[-3:]]
-        return {
-            "ok": not (refused or outcome.why),
-            "said": said,
-            "refused": bool(refused),
-            "run": job.ident,
-            "results": report.get("results") or {},
-        }
+        return whole_runs.answer(job, outcome, report, self._runs.last_words(job) if outcome.why else "")
 
-    def _begin(self, verb: str, extra: Mapping[str, Any], leave_out: list[str]) -> Job | str:
-        """Begin a whole run; why not, when it cannot be started."""
+    def _begin(self, verb: str, extra: Mapping[str, Any], leave_out: Sequence[str]) -> Job | str:
+        """Begin a run of its own; a sentence when it cannot be started."""
         try:
             job = self._runs.begin(verb, extra, self._list.watch.run_timeout, leave_out=leave_out)
         except (OSError, ValueError, NoAnsible) as error:
@@ -359,17 +345,6 @@ class Monitor:
         self._status_due = self._loop.time() + STATUS_EVERY
         path = self._folder / STATUS
         try:
-            temporary = path.with_name(STATUS + ".new")
-            document = {**self.snapshot(), "state": state}
-            temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
-            os.replace(temporary, path)
+            snapshot.write(path, {**self.snapshot(), "state": state})
         except OSError as error:
             self.journal.say("status file", "%s cannot be written: %s" % (path, error))
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    return (facts.st_ino, facts.st_mtime_ns, facts.st_size)

@@ -80,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     """The monitor that answers. With an inventory of its own a command is about that one's site only."""
-    if options.verb in ("deploy", "check") or getattr(options, "fresh", False):
+    offline = getattr(options, "fresh", False) or getattr(options, "file", None)
+    if options.verb in ("deploy", "check", "capture") or offline:
         return None
     here = {} if options.inventory or options.state_dir else os.environ
     if not here and found.state_dir is None:
@@ -143,6 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
     plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
     plan.add_argument("--fresh", action="store_true", help="look at every host first, also beside a monitor")
+    plan.add_argument("--from", dest="file", metavar="FILE", help="decide over a captured file: no site is needed")
+    capture = add("capture", _capture, "write all that a plan depends on to a file", "capture before.yml")
+    capture.add_argument("file", nargs="?", metavar="FILE", help="new (default: named after the site and the time)")
     for name, text in (
         ("start", "start instances, where they fit best; clears a failed state"),
         ("stop", "stop instances; they stay stopped until somebody starts them"),
@@ -244,6 +248,12 @@ def _seconds(text: str) -> float:
     if value <= 0:
         raise argparse.ArgumentTypeError("must be greater than 0")
     return value
+
+
+def _capture(options: argparse.Namespace, found: Places) -> int:
+    from . import capture
+
+    return capture.write(options.file, found)
 
 
 def _view(name: str) -> Command:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.model import sentences
-from ..core.report import story
+from ..core.report import plan_text, story
 from .by_api import follow, show_status
 from .by_playbook import Event, play
 from .places import Places, UsageError
@@ -38,6 +38,10 @@ def status(options: argparse.Namespace, places: Places) -> int:
 
 def plan(options: argparse.Namespace, places: Places) -> int:
     """What reconcile would do now, and why; nothing is done."""
+    if options.file:
+        from . import capture
+
+        return capture.plan(options.file, options.json)
     code, document = OK, None
     if places.remote is not None:
         document = places.question({"verb": "plan", "check": True})["plan"]
@@ -48,11 +52,8 @@ def plan(options: argparse.Namespace, places: Places) -> int:
     if options.json:
         as_json(document)
         return code
-    for action in document["actions"]:
-        print(story.sentence(action))
-        _show_candidates(document, action["instance"])
-    if not document["actions"]:
-        print("nothing to do: everything is as wanted")
+    for line in plan_text.plan_lines(document, time.time()):
+        print(line)
     return code
 
 

@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..file_stamp import file_stamp
+
 MOST = 5000  # files looked at; who has more gets parked runs replaced by age alone where the rest changes
 _BESIDE = ("group_vars", "host_vars")  # Ansible reads them beside an inventory file, too
 
@@ -17,11 +19,10 @@ def stamp(sources: Sequence[str]) -> int:
     """A number that changes when a file of these inventory sources does; names that are no path count nothing."""
     facts = []
     for path in _files(sources):
-        try:
-            found = os.stat(path)
-        except OSError:
+        found = file_stamp(path)
+        if found is None:
             continue
-        facts.append((path, found.st_ino, found.st_mtime_ns, found.st_size))
+        facts.append((path, *found))
         if len(facts) >= MOST:
             break
     return hash(tuple(facts))

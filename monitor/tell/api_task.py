@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.controller import publish
+from ..core.controller.places import SITE_FILE
 from ..core.model import api
+from ..file_stamp import file_stamp
 from ..journal import Journal
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ async def _follow(monitor: Monitor, journal: Journal) -> None:
     try:
         while True:
             try:
-                stamp = _stamp(monitor.state_dir)
+                stamp = file_stamp(monitor.state_dir / SITE_FILE)
                 if stamp is not None and stamp != known:
                     wanted, known, due = _wanted(monitor.state_dir), stamp, 0.0
                 if wanted and web is None and loop.time() >= due:
@@ -81,14 +82,6 @@ async def _begun(monitor: Monitor, journal: Journal) -> Web:
     return web
 
 
-def _stamp(state_dir: Path) -> tuple[int, int, int] | None:
-    try:
-        facts = os.stat(state_dir / publish.SITE_FILE)
-    except OSError:
-        return None
-    return (facts.st_ino, facts.st_mtime_ns, facts.st_size)
-
-
 def _wanted(state_dir: Path) -> bool:
-    site = publish.read_published(str(state_dir), publish.SITE_FILE).get("site")
+    site = publish.read_published(str(state_dir), SITE_FILE).get("site")
     return isinstance(site, dict) and bool(api.api_settings(site)["api"])

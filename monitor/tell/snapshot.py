@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..judge.brain import Brain
@@ -65,6 +67,16 @@ def document(
         "runs": sorted(runs),
         "failing": failing,
     }
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace the file, so that a reader finds the old document or the new one.
+
+    :raises OSError: when it cannot be written; the old one stays.
+    """
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _bus(prober: Prober, bus: BusKey, health: Health, now: float) -> dict[str, Any]:

@@ -21,12 +21,14 @@ from starlette.routing import Route as Served
 from ..core.compile import errors
 from ..core.model import sentences
 from ..core.report import status as status_report
+from ..core.requests import check
+from ..core.requests.read import RequestErrors
 from . import events, metrics, page
 from .desk import Desk, NotNow, Unknown, encode
 from .doors import caller, guard
 from .doors.caller import ACT, Caller, Connection
 from .history import History
-from .schema import actions, check, openapi, routes
+from .schema import actions, openapi, routes
 
 LATE = 10.0  # s without a turn of the monitor's loop until it is no longer healthy
 OLD = 15.0  # s without a status that could be read until then
@@ -163,9 +165,10 @@ class Api:
 
     async def act(self, request: Request) -> Response:
         body = await _body(request)
-        wanted, problems = actions.read(body, await self._desk.names(), await self._caller(request))
-        if problems:
-            raise Wrong(422, check.sentence(problems), problems)
+        try:
+            wanted = actions.request_of(body, await self._desk.names(), await self._caller(request))
+        except RequestErrors as wrong:
+            raise Wrong(422, str(wrong), wrong.errors) from None
         if request.query_params.get("wait") == "0":
             ticket = self._desk.begin(wanted)
             where = "%s/actions/%s" % (routes.BASE, ticket.id)

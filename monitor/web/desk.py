@@ -7,29 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from ..core.controller import calls, last_seen, publish
+from ..core.controller import calls, publish
 from ..core.controller import ledger as controller_ledger
+from ..core.controller.places import LEDGER_FILE, SEEN_FILE, SITE_FILE, WATCH_FILE
 from ..core.model import site as site_model
-from ..core.model import state as state_model
+from ..core.model.observation import observed
+from ..core.model.records import State
+from ..core.model.request import Request
 from ..core.place import loads as place_loads
+from ..core.requests.names import Names, names_of
+from ..file_stamp import Stamp, file_stamp
 from ..journal import Journal
 from .doors.caller import Places, owner_of, places_of
-from .schema import actions
 from .since import Since
 
 Json = dict[str, Any]
 Result = TypeVar("Result")
 YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
 TICKETS = 200  # requests under way, and those whose answers are kept
-_FILES = (publish.SITE_FILE, publish.WATCH_FILE, last_seen.SEEN_FILE)
+_FILES = (SITE_FILE, WATCH_FILE, SEEN_FILE)
 
 
 class Core(Protocol):
@@ -42,7 +45,7 @@ class Core(Protocol):
     def turned(self) -> float:
         """When its loop turned last, by the loop's clock."""
 
-    async def ask(self, request: Json) -> Json: ...
+    async def ask(self, request: Request) -> Json: ...
 
     def snapshot(self) -> Json: ...
 
@@ -71,9 +74,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class SiteFacts:
-    document: Mapping[str, Any] = field(default_factory=dict)
+    """The published site, and what is derived from it; `stamp` is that of its file."""
+
+    site: site_model.Site | None = None
     places: Places = field(default_factory=Places)
-    names: actions.Names = field(default_factory=actions.Names)
+    names: Names = field(default_factory=Names)
     stamp: Any = None
 
 
@@ -121,27 +126,35 @@ class Desk:
         """Something changed that no file may tell yet."""
         self._changes += 1
 
-    def stamp(self, name: str) -> tuple[int, int, int] | None:
-        try:
-            facts = os.stat(self.state_dir / name)
-        except OSError:
-            return None
-        return (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    def stamp(self, name: str) -> Stamp | None:
+        """Of a file of the state folder; None when it is not there."""
+        return file_stamp(self.state_dir / name)
 
     async def site(self) -> SiteFacts:
         """What requests are checked with; empty while no site is published."""
-        stamp = self.stamp(publish.SITE_FILE)
+        stamp = self.stamp(SITE_FILE)
         if stamp != self._facts.stamp:
-            document = (await self.run(self._read, publish.SITE_FILE)).get("site") or {}
-            places = places_of(document, owner_of(self.state_dir))
-            self._facts = SiteFacts(document, places, actions.names_of(document), stamp)
+            self._facts = await self.run(self._site_facts, stamp)
         return self._facts
 
-    async def names(self) -> actions.Names:
+    def _site_facts(self, stamp: Any) -> SiteFacts:
+        """What is known stays when another version of muster wrote the site that is published now."""
+        document = self._read(SITE_FILE).get("site")
+        owner = owner_of(self.state_dir)
+        if not document:
+            return SiteFacts(places=Places(owner=owner), stamp=stamp)
+        try:
+            site = site_model.site_from_json(document)
+        except ValueError:
+            return replace(self._facts, stamp=stamp)
+        return SiteFacts(site, places_of(site, owner), names_of(site), stamp)
+
+    async def names(self) -> Names:
         """What a request may name: of the site, and what is still held of items that left it."""
         facts = await self.site()
         instances = (await self.picture()).document["instances"]
-        return actions.names_of(facts.document, {name: entry["host"] for name, entry in instances.items()})
+        held = {name: entry["host"] for name, entry in instances.items()}
+        return names_of(facts.site, held) if facts.site is not None else facts.names
 
     async def picture(self) -> Picture:
         """The status now. :raises NotNow:"""
@@ -189,14 +202,14 @@ class Desk:
         return await self.run(self._loads)
 
     def _loads(self) -> dict[str, tuple[float, ...]]:
-        seen = self._read(last_seen.SEEN_FILE).get("hosts") or {}
+        seen = self._read(SEEN_FILE).get("hosts") or {}
         try:
-            site = site_model.site_from_json(self._read(publish.SITE_FILE).get("site") or {})
-            with controller_ledger.Ledger(str(self.state_dir / calls.LEDGER_FILE)) as ledger:
-                claims = state_model.State.from_json(ledger.read()[0]).claims
+            site = site_model.site_from_json(self._read(SITE_FILE).get("site") or {})
+            with controller_ledger.Ledger(str(self.state_dir / LEDGER_FILE)) as ledger:
+                claims = State.from_json(ledger.read()[0]).claims
         except (ValueError, controller_ledger.LedgerError) as error:
             raise NotNow(str(error)) from error
-        views = {host.name: state_model.observed(seen, host.name) for host in site.hosts}
+        views = {host.name: observed(seen, host.name) for host in site.hosts}
         loads = place_loads.host_loads(site, claims, views)
         fleet = place_loads.Fleet(loads.values())
         return {
@@ -211,11 +224,11 @@ class Desk:
             if name in loads and {"cpu", "memory"} <= (entry.get("load") or {}).keys()
         }
 
-    async def ask(self, request: Json) -> Json:
+    async def ask(self, request: Request) -> Json:
         """What came of a request; it goes on also when nobody waits any more."""
         return await asyncio.shield(self.begin(request).task)
 
-    def begin(self, request: Json) -> Ticket:
+    def begin(self, request: Request) -> Ticket:
         """:raises NotNow: when too many are under way."""
         over = [name for name, ticket in self._tickets.items() if ticket.task.done()]
         for name in over[: max(0, len(self._tickets) - TICKETS + 1)]:
@@ -224,21 +237,22 @@ class Desk:
             raise NotNow("%d requests are under way already, more are not taken" % len(self._tickets))
         self._asked += 1
         task = asyncio.get_running_loop().create_task(self._ask(request))
-        ticket = Ticket("%s-%d" % (self._begun, self._asked), request["kind"], task)
+        ticket = Ticket("%s-%d" % (self._begun, self._asked), request.kind, task)
         self._tickets[ticket.id] = ticket
         return ticket
 
     def ticket(self, name: str) -> Ticket | None:
         return self._tickets.get(name)
 
-    async def _ask(self, request: Json) -> Json:
-        facts = {key: value for key, value in request.items() if key not in ("kind", "who", "from", "why")}
-        self.journal.say("asked", request["why"], kind=request["kind"], who=request["who"], host=request["from"], **(
+    async def _ask(self, request: Request) -> Json:
+        known = ("who", "from", "why")
+        facts = {field.name: value for field, value in request.given() if field.name not in known}
+        self.journal.say("asked", request.why, kind=request.kind, who=request.who, host=request.where, **(
             {"request": facts} if facts else {}))  # fmt: skip
         try:
             return await self.core.ask(request)
         except Exception as error:
-            self.journal.say("error", "the request %s failed: %s %s" % (request["kind"], type(error).__name__, error))
+            self.journal.say("error", "the request %s failed: %s %s" % (request.kind, type(error).__name__, error))
             raise
         finally:
             self.changed()

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
@@ -17,20 +19,7 @@ from ansible_collections.control_room.muster.plugins.plugin_utils import (
 )
 
 _SPEC = {
-    "kind": {"type": "str", "default": "reconcile"},
-    "instances": {"type": "list", "elements": "str", "default": []},
-    "host": {"type": "str", "default": ""},
-    "who": {"type": "str", "default": ""},
-    "from_where": {"type": "str", "default": ""},
-    "why": {"type": "str", "default": ""},
-    "take": {"type": "bool", "default": False},
-    "item": {"type": "str", "default": ""},
-    "whole_site": {"type": "bool", "default": False},
-    "until": {"type": "str", "default": ""},
-    "at_a_time": {"type": "int", "default": 0},
-    "force": {"type": "bool", "default": False},
-    "ids": {"type": "list", "elements": "str", "default": []},
-    "all": {"type": "bool", "default": False},
+    **request.argument_spec(),
     "phase": {"type": "int", "default": 1},
     "published": {"type": "bool", "default": False},
     "report": {"type": "path", "default": ""},
@@ -65,23 +54,7 @@ class ActionModule(_controller_call.ControllerAction):
                 "observations": observations,
                 "observed_revision": _compiled.kept("revision"),
                 "observed_mark": _compiled.kept("mark"),
-                "request": {
-                    "kind": options["kind"],
-                    "instances": options["instances"],
-                    "host": options["host"],
-                    "who": options["who"],
-                    "from": options["from_where"],
-                    "why": options["why"],
-                    "take": options["take"],
-                    "item": options["item"],
-                    "site": options["whole_site"],
-                    "until": options["until"],
-                    "at_a_time": options["at_a_time"],
-                    "force": options["force"],
-                    "ids": options["ids"],
-                    "all": options["all"],
-                    "dry_run": bool(self._task.check_mode),
-                },
+                "request": dict(request.from_arguments(options), dry_run=bool(self._task.check_mode)),
             },
             task_vars,
         )
@@ -100,13 +73,14 @@ class ActionModule(_controller_call.ControllerAction):
         for warning in answer.get("warnings", []):
             self._display.warning(warning)
         sentences = _sentences.of_plan(plan, observations)
-        for sentence in sentences:
-            self._display.display(sentence)
+        refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
+        check = self._task.check_mode and not refused
+        for line in _sentences.of_check(plan, observations, time.time()) if check else sentences:
+            self._display.display(line)
         heard = _sentences.heard(observations)
         _compiled.keep("heard", heard)
         if options["report"]:
             _sentences.write_report(options["report"], {"plan": plan, "sentences": sentences, **heard})
-        refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
         if refused:
             raise AnsibleActionFail("; ".join(refused))
         silent = [name for name, seen in observations.items() if seen["answer"] == "unreachable"]
@@ -126,14 +100,14 @@ class ActionModule(_controller_call.ControllerAction):
     def _later_phase(
         self, result: dict[str, Any], options: dict[str, Any], task_vars: dict[str, Any]
     ) -> dict[str, Any]:
-        request: dict[str, Any] = {"plan": _compiled.kept("plan"), "phase": options["phase"]}
+        asked: dict[str, Any] = {"plan": _compiled.kept("plan"), "phase": options["phase"]}
         if options["published"]:
-            request["site"] = _standby.published_site(task_vars)["document"]
+            asked["site"] = _standby.published_site(task_vars)["document"]
         else:
             compiled = _compiled.compiled_site(self, task_vars)
-            request.update(site=compiled.document, digests=compiled.digests)
-        names = [host["name"] for host in request["site"]["hosts"]]
-        request["answers"] = _controller_call.answers(task_vars, names, request["plan"]["run"])
-        answer = self.call_controller("phase", request, task_vars)
+            asked.update(site=compiled.document, digests=compiled.digests)
+        names = [host["name"] for host in asked["site"]["hosts"]]
+        asked["answers"] = _controller_call.answers(task_vars, names, asked["plan"]["run"])
+        answer = self.call_controller("phase", asked, task_vars)
         result.update(changed=False, requests=answer["requests"], hosts=sorted(answer["requests"]))
         return result

@@ -27,46 +27,59 @@ attributes:
 options:
   kind:
     description:
-      - What is asked for.
+      - What is requested.
     type: str
     choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, forget, reset, pause,
       resume, resolve, acknowledge]
     default: reconcile
   instances:
     description:
-      - The instances asked for.
+      - The instances that the request is about, by name. An application stands for all of its instances, a pattern
+        such as V(scen2_srv_*) for those it fits, and the id of an item for its HCI, with O(kind=open) and
+        O(kind=close).
     type: list
     elements: str
     default: []
   host:
     description:
-      - The console to open on, the host to drain, the one that is down or left, or the one whose copy stays
-        (C(resolve)).
+      - The host that the request is about, by its name in the inventory. O(kind=drain), O(kind=undrain),
+        O(kind=confirm_down) and O(kind=forget) need it; O(kind=start) starts there.
+      - The former name of O(console) in O(kind=open), and of O(keep) in O(kind=resolve).
+    type: str
+    default: ""
+  console:
+    description:
+      - The console to open on, with O(kind=open).
+    type: str
+    default: ""
+  keep:
+    description:
+      - The host whose copy stays, with O(kind=resolve). Every other copy is stopped.
     type: str
     default: ""
   who:
     description:
-      - Who asks, for the trail.
+      - Who requests it, for the trail.
     type: str
     default: ""
   from_where:
     description:
-      - From where it is asked, for the trail.
+      - The host from which it is requested, for the trail.
     type: str
     default: ""
   why:
     description:
-      - Why it is asked, for the trail.
+      - The reason, for the trail.
     type: str
     default: ""
   take:
     description:
-      - Take an HCI over from the console that holds it; needs O(why).
+      - With O(kind=open), close the HCI first on the console that shows it or no longer answers; needs O(why).
     type: bool
     default: false
   item:
     description:
-      - The item to pause or to resume.
+      - The id of the item to pause or to resume.
     type: str
     default: ""
   whole_site:
@@ -82,33 +95,33 @@ options:
     default: ""
   at_a_time:
     description:
-      - How many instances leave a drained host in one round; 0 is all of them.
+      - Number of instances that leave a drained host together; V(0) is all of them.
     type: int
     default: 0
   force:
     description:
-      - Drain a host also when something cannot leave it.
+      - Drain a host although some instances cannot leave it; they stay there.
     type: bool
     default: false
   ids:
     description:
-      - The conflicts and failed actions to acknowledge, as status names them.
+      - Ids of the conflicts and failed actions to acknowledge, as status lists them.
     type: list
     elements: str
     default: []
   all:
     description:
-      - Acknowledge all of them.
+      - Acknowledge all conflicts and failed actions.
     type: bool
     default: false
   phase:
     description:
-      - 1 plans; a later one tells what may start now, after the answers so far.
+      - V(1) plans. A later one returns what may start now, after the answers so far.
     type: int
     default: 1
   published:
     description:
-      - For a later phase, over the site as published on the controller.
+      - In a later phase, use the site that is published on the controller.
     type: bool
     default: false
   report:
@@ -163,47 +176,14 @@ run:
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import request  # noqa: E402
 
 
 def main() -> None:
     """Run the same function as the fast path, on the controller."""
     _entry.run(
         dict(
-            kind=dict(
-                type="str",
-                choices=[
-                    "reconcile",
-                    "deploy",
-                    "start",
-                    "stop",
-                    "restart",
-                    "open",
-                    "close",
-                    "drain",
-                    "undrain",
-                    "confirm_down",
-                    "forget",
-                    "reset",
-                    "pause",
-                    "resume",
-                    "resolve",
-                    "acknowledge",
-                ],
-                default="reconcile",
-            ),
-            instances=dict(type="list", elements="str", default=[]),
-            host=dict(type="str", default=""),
-            who=dict(type="str", default=""),
-            from_where=dict(type="str", default=""),
-            why=dict(type="str", default=""),
-            take=dict(type="bool", default=False),
-            item=dict(type="str", default=""),
-            whole_site=dict(type="bool", default=False),
-            until=dict(type="str", default=""),
-            at_a_time=dict(type="int", default=0),
-            force=dict(type="bool", default=False),
-            ids=dict(type="list", elements="str", default=[]),
-            all=dict(type="bool", default=False),
+            request.argument_spec(),
             phase=dict(type="int", default=1),
             published=dict(type="bool", default=False),
             report=dict(type="path", default=""),

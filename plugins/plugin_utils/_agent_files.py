@@ -8,8 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..module_utils._core.host import install
+from ..module_utils._core.host.machine import ownership
 
 FOLDER = Path(install.__file__).parent  # the room that travels, as a whole and alone
+# What an agent writes to standard error that is not installed, lacks a file, or must not be run by root.
+ABSENT = ("No module named '%s" % install.PACKAGE, "' from '%s" % install.PACKAGE, ownership.REFUSED)
 
 
 def texts() -> dict[str, str]:

@@ -21,7 +21,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.install import PACKAGE
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import ownership
-from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files, _inventory
+from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files
 
 _ANSWER = "MUSTER:"
 
@@ -83,9 +83,8 @@ class HostAction(ActionBase):
 
     def _run(self, program: str, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of a program for ``python -c``; None when there is no such Python, agent, or right."""
-        absent = "No module named '%s" % PACKAGE, ownership.REFUSED
         command = "%s -I -S -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(program))
-        return self._answer(command, request, absent)
+        return self._answer(command, request, _agent_files.ABSENT)
 
     def _answer(
         self, command: str, request: Mapping[str, Any], absent: Sequence[str] = (), before: bytes = b""
@@ -155,15 +154,3 @@ def host_facts(site: Mapping[str, Any], site_id: str, name: str) -> dict[str, An
 def _one_line(error: AnsibleError) -> str:
     text = " ".join(str(error.message).split())
     return text if len(text) < 300 else text[:297] + "..."
-
-
-def controller_of(task_vars: Mapping[str, Any]) -> str:
-    """The controller's inventory name.
-
-    :raises AnsibleActionFail: when the inventory does not name exactly one."""
-    name = _inventory.controller_name(task_vars)
-    if not name:
-        raise AnsibleActionFail(
-            "the inventory names no controller: put exactly one host in the group muster_controller"
-        )
-    return name

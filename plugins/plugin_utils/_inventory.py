@@ -13,6 +13,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import SSH_CONNECTIONS
+
 SITE_VARIABLES = (
     "muster_site",
     "muster_items",
@@ -47,27 +50,14 @@ OTHER_VARIABLES = (
     "muster_program_files",
     "muster_monitor_command",
     "muster_strict",
-    "muster_instances",
+    *request.VARIABLES,
     "muster_items_wanted",
-    "muster_host",
-    "muster_who",
-    "muster_from",
-    "muster_why",
-    "muster_take",
-    "muster_item",
-    "muster_whole_site",
-    "muster_until",
-    "muster_at_a_time",
-    "muster_force",
-    "muster_ids",
-    "muster_all",
     "muster_request",
     "muster_confirm",
     "muster_standby_fifo",
     "muster_published",
     "muster_report",
     "muster_drain_host",
-    "muster_console",
     "muster_leaving",
     "muster_agent_sudo",
     "muster_monitor_user",
@@ -79,8 +69,6 @@ OTHER_VARIABLES = (
     "muster_next",
     "muster_settled",
 )
-# Words for Ansible's ssh connection; it is also what an inventory means that names none.
-_SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
 # Below these keys of an application or host service, a string belongs to an item and keeps its Jinja.
 _PER_ITEM = ("command", "environment")
 
@@ -118,7 +106,7 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {str(key): _plain(view[key]) for key in own_words}
         known["groups"] = [group for group, members in groups.items() if name in members]
         known["connection"] = str(view.get("ansible_connection") or "")
-        if known["connection"] in _SSH:
+        if known["connection"] in SSH_CONNECTIONS:
             known["ssh"] = _reached(view, name)
         hosts[name] = known
     raw["inventory"] = {

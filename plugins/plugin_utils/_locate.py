@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where in the YAML files of an inventory a value of the site is written: ``file:line``.
 
-Ansible hands over values, not places, and keeps the last of two equal keys without a word about it. This reads the
+Ansible hands over values, not places, and silently keeps the last of two equal keys. This reads the
 files again, as nodes with their positions, in the order in which Ansible lets one file win over another.
 """
 
@@ -93,12 +93,11 @@ class Locator:
             return _place(*self._group_nodes[group]) if group in self._group_nodes else None
         return self._variable(self._controller, keys)
 
-    def duplicates(self) -> list[str]:
-        """A line for every key of a ``muster_*`` variable, and every such variable, that one mapping holds twice."""
-        return [error.line() for error in self.repeated()]
-
     def repeated(self) -> list[SiteError]:
-        """The same as errors, each with its place."""
+        """One error for every key of a ``muster_*`` variable, and every such variable, that one mapping holds twice.
+
+        Each has the place of the second one, and the first one's in its message.
+        """
         found: list[SiteError] = []
         seen: set[tuple[str, int, int]] = set()
         for source in self._sources:

@@ -213,7 +213,7 @@ class Renderer:
         program = site_model.Program(service.name, service.command, service.environment)
         context: dict[str, Any] = {
             "service": service.name,
-            "instance": "%s_%s" % (service.name, TOKENS["host"]),
+            "instance": site_model.instance_name(service.name, TOKENS["host"]),
             "ports": dict(service.ports),
             "addresses": self._addresses,
             "service_hosts": list(service.hosts),

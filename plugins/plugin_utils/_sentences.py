@@ -11,17 +11,20 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.report.story import sentence
+
 
 def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[str]:
     """Sentences of a plan, silent hosts first."""
-    sentences = [
-        "%s does not answer: %s" % (name, seen.get("why") or "no reason known")
-        for name, seen in observations.items()
-        if seen["answer"] == "unreachable"
-    ]
-    for action in plan["actions"]:
-        sentences.append(_action(action))
+    sentences = [*_silent(observations), *(sentence(action) for action in plan["actions"])]
     return sentences or ["nothing to do: everything is as wanted"]
+
+
+def of_check(plan: Mapping[str, Any], observations: Mapping[str, Any], now: float) -> list[str]:
+    """What check mode prints: the silent hosts and the plan with everything that it would do and commit."""
+    from ansible_collections.control_room.muster.plugins.module_utils._core.report.plan_text import plan_lines
+
+    return [*_silent(observations), *plan_lines(plan, now)]
 
 
 def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]:
@@ -63,11 +66,9 @@ def write_report(path: str, content: Mapping[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def _action(action: Mapping[str, Any]) -> str:
-    what = action["instance"] or action.get("host")
-    if not what:
-        return str(action["reason"])
-    where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
-    if action.get("target"):
-        where += " to %s" % action["target"]
-    return "%s %s%s: %s" % (action["action"], what, where, action["reason"])
+def _silent(observations: Mapping[str, Any]) -> list[str]:
+    return [
+        "%s does not answer: %s" % (name, seen.get("why") or "no reason known")
+        for name, seen in observations.items()
+        if seen["answer"] == "unreachable"
+    ]

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller.places import SITE_FILE
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _inventory
 
 
@@ -25,7 +26,7 @@ def published_site(task_vars: Mapping[str, Any]) -> dict[str, Any]:
 def read_published(state_dir: str) -> dict[str, Any]:
     """The same, read now, and kept for the rest of the run."""
     try:
-        with open(os.path.join(state_dir, "site.json"), encoding="utf-8") as handle:
+        with open(os.path.join(state_dir, SITE_FILE), encoding="utf-8") as handle:
             document = json.load(handle)
     except FileNotFoundError:
         raise AnsibleActionFail("%s has no site.json: deploy first" % state_dir) from None

@@ -5,19 +5,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-for folder in (Path(__file__).parent, ROOT / "tests" / "integration"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
-from browserkit import Look, Screen, missing  # noqa: E402
-from site_lab import SiteLab, site_lab, wait_for  # noqa: E402
+from tests.browser.chromium import Look, Screen, missing
+from tests.integration.local_site import SiteLab, site_lab, wait_for
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,8 +11,9 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from browserkit import Look, exactly, strangers, trail
-from site_lab import SiteLab, wait_for
+
+from tests.browser.chromium import Look, exactly, strangers, trail
+from tests.integration.local_site import SiteLab, wait_for
 
 Opened = Callable[..., Look]
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import pytest
 import yaml
-from browserkit import Look, exactly, strangers, trail
-from site_lab import ROOT, SERVERS, SiteLab, wait_for
+
+from tests.browser.chromium import Look, exactly, strangers, trail
+from tests.integration.local_site import ROOT, SERVERS, SiteLab, wait_for
 
 Opened = Callable[..., Look]
 

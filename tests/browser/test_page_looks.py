@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from browserkit import Look
-from site_lab import SiteLab
+
+from tests.browser.chromium import Look
+from tests.integration.local_site import SiteLab
 
 Opened = Callable[..., Look]
 KINDS = ("bad", "warn", "wait", "unknown", "good", "off")

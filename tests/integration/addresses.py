@@ -7,5 +7,5 @@ from __future__ import annotations
 
 import os
 
-# Sites take 127.100 to 127.199 (site_lab.py), the installed collection 127.61.
+# Sites take 127.100 to 127.199 (local_site.py), the installed collection 127.61.
 NET = "127.%d" % (70 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 30)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from roomkit import Room
+
+from tests.integration.controller.data_hosts import Room
 
 LONG_FIRST = (
     "test_faults_pairs", "test_faults_alone", "test_monitor_faults", "test_req_hosts", "test_schedule_role",

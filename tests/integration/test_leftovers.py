@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.site_lab import ROOT, wait_for
+from tests.integration.local_site import ROOT, wait_for
 from tests.leftovers import ours
 
 DEPLOYS = """
-from tests.integration.site_lab import SiteLab
+from tests.integration.local_site import SiteLab
 site = SiteLab(63)
 print(site.folder, flush=True)
 site.good("deploy")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks import journal, machine
 from tests.benchmarks.lab import BUS, DUMMY_SERVICES
-from tests.integration.site_lab import wait_for
+from tests.integration.local_site import wait_for
 from tests.lab.site import LabSite
 
 PATIENCE = 180.0  # s until a site of many items is at rest again

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.integration.site_lab import wait_for
+from tests.integration.local_site import wait_for
 from tests.lab.disks import USER, USER_ID
 from tests.lab.hosts import Lab
 

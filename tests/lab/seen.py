@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tests.integration.site_lab import wait_for
+from tests.integration.local_site import wait_for
 from tests.lab.site import LabSite
 
 PROGRAMS = 5  # of a service instance, besides its gates

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A site on the lab, with the interface of `tests.integration.site_lab.SiteLab`: the same tests can run on both.
+"""A site on the lab, with the interface of `tests.integration.local_site.SiteLab`: the same tests can run on both.
 
 The controller is a host of the lab: playbooks and monitor run there, over ssh to the others, from the checkout that it
 has read-only. What runs is read from this machine's `/proc`, which sees into every host.
@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from tests.integration.site_lab import PLAY_WITHIN, Played, Process, SiteLab, Watcher
+from tests.integration.local_site import PLAY_WITHIN, Played, Process, SiteLab, Watcher
 from tests.lab import inventory
 from tests.lab.disks import ROOT
 from tests.lab.hosts import Lab, lab

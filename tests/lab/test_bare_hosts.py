@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.integration.site_lab import Played
+from tests.integration.local_site import Played
 from tests.lab import bare
 from tests.lab.hosts import lab as booted
 from tests.lab.names import missing

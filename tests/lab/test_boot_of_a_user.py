@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tests.integration.site_lab import wait_for
+from tests.integration.local_site import wait_for
 from tests.lab.disks import USER_ID
 from tests.lab.hosts import lab as booted
 from tests.lab.names import CONTROLLER

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.site_lab import Played
+from tests.integration.local_site import Played
 from tests.lab import inventory
 from tests.lab.disks import ROOT
 from tests.lab.hosts import Lab

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.site_lab import wait_for
+from tests.integration.local_site import wait_for
 from tests.lab import reaper
 from tests.lab.disks import ROOT
 from tests.lab.hosts import Lab

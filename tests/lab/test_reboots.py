@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.site_lab import CONSOLES, SERVERS, wait_for
+from tests.integration.local_site import CONSOLES, SERVERS, wait_for
 from tests.lab.hosts import lab as booted
 from tests.lab.names import CONTROLLER
 from tests.lab.seen import all_used, settle, whole

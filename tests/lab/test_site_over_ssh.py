@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.site_lab import Process, wait_for
+from tests.integration.local_site import Process, wait_for
 from tests.lab import inventory
 from tests.lab.names import CONTROLLER
 from tests.lab.seen import PROGRAMS, believed, settle, whole

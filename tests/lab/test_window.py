@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.site_lab import wait_for
+from tests.integration.local_site import wait_for
 from tests.lab import screen as screens
 from tests.lab.disks import USER_ID
 from tests.lab.hosts import lab as booted

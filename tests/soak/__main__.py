@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.integration.site_lab import ROOT
+from tests.integration.local_site import ROOT
 from tests.soak.audit import DOUBLED, Finding, settled
 from tests.soak.faults import FAULTS
 from tests.soak.history import overlaps

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.site_lab import CONSOLES, SERVERS, alive
+from tests.integration.local_site import CONSOLES, SERVERS, alive
 from tests.leftovers import ours
 from tests.soak.world import CLOSED, OPEN, SERVICE_PROGRAMS, SERVICES, WINDOW_PROGRAMS, WINDOWS, Sight, World
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.integration.site_lab import CONSOLES, SERVERS, wait_for
+from tests.integration.local_site import CONSOLES, SERVERS, wait_for
 from tests.soak.world import CLOSED, EITHER, OPEN, SERVICES, WINDOWS, World
 
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from tests.integration.site_lab import CONSOLES, ROOT, SERVERS
+from tests.integration.local_site import CONSOLES, ROOT, SERVERS
 from tests.soak.world import CLOSED, EITHER, OPEN, SERVICES, WINDOWS, World
 
 PATIENCE = 150.0  # s until a request must have been answered

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from tests.integration.site_lab import ROOT, Process, SiteLab, alive, sweep
+from tests.integration.local_site import ROOT, Process, SiteLab, alive, sweep
 
 ITEMS = ("01", "02", "03", "04")
 SERVICES = tuple("scen2_srv_" + item for item in ITEMS)

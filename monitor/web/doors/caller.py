@@ -19,6 +19,7 @@ from typing import Any
 
 from ...core.client.peer import tcp_user
 from ...core.host import line
+from ...core.model.site import Site
 
 LOOK, ACT = "look", "act"
 _LONGEST = 300  # bytes of an introduction
@@ -81,23 +82,19 @@ class Caller:
         }
 
 
-def places_of(document: Mapping[str, Any], owner: int) -> Places:
-    """From a published site's document."""
-    consoles = {
-        host
-        for application in document.get("applications", [])
-        if not application.get("start_sequence")
-        for host in application.get("identifiers", [])
-    }
+def places_of(site: Site, owner: int) -> Places:
+    """:param owner: uid of the owner of the state folder."""
+    opened = [application for application in site.applications if application.on_request]
+    consoles = {host for application in opened for host in application.identifiers}
     addresses: dict[str, str] = {}
     shared = set()
-    for host in document.get("hosts", []):
-        if host["address"] in addresses:
-            shared.add(host["address"])
-        addresses[host["address"]] = host["name"]
-    for address in shared:  # several hosts behind one address: it says nothing about which one
+    for host in site.hosts:
+        if host.address in addresses:
+            shared.add(host.address)
+        addresses[host.address] = host.name
+    for address in shared:  # it does not tell which of its hosts a caller is on
         del addresses[address]
-    return Places(str(document.get("controller", "")), addresses, frozenset(consoles), owner)
+    return Places(site.controller, addresses, frozenset(consoles), owner)
 
 
 def caller(connection: Connection, places: Places) -> Caller:

@@ -15,11 +15,10 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ...core.model import api
+from ...core.model.site import Host, Site
 from .caller import Door
 
 SOCKET = "run/api.sock"  # below the state folder, and below the folder of each host
@@ -31,42 +30,42 @@ class NotOpened(Exception):
     """A door could not be opened; the text is one sentence."""
 
 
-def wanted(document: Mapping[str, Any], site_id: str, state_dir: Path) -> tuple[list[Door], list[str]]:
-    """The doors of a site, and sentences about what is refused.
+def wanted(site: Site | None, site_id: str, state_dir: Path) -> tuple[list[Door], list[str]]:
+    """The doors of a site, and sentences about doors that are refused.
 
-    :param document: the published site's; without one there is only the controller's own socket.
+    :param site: as published; without one there is only the controller's own socket.
     """
-    controller = str(document.get("controller") or "controller")
-    settings = api.api_settings(document)
-    found = [Door("unix", controller, str(state_dir / SOCKET))]
+    if site is None:
+        return [Door("unix", "controller", str(state_dir / SOCKET))], []
+    found = [Door("unix", site.controller, str(state_dir / SOCKET))]
     refused: list[str] = []
     # Its line forwards a socket of its own to each host over ssh: what comes through is asked there.
-    far = [host for host in document.get("hosts", []) if host.get("ssh")]
-    places = {host["name"]: str(state_dir / "run" / "doors" / (host["name"] + ".sock")) for host in far}
+    far = [host.name for host in site.hosts if host.ssh]
+    places = {name: str(state_dir / "run" / "doors" / (name + ".sock")) for name in far}
     found += [Door("unix", name, place, far=True) for name, place in places.items()]
-    here = [host for host in document.get("hosts", []) if lives_here(host, site_id)]
-    found += [Door("unix", host["name"], os.path.join(host["root"], SOCKET)) for host in here]
-    port, address = settings["api_port"], settings["api_address"]
+    here = [host for host in site.hosts if lives_here(host, site_id)]
+    found += [Door("unix", host.name, os.path.join(host.root, SOCKET)) for host in here]
+    port, address = site.settings.api_port, site.settings.api_address
     if port:
         if api.is_loopback(address):
-            found.append(Door("tcp", controller, address, port))
+            found.append(Door("tcp", site.controller, address, port))
         else:
             refused.append("the API does not listen on %s, which is not loopback: %s" % (address, api.WIDER))
         for host in here:
-            if api.is_loopback(host["address"]) and host["address"] != address:
-                found.append(Door("tcp", host["name"], host["address"], port))
+            if api.is_loopback(host.address) and host.address != address:
+                found.append(Door("tcp", host.name, host.address, port))
     return list(dict.fromkeys(found)), refused
 
 
-def lives_here(host: Mapping[str, Any], site_id: str) -> bool:
+def lives_here(host: Host, site_id: str) -> bool:
     """Whether a host's folder is on this machine: its own marker says so, not the path alone."""
-    if host.get("ssh") or host.get("connection") not in (None, "", "local", "control_room.muster.machine", "machine"):
+    if host.ssh or host.connection not in ("", "local", "control_room.muster.machine", "machine"):
         return False
     try:
-        marker = json.loads(Path(host["root"], "etc", "host.json").read_bytes())
+        marker = json.loads(Path(host.root, "etc", "host.json").read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(marker, dict) and marker.get("host") == host["name"] and marker.get("site_id") == site_id
+    return isinstance(marker, dict) and marker.get("host") == host.name and marker.get("site_id") == site_id
 
 
 def listen(door: Door) -> socket.socket:

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ...core.client.peer import unix_user
 from ...core.controller import publish
-from ...core.model import api
+from ...core.controller.places import SITE_FILE
 from ...journal import Journal
 from .. import app, events
 from ..desk import Core, Desk, NotNow
@@ -95,7 +95,7 @@ class Web:
                 self._journal.failed("the API", error)
 
     async def _follow_site(self) -> None:
-        if self._desk.stamp(publish.SITE_FILE) != self._site:
+        if self._desk.stamp(SITE_FILE) != self._site:
             await self._open_doors()
 
     async def _remember_loads(self) -> None:
@@ -108,13 +108,14 @@ class Web:
 
     async def _open_doors(self) -> None:
         """Open what the site wants and is not open, close what it wants no more."""
-        stamp = self._desk.stamp(publish.SITE_FILE)
+        stamp = self._desk.stamp(SITE_FILE)
         facts = await self._desk.site()
-        published = await self._desk.run(publish.read_published, str(self._core.state_dir), publish.SITE_FILE)
-        wanted, refused = doors.wanted(facts.document, str(published.get("site_id") or ""), self._core.state_dir)
-        self._history.forget(host["name"] for host in facts.document.get("hosts", [])) if facts.document else None
-        if facts.document and not api.api_settings(facts.document)["api"]:
-            wanted, refused = [], []  # switched off while the monitor runs
+        published = await self._desk.run(publish.read_published, str(self._core.state_dir), SITE_FILE)
+        wanted, refused = doors.wanted(facts.site, str(published.get("site_id") or ""), self._core.state_dir)
+        if facts.site is not None:
+            self._history.forget(host.name for host in facts.site.hosts)
+            if not facts.site.settings.api:
+                wanted, refused = [], []  # switched off while the monitor runs
         for sentence in refused:
             self._tell(sentence)
         for door in [door for door in self._open if door not in wanted]:

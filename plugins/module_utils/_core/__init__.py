@@ -3,5 +3,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The core of muster, private to this collection.
 
-Each folder is a room; `tests/unit/test_rooms.py` has the arrows between them.
+Each folder is a room; `tests/unit/project/test_rooms.py` has the arrows between them.
 """

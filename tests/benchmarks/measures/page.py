@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import random
-import sys
 import time
 from typing import Any
 
 from tests.benchmarks import machine
 from tests.benchmarks.figures import Figure, Report
-from tests.benchmarks.lab import DUMMY_WINDOWS, ROOT, Lab, dummies, laboratory
+from tests.benchmarks.lab import DUMMY_WINDOWS, Lab, dummies, laboratory
 from tests.benchmarks.options import Options
 
 ITEM, CONSOLE = "02", "console_3"
@@ -22,11 +21,9 @@ AIM = 0.5
 
 def measure(options: Options, report: Report) -> None:
     """A click on "Open here" on the page: until all windows run"""
-    # The kit of the browser tests finds its modules as pytest does.
-    sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("integration", "browser")]
-    from tests.browser import browserkit
+    from tests.browser import chromium
 
-    why = browserkit.missing()
+    why = chromium.missing()
     if why:
         report.skip(why)
         return
@@ -38,12 +35,12 @@ def measure(options: Options, report: Report) -> None:
         lab.play("monitor")
         lab.wait_until_ready()
         try:
-            with browserkit.Screen.on(lab.folder / "chromium") as screen:
+            with chromium.Screen.on(lab.folder / "chromium") as screen:
                 page = screen.context.new_page()
-                page.goto(f"http://{lab.addresses[CONSOLE]}:{browserkit.PORT}/")
+                page.goto(f"http://{lab.addresses[CONSOLE]}:{chromium.PORT}/")
                 page.locator("body:not(.loading)").wait_for()
                 for _run in range(options.count(10, 2)):
-                    values.append(_click(lab, page, browserkit))
+                    values.append(_click(lab, page, chromium))
         except Error as error:
             raise TimeoutError(f"the page did not do it: {error}") from error
     report.add(Figure("click on the page -> all windows running", values, aim=AIM))

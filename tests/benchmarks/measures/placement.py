@@ -11,6 +11,7 @@ import time
 
 from monitor.core.place import loads as place_loads
 from monitor.core.place import place
+from monitor.core.place.pending import Pending
 from tests.benchmarks.figures import Figure, Report
 from tests.benchmarks.options import Options
 
@@ -20,12 +21,12 @@ AIM = 1.0  # s
 AIM_GROWTH = 2.0  # times n log n
 
 
-def batch(items: int) -> tuple[list[place.Pending], list[place_loads.HostLoad]]:
+def batch(items: int) -> tuple[list[Pending], list[place_loads.HostLoad]]:
     """Items of unequal loads, and hosts of which some are busy: about half of the capacity gets used."""
     hosts = [place_loads.HostLoad(f"server_{n}", f"server_{n}", n, used=n % 7, reserved=n % 7, foreign=10.0 * (n % 4))
              for n in range(items // PER_HOST)]
     names = tuple(host.host for host in hosts)
-    pending = [place.Pending(f"scen2_srv_{n}", 1 + n % 4, names, "less_loaded", 1, n) for n in range(items)]
+    pending = [Pending(f"scen2_srv_{n}", 1 + n % 4, names, "less_loaded", 1, n) for n in range(items)]
     return pending, hosts
 
 
@@ -35,7 +36,7 @@ def gap(items: int, hosts: int, seed: int) -> float:
     loads = [rolled.randint(5, 45) for _item in range(items)]
     fleet = [place_loads.HostLoad(f"server_{n}", f"server_{n}", n, limit=100 * items) for n in range(hosts)]
     names = tuple(host.host for host in fleet)
-    pending = [place.Pending(f"scen2_srv_{n}", load, names, "less_loaded", 1, n) for n, load in enumerate(loads)]
+    pending = [Pending(f"scen2_srv_{n}", load, names, "less_loaded", 1, n) for n, load in enumerate(loads)]
     wanted = {one.name: one.load for one in pending}
     peaks = dict.fromkeys(names, 0)
     for name, host in place.place(pending, fleet).items():

@@ -211,12 +211,12 @@ def _let_in(person: socket.socket, path: str) -> None:
         try:
             who = peer.tcp_user(person.getpeername()[:2], person.getsockname()[:2])
             if who != os.getuid():
-                person.recv(line.LONGEST)
+                person.recv(line.MAX_DATAGRAM_BYTES)
                 person.sendall(_answer("403 Forbidden", "this is the page of another user: say `muster page` yourself"))
                 return
             monitor = api.connect(path)
             if monitor is None:
-                person.recv(line.LONGEST)
+                person.recv(line.MAX_DATAGRAM_BYTES)
                 person.sendall(_answer("503 Service Unavailable", "the monitor has no line to this machine now"))
                 return
             with monitor:

@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Mapping, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 
-from ..model import api
+from ..model.api import WIDER, is_loopback
 from ..model.probe import NEEDS_PORT, Probe, leaves
 from ..model.sentences import listing
-from ..model.site import Application, Host, Service, Site, instance_name
-from . import checks_confinement
+from ..model.site import HERE, Application, Host, Service, Site, instance_name
 from .errors import Keys, Problems, show
 from .keys import LOWEST_EPHEMERAL_PORT
 
 # supervisord binds its socket under a name with its process id added, then links it: ".4194304" must fit too.
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
 SOCKET = "/run/supervisor.sock"
+_KEYS = ("user", "group", "limits", "sandbox")
 _Listeners = Dict[int, Tuple[str, str]]  # port -> name of the port, item id
 
 
@@ -29,8 +29,8 @@ def check(site: Site, problems: Problems) -> None:
     _check_highest_ports(site, problems)
     _check_port_clashes(site, problems)
     _check_process_probes(site, problems)
-    api.check(site, problems)
-    checks_confinement.check(site, problems)
+    _check_api(site, problems)
+    _check_confinement(site, problems)
 
 
 def _check_process_probes(site: Site, problems: Problems) -> None:
@@ -53,7 +53,7 @@ def _check_process_probes(site: Site, problems: Problems) -> None:
 
 
 def _is_far(host: Host) -> bool:
-    return bool(host.ssh) or host.connection.rpartition(".")[2] not in ("", "local", "machine")
+    return host.reach != HERE and bool(host.ssh or host.connection)  # of a host that names neither nothing is known
 
 
 def _check_roots(hosts: Iterable[Host], problems: Problems) -> None:
@@ -191,3 +191,66 @@ def _range(ports: _Listeners, name: str) -> str:
 def _shared(names: Set[str], first: Application, second: Application, address: str) -> str:
     both = [name for name in first.identifiers if name in names and name in second.identifiers]
     return "host %s" % both[0] if both else "the address %s" % address
+
+
+def _check_api(site: Site, problems: Problems) -> None:
+    """Add what is wrong about ``muster_settings.api_address`` and ``api_port``."""
+    settings = site.settings
+    if not is_loopback(settings.api_address):
+        problems.add(
+            ("muster_settings", "api_address"),
+            "the API listens on loopback addresses only: %s" % WIDER,
+            settings.api_address,
+            "(allowed: 127.0.0.0/8, ::1)",
+        )
+    if not settings.api or not settings.api_port:
+        return
+    reached = [host for host in site.hosts if is_loopback(host.address) or host.address == settings.api_address]
+    names = {host.name for host in reached}
+    taken = ""
+    for service in site.services:
+        if names.intersection(service.hosts) and settings.api_port in service.ports.values():
+            taken = "a port of host service %s" % service.name
+    for application in site.applications:
+        if application.ports and names.intersection(application.identifiers):
+            for item in site.items:
+                if settings.api_port in application.ports.of(item.slot).values():
+                    taken = "a port of %s for item %s" % (application.name, item.id)
+    if taken:
+        problems.add(
+            ("muster_settings", "api_port"),
+            "%d is %s too, and the API listens at the addresses of hosts on this machine" % (settings.api_port, taken),
+            settings.api_port,
+            "choose another port",
+        )
+
+
+def _check_confinement(site: Site, problems: Problems) -> None:
+    """Add an error per thing that has such keys and a host without systemd."""
+    for application in site.applications:
+        keys: Keys = ("muster_applications", application.name)
+        hosts = application.identifiers
+        _refuse(site, hosts, keys, application, ("limits",), problems)
+        for program in application.programs:
+            _refuse(site, hosts, keys + ("programs", program.name), program, _KEYS, problems)
+    for service in site.services:
+        _refuse(site, service.hosts, ("muster_services", service.name), service, _KEYS, problems)
+    for host in site.hosts:
+        if host.user and host.service_manager != "systemd":
+            problems.add(("hosts", host.name, "muster_user"), "the programs of %s run as who deploys, because"
+                         " supervisor runs them" % host.name, host.user,
+                         "set muster_service_manager: systemd, or leave it out")
+        if host.display.get("user") and host.service_manager != "systemd":
+            problems.add(("hosts", host.name, "muster_display"), "the programs of %s run as who deploys, because"
+                         " supervisor runs them: user does not count" % host.name, host.display["user"],
+                         "set muster_service_manager: systemd, or leave user out")
+
+
+def _refuse(
+    site: Site, hosts: Iterable[str], keys: Keys, thing: Any, names: Tuple[str, ...], problems: Problems
+) -> None:
+    without = [name for name in hosts if site.host(name).service_manager != "systemd"]
+    for name in names:
+        if without and getattr(thing, name):
+            problems.add(keys + (name,), "%s cannot do that: supervisor runs its processes" % without[0],
+                         getattr(thing, name), "set muster_service_manager: systemd there, or leave %s out" % name)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ..model.site import Application, Host, Item, Service, Settings, Site
+from ..model.site import Application, Hook, Host, Item, Service, Settings, Site
+from ..model.words import VERDICTS
 from . import checks
 from . import keys as compile_keys
 from .applications import ApplicationReader, Known
 from .errors import Keys, Problems, SiteError, SiteErrors, show, suggest
-from .hooks import read_hooks
 from .probes import Place, read_probe
 from .reader import Reader, Values
 from .values import is_host_name, is_port_name
@@ -23,6 +23,7 @@ from .values import is_host_name, is_port_name
 __all__ = ["SiteError", "SiteErrors", "compile_site"]
 
 _DEFAULT_USER = "muster-programs"  # not that of the monitor, which may become root through the agent
+_ALL_VERDICTS = "all"
 _HIDDEN = frozenset(dir({}))  # item.keys in a template is the method of the mapping, never the variable
 
 
@@ -64,7 +65,7 @@ class _Compiler:
             services=services,
             items=items,
             settings=settings,
-            hooks=read_hooks(self.reader, top.get("muster_hooks", ())),
+            hooks=_hooks(self.reader, top.get("muster_hooks", ())),
         )
         checks.check(site, self.problems)
         self.problems.finish()
@@ -227,3 +228,32 @@ class _Compiler:
         reader = ApplicationReader(self.reader, known, settings)
         reader.read_models(self.top.get("muster_models", {}))
         return tuple(reader.application(name, entry, place + (name,)) for name, entry in written.items())
+
+
+def _hooks(reader: Reader, written: Any) -> Tuple[Hook, ...]:
+    """The content of ``muster_hooks``; what is wrong is added to the reader's problems."""
+    hooks: List[Hook] = []
+    for position, entry in enumerate(written):
+        keys: Keys = ("muster_hooks", position)
+        values = reader.table(compile_keys.HOOK, entry, keys, "this hook")
+        program = values["command"][0] if "command" in values else "/"
+        if not program.startswith("/"):
+            reader.problems.add(
+                keys + ("command",),
+                "the program %s is not an absolute path" % show(program),
+                program,
+                "write it in full, for example {{ inventory_dir }}/notify",
+            )
+            values.broken.add("command")
+        _check_words(reader, values, keys)
+        if "command" in values and values.sound("on", "command", "debounce", "timeout"):
+            hooks.append(Hook(**values))
+    return tuple(hooks)
+
+
+def _check_words(reader: Reader, values: Values, keys: Keys) -> None:
+    known = (*VERDICTS, _ALL_VERDICTS)
+    for word in values.get("on", ()):
+        if word not in known:
+            values.broken.add("on")
+            reader.problems.add(keys + ("on",), "%s is not a verdict" % show(word), word, suggest(word, known))

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any, Dict, List
 
 from ..model import site
-from . import keys_confinement, keys_probe
+from ..model.confinement import LIMITS, SANDBOX
+from . import keys_probe
 from . import table as key_table
 from .table import table as _table
 
@@ -23,6 +24,15 @@ SINGLE_INSTANCE_ONLY = (
     "muster never spreads the processes of one instance over several hosts: single_instance is the only distribution"
 )
 
+# As whom a program or host service runs, and what it may use.
+_CONFINEMENT = (
+    Field("user", "user", "As whom it runs, on systemd.", default="", default_doc="`muster_user` of the host"),
+    Field("group", "user", "Its group, on systemd.", default="", default_doc="that of its user"),
+    Field("limits", "limits", "What it may use, on systemd: %s." % ", ".join("`%s`" % name for name in LIMITS),
+          default={}, default_doc="none"),
+    Field("sandbox", "sandbox", "What it may see and do, on systemd: %s. They mean what systemd.exec(5) says of the"
+          " directive of the same name." % ", ".join("`%s`" % name for name in SANDBOX), default={}),
+)
 
 SITE = _table(
     "The site",
@@ -147,7 +157,7 @@ PROGRAM = _table(
         Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
               default=""),
     )
-    + keys_confinement.PROGRAM,
+    + _CONFINEMENT,
     identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
     reference="the word here is model",
     autostart="give start_sequence a rank: muster starts what has one",
@@ -205,7 +215,7 @@ SERVICE = _table(
         Field("ports", "mapping", "Name -> TCP port, the same on each host.", default={}),
         Field("files", "files", "Configuration files: name in `MUSTER_ETC` -> template.", default={}),
     )
-    + keys_confinement.PROGRAM
+    + _CONFINEMENT
     + keys_probe.SHORT,
 )
 
@@ -222,7 +232,11 @@ HOST = _table(
               default_doc="its inventory name"),
         Field("muster_service_manager", "choice", "What runs the processes.",
               default=site.Host.service_manager, choices=site.SERVICE_MANAGERS),
-        *keys_confinement.HOST,
+        Field("muster_user", "user", "Who its programs run as, on systemd: a user that the role `host` makes.",
+              default="", default_doc="`muster-programs` on systemd, else who deploys"),
+        Field("muster_display", "display", "What the programs of an HCI application find in their environment, so that"
+              " their windows show on the screen: `display`, `wayland_display`, `xauthority`, `runtime_dir`; and the"
+              " `user` of that screen, as who they run (on systemd).", default={}),
         Field("muster_load_limit", "integer", "No start beyond this sum of `expected_loading`.",
               default=site.Host.load_limit, minimum=0, maximum=1000, unit="%"),
         Field("muster_extra_load", "integer", "Stands for other work on it, in demonstrations and tests.",

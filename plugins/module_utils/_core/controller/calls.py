@@ -15,15 +15,17 @@ import os
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
+from ..decide.draft import PlanError
 from ..model import site as site_model
-from ..model import state as state_model
-from ..plan import plan as planner
+from ..model.records import apply_changes
+from ..plan.act_requests import act_requests
+from ..plan.outcome import settle
+from ..plan.plan import make_plan
 from ..report import status
 from . import last_seen, ledger_files, publish
 from . import ledger as controller_ledger
+from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
 
-LEDGER_FILE = "ledger.db"
-MONITOR_FILE = "run/monitor.json"
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
 ATTEMPTS = 8  # plans made anew after a lost race
@@ -58,6 +60,8 @@ def handle(request: Mapping[str, Any]) -> Json:
         where each application of an item is and why, and what each candidate host has to say to that.
     ``what_if`` {site, assume} -> {what_if}
         what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
+    ``capture`` {site, request} -> {given}
+        all that a plan for `request` depends on now: `report.scenario`. Like `explain`, over what the hosts said last.
 
     ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
     ``check`` nothing is committed, published or made.
@@ -71,13 +75,14 @@ def handle(request: Mapping[str, Any]) -> Json:
         "trail": _show_trail,
         "explain": _question,
         "what_if": _question,
+        "capture": _capture,
     }
     verb = str(request.get("verb"))
     if verb not in verbs:
         return {"error": "the controller has no verb %r, only %s" % (verb, ", ".join(sorted(verbs)))}
     try:
         return verbs[verb](_call(request))
-    except (controller_ledger.LedgerError, planner.PlanError, Refused) as error:
+    except (controller_ledger.LedgerError, PlanError, Refused) as error:
         return {"error": str(error)}
 
 
@@ -105,7 +110,7 @@ def _call(request: Mapping[str, Any]) -> _Call:
     digests, config_digests = request.get("digests"), request.get("config_digests")
     if document is None or digests is None:
         folder = str(request.get("state_dir") or (document or {}).get("state_dir") or "")
-        published = publish.read_published(folder, publish.SITE_FILE) if folder else {}
+        published = publish.read_published(folder, SITE_FILE) if folder else {}
         if document is None:
             if not published:
                 raise Refused("%s has no site.json: deploy first" % (folder or "the state folder"))
@@ -136,7 +141,7 @@ def _open_site(call: _Call) -> Json:
             if not call.check:
                 ledger.forget_trail(time.time() - call.site.settings.trail_days * DAY)
         # Asked before the ledger is read: what is published is never ahead of it, but for a ledger put back.
-        watch = publish.read_published(call.state_dir, publish.WATCH_FILE)
+        watch = publish.read_published(call.state_dir, WATCH_FILE)
         state, revision = ledger.read()
         _same_site(call, state)
         published = int(watch.get("revision", 0)) if watch.get("site_id") == state["meta"]["site_id"] else 0
@@ -175,7 +180,7 @@ def _make_plan(given: _Call) -> Json:
             observations = last_seen.current(call.site, ledger, state, revision, call.request, call.check)
             now = time.time()
             run = str(int(state["meta"].get("last_run", 0)) + 1)
-            plan = planner.make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
+            plan = make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
             looked = revision
             changes = _with_meta(call, state, plan, run)
             if call.check or not (changes or plan["trail"]):
@@ -184,7 +189,7 @@ def _make_plan(given: _Call) -> Json:
                 revision = ledger.commit(revision, changes, plan["trail"])
             except controller_ledger.LostRace:
                 continue
-            state = state_model.apply_changes(state, changes)
+            state = apply_changes(state, changes)
             break
         else:
             raise Refused("others kept changing the ledger while this run planned (%d attempts): try again" % ATTEMPTS)
@@ -195,7 +200,7 @@ def _make_plan(given: _Call) -> Json:
         warnings += _publish_all(call, state, revision, durable=False)
         if call.request.get("observations") is not None:
             last_seen.keep(call.site, observations, looked, now)
-    requests = planner.act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
+    requests = act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
     return {
         "plan": plan,
         "requests": requests,
@@ -212,7 +217,7 @@ def _phase(call: _Call) -> Json:
             state, revision = _read(call, ledger)
     else:
         call, state, revision, _unused = _commit_outcome(call, final=False)
-    requests = planner.act_requests(call.site, state, plan, phase, call.digests, check=call.check)
+    requests = act_requests(call.site, state, plan, phase, call.digests, check=call.check)
     return {"requests": requests, "revision": revision}
 
 
@@ -247,7 +252,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
             state, revision = ledger.read()
             with contextlib.suppress(Refused):  # what was done is told in any case
                 call = _over_what_is_deployed(given, state, str(plan["request"]["kind"]))
-            changes, trail = planner.settle(call.site, state, plan, answers, time.time(), final)
+            changes, trail = settle(call.site, state, plan, answers, time.time(), final)
             if _phases(plan) > 1:
                 trail = _not_said(ledger, plan, trail)
             if not (changes or trail):
@@ -256,7 +261,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
                 revision = ledger.commit(revision, changes, trail)
             except controller_ledger.LostRace:
                 continue
-            return call, state_model.apply_changes(state, changes), revision, trail
+            return call, apply_changes(state, changes), revision, trail
     raise Refused(
         "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
         % ATTEMPTS
@@ -310,6 +315,22 @@ def _question(call: _Call) -> Json:
         )
 
 
+def _capture(call: _Call) -> Json:
+    from ..report import scenario
+
+    request = dict(call.request["request"], who=ledger_files.user_name(os.geteuid()))
+    request["from"] = call.site.controller
+    with call.ledger as ledger:
+        state, revision = ledger.read()
+        observations = last_seen.last_seen(call.site, ledger, state)
+    now = time.time()
+    return {
+        "given": scenario.captured(
+            call.site, state, revision, observations, request, now, call.digests, call.config_digests
+        )
+    }
+
+
 def _read(call: _Call, ledger: controller_ledger.Ledger) -> Tuple[controller_ledger.State, int]:
     """The ledger's state; check mode before the first deploy plans over an empty one."""
     if call.check and not ledger.exists():
@@ -339,7 +360,7 @@ def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: st
         return call
     if kind in SITE_CHANGES and call.request.get("observed_mark") in (None, mark):
         return call
-    published = publish.read_published(call.state_dir, publish.SITE_FILE)
+    published = publish.read_published(call.state_dir, SITE_FILE)
     if kind in SITE_CHANGES or published.get("mark") != mark:
         raise Refused("the site was deployed anew meanwhile: run this again")
     try:

@@ -9,17 +9,16 @@ from typing import Any, Dict, Mapping
 
 from ..decide import corrections
 from ..model import site as site_model
-from ..model import state as state_model
+from ..model.words import DOWN, NOT_ASKED, SUSPECT
 from . import ledger as controller_ledger
 from . import publish
-
-SEEN_FILE = "seen.json"
+from .places import SEEN_FILE
 
 Json = Dict[str, Any]
 
 
 def asked(observation: Mapping[str, Any]) -> bool:
-    return bool(observation.get("answer", state_model.NOT_ASKED) != state_model.NOT_ASKED)
+    return bool(observation.get("answer", NOT_ASKED) != NOT_ASKED)
 
 
 def last_seen(
@@ -31,7 +30,7 @@ def last_seen(
     """
     observations: Json = {}
     for name, entry in publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}).items():
-        if usable and (state["hosts"].get(name) or {}).get("state") in (state_model.DOWN, state_model.SUSPECT):
+        if usable and (state["hosts"].get(name) or {}).get("state") in (DOWN, SUSPECT):
             continue
         changed = ledger.changed_since(int(entry["revision"]), "claims")
         observations.update(corrections.correct(site, state, {name: entry}, changed))

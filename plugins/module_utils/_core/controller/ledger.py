@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ledger on SQLite: what is wanted, who holds what under which epoch, what happened and why.
 
-Three verbs: `Ledger.read`, `Ledger.commit` (compare-and-set on one revision) and `Ledger.lease`. Another store needs
-these three, `Ledger.trail`, and the records' shapes; nothing above this module knows SQL. Every error is a sentence.
+Two verbs: `Ledger.read` and `Ledger.commit` (compare-and-set on one revision). Another store needs these two,
+`Ledger.trail`, and the records' shapes; nothing above this module knows SQL. Every error is a sentence.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import json
 import os
 import sqlite3
 import time
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from ..model.state import KINDS
+from ..model.words import RECORD_KINDS
 from . import ledger_files
 
 SCHEMA = 2  # 1 knew neither pauses nor notices; it is read as it is, and the first commit makes it this one
@@ -33,7 +33,6 @@ CREATE TABLE trail (
 CREATE INDEX trail_of_instance ON trail (instance, id);
 CREATE INDEX trail_by_time ON trail (at);
 CREATE TRIGGER trail_is_append_only BEFORE UPDATE ON trail BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END;
-CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, token INTEGER NOT NULL, boot TEXT, until REAL);
 """
 
 State = Dict[str, Dict[str, Any]]
@@ -61,14 +60,6 @@ class LostRace(LedgerError):
     def __init__(self, expected: int, found: int) -> None:
         super().__init__("the ledger went from revision %d to %d meanwhile" % (expected, found))
         self.found = found
-
-
-class Lease(NamedTuple):
-    """Who holds a lease. `token` grows with every change of holder; `left` is in seconds."""
-
-    holder: str
-    token: int
-    left: float
 
 
 class Ledger:
@@ -134,7 +125,7 @@ class Ledger:
             values = json.loads("[%s]" % ",".join(row[2] for row in rows))
         except ValueError:
             raise self._damaged("a record is no JSON") from None
-        state: State = {kind: {} for kind in KINDS}
+        state: State = {kind: {} for kind in RECORD_KINDS}
         for (kind, name, _unused), value in zip(rows, values):
             state[kind][name] = value
         return state, revision
@@ -153,7 +144,7 @@ class Ledger:
         :raises LostRace: when the ledger is no longer at `expected_revision`.
         :raises LedgerError: also for a claim whose epoch would go back.
         """
-        unknown = sorted(set(changes) - set(KINDS))
+        unknown = sorted(set(changes) - set(RECORD_KINDS))
         if unknown:
             raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
         with self._words(), self._write() as database:
@@ -179,29 +170,6 @@ class Ledger:
                 )
             database.execute("UPDATE head SET revision = ?", (revision,))
         return revision
-
-    def lease(self, name: str, holder: str, ttl: float) -> Lease:
-        """Take or renew a lease for `ttl` seconds if it is free, expired or ours; a `ttl` of 0 gives it back.
-
-        The answer names the holder now ("" when nobody): it is granted when that is `holder`. Time is this machine's
-        own since its boot, so that a changed clock neither prolongs nor ends it; a reboot ends it.
-        """
-        boot, now = ledger_files.boot_clock()
-        with self._words(), self._write() as database:
-            row = database.execute("SELECT holder, token, boot, until FROM lease WHERE name = ?", (name,)).fetchone()
-            before, token, its_boot, until = row or ("", 0, boot, 0.0)
-            alive = bool(before) and its_boot == boot and until > now
-            if alive and before != holder:
-                return Lease(before, token, until - now)
-            if ttl <= 0:
-                # The row stays: its token must go on growing.
-                database.execute("UPDATE lease SET holder = '', until = 0 WHERE name = ?", (name,))
-                return Lease("", token, 0.0)
-            if not alive or before != holder:
-                token += 1
-            row = (name, holder, token, boot, now + ttl)
-            database.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)", row)
-        return Lease(holder, token, ttl)
 
     def trail(
         self, after: Optional[int] = None, limit: int = 100, instance: Optional[str] = None

@@ -14,7 +14,9 @@ import shutil
 import sqlite3
 import stat
 import time
-from typing import List, Optional, Tuple, Type
+from typing import List, Optional, Type
+
+from .places import BACKUP_FOLDER
 
 BACKUPS = 3
 UNFINISHED = 3600.0  # s after which a copy that was begun is nobody's any more
@@ -66,16 +68,9 @@ def sync_folder(folder: str) -> None:
         os.close(handle)
 
 
-def boot_clock() -> Tuple[str, float]:
-    """This boot's id, and seconds since it began (suspend included)."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-        boot = handle.read().strip()
-    return boot, time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 def backup(database: sqlite3.Connection, path: str, revision: int) -> str:
     """Copy an open ledger into ``backup/`` beside it; see `Ledger.backup`."""
-    folder = os.path.join(os.path.dirname(path), "backup")
+    folder = os.path.join(os.path.dirname(path), BACKUP_FOLDER)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     target = os.path.join(folder, "ledger-%010d.db" % revision)
     if os.path.exists(target):
@@ -115,7 +110,7 @@ def _left_behind(folder: str) -> List[str]:
 
 def backups(path: str) -> List[str]:
     """The backups of a ledger, oldest first."""
-    folder = os.path.join(os.path.dirname(path), "backup")
+    folder = os.path.join(os.path.dirname(path), BACKUP_FOLDER)
     try:
         names = sorted(name for name in os.listdir(folder) if name.startswith("ledger-") and name.endswith(".db"))
     except OSError:

@@ -17,10 +17,9 @@ from typing import Any, Dict, Iterator, Mapping, Optional
 
 from ..model import site
 from ..report import watch_list
+from .places import PUBLISH_LOCK, SITE_FILE, WATCH_FILE
 
 SCHEMA = 1
-SITE_FILE = "site.json"
-WATCH_FILE = "watch.json"
 _PATIENCE = 10.0  # s to wait for another publisher
 
 
@@ -52,7 +51,7 @@ def publish(
     :raises PublishError: nothing is half-written.
     """
     try:
-        with _locked(os.path.join(state_dir, "publish.lock")):
+        with _locked(os.path.join(state_dir, PUBLISH_LOCK)):
             standing = read_published(state_dir, WATCH_FILE)
             site_id = state["meta"]["site_id"]
             ours = bool(standing) and standing.get("site_id") == site_id

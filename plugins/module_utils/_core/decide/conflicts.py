@@ -13,9 +13,8 @@ from typing import List
 
 from ..model.sentences import listing
 from ..model.site import Instance
-from ..model.state import RUNNING, STARTED
-from ..requests.common import because, wrong_kind
-from .draft import Draft, Move
+from ..model.words import RUNNING
+from .draft import Draft
 from .notices import CONFLICT, conflict_id
 from .relocate import in_place
 
@@ -106,34 +105,4 @@ def decided(draft: Draft, name: str, wrong: List[str]) -> bool:
         reason = "%s (conflicts: stop_all)" % describe(draft, name, wrong)
         in_place(draft, instance, holder, reason, [host for host in draft.copies(name) if host != holder])
         return True
-    return False
-
-
-def resolve(draft: Draft, name: str) -> bool:
-    """A person says which host keeps an instance that lives more than once; whether to reconcile it."""
-    instance = draft.site.instance(name)
-    host = str(draft.request.get("host") or "")
-    claim, wrong = draft.claim(name), copies_without_claim(draft, name)
-    alive = sorted(h for h, copy in draft.copies(name).items() if copy.live)
-    busy = draft.busy(name)
-    if busy or not wrong:
-        nothing = "no host that was seen shows a copy of %s without a valid claim: there is nothing to decide" % name
-        draft.refuse(name, None, "%s waits: %s" % (name, busy) if busy else nothing)
-        return False
-    if host not in alive:
-        draft.refuse(name, host, "say which copy of %s is to stay (--keep): it lives on %s" % (name, listing(alive)))
-        return False
-    refusal = wrong_kind(draft, instance, host)
-    if not refusal and claim.holds and claim.host not in (host, None) and not draft.observation(str(claim.host)).seen:
-        refusal = "%s is claimed on %s, which was not seen: see it, or confirm it down, before another copy stays" % (
-            name, claim.host)  # fmt: skip
-    if refusal:
-        draft.refuse(name, host, refusal)
-        return False
-    reason = because(draft, name, "keep", host)
-    draft.resolved.add(name)
-    draft.want(name, STARTED, reason, host if instance.application.on_request else None)
-    if claim.holds and claim.host == host:
-        return True
-    draft.moves.append(Move(name, reason, tuple(draft.copies(name)), hosts=(host,), asked=True))
     return False

@@ -12,7 +12,9 @@ from typing import Any, Dict, Iterable, Mapping
 
 from ..model import sequence
 from ..model import site as site_model
-from ..model import state as state_model
+from ..model.observation import instance_seen, seen_running, unseen
+from ..model.records import Claim, HostRecord
+from ..model.words import DRAINED, FREE, NOT_ASKED, RUNNING, SEEN, UP
 
 Json = Dict[str, Any]
 
@@ -28,21 +30,21 @@ def correct(
     """
     corrected: Dict[str, Any] = dict(observations)
     for name in changed:
-        claim = state_model.Claim.from_json(state["claims"].get(name) or {})
-        if claim.phase in (state_model.RUNNING, state_model.FREE):
+        claim = Claim.from_json(state["claims"].get(name) or {})
+        if claim.phase in (RUNNING, FREE):
             for place, seen in list(corrected.items()):
                 if name in (seen.get("instances") or {}):
                     instances = {other: copy for other, copy in seen["instances"].items() if other != name}
                     corrected[place] = dict(seen, instances=instances)
             seen = corrected.get(claim.host or "") or {}
-            if claim.phase == state_model.RUNNING and seen.get("answer") == state_model.SEEN:
+            if claim.phase == RUNNING and seen.get("answer") == SEEN:
                 instances = dict(seen.get("instances") or {}, **{name: _as_claimed(site, name, claim)})
                 corrected[str(claim.host)] = dict(seen, instances=instances)
             continue
         for host in (claim.host, claim.target):
-            if host and (corrected.get(host) or {}).get("answer") == state_model.SEEN:
+            if host and (corrected.get(host) or {}).get("answer") == SEEN:
                 why = "another run began to change %s there after this run had looked" % name
-                corrected[host] = {"host": host, "answer": state_model.NOT_ASKED, "why": why}
+                corrected[host] = unseen(host, NOT_ASKED, why)
     return corrected
 
 
@@ -55,23 +57,20 @@ def as_claimed(
     """
     filled: Dict[str, Any] = {}
     for host in site.hosts:
-        record = state_model.HostRecord.from_json(state["hosts"].get(host.name) or {})
-        asked = (observations.get(host.name) or {}).get("answer", state_model.NOT_ASKED) != state_model.NOT_ASKED
-        if asked or host.name not in state["hosts"] or record.state not in (state_model.UP, state_model.DRAINED):
+        record = HostRecord.from_json(state["hosts"].get(host.name) or {})
+        asked = (observations.get(host.name) or {}).get("answer", NOT_ASKED) != NOT_ASKED
+        if asked or host.name not in state["hosts"] or record.state not in (UP, DRAINED):
             continue
-        filled[host.name] = {
-            "host": host.name, "answer": state_model.SEEN, "prepared": True, "incarnation": record.incarnation,
-            "service_manager": "running", "instances": {},
-        }  # fmt: skip
+        filled[host.name] = seen_running(host.name, record.incarnation)
     for name, document in state["claims"].items() if filled else ():
         if document.get("host") in filled:
-            claim = state_model.Claim.from_json(document)
+            claim = Claim.from_json(document)
             if claim.holds:
                 filled[str(claim.host)]["instances"][name] = _as_claimed(site, name, claim)
     return dict(observations, **filled)
 
 
-def _as_claimed(site: site_model.Site, name: str, claim: state_model.Claim) -> Json:
+def _as_claimed(site: site_model.Site, name: str, claim: Claim) -> Json:
     """What a host shows of an instance that runs as its claim says."""
     application = sequence.application_of(site, name)
     absent = set(claim.deferred) | set(claim.failed)
@@ -80,13 +79,4 @@ def _as_claimed(site: site_model.Site, name: str, claim: state_model.Claim) -> J
         for program in (application.programs if application else ())
         if program.start_sequence and not program.is_gate and program.name not in absent
     ]
-    return {
-        "epoch": claim.epoch,
-        "epochs": [claim.epoch],
-        "claim": claim.epoch,
-        "last_epoch": claim.epoch,
-        "digest": claim.digest,
-        "programs": {program: {} for program in programs},
-        "deferred": list(claim.deferred),
-        "failed": dict(claim.failed),
-    }
+    return instance_seen(claim.epoch, programs, claim.digest, claim.deferred, claim.failed)

@@ -8,31 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from ..model.observation import Observation, Seen
+from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
 from ..model.sentences import clock
 from ..model.site import Host, Instance, Site
-from ..model.state import (
-    DOWN,
-    FREE,
-    MONITOR,
-    STARTED,
-    STARTING,
-    STOPPED,
-    STOPPING,
-    Actor,
-    Claim,
-    Failure,
-    HostRecord,
-    Observation,
-    Seen,
-    State,
-    Wanted,
-)
+from ..model.words import DOWN, FREE, MONITOR, MUSTER, STARTED, STARTING, STOPPED, STOPPING
 from .failures import charges
 from .upkeep import Upkeep
 
 Json = Dict[str, Any]
 WHOLE = ("deploy", "reconcile")  # kinds of requests that look at every instance
-MUSTER = "muster"  # who wants what nobody asked for
 
 
 class PlanError(Exception):

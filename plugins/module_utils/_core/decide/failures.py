@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Iterable, List, Sequence, Tuple
 
+from ..model.records import Claim, Failure
 from ..model.site import Application, Settings
-from ..model.state import RUNNING, Claim, Failure
+from ..model.words import RUNNING
 
 # Running failure strategies from the mildest to the one that wins over all others.
 SEVERITY = ("continue", "restart_process", "restart_application", "stop_application")

@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional, Tuple
 
+from ..model.observation import Seen
+from ..model.records import Claim, Failure
 from ..model.sentences import clock, duration, listing, times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
-from ..model.state import DOWN, DRAINED, FAILED, FREE, STOPPED, SUSPECT, Claim, Failure, Seen
+from ..model.words import DOWN, DRAINED, FAILED, FREE, MUSTER, STOPPED, SUSPECT
 from . import notices
-from .draft import MUSTER, WHOLE, Draft
+from .draft import WHOLE, Draft
 from .failures import charge, endless, in_a_row, running_failure, tired_hosts, wait_before
 from .relocate import in_place, misplaced, move, stop_strays
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ..model.sentences import listing, nearest
+from ..model.sentences import listing
 from .draft import Draft, Json
 
 CONFLICT = "conflict"
@@ -97,33 +97,3 @@ def files_changed(draft: Draft, host: str, changed: Sequence[str]) -> str:
     report = any(sentence.startswith(heads) for sentence in changed) if heads else False
     drift(draft, "", host, "%s: %s" % (host, listing(changed, most=3)), report)
     return "somebody changed files on %s (repair: report; deploy puts them right)" % host if report else ""
-
-
-def acknowledge(draft: Draft) -> List[str]:
-    """A person has seen it: what is over is forgotten, a conflict that goes on is marked."""
-    known = [key for key in draft.upkeep.notices() if (draft.upkeep.notice(key) or {}).get("what") != DRIFT]
-    wanted = [str(key) for key in draft.request.get("ids") or ()]
-    if not wanted and not draft.request.get("all"):
-        example = ", for example %s" % known[0] if known else ""
-        draft.refuse(None, None, "say what to acknowledge: an id that status shows%s, or all of them" % example)
-        return []
-    if draft.request.get("all"):
-        wanted = [key for key in known if not (draft.upkeep.notice(key) or {}).get("acknowledged")]
-        if not wanted:
-            draft.hold(None, None, "there is nothing to acknowledge")
-    done = []
-    for key in wanted:
-        notice = draft.upkeep.notice(key)
-        if notice is None or notice.get("what") == DRIFT:
-            draft.refuse(None, None, "there is nothing called %s to acknowledge%s" % (key, nearest(key, known)))
-            continue
-        if notice.get("open"):
-            seen = {"by": draft.who, "why": draft.why, "at": draft.now}
-            draft.upkeep.set_notice(key, dict(notice, acknowledged=seen))
-        else:
-            draft.upkeep.set_notice(key, None)
-        draft.note("%s acknowledged" % key, draft.why, "acknowledged", str(notice.get("instance") or ""))
-        done.append(key)
-    if done:
-        draft.hold(None, None, "%s acknowledged by %s" % (listing(done), draft.who))
-    return []

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
-
-from ..model.moments import moment
-from ..model.records import SITE, Pause, item_key
-from ..model.sentences import clock, nearest
-from ..model.state import STOPPING
-from ..plan.act_requests import ACTS
-from .draft import MUSTER, Draft, Mark
+from ..model.plan import ACTS
+from ..model.records import Pause
+from ..model.sentences import clock
+from ..model.words import MUSTER, SITE, STOPPING, item_key
+from .draft import Draft, Mark
 
 
 def expire(draft: Draft) -> None:
@@ -34,14 +31,15 @@ def told(draft: Draft, name: str) -> str:
         return ""
     instance = draft.site.by_name().get(name)
     keys = [SITE] + ([item_key(instance.item.id)] if instance is not None else [])
-    return next((_sentence(draft, key) for key in keys if draft.upkeep.pause(key) is not None), "")
+    return next((said(draft, key) for key in keys if draft.upkeep.pause(key) is not None), "")
 
 
 def site_paused(draft: Draft) -> str:
-    return _sentence(draft, SITE) if draft.upkeep.pause(SITE) is not None else ""
+    return said(draft, SITE) if draft.upkeep.pause(SITE) is not None else ""
 
 
-def _sentence(draft: Draft, key: str) -> str:
+def said(draft: Draft, key: str) -> str:
+    """`sentence` about an item or site that is paused in this plan."""
     pause = draft.upkeep.pause(key) or Pause()
     return sentence(key, pause, draft.now)
 
@@ -80,54 +78,3 @@ def hold_back(draft: Draft, name: str, mark: Mark, why: str) -> None:
     draft.undo(name, mark)
     draft.stays[name] = why
     draft.hold(name, draft.claim(name).host, "%s, so nothing is done: %s" % (why, reason))
-
-
-def _key(draft: Draft) -> Optional[str]:
-    """What the request is about: an item, or the site."""
-    item = str(draft.request.get("item") or "")
-    if draft.request.get("site"):
-        if item:
-            draft.refuse(None, None, "say an item or the site, not both")
-            return None
-        return SITE
-    ids = [known.id for known in draft.site.items]
-    if not item:
-        draft.refuse(None, None, "say what to %s: an item, for example %s, or the whole site" % (
-            draft.kind, ids[0] if ids else "01"))  # fmt: skip
-        return None
-    if item not in ids and not (draft.kind == "resume" and draft.upkeep.pause(item_key(item)) is not None):
-        draft.refuse(None, None, "there is no item %s in this site%s" % (item, nearest(item, ids)))
-        return None
-    return item_key(item)
-
-
-def pause(draft: Draft) -> List[str]:
-    key = _key(draft)
-    if key is None:
-        return []
-    try:
-        until = moment(draft.request.get("until"), draft.now)
-    except ValueError as error:
-        draft.refuse(None, None, str(error))
-        return []
-    before = draft.upkeep.pause(key)
-    if before is None or (before.why, before.until) != (draft.why, until):
-        draft.upkeep.set_pause(key, Pause(draft.who, draft.why, draft.now, until))
-        draft.note(_sentence(draft, key), draft.why)
-    said = _sentence(draft, key)
-    draft.hold(None, None, "%s: nothing there is restarted, moved, repaired or changed by itself" % said)
-    return []
-
-
-def resume(draft: Draft) -> List[str]:
-    """The instances concerned: what was held is done by the same run."""
-    key = _key(draft)
-    if key is None:
-        return []
-    if draft.upkeep.pause(key) is None:
-        draft.hold(None, None, "%s is not paused" % label(key))
-        return []
-    draft.upkeep.set_pause(key, None)
-    draft.note("%s is no longer paused" % label(key), draft.why)
-    draft.hold(None, None, "%s is no longer paused" % label(key))
-    return [n for n, i in draft.site.by_name().items() if key in (SITE, item_key(i.item.id))]

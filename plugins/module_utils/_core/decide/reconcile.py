@@ -12,12 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional
 
+from ..model.observation import Seen
+from ..model.records import Claim
 from ..model.sentences import times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
-from ..model.state import DOWN, FAILED, FREE, RUNNING, STARTING, STOPPED, STOPPING, Claim, Seen
+from ..model.words import DOWN, FAILED, FREE, MUSTER, RUNNING, STARTING, STOPPED, STOPPING
 from . import conflicts, notices, pauses
-from .draft import MUSTER, WHOLE, Draft
+from .draft import WHOLE, Draft
 from .failures import avoided_hosts, given_up, running_failure
 from .keep_running import after_wait, apply_strategy, keep_running, repair_gone
 from .relocate import in_place, move, stop_strays, strays_of

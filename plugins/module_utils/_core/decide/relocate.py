@@ -9,7 +9,7 @@ from typing import List, Mapping, Optional
 
 from ..model.sentences import kinds
 from ..model.site import Instance
-from ..model.state import DRAINED
+from ..model.words import DRAINED
 from .draft import WHOLE, Draft, Move
 from .failures import tired_hosts
 

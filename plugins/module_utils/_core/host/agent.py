@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The agent of a host: one request in, one answer out.
 
-Installed as ``<root>/lib/<hash>/muster_host``, and sent along where it is not yet; `main` reads a JSON request from
-standard input and answers with one line ``MUSTER:<json>``. The modules of the same names call `handle`. What a verb
-does not need is not imported, because starting is a good part of the time that a restart takes.
+Installed as ``<root>/lib/<hash>/muster_host``, or sent with the request where it is not installed yet. `main` reads a
+JSON request from standard input and writes one line ``MUSTER:<json>``; Ansible's modules of the same names call
+`handle`. Each verb imports only what it needs: the agent's start is a good part of the time that a restart takes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ PREFIX = "MUSTER:"
 
 
 def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
-    """Do what a request asks.
+    """Carry out a request.
 
-    :param request: ``{"verb": "observe" | "prepare" | "act" | "remove", "host": {...}, "check", "diff", ...}``; with
-        ``agent``, the agent itself is installed first.
+    :param request: ``{"verb": "observe" | "prepare" | "act" | "remove", "host": {...}, "check", "diff", ...}``, the
+        rest as the verb's own function describes it; with ``agent`` (see `host.install`), the agent is installed first.
     :return: the verb's answer, or ``{"error": sentence}``.
     """
     began = time.monotonic()
@@ -65,7 +65,10 @@ def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def install_agent(request: Mapping[str, Any]) -> bool:
-    """On a prepared host only: a host that was never prepared is not touched. :return: whether it was installed."""
+    """Install the agent that a request brings, on a host that was prepared before; other hosts are left alone.
+
+    :return: whether it was installed. Errors of the file system are ignored: the next call is slower without it.
+    """
     import os
 
     root = request["host"]["root"]
@@ -79,24 +82,30 @@ def install_agent(request: Mapping[str, Any]) -> bool:
     try:
         return install.install(root, request["agent"])
     except OSError:
-        return False  # the next call is slower, that is all
+        return False
 
 
 def listen(root: str) -> None:
-    """The far end of the monitor's line, for an account that may run only what is installed, and for this host only."""
+    """Be the host's end of the monitor's line (see `host.line`), for an account that may run only the installed agent.
+
+    :param root: the only folder that the monitor may name.
+    """
     from . import line
 
     line.main(root)
 
 
 def main(request: Optional[Mapping[str, Any]] = None) -> None:
-    """A request, that of standard input when none is given, to standard output."""
+    """Carry out one request and write the answer to standard output.
+
+    :param request: read from standard input when it is None.
+    """
     import signal
     import sys
 
     if request is None:
         request = json.loads(sys.stdin.buffer.readline())
-    if request.get("verb") != "observe":  # what was begun is ended, whatever becomes of who asked
+    if request.get("verb") != "observe":  # an act that was begun is completed, even when its caller is gone
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
     answer = json.dumps(handle(request), separators=(",", ":"))

@@ -1,11 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A supervisord of our own starts with its machine: a unit of systemd, root's or of a user who may linger.
+"""Start and stop the supervisord of a host as its machine boots and ends: what ``bin/muster-boot`` runs.
 
-The unit runs ``bin/muster-boot``, which starts supervisord as a run would: with what the last one started it with, and
-under the same lock, so whichever comes first starts it and the other finds it. Items are not started by it: only the
-host's services are.
+It does what a run does: the same settings, the environment of the last start, and the same lock, so that of a run and a
+boot the first starts supervisord and the second finds it. It starts the host services and no items.
 """
 
 from __future__ import annotations
@@ -14,92 +13,24 @@ import json
 import os
 import time
 
-from .machine import ownership, procs
-from .service import manager
+from .machine import procs
+from .service.choose import manager_of
+from .service.errors import ManagerError
 from .service.supervisor import daemon
-from .service.systemd import units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Tuple
+    from typing import Any, Dict, List
 
-    from .prepare import Work
-
-LINGER = "/var/lib/systemd/linger"
-_ENDS = 25.0  # s, less than TimeoutStopSec
-_UNIT = """\
-# written by muster: every deploy writes it again
-[Unit]
-Description=supervisord of the muster host {host}
-RequiresMountsFor={root}
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart={boot} start
-ExecStop={boot} stop
-TimeoutStartSec=60
-TimeoutStopSec=30
-
-[Install]
-WantedBy={target}
-"""
-
-
-def prepare(work: Work, wanted: bool) -> None:
-    """Have it start with the machine, or no more.
-
-    :raises ManagerError: when a unit of that name is somebody else's.
-    """
-    folder, target = _place()
-    unit = unit_name(work.host)
-    if not wanted or not folder:
-        if wanted:
-            work.warnings.append(_nothing())
-        if _mine(work.host):
-            work.did.append("removed the unit %s" % unit)
-            if not work.check:
-                forget(work.host)
-        return
-    path = os.path.join(folder, unit)
-    owner = units.owner(work.host)
-    first = _first_line(path)
-    if first and first != owner:
-        raise manager.ManagerError("the unit %s of this machine is not of this host: %s" % (path, first))
-    if not work.check:
-        os.makedirs(os.path.join(folder, target + ".wants"), mode=0o755, exist_ok=True)
-    import sys
-
-    boot = _guarded if os.geteuid() == 0 else _plain
-    text = _UNIT.format(host=work.host["host"], root=_escaped(work.root), boot=boot(sys.executable, work.root),
-                        target=target)
-    work.write(path, "%s\n%s" % (owner, text), 0o644)
-    link = _link(folder, target, unit)
-    if not os.path.islink(link):
-        work.did.append("enabled the unit %s" % unit)
-        if not work.check:
-            os.symlink("../" + unit, link)
-
-
-def unit_name(host: Mapping[str, Any]) -> str:
-    return "muster-supervisord-%s.service" % host["host"]
-
-
-def forget(host: Mapping[str, Any]) -> None:
-    """Remove the unit of this host."""
-    folder, target = _place()
-    if folder and _mine(host):
-        for path in (_link(folder, target, unit_name(host)), os.path.join(folder, unit_name(host))):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                continue
+_STOP_SECONDS = 25.0  # less than TimeoutStopSec of its unit, see `host.service.supervisor.boot_unit`
 
 
 def main(root: str, verb: str) -> int:
-    """`start` or `stop` the supervisord of this folder, as its machine boots or ends. :return: exit status."""
+    """
+    :param root: the folder of the host.
+    :param verb: "start" (and wait until it answers) or "stop" (and wait until it ended).
+    :return: exit status; the reason of a failure is on standard error.
+    """
     import sys
 
     with open(root + "/etc/host.json", encoding="utf-8") as handle:
@@ -109,85 +40,21 @@ def main(root: str, verb: str) -> int:
         if verb == "start":
             os.environ.update(daemon.read_kept(root))
             warnings: List[str] = []
-            manager.of(host).start(marker.get("settings") or {}, warnings)
+            manager_of(host).start(marker.get("settings") or {}, warnings)
             sys.stderr.writelines(warning + "\n" for warning in warnings)
         else:
             _stop(host)
-    except manager.ManagerError as error:
+    except ManagerError as error:
         sys.stderr.write("%s\n" % error)
         return 1
     return 0
 
 
 def _stop(host: Dict[str, Any]) -> None:
-    """supervisord first: it says that it ends, and stops its programs in order."""
-    pid = manager.of(host).find(procs.sweep(host["site_id"], host["host"]))
+    """Stop supervisord before systemd stops its programs: it reports that it ends, and stops them in order."""
+    pid = manager_of(host).find(procs.sweep(host["site_id"], host["host"]))
     if pid:
         procs.send(pid, procs.TERM)
-    until = time.monotonic() + _ENDS
+    until = time.monotonic() + _STOP_SECONDS
     while pid and procs.alive(pid) and time.monotonic() < until:
         time.sleep(0.05)
-
-
-def _place() -> Tuple[str, str]:
-    """(folder of units, the target that is reached at boot); ("", "") where nothing of ours would be started."""
-    if not os.path.isdir("/run/systemd/system"):
-        return "", ""
-    if os.geteuid() == 0:
-        return units.PERSISTENT_UNITS, "multi-user.target"
-    import pwd
-
-    try:
-        user = pwd.getpwuid(os.geteuid())
-    except KeyError:
-        return "", ""
-    if not os.path.exists("%s/%s" % (LINGER, user.pw_name)):
-        return "", ""
-    return user.pw_dir + "/.config/systemd/user", "default.target"
-
-
-def _plain(python: str, root: str) -> str:
-    return "%s -I %s/bin/muster-boot" % (python, _escaped(root))
-
-
-def _guarded(python: str, root: str) -> str:
-    """Root's unit looks whose the folder is before it runs anything from there: it may be given away later."""
-    boot = root + "/bin/muster-boot"
-    places = (root, root + "/bin", boot, root + "/lib")
-    text = "PLACES=%r\n%sos.execv(sys.executable,[sys.executable,'-I',%r,*sys.argv[1:]])" % (
-        places, ownership.GUARD, boot)
-    return "%s -I -S -c %s" % (python, _quoted(text))
-
-
-def _quoted(word: str) -> str:
-    """As one word of a command in a unit."""
-    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return '"%s"' % text.replace("%", "%%").replace("$", "$$")
-
-
-def _nothing() -> str:
-    if not os.path.isdir("/run/systemd/system"):
-        return "supervisord does not start with the machine, which does not run systemd: a run starts it"
-    return ("supervisord does not start with the machine until a run starts it: its user may not linger "
-            "(loginctl enable-linger, as root), or set muster_boot to false")
-
-
-def _mine(host: Mapping[str, Any]) -> bool:
-    folder, _unused = _place()
-    return bool(folder) and _first_line(os.path.join(folder, unit_name(host))) == units.owner(host)
-
-
-def _first_line(path: str) -> str:
-    """Empty when there is no such file."""
-    try:
-        return procs.read_file(path).decode("utf-8", "replace").split("\n", 1)[0]
-    except OSError:
-        return ""
-
-
-def _link(folder: str, target: str, unit: str) -> str:
-    return "%s/%s.wants/%s" % (folder, target, unit)
-
-
-def _escaped(path: str) -> str:
-    return path.replace("%", "%%")

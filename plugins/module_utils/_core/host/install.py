@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put the agent on its host, byte-compiled, below ``lib/<hash>/``: what makes the next call fast."""
+"""Install the agent on its host, byte-compiled, below ``lib/<hash>/``, so that the next call starts fast."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ if TYPE_CHECKING:
     from typing import Any, Mapping
 
 PACKAGE = "muster_host"
-_KEEP = 3600.0  # s that an older agent stays: one may be at work, and loads its parts when it needs them
+_KEEP_OLD_SECONDS = 3600.0  # an older agent may still be at work, and imports files late
 
 
 def installed(root: str, bundle: Mapping[str, Any]) -> bool:
+    """Whether this very agent is installed.
+
+    :param bundle: with ``hash``.
+    """
     return os.path.isdir(os.path.join(root, "lib", bundle["hash"]))
 
 
 def install(root: str, bundle: Mapping[str, Any]) -> bool:
-    """
+    """Install an agent, all files at once, and remove agents that are older than an hour. Idempotent.
+
     :param bundle: ``{"hash", "files": {path below the package: text}}``.
-    :return: whether it was not there.
+    :return: False when it was installed already.
     :raises OSError: when it cannot be written.
     """
     import py_compile
@@ -50,7 +55,7 @@ def install(root: str, bundle: Mapping[str, Any]) -> bool:
         try:
             os.rename(new, target)
         except OSError:
-            if not os.path.isdir(target):  # another agent was faster: the same files
+            if not os.path.isdir(target):  # another agent has just installed the same files
                 raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -64,7 +69,7 @@ def _sweep(folder: str, current: str) -> None:
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         try:
-            if name != current and time.time() - os.stat(path).st_mtime > _KEEP:
+            if name != current and time.time() - os.stat(path).st_mtime > _KEEP_OLD_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
         except OSError:
             continue

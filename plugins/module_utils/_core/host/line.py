@@ -1,17 +1,16 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The far end of the monitor's line to a host: answers its questions, and passes on what the service manager tells.
+"""The host's end of the monitor's line: answers the monitor's questions, and passes on events of the service manager.
 
-The monitor sends this file itself when it connects, so nothing has to be installed before a line can be held, and both
-ends always fit; only what understands systemd is loaded from the agent there. It says ``{"ready": 1}``, takes one line
-``{"root", "patience", "api"}``, then answers each further line with ``{"beat": 1}``; in between it says
-``{"event": {...}}`` for each datagram that comes to a socket of its own in ``<root>/run/listeners``, and for what
-systemd tells where it is the service manager. It ends with its connection, and when nothing was asked for `patience`
-seconds.
+The monitor sends this file when it connects, so it needs no installation and both ends have the same version; only the
+code for systemd is imported from the installed agent. The protocol is a JSON document per line: this end writes
+``{"ready": 1}`` and reads ``{"root", "patience", "api"}``, then answers each further line with ``{"beat": 1}``. It also
+writes ``{"event": {...}}`` for each datagram to its own socket in ``<root>/run/listeners``, and for each event of
+systemd where that is the service manager. It ends with its connection, or after `patience` seconds without a question.
 
-`api` names the socket that sshd forwards to the monitor's API. Beside it a process of its own, as the account that owns
-the folder and never with more rights, takes the connections of the host's people and says who they are.
+`api` names the socket that sshd forwards to the monitor's API. A child process takes the connections of people on the
+host beside that socket and passes on who they are. It runs as the owner of the folder, never with more rights.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-LONGEST = 65536  # bytes of a datagram
-# Below it, a folder per host with the API's socket for a group of people; the role monitor makes it.
+MAX_DATAGRAM_BYTES = 65536
+# Holds a folder per host, with the API's socket for a group of people; the role monitor makes it.
 SHARED = "/var/lib/muster_api"
 SOCKET = "api.sock"
-# What a connection begins with on its way to the monitor; the user's name and the end of the line follow.
+# A relayed connection begins with this, the name of the user and the end of the line.
 INTRODUCTION = b"MUSTER-USER "
-AT_ONCE = 64  # connections that are passed on
+MAX_RELAYED = 64  # connections at a time
 
 
 class Listener:
@@ -44,20 +43,20 @@ class Listener:
 
     def __init__(self, root: str, api: str, confined: bool = False) -> None:
         """
-        :param api: where sshd made the forwarded socket; "" without one.
-        :param confined: whoever asks is not trusted with what root may do: nothing of the API is done as root.
+        :param api: path of the forwarded socket; "" without one.
+        :param confined: the caller is not trusted with root's rights: the API is never relayed as root.
         """
         self._run = root + "/run"
         self._path = "%s/listeners/line-%d.sock" % (self._run, os.getpid())
         self._api = api
         self._confined = confined
-        self._relay: Optional[Tuple[int, int]] = None  # process id, and the pipe that ends with us
+        self._relay: Optional[Tuple[int, int]] = None  # process id, and the pipe whose end it waits for
         self.socket: Optional[socket.socket] = None
         self.systemd: Any = None
         self._asks_systemd = True
 
     def open(self) -> None:
-        """What is not there yet is tried again with the next question: a host may be prepared later."""
+        """Open what is not open yet; called again with each question, as a host may be prepared later."""
         self._show_api()
         if self.systemd is None and self._asks_systemd:
             self._open_systemd()
@@ -75,11 +74,11 @@ class Listener:
         self.socket = made
 
     def events(self) -> List[Dict[str, Any]]:
-        """What came."""
+        """Events since the last call; never waits."""
         found: List[Dict[str, Any]] = []
         while self.socket is not None:
             try:
-                event = json.loads(self.socket.recv(LONGEST).decode("utf-8"))
+                event = json.loads(self.socket.recv(MAX_DATAGRAM_BYTES).decode("utf-8"))
             except OSError:
                 break
             except ValueError:
@@ -89,13 +88,13 @@ class Listener:
         if self.systemd is not None:
             try:
                 found += self.systemd.take()
-            except OSError:  # it was executed anew, perhaps
+            except OSError:  # systemd may have been restarted
                 self.systemd.close()
                 self.systemd = None
         return found
 
     def waited(self) -> List[int]:
-        """Descriptors at which something may come."""
+        """Descriptors at which events may arrive."""
         return [source.fileno() for source in (self.socket, self.systemd) if source is not None]
 
     def close(self) -> None:
@@ -108,7 +107,7 @@ class Listener:
                 os.waitpid(self._relay[0], 0)
 
     def _open_systemd(self) -> None:
-        """Where systemd is the service manager: what the agent on this host makes of its signals. Needs root."""
+        """Where systemd is the service manager: watch it, with the code of the installed agent. Needs root."""
         try:
             with open(os.path.dirname(self._run) + "/etc/host.json", encoding="utf-8") as handle:
                 noted = json.load(handle)
@@ -127,7 +126,7 @@ class Listener:
             return
 
     def _show_api(self) -> None:
-        """Begin to pass on what people here say, once the forwarded socket is there; again when that process ended."""
+        """Start the process that relays people's connections, once the forwarded socket exists; again when it ended."""
         if self._relay is not None:
             with contextlib.suppress(OSError):
                 if os.waitpid(self._relay[0], os.WNOHANG) == (0, 0):
@@ -156,9 +155,10 @@ class Listener:
 
 
 def main(only: str = "") -> None:
-    """Standard input to standard output.
+    """Be the host's end of a line, on standard input and output, until the connection ends.
 
-    :param only: the one folder that may be named, where whoever asks is trusted with no other.
+    :param only: the only folder that the caller may name; "": any.
+    :raises SystemExit: when the caller names another folder or socket.
     """
     say({"ready": 1})
     order = read_order()
@@ -166,19 +166,22 @@ def main(only: str = "") -> None:
         raise SystemExit("%s is not the folder of this host, %s" % (order.get("root"), only))
     api = str(order.get("api") or "")
     if only and api and not _may_be_shown(api, only):
-        raise SystemExit("%s is no socket of this host" % api)
+        raise SystemExit("%s is not a socket of this host" % api)
     listener = Listener(str(order["root"]), api, bool(only))
     patience = max(1, int(order.get("patience") or 30))
     try:
         serve(listener, patience)
     except OSError:
-        pass  # who asked is gone
+        pass  # the caller is gone
     finally:
         listener.close()
 
 
 def serve(listener: Listener, patience: int) -> None:
-    """Until there is nobody to answer. The alarm also ends a word that is never taken, on a connection half dead."""
+    """Answer until the connection ends, or nothing is asked for `patience` seconds.
+
+    The alarm also ends a write that blocks for ever, on a connection whose other end vanished.
+    """
     while True:
         signal.alarm(patience)
         listener.open()
@@ -194,12 +197,13 @@ def serve(listener: Listener, patience: int) -> None:
 
 
 def relay(api: str, parent: int, confined: bool = False) -> None:
-    """Take connections at ``api.sock`` beside a socket, and pass them on to it, each with the name of its user.
+    """Take connections at ``api.sock`` beside the forwarded socket, and relay each with the name of its user.
 
-    The kernel tells that name. Who may connect is said by the folder: its group below `SHARED`, else its owner only.
+    The kernel knows that name. The folder decides who may connect: its group below `SHARED`, else only its owner.
 
-    :param parent: readable when this is to end.
-    :param confined: not as root.
+    :param api: path of the forwarded socket.
+    :param parent: a descriptor that becomes readable when this must end.
+    :param confined: do nothing as root.
     """
     folder = os.path.dirname(api)
     owner = os.lstat(folder)
@@ -218,9 +222,9 @@ def relay(api: str, parent: int, confined: bool = False) -> None:
     os.umask(0o117 if os.path.dirname(folder) == SHARED else 0o177)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     made.bind(new)
-    made.listen(AT_ONCE)
+    made.listen(MAX_RELAYED)
     inode = _socket_inode(new)
-    os.rename(new, place)  # at once in place of what an earlier connection left
+    os.rename(new, place)  # atomically, in place of the socket that an earlier connection left
     try:
         _take(made, api, parent)
     finally:
@@ -232,7 +236,7 @@ def relay(api: str, parent: int, confined: bool = False) -> None:
 def _take(made: socket.socket, api: str, parent: int) -> None:
     import threading
 
-    free = threading.BoundedSemaphore(AT_ONCE)
+    free = threading.BoundedSemaphore(MAX_RELAYED)
 
     def serve_one(person: socket.socket) -> None:
         try:
@@ -254,17 +258,20 @@ def _take(made: socket.socket, api: str, parent: int) -> None:
 
 
 def join(one: socket.socket, other: socket.socket) -> None:
-    """Pass on what comes from either, until one of them ends. :raises OSError: when one is gone."""
+    """Pass on data between two sockets until one of them ends.
+
+    :raises OSError: when one is broken.
+    """
     while True:
         for source in select.select([one, other], [], [])[0]:
-            data = source.recv(LONGEST)
+            data = source.recv(MAX_DATAGRAM_BYTES)
             if not data:
                 return
             (other if source is one else one).sendall(data)
 
 
 def _user_at(connection: socket.socket) -> str:
-    """Who is at the other end, as this host's kernel and its list of users tell."""
+    """The name of the user at the other end, by this host's kernel and its list of users."""
     import pwd
 
     user = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1]
@@ -275,7 +282,7 @@ def _user_at(connection: socket.socket) -> str:
 
 
 def _group_of(user: int) -> int:
-    """The user's own group; one without an account gets that of nobody."""
+    """The user's own group; that of nobody for a user without an account."""
     import pwd
 
     try:
@@ -285,11 +292,11 @@ def _group_of(user: int) -> int:
 
 
 def _alone(parent: int) -> int:
-    """Let go of whatever the far end has open, the connection first: it is to end without waiting for us.
+    """Close every descriptor but one: the connection of the line must be able to end without waiting for this process.
 
     :return: `parent`, under another number.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the end of a terminal that sudo made; ours is that of `parent`
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # from a terminal that sudo made; this process ends with `parent`
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
@@ -299,15 +306,15 @@ def _alone(parent: int) -> int:
 
 
 def _may_be_shown(api: str, root: str) -> bool:
-    """Root's folders, or those that root gave to somebody: none that whoever asks could have made."""
+    """Whether a socket is in a folder that root made: not in one that the caller could have made."""
     folder = os.path.dirname(api)
     return os.path.normpath(api) == api and (folder == root + "/run" or os.path.dirname(folder) == SHARED)
 
 
 def _find_agent(library: str) -> None:
-    """The newest one becomes importable; never as root from a folder that others may write to.
+    """Make the newest installed agent importable, but not one in folders that others than root may write to.
 
-    :raises OSError: when there is none.
+    :raises OSError: when there is none, or others may write there.
     """
     if any(os.path.dirname(entry) == library for entry in sys.path):
         return
@@ -323,9 +330,12 @@ def _find_agent(library: str) -> None:
 
 
 def read_order() -> Mapping[str, Any]:
-    """:raises SystemExit: when there is none."""
+    """The first line from the caller.
+
+    :raises SystemExit: when the connection ends before.
+    """
     data = b""
-    while not data.endswith(b"\n"):  # byte by byte: what follows is a question already
+    while not data.endswith(b"\n"):  # byte by byte: the next line must stay in the pipe, for `serve`
         part = os.read(0, 1)
         if not part:
             raise SystemExit(0)
@@ -335,13 +345,17 @@ def read_order() -> Mapping[str, Any]:
 
 
 def say(document: Mapping[str, Any]) -> None:
+    """Write one document as a line to standard output.
+
+    :raises OSError: when the caller is gone.
+    """
     data = json.dumps(document, separators=(",", ":")).encode("utf-8") + b"\n"
     while data:
         data = data[os.write(1, data) :]
 
 
 def _socket_inode(path: str) -> int:
-    """0 when there is no socket."""
+    """The inode of a socket; 0 when there is no socket at that path."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -350,7 +364,7 @@ def _socket_inode(path: str) -> int:
 
 
 def _dead(path: str) -> bool:
-    """Whether it is a socket at which nobody listens any more: sshd leaves its own when a connection breaks."""
+    """Whether it is a socket at which no process listens: sshd leaves its own when a connection breaks."""
     if not _socket_inode(path):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How loaded a host is: facts of the node by psutil, and what each instance uses.
+"""The load of a host: facts of the node by psutil, and what each instance uses.
 
 A share of processor time needs two samples: the last one is kept in ``run/load.json``.
 """
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     Used = Dict[str, Tuple[float, float]]
 
-_YOUNGEST = 0.08  # s between two samples
-_OLDEST = 300.0
+_MIN_SAMPLE_AGE = 0.08  # s between two samples
+_MAX_SAMPLE_AGE = 300.0  # s
+_SAMPLE_PAUSE = 0.1  # s between two new samples
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1024 * 1024
@@ -32,17 +33,18 @@ def measure(
     root: str, processes: Sequence[procs.Process], own: bool, prepared: bool
 ) -> Tuple[Dict[str, Any], Used]:
     """
-    :param own: the node's load is what our own processes use: several hosts of ours stand for nodes on one machine.
-    :param prepared: the host has a folder to keep a sample in.
+    :param processes: of this host, from a sweep.
+    :param own: report the load of these processes instead of the node's: several hosts on one machine stand for nodes.
+    :param prepared: whether the host has a folder in which the sample can be kept.
     :return: ``{"cpu", "memory", "load_average", "cpus", "free_memory", "free_disk"}`` in percent of the node and MiB,
         and per instance (cpu, memory) in percent of the node.
     """
     before = _read_sample(root)
     now = _sample(processes)
     age = now["at"] - before.get("at", -1e9)
-    if not (_YOUNGEST <= age <= _OLDEST) or before.get("boot") != now["boot"]:
+    if not (_MIN_SAMPLE_AGE <= age <= _MAX_SAMPLE_AGE) or before.get("boot") != now["boot"]:
         before = now
-        time.sleep(0.1)
+        time.sleep(_SAMPLE_PAUSE)
         now = _sample(processes)
     if prepared:
         _keep(root, now)
@@ -74,7 +76,7 @@ def _keep(root: str, sample: Mapping[str, Any]) -> None:
     try:
         files.write_file(root + "/run/load.json", json.dumps(sample, separators=(",", ":")).encode())
     except OSError:
-        return  # a full disk is told where something must be written
+        return  # an error such as a full disk is reported by the step that must write
 
 
 def _sample(processes: Sequence[procs.Process]) -> Dict[str, Any]:
@@ -98,7 +100,7 @@ def _node(root: str) -> Dict[str, Any]:
     while root and not os.path.isdir(root):
         root = os.path.dirname(root)
     load = [round(figure, 2) for figure in os.getloadavg()]
-    if "site" not in sys.modules:  # started with -S, which saves what others do not need
+    if "site" not in sys.modules:  # the agent is started with -S, which saves time; psutil is in a folder of site
         import site
 
         site.main()

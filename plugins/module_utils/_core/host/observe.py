@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host sees of itself: one sweep of /proc, its marker, its configuration folder, its load. Changes nothing."""
+"""Observe a host: one sweep of /proc, its marker, its configuration folders, its load. Changes nothing."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import json
 import os
 
 from .machine import files, instance_files, procs
-from .service import manager as service_manager_module
+from .service.choose import manager_of, setup_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+    from .service.manager import Manager
+
 
 def read_marker(root: str) -> Dict[str, Any]:
-    """The content of ``etc/host.json``; empty on a host that was never prepared.
+    """The content of ``etc/host.json``: facts of the host as it was prepared, and ``settings``.
 
-    :raises ValueError: when it is there and damaged.
+    :return: {} on a host that was never prepared.
+    :raises ValueError: when the file is damaged.
     """
     try:
         with open(root + "/etc/host.json", encoding="utf-8") as handle:
@@ -32,7 +35,12 @@ def read_marker(root: str) -> Dict[str, Any]:
 
 
 def foreign_marker(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
-    """A sentence when this host belongs to another site, controller or inventory host; else empty."""
+    """Check that a host belongs to the site, controller and inventory host of a request.
+
+    :param marker: as `read_marker` returns it.
+    :param host: the facts of the request.
+    :return: a sentence when it does not; "" when it does, or was never prepared.
+    """
     if not marker:
         return ""
     where = "%s (%s)" % (host["host"], host["root"])
@@ -50,7 +58,7 @@ def foreign_marker(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
 
 
 def other_manager(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
-    """A sentence when this host was prepared for another service manager; else empty."""
+    """A sentence when this host was prepared for another service manager; else "". Parameters as `foreign_marker`."""
     before = (marker or {}).get("service_manager") or host["service_manager"]
     if before == host["service_manager"]:
         return ""
@@ -59,10 +67,15 @@ def other_manager(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
 
 
 def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load: bool = True) -> Dict[str, Any]:
-    """The observation of this host.
+    """Look at a host.
 
-    :param only: instances to tell about (their configuration folder is not examined then, nor services).
-    :param load: measure it; False saves 25 ms.
+    :param only: instances to report; files and services are left out then. None: all of them.
+    :param load: whether to measure the load, which takes 25 ms.
+    :return: ``{"host", "answer": "seen", "prepared", "site_id", "controller", "incarnation", "service_manager",
+        "instances": {name: {"epoch", "epochs", "claim", "digest", "last_epoch", "programs", "strays", "deferred",
+        "failed"}}}``, with ``ended`` for an instance whose bus ended; without `only` also ``config``,
+        ``services_config`` (digests), ``drift``, ``foreign`` (phrases) and ``services``; with `load` also ``load``, and
+        ``cpu`` and ``memory`` of each instance, in percent of the node.
     """
     root = host["root"]
     try:
@@ -71,9 +84,10 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         marker = {"site_id": "", "controller": "", "damaged": str(error)}
     site_id = marker.get("site_id") or host["site_id"]
     processes = procs.sweep(site_id, host["host"])
-    # asked is what was prepared, whatever the site says now
+    # the host as it was prepared counts, not what the site says now
     named = marker.get("service_manager") or host.get("service_manager")
-    manager = service_manager_module.of(dict(host, service_manager=named))
+    prepared = dict(host, service_manager=named)
+    manager = manager_of(prepared)
     pid = manager.find(processes)
     observation: Dict[str, Any] = {
         "host": host["host"],
@@ -94,7 +108,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         observation["foreign"] = ["etc/available/" + name for name in foreign]
         observation["foreign"] += ["etc/services/" + name for name in service_foreign]
         observation["services"] = _services(manager, pid, processes)
-        observation["drift"] += manager.examine()
+        observation["drift"] += setup_of(prepared).examine()
     if load:
         from . import load as host_load
 
@@ -106,7 +120,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
 
 
 def _instances(
-    manager: service_manager_module.Manager, pid: int, processes: Sequence[procs.Process], only: Optional[Sequence[str]]
+    manager: Manager, pid: int, processes: Sequence[procs.Process], only: Optional[Sequence[str]]
 ) -> Dict[str, Any]:
     root = manager.root
     by_name: Dict[str, List[procs.Process]] = {name: [] for name in instance_files.claims(root)}
@@ -131,8 +145,8 @@ def _instances(
                 continue
             child = pid and manager.started(process, found, pid)
             if process.epoch < 0 and child:
-                continue  # muster-exec at work
-            epochs.add(max(process.epoch, 0))  # 0: it says no epoch, so none of ours started it
+                continue  # still muster-exec, before it read the claim
+            epochs.add(max(process.epoch, 0))  # 0: it shows no epoch, so muster did not start it
             if child:
                 programs[process.program] = {"pid": process.pid, "started": round(boot + found.started / ticks, 2)}
                 groups.add(process.pid)
@@ -140,7 +154,7 @@ def _instances(
                 rest.append((process.pid, found.group))
         strays = sorted(pid for pid, group in rest if group not in groups)
         epoch = max(epochs) if epochs else (claim or 0)
-        kept = seen if seen.get("epoch") == epoch else {}  # of what runs here, not of what ran or was to run
+        kept = seen if seen.get("epoch") == epoch else {}  # only what belongs to the epoch that runs
         result[name] = {
             "epoch": epoch,
             "epochs": sorted(epochs),
@@ -155,11 +169,11 @@ def _instances(
         if claim is not None and not epochs:
             ended = seen.get("ended") or manager.ended(name, claim)
             if ended and claim == ended.get("epoch"):
-                result[name]["ended"] = ended  # its bus, and the service manager stopped the rest
+                result[name]["ended"] = ended  # its bus ended, and the service manager stopped the rest
     return result
 
 
-def _services(manager: service_manager_module.Manager, pid: int, processes: Sequence[procs.Process]) -> Dict[str, Any]:
+def _services(manager: Manager, pid: int, processes: Sequence[procs.Process]) -> Dict[str, Any]:
     services = {}
     for process in processes:
         if process.service:

@@ -11,65 +11,31 @@ import os
 from . import install, observe
 from .machine import files as machine_files
 from .machine import ports, procs
-from .service import manager
+from .service.choose import setup_of
+from .service.errors import ManagerError
+from .service.preparation import Preparation, environment_lines, service_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
 
+    from .service.preparation import Setup
+
 FOLDERS = ("bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run", "run/claims", "run/seen",
            "run/locks", "run/listeners", "log", "var")
-_MARKS = ("site_id", "site", "controller", "host", "address", "root", "node", "service_manager")
-
-
-class Work:
-    """What was done, for the answer."""
-
-    def __init__(self, request: Mapping[str, Any]) -> None:
-        self.host: Mapping[str, Any] = request["host"]
-        self.root: str = self.host["root"]
-        self.manager = manager.of(self.host)
-        self.check = bool(request.get("check"))
-        self.diff = bool(request.get("diff"))
-        self.did: List[str] = []
-        self.programs: List[str] = []  # names below bin/ that changed
-        self.warnings: List[str] = []
-        self.diffs: List[Dict[str, str]] = []
-
-    def write(self, name: str, text: str, mode: int = 0o640) -> bool:
-        """A file below the host's folder, or an absolute path. :return: whether it changed."""
-        path = os.path.join(self.root, name)
-        try:
-            with open(path, "rb") as handle:
-                before = handle.read()
-        except FileNotFoundError:
-            before = b""
-        data = text.encode("utf-8")
-        if before == data:
-            return False
-        self.did.append("wrote %s" % name)
-        if self.diff:
-            self.diffs.append({"before": before.decode("utf-8", "replace"), "after": text, "before_header": path,
-                               "after_header": path})
-        if not self.check:
-            machine_files.write_file(path, data, mode)
-        return True
-
-    def answer(self) -> Dict[str, Any]:
-        answer: Dict[str, Any] = {"changed": bool(self.did), "did": self.did, "warnings": self.warnings}
-        if self.diffs:
-            answer["diff"] = self.diffs
-        return answer
+_MARKER_KEYS = ("site_id", "site", "controller", "host", "address", "root", "node", "service_manager")
 
 
 def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
-    """
-    :param request: ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files below ``etc/services``;
-        ``service_ports``: service -> {name: port}; ``supervisord``: argument list; ``environment``: for it and all
-        programs; ``agent``: see `host.install`.
+    """Make a host ready, or in check mode report what would be done. Idempotent.
+
+    :param request: ``host``, ``check``, ``diff``; ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files
+        below ``etc/services``; ``service_ports``: service -> {name: port}; ``supervisord``: argument list;
+        ``environment``: for it and all programs; ``boot``: start supervisord with the machine; ``agent``: see
+        `host.install`.
     :return: ``{"changed", "did": [sentences], "warnings", "diff"}``, or ``{"error": sentence}``.
     """
-    work = Work(request)
+    work, setup = Preparation(request), setup_of(request["host"])
     root, host = work.root, work.host
     try:
         marker = observe.read_marker(root)
@@ -77,51 +43,43 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
         marker = {}
         work.warnings.append("%s: it is written again" % error)
     problem = (observe.foreign_marker(marker, host) or observe.other_manager(marker, host)
-               or work.manager.needs(work.check))
+               or setup.needs(work.check))
     if problem:
         return {"error": problem}
     try:
         _folders(work)
-        work.manager.take_folder(work)
+        setup.take_folder(work)
         _programs(work, request.get("files") or {})
         changed = _services(work, request.get("services") or {})
-        settings = _marker(work, request, marker)
+        settings = _marker(work, setup, request, marker)
         _display(work)
-        late = work.manager.configure(work, request)
+        late = setup.configure(work, request)
         _agent(work, request.get("agent"))
-        _run(work, request, settings, changed, late)
+        _run(work, setup, request, settings, changed, late)
     except machine_files.FolderError as error:
         return {"error": str(error)}
     except OSError as error:
         return {"error": machine_files.sentence(root, error)}
-    except manager.ManagerError as error:
+    except ManagerError as error:
         return {"error": str(error)}
     return work.answer()
 
 
-def _display(work: Work) -> None:
-    """What programs with windows find in their environment."""
+def _display(work: Preparation) -> None:
+    """Write the variables that programs with windows find in their environment."""
     display = {name: value for name, value in (work.host.get("display") or {}).items() if name != "user"}
     if display or os.path.exists(work.root + "/etc/display"):
         work.write("etc/display", environment_lines(display))
 
 
-def environment_lines(variables: Mapping[str, str]) -> str:
-    """As muster-exec reads them."""
-    for name, value in variables.items():
-        if "\n" in value:
-            raise manager.ManagerError("the variable %s holds more than one line, which cannot be passed on" % name)
-    return "".join("%s=%s\n" % (name, value) for name, value in sorted(variables.items()))
-
-
-def _agent(work: Work, bundle: Optional[Mapping[str, Any]]) -> None:
+def _agent(work: Preparation, bundle: Optional[Mapping[str, Any]]) -> None:
     if bundle and not install.installed(work.root, bundle):
         work.did.append("installed the agent %s" % bundle["hash"])
         if not work.check:
             install.install(work.root, bundle)
 
 
-def _folders(work: Work) -> None:
+def _folders(work: Preparation) -> None:
     missing = [name for name in FOLDERS if not os.path.isdir(os.path.join(work.root, name))]
     if not missing:
         return
@@ -133,18 +91,18 @@ def _folders(work: Work) -> None:
             os.makedirs(os.path.join(work.root, name), mode=machine_files.FOLDER_MODE, exist_ok=True)
 
 
-def _programs(work: Work, files: Mapping[str, Mapping[str, str]]) -> None:
+def _programs(work: Preparation, files: Mapping[str, Mapping[str, str]]) -> None:
     inside = {name[len("bin/") :]: entry for name, entry in files.items() if name.startswith("bin/")}
     digest = machine_files.config_digest(inside)
     change = machine_files.write_folder(
         work.root + "/bin", inside, digest, None, work.check, work.diff, work.root + "/bin/"
     )
-    _tell(work, "bin", change)
+    _report(work, "bin", change)
     work.programs = change.written + change.removed
 
 
-def _old_text(work: Work, processes: Iterable[procs.Process]) -> None:
-    """A program that changed is restarted by nobody: say which instances still run what it was."""
+def _old_text(work: Preparation, processes: Iterable[procs.Process]) -> None:
+    """Warn of instances that still run the old text of a program that changed: a preparation restarts nothing."""
     changed = {os.fsencode(os.path.join(work.root, "bin", name)) for name in work.programs}
     old = set()
     for process in processes if changed else ():
@@ -155,17 +113,17 @@ def _old_text(work: Work, processes: Iterable[procs.Process]) -> None:
         if process.instance and changed.intersection(arguments):
             old.add(process.instance)
     if old:
-        work.warnings.append("programs below bin changed, and %s run%s them as they were until restarted" % (
+        work.warnings.append("programs below bin changed: %s run%s the old ones until restarted" % (
             ", ".join(sorted(old)), "s" if len(old) == 1 else ""))
 
 
-def _services(work: Work, files: Mapping[str, Mapping[str, str]]) -> Set[str]:
+def _services(work: Preparation, files: Mapping[str, Mapping[str, str]]) -> Set[str]:
     """:return: names of services that changed, came or went."""
     change = machine_files.write_folder(
         work.root + "/etc/services", files, machine_files.config_digest(files), machine_files.tokens(work.host),
         work.check, work.diff, work.root + "/etc/services/",
     )
-    _tell(work, "etc/services", change)
+    _report(work, "etc/services", change)
     for name in service_names(files):
         for folder in ("log", "var"):
             if not work.check:
@@ -173,51 +131,50 @@ def _services(work: Work, files: Mapping[str, Mapping[str, str]]) -> Set[str]:
     return {name.split("/")[0] if "/" in name else name.rpartition(".")[0] for name in change.written + change.removed}
 
 
-def service_names(files: Iterable[str]) -> List[str]:
-    """The host services that these files below ``etc/services`` configure."""
-    return sorted({name.rpartition(".")[0] for name in files if "/" not in name})
-
-
-def _tell(work: Work, folder: str, change: machine_files.Change) -> None:
+def _report(work: Preparation, folder: str, change: machine_files.Change) -> None:
     for verb, names in (("wrote", change.written), ("removed", change.removed)):
         if len(names) > 5:
             work.did.append("%s %d files below %s" % (verb, len(names), folder))
         else:
             work.did += ["%s %s/%s" % (verb, folder, name) for name in names]
     for name in change.kept:
-        work.warnings.append("%s/%s: somebody had changed this file; their text is kept there" % (folder, name))
+        work.warnings.append("%s/%s: %s/%s was changed outside muster; that version is kept there" % (
+            folder, name, folder, name.rpartition(".kept")[0]))
     work.diffs += change.diff
 
 
-def _marker(work: Work, request: Mapping[str, Any], before: Mapping[str, Any]) -> Dict[str, Any]:
-    """:return: what the service manager starts with."""
+def _marker(
+    work: Preparation, setup: Setup, request: Mapping[str, Any], before: Mapping[str, Any]
+) -> Dict[str, Any]:
+    """Write ``etc/host.json``. :return: the settings in it, with which the service manager starts."""
     environment = dict(request.get("environment") or {})
-    marker: Dict[str, Any] = {name: work.host.get(name) for name in _MARKS}
+    marker: Dict[str, Any] = {name: work.host.get(name) for name in _MARKER_KEYS}
     settings = {"supervisord": list(request.get("supervisord") or []), "environment": environment}
     marker["settings"] = settings
     if marker == before:
         return settings
     work.write("etc/host.json", json.dumps(marker, indent=1, sort_keys=True) + "\n")
     if before and before.get("settings", {}).get("environment") != environment:
-        work.warnings.append("the environment of programs changed: it counts when %s starts again" % (
-            "a program" if work.manager.asks_all else "the service manager"))
+        work.warnings.append("the environment of programs changed: it takes effect when %s starts again" % (
+            "a program" if setup.manager.asks_all else "the service manager"))
     return settings
 
 
 def _run(
-    work: Work, request: Mapping[str, Any], settings: Mapping[str, Any], changed: Set[str], late: List[str]
+    work: Preparation, setup: Setup, request: Mapping[str, Any], settings: Mapping[str, Any], changed: Set[str],
+    late: List[str],
 ) -> None:
     """:param late: files that changed and are read only when the service manager starts."""
     processes = procs.sweep(work.host["site_id"], work.host["host"])
     work.warnings += ports.strangers(work.host, request.get("service_ports") or {})
     _old_text(work, processes)
-    pid = (work.manager.find if work.check else work.manager.settled)(processes)
+    pid = (setup.manager.find if work.check else setup.manager.settled)(processes)
     if not pid:
         work.did.append("started the service manager")
         if not work.check:
-            work.manager.start(settings, work.warnings)
+            setup.manager.start(settings, work.warnings)
         return
     for name in late:
-        work.warnings.append("%s changed: it counts when the service manager starts again" % name)
+        work.warnings.append("%s changed: it takes effect when the service manager starts again" % name)
     if changed or request.get("services"):
-        work.manager.serve(work, request, changed)
+        setup.serve(work, request, changed)

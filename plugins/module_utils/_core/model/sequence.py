@@ -23,18 +23,6 @@ def start_ranks(application: Application) -> List[List[Program]]:
     return [ranks[rank] for rank in sorted(ranks)]
 
 
-def stop_ranks(application: Application) -> List[List[Program]]:
-    """Programs by ``stop_sequence``, greatest first; a program without one stops at its ``start_sequence``."""
-    ranks = _ranked((p.stop_sequence or p.start_sequence, p) for p in application.programs)
-    return [ranks[rank] for rank in sorted(ranks, reverse=True)]
-
-
-def from_gate(application: Application, gate: str) -> Tuple[str, ...]:
-    """What waits when a gate is deferred: the gate, then every program of a later rank."""
-    rank = application.program(gate).start_sequence
-    return (gate,) + tuple(p.name for ranks in start_ranks(application) for p in ranks if p.start_sequence > rank)
-
-
 def expected_programs(application: Application, without: Iterable[str] = ()) -> Tuple[str, ...]:
     """The long-running programs of a whole instance, in start order; gates exit and are never among them."""
     absent = set(without)

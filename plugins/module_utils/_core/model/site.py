@@ -25,6 +25,13 @@ RUNNING_FAILURE_STRATEGIES = ("continue", "restart_process", "stop_application",
 CONFLICTS = ("keep_claimed", "stop_all", "ask")
 SERVICE_MANAGERS = ("supervisor", "systemd")
 
+# How the controller reaches a host.
+HERE = "here"  # it is this machine
+BY_SSH = "ssh"  # by Ansible's own ssh connection, whose facts are known
+OTHER = "other"  # by a connection that only Ansible knows, or nothing is known
+LOCAL_CONNECTIONS = ("local", "ansible.builtin.local", "machine", "control_room.muster.machine")
+SSH_CONNECTIONS = ("", "smart", "ssh", "ansible.builtin.ssh")  # an inventory that names none means ssh
+
 
 @dataclass(frozen=True)
 class ConfigFile:
@@ -163,6 +170,11 @@ class Host:
     # over ssh: host, user, port, key, python, arguments, become, door, people
     ssh: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def reach(self) -> str:
+        """HERE, BY_SSH or OTHER."""
+        return reach_of(self.connection, self.ssh)
+
 
 @dataclass(frozen=True)
 class Item:
@@ -279,7 +291,19 @@ def _index(site: Site, attribute: str) -> Dict[str, Any]:
 
 
 def instance_name(application: str, item_id: str) -> str:
+    """``scen2_srv_01``; of a host service, with the host's name in place of the item's."""
     return "%s_%s" % (application, item_id)
+
+
+def reach_of(connection: str, ssh: Mapping[str, Any]) -> str:
+    """How a host is reached: HERE, BY_SSH or OTHER.
+
+    :param connection: the name of Ansible's connection plugin.
+    :param ssh: the facts of its ssh connection, empty where there is none.
+    """
+    if connection in LOCAL_CONNECTIONS:
+        return HERE
+    return BY_SSH if ssh and connection in SSH_CONNECTIONS else OTHER
 
 
 def to_json(value: Any) -> Any:

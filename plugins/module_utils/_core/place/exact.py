@@ -3,18 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exact placement of a small batch: level by level over the reachable loads of the hosts.
 
-A level holds every distinct way in which the instances so far can load the hosts, each with the first assignment (in
-inventory order) that leads there. Two loads that differ only by exchanging hosts that nobody can tell apart are one.
+A level holds every distinct load of the hosts that the instances so far can produce, each with the first assignment (in
+inventory order) that leads to it. Two loads are one when they differ only by an exchange of interchangeable hosts.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from .loads import Fleet
-
-if TYPE_CHECKING:
-    from .place import Pending
+from .pending import Pending, Placed
 
 Added = Tuple[int, ...]  # load added per host
 Path = Tuple[int, ...]  # host index per placed instance
@@ -71,10 +69,12 @@ def _plus(added: Added, host: int, load: int) -> Added:
     return added[:host] + (added[host] + load,) + added[host + 1 :]
 
 
-def place_exactly(
-    batch: Sequence[Pending], fleet: Fleet, greedy: Dict[str, Optional[str]]
-) -> Dict[str, Optional[str]]:
-    """Instance -> host. `greedy` is a valid placement, used as a bound."""
+def place_exactly(batch: Sequence[Pending], fleet: Fleet, greedy: Placed) -> Placed:
+    """The best placement of a batch.
+
+    :param batch: in the order of `place.in_order`.
+    :param greedy: any valid placement of the batch; its highest load bounds the search.
+    """
     problem = _Problem(batch, fleet)
     kept = list(range(len(batch))) if all(greedy[p.name] for p in batch) else _first_fitting(problem)
     if all(p.spreads or len(p.hosts) < 2 for p in batch):
@@ -83,7 +83,7 @@ def place_exactly(
         path = _by_preference(problem, kept, fleet)
     if path is None:
         raise ValueError("what was shown to fit does not fit")
-    placed: Dict[str, Optional[str]] = {p.name: None for p in batch}
+    placed: Placed = {p.name: None for p in batch}
     for i, host in zip(kept, path):
         placed[batch[i].name] = problem.hosts[host]
     return placed
@@ -106,7 +106,7 @@ def _first_fitting(problem: _Problem) -> List[int]:
     return kept
 
 
-def _bound(problem: _Problem, kept: List[int], greedy: Dict[str, Optional[str]]) -> Optional[Tuple[float, ...]]:
+def _bound(problem: _Problem, kept: List[int], greedy: Placed) -> Optional[Tuple[float, ...]]:
     """The profile of the greedy placement, when that places the same instances."""
     added: Added = (0,) * len(problem.hosts)
     for i, p in enumerate(problem.batch):

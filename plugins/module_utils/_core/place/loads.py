@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How loaded the hosts are, as placement counts it: what is reserved, and what is effectively used.
+"""The load of each host, as placement counts it: reserved and effective.
 
 Admission counts reservations only, per node: ``reserved + new <= limit``. Ranking counts the effective load:
 the foreign load of the node (steps of 10 points, counted above 10) plus, per instance, the larger of what it
@@ -13,11 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 
+from ..model.observation import Observation
+from ..model.records import Claim
 from ..model.sequence import application_of
 from ..model.site import Host, Site
-from ..model.state import Claim, Observation
 
-FOREIGN_STEP = 10
+FOREIGN_STEP = 10  # percent of the node
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,23 @@ class HostLoad:
 
 
 def foreign_load(measured: float, ours: float, extra: float) -> float:
-    """Other work on a node, coarse on purpose: noise must not decide a ranking."""
+    """The load of a node that is not muster's, in percent, rounded down to steps of `FOREIGN_STEP`.
+
+    It is coarse so that noise does not decide a ranking.
+
+    :param measured: load of the whole node.
+    :param ours: what instances of muster use of it.
+    :param extra: ``extra_load`` of its hosts, as the site says.
+    """
     foreign = measured - ours + extra
     return FOREIGN_STEP * (foreign // FOREIGN_STEP) if foreign > FOREIGN_STEP else 0.0
 
 
 def reservations(site: Site, claims: Mapping[str, Claim]) -> Dict[str, Dict[str, int]]:
-    """host -> instance -> what it reserves there, by every claim that is not free; a move reserves on both hosts."""
+    """What every claim that is not free reserves; a move reserves on both hosts.
+
+    :return: host -> instance -> percent of the node.
+    """
     held: Dict[str, Dict[str, int]] = {}
     for name, claim in claims.items():
         if not claim.holds:
@@ -54,7 +65,11 @@ def reservations(site: Site, claims: Mapping[str, Claim]) -> Dict[str, Dict[str,
 
 
 def host_loads(site: Site, claims: Mapping[str, Claim], observations: Mapping[str, Observation]) -> Dict[str, HostLoad]:
-    """The load of every host: claims reserve, and so does a live copy that no claim covers."""
+    """The load of every host of the site. Claims reserve, and so does a live copy that no claim covers.
+
+    :param claims: by name of the instance.
+    :param observations: by name of the host; a host without one counts as measured 0.
+    """
     held = reservations(site, claims)
     measured: Dict[str, float] = {}
     ours: Dict[str, float] = {}
@@ -82,7 +97,7 @@ def host_loads(site: Site, claims: Mapping[str, Claim], observations: Mapping[st
 
 
 def _measured(host: Host, observation: Optional[Observation]) -> float:
-    """The node's measured load; a host that measures its own processes only has no foreign load to tell of."""
+    """The node's measured load; a host that measures only its own processes reports no foreign load."""
     if observation is None or host.measure == "processes":
         return 0.0
     return float(observation.load.get("cpu") or 0.0)
@@ -104,11 +119,12 @@ class Fleet:
             self._used[load.host] = load.used
 
     def free(self, host: str) -> float:
-        """What a new instance may still reserve there."""
+        """What new instances may still reserve on its node, in percent."""
         load = self.loads[host]
         return load.limit - self._node_reserved[load.node]
 
     def node_reserved(self, host: str) -> float:
+        """What all instances on its node reserve, in percent."""
         return self._node_reserved[self.loads[host].node]
 
     def node_hosts(self, host: str) -> List[str]:
@@ -116,18 +132,21 @@ class Fleet:
         return self._node_hosts[self.loads[host].node]
 
     def effective(self, host: str) -> float:
+        """The foreign load of its node and what the instances of this host use, in percent."""
         return self.loads[host].foreign + self._used[host]
 
     def node_effective(self, host: str) -> float:
+        """The foreign load of its node and what all instances on the node use, in percent."""
         load = self.loads[host]
         return load.foreign + self._node_used[load.node]
 
     def key(self, host: str, strategy: str) -> Tuple[float, float]:
-        """What the loaded strategies compare: the host's load then the node's, or the node's first."""
+        """What the strategies by load compare: the host's load, then the node's; for ``*_node`` the node's first."""
         pair = (self.effective(host), self.node_effective(host))
         return pair if not strategy.endswith("_node") else (pair[1], pair[0])
 
     def take(self, host: str, load: float) -> None:
+        """Reserve and use this much more on a host; a negative load gives it back."""
         node = self.loads[host].node
         self._node_reserved[node] += load
         self._node_used[node] += load

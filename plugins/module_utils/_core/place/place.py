@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a batch of instances goes.
+"""Which host each instance of a batch gets.
 
 The order within a batch is application ``start_sequence``, then larger load, then item order. First it is decided
 *which* fit: the earlier one wins, a later one never displaces it. Then *where*: the spreading strategies make the
@@ -18,37 +18,23 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .exact import place_exactly
 from .loads import Fleet, HostLoad
+from .pending import Pending, Placed
 
 EXACT_PENDING = 12
 EXACT_HOSTS = 4
-REPAIR_STEPS = 200000  # bounds the repair pass on fleets that are full
-
-
-@dataclass(frozen=True)
-class Pending:
-    """An instance that waits for a host. `hosts`: those that may take it, in inventory order."""
-
-    name: str
-    load: int
-    hosts: Tuple[str, ...]
-    strategy: str = "config"
-    sequence: int = 0  # the application's start_sequence
-    order: int = 0  # of the item
-
-    @property
-    def spreads(self) -> bool:
-        return self.strategy in ("less_loaded", "less_loaded_node")
-
-
-Placed = Dict[str, Optional[str]]
+REPAIR_STEPS = 200000  # pairs of hosts that the repair pass tries at most: on full fleets it would go on
 
 
 def in_order(pending: Iterable[Pending]) -> List[Pending]:
+    """The order in which instances of a batch get a host: see the description of this file."""
     return sorted(pending, key=lambda p: (p.sequence, -p.load, p.order, p.name))
 
 
 def place(pending: Iterable[Pending], loads: Iterable[HostLoad]) -> Placed:
-    """Instance -> host, or None where there is no room. `loads` holds every host of the site."""
+    """Decide the host of each instance.
+
+    :param loads: of every host of the site.
+    """
     batch = in_order(pending)
     all_loads = list(loads)
     greedy = _place_greedily(batch, Fleet(all_loads))
@@ -58,7 +44,11 @@ def place(pending: Iterable[Pending], loads: Iterable[HostLoad]) -> Placed:
 
 
 def preferred(hosts: Sequence[str], strategy: str, fleet: Fleet) -> List[str]:
-    """The hosts from the most to the least preferred, as `fleet` is now."""
+    """The hosts from the most to the least preferred, by the loads that `fleet` has now.
+
+    :param hosts: in inventory order.
+    :param strategy: one of `model.site.STARTING_STRATEGIES`.
+    """
     if strategy.startswith("less_loaded"):
         return sorted(hosts, key=lambda h: fleet.key(h, strategy) + (fleet.loads[h].order,))
     if strategy.startswith("most_loaded"):
@@ -103,7 +93,7 @@ class _Candidates:
         return None
 
     def changed(self, host: str) -> None:
-        """A host became more loaded: the most loaded ones must rise, the others sink by themselves."""
+        """Note that a host became more loaded: an entry that must rise is pushed, others sink in `best`."""
         if self.most_loaded:
             heapq.heappush(self._heap, (self._key(host), self._fleet.loads[host].order, host))
 
@@ -133,7 +123,7 @@ def _place_greedily(batch: Sequence[Pending], fleet: Fleet) -> Placed:
 
 
 def _make_room(batch: Sequence[Pending], placed: Placed, fleet: Fleet) -> None:
-    """Move one placed instance of the batch aside for each one that found no room, where that helps."""
+    """For each instance without a host: move one placed instance of the batch, where that makes room."""
     waiting = [p for p in batch if placed[p.name] is None]
     if not waiting:
         return
@@ -197,7 +187,7 @@ def _swap(
 
 
 def _lower_the_peak(batch: Sequence[Pending], placed: Placed, fleet: Fleet) -> None:
-    """Where the most loaded host of a spread batch can give one instance to a much less loaded one, it does."""
+    """Move single instances of a spread batch from the most loaded hosts to less loaded ones, to lower the peak."""
     movable: Dict[str, List[Pending]] = {}
     hosts: Set[str] = set()
     for p in batch:
@@ -224,7 +214,7 @@ def _lower_the_peak(batch: Sequence[Pending], placed: Placed, fleet: Fleet) -> N
 
 @dataclass(frozen=True)
 class Candidate:
-    """Why a host can or cannot take an instance; the row that people are shown."""
+    """Why a host can or cannot take an instance: one row of the table that people see. Loads in percent of the node."""
 
     host: str
     fits: bool
@@ -247,7 +237,12 @@ class Candidate:
 
 
 def explain(load: float, hosts: Sequence[str], fleet: Fleet, unfit: Mapping[str, str]) -> List[Candidate]:
-    """One row per host that may run an instance at all; `unfit` holds the sentences about hosts ruled out before."""
+    """One row per host.
+
+    :param load: what the instance reserves, in percent.
+    :param hosts: those that the site allows for it.
+    :param unfit: host -> sentence, of hosts that were ruled out for another reason than their load.
+    """
     rows = []
     for host in hosts:
         limit, reserved = fleet.loads[host].limit, fleet.node_reserved(host)

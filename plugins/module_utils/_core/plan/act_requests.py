@@ -9,12 +9,14 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 from ..decide.draft import WHOLE
 from ..decide.failures import starting_failure_strategy
+from ..model.observation import observed
+from ..model.plan import ACTS
+from ..model.records import Claim, State, apply_changes
 from ..model.sequence import application_of
-from ..model.site import Application, Instance, Program, Site
-from ..model.state import STARTING, Claim, State, apply_changes, observed
+from ..model.site import Application, Instance, Program, Site, instance_name
+from ..model.words import STARTING
 
 Json = Dict[str, Any]
-ACTS = ("start", "stop", "restart", "continue", "repair")
 DEADLINE_SHARE = 0.75  # a host's deadline, as a share of its actor's: it has given up before anybody takes over
 
 
@@ -167,7 +169,7 @@ def _environment(site: Site, state: State, instance: Instance) -> Dict[str, str]
     peer = instance.application.peer
     if not peer:
         return {}
-    claim = state.claims.get("%s_%s" % (peer, instance.item.id))
+    claim = state.claims.get(instance_name(peer, instance.item.id))
     holder = claim.host if claim is not None and claim.holds else None
     hosts = sorted(site.application(peer).identifiers, key=lambda h: (h != holder, site.host(h).order))
     addresses: List[str] = []

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
 from ..model.sentences import kinds, listing, number
-from ..model.state import DOWN, DRAINED, FREE, SUSPECT
+from ..model.words import DOWN, DRAINED, FREE, SUSPECT
 from ..place.loads import Fleet, host_loads
-from ..place.place import Candidate, Pending, Placed, explain, in_order, place
+from ..place.pending import Pending, Placed
+from ..place.place import Candidate, explain, in_order, place
 
-CANDIDATE_ROWS = 4000  # in one plan; beyond, `explain_instance` answers on demand
+CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without that limit
 
 
 def unfit(draft: Draft, host: str) -> str:
@@ -232,11 +233,3 @@ def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> st
             len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
     others = [c.why for c in candidates if c not in roomless]
     return "; ".join(words + ([listing(others, most=3)] if others else []))
-
-
-def explain_instance(draft: Draft, name: str) -> List[Json]:
-    """Every host that may run an instance, and why it can or cannot take it as things are."""
-    batch = Batch(draft)
-    wanted: Optional[str] = draft.wanted(name).host
-    move = Move(name, "", hosts=(wanted,) if wanted else None)
-    return batch.rows(move, batch._pending(move, ()))

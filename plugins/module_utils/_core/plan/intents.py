@@ -20,12 +20,23 @@ from ..decide.failures import bus_failure, running_failure
 from ..decide.keep_running import apply_strategy
 from ..decide.reconcile import reconcile
 from ..model.site import Instance
-from ..model.state import DOWN, MONITOR, RUNNING, STARTING, SUSPECT, UNREACHABLE, UP
+from ..model.words import (
+    BUS_CAUSES,
+    BUS_HANG,
+    DOWN,
+    GATE_OPEN,
+    HOST_DOWN,
+    MONITOR,
+    PROGRAM_EXIT,
+    REQUEST,
+    RUNNING,
+    STARTING,
+    SUSPECT,
+    UNREACHABLE,
+    UP,
+)
 from ..requests.ask import restart, start, stop
 
-BUS_CAUSES = ("bus crash", "bus hang")
-PROGRAM_EXIT = "program exit"
-HOST_DOWN = "host down"
 DYING = 2.0  # s between the first program that goes and the first signal about its host
 
 
@@ -84,8 +95,8 @@ def _one(draft: Draft, intent: Mapping[str, Any], name: str) -> Tuple[str, str]:
     instance = draft.site.by_name().get(name)
     if instance is None:
         return "dropped", "%s is not in the site" % name
-    cause = str(intent.get("cause") or "request")
-    if cause == "request":
+    cause = str(intent.get("cause") or REQUEST)
+    if cause == REQUEST:
         return _person(draft, intent, name)
     claim = draft.claim(name)
     epoch = intent.get("epoch")
@@ -104,13 +115,13 @@ def _one(draft: Draft, intent: Mapping[str, Any], name: str) -> Tuple[str, str]:
     unusable = _unusable(draft, host)
     if unusable:
         return "held", "%s waits: %s" % (name, unusable)
-    if cause == "gate open":
+    if cause == GATE_OPEN:
         return _continue(draft, intent, instance, host)
     if cause == PROGRAM_EXIT:
         return _program(draft, intent, instance, host)
     if cause not in BUS_CAUSES:
         return "dropped", "nobody knows what %s means" % cause
-    return _bus(draft, intent, instance, host, hung=cause == "bus hang")
+    return _bus(draft, intent, instance, host, hung=cause == BUS_HANG)
 
 
 def _unusable(draft: Draft, host: str) -> str:

@@ -15,11 +15,13 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
 from ..decide.failures import charge, exhausted, starting_failure_strategy
+from ..model.plan import ACTS
+from ..model.records import Actor, Claim, Failure, State
 from ..model.sentences import duration, times
 from ..model.sequence import application_of, expected_programs
 from ..model.site import Site
-from ..model.state import FAILED, FREE, RUNNING, STARTING, STOPPING, Actor, Claim, Failure, State
-from .act_requests import ACTS, next_phase
+from ..model.words import FAILED, FREE, RUNNING, STARTING, STOPPING
+from .act_requests import next_phase
 
 Json = Dict[str, Any]
 Changes = Dict[str, Dict[str, Any]]

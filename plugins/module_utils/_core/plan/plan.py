@@ -4,8 +4,7 @@
 """From what is wanted, claimed and seen to a plan: ordered actions, each with its reason.
 
 `make_plan` is a pure function: the same site, ledger, observations, request and clock give the same plan. Nothing of
-it may be acted on before its changes are committed. What follows a plan is in `plan.act_requests` and `plan.outcome`,
-offered here too.
+it may be acted on before its changes are committed. What follows a plan is in `plan.act_requests` and `plan.outcome`.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 from ..decide import drains, notices, pauses
-from ..decide.draft import MUSTER, WHOLE, Draft, Json, PlanError
+from ..decide.draft import WHOLE, Draft, Json, PlanError
 from ..decide.reconcile import reconcile
+from ..model.observation import Observation, observed, unseen
+from ..model.records import HostRecord, State
 from ..model.sentences import listing
 from ..model.sequence import application_of
 from ..model.site import Site, to_json
-from ..model.state import DOWN, FREE, SUSPECT, UNREACHABLE, UP, HostRecord, Observation, State, observed
+from ..model.words import DOWN, FREE, MUSTER, SUSPECT, UNREACHABLE, UP
 from ..requests import ask
+from ..requests.drain import refuse_unless_forced
 from . import intents
-from .act_requests import DEADLINE_SHARE, act_requests, next_phase
-from .assign import Batch, explain_instance
-from .outcome import settle
-
-__all__ = ["PlanError", "act_requests", "explain_candidates", "make_plan", "next_phase", "settle"]
+from .act_requests import DEADLINE_SHARE
+from .assign import Batch
 
 Plan = Json
 ORDER = ("refuse", "configure", "revive", "free", "stop", "restart", "repair", "continue", "start", "hold")
@@ -56,7 +55,7 @@ def make_plan(
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
     for host, why in intents.dead_hosts(request).items():
-        observations = dict(observations, **{host: {"host": host, "answer": UNREACHABLE, "why": why}})
+        observations = dict(observations, **{host: unseen(host, UNREACHABLE, why)})
     draft = _draft(site, state, observations, request, now, run, digests)
     _same_controller(draft)
     _returned_hosts(draft)
@@ -76,7 +75,7 @@ def make_plan(
     if draft.moves and not draft.refused:
         Batch(draft).resolve()
     if draft.kind == "drain" and not draft.refused:
-        drains.refuse_unless_forced(draft)
+        refuse_unless_forced(draft)
     if draft.kind in WHOLE:
         _configure(draft, config_digests or {})
         _revive(draft)
@@ -105,17 +104,6 @@ def make_plan(
         "waits": draft.waits,
         "turns": draft.turns,
     }
-
-
-def explain_candidates(
-    site: Site, state: Union[State, Mapping[str, Any]], observations: Mapping[str, Any], instance: str, now: float
-) -> List[Json]:
-    """Every host that may run an instance: {host, fits, load, limit, reserved, effective, why}.
-
-    :raises KeyError: when the site has no such instance.
-    """
-    request = {"kind": "reconcile"}
-    return explain_instance(_draft(site, state, observations, request, now, "", {}), instance)
 
 
 def _draft(

@@ -1,17 +1,20 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What status shows besides how things run: what people paused, and what they have to see or decide."""
+"""What status shows besides how things run: pauses, what people have to see or decide, and what the monitor notes."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping
 
 from ..decide import notices
 from ..decide import pauses as decide_pauses
-from ..model import records, sentences
+from ..model import sentences
+from ..model.records import Pause
+from ..model.words import SITE, item_key
 
 Json = Dict[str, Any]
+MOST = 20  # notes of the monitor; beyond, they are counted
 
 
 def part(state: Mapping[str, Any], now: float) -> Json:
@@ -28,15 +31,15 @@ def part(state: Mapping[str, Any], now: float) -> Json:
     return dict(notices.shown(state.get("notices") or {}), pauses=pauses)
 
 
-def _now(state: Mapping[str, Any], now: float) -> Dict[str, records.Pause]:
+def _now(state: Mapping[str, Any], now: float) -> Dict[str, Pause]:
     """Pauses that are not over yet, whether or not a run has noticed."""
-    known = {key: records.Pause.from_json(record) for key, record in (state.get("pauses") or {}).items()}
+    known = {key: Pause.from_json(record) for key, record in (state.get("pauses") or {}).items()}
     return {key: pause for key, pause in known.items() if pause.until is None or pause.until > now}
 
 
 def mark_paused(item: Json, pauses: List[Json]) -> None:
     """Say in an item's entry that it is paused: ``paused``, and in its cause."""
-    keys = (records.SITE, records.item_key(item["item"]))
+    keys = (SITE, item_key(item["item"]))
     says = next((pause["says"] for key in keys for pause in pauses if pause["key"] == key), "")
     item["paused"] = bool(says)
     if says:
@@ -59,3 +62,30 @@ def lines(document: Mapping[str, Any], now: float) -> List[str]:
         where = "%s on %s" % (failure["instance"], failure["host"])
         text.append("failed: %s at %s%s: %s [%s]" % (where, at, often, failure["why"], failure["id"]))
     return text
+
+
+def notes(monitor: Mapping[str, Any]) -> List[str]:
+    """Warnings, unknown states and shadowed wishes of the monitor's probes, from ``monitor.json``: at most `MOST`
+    sentences, the last one of which counts those left out."""
+    found = list(_noted(monitor))
+    return found if len(found) <= MOST else found[: MOST - 1] + ["and %d more" % (len(found) - MOST + 1)]
+
+
+def _noted(monitor: Mapping[str, Any]) -> Iterator[str]:
+    for wish in monitor.get("shadow") or []:
+        reason = "it is paused" if wish.get("paused") else "its probe is in shadow"
+        yield "would %s %s, but %s: %s" % (wish["what"], wish["instance"], reason, wish["why"])
+    for name, bus in (monitor.get("buses") or {}).items():
+        yield from _of_probe("the bus of %s" % name, bus)
+        if bus.get("link"):
+            yield from _of_probe("the link of %s to its services" % name, bus["link"])
+    for name, copies in (monitor.get("services") or {}).items():
+        for host, service in copies.items():
+            yield from _of_probe("%s on %s" % (name, host), service)
+
+
+def _of_probe(what: str, health: Dict[str, Any]) -> Iterator[str]:
+    if health.get("warning"):
+        yield "%s works, with a warning: %s" % (what, health["warning"])
+    elif health.get("state") == "unknown" and health.get("why") not in (None, "", "not asked yet"):
+        yield "whether %s works is not known: %s" % (what, health["why"])

@@ -10,11 +10,13 @@ from typing import Any, Dict, List, Mapping, Optional
 from ..decide import corrections
 from ..decide.draft import Draft, PlanError
 from ..decide.failures import avoided_hosts
+from ..model.observation import Observation, observed
+from ..model.records import Claim, State
 from ..model.sentences import clock, kinds, nearest, number
 from ..model.site import Instance, Site, instance_name
-from ..model.state import Claim, Observation, State, observed
 from ..place.loads import Fleet, host_loads
-from ..place.place import Pending, explain, place, preferred
+from ..place.pending import Pending
+from ..place.place import explain, place, preferred
 from ..plan import assign
 
 Json = Dict[str, Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping
 
 from ..model import site as site_model
-from ..model import state as state_model
+from ..model.words import NOT_ASKED
 from . import explain, what_if
 
 Json = Dict[str, Any]
@@ -33,7 +33,7 @@ def answer(
     seen = {
         name: entry.get("at")
         for name, entry in observations.items()
-        if entry.get("answer", state_model.NOT_ASKED) != state_model.NOT_ASKED
+        if entry.get("answer", NOT_ASKED) != NOT_ASKED
     }
     if request["verb"] == "what_if":
         document = what_if.what_if(site, state, revision, observations, request.get("assume") or {}, now, digests)

@@ -14,11 +14,14 @@ from typing import Any, Dict, List, Mapping, Tuple
 from ..decide import corrections
 from ..decide.draft import Draft
 from ..decide.failures import given_up
+from ..model.observation import Observation, observed
+from ..model.records import Claim, State
 from ..model.sentences import listing
 from ..model.site import Instance, Site
-from ..model.state import FAILED, Claim, Observation, State, observed
+from ..model.words import FAILED
 from ..place.loads import Fleet, HostLoad, host_loads
-from ..place.place import Pending, explain, place
+from ..place.pending import Pending
+from ..place.place import explain, place
 from ..plan import assign
 
 Json = Dict[str, Any]

@@ -15,9 +15,10 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ..decide import failures
 from ..model import sentences
 from ..model import site as site_model
-from ..model import state as state_model
+from ..model.records import Claim
+from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UNREACHABLE, UP
 from . import attention as report_attention
-from . import notes, readiness
+from . import readiness
 from . import verdict as report_verdict
 
 SCHEMA = 1
@@ -58,7 +59,7 @@ def status_document(
     alive = watching["state"] == "running"
     probed = bus_health(monitor) if alive else {}
     verdicts = report_verdict.verdicts(site, state, observations, probed, now)
-    claims = {name: state_model.Claim.from_json(record) for name, record in state["claims"].items()}
+    claims = {name: Claim.from_json(record) for name, record in state["claims"].items()}
     instances = _instances(site, state, claims, observations, now)
     for name, bus in probed.items():
         if name in instances and instances[name]["host"] and bus["epoch"] == instances[name]["epoch"]:
@@ -123,7 +124,7 @@ def _monitor(monitor: Mapping[str, Any], now: float) -> Dict[str, Any]:
         found["state"] = "running" if now - at <= SILENCE else "silent"
     if found["state"] == "running":
         found.update({key: monitor.get(key) for key in ("standby", "revision", "intents", "pid", "storm")})
-        found["notes"] = notes.notes(monitor)
+        found["notes"] = report_attention.notes(monitor)
     return found
 
 
@@ -144,7 +145,7 @@ def _services(
                 hosts[host] = {"state": "unhealthy", "why": "what answers on %s is not of muster" % host}
             elif probe and probe.get("state") != "unknown":
                 hosts[host] = {"state": probe["state"], "why": probe.get("why") or ""}
-            elif seen.get("answer") != state_model.SEEN:
+            elif seen.get("answer") != SEEN:
                 hosts[host] = {"state": "unknown", "why": seen.get("why") or "%s was not asked" % host}
             elif service.name in (seen.get("services") or {}):
                 hosts[host] = {"state": "running", "why": ""}
@@ -156,7 +157,7 @@ def _services(
 
 def _answered_by_a_stranger(name: str, probe: Mapping[str, Any], seen: Mapping[str, Any], now: float) -> bool:
     """The host showed no process of the service while its port was answered at already."""
-    if seen.get("answer") != state_model.SEEN or name in seen.get("services", {name: {}}) or "at" not in seen:
+    if seen.get("answer") != SEEN or name in seen.get("services", {name: {}}) or "at" not in seen:
         return False
     return float(probe.get("since") or 0.0) >= now - float(seen["at"])
 
@@ -164,7 +165,7 @@ def _answered_by_a_stranger(name: str, probe: Mapping[str, Any], seen: Mapping[s
 def _instances(
     site: site_model.Site,
     state: Mapping[str, Any],
-    claims: Mapping[str, state_model.Claim],
+    claims: Mapping[str, Claim],
     observations: Mapping[str, Mapping[str, Any]],
     now: float,
 ) -> Dict[str, Dict[str, Any]]:
@@ -174,7 +175,7 @@ def _instances(
     addresses = {host.name: host.address for host in site.hosts}
     found = {}
     for name in [*known, *sorted(left)]:
-        claim = claims.get(name, state_model.Claim())
+        claim = claims.get(name, Claim())
         host = claim.host if claim.holds else None
         seen = ((observations.get(host or "") or {}).get("instances") or {}).get(name) or {}
         instance = known.get(name)
@@ -208,7 +209,7 @@ def _host(
     site: site_model.Site,
     host: site_model.Host,
     state: Mapping[str, Any],
-    claims: Mapping[str, state_model.Claim],
+    claims: Mapping[str, Claim],
     observations: Mapping[str, Mapping[str, Any]],
     now: float,
 ) -> Dict[str, Any]:
@@ -221,10 +222,10 @@ def _host(
         "address": host.address,
         "node": host.node,
         "groups": list(host.groups),
-        "state": record.get("state", state_model.UP),
+        "state": record.get("state", UP),
         "evidence": record.get("evidence", ""),
         "drain": record.get("drain"),
-        "answer": seen.get("answer", state_model.NOT_ASKED),
+        "answer": seen.get("answer", NOT_ASKED),
         "why": seen.get("why", ""),
         "at": seen.get("at") or (now if seen else None),
         "service_manager": seen.get("service_manager"),
@@ -241,8 +242,8 @@ def _host(
 def _doubted(host: Dict[str, Any], verdicts: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
     """What the monitor suspects counts before a run has written it down."""
     verdict = verdicts.get(host["host"]) or {}
-    if host["state"] == state_model.UP and verdict.get("state") in (state_model.SUSPECT, state_model.DOWN):
-        host.update(state=state_model.SUSPECT, evidence=verdict.get("why") or "")
+    if host["state"] == UP and verdict.get("state") in (SUSPECT, DOWN):
+        host.update(state=SUSPECT, evidence=verdict.get("why") or "")
     return host
 
 
@@ -291,24 +292,24 @@ def _place(part: Optional[Mapping[str, Any]], on_request: bool = False) -> str:
 
 def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
     state = entry["state"]
-    if entry["answer"] == state_model.UNREACHABLE and state == state_model.UP:
-        state = state_model.UNREACHABLE
+    if entry["answer"] == UNREACHABLE and state == UP:
+        state = UNREACHABLE
     load = entry["load"]
     measured = "cpu %.0f %% mem %.0f %%" % (load["cpu"], load["memory"]) if "cpu" in load and "memory" in load else "-"
     words = []
     if entry["instances"]:
         words.append(sentences.listing(entry["instances"], most=12))
-    if entry["answer"] == state_model.UNREACHABLE and entry["why"]:
+    if entry["answer"] == UNREACHABLE and entry["why"]:
         words.append(entry["why"])
-    elif entry["evidence"] and state != state_model.UP:
+    elif entry["evidence"] and state != UP:
         words.append(entry["evidence"])
     if (entry.get("drain") or {}).get("until"):
         words.append("used again from %s" % sentences.clock(entry["drain"]["until"], now))
-    if entry["answer"] == state_model.NOT_ASKED:
+    if entry["answer"] == NOT_ASKED:
         words.append("not asked")
     elif entry["at"] and now - entry["at"] > RECENT:
         words.append("as seen at %s" % sentences.clock(entry["at"], now))
-    if entry["answer"] == state_model.SEEN and entry["service_manager"] not in (None, "running"):
+    if entry["answer"] == SEEN and entry["service_manager"] not in (None, "running"):
         words.append("its service manager is %s" % entry["service_manager"])
     words.extend(entry["drift"])
     return (entry["host"], state, measured, "%d/%d" % (entry["reserved"], entry["limit"]), "; ".join(words) or "-")

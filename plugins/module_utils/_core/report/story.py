@@ -10,13 +10,20 @@ from typing import Any, List, Mapping, Tuple
 from ..model import sentences
 
 
-def sentence(action: Mapping[str, Any]) -> str:
-    """An action of a plan in words, as playbooks say it."""
-    what = action["instance"] or action.get("host") or ""
+def sentence(action: Mapping[str, Any], facts: str = "") -> str:
+    """An action of a plan in words.
+
+    :param facts: more about it, put in brackets before the reason.
+    """
+    what = action["instance"] or action.get("host")
     where = " on %s" % action["host"] if action.get("host") and action["instance"] else ""
     if action.get("target"):
         where += " to %s" % action["target"]
-    return "%s %s%s: %s" % (action["action"], what, where, action["reason"])
+    words = [str(action["action"]), str(what or "")] if what or facts else []
+    head = " ".join(word for word in words if word) + where
+    if facts:
+        head += " (%s)" % facts
+    return ": ".join(part for part in (head, str(action["reason"])) if part)
 
 
 def headline(name: str, instance: Mapping[str, Any], now: float) -> str:

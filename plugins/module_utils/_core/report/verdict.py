@@ -12,33 +12,26 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Tuple, Union
 
+from ..model.observation import Observation, observed
+from ..model.records import Claim, HostRecord, State, Wanted
 from ..model.sentences import listing
 from ..model.sequence import expected_programs
 from ..model.site import Application, Instance, Item, Site, instance_name
-from ..model.state import (
+from ..model.words import (
+    DEGRADED,
     DOWN,
     FAILED,
     FREE,
+    NOT_OPERATIONAL,
+    OPERATIONAL,
     RUNNING,
     STARTED,
     STARTING,
+    STOPPED,
+    UNKNOWN,
     UNREACHABLE,
-    Claim,
-    HostRecord,
-    Observation,
-    State,
-    Wanted,
-    observed,
+    WAITING,
 )
-
-OPERATIONAL = "operational"
-DEGRADED = "degraded"
-NOT_OPERATIONAL = "not operational"
-WAITING = "waiting"
-STOPPED = "stopped"
-UNKNOWN = "unknown"
-
-VERDICTS = (OPERATIONAL, DEGRADED, NOT_OPERATIONAL, WAITING, STOPPED, UNKNOWN)
 
 # From an instance's state to its part in the verdict; running is told by major and minor failure.
 _WORDS = {

@@ -13,8 +13,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from ..model import site as site_model
 from ..model.probe import Probe, probe_to_json
-
-SCHEMA = 1
+from ..model.words import WATCH_SCHEMA
 
 
 def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: int) -> Dict[str, Any]:
@@ -29,7 +28,7 @@ def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: in
         if claim.get("phase", "free") != "free" and claim.get("host"):
             watched[name] = _instance(instances.get(name), claim, addresses)
     return {
-        "schema": SCHEMA,
+        "schema": WATCH_SCHEMA,
         "revision": revision,
         "site": site.name,
         "site_id": state["meta"].get("site_id", ""),

@@ -18,11 +18,14 @@ from ..compile.keys import HIGHEST_SLOT, ITEM
 from ..compile.reader import Reader
 from ..decide import corrections
 from ..decide.draft import Json, PlanError
-from ..model import state as state_model
+from ..model.observation import seen_running, unseen
+from ..model.plan import ACTS
+from ..model.records import Claim, HostRecord, apply_changes
 from ..model.sentences import listing, nearest
 from ..model.site import Host, Item, Site, instance_name
-from ..plan.act_requests import ACTS
-from ..plan.plan import make_plan, settle
+from ..model.words import DOWN, MONITOR, SEEN, STARTED, UNREACHABLE
+from ..plan.outcome import settle
+from ..plan.plan import make_plan
 from . import readiness
 
 ASSUMPTIONS = ("down", "up", "drain", "undrain", "add_items", "remove_items", "load")
@@ -187,20 +190,17 @@ class _World:
         return "%s has %g %% of other work" % (host.name, load)
 
     def _down(self, host: str) -> None:
-        before = state_model.HostRecord.from_json(self.state["hosts"].get(host) or {})
-        record = replace(before, state=state_model.DOWN, since=self.now, evidence="assumed", by=state_model.MONITOR)
+        before = HostRecord.from_json(self.state["hosts"].get(host) or {})
+        record = replace(before, state=DOWN, since=self.now, evidence="assumed", by=MONITOR)
         self.state["hosts"][host] = record.to_json()
         why = "%s is assumed down" % host
-        self.observations[host] = {"host": host, "answer": state_model.UNREACHABLE, "why": why}
+        self.observations[host] = unseen(host, UNREACHABLE, why)
 
     def _up(self, host: str) -> None:
         seen = self.observations.get(host) or {}
-        if seen.get("answer") == state_model.SEEN and seen.get("service_manager") == "running":
+        if seen.get("answer") == SEEN and seen.get("service_manager") == "running":
             raise WrongQuestion("%s is up already" % host)
-        self.observations[host] = {
-            "host": host, "answer": state_model.SEEN, "prepared": True, "incarnation": "assumed",
-            "service_manager": "running", "instances": {}, "load": {},
-        }  # fmt: skip
+        self.observations[host] = seen_running(host, "assumed")
 
     # --- what follows
 
@@ -213,7 +213,7 @@ class _World:
         refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
         if refused:
             raise WrongQuestion(refused[0])
-        self.state = state_model.apply_changes(self.state, plan["changes"])
+        self.state = apply_changes(self.state, plan["changes"])
         changed = set(plan["changes"].get("claims") or {})
         acts = [action for action in plan["actions"] if action["action"] in ACTS]
         answers: Json = {}
@@ -224,7 +224,7 @@ class _World:
                     results[action["instance"]] = {"result": "stopped" if action["action"] == "stop" else "running"}
             for last in (False, phase == _last(acts)):  # a move is released by the first, for the next phase
                 changes, _unused = settle(self.site, self.state, plan, answers, self.now, last)
-                self.state = state_model.apply_changes(self.state, changes)
+                self.state = apply_changes(self.state, changes)
                 changed |= set(changes.get("claims") or {})
         for action in acts:
             self._unsee(action)
@@ -250,16 +250,16 @@ class _World:
         for application in self.site.applications:
             for item in self.site.items if not application.on_request else ():
                 name = instance_name(application.name, item.id)
-                claim = state_model.Claim.from_json(self.state["claims"].get(name) or {})
+                claim = Claim.from_json(self.state["claims"].get(name) or {})
                 wanted = (self.state["wanted"].get(name) or {}).get("state")
-                if wanted == state_model.STARTED and not claim.holds:
+                if wanted == STARTED and not claim.holds:
                     found[name] = claim.reason or "%s holds no host" % name
         return found
 
     def hosts(self) -> List[Json]:
         held: Dict[str, List[str]] = {}
         for name, document in self.state["claims"].items():
-            claim = state_model.Claim.from_json(document)
+            claim = Claim.from_json(document)
             if claim.holds:
                 held.setdefault(str(claim.host), []).append(name)
         known = self.site.by_name()

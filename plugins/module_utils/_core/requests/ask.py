@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable, Dict, List
 
-from ..decide import conflicts, drains, notices, pauses
-from ..decide.draft import MUSTER, WHOLE, Draft, Move, PlanError
+from ..decide.draft import WHOLE, Draft, Move, PlanError
 from ..model.sentences import listing, nearest
 from ..model.site import Instance, instance_name
-from ..model.state import FAILED, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
+from ..model.words import FAILED, MUSTER, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
+from .acknowledge import acknowledge
 from .common import because, clear, wrong_kind
 from .confirm import confirm_down
+from .drain import drain
 from .forget import forget
+from .pause import pause, resume
+from .resolve import resolve
 
 KINDS = ("reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain", "confirm_down",
          "forget", "reset", "pause", "resume", "resolve", "acknowledge", "intents")  # fmt: skip
@@ -28,14 +31,14 @@ def ask(draft: Draft) -> List[str]:
     if draft.kind in WHOLE:
         return _whole(draft)
     others: Dict[str, Callable[[Draft], List[str]]] = {
-        "drain": drains.drain, "undrain": drains.drain, "confirm_down": confirm_down, "pause": pauses.pause,
-        "resume": pauses.resume, "acknowledge": notices.acknowledge, "forget": forget,
+        "drain": drain, "undrain": drain, "confirm_down": confirm_down, "pause": pause,
+        "resume": resume, "acknowledge": acknowledge, "forget": forget,
     }  # fmt: skip
     if draft.kind in others:
         return others[draft.kind](draft)
     verbs: Dict[str, Callable[[Draft, str], bool]] = {
         "start": start, "stop": stop, "restart": restart, "open": open_hci, "close": close, "reset": reset,
-        "resolve": conflicts.resolve,
+        "resolve": resolve,
     }  # fmt: skip
     names = _named(draft)
     return [name for name in names if verbs[draft.kind](draft, name)]

@@ -11,7 +11,7 @@ from ..decide import pauses
 from ..decide.draft import Draft
 from ..model.sentences import kinds, nearest
 from ..model.site import Instance
-from ..model.state import FAILED
+from ..model.words import FAILED
 
 
 def because(draft: Draft, name: str, verb: str, where: str = "") -> str:

@@ -10,7 +10,7 @@ from typing import List
 
 from ..decide.draft import Draft
 from ..model.sentences import listing, nearest
-from ..model.state import DOWN, MONITOR
+from ..model.words import DOWN, MONITOR
 
 
 def confirm_down(draft: Draft) -> List[str]:

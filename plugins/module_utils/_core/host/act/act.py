@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Act on a host: its configuration folder, then its instances."""
+"""Act on a host: write its configuration folder, then start, stop or restart instances."""
 
 from __future__ import annotations
 
@@ -10,27 +10,34 @@ import time
 
 from .. import observe
 from ..machine import procs
-from ..service import manager as service_manager
+from ..service.choose import manager_of
+from ..service.errors import ManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
-_DEADLINE = 60.0
-_LOG_LIMIT = 1_000_000
+    from ..service.manager import Manager
+
+_DEADLINE_SECONDS = 60.0
+_MAX_LOG_BYTES = 1_000_000
 
 
 def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
-    """
+    """Carry out one act request. In check mode only report what would be done.
+
+    :param request: ``host``; ``config``: ``{"digest", "files"}``, see `host.machine.files.write_folder`; ``instances``:
+        see `host.act.instance.InstanceJob`; ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a
+        missing one; ``revive``: do so without any instance; ``run``: its number, for the log; ``check``, ``diff``.
     :param began: monotonic time at which the agent began.
-    :return: ``{"changed", "config", "diff", "results", "began", "took"}`` (by this host's clock; seconds), with
-        ``config_error`` when the configuration could not be written: then only what had to stop was done;
-        ``{"error": sentence}`` when this host must not be touched.
+    :return: ``{"changed", "config", "diff", "results": {instance: see `outcome`}, "began", "took"}`` (times in seconds,
+        by this host's clock), with ``config_error`` (a sentence) when the configuration could not be written: then
+        instances were only stopped. ``{"error": sentence}`` when this host must not be touched.
     """
     host = request["host"]
     root = host["root"]
     check = bool(request.get("check"))
-    deadline = began + float(request.get("deadline") or _DEADLINE)
+    deadline = began + float(request.get("deadline") or _DEADLINE_SECONDS)
     try:
         marker = observe.read_marker(root)
     except ValueError as error:
@@ -47,30 +54,32 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     if instances:
         from . import instance
         from . import sequencer as act_sequencer
+        from .scene import Scene
 
         if check:
             answer["results"] = instance.predict(host, instances)
         else:
-            manager = service_manager.of(host)
-            pid = _running(manager, request, marker, answer)
-            sequencer = act_sequencer.Sequencer(manager, pid, began, deadline)
+            manager = manager_of(host)
+            pid = _service_manager(manager, request, marker, answer)
+            scene = Scene(manager, pid, began, deadline)
             settle = request.get("settle")
-            answer["results"] = sequencer.run(instances, act_sequencer.SETTLE if settle is None else float(settle))
+            answer["results"] = act_sequencer.Sequencer(scene).run(
+                instances, act_sequencer.SETTLE_SECONDS if settle is None else float(settle))
         answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
     elif request.get("revive"):
         answer["changed"] = True
         if not check:
-            _running(service_manager.of(host), request, marker, answer)
+            _service_manager(manager_of(host), request, marker, answer)
     answer["results"].update(refused)
     if answer["results"] and not check:
-        _note(root, request, answer["results"])
+        _log(root, request, answer["results"])
     took = time.monotonic() - began
     answer.update(began=round(time.time() - took, 4), took=round(took, 4))
     return answer
 
 
 def _configure(request: Mapping[str, Any], answer: Dict[str, Any]) -> None:
-    """Make the configuration folder as it should be, and tell in the answer what that changed."""
+    """Write the configuration folder, and add to the answer what that changed."""
     from ..machine import files
 
     host, config = request["host"], request["config"]
@@ -93,7 +102,11 @@ def _configure(request: Mapping[str, Any], answer: Dict[str, Any]) -> None:
 def _may_be_done(
     instances: Sequence[Mapping[str, Any]], error: Optional[str]
 ) -> Tuple[Sequence[Mapping[str, Any]], Dict[str, Any]]:
-    """:return: (what is done, instance -> result of what is not): nothing starts from an old configuration."""
+    """Leave out what would start from an old configuration.
+
+    :param error: why the configuration could not be written.
+    :return: (requests to carry out, instance -> result of the others).
+    """
     if not error:
         return instances, {}
     from . import instance
@@ -105,8 +118,8 @@ def _may_be_done(
     }
 
 
-def _note(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> None:
-    """What was done here and why, one line per instance: for who looks at this host and not at the controller."""
+def _log(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> None:
+    """Append to ``log/muster.log`` what was done and why, one line per instance: for people who look at this host."""
     lines = []
     for entry in request["instances"]:
         result = results[entry["instance"]]
@@ -117,18 +130,18 @@ def _note(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[s
             lines.append(line + (", " + result["reason"] if result["reason"] else "") + "\n")
     path = root + "/log/muster.log"
     try:
-        if os.path.exists(path) and os.stat(path).st_size > _LOG_LIMIT:
+        if os.path.exists(path) and os.stat(path).st_size > _MAX_LOG_BYTES:
             os.replace(path, path + ".1")
         with open(path, "a", encoding="utf-8") as handle:
             handle.write("".join(lines))
     except OSError:
-        return  # a full disk is told where something must be written
+        return  # an error such as a full disk is reported by the step that must write
 
 
-def _running(
-    manager: service_manager.Manager, request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]
+def _service_manager(
+    manager: Manager, request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]
 ) -> int:
-    """The service manager's pid; started when it is missing and the request allows that."""
+    """Start the service manager when it is missing and the request allows that. :return: its pid; 0 without one."""
     host = request["host"]
     pid = manager.settled(procs.sweep(host["site_id"], host["host"]))
     starts = request.get("revive") or any(entry["do"] != "stop" for entry in request["instances"])
@@ -136,7 +149,7 @@ def _running(
         return pid
     try:
         pid = manager.start(marker.get("settings") or {})
-    except service_manager.ManagerError as error:
+    except ManagerError as error:
         answer["service_manager"] = str(error)
         return 0
     answer["service_manager"] = "started"

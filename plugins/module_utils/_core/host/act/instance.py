@@ -1,7 +1,11 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an act does to one instance: under its lock, never for an epoch lower than the last, claim before start."""
+"""What an act does to one instance.
+
+Invariants: it holds the lock of the instance; it never serves an epoch lower than one that this host has seen; nothing
+starts before the claim is written.
+"""
 
 from __future__ import annotations
 
@@ -10,43 +14,47 @@ import time
 
 from ..machine import instance_files, procs
 from ..machine import ports as machine_ports
-from ..service import manager as service_manager
+from ..service.choose import manager_of
 from . import stages
-from .launches import There
+from .launches import Present
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
 
-    from .sequencer import Sequencer
+    from .scene import Scene
 
     Steps = Generator[List[Tuple[str, str, str]], List[Any], Any]
 
-_TAKING = 5.0  # s in which the service manager must take, or let go of, an instance
-_FORKED = 1.0  # s that a process forked by the service manager may take to become its program
+_TAKE_SECONDS = 5.0  # within which the service manager must take, or drop, an instance
+_EXEC_SECONDS = 1.0  # that a process forked by the service manager may take to become its program
 
 
-class Work:
-    """One instance of an act's request."""
+class InstanceJob:
+    """Carries out what an act requests for one instance."""
 
     def __init__(
-        self, desk: Sequencer, request: Mapping[str, Any], staging: stages.Staging, settle: float
+        self, scene: Scene, request: Mapping[str, Any], staging: stages.Staging, settle: float
     ) -> None:
-        self.desk = desk
+        """
+        :param request: one of the act's ``instances``: ``{"do", "instance", "epoch", "programs", ...}``.
+        :param settle: s that a started program is watched.
+        """
+        self.scene = scene
         self.request = request
         self.staging = staging
         self.settle = settle
         self.instance: str = request["instance"]
         self.epoch: int = request["epoch"]
-        self.root = desk.root
-        self.where: str = desk.host["host"]
+        self.root = scene.root
+        self.where = scene.name
 
     def steps(self) -> Steps:
-        """:return: the instance's result."""
+        """Everything in order. Yields orders, see `host.act.stages`. :return: the instance's result, see `outcome`."""
         lock = instance_files.Lock(self.root, self.instance)
         try:
             while not lock.take():
-                if time.monotonic() >= self.desk.deadline:
+                if time.monotonic() >= self.scene.deadline:
                     return self._result("refused", "%s is being worked on by %s on %s" % (
                         self.instance, lock.holder(), self.where), changed=False)
                 yield []
@@ -60,8 +68,11 @@ class Work:
             lock.release()
 
     def _broken(self, why: str) -> Steps:
-        """This host cannot do its part, as with a full disk. What lives decides what that is: a copy that was only left
-        alone is no failed start, and a failed start whose programs live goes on to hold this host."""
+        """The result when this host cannot do its part, for example with a full disk.
+
+        A copy that lives and was left alone is not a failed start: "refused". A failed start whose programs live keeps
+        its claim on this host: they are reported as ``left``.
+        """
         if self.request["do"] == "stop":
             return self._result("failed", why)
         left = yield from self._alive()
@@ -82,38 +93,38 @@ class Work:
             return self._result("refused", refused, changed=False)
         if self.request["do"] == "stop":
             return (yield from self._stop(seen))
-        if self.desk.silent:
-            return self._result("refused", self.desk.silent, changed=False)
-        there = yield from self._present()
-        fresh, refused = self._how(there)
+        if self.scene.contact.silent:
+            return self._result("refused", self.scene.contact.silent, changed=False)
+        present = yield from self._find_present()
+        fresh, refused = self._how(present)
         if refused:
             return self._result("refused", refused, changed=False)
-        if fresh:  # before anything is stopped: on a disk that takes no file nothing would start again
+        if fresh:  # before anything is stopped: on a full disk nothing could start again
             self._remember({})
-        new = not there.known
-        if fresh or not there.processes:
+        new = not present.known
+        if fresh or not present.processes:
             placed = (yield [("place", self.instance, "")])[0]
             if placed.error:
                 return self._result("refused", placed.error, changed=False)
             new = new or placed.busy
         restarted = False
         if fresh:
-            restarted = yield from self.staging.stop(there, bool(self.request.get("urgent")))
+            restarted = yield from self.staging.stop(present, bool(self.request.get("urgent")))
             if restarted:
                 self.staging.mark("stopped")
             if self.staging.stuck:  # not "failed": a copy lives, so this host keeps the claim
                 return self._result("refused", self.staging.stuck)
         else:
-            self.staging.adopt(there)
+            self.staging.adopt(present)
         names = self._names(fresh, seen)
         if not names:
             return self._result("running", "", seen=seen, changed=False)
         return (yield from self._start(names, fresh, new, seen, restarted))
 
-    def _how(self, there: There) -> Tuple[bool, str]:
-        """:return: whether everything is started anew, and a sentence when nothing may be done."""
+    def _how(self, present: Present) -> Tuple[bool, str]:
+        """:return: (whether all its programs are started, a sentence when nothing may be done)."""
         action = self.request["do"]
-        epochs = {process.epoch for process in there.processes}
+        epochs = {process.epoch for process in present.processes}
         if action == "continue" and not epochs:
             return False, "%s does not run on %s, so its start cannot go on: start it" % (self.instance, self.where)
         if action in ("continue", "repair") and epochs - {self.epoch, -1}:
@@ -151,9 +162,9 @@ class Work:
         return self._result("running", "", restarted=restarted)
 
     def _stop(self, seen: Mapping[str, Any]) -> Steps:
-        there = yield from self._present()
-        placed = self.desk.manager.is_placed(self.instance)
-        did = yield from self.staging.stop(there, bool(self.request.get("urgent")))
+        present = yield from self._find_present()
+        placed = self.scene.manager.is_placed(self.instance)
+        did = yield from self.staging.stop(present, bool(self.request.get("urgent")))
         released = yield from self._release()
         if self.staging.stuck:
             return self._result("failed", self.staging.stuck)
@@ -165,23 +176,23 @@ class Work:
         return self._result("stopped", "", changed=did or released or placed)
 
     def _release(self) -> Steps:
-        """After a stop: no claim, so that nothing starts any more; a last look; no configuration.
+        """After a stop: remove the claim, so that nothing can start, stop what was just starting, then unplace it.
 
         :return: whether there was a claim."""
         released = instance_files.remove_claim(self.root, self.instance)
         if released:  # what was just starting under it
             yield from self.staging.stop_rest()
-        if self.desk.manager.is_placed(self.instance) and (yield from self._drop()):
-            self.desk.manager.unplace(self.instance)
+        if self.scene.manager.is_placed(self.instance) and (yield from self._drop()):
+            self.scene.manager.unplace(self.instance)
         return released
 
     def _end_badly(self, reason: str, strategy: str, before: Mapping[str, Any], restarted: bool) -> Steps:
-        """A start that failed: what the strategy says about the rest, and the reason kept."""
-        there = yield from self._present()
-        if strategy == "stop" and there.processes:
-            yield from self.staging.stop(there)
+        """After a failed start: stop the rest if `strategy` is "stop", and keep the reason for the next observation."""
+        present = yield from self._find_present()
+        if strategy == "stop" and present.processes:
+            yield from self.staging.stop(present)
             self.staging.mark("stopped")
-        if strategy == "stop" or not there.processes:
+        if strategy == "stop" or not present.processes:
             yield from self._release()
             self.staging.deferred = []
             before = {}
@@ -191,9 +202,9 @@ class Work:
         return self._result("failed", reason, restarted=restarted, left=(yield from self._alive()))
 
     def _remember(self, before: Mapping[str, Any]) -> None:
-        """Keep for the next observation: the epoch, the configuration, what is deferred and what failed.
+        """Keep for the next observation: the epoch, the digest, which programs are deferred and which failed.
 
-        :param before: what was kept for the processes that went on; empty when all of them are new.
+        :param before: what was kept for the processes that go on; {} when all of them are new.
         """
         staging = self.staging
         started = set(staging.running) | set(staging.started)
@@ -209,37 +220,37 @@ class Work:
             "failed": failed,
         })
 
-    def _present(self) -> Steps:
-        """What runs of it, from /proc: the service manager is only asked whether it knows the instance."""
+    def _find_present(self) -> Steps:
+        """Find its processes in /proc; the service manager only says whether it knows it. :return: `Present`."""
         names = [program["name"] for program in self.request["programs"]]
-        until = time.monotonic() + _FORKED
+        until = time.monotonic() + _EXEC_SECONDS
         while True:
             orders = [("sweep", self.instance, "")]
-            if not self.desk.silent and names:
+            if not self.scene.contact.silent and names:
                 orders.append(("look", self.instance, names[0]))
             replies = yield orders
             known = len(replies) > 1 and replies[1].known
             # a signal sent between fork and exec is lost: what was forked must have shown whose it is
-            if not self.desk.forked or time.monotonic() > until:
+            if not self.scene.contact.forked or time.monotonic() > until:
                 break
             yield []
         processes: List[procs.Process] = replies[0]
         mains = {}
         for process in processes:
             found = procs.stat(process.pid)
-            if found is not None and not found.gone and self.desk.manager.started(
-                    process, found, self.desk.manager_pid):
+            if found is not None and not found.gone and self.scene.manager.started(
+                    process, found, self.scene.manager_pid):
                 mains[process.program] = process.pid
-        # what hides its environment, the service manager knows whose it is
-        if known and (self.desk.forked or self.desk.manager.asks_all):
+        # of a process that hides its environment, the service manager knows the program
+        if known and (self.scene.contact.forked or self.scene.manager.asks_all):
             for name, reply in zip(names, (yield [("look", self.instance, name) for name in names])):
                 if reply.pid:
                     mains[name] = reply.pid
-        return There(processes, mains, known)
+        return Present(processes, mains, known)
 
     def _add(self) -> Steps:
-        """Have the service manager take the instance's configuration. :return: a sentence when it does not."""
-        until = time.monotonic() + _TAKING
+        """Have the service manager take the instance's configuration. :return: a sentence when it does not; else ""."""
+        until = time.monotonic() + _TAKE_SECONDS
         while True:
             reply = (yield [("add", self.instance, "")])[0]
             if not reply.error:
@@ -250,9 +261,9 @@ class Work:
 
     def _drop(self) -> Steps:
         """:return: whether the service manager has let go of the instance."""
-        if self.desk.silent:
+        if self.scene.contact.silent:
             return True
-        until = time.monotonic() + _TAKING
+        until = time.monotonic() + _TAKE_SECONDS
         while True:
             reply = (yield [("drop", self.instance, "")])[0]
             if not reply.busy:
@@ -262,10 +273,10 @@ class Work:
             yield []
 
     def _taken_port(self, names: Sequence[str]) -> str:
-        """A sentence when somebody listens where a program of this start must."""
+        """A sentence when another process listens on a port of a program to start; else ""."""
         ports = {entry["port"]: entry["name"] for entry in self.request.get("ports") or []
                  if entry.get("program", "") in ("", *names)}
-        host = self.desk.host
+        host = self.scene.host
         for port, owner in sorted(machine_ports.taken(host["address"], ports, host["site_id"]).items()):
             return "port %d of %s (%s) is taken on %s by %s" % (port, self.instance, ports[port], self.where, owner)
         return ""
@@ -284,7 +295,12 @@ class Work:
 
 
 def too_old(where: str, request: Mapping[str, Any], seen: Mapping[str, Any], claim: Optional[int]) -> str:
-    """A sentence when this host knows a higher epoch than the request's."""
+    """A sentence when this host has seen a higher epoch than the request's; else "".
+
+    :param where: name of the host.
+    :param seen: see `instance_files.read_seen`.
+    :param claim: epoch of the claim.
+    """
     last = max(int(seen.get("epoch", 0)), claim or 0)
     if request["epoch"] >= last:
         return ""
@@ -293,7 +309,7 @@ def too_old(where: str, request: Mapping[str, Any], seen: Mapping[str, Any], cla
 
 
 def missing(request: Mapping[str, Any], running: Any, seen: Mapping[str, Any]) -> List[str]:
-    """Programs that should run and do not, with the gates that stand before them."""
+    """Names of the programs that should run and do not, with the gates that they wait for."""
     only = request.get("only")
     deferred = set(seen.get("deferred", []))
     wanted = [p for p in request["programs"] if p["start_sequence"] > 0 and p["name"] not in deferred]
@@ -311,10 +327,13 @@ def missing(request: Mapping[str, Any], running: Any, seen: Mapping[str, Any]) -
 
 
 def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
-    """What `Sequencer.run` would do, without doing it: for check mode."""
+    """What `Sequencer.run` would do, for check mode. Changes nothing.
+
+    :return: instance -> result.
+    """
     root = host["root"]
     processes = procs.sweep(host["site_id"], host["host"])
-    manager = service_manager.of(host)
+    manager = manager_of(host)
     runs = manager.find(processes) > 0
     results = {}
     for request in requests:
@@ -330,9 +349,9 @@ def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> D
             results[instance] = outcome(request, "stopped", "", changed=changed)
         else:
             running = {p.program for p in mine if p.epoch == request["epoch"]}
-            anew = action == "restart" or not runs or {p.epoch for p in mine} != {request["epoch"]}
-            changed = anew or action == "continue" or bool(missing(request, running, seen))
-            results[instance] = outcome(request, "running", "", changed=changed, restarted=anew and bool(mine),
+            fresh = action == "restart" or not runs or {p.epoch for p in mine} != {request["epoch"]}
+            changed = fresh or action == "continue" or bool(missing(request, running, seen))
+            results[instance] = outcome(request, "running", "", changed=changed, restarted=fresh and bool(mine),
                                         deferred=seen.get("deferred", []), failed=seen.get("failed", {}))
     return results
 
@@ -342,7 +361,12 @@ def outcome(
     deferred: Sequence[str] = (), failed: Optional[Mapping[str, str]] = None, restarted: bool = False,
     timeline: Sequence[List[Any]] = (), left: Optional[Sequence[str]] = None,
 ) -> Dict[str, Any]:
-    """An instance's result, as an act answers it."""
+    """The result of one instance, as an act answers it.
+
+    :param result: "running", "stopped", "failed" or "refused".
+    :param reason: a sentence; "" when all is well.
+    :param left: programs that live after a failed start; None when that was not looked up.
+    """
     known = {} if left is None else {"left": list(left)}
     return {
         "result": result, "reason": reason, "epoch": request["epoch"], "started": list(started),

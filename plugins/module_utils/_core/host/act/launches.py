@@ -1,19 +1,19 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a staged start and stop talk about: programs on their way, what runs, why a start failed, what was answered."""
+"""Data of a staged start and stop: programs that are starting, processes that run, why a start failed."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, List, Mapping
 
     from ..machine.procs import Process
 
 
 class Failure:
-    """Why a start ends before its end."""
+    """Why a start is given up."""
 
     __slots__ = ("program", "strategy", "why")
 
@@ -23,41 +23,28 @@ class Failure:
         self.strategy = strategy  # "abort" | "stop"
 
 
-class There:
-    """What runs of an instance."""
+class Present:
+    """Processes of one instance found on this host."""
 
     __slots__ = ("known", "mains", "processes")
 
     def __init__(self, processes: List[Process], mains: Dict[str, int], known: bool) -> None:
         self.processes = processes
         self.mains = mains  # program -> pid of the process that the service manager started
-        self.known = known  # the service manager knows all programs of the instance
+        self.known = known  # whether the service manager has the instance's programs
 
 
 class Launch:
-    """A program on its way, or running."""
+    """A program that is starting, or runs."""
 
     __slots__ = ("executed", "gate", "log_offset", "ordered", "passed", "pid", "program", "started")
 
     def __init__(self, program: Mapping[str, Any], ordered: float, log_offset: float) -> None:
         self.program = program
         self.gate = bool(program["wait_exit"])
-        self.ordered = ordered  # when the start was asked for
-        self.log_offset = log_offset  # where its log ended before
+        self.ordered = ordered  # monotonic time of the order, s
+        self.log_offset = log_offset  # where its log ended before, see `Manager.position`
         self.pid = 0
-        self.started = 0  # clock ticks since boot: tells a process from a later one with its pid
-        self.executed = 0.0  # when the program itself was seen
+        self.started = 0  # clock ticks since boot: distinguishes the process from a later one with the same pid
+        self.executed = 0.0  # monotonic time at which the program itself was seen, after muster-exec, s; 0: not yet
         self.passed = False
-
-
-class Reply:
-    """What the service manager said to one order."""
-
-    __slots__ = ("busy", "error", "exit_status", "known", "pid")
-
-    def __init__(self, pid: int = 0, exit_status: Optional[int] = None, error: str = "", known: bool = True) -> None:
-        self.pid = pid  # of the live (or not yet collected) process; 0: none
-        self.exit_status = exit_status  # of the last run; -1: ended by a signal
-        self.error = error  # the order was refused, a phrase
-        self.known = known  # the service manager has such a program
-        self.busy = False  # refused because the last run is not collected yet: ask again

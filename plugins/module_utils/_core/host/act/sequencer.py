@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All instances of an act in parallel, in one loop: their orders go to the service manager together.
 
-Every step has a deadline, and nothing outside of this process is needed to finish: a run that is cancelled leaves its
-agent to end what it began.
+Every step has a deadline and needs nothing outside of this process: when a run is cancelled, its agent completes what
+it began.
 """
 
 from __future__ import annotations
@@ -14,56 +14,54 @@ import select
 import time
 
 from ..machine import procs
-from ..service import manager as service_manager
+from ..service.errors import ConfigurationRefused
+from ..service.manager import Reply
 from . import instance as act_instance
 from . import stages
-from .launches import Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Set, Tuple
 
     from ..machine.instance_files import Placing
+    from .scene import Scene
 
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
 
-SETTLE = 0.25  # s that a started program is watched: what cannot run usually ends at once
-_STOP_PATIENCE = 3.0  # s for a service manager that hangs: a stop works without it
-_SHORTEST_PAUSE = 0.0005
-_LONGEST_PAUSE = 0.02
+SETTLE_SECONDS = 0.25  # that a started program is watched: what cannot run usually ends at once
+_STOP_PATIENCE_SECONDS = 3.0  # for a service manager that hangs: a stop works without it
+_MIN_PAUSE_SECONDS = 0.0005
+_MAX_PAUSE_SECONDS = 0.02
 
 
 class Sequencer:
     """The instances of one act on one host."""
 
-    def __init__(self, manager: service_manager.Manager, manager_pid: int, began: float, deadline: float) -> None:
-        """:param manager_pid: of the service manager; 0 when it does not run: stops still work then.
-        :param began: monotonic time that timelines count from.
-        :param deadline: monotonic time at which everything must be over."""
-        self.host = manager.host
-        self.root: str = manager.root
-        self.manager = manager
-        self.manager_pid = manager_pid
-        self.began = began
-        self.deadline = deadline
-        self.forked = False  # as of the last sweep: the service manager has something on its way that shows no name yet
-        self.silent = "" if manager_pid else "the service manager of %s does not run" % self.host["host"]
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._manager = scene.manager
+        self._contact = scene.contact
         self._stagings: Dict[str, stages.Staging] = {}
         self._ends: Dict[int, int] = {}  # pid -> descriptor that is readable when it has ended
 
-    def run(self, requests: Sequence[Mapping[str, Any]], settle: float = SETTLE) -> Dict[str, Dict[str, Any]]:
-        """:return: instance -> its result; with ``changed``, which says whether anything was done."""
+    def run(self, requests: Sequence[Mapping[str, Any]], settle: float = SETTLE_SECONDS) -> Dict[str, Dict[str, Any]]:
+        """Carry out the requests; all of them end by the deadline of the scene.
+
+        :param requests: see `host.act.instance.InstanceJob`.
+        :param settle: s that a started program is watched.
+        :return: instance -> its result, see `host.act.instance.outcome`.
+        """
         if all(request["do"] == "stop" for request in requests):
-            self.manager.patience(_STOP_PATIENCE)
+            self._manager.patience(_STOP_PATIENCE_SECONDS)
         results: Dict[str, Dict[str, Any]] = {}
         jobs: Dict[str, Steps] = {}
         for request in requests:
-            staging = stages.Staging(request, self.manager, self.began, self.deadline)
+            staging = stages.Staging(request, self._scene)
             self._stagings[request["instance"]] = staging
-            jobs[request["instance"]] = act_instance.Work(self, request, staging, settle).steps()
+            jobs[request["instance"]] = act_instance.InstanceJob(self._scene, request, staging, settle).steps()
         replies: Dict[str, Optional[List[Any]]] = dict.fromkeys(jobs)
-        pause = _SHORTEST_PAUSE
+        pause = _MIN_PAUSE_SECONDS
         while jobs:
             wanted: Dict[str, Orders] = {}
             for name in list(jobs):
@@ -74,18 +72,18 @@ class Sequencer:
                     results[name] = end.value
                     del jobs[name]
             if any(wanted.values()):
-                pause = _SHORTEST_PAUSE
+                pause = _MIN_PAUSE_SECONDS
             elif jobs:
                 ended = self._pause(pause)
-                pause = _SHORTEST_PAUSE if ended else min(pause * 1.2, _LONGEST_PAUSE)
+                pause = _MIN_PAUSE_SECONDS if ended else min(pause * 1.2, _MAX_PAUSE_SECONDS)
             replies = self._serve(wanted)
         for descriptor in self._ends.values():
             os.close(descriptor)
-        self.manager.close()
+        self._manager.close()
         return results
 
     def _pause(self, seconds: float) -> bool:
-        """Wait; less when a process ends whose end is waited for. :return: whether one did."""
+        """Wait this long, or until a process ends whose end is waited for. :return: whether one did."""
         awaited: Set[int] = set()
         for staging in self._stagings.values():
             awaited |= staging.awaited
@@ -109,7 +107,7 @@ class Sequencer:
         return bool(ended)
 
     def _serve(self, wanted: Mapping[str, Orders]) -> Dict[str, Optional[List[Any]]]:
-        """One round: orders, placings, then a sweep that is younger than both."""
+        """One round: orders, then placing, then a sweep, so that it shows the effect of both."""
         flat = [(name, order) for name, orders in wanted.items() for order in orders]
         answers: Dict[int, Any] = {}
         mine = [position for position, entry in enumerate(flat) if entry[1][0] not in ("sweep", "place")]
@@ -122,9 +120,9 @@ class Sequencer:
                 answers[position] = placed[order[1]]
         if any(order[0] == "sweep" for _unused, order in flat):
             by_instance: Dict[str, List[procs.Process]] = {"": []}
-            for process in procs.sweep(self.host["site_id"], self.host["host"]):
+            for process in procs.sweep(self._scene.host["site_id"], self._scene.name):
                 by_instance.setdefault(process.instance, []).append(process)
-            self.forked = self.manager_pid > 0 and self._unsettled(by_instance.pop(""))
+            self._contact.forked = self._scene.manager_pid > 0 and self._unsettled(by_instance.pop(""))
             for position, (_unused, order) in enumerate(flat):
                 if order[0] == "sweep":
                     answers[position] = by_instance.get(order[1], [])
@@ -137,7 +135,7 @@ class Sequencer:
 
     def _unsettled(self, nameless: List[procs.Process]) -> bool:
         try:
-            return not self.silent and self.manager.unsettled(nameless, self.manager_pid)
+            return not self._contact.silent and self._manager.unsettled(nameless, self._scene.manager_pid)
         except OSError as error:
             self._gone(error)
             return False
@@ -145,62 +143,62 @@ class Sequencer:
     def _order(self, orders: Orders) -> List[Reply]:
         if not orders:
             return []
-        if not self.silent:
+        if not self._contact.silent:
             try:
-                return self.manager.exchange(orders)
+                return self._manager.exchange(orders)
             except OSError as error:
                 self._gone(error)
-        return [Reply(error=self.silent, known=False) for _unused in orders]
+        return [Reply(error=self._contact.silent, known=False) for _unused in orders]
 
     def _gone(self, error: OSError) -> None:
-        self.silent = "the service manager of %s does not answer any more: %s" % (
-            self.host["host"], error.strerror or error)
+        self._contact.silent = "the service manager of %s does not answer any more: %s" % (
+            self._scene.name, error.strerror or error)
 
     def _place(self, instances: List[str]) -> Dict[str, Reply]:
-        """Place configurations and have them read once. A reply's `busy` asks for an ``add`` afterwards."""
-        if self.silent:
-            return {instance: Reply(error=self.silent) for instance in instances}
+        """Place configurations and have them read once. :return: instance -> reply; `busy`: it needs an ``add``."""
+        if self._contact.silent:
+            return {instance: Reply(error=self._contact.silent) for instance in instances}
         replies = {instance: Reply() for instance in instances}
         try:
             self._place_all(instances, replies)
         except OSError as error:
             for reply in replies.values():
                 reply.error = reply.error or "cannot place configurations on %s: %s: %s" % (
-                    self.host["host"], error.filename, error.strerror or error)
+                    self._scene.name, error.filename, error.strerror or error)
         return replies
 
     def _place_all(self, instances: List[str], replies: Dict[str, Reply]) -> None:
-        with self.manager.placing() as placing:
+        with self._manager.placing() as placing:
             for instance in instances:
                 try:
                     placing.place(instance)
                 except FileNotFoundError:
                     replies[instance].error = "%s has no configuration of %s: deploy first" % (
-                        self.host["host"], instance)
+                        self._scene.name, instance)
                 except OSError as error:
                     replies[instance].error = "cannot place the configuration of %s on %s: %s" % (
-                        instance, self.host["host"], error.strerror or error)
+                        instance, self._scene.name, error.strerror or error)
             if placing.must_load:
                 self._load(placing, replies)
 
     def _load(self, placing: Placing, replies: Dict[str, Reply]) -> None:
-        """Have the placed configuration read; what is not accepted goes back to how it was, alone."""
+        """Have the placed configuration read. Only the configurations that are not accepted are put back."""
         try:
-            added = self.manager.load()
+            added = self._manager.load()
             placing.loaded()
         except OSError as error:
             self._gone(error)
             for reply in replies.values():
-                reply.error = reply.error or self.silent
+                reply.error = reply.error or self._contact.silent
             return
-        except service_manager.Refused as fault:
+        except ConfigurationRefused as fault:
             changed = placing.undo()
             for instance in changed:
                 reply = replies[instance]
                 if len(changed) == 1:
                     reply.error = "the service manager of %s does not accept the configuration of %s: %s" % (
-                        self.host["host"], instance, fault)
-                else:  # one by one: a mistake in one must not hold up the others
+                        self._scene.name, instance, fault)
+                else:  # one by one: a mistake in one must not stop the others
                     placing.place(instance)
                     self._load(placing, {instance: reply})
             return

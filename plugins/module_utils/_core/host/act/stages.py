@@ -5,7 +5,7 @@
 
 A `Staging` is advanced by the sequencer together with those of the host's other instances: its methods are generators
 that yield orders (``(verb, instance, program)``, see `host.service.manager.Manager`; also ``sweep``) and get one reply
-each. An empty list means: again in a moment. What lives and what ended is read from /proc, not asked for.
+each. An empty list means: continue in a moment. Which processes live and how they ended is read from /proc.
 """
 
 from __future__ import annotations
@@ -13,37 +13,36 @@ from __future__ import annotations
 import time
 
 from ..machine import procs
-from .launches import Failure, Launch, There
+from .launches import Failure, Launch, Present
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-    from ..service.manager import Manager
+    from .scene import Scene
 
     Orders = List[Tuple[str, str, str]]
     Steps = Generator[Orders, List[Any], Any]
 
 _QUICK_EXIT = "Bad exit code "  # supervisord's words
-_NOT_COLLECTED = 3.0  # s within which the service manager must have collected a dead process
-_AFTER_KILL = 5.0  # s that a process may take to die of SIGKILL
+_COLLECT_SECONDS = 3.0  # within which the service manager must have collected a dead process
+_KILL_SECONDS = 5.0  # that a process may take to die of SIGKILL
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
             11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
 
 
 class Staging:
-    """One instance under one act."""
+    """The start and stop of one instance in one act."""
 
-    def __init__(self, request: Mapping[str, Any], manager: Manager, began: float, deadline: float) -> None:
-        """:param began: monotonic time that the timeline counts from.
-        :param deadline: monotonic time at which everything must be over."""
+    def __init__(self, request: Mapping[str, Any], scene: Scene) -> None:
+        """:param request: see `host.act.instance.InstanceJob`."""
         self.instance: str = request["instance"]
         self.epoch: int = request["epoch"]
         self.programs: List[Mapping[str, Any]] = list(request["programs"])
         self.strategy: str = request.get("starting_failure_strategy") or "abort"
-        self._manager = manager
-        self.began = began
-        self.deadline = deadline
+        self._manager = scene.manager
+        self.began = began = scene.began
+        self.deadline = deadline = scene.deadline
         self.running: Dict[str, Launch] = {}  # live programs, no gates
         self.started: List[str] = []
         self.deferred: List[str] = []
@@ -57,18 +56,22 @@ class Staging:
         self._start_timeout = float(request.get("start_timeout") or (deadline - began))  # of the whole start
 
     def mark(self, what: str, at: Optional[float] = None) -> None:
+        """Add to the timeline.
+
+        :param at: monotonic time; None: now.
+        """
         self.timeline.append([what, round((at or time.monotonic()) - self.began, 4)])
 
-    def stop(self, there: There, at_once: bool = False) -> Steps:
-        """Stop every process of the instance, greatest ``stop_sequence`` first. `stuck` tells what would not die.
+    def stop(self, present: Present, at_once: bool = False) -> Steps:
+        """Stop every process of the instance, greatest ``stop_sequence`` first. `stuck` says what does not die.
 
         :param at_once: all of them together.
         :return: whether there was anything to stop.
         """
-        mains = there.mains
+        mains = present.mains
         names = [program["name"] for program in self.programs]
-        names += sorted({process.program for process in there.processes} - set(names))
-        members = {process.pid: process.program for process in there.processes}
+        names += sorted({process.program for process in present.processes} - set(names))
+        members = {process.pid: process.program for process in present.processes}
         members.update({pid: name for name, pid in mains.items()})
         alive: Dict[int, procs.Stat] = {}
         for pid in members:
@@ -101,7 +104,7 @@ class Staging:
         return True
 
     def stop_rest(self) -> Steps:
-        """Whatever a sweep still finds: children of children, and what came while the ranks were stopped."""
+        """Stop every process that a sweep still finds: children of children, and what started in the meantime."""
         asked: Dict[int, float] = {}
         give_up = 0.0
         clean = 0
@@ -118,11 +121,11 @@ class Staging:
                 victims[process.pid] = (found.started, asked[process.pid])
             if not victims:
                 clean += 1
-                if clean > bool(asked):  # what had to be hunted may have forked behind the back of the first look
+                if clean > bool(asked):  # what was asked to end may have forked after the sweep: look twice
                     return
                 continue
             clean = 0
-            give_up = give_up or max(kill for _unused, kill in victims.values()) + _AFTER_KILL
+            give_up = give_up or max(kill for _unused, kill in victims.values()) + _KILL_SECONDS
             yield from self._until_gone(dict(victims))
             if time.monotonic() > give_up:
                 for pid, (started, _unused) in victims.items():
@@ -138,11 +141,11 @@ class Staging:
             now = time.monotonic()
             for pid, (started, kill) in list(victims.items()):
                 found = procs.stat(pid)
-                if found is None or found.gone or found.started != started or now > kill + _AFTER_KILL:
+                if found is None or found.gone or found.started != started or now > kill + _KILL_SECONDS:
                     del victims[pid]
                 elif now >= kill:
                     procs.send(pid, procs.KILL)
-                elif found.state == "T":  # it cannot take the signal to end before it goes on
+                elif found.state == "T":  # a stopped process handles no signal until it continues
                     procs.send(pid, procs.CONTINUE)
             if victims:
                 self.awaited.update(victims)
@@ -162,11 +165,11 @@ class Staging:
         timeouts = {p["name"]: float(p["stop_timeout"]) for p in self.programs}
         return min(time.monotonic() + timeouts.get(program, 5.0), self.deadline)
 
-    def adopt(self, there: There) -> None:
-        """Take programs that run already as such: their end is noticed like that of the ones started here."""
-        pids = {process.pid for process in there.processes}
+    def adopt(self, present: Present) -> None:
+        """Watch programs that run already like the ones that are started here: their end counts as a failure."""
+        pids = {process.pid for process in present.processes}
         for program in self.programs:
-            pid = there.mains.get(program["name"], 0)
+            pid = present.mains.get(program["name"], 0)
             if pid in pids and not program["wait_exit"]:
                 found = procs.stat(pid)
                 if found is not None and not found.gone:
@@ -177,7 +180,7 @@ class Staging:
     def start(self, names: Iterable[str]) -> Steps:
         """Start these programs, smallest ``start_sequence`` first, a rank only when the one before is done.
 
-        :return: None, or the `Failure` that ended the start. What is `deferred` ended it too, well.
+        :return: None, or the `Failure` that ended the start. A start also ends when programs are `deferred`.
         """
         self._start_by = min(self._start_by, time.monotonic() + self._start_timeout)
         chosen = [p for p in self.programs if p["name"] in set(names) and p["start_sequence"] > 0]
@@ -185,7 +188,7 @@ class Staging:
         for program in chosen:
             ranks.setdefault(program["start_sequence"], []).append(program)
         for rank in sorted(ranks):
-            # Held up past the deadline, others may have taken over what starts here.
+            # After the deadline, another run may have started the instance on another host.
             if time.monotonic() >= min(self.deadline, self._start_by):
                 return Failure(ranks[rank][0]["name"], "was not started: the time for this start is over", "stop")
             launches, failure = yield from self._launch(ranks[rank])
@@ -201,7 +204,7 @@ class Staging:
         return None
 
     def linger(self, seconds: float) -> Steps:
-        """Watch what was started until it is that old: a program that cannot run often ends at once.
+        """Watch what was started until it is `seconds` old: a program that cannot run often ends at once.
 
         :return: as `start`.
         """
@@ -214,7 +217,7 @@ class Staging:
         return (yield from self._check_running())
 
     def _launch(self, programs: Sequence[Mapping[str, Any]]) -> Steps:
-        """Ask for a rank; again for what the service manager has not collected from the last time.
+        """Order the start of a rank; repeat it for programs whose last process was not collected yet.
 
         :return: (launches, failure or None).
         """
@@ -230,11 +233,11 @@ class Staging:
             for launch, reply in zip(pending, replies):
                 name = launch.program["name"]
                 stale = (reply.busy and not self._is_current(reply.pid)) or reply.pid in self._old_pids
-                if stale and time.monotonic() < now + _NOT_COLLECTED:
+                if stale and time.monotonic() < now + _COLLECT_SECONDS:
                     again.append(launch)
                 elif stale or (reply.error and not reply.busy and not reply.pid):
                     why = reply.error or "its last process was not collected by the service manager"
-                    # so quick that the service manager knew its end before it answered
+                    # it ended before the service manager answered
                     what = why.replace(_QUICK_EXIT, "exited with ", 1) if why.startswith(_QUICK_EXIT) else (
                         "could not be started: %s" % why)
                     failure = self._fail(launch.program, what + self._last_line(launch))
@@ -252,11 +255,11 @@ class Staging:
         return launches, None
 
     def _is_current(self, pid: int) -> bool:
-        """It runs already, from this very incarnation: an agent before this one was killed."""
+        """Whether a process already runs with this epoch: started by an agent that was killed."""
         return pid > 0 and procs.environment(pid).get("MUSTER_EPOCH") == str(self.epoch) and procs.alive(pid)
 
     def _complete(self, launches: List[Launch]) -> Steps:
-        """Until every program of the rank runs and every gate is passed."""
+        """Wait until every program of the rank runs and every gate is passed."""
         waiting = list(launches)
         late: List[str] = []
         while waiting:
@@ -276,7 +279,7 @@ class Staging:
         return None
 
     def _advance(self, launch: Launch, late: List[str]) -> Steps:
-        """One look at a program on its way. :return: (whether it is done, failure or None)."""
+        """One look at a program that is starting. :return: (whether it is done, failure or None)."""
         program = launch.program
         name = program["name"]
         found = procs.stat(launch.pid) if launch.pid else None
@@ -317,7 +320,7 @@ class Staging:
         self.mark(launch.program["name"])
 
     def _check_running(self) -> Steps:
-        """Whether everything that was started still lives."""
+        """Look whether everything that was started still lives. :return: None, or the `Failure`."""
         for name, launch in list(self.running.items()):
             found = procs.stat(launch.pid)
             if found is None or found.gone or found.started != launch.started:
@@ -330,7 +333,7 @@ class Staging:
         return None
 
     def _fail(self, program: Mapping[str, Any], why: str) -> Optional[Failure]:
-        """Note it; the `Failure` when it ends the start. Strategies are about required programs, and about gates."""
+        """Note that a program failed. :return: the `Failure` when that ends the start: a required program or a gate."""
         name = program["name"]
         self.failed[name] = why
         self.mark(name + " failed")
@@ -343,7 +346,7 @@ class Staging:
 
     def _ending(self, launch: Launch, code: Optional[int]) -> Steps:
         """:param code: wait status if the zombie was seen. :return: (phrase, whether it ended with 0)."""
-        until = time.monotonic() + _NOT_COLLECTED
+        until = time.monotonic() + _COLLECT_SECONDS
         status: Optional[int] = None
         while True:
             reply = (yield [("look", self.instance, launch.program["name"])])[0]
@@ -354,7 +357,7 @@ class Staging:
                 break
             yield []
         if launch.gate and (status if code is None else code) == 0:
-            return "exited with 0", True  # without its last words, for which the journal takes 20 ms
+            return "exited with 0", True  # without its last line, for which the journal takes 20 ms
         words = self._last_line(launch)
         if reply.error and not reply.known:  # its programs die with the service manager
             return "ended: %s" % reply.error, False
@@ -369,7 +372,7 @@ class Staging:
         return "exited with %d%s" % (status, words), status == 0
 
     def _end_gates(self, launches: Iterable[Launch]) -> Steps:
-        """Gates that still run belong to the start: they end with it."""
+        """Stop gates that still run: they belong to a start, and end with it."""
         orders: Orders = []
         victims: Dict[int, Tuple[int, float]] = {}
         for launch in launches:

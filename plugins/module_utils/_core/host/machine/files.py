@@ -1,11 +1,13 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder of files that we write, on a host: only what changed, whole or not at all, nobody's own files touched.
+"""Files on a host: the only place that replaces files there. Single files, and folders that muster manages.
 
-What we wrote stands in the folder's ``.manifest.json``: ``{"digest", "files": {name: entry}}``, an entry being
-``{"sha", "size", "mtime", "mode"}``. A file that is not in it, or no longer as it says, was written by somebody: the
-first stays, the second is kept beside the new text as ``<name>.kept`` (both are foreign then, and reported).
+A file is replaced atomically: written under a temporary name, then renamed. Of a managed folder only files that changed
+are replaced; files that muster did not write are left alone. What muster wrote is listed in ``.manifest.json`` of the
+folder: ``{"digest", "files": {name: entry}}``, an entry being ``{"sha", "size", "mtime", "mode"}``. A file that is not
+listed is foreign: it stays and is reported. A listed file that no longer matches its entry was changed outside muster:
+it is kept as ``<name>.kept``, foreign from then on, and replaced.
 """
 
 from __future__ import annotations
@@ -20,18 +22,18 @@ if TYPE_CHECKING:
     Files = Mapping[str, Mapping[str, str]]  # name below the folder -> {"text", "mode"}
 
 MANIFEST = ".manifest.json"
-_NEW = ".muster-new"
+TEMPORARY = ".muster-new"  # end of the name of a file that is not complete yet
 _JOURNAL = MANIFEST + ".next"
-_DIFF_LIMIT = 200  # texts in one diff: beyond, only names help a reader
+_MAX_DIFFS = 200  # files of which a diff is made: more of them help no reader
 FOLDER_MODE = 0o750
 
 
 class FolderError(Exception):
-    """The folder cannot be written; the text is a sentence. What was there before is intact."""
+    """A folder cannot be written, and was not changed; the text is a sentence."""
 
 
 class Change:
-    """What writing a folder did, or in check mode would do."""
+    """What writing a folder did, or in check mode would do. Names are relative to the folder."""
 
     __slots__ = ("diff", "digest", "foreign", "kept", "removed", "written")
 
@@ -39,7 +41,7 @@ class Change:
         self.written: List[str] = []
         self.removed: List[str] = []
         self.foreign: List[str] = []
-        self.kept: List[str] = []  # copies of what somebody had changed
+        self.kept: List[str] = []  # copies of files that were changed outside muster
         self.diff: List[Dict[str, str]] = []
         self.digest = ""
 
@@ -49,7 +51,10 @@ class Change:
 
 
 def config_digest(files: Files) -> str:
-    """The digest of a set of files as rendered, tokens and all: equal for all hosts that get the same."""
+    """The digest of a set of files, 16 hexadecimal digits.
+
+    It is made before tokens are replaced, so hosts with the same configuration have the same digest.
+    """
     import hashlib
 
     digest = hashlib.sha256()
@@ -62,7 +67,12 @@ def config_digest(files: Files) -> str:
 
 
 def tokens(host: Mapping[str, Any]) -> Dict[str, str]:
-    """What stands for this host in texts that were rendered once for all of them."""
+    """The tokens in rendered texts, and what replaces them on this host.
+
+    Texts are rendered once for all hosts.
+
+    :param host: the facts of a request.
+    """
     user, group = host.get("user") or "root", "0"
     if user != "root":
         import pwd
@@ -70,14 +80,14 @@ def tokens(host: Mapping[str, Any]) -> Dict[str, str]:
         try:
             group = str(pwd.getpwnam(user).pw_gid)
         except KeyError:
-            group = user  # prepare has told that there is no such user
+            group = user  # `prepare` reports that there is no such user
     return {"@@root@@": host["root"], "@@address@@": host["address"], "@@host@@": host["host"],
             "@@site_id@@": host["site_id"], "@@user@@": user,
             "@@hci_user@@": (host.get("display") or {}).get("user") or user, "@@group@@": group}
 
 
 def read_manifest(folder: str) -> Dict[str, Any]:
-    """What we wrote there; empty when nothing, or when it cannot be read."""
+    """The manifest of a folder, see above; {} when there is none, or it cannot be read."""
     import json
 
     try:
@@ -89,10 +99,10 @@ def read_manifest(folder: str) -> Dict[str, Any]:
 
 
 def examine(folder: str) -> Tuple[str, List[str], List[str]]:
-    """Compare a folder with what we wrote, by size, time and mode.
+    """Compare a folder with its manifest: by size and mode, and by content where the time differs.
 
-    :return: digest of what we wrote ("" when it is no longer that, or never was), names changed by somebody, names
-        that are not ours.
+    :return: (digest of what muster wrote, "" when files differ from it or it wrote none; sorted names of files that
+        were changed or removed outside muster; sorted names of foreign files).
     """
     manifest = read_manifest(folder)
     known = manifest.get("files", {})
@@ -111,45 +121,84 @@ def write_folder(
     diff: bool = False,
     label: str = "",
 ) -> Change:
-    """Make the folder hold exactly these files of ours.
+    """Make a folder hold exactly these files, besides foreign ones. Idempotent. Runs at the same time wait here.
 
-    :param files: name below the folder -> ``{"text", "mode"}``.
-    :param digest: kept in the manifest, told by `examine` as long as nobody touches the files.
-    :param replace: token -> text, put into every file.
-    :param label: what stands before a name in messages and diffs.
+    :param files: name below the folder -> ``{"text", "mode"}``, the mode in octal digits.
+    :param digest: kept in the manifest; `examine` returns it while the files are unchanged.
+    :param replace: token -> text that replaces it in every file, see `tokens`.
+    :param check: change nothing.
+    :param diff: describe what changes in `Change.diff`.
+    :param label: written before names in a diff.
     :raises FolderError: when the disk is full or the folder not writable; nothing was changed then.
     """
     if check:
         return _write_folder(folder, files, digest, replace or {}, True, diff, label)
     try:
         os.makedirs(folder, mode=FOLDER_MODE, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise FolderError(sentence(folder, error)) from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs may deploy at once
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # two runs may deploy at once
         return _write_folder(folder, files, digest, replace or {}, False, diff, label)
     finally:
-        os.close(lock)
+        os.close(descriptor)
 
 
 def sentence(path: str, error: OSError) -> str:
-    """An error of the file system as a sentence."""
+    """An error of the file system as a sentence.
+
+    :param path: named where the error itself names none.
+    """
     return "cannot write %s: %s; what was there before is intact" % (error.filename or path, error.strerror or error)
 
 
 def write_file(path: str, data: bytes, mode: int = 0o640) -> None:
-    """Replace a file whole or not at all.
+    """Write a file atomically: readers see the old content or the new one.
 
-    :raises OSError: as `open`, `write` and `rename` do.
+    :raises OSError: as `open`, `write` and `rename` do; the old file is intact then.
     """
-    new = "%s.%d%s" % (path, os.getpid(), _NEW)
+    new = "%s.%d%s" % (path, os.getpid(), TEMPORARY)
     try:
         _write_new(new, data, mode)
         os.rename(new, path)
     except OSError:
-        _unlink(new)
+        remove(new)
         raise
+
+
+def read(path: str) -> Optional[bytes]:
+    """The content of a file; None when there is no such file.
+
+    :raises OSError: as `open` and `read` do, for any other reason.
+    """
+    try:
+        with open(path, "rb") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return None
+
+
+def remove(path: str) -> bool:
+    """Remove a file. :return: whether there was one.
+
+    :raises OSError: as `unlink` does, for any other reason.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def lock(path: str, shared: bool = False) -> int:
+    """Wait until this process holds a lock; the file is made where it is missing.
+
+    :return: a descriptor; closing it frees the lock, as does the end of the process.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    return descriptor
 
 
 def _write_folder(
@@ -182,7 +231,7 @@ def _write_folder(
         fresh[name] = (data, mode)
         entries[name] = {"sha": sha, "size": len(data), "mtime": 0, "mode": mode}
         change.written.append(name)
-        if diff and len(change.diff) < _DIFF_LIMIT:
+        if diff and len(change.diff) < _MAX_DIFFS:
             change.diff.append(_diff(label + name, before, data))
     _plan_removals(folder, files, {**known, **journal}, found, change, diff, label)
     change.foreign = sorted(name for name in found if name not in known and name not in journal and name not in files)
@@ -206,7 +255,7 @@ def _plan_removals(
         change.removed.append(name)
         if before.strip() and _sha(before) != known[name]["sha"]:
             change.kept.append(name)
-        if diff and len(change.diff) < _DIFF_LIMIT:
+        if diff and len(change.diff) < _MAX_DIFFS:
             change.diff.append(_diff(label + name, before, None))
 
 
@@ -214,7 +263,7 @@ def _apply(
     folder: str, fresh: Mapping[str, Tuple[bytes, int]], entries: Dict[str, Dict[str, Any]], digest: str,
     change: Change,
 ) -> None:
-    """All new texts beside the old ones first, then what they will be known as, then every rename."""
+    """Write all new files under temporary names, then the journal, then rename all: an interruption loses nothing."""
     import json
 
     made: List[str] = []
@@ -224,24 +273,24 @@ def _apply(
             if parent:
                 os.makedirs(os.path.join(folder, parent), mode=FOLDER_MODE, exist_ok=True)
         for name, (data, mode) in fresh.items():
-            path = os.path.join(folder, name) + _NEW
+            path = os.path.join(folder, name) + TEMPORARY
             made.append(path)
             entries[name]["mtime"] = _write_new(path, data, mode)
         content = json.dumps({"digest": digest, "files": entries}, separators=(",", ":")).encode("utf-8")
         journal = os.path.join(folder, _JOURNAL)
-        made.append(journal + _NEW)
-        _write_new(journal + _NEW, content, 0o640)
-        os.rename(journal + _NEW, journal)
+        made.append(journal + TEMPORARY)
+        _write_new(journal + TEMPORARY, content, 0o640)
+        os.rename(journal + TEMPORARY, journal)
     except OSError:
         for path in made:
-            _unlink(path)
+            remove(path)
         raise
     change.kept = [_keep(folder, name) for name in change.kept]
     for name in fresh:
         path = os.path.join(folder, name)
-        os.rename(path + _NEW, path)
+        os.rename(path + TEMPORARY, path)
     for name in change.removed:
-        _unlink(os.path.join(folder, name))
+        remove(os.path.join(folder, name))
     for parent in sorted({os.path.dirname(name) for name in change.removed}, reverse=True):
         if parent:
             _rmdir(os.path.join(folder, parent))
@@ -249,7 +298,7 @@ def _apply(
 
 
 def _keep(folder: str, name: str) -> str:
-    """Keep what somebody wrote, beside ours."""
+    """Keep a file that was changed outside muster. :return: the name of the copy."""
     copy = name + ".kept"
     number = 1
     while os.path.lexists(os.path.join(folder, copy)):
@@ -260,7 +309,7 @@ def _keep(folder: str, name: str) -> str:
 
 
 def _write_new(path: str, data: bytes, mode: int) -> int:
-    """:return: its modification time, ns."""
+    """:return: modification time of the file, ns."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
         view = memoryview(data)
@@ -273,7 +322,7 @@ def _write_new(path: str, data: bytes, mode: int) -> int:
 
 
 def _scan(folder: str, below: str = "") -> Iterator[Tuple[str, os.stat_result]]:
-    """Every file below the folder but our bookkeeping and leftovers of an interrupted write."""
+    """Every file below the folder but the manifest, the journal and files that are not complete."""
     try:
         entries = list(os.scandir(os.path.join(folder, below) if below else folder))
     except OSError:
@@ -282,7 +331,7 @@ def _scan(folder: str, below: str = "") -> Iterator[Tuple[str, os.stat_result]]:
         name = below + entry.name
         if entry.is_dir(follow_symlinks=False):
             yield from _scan(folder, name + "/")
-        elif name not in (MANIFEST, _JOURNAL) and not name.endswith(_NEW):
+        elif name not in (MANIFEST, _JOURNAL) and not name.endswith(TEMPORARY):
             try:
                 yield name, entry.stat(follow_symlinks=False)
             except OSError:
@@ -298,7 +347,7 @@ def _as_written(folder: str, status: Optional[os.stat_result], entry: Mapping[st
 
 
 def _read_journal(folder: str) -> Dict[str, Any]:
-    """What an interrupted write was about to be known as."""
+    """The entries that an interrupted write was about to put into the manifest."""
     import json
 
     try:
@@ -332,15 +381,8 @@ def _diff(name: str, before: Optional[bytes], after: Optional[bytes]) -> Dict[st
     }
 
 
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
 def _rmdir(path: str) -> None:
     try:
         os.rmdir(path)
     except OSError:
-        return  # somebody's own files are in it
+        return  # foreign files are in it

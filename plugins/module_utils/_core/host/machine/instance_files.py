@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host keeps about one instance: claim, last seen epoch, lock, placed configuration."""
+"""What a host keeps about one instance: claim, last epoch, lock, placed configuration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def claim_path(root: str, instance: str) -> str:
+    """The file of a claim: a line with the epoch, then ``NAME=value`` lines. muster-exec starts nothing without it."""
     return "%s/run/claims/%s" % (root, instance)
 
 
 def read_claim(root: str, instance: str) -> Optional[int]:
-    """The epoch of the claim; None without one (a damaged one counts as none: muster-exec refuses it too)."""
+    """The epoch of the claim; None when there is none. A damaged one counts as none, as for muster-exec."""
     try:
         with open(claim_path(root, instance), encoding="utf-8") as handle:
             text = handle.readline().strip()
@@ -31,8 +32,12 @@ def read_claim(root: str, instance: str) -> Optional[int]:
 
 
 def write_claim(root: str, instance: str, epoch: int, environment: Mapping[str, str]) -> None:
-    """:raises ValueError: for a variable that a line cannot hold.
-    :raises OSError: when it cannot be written."""
+    """Allow programs of an instance to start under this epoch. Idempotent.
+
+    :param environment: variables that muster-exec gives to its programs.
+    :raises ValueError: for a variable that a line cannot hold.
+    :raises OSError: when it cannot be written.
+    """
     lines = [str(epoch)]
     for name, value in environment.items():
         if "\n" in value or "=" in name or not name:
@@ -40,25 +45,29 @@ def write_claim(root: str, instance: str, epoch: int, environment: Mapping[str, 
         lines.append("%s=%s" % (name, value))
     data = "".join(line + "\n" for line in lines).encode("utf-8")
     path = claim_path(root, instance)
-    if read(path) != data:
+    if files.read(path) != data:
         files.write_file(path, data)
 
 
 def remove_claim(root: str, instance: str) -> bool:
-    """:return: whether there was one."""
-    return _unlink(claim_path(root, instance))
+    """Forbid programs of an instance to start. :return: whether there was a claim."""
+    return files.remove(claim_path(root, instance))
 
 
 def claims(root: str) -> List[str]:
-    """Instances with a claim file."""
+    """Sorted names of the instances with a claim file."""
     try:
-        return sorted(name for name in os.listdir(root + "/run/claims") if not name.endswith(".muster-new"))
+        return sorted(name for name in os.listdir(root + "/run/claims") if not name.endswith(files.TEMPORARY))
     except OSError:
         return []
 
 
 def read_seen(root: str, instance: str) -> Dict[str, Any]:
-    """``{"epoch", "digest", "deferred": [...], "failed": {...}}``; empty when it never was here."""
+    """What this host remembers of an instance; {} when it never had it.
+
+    :return: ``{"epoch": the highest that was seen, "digest": of the configuration it was started with, "deferred":
+        [program], "failed": {program: why}}``; with ``ended`` where muster's listener noted that its bus ended.
+    """
     try:
         with open("%s/run/seen/%s.json" % (root, instance), encoding="utf-8") as handle:
             seen: Dict[str, Any] = json.load(handle)
@@ -68,20 +77,24 @@ def read_seen(root: str, instance: str) -> Dict[str, Any]:
 
 
 def write_seen(root: str, instance: str, seen: Mapping[str, Any]) -> None:
+    """Replace what `read_seen` returns.
+
+    :raises OSError: when it cannot be written.
+    """
     if read_seen(root, instance) != seen:
         data = json.dumps(seen, separators=(",", ":")).encode("utf-8")
         files.write_file("%s/run/seen/%s.json" % (root, instance), data)
 
 
 class Lock:
-    """Only one agent works on an instance; freed by the kernel when its agent ends."""
+    """Lets only one agent work on an instance. The kernel frees it when the agent ends."""
 
     def __init__(self, root: str, instance: str) -> None:
         self._path = "%s/run/locks/%s" % (root, instance)
         self._descriptor = -1
 
     def take(self) -> bool:
-        """False while another agent holds it."""
+        """Try to take it, without waiting. :return: False while another agent holds it."""
         if self._descriptor < 0:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
@@ -93,7 +106,7 @@ class Lock:
         return True
 
     def holder(self) -> str:
-        """Who holds it, for a sentence."""
+        """The process that holds it, as a phrase."""
         try:
             pid = os.pread(self._descriptor, 32, 0).decode().strip()
         except OSError:
@@ -101,13 +114,14 @@ class Lock:
         return "process %s" % pid if pid else "another process"
 
     def release(self) -> None:
+        """Free it. Idempotent."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 class Placing:
-    """Copy configurations to where supervisord reads them; only one agent at a time, until they are loaded."""
+    """Copies configurations to where supervisord reads them. A context: one agent at a time, until they are loaded."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -115,8 +129,7 @@ class Placing:
         self._before: Dict[str, Optional[bytes]] = {}  # instance -> what was placed
 
     def __enter__(self) -> Placing:
-        self._descriptor = os.open(self._root + "/run/locks/.placing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # held for milliseconds
+        self._descriptor = files.lock(self._root + "/run/locks/.placing")  # held for milliseconds
         return self
 
     def __exit__(self, *_unused: object) -> None:
@@ -124,18 +137,20 @@ class Placing:
 
     @property
     def must_load(self) -> bool:
-        """Something is placed that supervisord has not read; also when an agent was killed in between."""
+        """Whether supervisord has not read something that is placed, be it by an agent that was killed."""
         return bool(self._before) or os.path.exists(self._mark)
 
     def place(self, instance: str) -> None:
-        """
-        :raises OSError: when it cannot be written; FileNotFoundError when there is no configuration of that instance.
+        """Place the configuration of an instance.
+
+        :raises FileNotFoundError: when there is none.
+        :raises OSError: when it cannot be written.
         """
         self._folders(instance)
         with open("%s/etc/available/%s.ini" % (self._root, instance), "rb") as handle:
             data = handle.read()
         path = _placed(self._root, instance)
-        before = read(path)
+        before = files.read(path)
         if before != data:
             with open(self._mark, "wb"):
                 pass
@@ -148,7 +163,7 @@ class Placing:
                 os.makedirs(folder, mode=files.FOLDER_MODE)
 
     def undo(self) -> List[str]:
-        """Put back what was placed before. :return: the instances."""
+        """Put back what was placed before. :return: the instances whose configuration had changed."""
         changed = sorted(self._before)
         for instance, before in self._before.items():
             if before is None:
@@ -159,9 +174,9 @@ class Placing:
         return changed
 
     def loaded(self) -> None:
-        """supervisord has read all of it."""
+        """Note that supervisord has read all of it."""
         self._before = {}
-        _unlink(self._mark)
+        files.remove(self._mark)
 
     @property
     def _mark(self) -> str:
@@ -169,29 +184,14 @@ class Placing:
 
 
 def is_placed(root: str, instance: str) -> bool:
+    """Whether supervisord has, or will read, configuration of an instance."""
     return os.path.exists(_placed(root, instance))
 
 
 def unplace(root: str, instance: str) -> None:
-    _unlink(_placed(root, instance))
+    """Remove the placed configuration of an instance. Idempotent."""
+    files.remove(_placed(root, instance))
 
 
 def _placed(root: str, instance: str) -> str:
     return "%s/etc/placed/%s.ini" % (root, instance)
-
-
-def read(path: str) -> Optional[bytes]:
-    """None when there is no such file."""
-    try:
-        with open(path, "rb") as handle:
-            return handle.read()
-    except FileNotFoundError:
-        return None
-
-
-def _unlink(path: str) -> bool:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return False
-    return True

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose the folder of a host is: root runs nothing from there that others may change.
+"""The owner of a host's folder: root runs nothing from a folder that others may change.
 
 Where the service manager is supervisor, the folder may belong to an account without rights, which then runs everything
-of ours there. Agent, programs and configuration in it are that account's to write.
+of muster there. That account may write the agent, programs and configuration in it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict
 
-_FOLDERS = ("", "bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run")  # what we run, and by which
-_OTHERS = 0o022  # may write: group, everybody
+_FOLDERS = ("", "bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run")  # programs and settings
+_OTHERS_WRITE = 0o022  # may write: group, everybody
 REFUSED = "others than root may write to "
 
 # For `python -c`, before anything of the folder is loaded: PLACES are the folders that count.
@@ -30,14 +30,18 @@ for place in PLACES if os.geteuid()==0 else ():
 
 
 def launcher(root: str, library: str, package: str) -> str:
-    """A program for ``python -c`` that runs the agent of a folder below ``lib/``; as root only where nobody else may
-    write: else it ends with `REFUSED` and where that is."""
+    """A program for ``python -c`` that runs an installed agent. As root it checks first that only root may write to the
+    agent and the folders above it; else it ends with `REFUSED` and the path.
+
+    :param library: the folder of the agent, below ``lib/``.
+    :param package: name of the package in it.
+    """
     places = (root, root + "/lib", library, "%s/%s" % (library, package))
     return "PLACES=%r\n%ssys.path.insert(0,%r)\nfrom %s.agent import main\nmain()" % (places, GUARD, library, package)
 
 
 def others(root: str) -> str:
-    """Why root does nothing in the folder of a host, in one sentence; empty when it may, or when we are not root."""
+    """Why root must not work in the folder of a host, in one sentence; "" when it may, and for any other user."""
     if os.geteuid() != 0:
         return ""
     for below in _FOLDERS:
@@ -50,15 +54,17 @@ def others(root: str) -> str:
             name = _name(facts.st_uid)
             return ("%s belongs to %s, who could have root run anything from there: deploy as %s (-e ansible_user=%s, "
                     "without become), or give it to root (chown -R root:root %s)" % (path, name, name, name, root))
-        if facts.st_mode & _OTHERS:
+        if facts.st_mode & _OTHERS_WRITE:
             return "%s%s, who could have root run anything from there: chmod go-w %s" % (REFUSED, path, path)
     return ""
 
 
 def as_owner(root: str, work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
-    """What `work` answers; root does it as the owner of the folder, in a process of its own.
+    """Call a function; root calls it as the owner of the folder, in a child process.
 
-    :raises OSError: when there can be no other process.
+    :param work: its answer must be JSON.
+    :return: its answer, or ``{"error": sentence}``.
+    :raises OSError: when no process can be forked.
     """
     try:
         facts = os.stat(root)
@@ -68,11 +74,11 @@ def as_owner(root: str, work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
         return work()
     import json
 
-    ours, theirs = os.pipe()
+    reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            os.close(ours)
+            os.close(reading)
             os.setgroups([])
             os.setgid(facts.st_gid)
             os.setuid(facts.st_uid)
@@ -80,18 +86,18 @@ def as_owner(root: str, work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
                 answer = work()
             except OSError as error:
                 answer = {"error": "%s: %s" % (error.filename or root, error.strerror or error)}
-            with os.fdopen(theirs, "w") as handle:
+            with os.fdopen(writing, "w") as handle:
                 json.dump(answer, handle)
         finally:
             os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours) as handle:
+    os.close(writing)
+    with os.fdopen(reading) as handle:
         text = handle.read()
     os.waitpid(pid, 0)
     if not text:
-        return {"error": "as %s, to whom %s belongs, it could not be done" % (_name(facts.st_uid), root)}
-    told: Dict[str, Any] = json.loads(text)
-    return told
+        return {"error": "the account %s, which owns %s, could not do it" % (_name(facts.st_uid), root)}
+    answered: Dict[str, Any] = json.loads(text)
+    return answered
 
 
 def _name(user: int) -> str:

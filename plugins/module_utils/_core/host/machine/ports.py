@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who listens on a TCP port already."""
+"""Which processes listen on a TCP port already."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ _LISTEN = b"0A"
 
 
 def taken(address: str, ports: Iterable[int], site_id: str = "") -> Dict[int, str]:
-    """Port -> who listens on it where this address could not listen any more: a phrase such as "nginx (process 812)".
+    """Find ports on which a program could not listen, because a process does already.
 
-    What belongs to another muster site than `site_id` is told as such, with what helps.
+    :param site_id: of a process of another muster site the phrase says so, and what to do.
+    :return: port -> phrase such as "nginx (process 812)".
     """
     return {port: _describe(pid, site_id) for port, pid in _listeners(address, ports).items()}
 
 
 def _listeners(address: str, ports: Iterable[int]) -> Dict[int, int]:
-    """Port -> process that listens where this address could not any more; 0 for one that cannot be seen from here.
+    """Port -> process that keeps this address from listening there; 0 for one that cannot be seen from here.
 
-    The kernel is asked by a bind that is undone at once: reading its table of sockets takes milliseconds.
+    A bind that is undone at once shows which ports are free: reading the kernel's table of sockets takes milliseconds.
     """
     wanted = {b"%04X" % port: port for port in ports if not _free(address, port)}
     if not wanted:
@@ -54,7 +55,7 @@ def _listeners(address: str, ports: Iterable[int]) -> Dict[int, int]:
 
 
 def strangers(host: Mapping[str, Any], services: Mapping[str, Mapping[str, int]]) -> List[str]:
-    """Sentences about who keeps a host service from listening.
+    """Sentences about processes that keep a host service from listening.
 
     :param services: service -> {name of a port: number}, of this host.
     """
@@ -69,7 +70,7 @@ def strangers(host: Mapping[str, Any], services: Mapping[str, Mapping[str, int]]
 
 
 def _free(address: str, port: int) -> bool:
-    """False when somebody may listen there: the table tells."""
+    """Whether the address can listen there. False may be wrong: then the kernel's table of sockets decides."""
     probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,7 +83,7 @@ def _free(address: str, port: int) -> bool:
 
 
 def _hexadecimal(address: str) -> Optional[Tuple[bytes, ...]]:
-    """The address as /proc/net writes it, plain and mapped into IPv6; None for what is no IPv4 address."""
+    """The address as /proc/net writes it, plain and mapped into IPv6; None for anything but an IPv4 address."""
     parts = address.split(".")
     if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
         return None

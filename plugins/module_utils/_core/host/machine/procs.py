@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which processes are ours, from /proc alone.
+"""The processes of a host, from /proc alone.
 
-A process belongs to a host of ours when its environment holds our MUSTER_SITE and MUSTER_HOST; with a MUSTER_INSTANCE
-it is a program's, without one a service manager's.
+A process belongs to a host when its environment holds the MUSTER_SITE and MUSTER_HOST of that host: to a program with
+MUSTER_INSTANCE, to the service manager without.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ TERM = 15
 CONTINUE = 18
 
 _KERNEL_THREAD = 0x00200000
-_EXEC = 0.1  # s that an exec may take, a busy machine included
-_kernel: Set[int] = set()  # pids of kernel threads: their environment is empty for ever
+_EXEC_SECONDS = 0.1  # that an exec may take, a busy machine included
+_kernel: Set[int] = set()  # pids of kernel threads, which never have an environment
 
 
 class Process:
@@ -70,7 +70,7 @@ class Stat:
         self.ticks = int(fields[11]) + int(fields[12])  # user and system time, clock ticks
         self.started = int(fields[19])  # clock ticks since boot
         self.resident = int(fields[21])  # pages
-        # As of waitpid; only told for a zombie of ours. While one is collected (no threads left), the kernel may say 0.
+        # As of waitpid; shown for a zombie of the same user. While it is collected (no threads left), it may be 0.
         self.exit_code = int(fields[49]) if fields[17] != b"0" else None
 
     @property
@@ -80,7 +80,10 @@ class Stat:
 
 
 def read_file(path: str) -> bytes:
-    """:raises OSError: as `open` and `read` do."""
+    """The content of a file, also of one in /proc.
+
+    :raises OSError: as `open` and `read` do.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(descriptor, 65536)
@@ -94,7 +97,7 @@ def read_file(path: str) -> bytes:
 
 
 def stat(pid: int) -> Optional[Stat]:
-    """None when there is no such process."""
+    """The state of a process; None when there is no such process."""
     try:
         return Stat(read_file("/proc/%d/stat" % pid))
     except (OSError, ValueError, IndexError):
@@ -108,7 +111,7 @@ def alive(pid: int, started: int = 0) -> bool:
 
 
 def end_of(pid: int) -> Optional[int]:
-    """A descriptor that becomes readable when the process ends; None where the kernel or Python has no such thing."""
+    """A descriptor that becomes readable when the process ends; None where the kernel or Python has no pidfd."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -116,7 +119,7 @@ def end_of(pid: int) -> Optional[int]:
 
 
 def environment(pid: int) -> Dict[str, str]:
-    """The MUSTER_* variables of a process; empty when it cannot be read or has none."""
+    """The MUSTER_* variables of a process; {} when they cannot be read or it has none."""
     try:
         data = read_file("/proc/%d/environ" % pid)
     except OSError:
@@ -125,6 +128,7 @@ def environment(pid: int) -> Dict[str, str]:
 
 
 def command_name(pid: int) -> str:
+    """As ``ps -o comm`` shows it; "" when there is no such process."""
     try:
         return read_file("/proc/%d/comm" % pid).decode("utf-8", "replace").strip()
     except OSError:
@@ -132,14 +136,14 @@ def command_name(pid: int) -> str:
 
 
 def sweep(site_id: str, host: str) -> List[Process]:
-    """Every process of this host: programs and service manager."""
+    """Every process of a host: its programs and its service manager."""
     marks = [b"\0MUSTER_SITE=%s\0" % site_id.encode(), b"\0MUSTER_HOST=%s\0" % host.encode()]
     found: List[Process] = []
     blank: List[int] = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             _look(int(name), marks, found, blank)
-    until = time.monotonic() + _EXEC
+    until = time.monotonic() + _EXEC_SECONDS
     while blank and time.monotonic() < until:
         time.sleep(0.0005)
         again, blank = blank, []
@@ -185,7 +189,10 @@ def _parse(data: bytes) -> Dict[str, str]:
 
 
 def send(pid: int, number: int) -> None:
-    """A signal to a process that may be gone already."""
+    """Send a signal to a process. One that does not exist is ignored.
+
+    :raises PermissionError: when the process belongs to another user.
+    """
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -193,6 +200,7 @@ def send(pid: int, number: int) -> None:
 
 
 def boot_id() -> str:
+    """Of the running kernel: another one after each boot of the machine."""
     return read_file("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
@@ -205,4 +213,5 @@ def boot_time() -> int:
 
 
 def of_instance(processes: Iterable[Process], instance: str) -> List[Process]:
+    """Those of one instance."""
     return [process for process in processes if process.instance == instance]

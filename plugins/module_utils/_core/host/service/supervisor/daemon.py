@@ -5,32 +5,31 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
 
 from ...machine import files, procs
-from ..manager import ManagerError
+from ..errors import ManagerError
 from . import orders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping, Optional
 
-START_TIMEOUT = 20.0  # s until a started supervisord must answer
-_SOCKET_PATH_LIMIT = 107
-_OPEN_FILES = 65536
-LISTENER = "muster-supervisor/muster_listener.py"  # below bin/: our part in supervisord's own process
-# A supervisord that runs reads its configuration again at every reload, and takes none that names what it cannot
-# import. So the one with the listener has a file of its own, which only those read that were started with it.
+START_SECONDS = 20.0  # until a started supervisord must answer
+_MAX_OPEN_FILES = 65536
+_LOCK = "/run/locks/.supervisord"
+LISTENER = "muster-supervisor/muster_listener.py"  # below bin/: muster's part in supervisord's own process
+# A running supervisord reads its configuration again at every reload, and refuses one that names a module which it
+# cannot import. So there is a file with the listener, which only a supervisord reads that was started with it.
 PLAIN, WITH_LISTENER = "etc/supervisord.conf", "etc/supervisord-listener.conf"
 
-# What a program inherits from whoever runs the deploy; the rest (ansible's, ssh's) would differ from run to run.
+# What programs inherit from the environment of the deploy; the rest (ansible's, ssh's) would differ from run to run.
 _KEPT = ("DISPLAY", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
          "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR")
 
-_KEPT_FILE = "run/environment.json"  # what a start at boot begins with: the same as after a deploy
+_KEPT_FILE = "run/environment.json"  # the environment for a start at boot: the same as after a deploy
 
 _CONFIGURATION = """\
 ; written by muster: every deploy writes it again
@@ -69,12 +68,15 @@ supervisor.rpcinterface_factory=muster_listener:make
 
 
 def configuration(root: str, listener: bool = False) -> str:
-    """The content of `PLAIN`, or of `WITH_LISTENER`."""
+    """The content of `WITH_LISTENER`, or of `PLAIN`."""
     return _CONFIGURATION.format(root=root, listener=_LISTENER_SECTION if listener else "")
 
 
 def find(processes: Iterable[procs.Process], root: str) -> int:
-    """The pid of this host's supervisord among a sweep; 0 when it does not run."""
+    """The pid of a host's supervisord; 0 when it does not run.
+
+    :param processes: of the host, from a sweep.
+    """
     candidates = {process.pid for process in processes if not process.instance}
     try:
         pid = int(procs.read_file(root + "/run/supervisord.pid"))
@@ -91,7 +93,10 @@ def find(processes: Iterable[procs.Process], root: str) -> int:
 
 
 def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, str]:
-    """What supervisord, and so every program, starts with."""
+    """The environment of supervisord, which every program inherits.
+
+    :param extra: the site's own variables.
+    """
     result = {name: os.environ[name] for name in _KEPT if name in os.environ}
     result["PATH"] = environment_path()
     result.update(extra)
@@ -103,7 +108,7 @@ def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, 
 
 
 def read_kept(root: str) -> Dict[str, str]:
-    """What the last start found in its own environment, and passed on; empty when there was none."""
+    """Variables that the last start took from its own environment; {} when there was none."""
     try:
         found = json.loads(procs.read_file("%s/%s" % (root, _KEPT_FILE)).decode("utf-8"))
     except (OSError, ValueError):
@@ -118,51 +123,46 @@ def _keep(root: str) -> None:
 
 
 def settled(processes: Iterable[procs.Process], root: str) -> int:
-    """As `find`, but one that another run is just starting is waited for: it takes orders then."""
+    """As `find`; when another run is just starting it, wait until it takes orders."""
     pid = find(processes, root)
     if pid:
-        os.close(_lock(root, fcntl.LOCK_SH))
+        os.close(files.lock(root + _LOCK, shared=True))
     return pid
 
 
 def alone(root: str) -> int:
-    """A descriptor to close: while it is open, no other run starts the service manager or its services."""
-    return _lock(root, fcntl.LOCK_EX)
-
-
-def _lock(root: str, how: int) -> int:
-    descriptor = os.open(root + "/run/locks/.supervisord", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    fcntl.flock(descriptor, how)
-    return descriptor
+    """Keep other runs from starting the service manager or its services. :return: a descriptor to close afterwards."""
+    return files.lock(root + _LOCK)
 
 
 def environment_path() -> str:
-    """Where programs are found: that of who deploys, so that a Python of one's own is found, too."""
+    """PATH for all programs: that of the deploy, so that a Python in a virtual environment is found as well."""
     return os.environ.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def start(
     host: Mapping[str, Any], command: List[str], extra: Mapping[str, str], warnings: Optional[List[str]] = None
 ) -> int:
-    """Start supervisord and wait until it answers.
+    """Start supervisord and wait until it answers. Does nothing where it runs already.
 
     :param command: argument list that runs supervisord, without its own options.
-    :param warnings: gets a sentence when it runs, but without our listener.
+    :param extra: see `environment`.
+    :param warnings: gets a sentence when it runs, but without muster's listener.
     :return: its pid.
-    :raises ManagerError: with its last words.
+    :raises ManagerError: with its last line of output.
     """
     root = host["root"]
     path = orders.socket_path(root)
-    if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
-        raise ManagerError("the path %s is longer than the %d bytes a socket can have: choose a shorter muster_root"
-                           % (path, _SOCKET_PATH_LIMIT))
+    if len(os.fsencode(path)) > orders.MAX_SOCKET_BYTES:
+        raise ManagerError("the path %s is longer than the %d bytes that supervisord can use for a socket: choose a "
+                           "shorter muster_root" % (path, orders.MAX_SOCKET_BYTES))
     lock = alone(root)  # two runs may find it missing at once
     try:
         pid = find(procs.sweep(host["site_id"], host["host"]), root)
         if pid:
             return pid
         if os.path.exists(path):
-            os.unlink(path)  # nobody listens there; supervisord would wait before it dares to
+            os.unlink(path)  # no process listens there; supervisord would first wait for an answer
         if not all(os.path.exists("%s/%s" % (root, name)) for name in (WITH_LISTENER, "bin/" + LISTENER)):
             return _start(host, command, extra, path, PLAIN)
         try:
@@ -186,7 +186,7 @@ def _start(
     root = host["root"]
     log = root + "/log/supervisord.out"
     variables = environment(host, extra)
-    if configured == WITH_LISTENER:  # which takes it out again, before any program starts
+    if configured == WITH_LISTENER:  # the listener removes it again, before any program starts
         known = variables.get("PYTHONPATH")
         folder = os.path.dirname("%s/bin/%s" % (root, LISTENER))
         variables["PYTHONPATH"] = folder + (os.pathsep + known if known else "")
@@ -200,29 +200,29 @@ def _start(
             )
         except OSError as error:
             raise ManagerError("supervisord cannot be started with %r: %s" % (" ".join(command), error)) from None
-    manager = orders.Supervisor(root, timeout=2.0)
-    deadline = time.monotonic() + START_TIMEOUT
+    manager = orders.SupervisordOrders(root, timeout=2.0)
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         code = process.poll()
         if code is not None:
-            raise ManagerError("supervisord ended with %d: %s" % (code, orders.last_words(log, 0) or "no word"))
+            raise ManagerError("supervisord ended with %d: %s" % (code, orders.last_words(log, 0) or "no output"))
         if os.path.exists(path) and manager.answers():
             manager.client.close()
             _keep(root)
-            process.returncode = 0  # it outlives us on purpose
+            process.returncode = 0  # it goes on when the agent ends; subprocess must not warn of that
             return process.pid
         time.sleep(0.01)
     process.kill()
     process.wait()
-    raise ManagerError("supervisord did not answer within %.0f s, see %s" % (START_TIMEOUT, log))
+    raise ManagerError("supervisord did not answer within %.0f s, see %s" % (START_SECONDS, log))
 
 
 def _open_many() -> None:
-    """supervisord holds three descriptors per program; muster-exec gives programs the limit that was."""
+    """Raise the limit of open files: supervisord holds three per program. muster-exec sets it back for programs."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    wanted = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -1,12 +1,13 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A supervisord of our own as the service manager of a host."""
+"""A supervisord that muster starts, as the service manager of a host."""
 
 from __future__ import annotations
 
 from ...machine import instance_files, procs
-from .. import manager
+from ..errors import ConfigurationRefused
+from ..manager import Manager
 from . import daemon, xmlrpc
 from . import orders as supervisor_orders
 
@@ -14,16 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, List, Mapping, Optional, Sequence
 
-    from ...act.launches import Reply
-    from ...prepare import Work
+    from ..manager import Order, Reply
 
 
-class Supervisord(manager.Manager):
+class SupervisordManager(Manager):
     """See `host.service.manager.Manager`."""
 
     def __init__(self, host: Mapping[str, Any]) -> None:
         super().__init__(host)
-        self._orders = supervisor_orders.Supervisor(self.root)
+        self._orders = supervisor_orders.SupervisordOrders(self.root)
 
     def find(self, processes: Iterable[procs.Process]) -> int:
         return daemon.find(processes, self.root)
@@ -45,7 +45,7 @@ class Supervisord(manager.Manager):
                 return True
         return False
 
-    def exchange(self, orders: Sequence[manager.Order]) -> List[Reply]:
+    def exchange(self, orders: Sequence[Order]) -> List[Reply]:
         try:
             return self._orders.exchange(orders)
         except xmlrpc.Fault as fault:
@@ -64,7 +64,7 @@ class Supervisord(manager.Manager):
         try:
             added, altered, _unused = self._orders.reload()
         except xmlrpc.Fault as fault:
-            raise manager.Refused(str(fault)) from None
+            raise ConfigurationRefused(str(fault)) from None
         return [*added, *altered]
 
     def is_placed(self, instance: str) -> bool:
@@ -82,28 +82,5 @@ class Supervisord(manager.Manager):
     def _log(self, instance: str, program: str) -> str:
         return "%s/log/%s/%s.log" % (self.root, instance, program)
 
-    def needs(self, check: bool) -> str:
-        from . import setup
-
-        return setup.needs()
-
-    def configure(self, work: Work, request: Mapping[str, Any]) -> List[str]:
-        from ... import boot
-        from . import setup
-
-        late = setup.configure(work)
-        boot.prepare(work, bool(request.get("boot")))
-        return late
-
-    def serve(self, work: Work, request: Mapping[str, Any], changed: Iterable[str]) -> None:
-        from . import setup
-
-        setup.serve(work, request, set(changed))
-
     def own(self, pid: int) -> int:
         return pid
-
-    def forget(self) -> None:
-        from ... import boot
-
-        boot.forget(self.host)

@@ -3,40 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """supervisord as the service manager of a host: orders and questions, many in one round trip.
 
-Nothing here waits: `wait=True` answers on a one-second poll, so orders are sent without it and the sequencer looks at
-/proc. What supervisord's configuration must look like: one group per instance, a process is ``<instance>:<program>``.
+No order waits for its effect: with ``wait=True`` supervisord would answer after up to a second, so the sequencer looks
+at /proc instead. The configuration must have one group per instance, with processes ``<instance>:<program>``.
 """
 
 from __future__ import annotations
 
-from ...act.launches import Reply
+from ..manager import Reply
 from . import xmlrpc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, List, Mapping, Sequence, Tuple
 
-    Order = Tuple[str, str, str]  # verb, instance, program
+    from ..manager import Order
 
-BAD_NAME = 10
+# supervisord binds a socket at its path with "." and its pid added, then links it to the path itself. The kernel allows
+# 107 bytes (sun_path of 108, with a zero at the end); the largest pid is 4194304 (64-bit kernels).
+MAX_SOCKET_BYTES = 107 - len(".4194304")
+
+BAD_NAME = 10  # faults of supervisord's, as in supervisor.xmlrpc.Faults
 ALREADY_STARTED = 60
 NOT_RUNNING = 70
 STILL_RUNNING = 91
-_STOPPED = 0  # states of a process
+_STOPPED = 0  # states of a process, as in supervisor.states.ProcessStates
 _STOPPING = 40
-_PER_CALL = 24  # orders in one round trip: longer ones keep the others waiting
-_NO_COMMENT = "%(program_name).0s"  # expands to nothing, but parts a blank from the ; or # that would begin a comment
+_ORDERS_PER_CALL = 24  # in one round trip: supervisord serves nothing else meanwhile
+_NO_COMMENT = "%(program_name).0s"  # expands to nothing; keeps a blank and a ; or # from beginning a comment
 
 
-class Supervisor:
-    """The service manager of one host.
-
-    Orders are ``(verb, instance, program)``; verbs: ``start``, ``stop`` (ask it to end), ``look``, ``add`` (an
-    instance, whose configuration was loaded), ``drop`` (an instance that has no process any more).
-    """
+class SupervisordOrders:
+    """A connection to the supervisord of one host. Orders are those of `host.service.manager.Manager`."""
 
     def __init__(self, root: str, timeout: float = 10.0) -> None:
-        self.client = xmlrpc.Client(socket_path(root), timeout)
+        self.client = xmlrpc.XmlRpcClient(socket_path(root), timeout)
 
     def answers(self) -> bool:
         """Whether it takes orders."""
@@ -47,10 +47,10 @@ class Supervisor:
         return True
 
     def reload(self) -> Tuple[List[str], List[str], List[str]]:
-        """Read all placed configuration again; nothing changes until ``add``.
+        """Have all placed configuration read again; it takes effect with ``add``.
 
-        :return: names of groups added, changed, removed against what it runs.
-        :raises xmlrpc.Fault: when a file is not accepted, with supervisord's words.
+        :return: names of groups that are new, differ, or are missing, compared with what it runs.
+        :raises xmlrpc.Fault: when a file is not accepted, with supervisord's reason.
         """
         added, changed, removed = self.client.call("supervisor.reloadConfig")[0]
         return added, changed, removed
@@ -61,8 +61,8 @@ class Supervisor:
         :raises OSError: when the service manager does not answer.
         """
         replies: List[Reply] = []
-        for first in range(0, len(orders), _PER_CALL):
-            replies += self._exchange(orders[first : first + _PER_CALL])
+        for first in range(0, len(orders), _ORDERS_PER_CALL):
+            replies += self._exchange(orders[first : first + _ORDERS_PER_CALL])
         return replies
 
     def _exchange(self, orders: Sequence[Order]) -> List[Reply]:
@@ -105,7 +105,7 @@ def _reply(verb: str, results: List[Any]) -> Reply:
         reply = _info(info)
         reply.error = error
         reply.known = isinstance(last, dict)
-        # a run that was asked to stop and is not collected yet makes supervisord answer True and start nothing
+        # while a stopped process is not collected yet, supervisord answers True and starts nothing
         nothing = not error and (info.get("state"), reply.pid) == (_STOPPED, 0)
         refused = isinstance(order, xmlrpc.Fault) and order.code == ALREADY_STARTED
         reply.busy = refused or nothing or info.get("state") == _STOPPING
@@ -123,11 +123,12 @@ def _info(info: Mapping[str, Any]) -> Reply:
 
 
 def socket_path(root: str) -> str:
+    """Where the supervisord of a host listens; at most `MAX_SOCKET_BYTES`."""
     return root + "/run/supervisor.sock"
 
 
 def quote_command(arguments: Iterable[str]) -> str:
-    """Arguments as the value of ``command=``: what supervisord splits back into exactly these.
+    """Arguments as the value of ``command=``, which supervisord splits into exactly these.
 
     :raises ValueError: for a control character, which a configuration line cannot hold.
     """
@@ -143,8 +144,8 @@ def quote_command(arguments: Iterable[str]) -> str:
 def quote_environment(variables: Mapping[str, str]) -> str:
     """Variables as the value of ``environment=``.
 
-    :raises ValueError: for a value that supervisord cannot take: control characters, both kinds of quotes at once, a
-        quote at its beginning or end. The sentence names the variable.
+    :raises ValueError: for a value that supervisord cannot represent: control characters, both kinds of quotes at once,
+        a quote at its beginning or end. The sentence names the variable.
     """
     pairs = []
     for name, value in variables.items():
@@ -177,7 +178,10 @@ def _refuse_control(what: str, value: str) -> None:
 
 
 def last_words(path: str, offset: int) -> str:
-    """The last line a program wrote to its log since `offset`; empty when there is none."""
+    """The last line of a log, at most 300 characters; "" when there is none.
+
+    :param offset: in bytes; lines before it do not count, unless the file has become shorter.
+    """
     try:
         with open(path, "rb") as handle:
             size = handle.seek(0, 2)
@@ -191,6 +195,7 @@ def last_words(path: str, offset: int) -> str:
 
 
 def log_size(path: str) -> int:
+    """In bytes; 0 when there is no such file."""
     import os
 
     try:

@@ -1,72 +1,77 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preparing a host whose service manager is a supervisord of our own: its configuration, and the host services."""
+"""Setting up a host whose service manager is a supervisord: its configuration, its unit, and the host services."""
 
 from __future__ import annotations
 
 import os
 import time
 
-from ...prepare import service_names
-from ..manager import ManagerError, without_setpriv
+from ..errors import ManagerError, without_setpriv
+from ..preparation import Setup, service_names
 from . import daemon, orders, xmlrpc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Mapping, Set
 
-    from ...prepare import Work
+    from ..preparation import Preparation
 
-_SERVICE_STOP = 15.0
-_RUNNING_STATES = (10, 20)  # STARTING, RUNNING; a service in BACKOFF is being tried again already
-_BACKOFF = 30
-
-
-def needs() -> str:
-    """A sentence about what is missing on this machine; empty when nothing is."""
-    return without_setpriv(daemon.environment_path())
+_SERVICE_STOP_SECONDS = 15.0
+_RUNNING_STATES = (10, 20, 30)  # STARTING, RUNNING, BACKOFF: supervisord starts it again by itself
 
 
-def configure(work: Work) -> List[str]:
-    """Its configuration files. :return: what counts only when it starts again."""
-    late = [name for name in (daemon.PLAIN, daemon.WITH_LISTENER)
-            if work.write(name, daemon.configuration(work.root, name == daemon.WITH_LISTENER))]
-    return late + (["bin/" + daemon.LISTENER] if daemon.LISTENER in work.programs else [])
+class SupervisordSetup(Setup):
+    """See `host.service.preparation.Setup`."""
+
+    def needs(self, check: bool) -> str:
+        return without_setpriv(daemon.environment_path())
+
+    def configure(self, work: Preparation, request: Mapping[str, Any]) -> List[str]:
+        from . import boot_unit  # here and below: an observation needs none of it, and starts sooner
+
+        late = [name for name in (daemon.PLAIN, daemon.WITH_LISTENER)
+                if work.write(name, daemon.configuration(work.root, name == daemon.WITH_LISTENER))]
+        boot_unit.prepare(work, bool(request.get("boot")))
+        return late + (["bin/" + daemon.LISTENER] if daemon.LISTENER in work.programs else [])
+
+    def serve(self, work: Preparation, request: Mapping[str, Any], changed: Set[str]) -> None:
+        services = service_names(request.get("services") or {})
+        if work.check:
+            work.did += ["restarted the service %s" % name for name in sorted(changed)]
+            return
+        client = xmlrpc.XmlRpcClient(orders.socket_path(work.root))
+        lock = daemon.alone(work.root)
+        try:
+            if changed:
+                client.call("supervisor.reloadConfig")
+            for name in sorted(changed):
+                _stop_service(client, name)
+                if name in services:
+                    client.call("supervisor.addProcessGroup", name)  # autostart starts it
+                work.did.append("%s the service %s" % ("restarted" if name in services else "stopped", name))
+            for name in services:
+                if name not in changed:
+                    _start_service(client, name, work)
+        except xmlrpc.Fault as error:
+            raise ManagerError("the service manager of %s does not take the host services: %s" % (
+                work.host["host"], error)) from None
+        except OSError as error:
+            raise ManagerError("the service manager of %s does not answer: %s" % (
+                work.host["host"], error.strerror or error)) from None
+        finally:
+            client.close()
+            os.close(lock)
+
+    def forget(self) -> None:
+        from . import boot_unit
+
+        boot_unit.forget(self.host)
 
 
-def serve(work: Work, request: Mapping[str, Any], changed: Set[str]) -> None:
-    """Host services run, with the configuration that was just written; others are left alone."""
-    services = service_names(request.get("services") or {})
-    if work.check:
-        work.did += ["restarted the service %s" % name for name in sorted(changed)]
-        return
-    client = xmlrpc.Client(orders.socket_path(work.root))
-    lock = daemon.alone(work.root)
-    try:
-        if changed:
-            client.call("supervisor.reloadConfig")
-        for name in sorted(changed):
-            _stop_service(client, name)
-            if name in services:
-                client.call("supervisor.addProcessGroup", name)  # autostart starts it
-            work.did.append("restarted the service %s" % name if name in services else "stopped the service %s" % name)
-        for name in services:
-            if name not in changed:
-                _start_service(client, name, work)
-    except xmlrpc.Fault as error:
-        raise ManagerError("the service manager of %s does not take the host services: %s" % (
-            work.host["host"], error)) from None
-    except OSError as error:
-        raise ManagerError("the service manager of %s does not answer: %s" % (
-            work.host["host"], error.strerror or error)) from None
-    finally:
-        client.close()
-        os.close(lock)
-
-
-def _stop_service(client: xmlrpc.Client, name: str) -> None:
-    until = time.monotonic() + _SERVICE_STOP
+def _stop_service(client: xmlrpc.XmlRpcClient, name: str) -> None:
+    until = time.monotonic() + _SERVICE_STOP_SECONDS
     try:
         client.call("supervisor.stopProcessGroup", name, False)
     except xmlrpc.Fault as error:
@@ -83,11 +88,11 @@ def _stop_service(client: xmlrpc.Client, name: str) -> None:
         time.sleep(0.02)
 
 
-def _start_service(client: xmlrpc.Client, name: str, work: Work) -> None:
+def _start_service(client: xmlrpc.XmlRpcClient, name: str, work: Preparation) -> None:
     full = "%s:%s" % (name, name)
     try:
         state = client.call("supervisor.getProcessInfo", full)["state"]
-        if state in _RUNNING_STATES or state == _BACKOFF:
+        if state in _RUNNING_STATES:
             return
         client.call("supervisor.startProcess", full, False)
     except xmlrpc.Fault as error:

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""D-Bus over a Unix socket: just what a systemd speaks with root on its own socket.
+"""D-Bus over a Unix socket, as far as systemd uses it with root on its own socket.
 
-Many calls go out in one write and their answers come back in order of arrival, so that a question about thirty units
-costs one round trip; a `systemctl` would cost 10 ms of process start, for each state that is waited for.
+Many calls are sent in one write, so that a question about thirty units takes one round trip. Running `systemctl` would
+take 10 ms to start a process, each time that a state is looked at.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ALIGNED = {"y": 1, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "b":
 
 
 class Error(Exception):
-    """The other side refused a call."""
+    """The server refuses a call."""
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__(text or name)
@@ -35,8 +35,8 @@ class Error(Exception):
         self.text = text or name
 
 
-class Client:
-    """A connection that is opened when it is first used."""
+class DBusClient:
+    """A connection to a bus. It is opened by the first call, kept, and opened again after an error."""
 
     def __init__(self, path: str, destination: str, timeout: float) -> None:
         self.path = path
@@ -47,21 +47,27 @@ class Client:
         self._data = b""
 
     def close(self) -> None:
+        """Close the connection. Idempotent."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def open(self) -> None:
-        """:raises OSError: when nobody answers, or we are refused."""
+        """Connect now: signals arrive from then on.
+
+        :raises OSError: when there is no server, or it refuses this user.
+        """
         self._connect()
 
     def fileno(self) -> int:
+        """The descriptor of the connection, for `select`; -1 without one."""
         return -1 if self._socket is None else self._socket.fileno()
 
     def heard(self, below: str) -> List[Tuple[str, str, List[Any]]]:
-        """The signals that came from objects whose path begins so, without waiting: (path, member, values).
+        """Signals that have arrived, without waiting: (path of the object, member, values).
 
-        :raises OSError: when the connection ended, or what came is no D-Bus.
+        :param below: how the path must begin.
+        :raises OSError: when the connection ended, or the data are not D-Bus.
         """
         if self._socket is None:
             raise OSError(107, "not connected")
@@ -85,13 +91,13 @@ class Client:
                 if kind == _SIGNAL and path.startswith(below):
                     found.append((path, str(fields.get(_MEMBER, "")), _values(fields.get(_SIGNATURE, ""), body)))
         except (ValueError, IndexError, struct.error) as error:
-            raise OSError(71, "what came from %s is no D-Bus: %s" % (self.path, error)) from None
+            raise OSError(71, "data from %s are not D-Bus: %s" % (self.path, error)) from None
 
     def call(self, path: str, interface: str, member: str, *arguments: Any) -> Any:
-        """One call.
+        """Call a method. Arguments are str, bool or lists of str. :return: as `calls`.
 
-        :raises Error: when it is refused.
-        :raises OSError: when nobody answers.
+        :raises Error: when the server refuses.
+        :raises OSError: when there is no server, or it does not answer in time.
         """
         result = self.calls([(path, interface, member, arguments)])[0]
         if isinstance(result, Error):
@@ -99,9 +105,10 @@ class Client:
         return result
 
     def calls(self, calls: Sequence[Call]) -> List[Any]:
-        """Many calls in one round trip: per call its value (None without one, a list of several), or an `Error`.
+        """Many calls in one round trip.
 
-        :raises OSError: when nobody answers.
+        :return: per call its value (None without one, a list of several), or an `Error`.
+        :raises OSError: as `call`.
         """
         try:
             return self._exchange(calls)
@@ -110,7 +117,7 @@ class Client:
             raise
         except (ValueError, IndexError, struct.error) as error:
             self.close()
-            raise OSError(71, "what came from %s is no D-Bus: %s" % (self.path, error)) from None
+            raise OSError(71, "data from %s are not D-Bus: %s" % (self.path, error)) from None
 
     def _exchange(self, calls: Sequence[Call]) -> List[Any]:
         connection = self._connect()
@@ -126,7 +133,7 @@ class Client:
             kind, fields, body = self._receive(connection)
             position = wanted.pop(fields.get(_REPLY_SERIAL, 0), -1)
             if position < 0:
-                continue  # a signal, or something for somebody else
+                continue  # a signal, or the answer to an earlier call
             values = _values(fields.get(_SIGNATURE, ""), body)
             if kind == _ERROR:
                 results[position] = Error(fields.get(_ERROR_NAME, ""), str(values[0]) if values else "")
@@ -165,7 +172,7 @@ class Client:
             self._read(connection)
 
     def _message(self) -> Optional[Tuple[int, Dict[int, Any], bytes]]:
-        """(kind, fields, body) of the first message that came whole; None without one."""
+        """(kind, fields, body) of the first complete message; None without one."""
         data = self._data
         if len(data) < 16:
             return None

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd tells of programs that end by themselves, in the words of muster's listener inside supervisord.
+"""Events of programs that ended by themselves, from systemd's signals, as muster's listener makes them.
 
-systemd sends every change of every unit to whoever is connected to its own socket, so this costs nothing while nothing
-happens. An event is a hint: one that is missed is found by the next regular look.
+systemd sends each change of a unit to all connections to its own socket, so this takes no time while nothing happens.
+An event is a hint: the monitor's next regular look finds the end of a program whose event was lost.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ class _Program:
 
     def __init__(self) -> None:
         self.running = False
-        self.asked = False  # somebody, or a unit it is bound to, has it stopped
+        self.asked = False  # a person, or a unit that it is bound to, has it stopped
         self.epoch = 0
         self.pid = 0
         self.code: Optional[int] = None
 
 
 class Events:
-    """The programs of one host."""
+    """Watches the services of one host."""
 
     def __init__(self, root: str, host: str) -> None:
-        """:raises OSError: when systemd does not answer, or we are not root."""
+        """:raises OSError: when systemd does not answer, or this process is not root's."""
         self._root = root
         self._host = host
         self._known: Dict[str, _Program] = {}
-        self._client = dbus.Client(orders.SOCKET, orders.BUS_NAME, 10.0)
+        self._client = dbus.DBusClient(orders.SOCKET, orders.BUS_NAME, 10.0)
         self._client.open()
-        asking = orders.Systemd(lambda _instance: None)
+        asking = orders.SystemdOrders(lambda _instance: None)
         try:
             listed = asking.call("ListUnitsByPatterns", ["active"], [orders.PREFIX + "*.service"])
             units = [str(unit[0]) for unit in listed]
@@ -64,13 +64,18 @@ class Events:
             asking.client.close()
 
     def fileno(self) -> int:
+        """Readable when signals have arrived."""
         return self._client.fileno()
 
     def close(self) -> None:
+        """Close the connection to systemd. Idempotent."""
         self._client.close()
 
     def take(self) -> List[Dict[str, Any]]:
-        """The events that came; never waits.
+        """Events since the last call; never waits.
+
+        :return: ``{"event": "exited", "host", "instance", "program", "epoch", "pid", "code", "expected", "stopped",
+            "busy", "at"}`` each, ``at`` in seconds since 1970.
 
         :raises OSError: when systemd ended the connection.
         """
@@ -121,7 +126,7 @@ class Events:
     def _exited(self, unit: str, program: _Program) -> Optional[Dict[str, Any]]:
         names = _parts(unit)
         if names is None or instance_files.read_claim(self._root, names[0]) != program.epoch:
-            return None  # stopped meanwhile, started anew, or of another host of this machine
+            return None  # stopped or started again meanwhile, or of another host of this machine
         return {
             "event": "exited", "host": self._host, "instance": names[0], "program": names[1], "epoch": program.epoch,
             "pid": program.pid, "code": program.code, "expected": False, "stopped": [], "busy": self._busy(names[0]),
@@ -129,7 +134,7 @@ class Events:
         }  # fmt: skip
 
     def _busy(self, instance: str) -> bool:
-        """Whether a run is at work on it."""
+        """Whether a run works on it."""
         try:
             lock = os.open("%s/run/locks/%s" % (self._root, instance), os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -153,6 +158,6 @@ def _parts(unit: str) -> Optional[Tuple[str, str]]:
 
 
 def _name(path: str) -> str:
-    """The unit of an object's last part."""
+    """The name of a unit, from the last part of its object's path."""
     first, *rest = path.split("_")
     return first + "".join(chr(int(part[:2], 16)) + part[2:] for part in rest)

@@ -9,7 +9,8 @@ import os
 import time
 
 from ...machine import procs
-from .. import manager
+from ..errors import ManagerError
+from ..manager import Manager
 from . import orders as systemd_orders
 from . import units as systemd_units
 
@@ -17,12 +18,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-    from ...act.launches import Reply
-    from ...machine.instance_files import Placing
-    from ...prepare import Work
+    from ..manager import Order, Reply
 
 
-class Systemd(manager.Manager):
+class SystemdManager(Manager):
     """See `host.service.manager.Manager`."""
 
     asks_all = True  # between fork and exec a process shows systemd's own environment
@@ -30,7 +29,7 @@ class Systemd(manager.Manager):
     def __init__(self, host: Mapping[str, Any]) -> None:
         super().__init__(host)
         self._known: Dict[str, Tuple[str, str]] = {}
-        self.systemd = systemd_orders.Systemd(self._names)
+        self.systemd = systemd_orders.SystemdOrders(self._names)
 
     def _names(self, instance: str) -> Optional[Tuple[str, str]]:
         if instance not in self._known:
@@ -44,17 +43,17 @@ class Systemd(manager.Manager):
         return 1 if os.path.isdir("/run/systemd/system") and procs.command_name(1) == "systemd" else 0
 
     def start(self, settings: Mapping[str, Any], warnings: Optional[List[str]] = None) -> int:
-        raise manager.ManagerError(
+        raise ManagerError(
             "the machine of %s does not run systemd: set muster_service_manager to supervisor" % self.host["host"])
 
     def started(self, process: procs.Process, found: procs.Stat, pid: int) -> bool:
-        # every orphan is a child of process 1, too; muster-exec says who it was
+        # every orphan is a child of process 1; muster-exec notes its own pid in the environment
         return process.environment.get("MUSTER_PID") == str(process.pid)
 
     def unsettled(self, nameless: Sequence[procs.Process], pid: int) -> bool:
         return self.systemd.waits()
 
-    def exchange(self, orders: Sequence[manager.Order]) -> List[Reply]:
+    def exchange(self, orders: Sequence[Order]) -> List[Reply]:
         replies = self.systemd.exchange(orders)
         dropped = [order[1] for order in orders if order[0] == "drop" and self._names(order[1])]
         if dropped:
@@ -62,7 +61,7 @@ class Systemd(manager.Manager):
         return replies
 
     def units(self, instance: str) -> List[str]:
-        """The services of a placed instance."""
+        """Names of the services of a placed instance."""
         names = self._names(instance)
         if names is None:
             return []
@@ -76,9 +75,9 @@ class Systemd(manager.Manager):
     def close(self) -> None:
         self.systemd.client.close()
 
-    def placing(self) -> Placing:
+    def placing(self) -> systemd_units.UnitPlacing:
         self._known = {}
-        self._placing = systemd_units.Placing(self.host)
+        self._placing = systemd_units.UnitPlacing(self.host)
         return self._placing
 
     def load(self) -> Optional[Sequence[str]]:
@@ -110,42 +109,7 @@ class Systemd(manager.Manager):
         try:
             state = self.systemd.states([systemd_orders.unit_name(names[0], program, names[1])])[0]
         except OSError:
-            return None  # not root: only the reason stays unknown
+            return None  # not root: the reason stays unknown
         if state.active != "failed":
             return None
         return {"program": program, "epoch": epoch, "code": state.exit_status, "at": round(state.ended, 3)}
-
-    def needs(self, check: bool) -> str:
-        from . import setup
-
-        return setup.needs(self, check)
-
-    def take_folder(self, work: Work) -> None:
-        from . import setup
-
-        setup.take_folder(work)
-
-    def configure(self, work: Work, request: Mapping[str, Any]) -> List[str]:
-        from . import setup
-
-        return setup.configure(work, request)
-
-    def serve(self, work: Work, request: Mapping[str, Any], changed: Iterable[str]) -> None:
-        from . import setup
-
-        setup.serve(self, work, set(changed))
-
-    def examine(self) -> List[str]:
-        from . import setup
-
-        return setup.examine(self)
-
-    def down(self) -> None:
-        from . import setup
-
-        setup.down(self)
-
-    def forget(self) -> None:
-        from . import setup
-
-        setup.forget(self)

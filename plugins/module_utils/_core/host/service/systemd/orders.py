@@ -4,23 +4,24 @@
 """systemd as the service manager of a host: orders and questions, many in one round trip. Needs root.
 
 The units of an application are templates: ``muster-<application>.<program>@<item>.service`` and
-``muster-<application>@<item>.target``. systemd reads them when they are first used, so that placing an instance needs
-no reload, which takes a quarter of a second with 200 programs running (measured). Requirements between units are
-never resolved by systemd: which program starts when is the sequencer's decision, so orders go without them.
+``muster-<application>@<item>.target``. systemd reads them when they are first used, so placing an instance needs no
+reload, which takes a quarter of a second with 200 programs running (measured). The sequencer decides which program
+starts when, so orders tell systemd to ignore requirements between units.
 """
 
 from __future__ import annotations
 
 import time
 
-from ...act.launches import Reply
+from ..manager import Reply
 from . import dbus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-    Order = Tuple[str, str, str]  # verb, instance, program
+    from ..manager import Order
+
     Names = Callable[[str], "Optional[Tuple[str, str]]"]
 
 SOCKET = "/run/systemd/private"
@@ -30,16 +31,16 @@ _MANAGER_PATH = "/org/freedesktop/systemd1"
 _MANAGER = BUS_NAME + ".Manager"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _NO_SUCH_UNIT = BUS_NAME + ".NoSuchUnit"
-_FORKED = 2.0  # s in which systemd must have begun what it was told to start
+_BEGIN_SECONDS = 2.0  # within which systemd must have begun what it was ordered to start
 _ENDED_SIGNAL = (2, 3)  # CLD_KILLED, CLD_DUMPED
-# In this order: what is read after a job is gone is what came of it.
-_LOOK = (("Unit", "Job"), ("Unit", "LoadState"), ("Unit", "ActiveState"), ("Service", "MainPID"),
+# In this order: properties that are read after the job ended are its result.
+_STATE = (("Unit", "Job"), ("Unit", "LoadState"), ("Unit", "ActiveState"), ("Service", "MainPID"),
          ("Service", "ExecMainCode"), ("Service", "ExecMainStatus"), ("Service", "ExecMainExitTimestamp"),
          ("Service", "Result"))
 
 
 class State:
-    """What systemd says about a service."""
+    """The state of a service, as systemd reports it."""
 
     __slots__ = ("active", "code", "ended", "job", "loaded", "pid", "result", "status")
 
@@ -65,42 +66,49 @@ class State:
 
 
 def exit_code(code: int, status: int) -> Optional[int]:
-    """From systemd's ``ExecMainCode`` and ``ExecMainStatus``; -1: by a signal; None: nothing ended."""
+    """The exit status of a service's last run; -1: ended by a signal; None: none ended yet.
+
+    :param code: systemd's ``ExecMainCode``.
+    :param status: systemd's ``ExecMainStatus``.
+    """
     if not code:
         return None
     return -1 if code in _ENDED_SIGNAL else status
 
 
 def unit_name(application: str, program: str, item: str) -> str:
+    """The service of a program of an instance."""
     return "%s%s.%s@%s.service" % (PREFIX, application, program, escape(item))
 
 
 def target_name(application: str, item: str) -> str:
+    """The target of an instance."""
     return "%s%s@%s.target" % (PREFIX, application, escape(item))
 
 
 def slice_name(application: str, item: str) -> str:
+    """The slice that holds all processes of an instance."""
     return "%s%s-%s.slice" % (PREFIX, escape(application), escape(item))
 
 
 def escape(text: str) -> str:
-    """As systemd-escape does: ``-`` separates the levels of slices, so an item id may not hold one as it is."""
+    """As systemd-escape does, for part of a unit's name: ``-`` separates the levels of slices and must not remain."""
     result = "".join(c if c.isalnum() or c in "_." or c == ":" else "\\x%02x" % ord(c) for c in text)
     return "\\x2e" + result[1:] if result.startswith(".") else result
 
 
 def unescape(text: str) -> str:
-    """What `escape` was given."""
+    """The reverse of `escape`."""
     first, *rest = text.split("\\x")
     return first + "".join(chr(int(part[:2], 16)) + part[2:] for part in rest)
 
 
-class Systemd:
-    """The systemd of this machine."""
+class SystemdOrders:
+    """A connection to the systemd of this machine. Orders are those of `host.service.manager.Manager`."""
 
     def __init__(self, names: Names, timeout: float = 10.0) -> None:
         """:param names: instance -> (application, item) of what is placed; None when it is not."""
-        self.client = dbus.Client(SOCKET, BUS_NAME, timeout)
+        self.client = dbus.DBusClient(SOCKET, BUS_NAME, timeout)
         self._names = names
 
     def exchange(self, orders: Sequence[Order]) -> List[Reply]:
@@ -155,8 +163,8 @@ class Systemd:
         return [reply or Reply() for reply in replies]
 
     def _wait(self, begun: Dict[int, str], replies: List[Optional[Reply]]) -> None:
-        """Until each of these shows its process, or how it ended: systemd begins one after the other, 3 ms each."""
-        until = time.monotonic() + _FORKED
+        """Wait until each of these has a process, or ended: systemd begins one after the other, 3 ms each."""
+        until = time.monotonic() + _BEGIN_SECONDS
         while begun:
             for position, state in zip(list(begun), self.states(list(begun.values()))):
                 reply = replies[position] = state.reply()
@@ -170,31 +178,34 @@ class Systemd:
                         reply.error = "systemd says %s" % state.result
                     del begun[position]
                 elif time.monotonic() > until:
-                    reply.error = "systemd did not begin it within %.0f s" % _FORKED
+                    reply.error = "systemd did not begin it within %.0f s" % _BEGIN_SECONDS
                     del begun[position]
             if begun:
                 time.sleep(0.0005)
 
     def states(self, units: Sequence[str]) -> List[State]:
-        """:raises OSError: when systemd does not answer."""
+        """The states of services, in one round trip.
+
+        :raises OSError: when systemd does not answer.
+        """
         calls: List[dbus.Call] = []
         for unit in units:
             path = _object(unit)
-            calls += [(path, _PROPERTIES, "Get", ("%s.%s" % (BUS_NAME, kind), name)) for kind, name in _LOOK]
+            calls += [(path, _PROPERTIES, "Get", ("%s.%s" % (BUS_NAME, kind), name)) for kind, name in _STATE]
         values = self.client.calls(calls)
-        size = len(_LOOK)
+        size = len(_STATE)
         return [State(values[size * n : size * (n + 1)]) for n in range(len(units))]
 
     def waits(self) -> bool:
-        """Whether a job of ours has not begun yet."""
+        """Whether a job of a muster unit has not begun yet."""
         return any(job[3] == "waiting" and str(job[1]).startswith(PREFIX) for job in self.call("ListJobs"))
 
     def failed(self) -> List[str]:
-        """Units of ours that failed."""
+        """Names of muster units that failed, sorted."""
         return sorted(str(unit[0]) for unit in self.call("ListUnitsByPatterns", ["failed"], [PREFIX + "*"]))
 
     def call(self, member: str, *arguments: Any) -> Any:
-        """One call of systemd's manager.
+        """Call a method of systemd's manager.
 
         :raises OSError: when it does not answer, or refuses.
         """
@@ -204,7 +215,10 @@ class Systemd:
             raise OSError(5, error.text) from None
 
     def each(self, member: str, units: Sequence[str], *arguments: str) -> List[Any]:
-        """One call per unit, in one round trip; refusals are in the result."""
+        """Call a method of systemd's manager for each unit, in one round trip.
+
+        :return: per unit the value, or a `dbus.Error`.
+        """
         if not units:
             return []
         return self.client.calls([(_MANAGER_PATH, _MANAGER, member, (unit, *arguments)) for unit in units])
@@ -220,14 +234,17 @@ def _object(unit: str) -> str:
 
 
 def last_words(unit: str, since: float) -> str:
-    """The last line in the journal of a unit since that moment (seconds since 1970); empty when there is none."""
+    """The last line in the journal of a unit, at most 300 characters; "" when there is none.
+
+    :param since: lines before it do not count; seconds since 1970.
+    """
     import subprocess
 
     text = ""
     command = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=4", "--since=@%.6f" % since,
                "_SYSTEMD_UNIT=%s" % unit]
     try:
-        # what a program has just written is perhaps still on its way to the journal
+        # the last lines of a program may not have reached the journal yet
         subprocess.run(["journalctl", "--quiet", "--sync"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL, timeout=2, check=False)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preparing a host whose service manager is systemd: who may read its folder, host services, and taking all away."""
+"""Setting up a host whose service manager is systemd: who may read its folder, host services, units, removal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import os
 import time
 
 from ...machine import files as machine_files
-from ...prepare import environment_lines
-from ..manager import ManagerError, without_setpriv
+from ..errors import ManagerError, without_setpriv
+from ..preparation import Setup, environment_lines
 from . import orders
 from . import units as systemd_units
 
@@ -18,109 +18,165 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-    from ...prepare import Work
-    from .manager import Systemd
+    from ..preparation import Preparation
+    from .manager import SystemdManager
 
 _WANTS = "multi-user.target.wants"
-_DOWN = 20.0  # s in which units must have stopped before processes are ended one by one
+_STOP_SECONDS = 20.0  # within which units must have stopped; then processes are ended one by one
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def needs(manager: Systemd, check: bool) -> str:
-    """A sentence about what is missing on this machine; empty when nothing is."""
-    name = manager.host["host"]
-    if not manager.find(()):
-        return ("%s does not run systemd (process 1 is something else): set muster_service_manager to supervisor"
-                % name)
-    if os.geteuid() != 0:
-        return "units of systemd need root on %s: set become, or muster_service_manager to supervisor" % name
-    problem = without_setpriv(_PATH)
-    if problem:
-        return problem
-    for user in _users(manager.host):
-        if _user(user) is None and not check:
-            return "the user %s does not exist on %s: the role control_room.muster.host makes it, or do" % (user, name)
-    return ""
+class SystemdSetup(Setup):
+    """See `host.service.preparation.Setup`."""
 
+    manager: SystemdManager
 
-def take_folder(work: Work) -> None:
-    """The programs' group reads our folder, and whatever is written there belongs to it."""
-    found = _user(work.host.get("user") or "root")
-    if found is None or not os.path.isdir(work.root):
-        return
-    group = found[1]
-    status = os.stat(work.root)
-    if status.st_gid == group and (not group or status.st_mode & 0o2000):
-        return
-    work.did.append("gave %s to the group of the user %s" % (work.root, work.host.get("user") or "root"))
-    if work.check:
-        return
-    for where, _unused, files in os.walk(work.root, topdown=False):
-        for name in files:
-            os.chown(os.path.join(where, name), -1, group, follow_symlinks=False)
-        os.chown(where, -1, group)
-        os.chmod(where, 0o2750)
+    def needs(self, check: bool) -> str:
+        name = self.host["host"]
+        if not self.manager.find(()):
+            return ("%s does not run systemd (process 1 is something else): set muster_service_manager to supervisor"
+                    % name)
+        if os.geteuid() != 0:
+            return "units of systemd need root on %s: set become, or muster_service_manager to supervisor" % name
+        problem = without_setpriv(_PATH)
+        if problem:
+            return problem
+        for user in _users(self.host):
+            if _user(user) is None and not check:
+                return "the user %s does not exist on %s: the role control_room.muster.host makes it, or do" % (
+                    user, name)
+        return ""
 
+    def take_folder(self, work: Preparation) -> None:
+        """The group of the programs' user can read the folder, and owns every file that is written there later."""
+        found = _user(work.host.get("user") or "root")
+        if found is None or not os.path.isdir(work.root):
+            return
+        group = found[1]
+        status = os.stat(work.root)
+        if status.st_gid == group and (not group or status.st_mode & 0o2000):
+            return
+        work.did.append("gave %s to the group of the user %s" % (work.root, work.host.get("user") or "root"))
+        if work.check:
+            return
+        for where, _unused, files in os.walk(work.root, topdown=False):
+            for name in files:
+                os.chown(os.path.join(where, name), -1, group, follow_symlinks=False)
+            os.chown(where, -1, group)
+            os.chmod(where, 0o2750)
 
-def configure(work: Work, request: Mapping[str, Any]) -> List[str]:
-    """What every program of the host finds in its environment, and what those with windows do."""
-    host = work.host
-    variables = {"PATH": _PATH, "LANG": "C.UTF-8", "MUSTER_ADDRESS": host["address"]}
-    variables.update(request.get("environment") or {})
-    work.write("etc/environment", environment_lines(variables))
-    mine = systemd_units.owner(host)
-    left = [name for name in systemd_units.ours(systemd_units.UNITS, mine)
-            if not os.path.exists("%s/etc/available/%s.units" % (work.root, _application(name)))]
-    if left:
-        work.did.append("removed %d units of applications that left the site" % len(left))
-        if not work.check:
-            systemd_units.remove_units(systemd_units.UNITS, left)
-    return []
+    def configure(self, work: Preparation, request: Mapping[str, Any]) -> List[str]:
+        """Write the environment of all programs, and remove units of applications that left the site."""
+        host = work.host
+        variables = {"PATH": _PATH, "LANG": "C.UTF-8", "MUSTER_ADDRESS": host["address"]}
+        variables.update(request.get("environment") or {})
+        work.write("etc/environment", environment_lines(variables))
+        mine = systemd_units.owner(host)
+        left = [name for name in systemd_units.names_of(systemd_units.UNITS, mine)
+                if not os.path.exists("%s/etc/available/%s.units" % (work.root, _application(name)))]
+        if left:
+            work.did.append("removed %d units of applications that left the site" % len(left))
+            if not work.check:
+                systemd_units.remove_units(systemd_units.UNITS, left)
+        return []
 
+    def serve(self, work: Preparation, request: Mapping[str, Any], changed: Set[str]) -> None:
+        mine = systemd_units.owner(work.host)
+        wanted = _service_units(work)
+        if work.check:
+            work.did += ["restarted the service %s" % name for name in sorted(changed)]
+            return
+        with systemd_units.ServicesLock(work.root):
+            gone = [name for name in systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine) if name not in wanted]
+            try:
+                _stop(self.manager, gone, work)
+                replaced = bool(gone)
+                for unit, text in wanted.items():
+                    written = systemd_units.write_unit(systemd_units.PERSISTENT_UNITS, unit, text, mine)
+                    replaced = replaced or bool(written)
+                    systemd_units.let_write(work.host, _service(unit))
+                    _link(unit)
+                if replaced:
+                    self.manager.systemd.call("Reload")
+                states = dict(zip(wanted, self.manager.systemd.states(list(wanted))))
+                again = [unit for unit in wanted if _service(unit) in changed]
+                idle = [unit for unit in wanted
+                        if unit not in again and states[unit].active not in ("active", "activating")]
+                for member, verb, units in (("RestartUnit", "restarted", again), ("StartUnit", "started", idle)):
+                    for unit, result in zip(units, self.manager.systemd.each(member, units, "replace")):
+                        if isinstance(result, Exception):
+                            raise ManagerError("systemd of %s does not take the service %s: %s" % (
+                                work.host["host"], _service(unit), result))
+                        work.did.append("%s the service %s" % (verb, _service(unit)))
+            except systemd_units.NotOurs as error:
+                raise ManagerError(str(error.strerror)) from None
+            except OSError as error:
+                raise ManagerError("systemd of %s does not take the host services: %s" % (
+                    work.host["host"], error.strerror or error)) from None
+            finally:
+                self.manager.close()
 
-def serve(manager: Systemd, work: Work, changed: Set[str]) -> None:
-    """Host services run, with the configuration that was just written; others are left alone."""
-    mine = systemd_units.owner(work.host)
-    wanted = _service_units(work)
-    if work.check:
-        work.did += ["restarted the service %s" % name for name in sorted(changed)]
-        return
-    with systemd_units.Turn(work.root):
-        gone = [name for name in systemd_units.ours(systemd_units.PERSISTENT_UNITS, mine) if name not in wanted]
+    def examine(self) -> List[str]:
+        """Compare the units of this host with those that muster wrote."""
+        root = self.manager.root
+        mine = systemd_units.owner(self.host)
+        found = []
+        for folder, below in ((systemd_units.UNITS, "available"), (systemd_units.PERSISTENT_UNITS, "services")):
+            texts: Dict[str, Dict[str, str]] = {}
+            for name in systemd_units.names_of(folder, mine):
+                of = _application(name) if below == "available" else _service(name)
+                source = "%s/etc/%s/%s.units" % (root, below, of)
+                if source not in texts:
+                    texts[source] = _read_sections(source)
+                wanted = texts[source].get(name)
+                text = _read(os.path.join(folder, name))
+                if wanted is not None and text != "%s\n%s" % (mine, wanted):
+                    found.append("%s/%s changed by somebody" % (folder, name))
+        return found
+
+    def down(self) -> None:
+        """Stop every unit of this host, so that nothing of it starts again. Errors are ignored."""
+        mine = systemd_units.owner(self.host)
+        starts = tuple(name.rpartition(".")[0] for folder in (systemd_units.UNITS, systemd_units.PERSISTENT_UNITS)
+                       for name in systemd_units.names_of(folder, mine) if "/" not in name)
         try:
-            _stop(manager, gone, work)
-            replaced = bool(gone)
-            for unit, text in wanted.items():
-                written = systemd_units.write_unit(systemd_units.PERSISTENT_UNITS, unit, text, mine)
-                replaced = replaced or bool(written)
-                systemd_units.let_write(work.host, _service(unit))
-                _link(unit)
-            if replaced:
-                manager.systemd.call("Reload")
-            states = dict(zip(wanted, manager.systemd.states(list(wanted))))
-            again = [unit for unit in wanted if _service(unit) in changed]
-            idle = [unit for unit in wanted
-                    if unit not in again and states[unit].active not in ("active", "activating")]
-            for member, verb, units in (("RestartUnit", "restarted", again), ("StartUnit", "started", idle)):
-                for unit, result in zip(units, manager.systemd.each(member, units, "replace")):
-                    if isinstance(result, Exception):
-                        raise ManagerError("systemd of %s does not take the service %s: %s" % (
-                            work.host["host"], _service(unit), result))
-                    work.did.append("%s the service %s" % (verb, _service(unit)))
-        except systemd_units.NotOurs as error:
-            raise ManagerError(str(error.strerror)) from None
-        except OSError as error:
-            raise ManagerError("systemd of %s does not take the host services: %s" % (
-                work.host["host"], error.strerror or error)) from None
+            listed = self.manager.systemd.call("ListUnitsByPatterns", [], [orders.PREFIX + "*"])
+            known = [str(unit[0]) for unit in listed]
+            units = [name for name in known
+                     if name.rpartition(".")[0] in starts or name.partition("@")[0] + "@" in starts]
+            self.manager.systemd.each("StopUnit", units, "replace")
+            until = time.monotonic() + _STOP_SECONDS
+            services = [unit for unit in units if unit.endswith(".service")]
+            while services and time.monotonic() < until and any(
+                    state.active not in ("inactive", "failed") for state in self.manager.systemd.states(services)):
+                time.sleep(0.01)
+            self.manager.systemd.each("ResetFailedUnit", units)
+            shared = {orders.PREFIX + orders.escape(_application(name)) for name in starts if name.endswith("@")}
+            slices = [unit[: -len(".slice")] for unit in known if unit.endswith(".slice")]
+            slices = [name for name in slices if name in shared or name.rpartition("-")[0] in shared]
+            if len(slices) == sum(unit.endswith(".slice") for unit in known):
+                slices.append(orders.PREFIX.rstrip("-"))  # the slice above, where no other host of this machine uses it
+            self.manager.systemd.each("StopUnit", [name + ".slice" for name in slices], "replace")
+        except OSError:
+            return  # the processes are ended one by one in any case
+
+    def forget(self) -> None:
+        mine = systemd_units.owner(self.host)
+        systemd_units.remove_units(systemd_units.UNITS, systemd_units.names_of(systemd_units.UNITS, mine))
+        _remove_persistent(systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine))
+        try:
+            self.manager.systemd.call("Reload")
+        except OSError:
+            return
         finally:
-            manager.close()
+            self.manager.close()
 
 
-def _stop(manager: Systemd, units: List[str], work: Work) -> None:
+def _stop(manager: SystemdManager, units: List[str], work: Preparation) -> None:
     if not units:
         return
     manager.systemd.each("StopUnit", units, "replace")
-    until = time.monotonic() + _DOWN
+    until = time.monotonic() + _STOP_SECONDS
     while time.monotonic() < until and any(
             state.active not in ("inactive", "failed") for state in manager.systemd.states(units)):
         time.sleep(0.01)
@@ -129,8 +185,8 @@ def _stop(manager: Systemd, units: List[str], work: Work) -> None:
     _remove_persistent(units)
 
 
-def _service_units(work: Work) -> Dict[str, str]:
-    """Units of the host services, as they were just written."""
+def _service_units(work: Preparation) -> Dict[str, str]:
+    """Unit name -> text, of the host services that the folder was prepared with."""
     folder = work.root + "/etc/services"
     units: Dict[str, str] = {}
     try:
@@ -143,63 +199,6 @@ def _service_units(work: Work) -> Dict[str, str]:
             with open(os.path.join(folder, name), encoding="utf-8") as handle:
                 units.update(systemd_units.sections(handle.read()))
     return units
-
-
-def examine(manager: Systemd) -> List[str]:
-    """Units that somebody changed, and host services that failed."""
-    root = manager.root
-    mine = systemd_units.owner(manager.host)
-    found = []
-    for folder, below in ((systemd_units.UNITS, "available"), (systemd_units.PERSISTENT_UNITS, "services")):
-        texts: Dict[str, Dict[str, str]] = {}
-        for name in systemd_units.ours(folder, mine):
-            of = _application(name) if below == "available" else _service(name)
-            source = "%s/etc/%s/%s.units" % (root, below, of)
-            if source not in texts:
-                texts[source] = _read_sections(source)
-            wanted = texts[source].get(name)
-            text = _read(os.path.join(folder, name))
-            if wanted is not None and text != "%s\n%s" % (mine, wanted):
-                found.append("%s/%s changed by somebody" % (folder, name))
-    return found
-
-
-def down(manager: Systemd) -> None:
-    """Stop every unit of this host: what is ended one by one afterwards does not start again."""
-    mine = systemd_units.owner(manager.host)
-    starts = tuple(name.rpartition(".")[0] for folder in (systemd_units.UNITS, systemd_units.PERSISTENT_UNITS)
-                   for name in systemd_units.ours(folder, mine) if "/" not in name)
-    try:
-        known = [str(unit[0]) for unit in manager.systemd.call("ListUnitsByPatterns", [], [orders.PREFIX + "*"])]
-        units = [unit for unit in known if unit.rpartition(".")[0] in starts or unit.partition("@")[0] + "@" in starts]
-        manager.systemd.each("StopUnit", units, "replace")
-        until = time.monotonic() + _DOWN
-        services = [unit for unit in units if unit.endswith(".service")]
-        while services and time.monotonic() < until and any(
-                state.active not in ("inactive", "failed") for state in manager.systemd.states(services)):
-            time.sleep(0.01)
-        manager.systemd.each("ResetFailedUnit", units)
-        shared = {orders.PREFIX + orders.escape(_application(name)) for name in starts if name.endswith("@")}
-        slices = [unit[: -len(".slice")] for unit in known if unit.endswith(".slice")]
-        slices = [name for name in slices if name in shared or name.rpartition("-")[0] in shared]
-        if len(slices) == sum(unit.endswith(".slice") for unit in known):
-            slices.append(orders.PREFIX.rstrip("-"))  # above all of them; of no other host of this machine either
-        manager.systemd.each("StopUnit", [name + ".slice" for name in slices], "replace")
-    except OSError:
-        return  # the processes are ended one by one in any case
-
-
-def forget(manager: Systemd) -> None:
-    """Remove the units of this host."""
-    mine = systemd_units.owner(manager.host)
-    systemd_units.remove_units(systemd_units.UNITS, systemd_units.ours(systemd_units.UNITS, mine))
-    _remove_persistent(systemd_units.ours(systemd_units.PERSISTENT_UNITS, mine))
-    try:
-        manager.systemd.call("Reload")
-    except OSError:
-        return
-    finally:
-        manager.close()
 
 
 def _link(unit: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd and muster-exec read, made from the two rendered files of an instance.
+"""Files that systemd and muster-exec read, made from the two rendered files of an instance.
 
 ``etc/available/<application>.units`` holds the unit templates of an application, each after a line
 ``#@ <name of the unit>``; they go to `UNITS`, which does not outlive a reboot, so that nothing of an instance starts by
@@ -13,7 +13,6 @@ muster-exec reads the part of its program below ``etc/placed/<instance>/``. A ho
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from ...machine import files, instance_files
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 UNITS = "/run/systemd/system"
 PERSISTENT_UNITS = "/etc/systemd/system"
 MARK = "#@ "
-OWNER = "# muster: "  # the first line of a unit of ours: whose it is
+OWNER = "# muster: "  # begins the first line of a muster unit, which names its host
 _NAMES = ".names"
 _CHANGED = "/run/locks/.systemd-reload"
 
 
 class NotOurs(OSError):
-    """A unit of that name belongs to somebody else; `strerror` is a sentence."""
+    """A unit of that name belongs to another host or person; `strerror` is a sentence."""
 
 
 def owner(host: Mapping[str, Any]) -> str:
@@ -40,9 +39,9 @@ def owner(host: Mapping[str, Any]) -> str:
 
 
 def sections(text: str) -> Iterator[Tuple[str, str]]:
-    """The parts of a rendered file: (what stands behind the mark, its text)."""
+    """The parts of a rendered file: (text after the mark, lines of the part)."""
     name, lines = "", []  # type: str, List[str]
-    for line in text.split("\n"):  # not splitlines: an argument may hold what that takes for an end of line
+    for line in text.split("\n"):  # not splitlines: that splits at more characters, which arguments may hold
         if line.startswith(MARK):
             if name:
                 yield name, "\n".join(lines).strip("\n") + "\n"
@@ -55,13 +54,16 @@ def sections(text: str) -> Iterator[Tuple[str, str]]:
 
 def read_names(root: str, instance: str) -> Optional[Tuple[str, str]]:
     """(application, item) of a placed instance; None when it is not placed."""
-    data = instance_files.read("%s/etc/placed/%s/%s" % (root, instance, _NAMES))
+    data = files.read("%s/etc/placed/%s/%s" % (root, instance, _NAMES))
     words = (data or b"").decode("utf-8", "replace").split()
     return (words[0], words[1]) if len(words) == 2 else None
 
 
 def let_write(host: Mapping[str, Any], name: str) -> None:
-    """The programs of an instance or host service may write to its folder, whoever they run as: by their group."""
+    """Let the programs' group write to the folder of an instance or host service.
+
+    :param name: of the instance or host service.
+    """
     path = "%s/var/%s" % (host["root"], name)
     if host.get("user", "root") not in ("", "root") and not os.stat(path).st_mode & 0o020:
         os.chmod(path, 0o2770)
@@ -82,16 +84,20 @@ def bus_of(root: str, instance: str) -> str:
 
 
 def write_unit(folder: str, name: str, text: str, mine: str) -> Optional[bool]:
-    """:param mine: the line of `owner`.
-    :return: None when it was there as it is; else whether systemd may know another text: a drop-in counts as one.
-    :raises NotOurs: when there is one that another host or person wrote."""
+    """Write a unit, or a drop-in.
+
+    :param name: of the unit, or ``<unit>.d/<name>`` of a drop-in.
+    :param mine: see `owner`.
+    :return: None when nothing changed; else whether systemd must reload to know the new text.
+    :raises NotOurs: when another host or person wrote a unit of that name.
+    """
     path = os.path.join(folder, name)
     data = ("%s\n%s" % (mine, text)).encode("utf-8")
-    before = instance_files.read(path)
+    before = files.read(path)
     if before == data:
         return None
     if before is not None and before.split(b"\n", 1)[0] != mine.encode("utf-8"):
-        raise NotOurs(17, "the unit %s of this machine is not of this host: %s" % (
+        raise NotOurs(17, "the unit %s of this machine does not belong to this host: %s" % (
             name, before.split(b"\n", 1)[0].decode("utf-8", "replace")))
     if "/" in name:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -99,8 +105,11 @@ def write_unit(folder: str, name: str, text: str, mine: str) -> Optional[bool]:
     return before is not None or "/" in name
 
 
-def ours(folder: str, mine: str) -> List[str]:
-    """Names below a folder of units that belong to this host; those of drop-ins with their folder."""
+def names_of(folder: str, mine: str) -> List[str]:
+    """Names of the units in a folder that belong to this host; drop-ins as ``<unit>.d/<name>``.
+
+    :param mine: see `owner`.
+    """
     found = []
     first = mine.encode("utf-8") + b"\n"
     try:
@@ -118,17 +127,18 @@ def ours(folder: str, mine: str) -> List[str]:
 
 
 def remove_units(folder: str, names: List[str]) -> None:
+    """Remove units and drop-ins, as `names_of` returns them. Idempotent."""
     for name in names:
-        _unlink(os.path.join(folder, name))
+        files.remove(os.path.join(folder, name))
         if "/" in name:
             try:
                 os.rmdir(os.path.join(folder, os.path.dirname(name)))
             except OSError:
-                continue  # somebody's own drop-ins are in it
+                continue  # foreign drop-ins are in it
 
 
-class Placing(instance_files.Placing):
-    """As that of supervisord, for units and what muster-exec reads. Only changed units must be read again."""
+class UnitPlacing(instance_files.Placing):
+    """As the base class, for units and the files of muster-exec. systemd must read only changed units again."""
 
     def __init__(self, host: Mapping[str, Any]) -> None:
         super().__init__(host["root"])
@@ -137,11 +147,11 @@ class Placing(instance_files.Placing):
 
     @property
     def must_load(self) -> bool:
-        return True  # each instance has a target, to be started; what to reload is asked below
+        return True  # the target of each instance must be started; see also `must_reload`
 
     @property
     def must_reload(self) -> bool:
-        """Units that systemd may hold in another version were changed."""
+        """Whether units were changed that systemd may have read before."""
         return os.path.exists(self._mark)
 
     def place(self, instance: str) -> None:
@@ -163,11 +173,11 @@ class Placing(instance_files.Placing):
         wanted: Dict[str, str] = dict(parts[1:])
         for name in os.listdir(folder):
             if name not in wanted and name != _NAMES:
-                _unlink(os.path.join(folder, name))
+                files.remove(os.path.join(folder, name))
         for name, text in [*wanted.items(), (_NAMES, " ".join(words) + "\n")]:
             path = os.path.join(folder, name)
             data = text.encode("utf-8")
-            if instance_files.read(path) != data:
+            if files.read(path) != data:
                 files.write_file(path, data)
 
     def _units(self, path: str) -> None:
@@ -179,11 +189,12 @@ class Placing(instance_files.Placing):
                     pass
 
     def undo(self) -> List[str]:
+        """Nothing to do: systemd does not refuse units as a whole."""
         return []
 
     def loaded(self) -> None:
-        """systemd has read all of it."""
-        _unlink(self._mark)
+        """Note that systemd has read all of it."""
+        files.remove(self._mark)
 
     @property
     def _mark(self) -> str:
@@ -200,16 +211,15 @@ def unplace(root: str, instance: str) -> None:
     shutil.rmtree("%s/etc/placed/%s" % (root, instance), ignore_errors=True)
 
 
-class Turn:
-    """Only one agent at a time works on the host services."""
+class ServicesLock:
+    """A context in which no other agent works on the host services."""
 
     def __init__(self, root: str) -> None:
         self._root = root
         self._descriptor = -1
 
-    def __enter__(self) -> Turn:
-        self._descriptor = os.open(self._root + "/run/locks/.services", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+    def __enter__(self) -> ServicesLock:
+        self._descriptor = files.lock(self._root + "/run/locks/.services")
         return self
 
     def __exit__(self, *_unused: object) -> None:
@@ -218,13 +228,6 @@ class Turn:
 
 def _read_quietly(path: str) -> Optional[bytes]:
     try:
-        return instance_files.read(path)
+        return files.read(path)
     except OSError:
         return None
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return

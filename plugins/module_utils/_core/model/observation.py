@@ -1,0 +1,160 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts report, as frozen views, and the documents they are read from.
+
+``from_json`` reads the agents' documents leniently: missing keys get defaults, unknown keys are ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
+
+from .words import NOT_ASKED, SEEN
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One instance as a host shows it: live processes, or what they left behind."""
+
+    epochs: Tuple[int, ...] = ()  # of the live processes; 0 stands for a process without one
+    claim: Optional[int] = None  # the claim file's epoch
+    digest: str = ""
+    last_epoch: int = 0
+    programs: Tuple[str, ...] = ()  # live long-running processes
+    deferred: Tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    cpu: float = 0.0  # percent of the node
+    memory: float = 0.0
+    ended: str = ""  # the program whose end made the host stop all the rest of it
+
+    @property
+    def live(self) -> bool:
+        return bool(self.programs or self.epochs)
+
+    @property
+    def highest(self) -> int:
+        return max((self.last_epoch, self.claim or 0) + self.epochs)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Seen:
+        programs = tuple(sorted(document.get("programs") or {}))
+        epochs = document.get("epochs")
+        if epochs is None:
+            epochs = [document.get("epoch")] if programs else []
+        return cls(
+            epochs=tuple(sorted({int(e or 0) for e in epochs})),
+            claim=document.get("claim"),
+            digest=document.get("digest") or "",
+            last_epoch=int(document.get("last_epoch") or 0),
+            programs=programs,
+            deferred=tuple(document.get("deferred") or ()),
+            failed=dict(document.get("failed") or {}),
+            cpu=float(document.get("cpu") or 0.0),
+            memory=float(document.get("memory") or 0.0),
+            ended=str((document.get("ended") or {}).get("program") or ""),
+        )
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one host answered, or why it did not."""
+
+    host: str
+    answer: str = NOT_ASKED
+    why: str = ""
+    prepared: bool = False
+    site_id: str = ""
+    controller: str = ""
+    incarnation: str = ""  # empty while the service manager does not run
+    service_manager: str = "absent"
+    config: str = ""
+    drift: Tuple[str, ...] = ()
+    foreign: Tuple[str, ...] = ()
+    instances: Mapping[str, Seen] = field(default_factory=dict)
+    services: Mapping[str, Any] = field(default_factory=dict)
+    load: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> bool:
+        return self.answer == SEEN
+
+    @classmethod
+    def from_json(cls, document: Union[Observation, Mapping[str, Any]]) -> Observation:
+        if isinstance(document, Observation):
+            return document
+        return cls(
+            host=document["host"],
+            answer=document.get("answer") or NOT_ASKED,
+            why=document.get("why") or "",
+            prepared=bool(document.get("prepared")),
+            site_id=document.get("site_id") or "",
+            controller=document.get("controller") or "",
+            incarnation=document.get("incarnation") or "",
+            service_manager=document.get("service_manager") or "absent",
+            config=document.get("config") or "",
+            drift=tuple(document.get("drift") or ()),
+            foreign=tuple(document.get("foreign") or ()),
+            instances={n: Seen.from_json(s) for n, s in (document.get("instances") or {}).items()},
+            services=dict(document.get("services") or {}),
+            load=dict(document.get("load") or {}),
+        )
+
+
+def unseen(host: str, answer: str, why: str) -> Dict[str, Any]:
+    """The observation document of a host that said nothing.
+
+    :param answer: NOT_ASKED or UNREACHABLE.
+    :param why: a sentence.
+    """
+    return {"host": host, "answer": answer, "why": why}
+
+
+def seen_running(host: str, incarnation: str, instances: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+    """The observation document of a prepared host whose service manager runs.
+
+    :param incarnation: of the service manager; empty when it is not known.
+    :param instances: name -> `instance_seen`.
+    """
+    return {
+        "host": host,
+        "answer": SEEN,
+        "prepared": True,
+        "incarnation": incarnation,
+        "service_manager": "running",
+        "instances": dict(instances or {}),
+        "load": {},
+    }
+
+
+def instance_seen(
+    epoch: int,
+    programs: Iterable[str],
+    digest: str = "",
+    deferred: Iterable[str] = (),
+    failed: Optional[Mapping[str, str]] = None,
+) -> Dict[str, Any]:
+    """The part of an observation document about one instance all of whose processes run under one epoch.
+
+    :param programs: names of those that live.
+    :param failed: program -> why it did not start.
+    """
+    return {
+        "epoch": epoch,
+        "epochs": [epoch],
+        "claim": epoch,
+        "last_epoch": epoch,
+        "digest": digest,
+        "programs": {program: {} for program in programs},
+        "deferred": list(deferred),
+        "failed": dict(failed or {}),
+    }
+
+
+def observed(documents: Mapping[str, Any], host: str) -> Observation:
+    """The observation of a host; one that is missing was not asked."""
+    document = documents.get(host)
+    if document is None:
+        return Observation(host, NOT_ASKED, "%s was not asked in this run" % host)
+    return Observation.from_json(document)

@@ -1,0 +1,28 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Input and output of a placement: the instances that wait for a host, and the host that each one gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Optional, Tuple
+
+Placed = Dict[str, Optional[str]]  # instance -> host; None where no host has room
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An instance that waits for a host."""
+
+    name: str  # of the instance, as in ``scen2_srv_01``
+    load: int  # what it reserves, in percent of a node's capacity
+    hosts: Tuple[str, ...]  # those that may take it, in inventory order
+    strategy: str = "config"  # one of `model.site.STARTING_STRATEGIES`
+    sequence: int = 0  # the application's start_sequence
+    order: int = 0  # position of its item in the site
+
+    @property
+    def spreads(self) -> bool:
+        """Whether its strategy makes the highest load as small as possible."""
+        return self.strategy in ("less_loaded", "less_loaded_node")

@@ -1,0 +1,88 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the names in a request to instances: the one place that knows what a name stands for.
+
+The command line and the API ask here so that a wrong name is an error before Ansible starts; the plan asks here again,
+with the instances that its ledger knows.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..model.sentences import listing, nearest
+from ..model.site import Site, instance_name
+
+BY_ITEM = ("open", "close")  # the kinds in which an item stands for its HCI
+PATTERN = "*?["
+
+
+class Names(NamedTuple):
+    """What a request may name, in site order. The keys of mappings are names."""
+
+    instances: Mapping[str, Optional[str]] = {}
+    items: Mapping[str, Optional[str]] = {}
+    hosts: Mapping[str, Optional[str]] = {}
+    applications: Mapping[str, bool] = {}  # application -> whether it is opened on request
+
+    @property
+    def on_request(self) -> List[str]:
+        return [name for name, opened in self.applications.items() if opened]
+
+
+class Meaning(NamedTuple):
+    """What one name stands for; `problem` is a sentence when it stands for nothing."""
+
+    name: str
+    instances: Tuple[str, ...] = ()
+    problem: str = ""
+
+
+def names_of(site: Site, held: Optional[Mapping[str, Optional[str]]] = None) -> Names:
+    """The names of a site.
+
+    :param held: instance -> host of further instances, whose item left the site and of which something may still run.
+    """
+    held = held or {}
+    instances: Dict[str, Optional[str]] = dict.fromkeys(site.by_name())
+    instances.update(dict.fromkeys(held))
+    hosts: Dict[str, Optional[str]] = dict.fromkeys(host.name for host in site.hosts)
+    hosts.update(dict.fromkeys(host for host in held.values() if host))
+    applications = {application.name: application.on_request for application in site.applications}
+    return Names(instances, dict.fromkeys(item.id for item in site.items), hosts, applications)
+
+
+def meanings(kind: str, written: List[str], names: Names) -> List[Meaning]:
+    """What each name of a request of this kind stands for.
+
+    A name is that of an instance, of an application (all its instances), a pattern of instance names, or, to open and
+    to close, the id of an item.
+    """
+    return [_meaning(kind, name, names) for name in written]
+
+
+def _meaning(kind: str, name: str, names: Names) -> Meaning:
+    if name in names.instances:
+        return Meaning(name, (name,))
+    if name in names.applications:
+        return Meaning(name, tuple(instance_name(name, item) for item in names.items))
+    if kind in BY_ITEM and name in names.items:
+        return _hci(name, names)
+    if any(sign in name for sign in PATTERN):
+        fitting = tuple(fnmatch.filter(names.instances, name))
+        return Meaning(name, fitting, "" if fitting else "no instance of the site fits the pattern %s" % name)
+    known = [*names.instances, *sorted(names.applications)]
+    return Meaning(name, (), "there is no instance %s in this site%s" % (name, nearest(name, known)))
+
+
+def _hci(item: str, names: Names) -> Meaning:
+    """The HCI of an item is the instance of the only application that is opened on request."""
+    found = names.on_request
+    if len(found) == 1:
+        return Meaning(item, (instance_name(found[0], item),))
+    which = "has no HCI: no application of this site is opened on request"
+    if found:
+        which = "has several HCIs: name one of %s" % listing([instance_name(name, item) for name in found])
+    return Meaning(item, (), "item %s %s" % (item, which))

@@ -1,0 +1,102 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read a request, and report every error in it at once."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Mapping, Optional
+
+from ..model.request import KINDS, Request, RequestKind, filled
+from ..model.sentences import nearest
+from . import check
+from .names import PATTERN, Names, meanings
+
+Json = Dict[str, Any]
+
+
+class RequestErrors(Exception):
+    """A request is wrong; `errors` has one entry for each error, as `requests.check` makes them."""
+
+    def __init__(self, errors: List[check.Error]) -> None:
+        super().__init__(check.sentence(errors))
+        self.errors = errors
+
+
+def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterable[str]] = None) -> Request:
+    """The request that a JSON document describes.
+
+    :param names: what the request may name; its instances are then put in full.
+    :param kinds: the kinds that are taken; all when it is not given.
+    :raises RequestErrors: with every error.
+    """
+    if not isinstance(document, dict):
+        raise RequestErrors([check.error("", "the body must be a JSON object", document)])
+    taken = list(KINDS if kinds is None else kinds)
+    if "kind" not in document:
+        raise RequestErrors([dict(check.error("kind", "is missing", None), allowed=taken)])
+    if document["kind"] not in taken:
+        raise RequestErrors([check.unknown("kind", document["kind"], taken)])
+    kind = KINDS[document["kind"]]
+    errors = check.errors(document, kind.schema()) + _choice(kind.name, kind.one_of, document)
+    for former, name in kind.renamed.items():
+        if former in document and name in document:
+            message = "is the former name of %s: give only %s" % (name, name)
+            errors.append(check.error(former, message, document[former]))
+        elif name in kind.needs and former not in document and name not in document:
+            errors.append(check.error(name, "is missing", None))
+    if not errors:
+        document = renamed(document)
+        errors += _unnamed(kind, document, names) if names is not None else []
+    if (kind.reason or document.get("take")) and not str(document.get("why", "")).strip():
+        what = "take" if document.get("take") else kind.name
+        if not any(error["field"] == "why" for error in errors):
+            errors.append(check.error("why", "%s needs a reason, for the trail" % what, document.get("why", "")))
+    if errors:
+        raise RequestErrors(errors)
+    return filled(document)
+
+
+def renamed(document: Mapping[str, Any]) -> Json:
+    """The document with the present names of its fields; of two values the one under the present name counts."""
+    kind = KINDS.get(str(document.get("kind")))
+    former = kind.renamed if kind is not None else {}
+    found = {former.get(name, name): value for name, value in document.items()}
+    return {**found, **{name: document[name] for name in found if document.get(name)}}
+
+
+def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> List[check.Error]:
+    """The error when not exactly one of the fields is given."""
+    names = list(fields)
+    given = [name for name in names if name in document]
+    if not names or len(given) == 1:
+        return []
+    words = "%s needs %s%s" % (kind, " or ".join(names), ", not both" if given else "")
+    return [check.error(names[0], words, None)]
+
+
+def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error]:
+    """Put the instances in full; the errors are names that the site does not have."""
+    errors: List[check.Error] = []
+    for field, what, known in (
+        ("item", "item", names.items), ("host", "host", names.hosts), ("console", "host", names.hosts),
+        ("keep", "host", names.hosts),
+    ):  # fmt: skip
+        paused = field == "item" and kind.name == "resume"  # a pause outlives its item
+        if field in document and document[field] not in known and not paused:
+            sentence = "there is no %s %s in this site%s" % (what, document[field], nearest(document[field], known))
+            errors.append(dict(check.unknown(field, document[field], known), message=sentence))
+    item = document.pop("item", None) if "instances" in kind.one_of and not errors else None
+    written = document.get("instances", [])
+    found: Dict[str, None] = {}
+    for position, meaning in enumerate(meanings(kind.name, [item] if item else written, names)):
+        field = "item" if item else "instances[%d]" % position
+        if meaning.problem and (item or any(sign in meaning.name for sign in PATTERN) or meaning.name in names.items):
+            errors.append(check.error(field, meaning.problem, meaning.name))
+        elif meaning.problem:
+            known = [*names.instances, *names.applications]
+            errors.append(dict(check.unknown(field, meaning.name, known), message=meaning.problem))
+        found.update(dict.fromkeys(meaning.instances))
+    if found:
+        document["instances"] = list(found)
+    return errors

@@ -1,0 +1,225 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line from outside: arguments, exit codes, and what it shows of a ledger without asking any host."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.cli.by_playbook import failure
+from monitor.cli.places import UsageError
+from monitor.cli.verbs import expand, on_request
+from monitor.core.controller import ledger as controller_ledger
+from monitor.core.controller import publish
+from monitor.core.model import site
+from monitor.daemon import remember
+from tests.small_site import SITE_ID, small_site
+
+ROOT = Path(__file__).resolve().parents[3]
+MUSTER = str(ROOT / "bin" / "muster")
+SITE = site.site_to_json(small_site())
+
+
+def muster(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "SUDO_"))}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    env.update(MUSTER_PYTHON=sys.executable, ANSIBLE_HOME=str(cwd / "ansible"), **environment)
+    return subprocess.run([MUSTER, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=90)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state folder as a run leaves it: item 01 runs, item 02 failed, item 03 was never started."""
+    folder = tmp_path / ".muster" / "state"
+    folder.mkdir(parents=True, mode=0o700)
+    now = time.time()
+    claims: dict[str, Any] = {}
+    for name, host, phase, reason in (
+        ("scen2_srv_01", "server_1", "running", ""),
+        ("scen2_srv_02", "server_2", "failed", "data_processing exited 3 on server_2"),
+    ):
+        claims[name] = {
+            "host": host, "epoch": 4, "phase": phase, "target": None, "actor": None, "deferred": [], "failed": {},
+            "failures": [], "reason": reason, "since": now, "digest": "", "incarnation": "",
+        }  # fmt: skip
+    wanted = {"state": "started", "host": None, "by": "eve", "why": "first seen", "at": now}
+    trail = [
+        {"at": now, "who": "eve", "from": "controller", "what": "start asked", "why": "a test", "result": "accepted",
+         "instance": "scen2_srv_01"},
+        {"at": now, "who": "monitor", "from": "controller", "what": "restart", "why": "its bus crashed",
+         "result": "running", "instance": "scen2_srv_02"},
+    ]  # fmt: skip
+    with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
+        ledger.create("scenario_2", SITE_ID)
+        _, revision = ledger.read()
+        changes = {"claims": claims, "wanted": {"scen2_srv_01": wanted, "scen2_srv_02": wanted}}
+        ledger.commit(revision, changes, trail)
+        now_state, revision = ledger.read()
+    document = site.site_to_json(small_site(str(folder)))
+    publish.publish(str(folder), document, now_state, revision, {}, {})
+    remember(folder, [str(tmp_path)])
+    return folder
+
+
+@pytest.mark.parametrize("command", [[], ["status"], ["open"], ["why"], ["events"], ["start"], ["drain"], ["check"]])
+def test_help_has_examples(command: list[str], tmp_path: Path) -> None:
+    helped = muster(*command, "--help", cwd=tmp_path)
+    assert helped.returncode == 0
+    assert "example" in helped.stdout
+    assert "muster " in helped.stdout.split("example")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "required"),
+        (["dance"], "dance"),
+        (["start"], "INSTANCE"),
+        (["open"], "ITEM"),
+        (["stauts"], "there is no command stauts; did you mean status?"),
+        (["stat"], "stat"),
+        (["status", "--timeout", "0"], "greater than 0"),
+        (["status"], "no inventory is known"),
+        (["-i", "nowhere", "status"], "there is no inventory nowhere"),
+        (["status", "-i", "nowhere"], "there is no inventory nowhere"),
+        (["--state-dir", "nowhere", "status"], "there is no state folder"),
+        (["why", "scen2_srv_01"], "no inventory is known"),
+        (["open", "02"], "on which console?"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_sentence(arguments: list[str], says: str, tmp_path: Path) -> None:
+    used = muster(*arguments, cwd=tmp_path)
+    assert used.returncode == 2, used
+    assert says in used.stderr
+    assert "Traceback" not in used.stderr
+
+
+def test_an_invalid_site_ends_with_2_and_every_error(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory"
+    (inventory / "group_vars").mkdir(parents=True)
+    (inventory / "hosts.yml").write_text(
+        "all: {children: {muster_controller: {hosts: {controller: {}}}, muster_hosts: {hosts: {server_1: {}}}}}\n"
+    )
+    (inventory / "group_vars" / "all.yml").write_text(
+        "ansible_connection: local\nansible_python_interpreter: '{{ ansible_playbook_python }}'\n"
+        "muster_site: test\nmuster_itms: ['01']\nmuster_state_dir: relative\n"
+    )
+    checked = muster("-i", str(inventory), "check", cwd=tmp_path)
+    assert checked.returncode == 2, checked
+    assert "muster_itms" in checked.stderr
+    assert "muster_items" in checked.stderr
+    assert "muster_state_dir" in checked.stderr
+
+
+def test_the_shipped_site_is_valid(tmp_path: Path) -> None:
+    checked = muster("check", cwd=tmp_path, MUSTER_INVENTORY=str(ROOT / "inventory" / "local"))
+    assert checked.returncode == 0, checked
+    assert checked.stdout.startswith("the site scenario_2 is valid: 3 items, 6 instances, 6 hosts")
+
+
+def test_what_takes_too_long_ends_with_4(tmp_path: Path) -> None:
+    late = muster("--timeout", "0.05", "check", "-i", str(ROOT / "inventory" / "local"), cwd=tmp_path)
+    assert late.returncode == 4, late
+    assert "check did not end within 0.05 s and was stopped" in late.stderr
+
+
+def test_the_last_status_needs_no_host_and_no_inventory(state: Path, tmp_path: Path) -> None:
+    shown = muster("status", "--last", cwd=tmp_path)
+    assert shown.returncode == 0, shown
+    assert "scenario_2" in shown.stdout
+    assert "monitor: not running" in shown.stdout
+    document = json.loads(muster("status", "--last", "--json", cwd=tmp_path).stdout)
+    assert [item["item"] for item in document["items"]] == ["01", "02", "03"]
+
+
+def test_the_state_folder_can_be_named(state: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for arguments, environment in ((["--state-dir", str(state)], {}), ([], {"MUSTER_STATE_DIR": str(state)})):
+        assert muster(*arguments, "status", "--last", cwd=elsewhere, **environment).returncode == 0
+
+
+def test_why_tells_wanted_reason_next_step_and_story(state: Path, tmp_path: Path) -> None:
+    told = muster("why", "scen2_srv_02", cwd=tmp_path)
+    assert told.returncode == 0, told
+    for words in ("failed since", "started, by eve", "data_processing exited 3", "next", "its bus crashed"):
+        assert words in told.stdout
+    document = json.loads(muster("why", "scen2_srv_02", "--json", cwd=tmp_path).stdout)
+    assert document["instance"]["phase"] == "failed"
+    assert [entry["what"] for entry in document["trail"]] == ["restart"]
+
+
+def test_why_of_an_unknown_instance_names_the_nearest(state: Path, tmp_path: Path) -> None:
+    told = muster("why", "scen2_srv_1", cwd=tmp_path)
+    assert told.returncode == 2
+    assert "there is no instance scen2_srv_1; did you mean scen2_srv_01?" in told.stderr
+
+
+def test_events_are_the_trail(state: Path, tmp_path: Path) -> None:
+    told = muster("events", cwd=tmp_path)
+    assert told.returncode == 0, told
+    assert "eve@controller" in told.stdout
+    assert "restart: its bus crashed -> running" in told.stdout
+    [line] = muster("events", "--json", "--instance", "scen2_srv_01", cwd=tmp_path).stdout.splitlines()
+    assert json.loads(line)["who"] == "eve"
+    assert len(muster("events", "-n", "1", cwd=tmp_path).stdout.splitlines()) == 1
+
+
+def test_events_can_be_followed(state: Path, tmp_path: Path) -> None:
+    env = dict(os.environ, MUSTER_PYTHON=sys.executable, MUSTER_STATE_DIR=str(state))
+    following = subprocess.Popen(
+        [MUSTER, "events", "--follow", "-n", "1"], cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert following.stdout is not None
+        assert "its bus crashed" in following.stdout.readline()
+        with controller_ledger.Ledger(str(state / "ledger.db")) as ledger:
+            seen, revision = ledger.read()
+            news = {"at": time.time(), "who": "eve", "from": "here", "what": "news", "why": "", "result": ""}
+            revision = ledger.commit(revision, {}, [news])
+            document = site.site_to_json(small_site(str(state)))
+            publish.publish(str(state), document, seen, revision, {}, {})
+        assert "news" in following.stdout.readline()
+    finally:
+        following.kill()
+        following.wait()
+        with contextlib.suppress(AttributeError):
+            following.stdout.close()  # type: ignore[union-attr]
+
+
+def test_a_damaged_ledger_is_told_with_its_sentence(state: Path, tmp_path: Path) -> None:
+    (state / "ledger.db").write_bytes(b"no database at all" * 1000)
+    for end in ("-wal", "-shm"):
+        (state / ("ledger.db" + end)).unlink(missing_ok=True)
+    told = muster("events", cwd=tmp_path)
+    assert told.returncode == 2
+    assert "ledger" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_patterns_are_put_in_full() -> None:
+    assert expand(["scen2_srv_*", "other"], SITE) == ["scen2_srv_01", "scen2_srv_02", "scen2_srv_03", "other"]
+    with pytest.raises(UsageError, match="no instance of the published site fits the pattern x\\*"):
+        expand(["x*"], SITE)
+
+
+def test_an_item_is_shown_by_its_application_on_request() -> None:
+    assert on_request("02", SITE) == "scen2_hci_02"
+    assert on_request("scen2_hci_02", SITE) == "scen2_hci_02"
+    assert on_request("99", SITE) == "99"
+    assert on_request("02", {}) == "02"
+
+
+def test_ansibles_own_prefixes_are_left_out_of_a_reason() -> None:
+    assert failure("Task failed: Action failed: item 02 is shown already") == "item 02 is shown already"
+    assert failure(None) == "no reason given"

@@ -1,0 +1,193 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How muster's listener gets into supervisord: whatever is wrong with it, hosts start and run."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+import xmlrpc.client
+from pathlib import Path
+
+import pytest
+
+from monitor.core.host.machine import procs
+from monitor.core.host.service.supervisor import daemon
+from tests.benchmarks.machine import own_cpu_seconds
+from tests.integration.host.host_in_a_folder import REPOSITORY, SUPERVISORD, Host, host_fixture, kill, program, wait_for  # noqa: F401 - a fixture
+from tests.integration.host.supervisor_events import BUS, Ear, application, collected, ear_fixture, ended  # noqa: F401 - a fixture
+
+DISTRIBUTION = "/usr/bin/supervisord"
+
+
+def test_programs_do_not_get_the_listeners_python_path(host: Host) -> None:
+    application(host, "app_01")
+    for pid in host.pids("app_01").values():
+        assert b"PYTHONPATH=" not in procs.read_file("/proc/%d/environ" % pid)
+
+
+def test_a_python_path_of_the_site_reaches_its_programs(tmp_path: Path) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare(environment={"PYTHONPATH": "/opt/ours"})
+        application(host, "app_01")
+        for pid in host.pids("app_01").values():
+            assert b"\0PYTHONPATH=/opt/ours\0" in procs.read_file("/proc/%d/environ" % pid)
+    finally:
+        host.close()
+
+
+def test_it_goes_on_after_supervisord_was_reloaded(host: Host, ear: Ear) -> None:
+    pid = host.manager_pid()
+    kill(pid, signal.SIGHUP)
+    assert ear.hear()["event"] == "ending"
+    wait_for(lambda: "RPC interface 'muster' initialized" in
+             Path(host.root, "log/supervisord.log").read_text().split("restart request")[-1], "it was made again")
+    wait_for(lambda: host.ctl("pid").stdout.strip() == str(pid), "supervisord answers again")
+    application(host, "app_01")
+    pids = host.pids("app_01")
+    kill(pids[BUS])
+    assert ear.hear_of(BUS)["stopped"] == ["chart", "view"]
+    ended(*pids.values())
+
+
+@pytest.mark.parametrize("broken", ["no python at all (", "", "raise OSError('at import')", "import no_such_module"])
+def test_a_broken_listener_keeps_no_host_from_starting(tmp_path: Path, broken: str) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare()
+        manager = host.manager_pid()
+        kill(manager)
+        ended(manager)
+        Path(host.root, "bin", daemon.LISTENER).write_text(broken)
+        warnings: list[str] = []
+        assert daemon.start(host.facts, SUPERVISORD, {}, warnings)
+        assert len(warnings) == 1 and "without muster's listener" in warnings[0]
+        application(host, "app_01")
+    finally:
+        host.close()
+
+
+def test_a_listener_that_fails_when_it_is_made_keeps_no_host_from_starting(tmp_path: Path) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare()
+        manager = host.manager_pid()
+        kill(manager)
+        ended(manager)
+        path = Path(host.root, "bin", daemon.LISTENER)
+        path.write_text(path.read_text().replace('os.environ["MUSTER_ROOT"]', 'os.environ["NO_SUCH"]'))
+        assert daemon.start(host.facts, SUPERVISORD, {})
+        assert "muster's listener does not work" in Path(host.root, "log/supervisord.log").read_text()
+        application(host, "app_01")
+    finally:
+        host.close()
+
+
+def test_a_supervisord_of_before_keeps_working_and_gets_the_listener_at_its_next_start(tmp_path: Path) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare()
+        manager = host.manager_pid()
+        kill(manager)
+        ended(manager)
+        listener = Path(host.root, "bin", daemon.LISTENER)
+        configuration = Path(host.root, daemon.WITH_LISTENER)
+        listener.unlink()
+        configuration.unlink()
+        old = daemon.start(host.facts, SUPERVISORD, {})
+        application(host, "app_01")
+        pids = host.pids("app_01")
+
+        answer = host.prepare()  # the upgrade
+        assert [warning.split(" changed:")[0] for warning in answer["warnings"]] == [
+            daemon.WITH_LISTENER, "bin/" + daemon.LISTENER]
+        assert host.prepare() == {"changed": False, "did": [], "warnings": []}
+        assert host.manager_pid() == old and host.pids("app_01") == pids
+        application(host, "app_02")  # it reads its configuration again for that
+        kill(pids.pop(BUS))
+        collected(host, "app_01", BUS)
+        assert host.pids("app_01") == pids  # nobody stops them yet
+
+        kill(old)
+        ended(old)
+        assert host.prepare()["did"] == ["started the service manager"]
+        host.do("start", "app_01", 2)
+        pids = host.pids("app_01")
+        kill(pids[BUS])
+        ended(*pids.values())
+    finally:
+        host.close()
+
+
+def test_a_supervisord_that_looks_nowhere_else_for_modules_runs_without_it(tmp_path: Path) -> None:
+    host = Host(folder=str(tmp_path))
+    try:
+        answer = host.prepare(supervisord=[sys.executable, "-I", "-m", "supervisor.supervisord"])
+        assert answer["did"][-1] == "started the service manager"
+        assert len(answer["warnings"]) == 1 and "without muster's listener" in answer["warnings"][0]
+        application(host, "app_01")
+    finally:
+        host.close()
+
+
+def test_it_is_python_3_8_and_imports_the_standard_library_only() -> None:
+    tree = ast.parse((REPOSITORY / "bin" / daemon.LISTENER).read_text(), feature_version=(3, 8))
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"supervisor"}, names
+
+
+@pytest.mark.skipif(not Path(DISTRIBUTION).exists(), reason="no supervisord of a distribution here: %s" % DISTRIBUTION)
+def test_supervisord_comes_to_rest_when_a_log_gets_the_number_of_a_closed_connection(tmp_path: Path) -> None:
+    """Before 4.3 it does not by itself: when both happen in one turn of its loop, it takes a whole processor."""
+    host = Host(folder=str(tmp_path))
+    try:
+        host.prepare(supervisord=[DISTRIBUTION])
+        host.define("app_01", [program("view", 1)])
+        host.do("start", "app_01", 1)
+        name = host.known_to_manager().split()[0]
+        manager = host.manager_pid()
+        files = Path("/proc/%d/fd" % manager)
+        host.ctl("stop", name)
+        before = set(os.listdir(files))
+        with contextlib.ExitStack() as stack:
+            *others, asking = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _number in range(17)]
+            for one in (*others, asking):
+                one.connect(str(Path(host.root, "run/supervisor.sock")))
+            wait_for(lambda: len(os.listdir(files)) == len(before) + 17, "it took all of them")
+            asking.sendall(_post("supervisor.getPID"))
+            asking.recv(65536)
+            wait_for(lambda: _state(manager) == "S", "it polls all of them")
+            kill(manager, signal.SIGSTOP)
+            wait_for(lambda: _state(manager) == "T", "it stands still")
+            for one in others:
+                one.close()
+            asking.sendall(_post("supervisor.startProcess", name, False))
+            kill(manager, signal.SIGCONT)
+            asking.recv(65536)
+        log = next(path for path in files.iterdir() if os.readlink(path).endswith("/log/app_01/view.log"))
+        assert log.name not in before
+        began = own_cpu_seconds(manager)
+        time.sleep(1.0)
+        assert own_cpu_seconds(manager) - began < 0.2
+    finally:
+        host.close()
+
+
+def _post(method: str, *parameters: object) -> bytes:
+    body = xmlrpc.client.dumps(parameters, method).encode()  # type: ignore[arg-type]
+    return b"POST /RPC2 HTTP/1.1\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def _state(pid: int) -> str:
+    found = procs.stat(pid)
+    assert found is not None, "supervisord is gone"
+    return found.state

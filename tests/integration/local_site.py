@@ -1,0 +1,369 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The local site for tests: its own folder, addresses and inventory, real playbooks, an audit from outside.
+
+Nothing here trusts what muster says of itself: what runs is read from `/proc`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.integration.manual_actions import Hands
+from tests.leftovers import end, own
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+PLAY_WITHIN = 120.0  # s
+WITHIN = 40.0  # s, for anything that is waited for
+SETTLED, AGAIN = 5.0, 1.0  # s
+SERVERS = ("server_1", "server_2", "server_3")
+CONSOLES = ("console_1", "console_2", "console_3")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A live process of a site, as its environment tells."""
+
+    pid: int
+    instance: str
+    host: str
+    program: str
+    epoch: int
+    started: float  # clock ticks since boot
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a playbook or command came to."""
+
+    rc: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        recap = self.output.partition("PLAY RECAP")[2]
+        return sum(int(word.split("=")[1]) for word in recap.split() if word.startswith("changed="))
+
+    @property
+    def tasks(self) -> int:
+        return self.output.count("\nTASK [")
+
+
+class SiteLab(Hands):
+    """One local site. Leaves nothing behind, also when a test was killed half way (`end`)."""
+
+    service_manager = "supervisor"
+
+    def __init__(self, number: int, profile: str = "local", **variables: Any) -> None:
+        """:param profile: an inventory of the checkout with the hosts and the site of inventory/local."""
+        self.folder = Path(tempfile.mkdtemp(prefix="m%d-" % number, dir="/tmp"))
+        own(self.folder)
+        self.net = "127.%d.%d" % (100 + os.getpid() % 100, number)
+        self.inventory = self.folder / "inventory"
+        shutil.copytree(ROOT / "inventory" / profile, self.inventory)
+        self._site = self.inventory / "group_vars" / "all" / "site.yml"
+        self._variables = dict(variables)
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("MUSTER_") or k == "MUSTER_MOSQUITTO"},
+            "MUSTER_LOCAL_DIR": str(self.folder / "m"),
+            "MUSTER_LOCAL_NET": self.net,
+            "MUSTER_INVENTORY": str(self.inventory),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_HOME": str(self.folder / "ansible"),
+            "PATH": "%s:%s" % (BIN, os.environ["PATH"]),
+            "USER": "eve",
+        }
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.environment.pop("SUDO_USER", None)
+        self.set(**variables)
+        self.watch = Watcher(self)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "m" / "state"
+
+    def root(self, host: str) -> Path:
+        return self.folder / "m" / "hosts" / host
+
+    def set(self, **variables: Any) -> None:
+        """Change the site: top-level variables, written into its file."""
+        self._variables.update(variables)
+        document = yaml.safe_load((ROOT / "inventory/local/group_vars/all/site.yml").read_text())
+        document.update(self._variables)
+        self._site.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+    def set_host(self, host: str, **variables: Any) -> None:
+        folder = self.inventory / "host_vars"
+        folder.mkdir(exist_ok=True)
+        (folder / (host + ".yml")).write_text(yaml.safe_dump(variables))
+
+    def play(self, name: str, *arguments: str, **variables: Any) -> Played:
+        """Run a playbook of the collection; `variables` become extra vars named muster_*."""
+        command = ["ansible-playbook", "-i", str(self.inventory), "control_room.muster." + name, *arguments]
+        if variables:
+            command += ["-e", json.dumps({"muster_" + key: value for key, value in variables.items()})]
+        return self.run(command)
+
+    def begin(self, name: str, **variables: Any) -> subprocess.Popen[str]:
+        """The same in the background."""
+        command = ["ansible-playbook", "-i", str(self.inventory), "control_room.muster." + name]
+        command += ["-e", json.dumps({"muster_" + key: value for key, value in variables.items()})]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def muster(self, *arguments: str, **environment: str) -> Played:
+        """The command line."""
+        return self.run([str(ROOT / "bin" / "muster"), *arguments], **environment)
+
+    def machine(self, what: str, *hosts: str) -> None:
+        """Turn the power switch of hosts: power_cut, freeze, thaw, power_on."""
+        done = self.run([sys.executable, str(ROOT / "bin" / "machine"), "--dir", str(self.folder / "m"), what, *hosts])
+        assert done.rc == 0, done.output
+
+    def run(self, command: list[str], **environment: str) -> Played:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PLAY_WITHIN,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        return Played(done.returncode, done.stdout)
+
+    def good(self, name: str, *arguments: str, **variables: Any) -> Played:
+        """`play`, and it must succeed."""
+        played = self.play(name, *arguments, **variables)
+        assert played.rc == 0, played.output
+        return played
+
+    def status(self) -> dict[str, Any]:
+        """What `muster status --json` says now."""
+        played = self.muster("status", "--json")
+        assert played.rc in (0, 1), played.output
+        document: dict[str, Any] = json.loads(played.output)
+        return document
+
+    def verdict(self, item: str) -> dict[str, Any]:
+        return next(entry for entry in self.status()["items"] if entry["item"] == item)
+
+    def claims(self) -> dict[str, Any]:
+        watch = json.loads((self.state / "watch.json").read_text())
+        return dict(watch["instances"])
+
+    # -- audit from outside
+
+    def processes(self, instance: str = "") -> list[Process]:
+        """Live processes of this site that carry an instance, from `/proc`."""
+        return [p for p in sweep(str(self.folder / "m") + "/") if not instance or p.instance == instance]
+
+    def programs(self, instance: str) -> dict[str, int]:
+        """Program -> process id, of those started under an epoch."""
+        return {p.program: p.pid for p in self.processes(instance) if p.epoch}
+
+    def hosts_of(self, instance: str) -> set[str]:
+        return {p.host for p in self.processes(instance)}
+
+    def bus(self, instance: str) -> int:
+        return self.programs(instance)["internal_data_bus"]
+
+    def start_monitor(self) -> None:
+        self.good("monitor")
+        wait_for(lambda: "standby parked" in self.monitor_log(), "a parked standby run", self.monitor_log)
+
+    def stop_monitor(self) -> None:
+        self.good("monitor", "-e", "monitor_state=stopped")
+
+    def monitor_log(self) -> str:
+        path = self.root("controller") / "log" / "monitor.log"
+        return path.read_text() if path.exists() else ""
+
+    def end(self) -> None:
+        """End all that mentions the site's folder, by process id: playbook remove has tests of its own."""
+        self.watch.stop()
+        end(str(self.folder))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Watcher:
+    """Samples `/proc` while a test runs: no instance may ever live on two hosts (Req 2, 12), and what lives on a host
+    never reserves more than its limit (Req 5), the highest one since a lower one moves nothing by itself."""
+
+    def __init__(self, lab: SiteLab) -> None:
+        self._lab = lab
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.violations: list[str] = []
+        self.frozen: set[str] = set()  # hosts nobody can reach: what stands still there does not count
+        self.samples = 0
+        self.fullest: dict[str, int] = {}  # host -> the largest sum of loads in a sample
+        self._limits: dict[str, int] = {}
+        self._loads: dict[str, int] = {}  # application -> what an instance reserves
+        self._site_read = 0
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ending.set()
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+
+    def _sample(self) -> None:
+        while not self._ending.wait(0.1):
+            seen: dict[str, list[Process]] = {}
+            for process in self._lab.processes():
+                if process.epoch and process.host not in self.frozen:
+                    seen.setdefault(process.instance, []).append(process)
+            self.samples += 1
+            for found in seen.values():
+                if len({process.host for process in found}) > 1:
+                    # A sweep takes its time: only those count that live now, after all of them were seen.
+                    living = [process for process in found if alive(process.pid)]
+                    if len({process.host for process in living}) > 1:
+                        self.violations.append("at %.3f: %s" % (time.time(), living))
+            self._sum_up(seen)
+
+    def _sum_up(self, seen: dict[str, list[Process]]) -> None:
+        self._read_site()
+        there: dict[str, list[Process]] = {}
+        for found in seen.values():
+            for process in found:
+                there.setdefault(process.host, []).append(process)
+        for host, found in there.items():
+            total = self._reserved({process.instance for process in found})
+            if total > self._limits.get(host, total):
+                total = self._reserved({process.instance for process in found if alive(process.pid)})
+                if total > self._limits[host]:
+                    self.violations.append("at %.3f: %d %% are reserved on %s" % (time.time(), total, host))
+            self.fullest[host] = max(total, self.fullest.get(host, 0))
+
+    def _reserved(self, instances: set[str]) -> int:
+        return sum(self._loads.get(instance.rpartition("_")[0], 0) for instance in instances)
+
+    def _read_site(self) -> None:
+        path = self._lab.state / "site.json"
+        with contextlib.suppress(OSError):  # before the first deploy, or on another machine
+            changed = path.stat().st_mtime_ns
+            if changed == self._site_read:
+                return
+            site, self._site_read = json.loads(path.read_text())["site"], changed
+            for host in site["hosts"]:
+                self._limits[host["name"]] = max(host["load_limit"], self._limits.get(host["name"], 0))
+            for application in site["applications"]:
+                self._loads[application["name"]] = sum(p["expected_loading"] for p in application["programs"])
+
+
+@contextlib.contextmanager
+def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
+    """A deployed site; `number` keeps labs of one test run apart.
+
+    With MUSTER_TEST_SITE=lab in the environment it is one of real hosts, reached over ssh: `tests.lab`.
+    """
+    if os.environ.get("MUSTER_TEST_SITE") == "lab":
+        from tests.lab.site import of_its_own
+
+        with of_its_own(**variables) as elsewhere:
+            yield elsewhere
+        return
+    lab = SiteLab(number, **variables)
+    try:
+        lab.good("deploy")
+        lab.watch.start()
+        yield lab
+        lab.watch.stop()
+        assert not lab.watch.violations, "%s\n%s" % (lab.watch.violations, lab.monitor_log())
+    finally:
+        lab.end()
+
+
+_strangers: dict[str, tuple[float, float]] = {}  # process id -> when it was seen without an instance, first and last
+
+
+def sweep(root: str) -> list[Process]:
+    """Processes whose MUSTER_ROOT is below this folder and that carry an instance.
+
+    Whoever went without an instance for `SETTLED` is asked again after `AGAIN` only: sweeps were a good part of what
+    tests cost, and most processes of a machine are none of ours.
+    """
+    mark = b"MUSTER_ROOT=" + root.encode()
+    now = time.monotonic()
+    found = []
+    for pid in [entry for entry in os.listdir("/proc") if entry.isdigit()]:
+        first, last = _strangers.get(pid, (now, now))
+        if last - first > SETTLED and now - last < AGAIN:
+            continue
+        try:
+            data = Path("/proc/%s/environ" % pid).read_bytes()
+            if b"MUSTER_INSTANCE=" not in data:
+                _strangers[pid] = (first, now)
+                continue
+            _strangers.pop(pid, None)
+            if mark not in data:
+                continue
+            stat = Path("/proc/%s/stat" % pid).read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if stat[0] == "Z":
+            continue
+        env = dict(entry.partition("=")[::2] for entry in data.decode(errors="replace").split("\0"))
+        found.append(
+            Process(
+                int(pid),
+                env["MUSTER_INSTANCE"],
+                env["MUSTER_HOST"],
+                env.get("MUSTER_PROGRAM", ""),
+                int(env.get("MUSTER_EPOCH") or 0),
+                float(stat[19]),
+            )
+        )
+    return found
+
+
+def wait_for(condition: Callable[[], Any], what: str, say: Callable[[], Any] = str, within: float = WITHIN) -> Any:
+    """The condition's value once it is true.
+
+    :raises AssertionError: with `what` and what `say` tells, when it is not within the deadline.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "%s: not within %.0f s\n%s" % (what, within, say())
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,320 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API inside a monitor's loop when things are not as they should be: ports taken, clients that do not read, a loop
+that stands still, a state folder that is not readable."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.core.controller import ledger as controller_ledger
+from monitor.core.controller import publish
+from monitor.core.model import site
+from monitor.journal import Journal
+from monitor.loop import Monitor
+from monitor.tell.api_task import surface
+from monitor.web import app, events
+from tests.integration.addresses import NET
+from tests.integration.api_client import Answer, Client
+from tests.integration.probes.real_buses import free_port, until
+from tests.small_site import SITE_ID, small_site
+
+ADDRESS = NET + ".41.1"
+
+
+class Told(Journal):
+    """A journal that can be looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stream = io.StringIO()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        assert isinstance(self._stream, io.StringIO)
+        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+    def said(self, words: str) -> bool:
+        return any(words in line.get("why", "") for line in self.lines)
+
+
+def write_site(folder: Path, far: str = "", **settings: Any) -> None:
+    """Publish a site, whose ledger is made the first time. :param far: a host that is reached over ssh."""
+    with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
+        if not ledger.exists():
+            ledger.create("scenario_2", SITE_ID)
+        state, revision = ledger.read()
+        revision = ledger.commit(revision, {}, [])
+    document = site.site_to_json(small_site(str(folder), **settings))
+    for host in document["hosts"]:
+        if host["name"] == far:
+            host["ssh"] = {"host": "192.0.2.1"}
+    publish.publish(str(folder), document, state, revision, {}, {})
+
+
+def tell(folder: Path, entries: int, size: int) -> None:
+    """Let the trail grow."""
+    line = {"at": time.time(), "who": "eve", "from": "here", "what": "news", "why": "x" * size, "result": ""}
+    with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
+        ledger.commit(ledger.read()[1], {}, [line] * entries)
+
+
+@contextlib.asynccontextmanager
+async def monitor(folder: Path, journal: Told) -> AsyncIterator[tuple[Monitor, asyncio.Task[None]]]:
+    """A monitor that only watches, with its API."""
+    core = Monitor(folder, [], journal, standby=False)
+    async with surface(core, journal):
+        running = asyncio.create_task(core.run())
+        await until(lambda: any(line.get("doors") for line in journal.lines), "the API")
+        try:
+            yield core, running
+        finally:
+            core.stop()
+            await asyncio.wait([running])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    write_site(tmp_path)
+    (tmp_path / "run").mkdir()
+    return tmp_path
+
+
+def play(scene: Callable[[], Any]) -> None:
+    asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+async def get(folder: Path, path: str) -> Answer:
+    return await asyncio.to_thread(Client(folder / "run" / "api.sock").ask, "GET", path)
+
+
+def test_who_asks_at_the_far_end_of_a_line_is_told_by_that_host_and_here_by_the_owner(folder: Path) -> None:
+    write_site(folder, far="console_1")
+    request = b"GET /api/v1/whoami HTTP/1.0\r\nHost: muster\r\n\r\n"
+
+    async def answered(place: Path, *parts: bytes) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(place)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    async def scene() -> None:
+        async with monitor(folder, Told()):
+            far = folder / "run" / "doors" / "console_1.sock"
+            for parts in ((b"MUSTER-USER operator\n" + request,), (b"MUSTER-", b"USER operator", b"\n", request)):
+                told = json.loads((await answered(far, *parts)).rpartition(b"\r\n\r\n")[2])
+                assert (told["who"], told["host"], told["may"]) == ("operator", "console_1", ["look", "act"])
+            # Whom a second one names, a person sent: it is no request.
+            twice = await answered(far, b"MUSTER-USER operator\n", b"MUSTER-USER root\n" + request)
+            assert twice.startswith(b"HTTP/1.1 400")
+            near = folder / "run" / "api.sock"
+            here = json.loads((await answered(near, b"MUSTER-USER adam\n" + request)).rpartition(b"\r\n\r\n")[2])
+            assert (here["who"], here["host"]) == ("adam", "controller")
+            twice = await answered(near, b"MUSTER-USER adam\n", b"MUSTER-USER root\n" + request)
+            assert twice.startswith(b"HTTP/1.1 400")
+
+    play(scene)
+
+
+def test_a_port_that_is_taken_is_told_and_the_monitor_goes_on(folder: Path) -> None:
+    with socket.socket() as stranger:
+        stranger.bind((ADDRESS, 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        write_site(folder, api_address=ADDRESS, api_port=port)
+
+        async def scene() -> None:
+            journal = Told()
+            async with monitor(folder, journal):
+                sentence = "the API does not listen at %s:%d: something else does already" % (ADDRESS, port)
+                assert journal.said(sentence)
+                assert (await get(folder, "/healthz")).status == 200
+
+        play(scene)
+
+
+def test_doors_follow_the_site_and_are_closed_in_the_end(folder: Path) -> None:
+    port = free_port(ADDRESS)
+
+    async def scene() -> None:
+        journal = Told()
+        async with monitor(folder, journal):
+            write_site(folder, api_address=ADDRESS, api_port=port)
+            await until(lambda: journal.said("it listens") and listens(port), "a TCP door")
+            answer = await asyncio.to_thread(Client((ADDRESS, port)).get, "/whoami")
+            assert answer.json["host"] == "controller"
+            write_site(folder, api=False)
+            await until(lambda: not listens(port) and not (folder / "run" / "api.sock").exists(), "no door")
+            write_site(folder)
+            await until(lambda: (folder / "run" / "api.sock").exists(), "its own socket again")
+            assert not listens(port)
+            assert (await get(folder, "/healthz")).status == 200
+        assert not (folder / "run" / "api.sock").exists()
+
+    play(scene)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((ADDRESS, port)) == 0
+
+
+def test_a_monitor_without_the_api_does_not_load_it() -> None:
+    script = (
+        "import sys, monitor.daemon; print([m for m in ('starlette', 'uvicorn', 'monitor.web') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_left_over_socket_is_replaced_and_a_file_is_not(folder: Path) -> None:
+    path = folder / "run" / "api.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+
+    async def scene() -> None:
+        journal = Told()
+        async with monitor(folder, journal):
+            assert (await get(folder, "/healthz")).status == 200
+
+    play(scene)
+    path.write_text("mine")
+
+    async def refused() -> None:
+        journal = Told()
+        core = Monitor(folder, [], journal, standby=False)
+        async with surface(core, journal):
+            await until(lambda: journal.said("there is a file that is none"), "the complaint")
+
+    play(refused)
+    assert path.read_text() == "mine"
+
+
+def test_health_says_why_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        journal = Told()
+        async with monitor(folder, journal) as (core, running):
+            await until(lambda: core.snapshot()["revision"] >= 0, "the watch list")
+            good = await get(folder, "/healthz")
+            assert (good.status, good.json["ok"], good.json["why"]) == (200, True, "")
+            (folder / "watch.json").unlink()
+            gone = await get(folder, "/healthz")
+            assert (gone.status, gone.json["ok"]) == (503, False)
+            assert "the watch list is gone" in gone.json["why"]
+            write_site(folder)
+            assert (await get(folder, "/healthz")).status == 200
+            monkeypatch.setattr(app, "LATE", 0.2)
+            running.cancel()  # the loop of the monitor, not that of asyncio
+            await until(lambda: running.done(), "its end")
+            await asyncio.sleep(0.3)
+            late = await get(folder, "/healthz")
+            assert (late.status, "has not turned for" in late.json["why"]) == (503, True)
+
+    play(scene)
+
+
+def test_an_unreadable_ledger_is_a_sentence_and_heals(folder: Path) -> None:
+    async def scene() -> None:
+        journal = Told()
+        async with monitor(folder, journal):
+            ledger = folder / "ledger.db"
+            ledger.rename(folder / "away")
+            answer = await get(folder, "/api/v1/status")
+            assert (answer.status, "there is no ledger" in answer.json["error"]) == (503, True)
+            assert (await get(folder, "/metrics")).status == 503
+            assert (await get(folder, "/healthz")).status == 200
+            (folder / "away").rename(ledger)
+            assert (await get(folder, "/api/v1/status")).status == 200
+
+    play(scene)
+
+
+def test_a_client_that_does_not_read_is_dropped_and_holds_nobody_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "SLOW", 0.5)
+
+    async def scene() -> None:
+        journal = Told()
+        async with monitor(folder, journal):
+            tell(folder, 3000, 2000)
+            with socket.socket(socket.AF_UNIX) as lazy:
+                lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                lazy.connect(str(folder / "run" / "api.sock"))
+                lazy.sendall(b"GET /api/v1/events/stream?after=0 HTTP/1.1\r\nHost: muster\r\n\r\n")
+                lazy.setblocking(False)
+                for _ in range(3):
+                    assert (await get(folder, "/healthz")).status == 200
+                page = await get(folder, "/metrics")
+                while b"muster_event_streams 0" not in page.body:
+                    await asyncio.sleep(0.05)
+                    page = await get(folder, "/metrics")
+                taken = await asyncio.to_thread(drain, lazy)
+                assert 0 < taken < 6_000_000  # the connection ended long before all of it
+
+    play(scene)
+
+
+def drain(connection: socket.socket) -> int:
+    connection.settimeout(10)
+    total = 0
+    with contextlib.suppress(ConnectionError):
+        while data := connection.recv(1 << 20):
+            total += len(data)
+    return total
+
+
+def test_a_client_that_reads_gets_everything_once_and_in_order(folder: Path) -> None:
+    async def scene() -> None:
+        journal = Told()
+        async with monitor(folder, journal):
+            tell(folder, 700, 50)
+
+            def read() -> list[int]:
+                stream = Client(folder / "run" / "api.sock").stream("/events/stream?after=0")
+                with contextlib.closing(stream):
+                    ids: list[int] = []
+                    while len(ids) < 1200:
+                        event, _, data = next(stream)
+                        ids += [data["id"]] if event == "trail" else []
+                    return ids
+
+            reading = asyncio.create_task(asyncio.to_thread(read))
+            for _ in range(10):
+                tell(folder, 50, 50)
+                write_site(folder)
+            assert await reading == list(range(1, 1201))
+
+    play(scene)
+
+
+def test_too_many_streams_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "STREAMS", 1)
+
+    async def scene() -> None:
+        journal = Told()
+        async with monitor(folder, journal):
+            stream = Client(folder / "run" / "api.sock").stream()
+            with contextlib.closing(stream):
+                await asyncio.to_thread(next, stream)
+                refused = await get(folder, "/api/v1/events/stream")
+                assert (refused.status, "1 streams are open already" in refused.json["error"]) == (503, True)
+
+    play(scene)

@@ -1,0 +1,376 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API of the monitor of a real site: every route as promised, who asks, actions, events, and the CLI over it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import pwd
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.web.schema import routes
+from tests.integration.api_client import Client, fits, told
+from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
+
+PORT = 8770  # of inventory/local
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[SiteLab]:
+    with site_lab(74) as deployed:
+        deployed.start_monitor()
+        wait_for(lambda: '"it listens"' in deployed.monitor_log(), "the API", deployed.monitor_log)
+        yield deployed
+
+
+@pytest.fixture
+def api(lab: SiteLab) -> Client:
+    """Through the controller's own socket."""
+    return Client(lab.state / "run" / "api.sock")
+
+
+def console(lab: SiteLab, number: int) -> Client:
+    return Client(lab.root("console_%d" % number) / "run" / "api.sock")
+
+
+def last_event(api: Client) -> int:
+    return int(api.get("/events?limit=1").json["last"])
+
+
+def test_every_route_that_looks_answers_as_promised(api: Client) -> None:
+    wait_for(lambda: api.get("/history").json["hosts"], "a point of the load curves")
+    paths = {"why": "/why/scen2_srv_01", "explain": "/explain/01", "events": "/events?limit=3"}
+    asked = set()
+    for route in routes.ROUTES:
+        if route.method != "GET" or route.name in ("stream", "ticket"):
+            continue
+        path = paths.get(route.name, route.path)
+        answer = api.ask("GET", path if route.bare else routes.BASE + path)
+        assert answer.status == 200, (route.name, answer.body)
+        fits(answer, route.name)
+        asked.add(route.name)
+    assert len(asked) >= 10
+    answer = api.post("/what-if", {"down": ["server_1"]})
+    assert answer.json["actions"]
+    fits(answer, "what_if")
+
+
+def test_status_and_plan_are_those_of_the_command_line(lab: SiteLab, api: Client) -> None:
+    document = api.get("/status").json
+    assert {item["verdict"] for item in document["items"]} == {"operational"}
+    assert document["monitor"]["state"] == "running"
+    shown = json.loads(lab.muster("status", "--json").output)
+    assert {key: shown[key] for key in ("site", "site_id", "counts")} == {
+        key: document[key] for key in ("site", "site_id", "counts")
+    }
+    assert shown.keys() == json.loads(lab.muster("status", "--last", "--json", "--fresh").output).keys()
+    assert [a for a in api.get("/plan").json["actions"] if a["instance"]] == []
+
+
+def test_what_is_not_there_and_what_is_wrong_is_said(api: Client) -> None:
+    for path, status, says in (
+        ("/why/scen2_srv_1", 404, "did you mean scen2_srv_01?"),
+        ("/explain/1", 404, "there is no item 1 in this site"),
+        ("/actions/none", 404, "there is no request"),
+        ("/events?limit=x", 422, "limit: must be a whole number"),
+        ("/events?limit=0", 422, "limit: must be at least 1"),
+        ("/events?limt=1", 422, "did you mean limit?"),
+        ("/statu", 404, "did you mean /api/v1/status?"),
+    ):
+        answer = api.get(path)
+        assert (answer.status, says in answer.json["error"]) == (status, True), (path, answer.body)
+    assert api.ask("DELETE", "/api/v1/status", {}).status == 405
+    for body, status in ((b"{", 400), (b'{"kind": NaN}', 400), (b"[" * 40000, 400), (b" " * 70000, 413)):
+        assert api.ask("POST", "/api/v1/actions", body).status == status, body[:20]
+    answer = api.post("/actions", {"kind": "start", "instanes": ["scen2_srv_01"]})
+    fits(answer, "act")
+    assert [error["field"] for error in answer.json["errors"]] == ["instanes", "instances"]
+    assert api.post("/what-if", {"down": ["server_9"]}).status == 422
+
+
+def test_the_sockets_are_for_their_owner_only(lab: SiteLab) -> None:
+    for path in (lab.state / "run" / "api.sock", lab.root("console_1") / "run" / "api.sock"):
+        facts = path.stat()
+        assert stat.S_ISSOCK(facts.st_mode)
+        assert stat.S_IMODE(facts.st_mode) == 0o600
+    listening = listeners(PORT)
+    assert any(address.startswith(lab.net) for address in listening)
+    assert all(address.startswith("127.") for address in listening)
+
+
+def listeners(port: int) -> list[str]:
+    found = []
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        where, state = line.split()[1], line.split()[3]
+        address, _, number = where.partition(":")
+        if state == "0A" and int(number, 16) == port:
+            found.append(".".join(str(byte) for byte in reversed(bytes.fromhex(address))))
+    for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]:
+        if line.split()[3] == "0A" and int(line.split()[1].partition(":")[2], 16) == port:
+            found.append("ipv6")
+    return found
+
+
+def test_the_caller_is_known_by_socket_and_address(lab: SiteLab, api: Client) -> None:
+    here = api.get("/whoami").json
+    assert here == {"who": ME, "host": "controller", "console": "", "address": "", "may": ["look", "act"]}
+    there = console(lab, 2).get("/whoami").json
+    assert (there["who"], there["host"], there["console"]) == (ME, "console_2", "console_2")
+    page = Client((lab.net + ".1", PORT))
+    assert page.get("/whoami").json["console"] == ""
+    by_source = Client((lab.net + ".1", PORT), lab.net + ".21").get("/whoami").json
+    assert by_source == {
+        "who": ME, "host": "console_1", "console": "console_1", "address": lab.net + ".21", "may": ["look", "act"],
+    }  # fmt: skip
+    assert Client((lab.net + ".23", PORT)).get("/whoami").json["console"] == "console_3"
+    assert Client((lab.net + ".11", PORT)).get("/whoami").json["host"] == "server_1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_may_look_and_not_act(lab: SiteLab) -> None:
+    ours, theirs = multiprocessing.get_context("fork").Pipe()
+
+    def somebody() -> None:
+        os.setgroups([])
+        os.setresuid(65534, 65534, 65534)
+        page = Client((lab.net + ".1", PORT))
+        answer = page.post("/actions", {"kind": "stop", "instances": ["scen2_srv_01"]})
+        theirs.send((page.get("/whoami").json, answer.status, answer.json))
+
+    other = multiprocessing.get_context("fork").Process(target=somebody)
+    other.start()
+    assert ours.poll(30), "somebody got no answer"
+    who, status, answer = ours.recv()
+    other.join()
+    assert who["who"] != ME
+    assert who["may"] == ["look"]
+    assert (status, "only the owner of" in answer["error"]) == (403, True)
+
+
+def test_other_origins_and_names_are_kept_out(lab: SiteLab) -> None:
+    page = Client((lab.net + ".1", PORT))
+    own = "http://%s.1:%d" % (lab.net, PORT)
+    assert page.get("/status", Host="rebound.example:%d" % PORT).status == 421
+    body = {"kind": "reset", "instances": ["scen2_srv_9"]}
+    assert page.post("/actions", body, Origin="http://evil.example").status == 403
+    assert page.post("/actions", body, Sec_Fetch_Site="cross-site").status == 403
+    assert page.post("/actions", body, Content_Type="text/plain").status == 415
+    answer = page.post("/actions", body, Origin=own)
+    assert answer.status == 422  # let in, and read
+    for name, value in (("x-frame-options", "DENY"), ("cache-control", "no-store")):
+        assert answer.headers[name] == value
+    assert "access-control-allow-origin" not in page.get("/status", Origin=own).headers
+
+
+def test_an_item_is_opened_on_the_console_of_who_asks(lab: SiteLab, api: Client) -> None:
+    before = last_event(api)
+    answer = console(lab, 2).post("/actions", {"kind": "open", "item": "02", "why": "a test"})
+    fits(answer, "act")
+    assert answer.json["ok"], answer.json
+    assert answer.json["results"]["scen2_hci_02"]["result"] == "running"
+    assert lab.hosts_of("scen2_hci_02") == {"console_2"}
+    told = api.get("/events?after=%d" % before).json["events"]
+    assert {(entry["who"], entry["from"]) for entry in told} == {(ME, "console_2")}
+    assert any("a test" in (entry["why"] or "") for entry in told)
+    assert api.get("/status").json["instances"]["scen2_hci_02"]["host"] == "console_2"
+    second = console(lab, 1).post("/actions", {"kind": "open", "item": "02"})
+    assert (second.status, second.json["ok"]) == (200, False)
+    assert "console_2 already shows item 02" in second.json["said"][0]
+    page = Client((lab.net + ".21", PORT))
+    assert page.post("/actions", {"kind": "close", "item": "02"}).json["ok"]
+    assert lab.processes("scen2_hci_02") == []
+
+
+def test_a_request_that_is_not_waited_for_tells_its_end_later(lab: SiteLab, api: Client) -> None:
+    answer = api.post("/actions?wait=0", {"kind": "restart", "instances": ["scen2_srv_03"]})
+    assert answer.status == 202
+    fits(answer, "act")
+
+    def ticket() -> dict[str, Any]:
+        return dict(api.ask("GET", answer.headers["location"]).json)
+
+    wait_for(lambda: ticket()["state"] == "done", "its end", lab.monitor_log)
+    assert ticket()["answer"]["results"]["scen2_srv_03"]["result"] == "running"
+    fits(api.ask("GET", answer.headers["location"]), "ticket")
+
+
+def test_the_stream_resumes_where_it_ended(lab: SiteLab, api: Client) -> None:
+    start = last_event(api)
+    with contextlib.closing(api.stream()) as stream:
+        first = [next(stream) for _ in range(3)]
+        assert {event for event, _, _ in first} >= {"status", "alive", ""}
+        api.post("/actions", {"kind": "restart", "instances": ["scen2_srv_01"], "why": "for the stream"})
+        ids = []
+        while len(ids) < 2:
+            event, ident, data = next(stream)
+            if event == "trail":
+                assert int(ident) == data["id"]
+                ids.append(data["id"])
+    newest = last_event(api)
+    assert ids == [start + 1, start + 2]
+    for resumed in (api.stream(Last_Event_ID=str(ids[0])), api.stream("/events/stream?after=%d" % ids[0])):
+        with contextlib.closing(resumed):
+            seen: list[int] = []
+            while not seen or seen[-1] < newest:
+                event, _, data = next(resumed)
+                seen += [data["id"]] if event == "trail" else []
+        assert seen == list(range(ids[0] + 1, newest + 1))
+    assert api.get("/events/stream", Last_Event_ID="x").status == 422
+
+
+def test_a_crash_shows_in_stream_and_metrics(lab: SiteLab, api: Client) -> None:
+    def crashes() -> int:
+        page = api.ask("GET", "/metrics").body.decode()
+        [line] = [
+            line for line in page.splitlines() if line.startswith('muster_interventions_total{cause="bus crash"}')
+        ]
+        return int(line.split()[-1])
+
+    before, epoch = crashes(), lab.claims()["scen2_srv_02"]["epoch"]
+    with contextlib.closing(api.stream()) as stream:
+        next(stream)
+        os.kill(lab.bus("scen2_srv_02"), signal.SIGKILL)
+        told(stream, "its restart", lambda event, data: (
+            event == "status" and data["instances"]["scen2_srv_02"]["epoch"] > epoch
+        ))  # fmt: skip
+    wait_for(lambda: lab.claims()["scen2_srv_02"]["phase"] == "running", "it again", lab.monitor_log)
+    assert crashes() == before + 1
+
+
+def verdict_of(status: dict[str, Any], item: str) -> tuple[str, str]:
+    entry = next(entry for entry in status["items"] if entry["item"] == item)
+    return entry["verdict"], entry["cause"]
+
+
+def test_req_3_minor_and_major_failures_are_told_by_api_and_stream(lab: SiteLab, api: Client) -> None:
+    assert console(lab, 1).post("/actions", {"kind": "open", "item": "01"}).json["ok"]
+    with contextlib.closing(api.stream()) as stream:
+        for instance, program, verdict in (
+            ("scen2_hci_01", "chart_view", "degraded"),  # optional: minor
+            ("scen2_srv_01", "config_manager", "not operational"),  # required: major
+        ):
+            os.kill(lab.programs(instance)[program], signal.SIGKILL)
+            status = told(stream, verdict, lambda event, data, now=verdict: (
+                event == "status" and verdict_of(data, "01")[0] == now
+            ))  # fmt: skip
+            assert program in verdict_of(status, "01")[1]
+            asked = api.get("/status").json
+            assert verdict_of(asked, "01") == verdict_of(status, "01")
+            assert asked["counts"][verdict] == 1 and asked["counts"]["operational"] == 2
+        answer = api.post("/actions", {"kind": "restart", "instances": ["scen2_srv_01", "scen2_hci_01"]})
+        assert answer.json["ok"], answer.json
+        told(stream, "all of it again", lambda event, data: (
+            event == "status" and verdict_of(data, "01")[0] == "operational"
+        ))  # fmt: skip
+    assert console(lab, 1).post("/actions", {"kind": "close", "item": "01"}).json["ok"]
+
+
+def test_req_20_21_22_23_and_27_are_followed_in_the_stream(lab: SiteLab, api: Client) -> None:
+    def shown(host: str | None) -> Any:
+        return lambda event, data: event == "status" and data["instances"]["scen2_hci_02"]["host"] == host
+
+    def done(where: str, words: str) -> Any:
+        return lambda event, data: event == "trail" and data["from"] == where and words in data["what"]
+
+    with contextlib.closing(api.stream()) as stream:
+        first = told(stream, "the items to choose from", lambda event, data: event == "status")
+        assert [(item["item"], item["verdict"]) for item in first["items"]] == [
+            ("01", "operational"), ("02", "operational"), ("03", "operational"),
+        ]  # fmt: skip
+        assert console(lab, 2).post("/actions", {"kind": "open", "item": "02", "why": "a look"}).json["ok"]
+        opened = told(stream, "who opened it from where", done("console_2", "scen2_hci_02"))
+        assert (opened["who"], "a look" in opened["why"]) == (ME, True)
+        told(stream, "the windows on that console", shown("console_2"))
+        assert not console(lab, 1).post("/actions", {"kind": "open", "item": "02"}).json["ok"]
+        refused = told(stream, "who was refused", done("console_1", "refused to open"))
+        assert (refused["result"], "console_2 already shows item 02" in refused["why"]) == ("refused", True)
+        page = Client((lab.net + ".1", PORT))
+        assert page.post("/actions", {"kind": "close", "item": "02"}).json["ok"]
+        told(stream, "who closed it from where", done("controller", "scen2_hci_02"))
+        told(stream, "the windows gone", shown(None))
+    assert lab.processes("scen2_hci_02") == []
+
+
+def test_commands_ask_the_monitor_from_any_host(lab: SiteLab, api: Client) -> None:
+    elsewhere = dict.fromkeys(("MUSTER_INVENTORY", "MUSTER_LOCAL_DIR"), "")
+
+    def at_console(*arguments: str) -> Any:
+        root = str(lab.root("console_3"))
+        return lab.run(
+            ["sh", "-c", 'cd / && exec "$0" "$@"', str(ROOT / "bin" / "muster"), *arguments],
+            MUSTER_HOST_ROOT=root, **elsewhere,
+        )  # fmt: skip
+
+    opened = at_console("open", "03", "--reason", "shift begins")
+    assert opened.rc == 0, opened.output
+    assert opened.output == "start scen2_hci_03 on console_3: %s asked to open it: shift begins\n" % ME
+    assert lab.hosts_of("scen2_hci_03") == {"console_3"}
+    assert api.get("/events?limit=1").json["events"][-1]["from"] == "console_3"
+    assert "console_3" in at_console("why", "scen2_hci_03").output
+    assert len(at_console("events", "-n", "2").output.splitlines()) == 2
+    assert at_console("close", "03").rc == 0
+    refused = at_console("start", "scen2_srv_1")
+    assert refused.rc == 1
+    assert refused.output == "there is no instance scen2_srv_1 in this site; did you mean scen2_srv_01?\n"
+    nowhere = lab.muster("open", "03")
+    assert nowhere.rc == 2
+    assert nowhere.output.startswith("on which console?")
+
+
+def test_who_became_another_user_by_sudo_is_in_the_trail(lab: SiteLab, api: Client) -> None:
+    adam = {"SUDO_USER": "adam", "SUDO_UID": "4711", "SUDO_COMMAND": "/bin/bash"}
+    paused = lab.muster("pause", "03", "--why", "a new fan", **adam)
+    assert paused.rc == 0, paused.output
+    assert api.get("/events?limit=1").json["events"][-1]["who"] == "adam"
+    assert lab.muster("resume", "03").rc == 0
+    assert api.get("/events?limit=1").json["events"][-1]["who"] == ME
+
+
+def test_events_are_followed_over_a_restart_of_the_monitor(lab: SiteLab) -> None:
+    command = [str(ROOT / "bin" / "muster"), "events", "--follow", "-n", "1", "--json"]
+    following = subprocess.Popen(command, env=lab.environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert following.stdout is not None
+        newest = json.loads(following.stdout.readline())["id"]
+        status = json.loads((lab.state / "run" / "monitor.json").read_text())
+        os.kill(status["pid"], signal.SIGKILL)
+        socket = Client(lab.state / "run" / "api.sock")
+
+        def answers() -> bool:
+            with contextlib.suppress(OSError):
+                return socket.ask("GET", "/healthz").status == 200
+            return False
+
+        wait_for(answers, "the monitor again", lab.monitor_log)
+        assert lab.muster("restart", "scen2_srv_03").rc == 0
+        assert json.loads(following.stdout.readline())["id"] == newest + 1
+    finally:
+        following.kill()
+        following.wait()
+        if following.stdout is not None:
+            following.stdout.close()
+    assert socket.get("/history").json["hosts"]["server_1"]  # the load curves survived as well
+
+
+@pytest.mark.long
+def test_without_a_monitor_commands_work_and_no_socket_is_left(lab: SiteLab) -> None:
+    lab.stop_monitor()
+    try:
+        wait_for(lambda: not (lab.state / "run" / "api.sock").exists(), "the sockets gone", lab.monitor_log)
+        assert not (lab.root("console_1") / "run" / "api.sock").exists()
+        assert "monitor: not running" in lab.muster("status").output
+        assert lab.muster("restart", "scen2_srv_01").rc == 0
+    finally:
+        lab.start_monitor()

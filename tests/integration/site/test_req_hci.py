@@ -1,0 +1,103 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HCI on request, on the console of who asks, once at most, closed from anywhere: Req 20, 21, 22, 23, 27."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.local_site import SiteLab, site_lab, wait_for
+
+WINDOWS = {"internal_data_bus", "sensor_view", "chart_view", "sensor_control"}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[SiteLab]:
+    with site_lab(4) as deployed:
+        yield deployed
+
+
+def test_req_22_the_items_are_listed_with_their_verdicts(lab: SiteLab) -> None:
+    listed = lab.muster("status")
+    assert listed.rc == 0
+    for item in ("01", "02", "03"):
+        assert any(line.split()[:2] == [item, "operational"] for line in listed.output.splitlines()), listed.output
+
+
+def test_req_20_and_21_an_item_opens_on_the_console_of_who_asks(lab: SiteLab) -> None:
+    played = lab.muster("open", "02", MUSTER_HOST="console_3")
+    assert played.rc == 0, played.output
+    assert set(lab.programs("scen2_hci_02")) == WINDOWS
+    assert lab.hosts_of("scen2_hci_02") == {"console_3"}
+
+
+def test_the_values_on_the_console_come_from_the_server_of_the_item(lab: SiteLab) -> None:
+    def shown() -> str:
+        return lab.said("console_3", "scen2_hci_02", "sensor_view")
+
+    (server,) = lab.hosts_of("scen2_srv_02")
+    wait_for(lambda: "item 02: temperature" in shown(), "a value on the console", shown)
+    assert "from scen2_srv_02@%s epoch 1" % server in shown()
+
+
+def test_req_23_a_second_hci_is_refused_and_the_holder_named(lab: SiteLab) -> None:
+    played = lab.muster("open", "02", "--console", "console_1")
+    assert played.rc == 1
+    assert "console_3 already shows item 02" in played.output
+    assert lab.hosts_of("scen2_hci_02") == {"console_3"}
+
+
+def test_who_takes_an_hci_over_says_why_and_both_are_in_the_trail(lab: SiteLab) -> None:
+    nameless = lab.muster("open", "02", "--console", "console_1", "--take")
+    assert nameless.rc != 0 and "needs a reason" in nameless.output
+    assert lab.hosts_of("scen2_hci_02") == {"console_3"}
+    taken = lab.muster("open", "02", "--console", "console_1", "--take", "--reason", "shift change")
+    assert taken.rc == 0, taken.output
+    assert lab.hosts_of("scen2_hci_02") == {"console_1"}
+    told = lab.muster("events").output
+    assert "eve takes item 02 over from console_3: shift change" in told, told
+    assert lab.muster("open", "02", "--console", "console_3", "--take", "--reason", "back again").rc == 0
+    assert lab.hosts_of("scen2_hci_02") == {"console_3"}
+
+
+def test_an_hci_is_refused_on_a_server_and_without_a_console(lab: SiteLab) -> None:
+    assert "consoles" in lab.muster("open", "01", "--console", "server_1").output
+    nowhere = lab.muster("open", "01")
+    assert nowhere.rc == 2
+    assert "--console" in nowhere.output
+
+
+def test_another_console_can_show_another_item_meanwhile(lab: SiteLab) -> None:
+    assert lab.muster("open", "01", "--console", "console_1").rc == 0
+    assert lab.hosts_of("scen2_hci_01") == {"console_1"}
+
+
+def test_req_27_an_hci_is_closed_from_anywhere_and_stays_closed(lab: SiteLab) -> None:
+    services = lab.programs("scen2_srv_02")
+    played = lab.muster("close", "02", MUSTER_HOST="server_1")
+    assert played.rc == 0, played.output
+    assert lab.processes("scen2_hci_02") == []
+    lab.good("deploy")
+    assert lab.processes("scen2_hci_02") == []
+    assert lab.programs("scen2_srv_02") == services
+
+
+def test_a_stopped_service_stays_stopped_over_deploys_until_somebody_starts_it(lab: SiteLab) -> None:
+    assert lab.muster("stop", "scen2_srv_03", "--reason", "calibration").rc == 0
+    lab.good("deploy")
+    assert lab.processes("scen2_srv_03") == []
+    assert "calibration" in lab.muster("why", "scen2_srv_03").output
+    assert lab.muster("start", "scen2_srv_03").rc == 0
+    assert "internal_data_bus" in lab.programs("scen2_srv_03")
+
+
+def test_a_drained_server_is_emptied_and_used_again_after_undrain(lab: SiteLab) -> None:
+    (home,) = lab.hosts_of("scen2_srv_01")
+    assert lab.muster("drain", home, "--reason", "new disk").rc == 0
+    assert lab.hosts_of("scen2_srv_01") not in (set(), {home})
+    assert not [p for p in lab.processes() if p.host == home and p.epoch]
+    assert lab.muster("undrain", home).rc == 0
+    assert lab.good("reconcile").changed == 0, "running instances move only when asked"

@@ -1,0 +1,58 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks from what a person writes to what the monitor reads, and what is said when something is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from monitor.core.compile import compiler, errors
+from monitor.core.model import site as site_model
+from monitor.core.report import watch_list
+from monitor.judge.verdict_changes import Hook
+from monitor.watch.watch_list import parse
+from tests.small_site import small_state
+from tests.unit.embedded_site import raw_site
+
+MAIL = {"command": ["/usr/local/bin/tell", "--to", "shift"], "on": ["not operational", "operational"], "debounce": 20}
+
+
+def test_what_is_written_reaches_the_monitor() -> None:
+    raw = raw_site(muster_hooks=[MAIL, {"command": ["/usr/bin/env"]}])
+    site = site_model.site_from_json(json.loads(json.dumps(site_model.site_to_json(compiler.compile_site(raw)))))
+    seen = parse(json.loads(json.dumps(watch_list.watch_document(site, small_state(), 3))))
+    assert seen.hooks == (
+        Hook(("/usr/local/bin/tell", "--to", "shift"), ("not operational", "operational"), 20.0, 30.0),
+        Hook(("/usr/bin/env",), ("all",), 5.0, 30.0),
+    )
+
+
+def test_a_site_without_hooks_and_one_published_before_there_were_any() -> None:
+    document = site_model.site_to_json(compiler.compile_site(raw_site()))
+    assert document.pop("hooks") == []
+    assert site_model.site_from_json(document).hooks == ()
+
+
+@pytest.mark.parametrize(
+    ("hooks", "path", "says"),
+    [
+        ("/usr/bin/env", "muster_hooks", "must be a list"),
+        (["/usr/bin/env"], "muster_hooks[0]", "must be a mapping"),
+        ([{}], "muster_hooks[0]", "this hook needs command"),
+        ([{"command": "/usr/bin/env -0"}], "muster_hooks[0].command", "must be a list of arguments"),
+        ([{"command": ["notify"]}], "muster_hooks[0].command", 'the program "notify" is not an absolute path'),
+        ([{**MAIL, "on": ["operatonal"]}], "muster_hooks[0].on", "did you mean operational?"),
+        ([MAIL, {**MAIL, "timeout": 0}], "muster_hooks[1].timeout", "from 0.1 to 3600"),
+        ([{**MAIL, "debouce": 3}], "muster_hooks[0].debouce", "did you mean debounce?"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(hooks: Any, path: str, says: str) -> None:
+    with pytest.raises(errors.SiteErrors) as caught:
+        compiler.compile_site(raw_site(muster_hooks=hooks))
+    [error] = caught.value.errors
+    assert error.path == path
+    assert says in error.line()

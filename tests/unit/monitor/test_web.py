@@ -1,0 +1,240 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pure parts of the API: what is let in, what a request may say, what is promised and measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from monitor.core.compile import compiler
+from monitor.core.compile.errors import SiteErrors
+from monitor.core.model import site as site_model
+from monitor.web import metrics
+from monitor.web.app import Api
+from monitor.web.doors import doors, guard
+from monitor.web.doors.caller import ACT, LOOK, Caller, Connection, Door, caller, places_of
+from monitor.web.history import History
+from monitor.web.schema import actions, check, openapi, routes
+from tests.small_site import small_site
+from tests.unit.embedded_site import raw_site
+
+SITE = site_model.site_to_json(small_site())
+NAMES = actions.names_of(SITE, {"scen2_srv_99": "server_9"})
+AT_CONSOLE = Caller("eve", "console_1", "console_1", "", (LOOK, ACT))
+AT_CONTROLLER = Caller("eve", "controller", "", "", (LOOK, ACT))
+
+
+def read(body: Any, who: Caller = AT_CONSOLE) -> tuple[dict[str, Any], list[str]]:
+    request, problems = actions.read(body, NAMES, who)
+    return request, [check.sentence([problem]) for problem in problems]
+
+
+def test_the_openapi_document_is_valid_and_has_every_route() -> None:
+    document = openapi.document()
+    validate(document)
+    listed = {(path, method.upper()) for path, entry in document["paths"].items() for method in entry}
+    assert listed == {(route.full_path, route.method) for route in routes.ROUTES}
+    assert all(callable(getattr(Api, route.name)) for route in routes.ROUTES)
+
+
+def test_a_request_carries_who_and_from_where_and_nobody_else_can_say_it() -> None:
+    request, problems = read({"kind": "stop", "instances": ["scen2_srv_01"], "why": "a test"})
+    assert problems == []
+    wanted = {"kind": "stop", "instances": ["scen2_srv_01"], "why": "a test", "who": "eve", "from": "console_1"}
+    assert request == wanted
+    for field in ("who", "from"):
+        _, [problem] = read({"kind": "stop", "instances": ["scen2_srv_01"], field: "mallory"})
+        assert problem.startswith("%s: is not known here" % field)
+
+
+def test_patterns_applications_and_items_are_put_in_full() -> None:
+    servers = read({"kind": "start", "instances": ["scen2_srv_*"]})[0]["instances"]
+    assert servers == ["scen2_srv_01", "scen2_srv_02", "scen2_srv_03", "scen2_srv_99"]
+    windows = read({"kind": "stop", "instances": ["scen2_hci"]})[0]["instances"]
+    assert windows == ["scen2_hci_01", "scen2_hci_02", "scen2_hci_03"]
+    for body in ({"kind": "open", "item": "02"}, {"kind": "open", "instances": ["02"]}):
+        request, _ = read(body)
+        assert (request["instances"], request["host"]) == (["scen2_hci_02"], "console_1")
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ([], "the body must be a JSON object"),
+        ({}, "kind: is missing"),
+        ({"kind": "strat"}, "did you mean start?"),
+        ({"kind": 3}, "kind: 3 is not known"),
+        ({"kind": "start"}, "instances: is missing"),
+        ({"kind": "start", "instances": []}, "instances: must name at least one"),
+        ({"kind": "start", "instances": "scen2_srv_01"}, "instances: must be a list"),
+        ({"kind": "start", "instances": [1]}, "instances[0]: must be a text"),
+        ({"kind": "start", "instances": ["a\nb"]}, "instances[0]: holds characters that cannot be shown"),
+        ({"kind": "start", "instances": ["scen2_srv_1"]}, "did you mean scen2_srv_01?"),
+        ({"kind": "start", "instances": ["x*"]}, "no instance of the site fits the pattern x*"),
+        ({"kind": "start", "instanes": ["scen2_srv_01"]}, "instanes: is not known here; did you mean instances?"),
+        ({"kind": "open", "item": "2"}, "there is no item 2 in this site"),
+        ({"kind": "open", "item": "02", "instances": ["scen2_hci_02"]}, "not both"),
+        ({"kind": "open", "item": "02", "host": "consol_1"}, "did you mean console_1?"),
+        ({"kind": "open", "item": "02", "take": True}, "why: take needs a reason"),
+        ({"kind": "open", "item": "02", "take": "yes"}, "take: must be true or false"),
+        ({"kind": "confirm_down", "host": "server_1", "why": " "}, "why: confirm_down needs a reason"),
+        ({"kind": "drain", "host": "server_1", "at_a_time": 0}, "at_a_time: must be at least 1"),
+        ({"kind": "drain", "host": "server_1", "until": [1]}, "until: must be a number or a text"),
+        ({"kind": "pause"}, "item: pause needs item or site"),
+        ({"kind": "pause", "site": 1}, "site: must be true or false"),
+        ({"kind": "acknowledge", "all": False}, "all: must be true"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_named(body: Any, says: str) -> None:
+    request, problems = read(body)
+    assert request == {}
+    assert any(says in problem for problem in problems), problems
+
+
+def test_an_error_names_field_value_allowed_and_nearest() -> None:
+    _, [problem] = actions.read({"kind": "drain", "host": "server1"}, NAMES, AT_CONSOLE)
+    assert (problem["field"], problem["value"], problem["nearest"]) == ("host", "server1", "server_1")
+    assert "server_9" in problem["allowed"]  # it left the inventory and still holds something
+
+
+def test_a_console_is_never_guessed() -> None:
+    _, [problem] = read({"kind": "open", "item": "02"}, AT_CONTROLLER)
+    assert problem == "host: on which console? This request comes from controller, which is none"
+
+
+JSON = {"host": "localhost:1", "content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {"host": "127.77.1.1:8770"}, None),
+        ("GET", {"host": "localhost"}, None),
+        ("GET", {"host": "muster"}, None),
+        ("GET", {"host": "[::1]:8770"}, None),
+        ("GET", {}, 421),
+        ("GET", {"host": "evil.example:8770"}, 421),
+        ("GET", {"host": "127.0.0.1.evil.example"}, 421),
+        ("GET", {"host": "127.0.0.1, evil.example"}, 421),
+        ("GET", {"host": "10.0.0.1"}, 421),
+        ("GET", {"host": "localhost:1", "origin": "http://evil.example"}, 403),
+        ("POST", JSON, None),
+        ("POST", {**JSON, "origin": "http://localhost:1"}, None),
+        ("POST", {**JSON, "origin": "http://localhost:2"}, 403),
+        ("POST", {**JSON, "origin": "null"}, 403),
+        ("POST", {**JSON, "sec-fetch-site": "cross-site"}, 403),
+        ("POST", {**JSON, "content-type": "text/plain"}, 415),
+        ("POST", {"host": "localhost:1"}, 415),
+        ("POST", {**JSON, "content-length": "99999999"}, 413),
+    ],
+)
+def test_pages_of_other_origins_are_kept_out(method: str, headers: dict[str, str], status: int | None) -> None:
+    refused = guard.refusal(method, headers)
+    assert (refused[0] if refused else None) == status
+
+
+def test_the_door_and_the_address_tell_the_host() -> None:
+    places = places_of(SITE, 4711)
+    assert places.consoles == {"console_1", "console_2"}
+    unix = caller(Connection(Door("unix", "console_2", "/x"), 4711), places)
+    assert (unix.host, unix.console, unix.may) == ("console_2", "console_2", (LOOK, ACT))
+    assert caller(Connection(Door("unix", "server_1", "/x"), 4712), places).may == (LOOK,)
+    address = next(a for a, host in places.addresses.items() if host == "console_1")
+    over = Connection(Door("tcp", "controller", "127.0.0.1", 1), None, (address, 1), ("127.0.0.1", 1))
+    found = caller(over, places)  # nobody is at the other end any more
+    assert (found.who, found.host, found.console) == ("somebody on " + address, "console_1", "console_1")
+    assert found.may == (LOOK,)
+
+
+def test_who_may_act_is_believed_in_whose_name_and_nobody_else() -> None:
+    places = places_of(SITE, 4711)
+    near, far = Door("unix", "controller", "/x"), Door("unix", "console_1", "/y", far=True)
+    assert [caller(Connection(near, uid, user="eve"), places).who for uid in (4711, 0)] == ["eve", "eve"]
+    assert caller(Connection(near, 4712, user="eve"), places).who == "user 4712"
+    assert caller(Connection(far, 4711, user="eve"), places).who == "eve"
+
+
+def test_an_address_that_two_hosts_share_tells_nothing() -> None:
+    document = {"hosts": [{"name": n, "address": "127.0.0.9"} for n in ("a", "b")], "controller": "c"}
+    assert places_of(document, 0).addresses == {}
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.4", "::", "localhost", "127.0.0.1.nip.io", "127.0.0.256"])
+def test_nothing_but_loopback_is_listened_on(address: str, tmp_path: Path) -> None:
+    with pytest.raises(SiteErrors) as found:
+        compiler.compile_site(raw_site(muster_settings={"api_address": address, "api_port": 8770}))
+    said = "muster_settings.api_address: the API listens on loopback addresses only: roles, tokens and TLS"
+    assert (said if address[0].isdigit() else "muster_settings.api_address: ") in str(found.value)
+    document = {"controller": "c", "settings": {"api_address": address, "api_port": 8770}}
+    wanted, [refused] = doors.wanted(document, "s", tmp_path)  # a published site that somebody changed by hand
+    assert [door.kind for door in wanted] == ["unix"]
+    assert "is not loopback: roles, tokens and TLS are a step of their own" in refused
+    with pytest.raises(doors.NotOpened):
+        doors.listen(Door("tcp", "c", address, 8770))
+
+
+def test_the_port_of_the_api_is_nobody_elses() -> None:
+    for port, whose in ((20004, "a port of scen2_srv for item 01"), (19000, "a port of host service common_data_bus")):
+        with pytest.raises(SiteErrors, match=whose):
+            compiler.compile_site(raw_site(muster_settings={"api_port": port}))
+    site = compiler.compile_site(raw_site(muster_settings={"api_port": 8770, "api_address": "127.1.2.3"}))
+    assert (site.settings.api, site.settings.api_address, site.settings.api_port) == (True, "127.1.2.3", 8770)
+
+
+def test_only_hosts_whose_marker_is_here_get_a_door(tmp_path: Path) -> None:
+    hosts = []
+    for name, marker in (("here", "here"), ("elsewhere", None), ("other", "not_other")):
+        root = tmp_path / name
+        (root / "etc").mkdir(parents=True)
+        if marker:
+            (root / "etc" / "host.json").write_text(json.dumps({"host": marker, "site_id": "s"}))
+        hosts.append({"name": name, "root": str(root), "address": "127.0.0.5", "connection": "local"})
+    wanted, _ = doors.wanted({"controller": "c", "hosts": hosts}, "s", tmp_path)
+    assert [door.host for door in wanted] == ["c", "here"]
+    assert not doors.lives_here({**hosts[0], "connection": "ssh"}, "s")
+    assert not doors.lives_here(hosts[0], "another site")
+
+
+def test_load_history_is_bounded_and_survives(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history = History(path, points=5, apart=10)
+    for minute in range(3000):
+        history.add({"server_1": (minute * 60.0, minute % 100, 2, 42, 42), "server_2": (0.0, 1, 1, 1, 1)})
+    kept = history.to_json()["hosts"]
+    assert [point[0] for point in kept["server_1"]] == [minute * 60.0 for minute in range(2995, 3000)]
+    assert len(kept["server_2"]) == 1  # the same observation again is none
+    assert len(path.read_text().splitlines()) < 1100
+    with path.open("a") as handle:
+        handle.write('["server_1", 999')  # killed while it wrote
+    again = History(path, points=5, apart=10)
+    assert again.to_json()["hosts"] == kept
+    again.add({"server_1": (3000 * 60.0, 1, 2, 3, 4)})
+    assert History(path, points=5, apart=10).to_json()["hosts"]["server_1"][-1][0] == 3000 * 60.0
+    assert path.stat().st_mode & 0o777 == 0o600
+    again.forget(["server_2"])
+    assert list(again.to_json()["hosts"]) == ["server_2"]
+
+
+def test_a_clock_that_is_set_back_ends_no_load_history(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history = History(path, points=10, apart=10)
+    for at in (0.0, 60.0, 120.0, 9000.0, 9060.0):  # the last two by a clock that was wrong
+        history.add({"server_1": (at, 1, 1, 1, 1)})
+    for at in (180.0, 180.0, 175.0, 240.0):
+        history.add({"server_1": (at, 2, 2, 2, 2)})
+    kept = history.to_json()["hosts"]["server_1"]
+    assert [point[0] for point in kept] == [0.0, 60.0, 120.0, 180.0, 240.0]
+    assert History(path, points=10, apart=10).to_json()["hosts"]["server_1"] == kept
+
+
+def test_metrics_escape_what_they_name() -> None:
+    page = metrics.Page()
+    page.gauge("muster_test", "A test.", [({"why": 'a "b" \\ c\nd'}, 1.5), ({}, None)])
+    head = ["# HELP muster_test A test.", "# TYPE muster_test gauge"]
+    assert page.text().splitlines() == [*head, r'muster_test{why="a \"b\" \\ c\nd"} 1.5']

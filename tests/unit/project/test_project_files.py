@@ -1,0 +1,97 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the project's own files promise each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+# REUSE.toml speaks for these.
+WITHOUT_HEADER = {".j2", ".json", ".md", ".txt", ".svg", ".png"}
+FOLDERS_WITHOUT_HEADER = {"LICENSES", "inventory", "golden"}
+
+
+def _files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
+    ).stdout.split("\0")
+    return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+
+
+def _yaml(name: str) -> dict:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def _pins(name: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, re.MULTILINE))
+
+
+def test_every_source_file_names_its_license_at_the_top():
+    bare = []
+    for path in _files():
+        if path.suffix in WITHOUT_HEADER or FOLDERS_WITHOUT_HEADER & set(path.relative_to(ROOT).parts):
+            continue
+        head = path.read_text(encoding="utf-8", errors="replace").splitlines()[:6]
+        if not any("SPDX-License-Identifier: GPL-3.0-or-later" in line for line in head):
+            bare.append(str(path.relative_to(ROOT)))
+    assert bare == []
+
+
+def test_the_action_group_holds_every_module():
+    modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[a-z]*.py"))
+    assert _yaml("meta/runtime.yml")["action_groups"]["muster"] == modules
+
+
+def test_every_action_plugin_has_a_documented_module_of_its_name():
+    actions = {path.stem for path in (ROOT / "plugins" / "action").glob("[a-z]*.py")}
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("[a-z]*.py")}
+    assert actions <= modules
+
+
+def test_collection_dependencies_are_the_same_in_both_files():
+    wanted = _yaml("galaxy.yml")["dependencies"]
+    assert {entry["name"]: entry["version"] for entry in _yaml("collections/requirements.yml")["collections"]} == wanted
+
+
+def test_every_pinned_package_is_hashed():
+    for name in ("runtime.txt", "development.txt"):
+        text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+        entries = re.split(r"^(?=[A-Za-z0-9._-]+==)", text, flags=re.MULTILINE)[1:]
+        assert entries
+        assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_everything_asked_for_is_pinned():
+    for name in ("runtime", "development"):
+        asked = (ROOT / "requirements" / f"{name}.in").read_text(encoding="utf-8")
+        names = {word.lower() for word in re.findall(r"^([A-Za-z][A-Za-z0-9_.-]*)", asked, re.MULTILINE)}
+        assert names <= {pinned.lower() for pinned in _pins(f"{name}.txt")}
+
+
+def test_both_lists_pin_the_same_versions():
+    runtime, development = _pins("runtime.txt"), _pins("development.txt")
+    shared = runtime.keys() & development.keys()
+    assert {name: runtime[name] for name in shared} == {name: development[name] for name in shared}
+
+
+def test_playbooks_and_roles_can_be_addressed_by_their_full_name():
+    names = [path.stem for path in (ROOT / "playbooks").glob("*.yml")]
+    names += [path.name for path in (ROOT / "roles").iterdir() if path.is_dir()]
+    assert names
+    assert [name for name in names if not re.fullmatch(r"_?[a-z][a-z0-9_]*", name)] == []
+
+
+def test_every_make_target_is_documented_and_phony():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
+    documented = set(re.findall(r"^([a-z][a-z-]*):.*## \S", text, re.MULTILINE))
+    phony = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())
+    assert targets == documented == phony
