@@ -23,8 +23,8 @@ import nats
 import paho.mqtt.client as paho
 from nats.errors import Error as NatsError
 
-from tests.integration.probes.real_buses import ADDRESS, nats_server
 from tests.integration.probes.probing import mosquitto
+from tests.integration.probes.real_buses import ADDRESS, nats_server
 
 SECONDS = 5.0  # for what must work
 SHORT = 1.0  # for what must not

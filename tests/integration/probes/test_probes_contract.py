@@ -17,8 +17,8 @@ import pytest
 from monitor.core.model.probe import Tls
 from monitor.judge.health import Kind
 from tests.integration.probes.independent_clients import SECONDS, SHORT, Login, Mqtt, Nats, Setup
-from tests.integration.probes.real_buses import ADDRESS, free_port, until
 from tests.integration.probes.probing import Authority, Seen, needs_mosquitto, probing, run, secret, serving, wire
+from tests.integration.probes.real_buses import ADDRESS, free_port, until
 
 Bus = Nats | Mqtt
 
