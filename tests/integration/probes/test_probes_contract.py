@@ -46,7 +46,7 @@ def test_messages_are_well_formed_as_an_independent_client_receives_them(bus: Bu
                 heard.extend(listener.heard)
 
     heard: list[Any] = []
-    run(scenario)
+    assert {result.kind for result in run(scenario).results} == {Kind.ANSWERED}
     assert len({message.subject for message in heard}) == 1
     assert re.fullmatch(re.escape(bus.prefix) + "[0-9a-f]{12}", heard[0].subject)
     assert [message.payload for message in heard] == [b"%06d" % (number + 1) for number in range(len(heard))]
