@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nats probe with accounts and TLS, and when messages are lost, late or answered by somebody else."""
+"""The nats probe with accounts and TLS; test_probes_contract.py has what it shares with other kinds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ from monitor.core.model.probe import Tls
 from monitor.judge.health import Kind
 from tests.integration.probes.probing import Authority, Seen, probing, run, secret
 from tests.integration.probes.real_buses import ADDRESS, bus, listener, nats_server, until
-
-
-def nats(port: int) -> list[str]:
-    return [nats_server(), "-a", ADDRESS, "-p", str(port)]
 
 
 def test_a_password_from_a_file_is_shown_and_never_told(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ PROBE = table(
 TLS = table(
     "TLS of a probe",
     "probe.tls",
-    "The server's certificate is always verified. Files are read anew when they change.",
+    "The server's certificate is always verified. Files are read again when they change.",
     (
         Field("ca", "file", "The authorities whose certificates count.", default=Tls.ca, default_doc="the system's"),
         Field("certificate", "file", "The certificate that the probe shows.", default=Tls.certificate),
