@@ -14,7 +14,7 @@ import pytest
 from monitor.core.model.probe import Tls
 from monitor.judge.health import Kind
 from tests.integration.probes.probing import Authority, Seen, probing, run, secret
-from tests.integration.probes.real_buses import ADDRESS, bus, listener, nats_server, until
+from tests.integration.probes.real_buses import ADDRESS, bus, listener, until
 
 
 def test_a_password_from_a_file_is_shown_and_never_told(tmp_path: Path) -> None:
