@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..core.plan.plan import PlanError
+from ..core.decide.draft import PlanError
 from ..core.report import scenario
 from .by_api import NO, OK
 from .places import Places, UsageError

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 from ..core.client import api as remote
-from ..core.model.sentences import nearest
+from ..core.model.sentences import did_you_mean
 from . import by_sudo, maintenance
 from . import places as places_module
 from .by_api import LATE, NO, USAGE
@@ -102,7 +102,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         typed = re.search(r"invalid choice: '([^']*)'", message)
-        near = nearest(typed[1], self.commands) if typed else ""
+        near = did_you_mean(typed[1], self.commands) if typed else ""
         if typed and near:
             message = "there is no command %s%s (muster --help shows all)" % (typed[1], near)
         super().error(message)

@@ -91,7 +91,7 @@ def why(options: argparse.Namespace, places: Places) -> int:
     name = options.instance
     instance = document["instances"].get(name)
     if instance is None:
-        raise UsageError("there is no instance %s%s" % (name, sentences.nearest(name, document["instances"])))
+        raise UsageError("there is no instance %s%s" % (name, sentences.did_you_mean(name, document["instances"])))
     # Without observations: then what the hosts said last serves, corrected by what was committed since.
     planned: Json
     try:

@@ -49,7 +49,7 @@ def beside(name: str) -> str:
 def collections_folder() -> Path | None:
     """The folder to look for collections in, so that this very collection is the one that is found."""
     if ROOT.parent.name == COLLECTION.split(".", 1)[0] and ROOT.parents[1].name == "ansible_collections":
-        return ROOT.parents[1]
+        return ROOT.parents[2]
     link = ROOT / "collections"
     return link if (link / "ansible_collections").is_dir() else None
 

@@ -137,7 +137,7 @@ class Api:
         document = (await self._desk.picture()).document
         instance = document["instances"].get(name)
         if instance is None:
-            raise Wrong(404, "there is no instance %s%s" % (name, sentences.nearest(name, document["instances"])))
+            raise Wrong(404, "there is no instance %s%s" % (name, sentences.did_you_mean(name, document["instances"])))
         trail = await self._desk.trail(None, _whole(request, "limit") or 12, name)
         try:
             plan: dict[str, Any] | None = await self._desk.plan()
@@ -284,7 +284,7 @@ def _problem(status: int, sentence: str, problems: list[check.Error] | None = No
 
 async def _not_found(request: Request, error: Exception) -> Response:
     known = [route.full_path for route in routes.ROUTES]
-    near = sentences.nearest(request.url.path, known)
+    near = sentences.did_you_mean(request.url.path, known)
     return _problem(404, "there is nothing at %s%s" % (request.url.path[:200], near))
 
 

@@ -54,7 +54,7 @@ class ActionModule(_host_call.HostAction):
     def _act(self, host: dict[str, Any], request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """One request, unless its time is over: then another run may already have taken over what it starts.
 
-        What the host cannot do is data too, as silence is: ``error``, and every instance is told to be refused, so that
+        What the host cannot do is data, as silence is: ``error``, and each instance is reported as refused, so that
         the outcome gives it back to the next run instead of keeping it until this one's deadline.
         """
         left = request["deadline"]

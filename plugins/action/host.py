@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prepare a host (folders, agent, service manager, host services), or remove everything of ours from it."""
+"""Prepare a host (folders, agent, service manager, host services), or remove everything of muster from it."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ class ActionModule(_host_call.HostAction):
 
     @staticmethod
     def _facts(compiled: _compiled.Compiled, name: str, state: str, task_vars: Any) -> dict[str, Any]:
-        """What the host is told about itself; one that just left the site is known from its variables."""
+        """The facts about itself that the host gets; one that just left the site is known from its variables."""
         site, site_id = compiled.document, _compiled.kept("site_id") or ""
         if any(host["name"] == name for host in site["hosts"]):
             return _host_call.host_facts(site, site_id, name)
         if state != "removed":
             raise AnsibleActionFail("%s is no host of the site: put it into the group muster_hosts" % name)
         if not task_vars.get("muster_root"):
-            raise AnsibleActionFail("%s has no muster_root: it cannot be told what to remove there" % name)
+            raise AnsibleActionFail("%s has no muster_root: what to remove there is not known" % name)
         known = task_vars["hostvars"][name]
         return {
             "site_id": site_id,

@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, REFUSE, Plan
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
@@ -68,32 +69,32 @@ class ActionModule(_controller_call.ControllerAction):
         observations: dict[str, Any],
         task_vars: dict[str, Any],
     ) -> dict[str, Any]:
-        plan = answer["plan"]
-        _compiled.keep("plan", plan)
+        document = answer["plan"]
+        plan = Plan.from_json(document)
+        _compiled.keep("plan", document)
         for warning in answer.get("warnings", []):
             self._display.warning(warning)
-        sentences = _sentences.of_plan(plan, observations)
-        refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
-        check = self._task.check_mode and not refused
-        for line in _sentences.of_check(plan, observations, time.time()) if check else sentences:
+        sentences = _sentences.of_plan(document, observations)
+        check = self._task.check_mode and not plan.refusals
+        for line in _sentences.of_check(document, observations, time.time()) if check else sentences:
             self._display.display(line)
         heard = _sentences.heard(observations)
         _compiled.keep("heard", heard)
         if options["report"]:
-            _sentences.write_report(options["report"], {"plan": plan, "sentences": sentences, **heard})
-        if refused:
-            raise AnsibleActionFail("; ".join(refused))
+            _sentences.write_report(options["report"], {"plan": document, "sentences": sentences, **heard})
+        if plan.refusals:
+            raise AnsibleActionFail("; ".join(plan.refusals))
         silent = [name for name, seen in observations.items() if seen["answer"] == "unreachable"]
         if silent and task_vars.get("muster_strict"):
             raise AnsibleActionFail("muster_strict: %s did not answer" % ", ".join(silent))
         result.update(
-            changed=any(action["action"] not in ("hold", "refuse") for action in plan["actions"]),
-            run=plan["run"],
+            changed=any(action.kind not in (HOLD, REFUSE) for action in plan.actions),
+            run=plan.run,
             phases=answer["phases"],
             requests=answer["requests"],
             hosts=sorted(answer["requests"]),
             sentences=sentences,
-            plan=plan,
+            plan=document,
         )
         return result
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, Plan
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
@@ -33,17 +34,18 @@ class ActionModule(_controller_call.ControllerAction):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
-        plan = _compiled.kept("plan")
-        if plan is None or self._task.check_mode:
+        kept = _compiled.kept("plan")
+        if kept is None or self._task.check_mode:
             result.update(changed=False, results={}, again=False, again_kind="")
             return result
+        plan = Plan.from_json(kept)
         if options["published"]:
             document = _standby.published_site(task_vars)["document"]
         else:
             document = _compiled.compiled_site(self, task_vars).document
         names = [host["name"] for host in document["hosts"]]
-        answers = _controller_call.answers(task_vars, names, plan["run"])
-        answer = self.call_controller("settle", {"site": document, "plan": plan, "answers": answers}, task_vars)
+        answers = _controller_call.answers(task_vars, names, plan.run)
+        answer = self.call_controller("settle", {"site": document, "plan": kept, "answers": answers}, task_vars)
         outcome: dict[str, Any] = {}
         for warning in answer.get("warnings", []):
             self._display.warning(warning)
@@ -57,10 +59,10 @@ class ActionModule(_controller_call.ControllerAction):
             silent = {host: said["unreachable"] for host, said in answers.items() if said.get("unreachable")}
             silent = {**heard["unreachable"], **silent}
             report = {
-                "run": plan["run"],
-                "plan": plan,
+                "run": plan.run,
+                "plan": kept,
                 "results": outcome,
-                "sentences": [*(_compiled.kept("said") or []), *_sentences.of_plan(plan, {})],
+                "sentences": [*(_compiled.kept("said") or []), *_sentences.of_plan(kept, {})],
                 "outcome": sentences,
                 "answered": sorted({*answers, *heard["answered"]} - set(silent)),
                 "unreachable": silent,
@@ -83,22 +85,22 @@ class ActionModule(_controller_call.ControllerAction):
         )
         return result
 
-    def _again(self, plan: dict[str, Any], outcome: dict[str, Any], answers: dict[str, Any]) -> str:
+    def _again(self, plan: Plan, outcome: dict[str, Any], answers: dict[str, Any]) -> str:
         """The kind of the next round, when this one cannot be the last; every round must have got something done."""
         rounds = int(_compiled.kept("rounds") or 1)
         _compiled.keep("rounds", rounds + 1)
         started = any(r["result"] == "running" for said in answers.values() for r in said.get("results", {}).values())
         if rounds == 1 and _made_room(plan, outcome):
             return "reconcile"
-        if not (plan.get("turns") and started):
+        if not (plan.turns and started):
             return ""
         if rounds >= ROUNDS:
             self._display.warning("more rounds follow with the next reconcile, or with the same command again")
             return ""
-        return str(plan["request"]["kind"])
+        return plan.kind
 
 
-def _made_room(plan: dict[str, Any], outcome: dict[str, Any]) -> bool:
+def _made_room(plan: Plan, outcome: dict[str, Any]) -> bool:
     """Whether something waits for room and this run stopped something."""
-    waiting = any(action["action"] == "hold" and action["instance"] in plan["candidates"] for action in plan["actions"])
+    waiting = any(action.kind == HOLD and action.instance in plan.candidates for action in plan.actions)
     return waiting and any(entry["result"] == "stopped" for entry in outcome.values())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import START, STOP, Plan
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
@@ -35,19 +36,20 @@ class ActionModule(_controller_call.ControllerAction):
             result["ansible_facts"] = {"muster_concerned": []}
             return result
         answer = self._plan(state_dir, order, task_vars)
-        plan = answer["plan"]
-        _compiled.keep("plan", plan)
-        sentences = _sentences.of_plan(plan, {})
+        document = answer["plan"]
+        plan = Plan.from_json(document)
+        _compiled.keep("plan", document)
+        sentences = _sentences.of_plan(document, {})
         for sentence in sentences:
             self._display.display(sentence)
         if options["fifo"]:  # the outcome replaces it, when there is anything to do
-            report = {"run": plan["run"], "plan": plan, "results": {}, "sentences": sentences}
+            report = {"run": plan.run, "plan": document, "results": {}, "sentences": sentences}
             _sentences.write_report(options["fifo"] + ".result", report)
-        later = {a["host"] for a in plan["actions"] if a["phase"] > 1 and a["action"] in ("start", "stop")}
+        later = {action.host for action in plan.actions if action.phase > 1 and action.kind in (START, STOP)}
         hosts = sorted(set(answer["requests"]) | later)
         result.update(
             changed=bool(hosts),
-            run=plan["run"],
+            run=plan.run,
             phases=answer["phases"],
             requests=answer["requests"],
             hosts=hosts,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: act
-short_description: Carry out a plan on one host
+short_description: Carry out a plan on one host (internal)
 version_added: 0.1.0
 description:
+  - Internal, a step of the playbooks of this collection. It is of no use by itself.
   - Configuration, stops and staged starts of all instances concerned, in one call, each step with a deadline.
   - The host looks again before every rank, refuses an epoch lower than the last it has seen, and confirms every
     stop by looking for processes.

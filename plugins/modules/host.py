@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host
-short_description: Prepare a host, or remove everything of ours from it
+short_description: Prepare a host, or remove everything of muster from it
 version_added: 0.1.0
 description:
   - Makes the host's folders, installs the agent, C(muster-exec) and the application's programs, writes the
@@ -28,7 +28,7 @@ attributes:
 options:
   state:
     description:
-      - V(prepared) installs what is missing or differs; V(removed) stops everything of ours, confirms it and
+      - V(prepared) installs what is missing or differs; V(removed) stops everything of muster, confirms it and
         removes our folder.
     type: str
     choices: [prepared, removed]

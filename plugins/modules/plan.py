@@ -129,11 +129,6 @@ options:
       - Write the plan as JSON to this file on the control node.
     type: path
     default: ""
-
-  payload:
-    description:
-      - What the action plugin sends to the controller. Not for playbooks.
-    type: dict
 """
 
 EXAMPLES = r"""
@@ -175,21 +170,18 @@ run:
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
-from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path, on the controller."""
-    _entry.run(
+    """Only describe the options: the action plugin of the same name does the work."""
+    _entry.described(
         dict(
             request.argument_spec(),
             phase=dict(type="int", default=1),
             published=dict(type="bool", default=False),
             report=dict(type="path", default=""),
         ),
-        "payload",
-        calls.handle,
     )
 
 

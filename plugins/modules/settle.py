@@ -7,9 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: settle
-short_description: Commit the outcome of a plan
+short_description: Commit the outcome of a plan (internal)
 version_added: 0.1.0
 description:
+  - Internal, a step of the playbooks of this collection. It is of no use by itself.
   - Commits what the hosts answered to M(control_room.muster.act) (registered as C(muster_acted)) and publishes the
     watch list.
 author:
@@ -40,11 +41,6 @@ options:
       - Write the outcome as JSON to this file on the control node.
     type: path
     default: ""
-
-  payload:
-    description:
-      - What the action plugin sends to the controller. Not for playbooks.
-    type: dict
 """
 
 EXAMPLES = r"""
@@ -74,19 +70,16 @@ revision:
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
-from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path, on the controller."""
-    _entry.run(
+    """Only describe the options: the action plugin of the same name does the work."""
+    _entry.described(
         dict(
             published=dict(type="bool", default=False),
             fail_for=dict(type="list", elements="str", default=[]),
             report=dict(type="path", default=""),
         ),
-        "payload",
-        calls.handle,
     )
 
 

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads the C(muster_*) variables and the inventory, validates all of it and renders every item's configuration on
     the controller.
-  - Every error is told at once, with its place and what is allowed, before any host is touched.
+  - All errors are reported at once, with its place and what is allowed, before any host is touched.
   - Runs on the control node; the ledger is opened on the controller.
 author:
   - muster contributors (@control-room)
@@ -41,11 +41,6 @@ options:
       - Compile again, although an earlier task of this run did. For a play after the inventory has changed.
     type: bool
     default: false
-
-  payload:
-    description:
-      - What the action plugin sends to the controller. Not for playbooks.
-    type: dict
 """
 
 EXAMPLES = r"""
@@ -87,19 +82,16 @@ instances:
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
-from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path, on the controller."""
-    _entry.run(
+    """Only describe the options: the action plugin of the same name does the work."""
+    _entry.described(
         dict(
             create=dict(type="bool", default=False),
             validate_only=dict(type="bool", default=False),
             anew=dict(type="bool", default=False),
         ),
-        "payload",
-        calls.handle,
     )
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: standby
-short_description: Park until the monitor hands over intents, then plan them
+short_description: Park until the monitor hands over intents, then plan them (internal)
 version_added: 0.1.0
 description:
+  - Internal, a step of the playbooks of this collection. It is of no use by itself.
   - The monitor keeps one run parked here, so that an alert finds interpreter, imports, inventory and connections
     already paid for.
   - Plans over the site as published on the controller and the ledger, at the moment of the alert.
@@ -36,11 +37,6 @@ options:
     type: list
     elements: dict
     default: []
-
-  payload:
-    description:
-      - What the action plugin sends to the controller. Not for playbooks.
-    type: dict
 """
 
 EXAMPLES = r"""
@@ -69,18 +65,15 @@ run:
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
-from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path, on the controller."""
-    _entry.run(
+    """Only describe the options: the action plugin of the same name does the work."""
+    _entry.described(
         dict(
             fifo=dict(type="path", default=""),
             intents=dict(type="list", elements="dict", default=[]),
         ),
-        "payload",
-        calls.handle,
         check=False,
     )
 

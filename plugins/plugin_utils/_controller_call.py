@@ -22,11 +22,11 @@ class ControllerAction(_host_call.HostAction):
     def call_controller(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """:raises AnsibleActionFail: with the controller's sentence."""
         request = {"verb": verb, "check": bool(self._task.check_mode), **request}
-        if self._connection.transport == "local" and not self._as_somebody_else():
+        if self._connection.transport == "local" and not self._as_another_user():
             answer = calls.handle(request)
         else:
             result = self._execute_module(
-                module_name="control_room.muster.plan", module_args={"payload": request}, task_vars=task_vars
+                module_name="control_room.muster.controller", module_args={"payload": request}, task_vars=task_vars
             )
             if result.get("failed"):
                 raise AnsibleActionFail("%s: %s" % (request.get("controller", "the controller"), result.get("msg")))
@@ -35,7 +35,7 @@ class ControllerAction(_host_call.HostAction):
             raise AnsibleActionFail(answer["error"])
         return answer
 
-    def _as_somebody_else(self) -> bool:
+    def _as_another_user(self) -> bool:
         """Whether the controller's variables say to become another user than the one who runs this."""
         become = self._connection.become
         return become is not None and become.get_option("become_user", playcontext=self._play_context) != _who()

@@ -131,7 +131,7 @@ def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
     user = said("ansible_user", "ansible_ssh_user")
     key = said("ansible_ssh_private_key_file", "ansible_private_key_file")
     own = said("muster_monitor_user")
-    if own:  # whoever runs this may be an administrator, with an account, key and rights of his own
+    if own:  # who runs this may be an administrator, with an account, key and rights of his own
         user, key, become = own, "", False
     return {
         "host": said("ansible_host", "ansible_ssh_host") or name,
@@ -156,7 +156,7 @@ def sources(task_vars: Mapping[str, Any]) -> list[str]:
 
 
 def site_variables(task_vars: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The controller's variables as written: site-wide settings are read there, whatever host the task names."""
+    """The controller's variables as written: site-wide settings are read there, for any host."""
     hostvars = task_vars["hostvars"]
     controller = controller_name(task_vars)
     if not controller:

@@ -63,8 +63,8 @@ sys.stdout.write("\\n" + MARK + json.dumps(facts) + "\\n")
 # What ssh and Ansible say, and what it means; the first that fits counts.
 _UNREACHABLE: tuple[tuple[str, str], ...] = (
     (r"identification has changed",
-     "its host key is another one than known_hosts has: if it was installed anew, remove the old key "
-     "(ssh-keygen -R {address}), else somebody is in between"),
+     "its host key is another one than known_hosts has: if it was reinstalled, remove the old key "
+     "(ssh-keygen -R {address}), else another machine is in between"),
     (r"host key verification failed|no \S+ host key is known",
      "its host key is not known here: add it to known_hosts (ssh-keyscan {address}), once it was compared"),
     (r"could not resolve hostname|name or service not known",

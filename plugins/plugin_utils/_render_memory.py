@@ -5,7 +5,8 @@
 
 A template is a function of its inputs when it uses known filters and tests only, includes nothing, and names no
 variable that looks elsewhere (lookups, `hostvars`, the time). The key then covers its text, the values of all variables
-that it names, the site and our own code; the same key is the same result. Every other site is rendered anew each run.
+that it names, the site and the code of muster; the same key is the same result. Every other site is rendered again in
+each run.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ def key(
     :param known: names that come from `inputs`.
     :param resolve: name -> value of an inventory variable; raises KeyError when there is none.
     :param inputs: everything else that goes in, as JSON data.
-    :param code: files of ours that make the result.
+    :param code: files of muster that make the result.
     """
     texts = list(sources)
     names: set[str] = set()

@@ -15,7 +15,11 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.report.s
 
 
 def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[str]:
-    """Sentences of a plan, silent hosts first."""
+    """Sentences of a plan, silent hosts first.
+
+    :param plan: as `model.plan.Plan.to_json`.
+    :param observations: host -> its observation document.
+    """
     sentences = [*_silent(observations), *(sentence(action) for action in plan["actions"])]
     return sentences or ["nothing to do: everything is as wanted"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -119,6 +120,19 @@ def test_an_invalid_site_ends_with_2_and_every_error(tmp_path: Path) -> None:
     assert "muster_itms" in checked.stderr
     assert "muster_items" in checked.stderr
     assert "muster_state_dir" in checked.stderr
+
+
+def test_a_key_that_is_written_twice_is_an_error_with_both_places(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "inventory" / "local", tmp_path / "inventory")
+    file = tmp_path / "inventory" / "group_vars" / "all" / "site.yml"
+    text = file.read_text()
+    file.write_text(text + "\nmuster_site: another\n")
+    first = next(number for number, line in enumerate(text.splitlines(), 1) if line.startswith("muster_site:"))
+    again = len(file.read_text().splitlines())
+    checked = muster("-i", "inventory", "check", cwd=tmp_path)
+    assert checked.returncode == 2, checked
+    place = "inventory/group_vars/all/site.yml"
+    assert "%s:%d: muster_site: written twice, first at %s:%d" % (place, again, place, first) in checked.stderr
 
 
 def test_the_shipped_site_is_valid(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ class TestADeployWhileAnotherRunIsAtWork:
             request=dict(ASKED, kind="forget", host="server_9"), observed_revision=opened["revision"],
             observed_mark=opened["mark"],
         )  # fmt: skip
-        assert words == "the site was deployed anew meanwhile: run this again"
+        assert words == "the site was deployed again meanwhile: run this again"
 
     def test_that_is_not_published_yet_is_waited_for(self, room: Room, tmp_path: Path) -> None:
         room.open()
@@ -129,7 +129,7 @@ class TestADeployWhileAnotherRunIsAtWork:
         words = room.error(
             "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(), request=ASKED
         )
-        assert words == "the site was deployed anew meanwhile: run this again"
+        assert words == "the site was deployed again meanwhile: run this again"
 
 
 class TestAnInterruptedRun:

@@ -133,6 +133,7 @@ class Host:
         }
         self.instances: dict[str, dict[str, Any]] = {}
         self.extra_files: dict[str, dict[str, str]] = {}
+        self._witnessed = 0  # bytes of what the witnesses wrote that were read
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
         answer = host_agent.handle({"verb": verb, "host": self.facts, **request})
@@ -238,11 +239,12 @@ class Host:
             return 0
 
     def witness(self) -> list[str]:
-        """What the witnesses wrote down since the last question: ``start bus 1``."""
+        """Lines that the witnesses have written since the last call, as ``start bus 1``."""
         path = Path(self.root, "var/witness")
-        lines = path.read_text().splitlines() if path.exists() else []
-        path.unlink(missing_ok=True)
-        return lines
+        data = path.read_bytes() if path.exists() else b""
+        new = data[self._witnessed : data.rfind(b"\n") + 1]
+        self._witnessed += len(new)
+        return new.decode().splitlines()
 
     def open_gate(self) -> None:
         Path(self.root, "var/open").touch()

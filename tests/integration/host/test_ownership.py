@@ -165,7 +165,9 @@ def test_removing_needs_nothing_that_only_root_may_read(folder: Folder, tmp_path
     folder.give(OTHER)
     tmp_path.chmod(0o700)
     with zipfile.ZipFile(tmp_path / "payload.zip", "w") as archive:
-        for name, text in {"__init__.py": "", **bundle()["files"]}.items():
+        files = bundle()["files"]
+        packages = {os.path.join(os.path.dirname(name), "__init__.py"): "" for name in files}
+        for name, text in {**packages, **files}.items():
             archive.writestr("muster_host/" + name, text)
     program = (
         "import json, sys; sys.path.insert(0, %r); from muster_host import agent\n"

@@ -307,7 +307,7 @@ def test_a_monitor_that_is_killed_takes_its_parked_run_along(tmp_path: Path) -> 
     (state / "run").mkdir(parents=True)
     (state / "watch.json").write_text('{"schema": 1, "revision": 1, "site_id": "s", "instances": {}}')
     program = (
-        "import sys; from pathlib import Path; sys.path.insert(0, %r); from monitor import playbooks;"
+        "import sys; from pathlib import Path; sys.path.insert(0, %r); from monitor.runs import playbooks;"
         "playbooks.ROOT = Path(%r); sys.argv = ['monitor', '--state-dir', %r, '-i', 'here,', '--log', %r];"
         "from monitor.__main__ import main; main()"
     ) % (str(Path(__file__).parents[3]), str(playbooks.ROOT), str(state), str(state / "log"))

@@ -263,10 +263,10 @@ class World:
             revision, paused = self.revision, self.paused_items()
             if run.request.get("slow_commit"):
                 yield
-            if self.commit(revision, plan["changes"]):
+            if self.commit(revision, plan.changes):
                 break
-        self.plans.append({**plan, "paused": paused, "asked": run.request, "after": self.state})
-        phases = max([a["phase"] for a in plan["actions"]] or [1])
+        self.plans.append({**plan.to_json(), "paused": paused, "asked": run.request, "after": self.state})
+        phases = plan.phases
         answers: dict[str, Any] = {}
         for phase in range(1, phases + 1):
             if phase > 1:
@@ -275,7 +275,7 @@ class World:
             yield
             requests = act_requests(self.site, self.state, plan, phase, self.digests)
             sent = [
-                Delivery(run.number, host, request, request["expires"], answers)
+                Delivery(run.number, host, request.to_json(), request.expires, answers)
                 for host, request in requests.items()
             ]
             self.on_the_way.extend(sent)

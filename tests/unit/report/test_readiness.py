@@ -128,9 +128,9 @@ def test_it_says_what_the_plan_does_when_the_host_is_down(
             site, {**state, "hosts": {**state["hosts"], dead: down}}, 7, {**seen, dead: gone},
             {"kind": "reconcile", "who": "eve"}, NOW, "5", {},
         )  # fmt: skip
-        waits = sorted(a["instance"] for a in plan["actions"] if a["action"] == "hold" and " waits: " in a["reason"])
+        waits = sorted(a.instance for a in plan.actions if a.kind == "hold" and " waits: " in a.reason)
         assert sorted(found["hosts"][dead]["without_place"]) == waits
-        starts = [a for a in plan["actions"] if a["action"] == "start"]
+        starts = [a for a in plan.actions if a.kind == "start"]
         assert found["hosts"][dead]["moves"] == len(starts) + len(waits)
 
 

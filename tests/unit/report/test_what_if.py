@@ -123,8 +123,8 @@ class TestExplain:
         state["wanted"]["scen2_srv_03"] = WANTED
         services, windows = explain.explain_item(site, state, seen, "03", NOW)["applications"]
         plan = planner.make_plan(site, state, 7, seen, {"kind": "reconcile", "who": "eve"}, NOW, "5", {})
-        [start] = [action for action in plan["actions"] if action["action"] == "start"]
-        assert services["choice"] == start["host"] == "server_3"
+        [start] = [action for action in plan.actions if action.kind == "start"]
+        assert services["choice"] == start.host == "server_3"
         assert services["candidates"][0]["verdict"] == "first choice"
         assert windows["where"] == "not wanted anywhere" and windows["choice"] is None
 

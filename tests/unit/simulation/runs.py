@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from monitor.core.decide import corrections
+from monitor.core.model.plan import Plan
 from monitor.core.model.words import DOWN, SUSPECT
 from monitor.core.plan import plan as planner
 from monitor.core.plan.act_requests import act_requests
@@ -101,7 +102,7 @@ class Run:
             revision = world.revision
             if rng.random() < 0.05:
                 yield rng.uniform(0.01, 0.3)
-            if not plan["changes"] or self._runs.commit(revision, plan["changes"], self.number):
+            if not plan.changes or self._runs.commit(revision, plan.changes, self.number):
                 break
         self.planned = True
         self._runs.planned(self, plan)
@@ -114,11 +115,11 @@ class Run:
                     heard["answered"].append(name)
                 elif found["answer"] == "unreachable":
                     heard["unreachable"][name] = found["why"]
-        self._report = {"run": self.number, "plan": plan, "results": {}, "sentences": []}
+        self._report = {"run": self.number, "plan": plan.to_json(), "results": {}, "sentences": []}
         if self.whole:
             self._report.update(heard)
         answers: dict[str, Any] = {}
-        for phase in range(1, max([a["phase"] for a in plan["actions"]] or [1]) + 1):
+        for phase in range(1, plan.phases + 1):
             if phase > 1:
                 changes, _trail = settle(world.site, world.state, plan, answers, world.wall)
                 self._commit(changes)
@@ -126,7 +127,7 @@ class Run:
             requests = act_requests(world.site, world.state, plan, phase, self._runs.digests())
             missing = set(requests)
             for name in sorted(requests):
-                self._deliver(name, requests[name], answers, missing)
+                self._deliver(name, requests[name].to_json(), answers, missing)
             while missing:
                 yield None
         yield self._runs.delay()
@@ -201,7 +202,7 @@ class Runs:
         self.under_way: list[Run] = []
         self.hurt = 0.0  # how likely a run is held up at each of its steps
         self.on_commit: Callable[[], None] = lambda: None
-        self.on_plan: Callable[[Run, dict[str, Any]], None] = lambda run, plan: None
+        self.on_plan: Callable[[Run, Plan], None] = lambda run, plan: None
         self._seen: dict[str, tuple[dict[str, Any], int]] = {}
         self._digest: dict[str, str] = {}
 
@@ -228,12 +229,12 @@ class Runs:
             self.on_commit()
         return done
 
-    def planned(self, run: Run, plan: dict[str, Any]) -> None:
-        for action in plan["actions"]:
+    def planned(self, run: Run, plan: Plan) -> None:
+        for action in plan.actions:
             self.world.tell("run %s (%s): %s %s on %s: %s" % (
-                run.number, run.request["kind"], action["action"], action["instance"], action["host"],
-                action["reason"]))  # fmt: skip
-            self.world.demand(bool(action["reason"]), "reason", "an action without one: %s" % action)
+                run.number, run.request["kind"], action.kind, action.instance, action.host,
+                action.reason))  # fmt: skip
+            self.world.demand(bool(action.reason), "reason", "an action without one: %s" % action)
         self.on_plan(run, plan)
 
     def changed_since(self, revision: int) -> list[str]:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.core.decide.failures import WAITS
+from monitor.core.model.plan import Plan
 from monitor.core.model.site import Site
 from monitor.core.report import watch_list
 from monitor.watch.watch_list import Watch, parse
@@ -151,8 +152,8 @@ class Simulation:
         if self.monitor is not None and self.rng.random() < 0.95:  # else the file event is lost
             self.monitor.wake(0.003)
 
-    def _planned(self, run: Run, plan: dict[str, Any]) -> None:
-        if any(action["action"] == "refuse" for action in plan["actions"]):
+    def _planned(self, run: Run, plan: Plan) -> None:
+        if any(action.kind == "refuse" for action in plan.actions):
             return
         self._requests[run.number] = run.request
         for name in run.request.get("instances") or ():
@@ -161,17 +162,17 @@ class Simulation:
                 self.world.shown_on[name] = run.request.get("host") or self.world.shown_on.get(name, "")
                 if run.request.get("take"):
                     self.world.taken_over[name] = self.world.t
-            waits = any(action["action"] == "hold" and action["instance"] == name for action in plan["actions"])
+            waits = any(action.kind == "hold" and action.instance == name for action in plan.actions)
             if run.request["kind"] in ("reset", "start", "restart", "open") and not waits:
                 self.world.trouble[name] = 1  # the same run may find that something is missing
-        for name, record in (plan["changes"].get("wanted") or {}).items():
+        for name, record in (plan.changes.get("wanted") or {}).items():
             if record and record["state"] == "stopped" and name in self.windows:
                 self.world.windows_over[name] = (self.world.t, "it was stopped (%s)" % record["why"])
         self._only_lost_hosts_are_down(run, plan)
 
-    def _only_lost_hosts_are_down(self, run: Run, plan: dict[str, Any]) -> None:
+    def _only_lost_hosts_are_down(self, run: Run, plan: Plan) -> None:
         world = self.world
-        for name, record in (plan["changes"].get("hosts") or {}).items():
+        for name, record in (plan.changes.get("hosts") or {}).items():
             if record["state"] != "down" or record["by"] != "monitor":
                 continue
             host = world.hosts[name]

@@ -90,6 +90,7 @@ class ApplicationReader:
         self.unsure: Set[str] = set()  # programs of this application whose rank was refused: no rule speaks about them
 
     def read_models(self, written: Any) -> None:
+        """Read ``muster_models``, which the programs of applications refer to."""
         place: Keys = ("muster_models",)
         entries = self.reader.names(written, place, "muster_models")
         for name, entry in entries.items():
@@ -108,6 +109,11 @@ class ApplicationReader:
                                       % " -> ".join(loop + loop[:1]), layer.values.get("model"))
 
     def application(self, name: str, entry: Any, keys: Keys) -> Application:
+        """One application; what is wrong is added to the problems.
+
+        :param entry: as written below its name.
+        :param keys: its path in the site.
+        """
         values = self.reader.table(compile_keys.APPLICATION, entry, keys, "application %s" % name)
         self.unsure = set()
         ports = self._ports(values, keys + ("ports",)) if "ports" in values else None

@@ -25,7 +25,7 @@ class SiteError:
     """One thing that is wrong.
 
     ``path`` is for people (``muster_items[2].slot``), ``keys`` the same for a locator; ``place`` is ``file:line`` where
-    whoever found it knows.
+    the finder knows it.
     """
 
     path: str
@@ -68,6 +68,12 @@ class Problems:
         self.errors: List[SiteError] = []
 
     def add(self, keys: Keys, message: str, value: Any = None, hint: str = "") -> None:
+        """Add one error.
+
+        :param keys: the path of the value.
+        :param value: as written.
+        :param hint: what to write instead.
+        """
         self.errors.append(SiteError(path_text(keys), message, value, hint, keys))
 
     def finish(self) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of a probe: in short beside its bus, or as a mapping with all that its kind can be told."""
+"""The fields of a probe: in short beside its bus, or as a mapping with all settings of its kind."""
 
 from __future__ import annotations
 

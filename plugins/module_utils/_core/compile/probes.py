@@ -101,7 +101,7 @@ class _Reading:
     def probe(
         self, kind: str, values: Values, keys: Keys, needs: Keys, above: Mapping[str, Any]
     ) -> Optional[Probe]:
-        """:param needs: where a key that is missing is told."""
+        """:param needs: the place in the error about a missing key."""
         self._foreign_keys(kind, values, keys)
         known: Dict[str, Any] = {}
         if kind == "exec":

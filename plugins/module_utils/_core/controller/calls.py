@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
 from ..decide.draft import PlanError
 from ..model import site as site_model
+from ..model.plan import CONFIGURE, REVIVE, Plan
 from ..model.records import apply_changes
 from ..plan.act_requests import act_requests
 from ..plan.outcome import settle
@@ -28,7 +29,7 @@ from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
 
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
-ATTEMPTS = 8  # plans made anew after a lost race
+ATTEMPTS = 8  # attempts to plan and commit; each lost race costs one
 DAY = 86400.0  # s
 AT_ONCE = 2000  # entries of the trail that one run drops
 
@@ -48,7 +49,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         requests, phases, revision, warnings}
         the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
         published ones serve; without `observations`, what the hosts said last, but for those not believed up. Only a
-        deploy changes the site: any other run works over what was deployed, whatever its own inventory says.
+        deploy changes the site: any other run works over what was deployed, not over its own inventory.
     ``phase`` {site, plan, phase, answers} -> {requests}
         a later phase's act requests; commits what the hosts confirmed so far.
     ``settle`` {site, plan, answers} -> {revision, trail}
@@ -57,7 +58,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         hosts that were not observed are shown as they were seen last.
     ``trail`` {site, after?, limit?, instance?} -> {trail}
     ``explain`` {site, item} -> {explain}
-        where each application of an item is and why, and what each candidate host has to say to that.
+        where each application of an item is and why, and why each candidate host is or is not suitable.
     ``what_if`` {site, assume} -> {what_if}
         what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
     ``capture`` {site, request} -> {given}
@@ -183,10 +184,10 @@ def _make_plan(given: _Call) -> Json:
             plan = make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
             looked = revision
             changes = _with_meta(call, state, plan, run)
-            if call.check or not (changes or plan["trail"]):
+            if call.check or not (changes or plan.trail):
                 break
             try:
-                revision = ledger.commit(revision, changes, plan["trail"])
+                revision = ledger.commit(revision, changes, plan.trail)
             except controller_ledger.LostRace:
                 continue
             state = apply_changes(state, changes)
@@ -202,23 +203,23 @@ def _make_plan(given: _Call) -> Json:
             last_seen.keep(call.site, observations, looked, now)
     requests = act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
     return {
-        "plan": plan,
-        "requests": requests,
-        "phases": _phases(plan),
+        "plan": plan.to_json(),
+        "requests": {host: order.to_json() for host, order in requests.items()},
+        "phases": plan.phases,
         "revision": revision,
         "warnings": warnings,
     }
 
 
 def _phase(call: _Call) -> Json:
-    plan, phase = call.request["plan"], int(call.request["phase"])
+    plan, phase = Plan.from_json(call.request["plan"]), int(call.request["phase"])
     if call.check:
         with call.ledger as ledger:
             state, revision = _read(call, ledger)
     else:
         call, state, revision, _unused = _commit_outcome(call, final=False)
     requests = act_requests(call.site, state, plan, phase, call.digests, check=call.check)
-    return {"requests": requests, "revision": revision}
+    return {"requests": {host: order.to_json() for host, order in requests.items()}, "revision": revision}
 
 
 def _settle(call: _Call) -> Json:
@@ -246,14 +247,14 @@ def _forget(call: _Call, ledger: controller_ledger.Ledger) -> None:
 def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger.State, int, List[Json]]:
     """Commit what the hosts' answers say. Answers are facts: a lost race only means to read again."""
     call = given
-    plan, answers = call.request["plan"], call.request.get("answers") or {}
+    plan, answers = Plan.from_json(call.request["plan"]), call.request.get("answers") or {}
     with call.ledger as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = ledger.read()
-            with contextlib.suppress(Refused):  # what was done is told in any case
-                call = _over_what_is_deployed(given, state, str(plan["request"]["kind"]))
+            with contextlib.suppress(Refused):  # the outcome is written in any case
+                call = _over_what_is_deployed(given, state, str(plan.kind))
             changes, trail = settle(call.site, state, plan, answers, time.time(), final)
-            if _phases(plan) > 1:
+            if plan.phases > 1:
                 trail = _not_said(ledger, plan, trail)
             if not (changes or trail):
                 return call, state, revision, []
@@ -268,13 +269,9 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
     )
 
 
-def _phases(plan: Json) -> int:
-    return max([int(action["phase"]) for action in plan["actions"]] or [1])
-
-
-def _not_said(ledger: controller_ledger.Ledger, plan: Json, trail: List[Json]) -> List[Json]:
+def _not_said(ledger: controller_ledger.Ledger, plan: Plan, trail: List[Json]) -> List[Json]:
     """Without the lines that this run wrote after an earlier phase already."""
-    said = {_gist(entry) for entry in ledger.trail(limit=1000) if entry.get("run") == plan["run"]}
+    said = {_gist(entry) for entry in ledger.trail(limit=1000) if entry.get("run") == plan.run}
     return [entry for entry in trail if _gist(entry) not in said]
 
 
@@ -351,7 +348,7 @@ def _same_site(call: _Call, state: controller_ledger.State) -> None:
 
 def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: str) -> _Call:
     """The call with the site that was deployed last, which its own may not be: its inventory was edited since, is
-    another copy, or was read before somebody else deployed.
+    another copy, or was read before another run deployed.
 
     :raises Refused: when that site is not known.
     """
@@ -362,7 +359,7 @@ def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: st
         return call
     published = publish.read_published(call.state_dir, SITE_FILE)
     if kind in SITE_CHANGES or published.get("mark") != mark:
-        raise Refused("the site was deployed anew meanwhile: run this again")
+        raise Refused("the site was deployed again meanwhile: run this again")
     try:
         site = site_model.site_from_json(published["site"])
     except (KeyError, TypeError, ValueError) as error:
@@ -375,17 +372,17 @@ def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: st
     )
 
 
-def _with_meta(call: _Call, state: controller_ledger.State, plan: Json, run: str) -> Json:
+def _with_meta(call: _Call, state: controller_ledger.State, plan: Plan, run: str) -> Json:
     """The plan's changes, with the run's number; and with the mark of its site when that is the valid one from now."""
-    changes: Json = {kind: dict(records) for kind, records in plan["changes"].items() if records}
+    changes: Json = {kind: dict(records) for kind, records in plan.changes.items() if records}
     meta: Json = changes.pop("meta", {})
     before = state["meta"].get("site_mark")
-    if not before or plan["request"]["kind"] in SITE_CHANGES:
+    if not before or plan.kind in SITE_CHANGES:
         mark = publish.site_mark(call.document, call.digests)
         if mark != before:
             meta["site_mark"] = mark
-    acts = any(action["action"] in ("configure", "revive") for action in plan["actions"])
-    if changes or meta or plan["trail"] or acts:
+    acts = any(action.kind in (CONFIGURE, REVIVE) for action in plan.actions)
+    if changes or meta or plan.trail or acts:
         changes["meta"] = dict(meta, last_run=int(run))
     return changes
 

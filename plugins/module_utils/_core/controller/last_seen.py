@@ -18,6 +18,7 @@ Json = Dict[str, Any]
 
 
 def asked(observation: Mapping[str, Any]) -> bool:
+    """Whether the host was asked for this observation document."""
     return bool(observation.get("answer", NOT_ASKED) != NOT_ASKED)
 
 

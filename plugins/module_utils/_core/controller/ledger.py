@@ -55,7 +55,7 @@ class LedgerDamaged(LedgerError):
 
 
 class LostRace(LedgerError):
-    """Somebody committed since the state was read: read again, decide again."""
+    """Another run committed since the state was read: read again, decide again."""
 
     def __init__(self, expected: int, found: int) -> None:
         super().__init__("the ledger went from revision %d to %d meanwhile" % (expected, found))
@@ -77,7 +77,7 @@ class Ledger:
     def exists(self) -> bool:
         """Whether there is a ledger file.
 
-        :raises LedgerError: when the folder belongs to somebody else.
+        :raises LedgerError: when the folder belongs to another user.
         """
         ledger_files.check_owner(os.path.dirname(self.path), LedgerError)
         return os.path.lexists(self.path)
@@ -227,6 +227,7 @@ class Ledger:
             return ledger_files.backup(database, self.path, _revision(database))
 
     def close(self) -> None:
+        """Close the file. Idempotent."""
         if self._open is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._open.close()
@@ -322,7 +323,7 @@ def _text(record: Any) -> str:
 
 
 def _check_epoch(database: sqlite3.Connection, name: str, record: Optional[Mapping[str, Any]]) -> None:
-    """Epochs only grow: whatever decides above, a lower one is never written."""
+    """Epochs only grow: refuse a lower one."""
     row = database.execute("SELECT value FROM record WHERE kind = 'claims' AND name = ?", (name,)).fetchone()
     if row is None or record is None:
         return

@@ -19,13 +19,13 @@ from typing import List, Optional, Type
 from .places import BACKUP_FOLDER
 
 BACKUPS = 3
-UNFINISHED = 3600.0  # s after which a copy that was begun is nobody's any more
+UNFINISHED = 3600.0  # s after which an unfinished copy counts as abandoned
 
 
 def make_folder(folder: str, error: Type[Exception]) -> None:
     """Make the state folder, for its owner only.
 
-    :raises error: when it cannot be made or belongs to somebody else."""
+    :raises error: when it cannot be made or belongs to another user."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as reason:
@@ -36,9 +36,9 @@ def make_folder(folder: str, error: Type[Exception]) -> None:
 
 
 def check_owner(folder: str, error: Type[Exception]) -> None:
-    """Only the owner of the state folder may run what changes things. A folder that is missing is nobody's.
+    """Only the owner of the state folder may run what changes things. A missing folder is accepted.
 
-    :raises error: when it belongs to somebody else."""
+    :raises error: when it belongs to another user."""
     try:
         found = os.stat(folder)
     except FileNotFoundError:
@@ -53,6 +53,7 @@ def check_owner(folder: str, error: Type[Exception]) -> None:
 
 
 def user_name(uid: int) -> str:
+    """The name of a user, or ``user 1000`` for one without a name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -141,7 +142,7 @@ def keep_damaged(path: str, why: str) -> str:
 
 
 def lock_holder(path: str) -> str:
-    """`` by process 41 (...)`` for whoever holds a write lock on the ledger, or "" when the system does not say.
+    """`` by process 41 (...)`` for the process with a write lock on the ledger, or "" when the system does not say.
 
     Asked of /proc/locks: opening and closing the file here would drop this process' own locks on it.
     """

@@ -45,7 +45,7 @@ def publish(
     """Write site and watch list of this revision, unless the same or newer ones stand there. Returns whether it wrote.
 
     :param state: the ledger's state at `revision`. When its ``meta.site_mark`` names another site than the one given
-        (somebody deployed meanwhile), the site published already is used.
+        (another run deployed meanwhile), the site published already is used.
     :param durable: whether the watch list must outlast a power cut; not while a run is under way that will write it
         again, and is waited for.
     :raises PublishError: nothing is half-written.
@@ -89,7 +89,7 @@ def read_published(state_dir: str, name: str) -> Dict[str, Any]:
 
 
 def write_document(state_dir: str, name: str, document: Mapping[str, Any]) -> None:
-    """Replace another file of the state folder whole; for what is worth no more than a look back.
+    """Replace an auxiliary file of the state folder atomically; it need not outlast a power cut.
 
     :raises OSError: the old file stands."""
     _replace(state_dir, name, document, sync=False)

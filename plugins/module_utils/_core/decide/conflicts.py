@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""More than one copy of an instance, or one that no claim allows: seen, told, and ended as its application says.
+"""More than one copy of an instance, or one that no claim allows: found, reported, and ended as its application says.
 
 Always by item, never by process: a copy stays or ends as a whole. `keep_claimed` ends what has no valid claim,
 `stop_all` ends every copy and starts it once where its claim is, `ask` holds until a person decides.
@@ -77,6 +77,10 @@ def _looked(draft: Draft, host: str) -> bool:
 
 
 def describe(draft: Draft, name: str, wrong: List[str]) -> str:
+    """A sentence about a conflict.
+
+    :param wrong: hosts with copies that no claim allows.
+    """
     claim = draft.claim(name)
     if claim.holds and claim.host in wrong:
         others = [host for host in wrong if host != claim.host]

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Observations that another run has overtaken: what it committed since they were made counts more than they do. Pure.
+"""Corrects observations that are older than a commit of another run: the commit counts. Pure.
 
 Without this, a run that looked just before another one restarted an instance would take the new copy for a stray one.
 """
@@ -53,7 +53,7 @@ def as_claimed(
 ) -> Dict[str, Any]:
     """The observations, and for every host that was not asked what it shows if the ledger is right about it.
 
-    For questions that nobody acts on. A host of which the ledger knows nothing, or nothing good, stays not asked.
+    For questions, not for runs. A host that is not up or drained in the ledger stays not asked.
     """
     filled: Dict[str, Any] = {}
     for host in site.hosts:

@@ -6,14 +6,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
-from ..model.observation import Observation, Seen
+from ..model.observation import Observation
+from ..model.plan import (
+    CONFIGURE,
+    CONTINUE,
+    FREE_CLAIM,
+    HOLD,
+    NOTHING,
+    REFUSE,
+    REPAIR,
+    REVIVE,
+    START,
+    STOP,
+    Action,
+)
 from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
-from ..model.sentences import clock
-from ..model.site import Host, Instance, Site
-from ..model.words import DOWN, FREE, MONITOR, MUSTER, STARTED, STARTING, STOPPED, STOPPING
+from ..model.site import Site
+from ..model.words import FREE, MUSTER, STARTED, STARTING, STOPPING
 from .failures import charges
+from .known import Known
 from .upkeep import Upkeep
 
 Json = Dict[str, Any]
@@ -49,8 +62,12 @@ class Mark(NamedTuple):
     claim: Tuple[Any, ...]
 
 
-class Draft:
-    """The inputs of a plan as views, and its actions, ledger changes and trail as they grow."""
+class Draft(Known):
+    """The inputs of a plan as views, and its actions, ledger changes and trail as they grow.
+
+    :param request: {kind, who, from, why, ...}: what is asked for.
+    :param digests: instance -> digest of its configuration as it should be.
+    """
 
     def __init__(
         self,
@@ -62,14 +79,14 @@ class Draft:
         run: str,
         digests: Mapping[str, str],
     ) -> None:
-        self.site, self.state, self.observations = site, state, observations
-        self.request, self.now, self.run, self.digests = request, now, run, digests
+        super().__init__(site, state, observations, now, run)
+        self.request, self.digests = request, digests
         self.kind: str = request["kind"]
         self.who: str = request.get("who") or "somebody"
         self.why: str = request.get("why") or ""
         self.upkeep = Upkeep(state.pauses, state.notices)
         self.actor = Actor(run, now + site.settings.run_timeout)
-        self.actions: List[Json] = []
+        self.actions: List[Action] = []
         self.trail: List[Json] = []
         self.moves: List[Move] = []
         self.asked: Dict[str, str] = {}  # instance -> what a person asked for, as a reason
@@ -80,99 +97,15 @@ class Draft:
         self.stays: Dict[str, str] = {}  # instance -> why it cannot leave a host that is drained
         self.drifting: Set[str] = set()  # ids of the drift that was seen in this run
         self.turns: List[str] = []  # instances that leave a drained host in a later round
-        self._item_order: Optional[Dict[str, int]] = None
-        self._wanted: Dict[str, Optional[Wanted]] = {}
-        self._claims: Dict[str, Optional[Claim]] = {}
-        self._hosts: Dict[str, HostRecord] = {}
         self._dropped: List[str] = []
-        self._copies: Dict[str, Dict[str, Seen]] = {}
-        self._highest: Dict[str, int] = {}
-        for host, observation in observations.items():
-            for name, seen in observation.instances.items():
-                self._copies.setdefault(name, {})[host] = seen
-                self._highest[name] = max(seen.highest, self._highest.get(name, 0))
-
-    # --- what is known
-
-    def wanted(self, name: str) -> Wanted:
-        """With this plan's changes; what nobody asked for is stopped."""
-        if name in self._wanted:
-            return self._wanted[name] or Wanted(STOPPED)
-        return self.state.wanted.get(name) or Wanted(STOPPED)
-
-    def claim(self, name: str) -> Claim:
-        """With this plan's changes; an instance never claimed has a free claim of epoch 0."""
-        if name in self._claims:
-            return self._claims[name] or Claim()
-        return self.state.claims.get(name) or Claim()
-
-    def claims(self) -> Dict[str, Claim]:
-        after = dict(self.state.claims)
-        for name, claim in self._claims.items():
-            if claim is None:
-                after.pop(name, None)
-            else:
-                after[name] = claim
-        return after
-
-    def record(self, host: str) -> HostRecord:
-        return self._hosts.get(host) or self.state.hosts.get(host) or HostRecord()
-
-    def observation(self, host: str) -> Observation:
-        known = self.observations.get(host)
-        if known is not None:
-            return known
-        why = "%s was not asked in this run" % host
-        if self.site_host(host) is None:
-            why = "%s is not in the inventory any more: put it back, or confirm that it is down" % host
-        return Observation(host, why=why)
-
-    def copies(self, name: str) -> Dict[str, Seen]:
-        """What seen hosts show of an instance: live processes, or a claim file left behind."""
-        return {
-            host: seen for host, seen in self._copies.get(name, {}).items() if seen.live or seen.claim is not None
-        }
-
-    def seen_instances(self) -> List[str]:
-        return sorted(self._copies)
-
-    def next_epoch(self, name: str) -> int:
-        """Higher than every epoch the ledger or any seen host knows of."""
-        return 1 + self.known_epoch(name)
-
-    def known_epoch(self, name: str) -> int:
-        return max(self.claim(name).epoch, self._highest.get(name, 0))
-
-    def busy(self, name: str) -> str:
-        """Why another run must be waited for; empty when nobody is at work on the instance.
-
-        A run at work on a host that is down has nothing left to do there, and what it finds out does not count."""
-        claim = self.claim(name)
-        if claim.host and self.record(claim.host).state == DOWN:
-            return ""
-        if claim.actor is None or claim.actor.run == self.run or claim.actor.deadline <= self.now:
-            return ""
-        doing = {STARTING: "starting it", STOPPING: "moving it" if claim.target else "stopping it"}
-        until = clock(claim.actor.deadline, self.now, seconds=True)
-        return "run %s is %s until %s" % (claim.actor.run, doing.get(claim.phase, "changing it"), until)
-
-    def confirmed_down(self, host: str) -> bool:
-        """By a person, not by the monitor's signals alone."""
-        record = self.record(host)
-        return record.state == DOWN and record.by != MONITOR
-
-    def label(self, instance: Instance) -> str:
-        return "item %s" % instance.item.id
-
-    def held_since(self, name: str) -> str:
-        """`` (opened by eve at 12:03)`` for a sentence, or nothing when nobody is known."""
-        wanted = self.wanted(name)
-        return " (opened by %s at %s)" % (wanted.by, clock(wanted.at, self.now)) if wanted.by else ""
-
-    # --- what is decided
 
     def want(self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None) -> None:
-        """Change what is wanted; ``by`` defaults to who asked. The same wish again keeps the first one's name."""
+        """Change what is wanted; the same again keeps the first one's record.
+
+        :param state: STARTED or STOPPED.
+        :param host: the console of an HCI.
+        :param by: defaults to who asked.
+        """
         before = self._wanted.get(name) or self.state.wanted.get(name)
         if before is not None and (before.state, before.host) == (state, host):
             return
@@ -180,20 +113,23 @@ class Draft:
         self.note("%s is wanted %s%s" % (name, state, " on %s" % host if host else ""), why, instance=name, who=by)
 
     def first_seen(self, name: str) -> None:
-        """A service that nobody asked for yet is wanted started."""
+        """Want a service started that has no record yet."""
         self._wanted[name] = Wanted(STARTED, None, MUSTER, "first seen", self.now)
 
     def forget_wanted(self, name: str) -> None:
+        """Delete the record of what is wanted."""
         if name in self.state.wanted:
             self._wanted[name] = None
 
     def set_claim(self, name: str, claim: Optional[Claim]) -> None:
+        """None deletes it; one that equals the ledger's is no change."""
         if claim != self.state.claims.get(name):
             self._claims[name] = claim
         else:
             self._claims.pop(name, None)
 
     def set_host(self, host: str, record: HostRecord) -> None:
+        """Change what is believed of a host."""
         self._hosts[host] = record
 
     def drop_host(self, host: str) -> None:
@@ -227,49 +163,35 @@ class Draft:
         )  # fmt: skip
         self.set_claim(name, freed)
 
-    def add(
-        self,
-        action: str,
-        name: Optional[str],
-        host: Optional[str],
-        reason: str,
-        epoch: int = 0,
-        phase: int = 1,
-        target: Optional[str] = None,
-        urgent: bool = False,
-        programs: Optional[List[str]] = None,
-        after: str = "",
-    ) -> None:
-        self.actions.append(
-            {
-                "action": action,
-                "instance": name,
-                "host": host,
-                "target": target,
-                "epoch": epoch,
-                "phase": phase,
-                "reason": reason,
-                "urgent": urgent,
-                "programs": programs,
-                "after": after,
-                "digest": self.digests.get(name or "", ""),
-            }
-        )
+    def _add(self, kind: str, name: Optional[str], host: Optional[str], reason: str, **more: Any) -> None:
+        """:param more: the other fields of `Action`."""
+        name, host = name or "", host or ""
+        self.actions.append(Action(kind, name, host, reason, digest=self.digests.get(name, ""), **more))
 
     def hold(self, name: Optional[str], host: Optional[str], reason: str) -> None:
-        self.add("hold", name, host, reason, self.claim(name).epoch if name else 0)
+        """Do nothing, and say why.
+
+        :param name: the instance; None where it is about a host or about the whole request.
+        """
+        self._add(HOLD, name, host, reason, epoch=self.claim(name).epoch if name else 0)
 
     def refuse(self, name: Optional[str], host: Optional[str], reason: str) -> None:
-        self.add("refuse", name, host, reason)
+        """Refuse the whole request: nothing else of this plan is done."""
+        self._add(REFUSE, name, host, reason)
 
     @property
     def refused(self) -> bool:
-        return any(action["action"] == "refuse" for action in self.actions)
+        """Whether the request is refused so far."""
+        return any(action.kind == REFUSE for action in self.actions)
 
     def stop(
         self, name: str, host: str, reason: str, after: str = FREE, urgent: bool = False, target: Optional[str] = None
     ) -> None:
-        """Stop what the claim holds (or would hold) on `host`; `after` is the phase a confirmed stop leads to."""
+        """Stop what the claim holds (or would hold) on a host.
+
+        :param after: the phase that a confirmed stop leads to, or MOVE.
+        :param target: the host where it starts afterwards.
+        """
         claim = self.claim(name)
         self.set_claim(
             name,
@@ -278,14 +200,18 @@ class Draft:
                 left=(),
             ),
         )  # fmt: skip
-        self.add("stop", name, host, reason, self.known_epoch(name), target=target, urgent=urgent, after=after)
+        epoch = self.known_epoch(name)
+        self._add(STOP, name, host, reason, epoch=epoch, target=target or "", urgent=urgent, after=after)
 
     def stop_copy(self, name: str, host: str, reason: str) -> None:
         """Stop a copy that no claim allows; the claim itself is not touched."""
-        self.add("stop", name, host, reason, self.known_epoch(name), after="nothing")
+        self._add(STOP, name, host, reason, epoch=self.known_epoch(name), after=NOTHING)
 
-    def start(self, name: str, host: str, reason: str, action: str = "start", urgent: bool = False) -> None:
-        """Start, or restart in place, under a new epoch; what was charged before is carried along."""
+    def start(self, name: str, host: str, reason: str, kind: str = START, urgent: bool = False) -> None:
+        """Start, or restart in place, under a new epoch; what was charged before is carried along.
+
+        :param kind: START or RESTART.
+        """
         epoch = self.next_epoch(name)
         claim = self.claim(name)
         self.set_claim(
@@ -303,7 +229,42 @@ class Draft:
                 incarnation=self.observation(host).incarnation or (claim.incarnation if claim.host == host else ""),
             ),
         )
-        self.add(action, name, host, reason, epoch, urgent=urgent)
+        self._add(kind, name, host, reason, epoch=epoch, urgent=urgent)
+
+    def start_after_stops(self, name: str, host: str, reason: str) -> None:
+        """Start in the second phase; the claim follows when the stops of the first one are confirmed."""
+        self._add(START, name, host, reason, epoch=self.next_epoch(name), phase=2)
+
+    def repair(self, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
+        """Start these programs of an instance that runs."""
+        self._join(REPAIR, name, host, reason, programs)
+
+    def continue_deferred(self, name: str, host: str, reason: str) -> None:
+        """Start what was deferred of an instance that runs."""
+        self._join(CONTINUE, name, host, reason, self.claim(name).deferred)
+
+    def _join(self, kind: str, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
+        """Start programs under the epoch of what runs."""
+        claim = self.claim(name)
+        self.set_claim(name, replace(claim, actor=self.actor))
+        self._add(kind, name, host, reason, epoch=claim.epoch, programs=tuple(programs))
+
+    def release(self, name: str, why: str, reason: str) -> None:
+        """Free a claim whose host shows nothing of it, and say so.
+
+        :param why: the reason that the free claim keeps.
+        """
+        self.free(name, why)
+        claim = self.claim(name)
+        self._add(FREE_CLAIM, name, claim.host, reason, epoch=claim.epoch)
+
+    def configure(self, host: str, reason: str) -> None:
+        """Send the host its configuration folder."""
+        self._add(CONFIGURE, None, host, reason)
+
+    def revive(self, host: str, reason: str) -> None:
+        """Start the host's service manager."""
+        self._add(REVIVE, None, host, reason)
 
     def charges(self, name: str) -> Tuple[Failure, ...]:
         """The failures that count against an instance's budget, with those of this plan."""
@@ -319,7 +280,10 @@ class Draft:
     def note(
         self, what: str, why: str = "", result: str = "", instance: str = "", host: str = "", who: Optional[str] = None
     ) -> None:
-        """A line of the trail."""
+        """Add a line to the trail.
+
+        :param who: defaults to who asked.
+        """
         entry: Json = {
             "at": self.now,
             "who": who or self.who,
@@ -336,6 +300,7 @@ class Draft:
         self.trail.append(entry)
 
     def changes(self) -> Dict[str, Dict[str, Any]]:
+        """The changes of the ledger, as `Ledger.commit` takes them."""
         changes: Dict[str, Dict[str, Any]] = {}
         if self._wanted:
             changes["wanted"] = {n: w.to_json() if w else None for n, w in sorted(self._wanted.items())}
@@ -346,18 +311,3 @@ class Draft:
             changes["hosts"].update(dict.fromkeys(self._dropped))
         changes.update(self.upkeep.changes())
         return changes
-
-    def site_host(self, name: str) -> Optional[Host]:
-        try:
-            return self.site.host(name)
-        except KeyError:
-            return None
-
-    def item_order(self, instance: Instance) -> int:
-        """The position of its item in the site: earlier items are placed first."""
-        if self._item_order is None:
-            self._item_order = {item.id: i for i, item in enumerate(self.site.items)}
-        return self._item_order[instance.item.id]
-
-    def is_started(self, name: str) -> bool:
-        return self.wanted(name).state == STARTED

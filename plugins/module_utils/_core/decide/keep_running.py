@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import List, Optional, Tuple
 
 from ..model.observation import Seen
+from ..model.plan import RESTART
 from ..model.records import Claim, Failure
 from ..model.sentences import clock, duration, listing, times
 from ..model.sequence import expected_programs
@@ -21,6 +22,12 @@ from .relocate import in_place, misplaced, move, stop_strays
 
 
 def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
+    """Decide about an instance that runs where its claim is: restart, move, repair, continue, or leave it alone.
+
+    :param host: of the claim.
+    :param copy: what that host shows of it.
+    :param strays: hosts with copies that no claim allows.
+    """
     name, claim = instance.name, draft.claim(instance.name)
     if copy.epochs != (claim.epoch,):
         runs = listing(str(e) if e else "none" for e in copy.epochs)
@@ -70,7 +77,10 @@ def _not_expected(claim: Claim, copy: Seen) -> Tuple[str, ...]:
 
 
 def missing_programs(draft: Draft, instance: Instance, host: str, missing: List[str]) -> bool:
-    """Programs of a running instance died: do what their running failure strategy says; whether that is something."""
+    """Do what the running failure strategy of dead programs says; whether that is anything.
+
+    :param missing: programs that should run and do not.
+    """
     strategy = running_failure(instance.application, missing)
     died = "%s of %s no longer %s on %s" % (
         listing(missing), instance.name, "runs" if len(missing) == 1 else "run", host,
@@ -90,6 +100,9 @@ def apply_strategy(
 ) -> bool:
     """Carry out a running failure strategy, within the budget; whether it does anything.
 
+    :param what: what happened, as the beginning of the reason.
+    :param programs: those that failed.
+    :param urgent: the host acts at once, without a look at other hosts.
     :param at: when it failed, if that is known: what has waited for a run since then was no operation.
     """
     name, settings = instance.name, draft.site.settings
@@ -113,21 +126,22 @@ def apply_strategy(
         alone = programs if strategy == "restart_process" and bus not in programs else []
         _wait(draft, name, host, what, alone, urgent)
     elif strategy == "restart_process":
-        draft.set_claim(name, replace(charged, actor=draft.actor))
-        draft.add("repair", name, host, "%s (running_failure_strategy restart_process)" % what, claim.epoch,
-                  programs=programs)  # fmt: skip
+        draft.repair(name, host, "%s (running_failure_strategy restart_process)" % what, programs)
     else:
         _again(draft, instance, host, "%s (running_failure_strategy restart_application)" % what, [], urgent)
     return True
 
 
 def repair_gone(draft: Draft, instance: Instance, host: str, what: str, strays: List[str]) -> None:
-    """Nothing of it lives on the host that holds it, and no person asked for that.
+    """Start an instance again of which its host shows nothing, although no person stopped it.
 
-    Charged like a crash: what ends whenever it was started must not be started for ever.
+    It is charged like a crash, so that an instance which ends after each start is given up at last.
+
+    :param what: what happened, as the beginning of the reason.
+    :param strays: hosts with copies that no claim allows; they are stopped.
     """
     name, claim, settings = instance.name, draft.claim(instance.name), draft.site.settings
-    # How long it was there nobody knows, so nothing comes back for operation.
+    # How long it ran is not known, so no point of the budget comes back for it.
     failure = Failure(draft.now, host, what)
     failures = charge(replace(claim, since=draft.now), failure, settings)
     crashes = in_a_row(claim, failure, settings)
@@ -188,10 +202,9 @@ def _repair_after_wait(draft: Draft, instance: Instance, host: str) -> None:
     """The programs that crashed in a row while the others run on."""
     name, claim = instance.name, draft.claim(instance.name)
     programs = [program for program in expected_programs(instance.application) if program in claim.failed]
-    draft.set_claim(name, replace(claim, until=0.0, actor=draft.actor if programs else claim.actor))
+    draft.set_claim(name, replace(claim, until=0.0))
     if programs:
-        draft.add("repair", name, host, "%s of %s has waited and is tried again" % (listing(programs), name),
-                  claim.epoch, programs=programs)  # fmt: skip
+        draft.repair(name, host, "%s of %s has waited and is tried again" % (listing(programs), name), programs)
 
 
 def _again(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str], urgent: bool) -> None:
@@ -208,7 +221,7 @@ def _again(draft: Draft, instance: Instance, host: str, reason: str, strays: Lis
         else:
             move(draft, instance, reason, ([host] if host in draft.copies(name) else []) + strays)
     elif urgent:
-        draft.start(name, host, reason, "restart", urgent=True)
+        draft.start(name, host, reason, RESTART, urgent=True)
     else:
         in_place(draft, instance, host, reason, strays)
 
@@ -218,6 +231,10 @@ def _usable(draft: Draft, host: str) -> bool:
 
 
 def spent(name: str, what: str, draft: Draft) -> str:
+    """Why an instance stays failed: its budget is spent.
+
+    :param what: the last failure.
+    """
     settings = draft.site.settings
     return "%s; that was more often than %s in %s, so %s stays failed until somebody starts it" % (
         what, times(settings.failure_budget), duration(settings.failure_window), name,
@@ -230,11 +247,10 @@ def _continue_deferred(draft: Draft, instance: Instance, host: str) -> None:
     service = waits_for(instance, claim)
     if service and not _service_runs(draft, service, host):
         return
-    draft.set_claim(name, replace(claim, actor=draft.actor))
     reason = "%s runs again, so the deferred part of %s starts" % (service, name) if service else (
         "the deferred part of %s is tried again" % name
     )  # fmt: skip
-    draft.add("continue", name, host, reason, claim.epoch, programs=list(claim.deferred))
+    draft.continue_deferred(name, host, reason)
 
 
 def waits_for(instance: Instance, claim: Claim) -> str:

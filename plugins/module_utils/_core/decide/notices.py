@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people have to see: conflicts and failed actions until they acknowledge it, and drift that is only reported.
+"""Notices: conflicts and failed actions until a person acknowledges them, and drift that is only reported.
 
 A notice is ``{what, instance, hosts, why, ...}`` under an id that is the same for the same trouble: so an instance that
 fails for a year fills no ledger, and what lasts is in the trail once. A conflict has ``policy``, ``since`` and ``open``
@@ -21,15 +21,21 @@ DRIFT = "drift"
 
 
 def failure_id(instance: str, host: str) -> str:
+    """The id of the notice about failures of an instance on a host."""
     return "%s:%s:%s" % (FAILURE, instance, host)
 
 
 def conflict_id(instance: str) -> str:
+    """The id of the notice about a conflict of an instance."""
     return "%s:%s" % (CONFLICT, instance)
 
 
 def failed(before: Optional[Mapping[str, Any]], instance: str, host: str, at: float, why: str, run: str) -> Json:
-    """The notice after one more failure. The same run says it once."""
+    """The notice after one more failure; a second one of the same run changes nothing.
+
+    :param before: the notice so far; None for the first failure.
+    :param at: seconds since 1970.
+    """
     if before is not None and before.get("run") == run:
         return dict(before)
     count = int(before.get("count") or 0) + 1 if before is not None else 1
@@ -61,7 +67,10 @@ def shown(notices: Mapping[str, Any]) -> Dict[str, List[Json]]:
 
 
 def drift(draft: Draft, instance: str, host: str, why: str, report: bool) -> None:
-    """Tell, before anything is done about it, that something was changed past the tool; what lasts is told once."""
+    """Report a change made outside muster, before acting on it. The same change is reported once.
+
+    :param report: whether it is only reported (`repair: report`): then it gets a notice.
+    """
     key = "%s:%s" % (DRIFT, instance or host)
     draft.drifting.add(key)
     if report:
@@ -86,7 +95,7 @@ def drift_over(draft: Draft) -> None:
 
 
 def files_changed(draft: Draft, host: str, changed: Sequence[str]) -> str:
-    """Why files of ours that somebody changed are left alone; empty when they are put right, as `deploy` always does.
+    """Why changed files of muster stay as they are; empty when they are replaced, as `deploy` always does.
 
     :param changed: the host's sentences about them; each begins with the file's name below ``etc/available``.
     """

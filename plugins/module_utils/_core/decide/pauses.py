@@ -1,11 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pauses: while an item, or the whole site, is paused nothing automatic acts on it. What would be done is told."""
+"""Pauses: nothing automatic acts on a paused item, or on a paused site. What would be done is reported as a hold."""
 
 from __future__ import annotations
 
-from ..model.plan import ACTS
 from ..model.records import Pause
 from ..model.sentences import clock
 from ..model.words import MUSTER, SITE, STOPPING, item_key
@@ -22,11 +21,12 @@ def expire(draft: Draft) -> None:
 
 
 def label(key: str) -> str:
+    """How sentences call what a key stands for: ``the site``, ``item 02``."""
     return "the site" if key == SITE else key.replace("/", " ", 1)
 
 
-def told(draft: Draft, name: str) -> str:
-    """That an instance is paused, in words; empty when it is not."""
+def paused(draft: Draft, name: str) -> str:
+    """That an instance is paused, as a sentence; empty when it is not."""
     if not draft.upkeep.paused():
         return ""
     instance = draft.site.by_name().get(name)
@@ -35,6 +35,7 @@ def told(draft: Draft, name: str) -> str:
 
 
 def site_paused(draft: Draft) -> str:
+    """That the whole site is paused, as a sentence; empty when it is not."""
     return said(draft, SITE) if draft.upkeep.pause(SITE) is not None else ""
 
 
@@ -58,7 +59,7 @@ def holds(draft: Draft, name: str) -> str:
     """
     if name in draft.asked:
         return ""
-    found = told(draft, name)
+    found = paused(draft, name)
     if found and draft.claim(name).phase == STOPPING and not draft.is_started(name):
         by = draft.wanted(name).by
         return found if by == MUSTER else ""
@@ -66,15 +67,17 @@ def holds(draft: Draft, name: str) -> str:
 
 
 def hold_back(draft: Draft, name: str, mark: Mark, why: str) -> None:
-    """Take back what was decided since `mark`, if hosts would have to act; a Hold tells what is not done.
+    """Take back what was decided since `mark`, if hosts would have to act; a hold says what is not done.
 
-    What only writes down how things are stays.
+    Changes that only write down what was seen stay.
+
+    :param why: that it is paused, as the beginning of the reason.
     """
-    acts = [action for action in draft.actions[mark.actions :] if action["action"] in ACTS]
+    acts = [action for action in draft.actions[mark.actions :] if action.acts]
     moves = draft.moves[mark.moves :]
     if not acts and not moves:
         return
-    reason = str(acts[0]["reason"]) if acts else moves[0].reason
+    reason = acts[0].reason if acts else moves[0].reason
     draft.undo(name, mark)
     draft.stays[name] = why
     draft.hold(name, draft.claim(name).host, "%s, so nothing is done: %s" % (why, reason))

@@ -114,8 +114,7 @@ def _leave(draft: Draft, name: str) -> None:
     draft.forget_wanted(name)
     if not _stop_all(draft, name, reason) and name in draft.state.claims:
         if claim.phase != FREE:
-            draft.free(name, reason)
-            draft.add("free", name, claim.host, "%s: %s shows nothing of it" % (reason, claim.host), claim.epoch)
+            draft.release(name, reason, "%s: %s shows nothing of it" % (reason, claim.host))
         elif draft.now - claim.since > FORGET_AFTER:
             draft.set_claim(name, None)
 
@@ -138,7 +137,7 @@ def _stop_all(draft: Draft, name: str, reason: str) -> bool:
 
 
 def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
-    """An HCI whose console was restarted, or that was closed past the tool, is not wanted any more."""
+    """An HCI whose console was restarted, or that was closed outside muster, is not wanted any more."""
     name, claim = instance.name, draft.claim(instance.name)
     if not instance.application.on_request or not draft.is_started(name) or claim.phase == STOPPING:
         return
@@ -148,7 +147,7 @@ def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
     if claim.incarnation and observation.incarnation != claim.incarnation:
         draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
     elif claim.phase == RUNNING and (copy is None or not copy.live) and not _bus_ended(draft, instance, host):
-        draft.want(name, STOPPED, "%s was closed on %s past the tool" % (name, host), by=MUSTER)
+        draft.want(name, STOPPED, "%s was closed on %s outside muster" % (name, host), by=MUSTER)
     elif claim.phase == STARTING and copy is not None and copy.claim == claim.epoch and not copy.live:
         why = "%s was opened on %s, and ended before the run that opened it could say so" % (name, host)
         draft.want(name, STOPPED, why, by=MUSTER)
@@ -172,8 +171,7 @@ def _keep_stopped(draft: Draft, name: str, reason: str) -> None:
     if _stop_all(draft, name, reason):
         return
     if claim.phase != FREE:
-        draft.free(name, draft.wanted(name).why)
-        draft.add("free", name, claim.host, "%s; %s shows nothing of it" % (reason, claim.host), claim.epoch)
+        draft.release(name, draft.wanted(name).why, "%s; %s shows nothing of it" % (reason, claim.host))
 
 
 # --- wanted started
@@ -218,9 +216,9 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
         _after_its_bus(draft, instance, host, strays)
     elif instance.application.repair == "report" and draft.kind in WHOLE:
         notices.drift(draft, name, host, "%s was stopped on %s" % (name, host), report=True)
-        draft.hold(name, host, "%s was stopped on %s past the tool (repair: report): start it" % (name, host))
+        draft.hold(name, host, "%s was stopped on %s outside muster (repair: report): start it" % (name, host))
     else:
-        what = "%s is not running on %s any more, past the tool" % (name, host)
+        what = "%s no longer runs on %s, and muster did not stop it" % (name, host)
         notices.drift(draft, name, host, what, report=False)
         repair_gone(draft, instance, host, what, strays)
 

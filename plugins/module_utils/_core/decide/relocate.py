@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import List, Mapping, Optional
 
+from ..model.plan import RESTART, START
 from ..model.sentences import kinds
 from ..model.site import Instance
 from ..model.words import DRAINED
@@ -15,10 +16,12 @@ from .failures import tired_hosts
 
 
 def strays_of(draft: Draft, name: str, holder: Optional[str]) -> List[str]:
+    """Hosts other than the holder that show something of an instance."""
     return [host for host in draft.copies(name) if host != holder]
 
 
 def stop_strays(draft: Draft, name: str, strays: List[str]) -> None:
+    """Stop the copies that no claim allows."""
     claim = draft.claim(name)
     for host in strays:
         where = "its claim is on %s" % claim.host if claim.holds else "nothing of it is claimed anywhere"
@@ -37,7 +40,10 @@ def misplaced(draft: Draft, instance: Instance, host: str) -> str:
 
 
 def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str]) -> None:
-    """Start or restart on the host that holds it; first the copies elsewhere, if there are any, are stopped."""
+    """Start or restart on the host that holds it, after the stop of its copies elsewhere.
+
+    :param strays: the hosts of those copies.
+    """
     name = instance.name
     copy = draft.copies(name).get(host)
     wrong = misplaced(draft, instance, host)
@@ -52,7 +58,7 @@ def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: L
         stops = strays + ([host] if copy else [])
         draft.moves.append(Move(name, reason, tuple(stops), hosts=(host,)))
     else:
-        draft.start(name, host, reason, "restart" if copy is not None and copy.live else "start")
+        draft.start(name, host, reason, RESTART if copy is not None and copy.live else START)
 
 
 def move(
@@ -64,6 +70,13 @@ def move(
     exclude: Optional[Mapping[str, str]] = None,
     leaves: str = "",
 ) -> None:
+    """Queue an instance for placement.
+
+    :param stops: hosts where it is stopped first.
+    :param stays: it runs, and why it should not run there; without room elsewhere it stays for this reason.
+    :param exclude: host -> why it must not start there; "" where `reason` says so.
+    :param leaves: the drained host that it leaves, in its turn.
+    """
     name = instance.name
     wanted_host = draft.wanted(name).host
     asked = draft.kind in ("open", "start", "restart") and instance.application.on_request

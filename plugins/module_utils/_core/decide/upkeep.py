@@ -19,6 +19,7 @@ class Upkeep:
         self._notices: Dict[str, Optional[Dict[str, Any]]] = {}
 
     def pause(self, key: str) -> Optional[Pause]:
+        """The pause of a key, with this plan's changes."""
         return self._pauses[key] if key in self._pauses else self._known_pauses.get(key)
 
     def paused(self) -> List[str]:
@@ -28,24 +29,27 @@ class Upkeep:
         return [key for key in sorted({*self._known_pauses, *self._pauses}) if self.pause(key) is not None]
 
     def set_pause(self, key: str, pause: Optional[Pause]) -> None:
+        """Set the pause of a key; None ends it."""
         self._pauses[key] = pause
 
     def notice(self, key: str) -> Optional[Dict[str, Any]]:
+        """The notice of an id, with this plan's changes."""
         found: Optional[Dict[str, Any]] = self._notices[key] if key in self._notices else self._known_notices.get(key)
         return found
 
     def notices(self) -> List[str]:
-        """Ids of what nobody has acknowledged for good."""
+        """Ids of the notices that are still shown."""
         return [key for key in sorted({*self._known_notices, *self._notices}) if self.notice(key) is not None]
 
     def set_notice(self, key: str, notice: Optional[Dict[str, Any]]) -> None:
-        """Trouble that is shown until somebody acknowledges it; None forgets it."""
+        """Set the notice of an id, which is shown until a person acknowledges it; None forgets it."""
         if notice != self._known_notices.get(key):
             self._notices[key] = notice
         else:
             self._notices.pop(key, None)
 
     def changes(self) -> Dict[str, Dict[str, Any]]:
+        """The changes of the ledger, as `Ledger.commit` takes them."""
         changes: Dict[str, Dict[str, Any]] = {}
         if self._pauses:
             changes["pauses"] = {key: p.to_json() if p else None for key, p in sorted(self._pauses.items())}

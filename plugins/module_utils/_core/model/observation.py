@@ -31,10 +31,12 @@ class Seen:
 
     @property
     def live(self) -> bool:
+        """Whether any process of it lives."""
         return bool(self.programs or self.epochs)
 
     @property
     def highest(self) -> int:
+        """The highest epoch that the host knows of it."""
         return max((self.last_epoch, self.claim or 0) + self.epochs)
 
     @classmethod
@@ -78,6 +80,7 @@ class Observation:
 
     @property
     def seen(self) -> bool:
+        """Whether the host answered."""
         return self.answer == SEEN
 
     @classmethod

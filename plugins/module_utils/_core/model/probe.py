@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the health of a bus is asked for: the kinds of probes and what can be said about each, as frozen data."""
+"""How the health of a bus is asked for: the kinds of probes and the settings of each, as frozen data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Probe:
     window: int = 0  # 0: as failures, so in a row
     slow: float = 0.0  # answers slower than this are a warning; 0: none is
     startup_timeout: float = 0.0  # no verdict before the first answer, for so long
-    shadow: bool = False  # what it leads to is told, and not done
+    shadow: bool = False  # what it leads to is reported and not done
     user: str = ""
     password_file: str = ""
     token_file: str = ""

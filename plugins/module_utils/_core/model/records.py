@@ -228,7 +228,7 @@ class HostRecord:
 
 
 class Records(Mapping[str, Record]):
-    """The ledger's records of one kind; each becomes a view when somebody looks at it."""
+    """The ledger's records of one kind; each becomes a view at the first access."""
 
     def __init__(self, documents: Mapping[str, Any], view: Callable[[Mapping[str, Any]], Record]) -> None:
         self._documents = documents

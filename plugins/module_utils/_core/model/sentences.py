@@ -33,13 +33,14 @@ def listing(names: Iterable[str], most: int = 6) -> str:
     return "%s and %s" % (", ".join(all_names[:-1]), all_names[-1])
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``; did you mean x?`` or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return "; did you mean %s?" % close[0] if close else ""
 
 
 def times(count: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
     return {1: "once", 2: "twice"}.get(count, "%d times" % count)
 
 
@@ -53,6 +54,7 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
+    """With one decimal, none when that is 0."""
     return "%g" % round(value, 1)
 
 

@@ -88,6 +88,7 @@ class Ports:
     offsets: Mapping[str, int]
 
     def of(self, slot: int) -> Dict[str, int]:
+        """Name of a port -> its number."""
         return {name: self.base + slot * self.stride + offset for name, offset in self.offsets.items()}
 
 
@@ -124,6 +125,7 @@ class Application:
         return sum(program.expected_loading for program in self.programs)
 
     def program(self, name: str) -> Program:
+        """:raises KeyError: when there is no such program."""
         for program in self.programs:
             if program.name == name:
                 return program
@@ -204,7 +206,7 @@ class Hook:
 
     command: Tuple[str, ...]  # arguments as a list; the first one is an absolute path
     on: Tuple[str, ...] = ("all",)  # the verdicts it wants to hear of
-    debounce: float = 5.0  # how long a verdict must last until it is told
+    debounce: float = 5.0  # how long a verdict must last before the command runs
     timeout: float = 30.0  # how long the command may take
 
 
@@ -244,18 +246,22 @@ class Site:
     hooks: Tuple[Hook, ...] = ()
 
     def host(self, name: str) -> Host:
+        """:raises KeyError: when there is no such host."""
         found: Host = _index(self, "hosts")[name]
         return found
 
     def application(self, name: str) -> Application:
+        """:raises KeyError: when there is no such application."""
         found: Application = _index(self, "applications")[name]
         return found
 
     def service(self, name: str) -> Service:
+        """:raises KeyError: when there is no such host service."""
         found: Service = _index(self, "services")[name]
         return found
 
     def item(self, item_id: str) -> Item:
+        """:raises KeyError: when there is no such item."""
         cache: Optional[Dict[str, Item]] = self.__dict__.get("_by_id")
         if cache is None:
             cache = self.__dict__["_by_id"] = {item.id: item for item in self.items}
@@ -278,6 +284,7 @@ class Site:
         return cache
 
     def instance(self, name: str) -> Instance:
+        """:raises KeyError: when there is no such instance."""
         return self.by_name()[name]
 
 

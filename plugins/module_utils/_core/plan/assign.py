@@ -10,6 +10,7 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
+from ..model.plan import MOVE, RESTART, START
 from ..model.sentences import kinds, listing, number
 from ..model.words import DOWN, DRAINED, FREE, SUSPECT
 from ..place.loads import Fleet, host_loads
@@ -20,7 +21,7 @@ CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without
 
 
 def unfit(draft: Draft, host: str) -> str:
-    """Why nothing new may start on a host, whatever room it has; empty when it may."""
+    """Why nothing new may start on a host, even with room; empty when it may."""
     record = draft.record(host)
     if record.state == DRAINED:
         return "%s is drained" % host
@@ -120,15 +121,14 @@ class Batch:
             draft.candidates[move.name] = self.rows(move, p)
         stops = self._sweep(move, keep=target)
         if all(host == target for host in stops):
-            action = "restart" if copy is not None and copy.live else "start"
-            draft.start(move.name, target, reason, action)
+            draft.start(move.name, target, reason, RESTART if copy is not None and copy.live else START)
             return
         claim = draft.claim(move.name)
         stops.sort(key=lambda h: (h == target, h != claim.host))
-        draft.stop(move.name, stops[0], reason, after="move", target=target)
+        draft.stop(move.name, stops[0], reason, after=MOVE, target=target)
         for host in stops[1:]:
             draft.stop_copy(move.name, host, reason)
-        draft.add("start", move.name, target, reason, draft.next_epoch(move.name), phase=2)
+        draft.start_after_stops(move.name, target, reason)
 
     def _next_turn(self, move: Move, why: str) -> None:
         """It could leave a drained host, but enough others do in this round."""
@@ -143,7 +143,7 @@ class Batch:
             self._draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
 
     def _sweep(self, move: Move, keep: str = "") -> List[str]:
-        """The hosts to stop it on; where only a claim file was left behind that is removed, and nobody waits for it."""
+        """The hosts to stop it on. A claim file without processes is removed, and no start waits for that."""
         draft = self._draft
         copies = draft.copies(move.name)
         for host in move.stops:
@@ -172,7 +172,7 @@ class Batch:
         return found
 
     def _ruled_out(self, move: Move) -> Dict[str, str]:
-        """Host -> why this may not start there, whatever room it has."""
+        """Host -> why this may not start there, even with room."""
         return {**move.exclude, **{host: why for host, why in self._unfit.items() if why}}
 
     def _explained(self, move: Move, p: Pending) -> List[Candidate]:

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor asks a run for: restart or stop after a failure, continue behind a gate that opened, evacuate.
+"""The monitor's intents: restart or stop after a failure, continue behind a gate that opened, evacuate a host.
 
 An intent is about an instance, bound to the epoch it was made under: once the claim has another one, it is satisfied
-and dropped. Or it is about a host that is believed down: everything claimed there is placed anew, as one batch.
+and dropped. Or it is about a host that is believed down: everything claimed there is placed again, as one batch.
 These runs trust the ledger for where an instance is, and the host takes a fresh look before it acts; so a host that
 was not asked beforehand holds nothing up here.
 """
@@ -19,6 +19,7 @@ from ..decide.draft import Draft
 from ..decide.failures import bus_failure, running_failure
 from ..decide.keep_running import apply_strategy
 from ..decide.reconcile import reconcile
+from ..model.plan import HOLD, REFUSE
 from ..model.site import Instance
 from ..model.words import (
     BUS_CAUSES,
@@ -120,7 +121,7 @@ def _one(draft: Draft, intent: Mapping[str, Any], name: str) -> Tuple[str, str]:
     if cause == PROGRAM_EXIT:
         return _program(draft, intent, instance, host)
     if cause not in BUS_CAUSES:
-        return "dropped", "nobody knows what %s means" % cause
+        return "dropped", "there is no cause %s" % cause
     return _bus(draft, intent, instance, host, hung=cause == BUS_HANG)
 
 
@@ -208,8 +209,7 @@ def _continue(draft: Draft, intent: Mapping[str, Any], instance: Instance, host:
     if not draft.is_started(name):
         return "dropped", "%s is wanted stopped" % name
     what = _sentence(intent, "what the deferred part of %s waited for answers" % name)
-    draft.set_claim(name, replace(claim, actor=draft.actor))
-    draft.add("continue", name, host, what, claim.epoch, programs=list(claim.deferred))
+    draft.continue_deferred(name, host, what)
     return "acted", what
 
 
@@ -219,12 +219,12 @@ def _person(draft: Draft, intent: Mapping[str, Any], name: str) -> Tuple[str, st
     what = str(intent.get("what"))
     verb: Optional[Any] = verbs.get(what)
     if verb is None:
-        return "dropped", "nobody knows how to %s an instance" % what
+        return "dropped", "an intent cannot %s an instance" % what
     actions = len(draft.actions)
     if verb(draft, name):
         reconcile(draft, name)
-    for action in draft.actions[actions:]:
-        if action["action"] == "refuse":
-            action["action"] = "hold"  # one request that cannot be met must not hold up the others
-            return "dropped", str(action["reason"])
+    for position, action in enumerate(draft.actions[actions:], actions):
+        if action.kind == REFUSE:
+            draft.actions[position] = replace(action, kind=HOLD)  # so that the others are done all the same
+            return "dropped", action.reason
     return "acted", _sentence(intent, "%s was asked for" % what)

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
 from ..decide.failures import charge, exhausted, starting_failure_strategy
-from ..model.plan import ACTS
+from ..model.plan import CONTINUE, MOVE, NOTHING, REPAIR, START, STOP, Action, Plan
 from ..model.records import Actor, Claim, Failure, State
 from ..model.sentences import duration, times
 from ..model.sequence import application_of, expected_programs
@@ -30,12 +30,16 @@ Changes = Dict[str, Dict[str, Any]]
 def settle(
     site: Site,
     state: Union[State, Mapping[str, Any]],
-    plan: Mapping[str, Any],
+    plan: Plan,
     answers: Mapping[str, Any],
     now: float,
     final: bool = False,
 ) -> Tuple[Changes, List[Json]]:
-    """(ledger changes, trail) after the answers so far.
+    """(ledger changes, trail) after the answers so far; both empty when the ledger has them already.
+
+    :param state: the ledger after the last commit of this run.
+    :param answers: host -> its act answer, merged over the phases, or ``{"unreachable": why}``.
+    :param now: seconds since 1970.
 
     A host that did not answer keeps its claims and their actor until the deadline, and nothing is charged. Before the
     last phase the actors of what is still to come are renewed; with `final` a start that was not allowed, because a
@@ -46,23 +50,23 @@ def settle(
 
 class _Settler:
     def __init__(
-        self, site: Site, state: State, plan: Mapping[str, Any], answers: Mapping[str, Any], now: float
+        self, site: Site, state: State, plan: Plan, answers: Mapping[str, Any], now: float
     ) -> None:
         self._site, self._state, self._plan, self._answers, self._now = site, state, plan, answers, now
-        self._run = str(plan["run"])
+        self._run = plan.run
         self._claims: Dict[str, Claim] = {}
         self._wanted: Dict[str, Any] = {}
         self._notices: Dict[str, Any] = {}
         self._trail: List[Json] = []
 
     def settle(self, final: bool) -> Tuple[Changes, List[Json]]:
-        acts = [action for action in self._plan["actions"] if action["action"] in ACTS]
-        reached = max([a["phase"] for a in acts if self._answer(a) is not None] or [0])
+        acts = self._plan.acts
+        reached = max([a.phase for a in acts if self._answer(a) is not None] or [0])
         for action in acts:
             answer = self._answer(action)
             if answer is not None:
-                self._one(action, answer, action["phase"] == reached)
-            elif "unreachable" in (self._answers.get(action["host"]) or {}) and action["phase"] == max(reached, 1):
+                self._one(action, answer, action.phase == reached)
+            elif "unreachable" in (self._answers.get(action.host) or {}) and action.phase == max(reached, 1):
                 self._silent(action)
         self._release_moves(reached, final)
         if not final:
@@ -78,9 +82,9 @@ class _Settler:
             changes["notices"] = notices
         return changes, self._trail
 
-    def _answer(self, action: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
-        results = (self._answers.get(action["host"]) or {}).get("results") or {}
-        answer: Optional[Mapping[str, Any]] = results.get(action["instance"])
+    def _answer(self, action: Action) -> Optional[Mapping[str, Any]]:
+        results = (self._answers.get(action.host) or {}).get("results") or {}
+        answer: Optional[Mapping[str, Any]] = results.get(action.instance)
         return answer
 
     def _claim(self, name: str) -> Optional[Claim]:
@@ -93,8 +97,8 @@ class _Settler:
             return None
         return claim
 
-    def _note(self, action: Mapping[str, Any], what: str, result: str, why: str) -> None:
-        request = self._plan["request"]
+    def _note(self, action: Action, what: str, result: str, why: str) -> None:
+        request = self._plan.request
         self._trail.append(
             {
                 "at": self._now,
@@ -103,38 +107,38 @@ class _Settler:
                 "what": what,
                 "why": why,
                 "result": result,
-                "instance": action["instance"],
-                "host": action["host"],
+                "instance": action.instance,
+                "host": action.host,
                 "run": self._run,
             }
         )
 
-    def _must_be_seen(self, action: Mapping[str, Any], why: str) -> None:
-        """Shown until somebody acknowledges it."""
-        name, host = action["instance"], action["host"]
+    def _must_be_seen(self, action: Action, why: str) -> None:
+        """Write a notice, which is shown until a person acknowledges it."""
+        name, host = action.instance, action.host
         key = decide_notices.failure_id(name, host)
         before = self._notices.get(key) or self._state.notices.get(key)
         self._notices[key] = decide_notices.failed(before, name, host, self._now, why, self._run)
 
-    def _silent(self, action: Mapping[str, Any]) -> None:
-        why = (self._answers[action["host"]] or {}).get("unreachable") or "it did not answer"
-        if self._ours(action["instance"]) is not None:
-            what = "%s on %s: it is not known whether this was done" % (_deed(action), action["host"])
+    def _silent(self, action: Action) -> None:
+        why = (self._answers[action.host] or {}).get("unreachable") or "it did not answer"
+        if self._ours(action.instance) is not None:
+            what = "%s on %s: it is not known whether this was done" % (_deed(action), action.host)
             self._note(action, what, "unknown", str(why))
 
-    def _one(self, action: Mapping[str, Any], answer: Mapping[str, Any], latest: bool) -> None:
-        if action["after"] == "nothing":  # a copy without a claim
+    def _one(self, action: Action, answer: Mapping[str, Any], latest: bool) -> None:
+        if action.after == NOTHING:  # a copy without a claim
             if latest:
                 self._copy(action, answer)
             return
-        claim = self._ours(action["instance"])
-        if claim is None or claim.epoch > action["epoch"]:
+        claim = self._ours(action.instance)
+        if claim is None or claim.epoch > action.epoch:
             return
         result = answer.get("result")
-        if action["action"] == "stop":
-            if claim.phase == STOPPING and claim.host == action["host"]:
+        if action.kind == STOP:
+            if claim.phase == STOPPING and claim.host == action.host:
                 self._stop(action, claim, answer)
-        elif claim.host == action["host"] and claim.epoch == action["epoch"]:
+        elif claim.host == action.host and claim.epoch == action.epoch:
             if result == "running":
                 self._running(action, claim, answer)
             elif result == "failed":
@@ -142,105 +146,105 @@ class _Settler:
             else:
                 self._refused(action, claim, answer)
 
-    def _copy(self, action: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    def _copy(self, action: Action, answer: Mapping[str, Any]) -> None:
         done = answer.get("result") == "stopped"
         if not done:
-            self._must_be_seen(action, "it could not be stopped: %s" % (answer.get("reason") or action["reason"]))
-        what = "%s %s on %s" % (action["instance"], "stopped" if done else "could not be stopped", action["host"])
-        self._note(action, what, str(answer.get("result")), answer.get("reason") or action["reason"])
+            self._must_be_seen(action, "it could not be stopped: %s" % (answer.get("reason") or action.reason))
+        what = "%s %s on %s" % (action.instance, "stopped" if done else "could not be stopped", action.host)
+        self._note(action, what, str(answer.get("result")), answer.get("reason") or action.reason)
 
-    def _stop(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
-        name, host = action["instance"], action["host"]
+    def _stop(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
+        name, host = action.instance, action.host
         if answer.get("result") != "stopped":
             reason = answer.get("reason") or "%s did not stop on %s" % (name, host)
             self._claims[name] = replace(claim, actor=None, reason=reason)
             self._must_be_seen(action, "it could not be stopped: %s" % reason)
             self._note(action, "%s could not be stopped on %s" % (name, host), "failed", reason)
             return
-        self._note(action, "%s stopped on %s" % (name, host), "stopped", action["reason"])
-        if action["after"] == "move":
+        self._note(action, "%s stopped on %s" % (name, host), "stopped", action.reason)
+        if action.after == MOVE:
             return  # the start takes the claim along, once all stops are confirmed
-        reason = action["reason"] if action["after"] == FAILED else ""
+        reason = action.reason if action.after == FAILED else ""
         if reason and not claim.until:
             self._must_be_seen(action, reason)
         self._claims[name] = replace(
-            claim, phase=action["after"] or FREE, target=None, actor=None, deferred=(), failed={}, left=(),
+            claim, phase=action.after or FREE, target=None, actor=None, deferred=(), failed={}, left=(),
             reason=reason, since=self._now,
         )  # fmt: skip
 
     def _release_moves(self, reached: int, final: bool) -> None:
         """Give a moved instance to its target once every stop of it is confirmed; else, at the end, let it wait."""
-        for action in self._plan["actions"]:
-            name = action["instance"]
-            if action["action"] != "start" or action["phase"] < 2:
+        for action in self._plan.actions:
+            name = action.instance
+            if action.kind != START or action.phase < 2:
                 continue
             claim = self._ours(name)
-            if claim is None or claim.phase != STOPPING or claim.target != action["host"]:
+            if claim is None or claim.phase != STOPPING or claim.target != action.host:
                 continue
-            if name in next_phase(self._site, self._state, self._plan, self._answers, action["phase"]).get(
-                action["host"], []
+            if name in next_phase(self._plan, self._answers, action.phase).get(
+                action.host, []
             ):
-                known = self._state.hosts.get(action["host"])
+                known = self._state.hosts.get(action.host)
                 self._claims[name] = Claim(
-                    host=action["host"], epoch=action["epoch"], phase=STARTING, actor=self._renewed(),
-                    failures=claim.failures, crashes=claim.crashes, reason=action["reason"], since=self._now,
-                    digest=action["digest"], incarnation=known.incarnation if known else "",
+                    host=action.host, epoch=action.epoch, phase=STARTING, actor=self._renewed(),
+                    failures=claim.failures, crashes=claim.crashes, reason=action.reason, since=self._now,
+                    digest=action.digest, incarnation=known.incarnation if known else "",
                 )  # fmt: skip
             elif final and reached >= 1:
                 self._give_up(action, claim)
 
-    def _give_up(self, action: Mapping[str, Any], claim: Claim) -> None:
+    def _give_up(self, action: Action, claim: Claim) -> None:
         """A stop before a start was not confirmed: the claim goes to where something may still live."""
-        name = action["instance"]
-        for stop in self._plan["actions"]:
-            if stop["instance"] != name or stop["action"] != "stop":
+        name = action.instance
+        for stop in self._plan.actions:
+            if stop.instance != name or stop.kind != STOP:
                 continue
             answer = self._answer(stop)
             if answer is not None and answer.get("result") == "stopped":
                 continue
-            reason = "%s does not start on %s: its stop on %s is not confirmed" % (name, action["host"], stop["host"])
+            reason = "%s does not start on %s: its stop on %s is not confirmed" % (name, action.host, stop.host)
             actor = None if answer is not None else claim.actor
-            self._claims[name] = replace(claim, host=stop["host"], actor=actor, reason=reason)
+            self._claims[name] = replace(claim, host=stop.host, actor=actor, reason=reason)
             self._note(action, reason, "held", claim.reason)
             return
 
     def _renewed(self) -> Actor:
         return Actor(self._run, self._now + self._site.settings.run_timeout)
 
-    def _renew(self, acts: List[Mapping[str, Any]], reached: int) -> None:
+    def _renew(self, acts: List[Action], reached: int) -> None:
         for action in acts:
-            claim = self._ours(action["instance"])
-            if claim is None or claim.phase not in (STARTING, STOPPING) or claim.host != action["host"]:
+            claim = self._ours(action.instance)
+            if claim is None or claim.phase not in (STARTING, STOPPING) or claim.host != action.host:
                 continue
-            if action["phase"] > max(reached, 1):
-                self._claims[action["instance"]] = replace(claim, actor=self._renewed())
+            if action.phase > max(reached, 1):
+                self._claims[action.instance] = replace(claim, actor=self._renewed())
 
-    def _running(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
-        name, host = action["instance"], action["host"]
-        joins = action["action"] in ("continue", "repair")
+    def _running(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
+        name, host = action.instance, action.host
+        joins = action.kind in (CONTINUE, REPAIR)
         failed = dict(answer.get("failed") or {})
         if joins:
-            failed = dict({p: why for p, why in claim.failed.items() if p not in (action["programs"] or ())}, **failed)
+            failed = dict({p: why for p, why in claim.failed.items() if p not in (action.programs or ())}, **failed)
         deferred = tuple(answer.get("deferred") or ())
-        if action["action"] == "repair":
+        if action.kind == REPAIR:
             deferred = claim.deferred
         self._claims[name] = replace(
             claim, phase=RUNNING, target=None, actor=None, deferred=deferred, failed=failed, left=(), reason="",
-            since=claim.since if action["action"] == "continue" else self._now,
+            since=claim.since if action.kind == CONTINUE else self._now,
         )  # fmt: skip
         waits = "; waits with %s" % ", ".join(deferred) if deferred else ""
         if failed:
             waits += "; without " + "; ".join("%s: %s" % pair for pair in sorted(failed.items()))
-        self._note(action, "%s runs on %s%s" % (name, host, waits), "running", action["reason"])
+        self._note(action, "%s runs on %s%s" % (name, host, waits), "running", action.reason)
 
-    def _failed(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
-        name, host = action["instance"], action["host"]
+    def _failed(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
+        name, host = action.instance, action.host
         reason = str(answer.get("reason") or "it did not start")
-        self._must_be_seen(action, "%s failed: %s" % (action["action"], reason))
-        self._note(action, "%s of %s on %s failed" % (action["action"], name, host), "failed", reason)
+        self._must_be_seen(action, "%s failed: %s" % (action.kind, reason))
+        self._note(action, "%s of %s on %s failed" % (action.kind, name, host), "failed", reason)
         failed = {str(p): str(why) for p, why in (answer.get("failed") or {}).items()}
         left = self._left(action, answer, failed)
-        if action["action"] == "continue" and left:
+        if action.kind == CONTINUE and left:
             self._claims[name] = replace(
                 claim, actor=None, failed=dict(claim.failed, **failed), deferred=tuple(answer.get("deferred") or ()),
                 reason=reason,
@@ -257,13 +261,13 @@ class _Settler:
         )  # fmt: skip
 
     def _left(
-        self, action: Mapping[str, Any], answer: Mapping[str, Any], failed: Mapping[str, str]
+        self, action: Action, answer: Mapping[str, Any], failed: Mapping[str, str]
     ) -> Tuple[str, ...]:
-        """What may still live after a failed start. In doubt more than does: then the host keeps the claim, and the
-        next look at it tells."""
+        """What may still live after a failed start. In doubt too much: then the host keeps the claim until
+        the next look at it."""
         if answer.get("left") is not None:
             return tuple(answer["left"])
-        application = application_of(self._site, action["instance"])
+        application = application_of(self._site, action.instance)
         if application is None:
             return ()
         known = {program.name for program in application.programs}
@@ -271,17 +275,17 @@ class _Settler:
         if (strategies or {application.starting_failure_strategy}) == {"stop"}:
             return ()
         expected = expected_programs(application, without=failed)
-        if action["action"] in ("continue", "repair"):
+        if action.kind in (CONTINUE, REPAIR):
             return expected
         return tuple(program for program in expected if program in (answer.get("started") or ()))
 
-    def _refused(self, action: Mapping[str, Any], claim: Claim, answer: Mapping[str, Any]) -> None:
-        """Nothing is charged, and whatever was done there the next run sees: it looks again."""
-        reason = str(answer.get("reason") or "%s refused" % action["host"])
-        what = "%s refused to %s %s" % (action["host"], action["action"], action["instance"])
+    def _refused(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
+        """Charge nothing: the next run looks at the host again."""
+        reason = str(answer.get("reason") or "%s refused" % action.host)
+        what = "%s refused to %s %s" % (action.host, action.kind, action.instance)
         self._note(action, what, "refused", reason)
-        self._claims[action["instance"]] = replace(claim, actor=None, reason=reason)
+        self._claims[action.instance] = replace(claim, actor=None, reason=reason)
 
 
-def _deed(action: Mapping[str, Any]) -> str:
-    return "%s of %s" % (action["action"], action["instance"])
+def _deed(action: Action) -> str:
+    return "%s of %s" % (action.kind, action.instance)

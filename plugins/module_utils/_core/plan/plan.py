@@ -18,6 +18,19 @@ from ..decide import drains, notices, pauses
 from ..decide.draft import WHOLE, Draft, Json, PlanError
 from ..decide.reconcile import reconcile
 from ..model.observation import Observation, observed, unseen
+from ..model.plan import (
+    CONFIGURE,
+    CONTINUE,
+    FREE_CLAIM,
+    HOLD,
+    REFUSE,
+    REPAIR,
+    RESTART,
+    REVIVE,
+    START,
+    STOP,
+    Plan,
+)
 from ..model.records import HostRecord, State
 from ..model.sentences import listing
 from ..model.sequence import application_of
@@ -29,8 +42,8 @@ from . import intents
 from .act_requests import DEADLINE_SHARE
 from .assign import Batch
 
-Plan = Json
-ORDER = ("refuse", "configure", "revive", "free", "stop", "restart", "repair", "continue", "start", "hold")
+# Of the actions of one phase; a host carries them out in an order of its own.
+ORDER = (REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, REPAIR, CONTINUE, START, HOLD)
 
 
 def make_plan(
@@ -49,8 +62,8 @@ def make_plan(
     :param observations: by host; a host that is missing was not asked, which holds what is claimed there.
     :param digests: instance -> digest of its configuration as it should be.
     :param config_digests: host -> digest of its whole configuration folder, for the `configure` actions.
-    :returns: a JSON document {run, revision, expires, fingerprint, request, actions, changes, trail, candidates,
-        intents, waits}. With a `refuse` among the actions there are no others, and no changes: a request is accepted
+    :param now: seconds since 1970.
+    :returns: the plan. With a REFUSE among the actions there are no others, and no changes: a request is accepted
         whole or not at all.
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
@@ -80,30 +93,30 @@ def make_plan(
         _configure(draft, config_digests or {})
         _revive(draft)
         notices.drift_over(draft)
-    refusals = [action for action in draft.actions if action["action"] == "refuse"]
+    refusals = [action for action in draft.actions if action.kind == REFUSE]
     if refusals:
         refused = _draft(site, state, observations, request, now, run, digests)
         for action in refusals:
-            refused.note("refused to %s" % draft.kind, action["reason"], "refused", action["instance"] or "")
+            refused.note("refused to %s" % draft.kind, action.reason, "refused", action.instance or "")
         refused.actions, refused.candidates, draft = refusals, draft.candidates, refused
     _phases(draft)
-    order = ("hold",) + ORDER if draft.kind == "drain" else ORDER  # what cannot leave is told first
-    draft.actions.sort(key=lambda action: (action["phase"], order.index(action["action"])))
+    order = (HOLD,) + ORDER if draft.kind == "drain" else ORDER  # what cannot leave comes first
+    draft.actions.sort(key=lambda action: (action.phase, order.index(action.kind)))
     _summary(draft)
-    return {
-        "run": run,
-        "revision": revision,
-        "expires": now + site.settings.run_timeout * DEADLINE_SHARE,
-        "fingerprint": fingerprint(draft),
-        "request": {key: request.get(key) for key in ("kind", "who", "from", "why", "host")},
-        "actions": draft.actions,
-        "changes": draft.changes(),
-        "trail": draft.trail,
-        "candidates": draft.candidates,
-        "intents": outcomes,
-        "waits": draft.waits,
-        "turns": draft.turns,
-    }
+    return Plan(
+        run=run,
+        revision=revision,
+        expires=now + site.settings.run_timeout * DEADLINE_SHARE,
+        fingerprint=fingerprint(draft),
+        request={key: request.get(key) for key in ("kind", "who", "from", "why", "host")},
+        actions=tuple(draft.actions),
+        changes=draft.changes(),
+        trail=draft.trail,
+        candidates=draft.candidates,
+        intents=outcomes,
+        waits=draft.waits,
+        turns=draft.turns,
+    )
 
 
 def _draft(
@@ -175,7 +188,7 @@ def _configure(draft: Draft, config_digests: Mapping[str, str]) -> None:
         if held:
             draft.hold(None, host.name, "%s, so its configuration stays as it is: %s" % (held, why))
             continue
-        draft.add("configure", None, host.name, why)
+        draft.configure(host.name, why)
 
 
 def _revive(draft: Draft) -> None:
@@ -183,31 +196,34 @@ def _revive(draft: Draft) -> None:
 
     Host services need it, and without it the host would stay suspect.
     """
-    starting = {a["host"] for a in draft.actions if a["action"] in ("start", "restart", "repair", "continue")}
-    starting.update(a["target"] for a in draft.actions if a["target"])
+    starting = {a.host for a in draft.actions if a.kind in (START, RESTART, REPAIR, CONTINUE)}
+    starting.update(a.target for a in draft.actions if a.target)
     if pauses.site_paused(draft):
         return
     for host in draft.site.hosts:
         seen = draft.observations[host.name]
         if seen.seen and seen.prepared and seen.service_manager == "stopped" and host.name not in starting:
-            draft.add("revive", None, host.name, "its service manager does not run")
+            draft.revive(host.name, "its service manager does not run")
 
 
 def _phases(draft: Draft) -> None:
     """Phase 1 holds all that waits for no other host; starts follow their application's start_sequence, and what is
     stopped for good its stop_sequence."""
     _stop_phases(draft)
-    starts = [action for action in draft.actions if action["action"] == "start"]
-    sequence = {a["instance"]: draft.site.instance(a["instance"]).application.start_sequence for a in starts}
+    sequence = {
+        action.instance: draft.site.instance(action.instance).application.start_sequence
+        for action in draft.actions
+        if action.kind == START
+    }
     ranks = sorted({rank for rank in sequence.values() if rank})
-    stopped = {action["instance"]: action["phase"] for action in draft.actions if action["action"] == "stop"}
-    for action in starts:
-        rank = sequence[action["instance"]]
-        phase = ranks.index(rank) + 1 if rank else 1
-        action["phase"] = phase + stopped.get(action["instance"], 0)
-    used = sorted({action["phase"] for action in draft.actions} | {1})
-    for action in draft.actions:
-        action["phase"] = used.index(action["phase"]) + 1
+    stopped = {action.instance: action.phase for action in draft.actions if action.kind == STOP}
+    for position, action in enumerate(draft.actions):
+        if action.kind == START:
+            rank = sequence[action.instance]
+            phase = (ranks.index(rank) + 1 if rank else 1) + stopped.get(action.instance, 0)
+            draft.actions[position] = replace(action, phase=phase)
+    used = sorted({action.phase for action in draft.actions} | {1})
+    draft.actions[:] = [replace(action, phase=used.index(action.phase) + 1) for action in draft.actions]
 
 
 def _stop_phases(draft: Draft) -> None:
@@ -215,20 +231,23 @@ def _stop_phases(draft: Draft) -> None:
     room for a move, what is urgent and what no claim allows is stopped at once."""
     sequence: Dict[str, int] = {}
     for action in draft.actions:
-        if action["action"] == "stop" and action["after"] == FREE and not action["urgent"]:
-            application = application_of(draft.site, action["instance"])
-            sequence[action["instance"]] = application.stop_sequence if application else 0
+        if action.kind == STOP and action.after == FREE and not action.urgent:
+            application = application_of(draft.site, action.instance)
+            sequence[action.instance] = application.stop_sequence if application else 0
     ranks = sorted({rank for rank in sequence.values() if rank}, reverse=True)
-    for action in draft.actions:
-        rank = sequence.get(action["instance"], 0)
-        if rank and action["action"] == "stop" and action["after"] == FREE:
-            action["phase"] = ranks.index(rank) + 1
+    for position, action in enumerate(draft.actions):
+        rank = sequence.get(action.instance, 0)
+        if rank and action.kind == STOP and action.after == FREE:
+            draft.actions[position] = replace(action, phase=ranks.index(rank) + 1)
 
 
 def _summary(draft: Draft) -> None:
     """One line of the trail about the whole run, so that a run cut short can be read there."""
-    acts = ["%s %s on %s" % (a["action"], a["instance"], a["host"])
-            for a in draft.actions if a["instance"] and a["action"] not in ("hold", "refuse", "free")]  # fmt: skip
+    acts = [
+        "%s %s on %s" % (a.kind, a.instance, a.host)
+        for a in draft.actions
+        if a.instance and a.kind not in (HOLD, REFUSE, FREE_CLAIM)
+    ]
     if acts:
         draft.note("run %s (%s) begins: %s" % (draft.run, draft.kind, listing(acts, most=12)), draft.why)
 
@@ -238,8 +257,8 @@ def fingerprint(draft: Draft) -> str:
 
     Site, ledger records, incarnations, states and epochs of what it touches; measured figures are no part of it.
     """
-    names = sorted({a["instance"] for a in draft.actions if a["instance"]})
-    hosts = sorted({h for a in draft.actions for h in (a["host"], a["target"]) if h})
+    names = sorted({a.instance for a in draft.actions if a.instance})
+    hosts = sorted({h for a in draft.actions for h in (a.host, a.target) if h})
     known = draft.site.by_name()
     state = draft.state
     applications = {known[n].application.name: known[n].application for n in names if n in known}
@@ -254,6 +273,6 @@ def fingerprint(draft: Draft) -> str:
         [state.hosts[h].to_json() if h in state.hosts else None for h in hosts],
         [[h, draft.observation(h).answer, draft.observation(h).incarnation] for h in hosts],
         [[n, h, list(copy.epochs), list(copy.programs)] for n in names for h, copy in sorted(draft.copies(n).items())],
-        [[a["action"], a["instance"], a["host"], a["target"], a["epoch"], a["phase"]] for a in draft.actions],
+        [[a.kind, a.instance or None, a.host or None, a.target or None, a.epoch, a.phase] for a in draft.actions],
     ]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]

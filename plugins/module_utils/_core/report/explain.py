@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where each application of an item is, and what every host that may run it has to say to that. Pure."""
+"""Where each application of an item is, and why each candidate host is or is not suitable. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..decide.draft import Draft, PlanError
 from ..decide.failures import avoided_hosts
 from ..model.observation import Observation, observed
 from ..model.records import Claim, State
-from ..model.sentences import clock, kinds, nearest, number
+from ..model.sentences import clock, did_you_mean, kinds, number
 from ..model.site import Instance, Site, instance_name
 from ..place.loads import Fleet, host_loads
 from ..place.pending import Pending
@@ -57,7 +57,7 @@ def _names(site: Site, item: str) -> List[str]:
         return [item]
     if item not in [entry.id for entry in site.items]:
         ids = [entry.id for entry in site.items]
-        raise PlanError("there is no item %s in this site%s" % (item, nearest(item, ids + list(known))))
+        raise PlanError("there is no item %s in this site%s" % (item, did_you_mean(item, ids + list(known))))
     return [instance_name(application.name, item) for application in site.applications]
 
 

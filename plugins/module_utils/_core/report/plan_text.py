@@ -31,7 +31,7 @@ Json = Mapping[str, Any]
 def plan_lines(plan: Json, now: float) -> List[str]:
     """The lines of a plan: its head, its actions with candidates, what waits, what it commits, and its trail.
 
-    :param plan: the document that `plan.make_plan` returns.
+    :param plan: as `model.plan.Plan.to_json`.
     :param now: when it was made, in seconds since 1970: times of another day are shown with their date.
     """
     return _Text(plan, now).lines()

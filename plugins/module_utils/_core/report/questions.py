@@ -25,9 +25,12 @@ def answer(
     now: float,
     digests: Mapping[str, str],
 ) -> Json:
-    """{"explain" or "what_if": document}, the document with when it was asked (``at``), over which revision, and
-    ``seen``: host -> when it was seen last, seconds since 1970.
+    """The answer to the verbs ``explain`` and ``what_if`` of `controller.calls.handle`.
 
+    :param request: {verb, item} or {verb, assume}.
+    :param trail: `Ledger.trail`.
+    :return: {"explain" or "what_if": document}, the document with when it was asked (``at``), over which revision,
+        and ``seen``: host -> when it was seen last, seconds since 1970.
     :raises PlanError: when the question makes no sense.
     """
     seen = {

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """N-1 readiness: which items would find no place if any one server died now.
 
-Each machine is taken away in turn, with all hosts on it, and what its hosts hold is placed by the code that places in
-earnest. Cheap enough for every status: only what would move is placed, over loads that are counted once.
+Each machine is taken away in turn, with all hosts on it, and what its hosts hold is placed by the code that makes the
+real decision. Cheap enough for every status: only what would move is placed, over loads that are counted once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..place.place import explain, place
 from ..plan import assign
 
 Json = Dict[str, Any]
-TOLD = 3  # hosts in the sentence; beyond, they are counted
+NAMED = 3  # hosts in the sentence; beyond, they are counted
 
 
 def readiness(site: Site, state: Mapping[str, Any], observations: Mapping[str, Any], now: float) -> Json:
@@ -35,7 +35,7 @@ def readiness(site: Site, state: Mapping[str, Any], observations: Mapping[str, A
     :param observations: by host; a host that was not asked is taken for what the ledger says of it, one that does not
         answer takes nothing.
     :returns: {ready, hosts}; hosts that may run services -> {moves, without_place, why}: how many services would move,
-        and which of them would find no room and wait. Windows never move, so they are not counted.
+        and which of them would find no room and wait. HCIs never move, so they are not counted.
     """
     seen = corrections.as_claimed(site, state, observations)
     views: Dict[str, Observation] = {host.name: observed(seen, host.name) for host in site.hosts}
@@ -50,9 +50,9 @@ def sentence(document: Mapping[str, Any]) -> str:
             losses.setdefault(tuple(entry["without_place"]), []).append(host)
     parts = [
         "if %s died now: %s would find no place" % (" or ".join(hosts), listing(names))
-        for names, hosts in list(losses.items())[:TOLD]
+        for names, hosts in list(losses.items())[:NAMED]
     ]
-    rest = sum(len(hosts) for hosts in list(losses.values())[TOLD:])
+    rest = sum(len(hosts) for hosts in list(losses.values())[NAMED:])
     if rest:
         parts.append("likewise %d more hosts" % rest)
     return "; ".join(parts)

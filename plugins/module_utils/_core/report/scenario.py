@@ -18,9 +18,10 @@ from typing import Any, Dict, List, Mapping, Tuple
 from ..decide.draft import PlanError
 from ..model import records, words
 from ..model import site as site_model
+from ..model.plan import Plan
 from ..model.probe import Probe
-from ..plan import plan as planner
 from ..plan.outcome import settle
+from ..plan.plan import make_plan
 from .plan_text import plan_lines, settled_lines
 
 Json = Dict[str, Any]
@@ -83,15 +84,15 @@ def captured(
 
 
 def decide(given: Mapping[str, Any]) -> Json:
-    """The plan over a scenario.
+    """The plan over a scenario, as `model.plan.Plan.to_json`.
 
     :raises PlanError: as `plan.make_plan` does.
     :raises KeyError: and `TypeError`, `ValueError`, `AttributeError`: when it is not a scenario.
     """
-    return planner.make_plan(
+    return make_plan(
         site_of(given), _state(given), int(given["revision"]), given["seen"], given["request"], float(given["now"]),
         str(given["run"]), given["digests"], given.get("configs"),
-    )  # fmt: skip
+    ).to_json()  # fmt: skip
 
 
 def answer(given: Mapping[str, Any]) -> List[str]:
@@ -118,8 +119,9 @@ def outcome(given: Mapping[str, Any], plan: Mapping[str, Any]) -> Tuple[Json, Li
         host: {"unreachable": came} if isinstance(came, str) else {"results": came}
         for host, came in given["answers"].items()
     }
-    after = records.apply_changes(_state(given), plan["changes"])
-    return settle(site_of(given), after, plan, answers, float(given["now"]) + 1, final=True)
+    made = Plan.from_json(plan)
+    after = records.apply_changes(_state(given), made.changes)
+    return settle(site_of(given), after, made, answers, float(given["now"]) + 1, final=True)
 
 
 def site_of(given: Mapping[str, Any]) -> site_model.Site:

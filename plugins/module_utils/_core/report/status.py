@@ -114,7 +114,7 @@ def bus_health(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
 
 
 def _monitor(monitor: Mapping[str, Any], now: float) -> Dict[str, Any]:
-    """Whether somebody watches: what it wrote must be recent."""
+    """The monitor's part: running only while what it wrote is recent."""
     at = float(monitor.get("at") or 0.0)
     found: Dict[str, Any] = {"state": "not running", "at": at or None, "standby": "", "revision": None, "intents": [],
                              "storm": ""}  # fmt: skip
@@ -135,7 +135,7 @@ def _services(
     now: float,
 ) -> Dict[str, Dict[str, Any]]:
     """Host services: service -> {label, hosts: {host: {state, why}}}; the monitor's probe counts more than a pid, but
-    for an answer where nothing of ours runs."""
+    unless a port answers on a host where muster runs no such process."""
     found: Dict[str, Dict[str, Any]] = {}
     for service in site.services:
         hosts = {}
@@ -240,7 +240,7 @@ def _host(
 
 
 def _doubted(host: Dict[str, Any], verdicts: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
-    """What the monitor suspects counts before a run has written it down."""
+    """The monitor's suspicion overrides the ledger until a run confirms it."""
     verdict = verdicts.get(host["host"]) or {}
     if host["state"] == UP and verdict.get("state") in (SUSPECT, DOWN):
         host.update(state=SUSPECT, evidence=verdict.get("why") or "")
@@ -282,7 +282,7 @@ def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool =
 
 
 def _place(part: Optional[Mapping[str, Any]], on_request: bool = False) -> str:
-    """Where an instance runs; how it is, when that is not simply running. Windows nobody opened are just a dash."""
+    """Where an instance runs; how it is, when that is not simply running. An HCI that is not open is a dash."""
     if not part or (on_request and part["state"] == "stopped" and not part["host"]):
         return "-"
     if not part["host"]:

@@ -13,6 +13,7 @@ from ..model import sentences
 def sentence(action: Mapping[str, Any], facts: str = "") -> str:
     """An action of a plan in words.
 
+    :param action: as `model.plan.Action.to_json`.
     :param facts: more about it, put in brackets before the reason.
     """
     what = action["instance"] or action.get("host")

@@ -4,8 +4,8 @@
 """How well every item is served: one word, its first cause, and the state of each of its instances.
 
 Of an instance: a required program that should run and does not is a *major* failure, an optional one a *minor* one.
-Of an item: operational, degraded, not operational, waiting, stopped or unknown. Windows that are not open are no
-failure; windows that are open and ail make the item degraded at most, for its services still do their work.
+Of an item: operational, degraded, not operational, waiting, stopped or unknown. HCIs that are not open are no
+failure; open HCIs that are unhealthy make the item degraded at most, because its services still work.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ..model.words import (
     WAITING,
 )
 
-# From an instance's state to its part in the verdict; running is told by major and minor failure.
+# From an instance's state to its part in the verdict; that of a running one follows from its major and minor failures.
 _WORDS = {
     "failed": NOT_OPERATIONAL, "unknown": UNKNOWN, "waiting": WAITING, "starting": WAITING, "stopping": WAITING,
     "stopped": STOPPED,
@@ -137,7 +137,12 @@ def instance_status(
     bus_health: Mapping[str, Any],
     instance: Instance,
 ) -> Json:
-    """The state of one instance: running, starting, stopping, stopped, failed, waiting or unknown."""
+    """The state of one instance: running, starting, stopping, stopped, failed, waiting or unknown.
+
+    :param seen: host -> its observation.
+    :param bus_health: as `report.status.bus_health`.
+    :return: {instance, state, host, epoch, major, minor, cause, missing, deferred, since}.
+    """
     name = instance.name
     claim = state.claims.get(name) or Claim()
     wanted = state.wanted.get(name) or Wanted(STOPPED)

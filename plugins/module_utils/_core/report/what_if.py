@@ -19,9 +19,9 @@ from ..compile.reader import Reader
 from ..decide import corrections
 from ..decide.draft import Json, PlanError
 from ..model.observation import seen_running, unseen
-from ..model.plan import ACTS
+from ..model.plan import FREE_CLAIM, HOLD, STOP, Action, Plan
 from ..model.records import Claim, HostRecord, apply_changes
-from ..model.sentences import listing, nearest
+from ..model.sentences import did_you_mean, listing
 from ..model.site import Host, Item, Site, instance_name
 from ..model.words import DOWN, MONITOR, SEEN, STARTED, UNREACHABLE
 from ..plan.outcome import settle
@@ -65,7 +65,7 @@ def what_if(
         for host in assume.get(kind) or ():
             world.round({"kind": kind, "host": host, "who": WHO, "why": "what if", "force": True}, revision)
     last = world.round({"kind": "reconcile", "who": WHO, "why": "what if"}, revision)
-    while any(action["action"] in ACTS for action in last["actions"]):
+    while last.acts:
         if world.rounds >= ROUNDS:
             raise WrongQuestion("%d plans one after another did not come to an end: this is a defect" % ROUNDS)
         last = world.round({"kind": "reconcile", "who": WHO, "why": "what if"}, revision)
@@ -74,9 +74,9 @@ def what_if(
     ]
     told = {entry["instance"] for entry in waits}
     holds = [
-        {"instance": action["instance"], "host": action["host"], "why": action["reason"]}
-        for action in last["actions"]
-        if action["action"] == "hold" and action["instance"] not in told
+        {"instance": action.instance, "host": action.host, "why": action.reason}
+        for action in last.actions
+        if action.kind == HOLD and action.instance not in told
     ]
     return {
         "assumed": assumed,
@@ -109,7 +109,7 @@ class _World:
         """Change site, ledger and observations; one sentence per assumption."""
         unknown = [key for key in assume if key not in ASSUMPTIONS]
         if unknown:
-            known = listing(ASSUMPTIONS, most=len(ASSUMPTIONS)) + nearest(unknown[0], ASSUMPTIONS)
+            known = listing(ASSUMPTIONS, most=len(ASSUMPTIONS)) + did_you_mean(unknown[0], ASSUMPTIONS)
             raise WrongQuestion("%s cannot be assumed, only %s" % (unknown[0], known))
         named = [(key, host) for key in ("down", "up", "drain", "undrain") for host in _listed(assume, key)]
         for key, host in named:
@@ -134,7 +134,7 @@ class _World:
     def _known(self, host: str) -> Host:
         names = [known.name for known in self.site.hosts]
         if host not in names:
-            raise WrongQuestion("there is no host %s in this site%s" % (host, nearest(str(host), names)))
+            raise WrongQuestion("there is no host %s in this site%s" % (host, did_you_mean(str(host), names)))
         return self.site.host(host)
 
     def _add(self, written: str) -> str:
@@ -163,7 +163,7 @@ class _World:
     def _remove(self, item_id: str) -> str:
         ids = [item.id for item in self.site.items]
         if item_id not in ids:
-            raise WrongQuestion("there is no item %s in this site%s" % (item_id, nearest(item_id, ids)))
+            raise WrongQuestion("there is no item %s in this site%s" % (item_id, did_you_mean(item_id, ids)))
         self.site = replace(self.site, items=tuple(item for item in self.site.items if item.id != item_id))
         return "item %s is removed" % item_id
 
@@ -204,24 +204,23 @@ class _World:
 
     # --- what follows
 
-    def round(self, request: Mapping[str, Any], revision: int) -> Json:
+    def round(self, request: Mapping[str, Any], revision: int) -> Plan:
         """One run that does what it planned."""
         self.rounds += 1
         self.now += 1.0
         run = "%s %d" % (WHO, self.rounds)
         plan = make_plan(self.site, self.state, revision, self.observations, request, self.now, run, self.digests, None)
-        refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
-        if refused:
-            raise WrongQuestion(refused[0])
-        self.state = apply_changes(self.state, plan["changes"])
-        changed = set(plan["changes"].get("claims") or {})
-        acts = [action for action in plan["actions"] if action["action"] in ACTS]
+        if plan.refusals:
+            raise WrongQuestion(plan.refusals[0])
+        self.state = apply_changes(self.state, plan.changes)
+        changed = set(plan.changes.get("claims") or {})
+        acts = plan.acts
         answers: Json = {}
-        for phase in sorted({int(action["phase"]) for action in acts}):
+        for phase in sorted({action.phase for action in acts}):
             for action in acts:
-                if action["phase"] == phase:
-                    results = answers.setdefault(action["host"], {"results": {}})["results"]
-                    results[action["instance"]] = {"result": "stopped" if action["action"] == "stop" else "running"}
+                if action.phase == phase:
+                    results = answers.setdefault(action.host, {"results": {}})["results"]
+                    results[action.instance] = {"result": "stopped" if action.kind == STOP else "running"}
             for last in (False, phase == _last(acts)):  # a move is released by the first, for the next phase
                 changes, _unused = settle(self.site, self.state, plan, answers, self.now, last)
                 self.state = apply_changes(self.state, changes)
@@ -230,17 +229,17 @@ class _World:
             self._unsee(action)
         self.observations = corrections.correct(self.site, self.state, self.observations, changed)
         self.actions += [
-            dict(action, round=self.rounds) for action in plan["actions"]
-            if action["action"] in ACTS or action["action"] == "free"
+            dict(action.to_json(), round=self.rounds) for action in plan.actions
+            if action.acts or action.kind == FREE_CLAIM
         ]  # fmt: skip
         return plan
 
-    def _unsee(self, action: Mapping[str, Any]) -> None:
+    def _unsee(self, action: Action) -> None:
         """What was stopped is not seen there any more, whether a claim stood for it or not."""
-        seen = self.observations.get(action["host"]) or {}
-        if action["action"] == "stop" and action["instance"] in (seen.get("instances") or {}):
-            instances = {name: copy for name, copy in seen["instances"].items() if name != action["instance"]}
-            self.observations[action["host"]] = dict(seen, instances=instances)
+        seen = self.observations.get(action.host) or {}
+        if action.kind == STOP and action.instance in (seen.get("instances") or {}):
+            instances = {name: copy for name, copy in seen["instances"].items() if name != action.instance}
+            self.observations[action.host] = dict(seen, instances=instances)
 
     # --- how it ends
 
@@ -281,5 +280,5 @@ def _listed(assume: Mapping[str, Any], key: str) -> Sequence[str]:
     return list(dict.fromkeys(value))
 
 
-def _last(acts: Sequence[Mapping[str, Any]]) -> int:
-    return max(int(action["phase"]) for action in acts)
+def _last(acts: Sequence[Action]) -> int:
+    return max(action.phase for action in acts)

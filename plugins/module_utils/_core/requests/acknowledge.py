@@ -9,7 +9,7 @@ from typing import List
 
 from ..decide.draft import Draft
 from ..decide.notices import DRIFT
-from ..model.sentences import listing, nearest
+from ..model.sentences import did_you_mean, listing
 
 
 def acknowledge(draft: Draft) -> List[str]:
@@ -28,7 +28,7 @@ def acknowledge(draft: Draft) -> List[str]:
     for key in wanted:
         notice = draft.upkeep.notice(key)
         if notice is None or notice.get("what") == DRIFT:
-            draft.refuse(None, None, "there is nothing called %s to acknowledge%s" % (key, nearest(key, known)))
+            draft.refuse(None, None, "there is nothing called %s to acknowledge%s" % (key, did_you_mean(key, known)))
             continue
         if notice.get("open"):
             seen = {"by": draft.who, "why": draft.why, "at": draft.now}

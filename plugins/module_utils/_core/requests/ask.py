@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Callable, Dict, List
 
 from ..decide.draft import WHOLE, Draft, Move, PlanError
-from ..model.sentences import listing, nearest
+from ..model.sentences import did_you_mean, listing
 from ..model.site import Instance, instance_name
 from ..model.words import FAILED, MUSTER, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
 from .acknowledge import acknowledge
@@ -79,7 +79,7 @@ def _named(draft: Draft) -> List[str]:
         elif name in items and draft.kind in ("open", "close"):
             names = [instance_name(application, name) for application in hci]
         else:
-            near = nearest(name, list(known) + sorted(applications))
+            near = did_you_mean(name, list(known) + sorted(applications))
             draft.refuse(name, None, "there is no instance %s in this site%s" % (name, near))
             continue
         found.extend(n for n in names if n not in found)
@@ -243,7 +243,7 @@ def answer_named(draft: Draft, names: List[str]) -> None:
     """A sentence for every instance a person named and for which nothing has to be done."""
     if draft.kind == "resume":
         return
-    told = {action["instance"] for action in draft.actions} | {move.name for move in draft.moves}
+    told = {action.instance for action in draft.actions} | {move.name for move in draft.moves}
     for name in names:
         if name in told:
             continue

@@ -9,14 +9,20 @@ from dataclasses import replace
 
 from ..decide import pauses
 from ..decide.draft import Draft
-from ..model.sentences import kinds, nearest
+from ..model.sentences import did_you_mean, kinds
 from ..model.site import Instance
 from ..model.words import FAILED
 
 
 def because(draft: Draft, name: str, verb: str, where: str = "") -> str:
-    """What a person asked for, as the reason of all that follows from it. Pauses do not stop people, but are told."""
-    paused = pauses.told(draft, name)
+    """Note what a person asked for, and return it as the reason of the actions that follow.
+
+    A pause does not block a person's request; the reason mentions it.
+
+    :param verb: what to do, as in "asked to restart it".
+    :param where: a host, or "".
+    """
+    paused = pauses.paused(draft, name)
     words = "%s asked to %s it" % (draft.who, verb) + (" on %s" % where if where else "")
     draft.asked[name] = words + (": " + draft.why if draft.why else "") + ("; " + paused if paused else "")
     return draft.asked[name]
@@ -26,7 +32,7 @@ def wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
     """Why the host that a person named cannot take the instance; empty when its application may run there."""
     names = [h.name for h in draft.site.hosts]
     if host not in names:
-        return "there is no host %s in this site%s" % (host, nearest(host, names))
+        return "there is no host %s in this site%s" % (host, did_you_mean(host, names))
     application = instance.application
     if host in application.identifiers:
         return ""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import List
 
 from ..decide.draft import Draft
-from ..model.sentences import listing, nearest
+from ..model.sentences import did_you_mean, listing
 from ..model.words import DOWN, MONITOR
 
 
@@ -19,7 +19,7 @@ def confirm_down(draft: Draft) -> List[str]:
     names = [h.name for h in draft.site.hosts]
     claimed = [n for n, c in draft.state.claims.items() if c.holds and host in (c.host, c.target)]
     if host not in names and not claimed:  # one that left the inventory may still hold something
-        draft.refuse(None, host, "there is no host %s in this site%s" % (host, nearest(host, names)))
+        draft.refuse(None, host, "there is no host %s in this site%s" % (host, did_you_mean(host, names)))
         return []
     record = draft.record(host)
     if record.state != DOWN or record.by == MONITOR:

@@ -10,8 +10,9 @@ from typing import List, Set
 
 from ..decide.draft import Draft
 from ..model.moments import moment
+from ..model.plan import HOLD
 from ..model.records import Drain, HostRecord
-from ..model.sentences import clock, listing, nearest
+from ..model.sentences import clock, did_you_mean, listing
 from ..model.words import DOWN, DRAINED, SUSPECT, UP
 
 
@@ -20,7 +21,7 @@ def drain(draft: Draft) -> List[str]:
     host = str(draft.request.get("host") or "")
     names = [h.name for h in draft.site.hosts]
     if host not in names:
-        draft.refuse(None, host, "there is no host %s in this site%s" % (host, nearest(host, names)))
+        draft.refuse(None, host, "there is no host %s in this site%s" % (host, did_you_mean(host, names)))
         return []
     record = draft.record(host)
     if draft.kind == "undrain":
@@ -84,9 +85,9 @@ def refuse_unless_forced(draft: Draft) -> None:
     before = draft.state.hosts.get(host)
     if draft.request.get("force") or draft.request.get("dry_run") or (before and before.state == DRAINED):
         return
-    stuck = [a for a in draft.actions if a["action"] == "hold" and a["instance"] in draft.stays]
+    stuck = [a for a in draft.actions if a.kind == HOLD and a.instance in draft.stays]
     if stuck:
-        reasons = "; ".join(str(action["reason"]) for action in stuck)
-        names = listing([str(action["instance"]) for action in stuck], most=12)
+        reasons = "; ".join(action.reason for action in stuck)
+        names = listing([action.instance for action in stuck], most=12)
         draft.refuse(None, host, "%s cannot leave %s: %s. To drain it all the same, and leave them there: --force" % (
             names, host, reasons))  # fmt: skip

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host that left the inventory for good: the ledger forgets it, so that a later one of its name begins anew."""
+"""The ledger forgets a host that left the inventory, so that a new host with the same name starts clean."""
 
 from __future__ import annotations
 

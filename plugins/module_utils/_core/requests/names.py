@@ -12,7 +12,7 @@ from __future__ import annotations
 import fnmatch
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from ..model.sentences import listing, nearest
+from ..model.sentences import did_you_mean, listing
 from ..model.site import Site, instance_name
 
 BY_ITEM = ("open", "close")  # the kinds in which an item stands for its HCI
@@ -74,7 +74,7 @@ def _meaning(kind: str, name: str, names: Names) -> Meaning:
         fitting = tuple(fnmatch.filter(names.instances, name))
         return Meaning(name, fitting, "" if fitting else "no instance of the site fits the pattern %s" % name)
     known = [*names.instances, *sorted(names.applications)]
-    return Meaning(name, (), "there is no instance %s in this site%s" % (name, nearest(name, known)))
+    return Meaning(name, (), "there is no instance %s in this site%s" % (name, did_you_mean(name, known)))
 
 
 def _hci(item: str, names: Names) -> Meaning:

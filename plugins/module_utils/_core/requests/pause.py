@@ -11,7 +11,7 @@ from ..decide.draft import Draft
 from ..decide.pauses import label, said
 from ..model.moments import moment
 from ..model.records import Pause
-from ..model.sentences import nearest
+from ..model.sentences import did_you_mean
 from ..model.words import SITE, item_key
 
 
@@ -29,7 +29,7 @@ def _key(draft: Draft) -> Optional[str]:
             draft.kind, ids[0] if ids else "01"))  # fmt: skip
         return None
     if item not in ids and not (draft.kind == "resume" and draft.upkeep.pause(item_key(item)) is not None):
-        draft.refuse(None, None, "there is no item %s in this site%s" % (item, nearest(item, ids)))
+        draft.refuse(None, None, "there is no item %s in this site%s" % (item, did_you_mean(item, ids)))
         return None
     return item_key(item)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from ..model.request import KINDS, Request, RequestKind, filled
-from ..model.sentences import nearest
+from ..model.sentences import did_you_mean
 from . import check
 from .names import PATTERN, Names, meanings
 
@@ -84,7 +84,8 @@ def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Erro
     ):  # fmt: skip
         paused = field == "item" and kind.name == "resume"  # a pause outlives its item
         if field in document and document[field] not in known and not paused:
-            sentence = "there is no %s %s in this site%s" % (what, document[field], nearest(document[field], known))
+            near = did_you_mean(document[field], known)
+            sentence = "there is no %s %s in this site%s" % (what, document[field], near)
             errors.append(dict(check.unknown(field, document[field], known), message=sentence))
     item = document.pop("item", None) if "instances" in kind.one_of and not errors else None
     written = document.get("instances", [])
@@ -94,8 +95,8 @@ def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Erro
         if meaning.problem and (item or any(sign in meaning.name for sign in PATTERN) or meaning.name in names.items):
             errors.append(check.error(field, meaning.problem, meaning.name))
         elif meaning.problem:
-            known = [*names.instances, *names.applications]
-            errors.append(dict(check.unknown(field, meaning.name, known), message=meaning.problem))
+            allowed = [*names.instances, *names.applications]
+            errors.append(dict(check.unknown(field, meaning.name, allowed), message=meaning.problem))
         found.update(dict.fromkeys(meaning.instances))
     if found:
         document["instances"] = list(found)
