@@ -47,7 +47,7 @@ soak: develop ## random faults and requests for as long as you like: ARGS="--fau
 browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" takes its pictures again
 	@$(BIN)/python -m pytest tests/browser -m "not long" $(ARGS)
 
-lint: develop ## ruff, mypy (strict on pure modules and monitor), yamllint, ansible-lint (production)
+lint: develop ## ruff, mypy (strict on core and monitor), yamllint, ansible-lint (production), phrases that are hard to read
 	@tests/sanity/lint.sh
 
 docs: develop ## documentation of plugins and roles, changelog fragments, links

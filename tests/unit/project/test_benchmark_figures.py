@@ -76,7 +76,7 @@ def test_the_report_ends_with_tables_for_the_documentation(
     report.add(Figure("all of it elsewhere", [3.0], cited=6.9))
     report.end()
     said = capsys.readouterr().out
-    table = said[said.index("### bus-crash") :].splitlines()
+    table = said[said.index("### bus-crash"):].splitlines()
     assert table[0] == "### bus-crash: a bus dies"
     assert table[2].startswith("Load average 0.25; took ")
     assert table[6] == "| stage: start (dummies) | 0.100 s | 0.600 s (0.500..0.700, n=2) | 0.230 s: met |"

@@ -20,10 +20,7 @@ FOLDERS_WITHOUT_HEADER = {"LICENSES", "inventory", "golden"}
 def _files() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
+        cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
     ).stdout.split("\0")
     return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
 
