@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m monitor`: watch the buses of a site and have runs put right what fails."""
+"""`python -m monitor`: watch the buses of a site, and have playbook runs repair what fails."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def main() -> int:
     parser.add_argument("--log", type=Path, help="file for the JSON log, rotated by size (default: standard error)")
     parser.add_argument("--no-standby", action="store_true", help="only watch; do not keep a run ready, start no run")
     parser.add_argument(
-        "--patience", type=float, default=10.0, help="seconds to wait for a run at work when told to stop (10)"
+        "--patience", type=float, default=10.0, help="seconds to wait for a run at work before it stops (10)"
     )
     options = parser.parse_args()
     if not options.state_dir.is_dir():
-        parser.error("%s is no folder: deploy the site first" % options.state_dir)
+        parser.error("%s is not a folder: deploy the site first" % options.state_dir)
     if options.state_dir.stat().st_uid != os.geteuid():
         parser.error("%s belongs to another user; only its owner may run the monitor" % options.state_dir)
     journal = Journal(options.log)

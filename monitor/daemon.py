@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daemon around the loop: only one per state folder, signals, pid file, clean end."""
+"""The daemon around the loop: one per state folder, signals, pid file, clean end."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .cli.remembered import remember
+from .core.controller import places
 from .journal import Journal
 from .loop import Monitor
 from .tell.api_task import surface
@@ -32,11 +33,11 @@ def serve(state_dir: Path, inventory: list[str], journal: Journal, *, standby: b
 
     :raises AlreadyRunning: when another one does.
     """
-    folder = state_dir / "run"
+    folder = state_dir / places.RUN_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(folder / "monitor.lock"):
-        pid_file = folder / "monitor.pid"
-        with contextlib.suppress(OSError):  # for people; a full disk must not keep the monitor away
+    with _alone(state_dir / places.MONITOR_LOCK):
+        pid_file = state_dir / places.MONITOR_PID
+        with contextlib.suppress(OSError):  # for people; a full disk must not prevent the start
             pid_file.write_text("%d\n" % os.getpid(), encoding="ascii")
         remember(state_dir, inventory)
         try:
@@ -49,7 +50,7 @@ def serve(state_dir: Path, inventory: list[str], journal: Journal, *, standby: b
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock; what is written into it only tells others who does."""
+    """Hold the lock. The file holds the pid of its holder, for the message of another monitor."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the daemon says: one JSON object per line, to standard error or to a file that is rotated by size."""
+"""The log of the daemon: one JSON object per line, to standard error or to a file that is rotated by size."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
-LARGEST = 5_000_000  # bytes of a log file before it becomes FILE.1
-AGAIN = 600.0  # s until a defect that goes on is told again; it is counted each time
+FILE_BYTES = 5_000_000  # at which a log file becomes FILE.1
+REPEATED_AFTER_SECONDS = 600.0  # until a defect that comes up again is written again; it is counted each time
 
 
 class Journal:
@@ -27,7 +27,7 @@ class Journal:
         self.counts: Counter[tuple[str, str]] = Counter()  # lines by event and cause, for the metrics
         self.last = ""  # the last sentence
         self.defect = ""  # the last defect of the monitor itself, a sentence; "" while there was none
-        self._told: dict[tuple[str, ...], float] = {}  # defect -> when it was told, monotonic
+        self._written: dict[tuple[str, ...], float] = {}  # defect -> when it was written, monotonic
         self._stream: IO[str] = sys.stderr
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,27 +42,27 @@ class Journal:
         line.update(facts)
         try:
             print(json.dumps(line, default=str), file=self._stream, flush=True)
-            if self._path is not None and self._stream.tell() > LARGEST:
+            if self._path is not None and self._stream.tell() > FILE_BYTES:
                 self._rotate(self._path)
         except (OSError, ValueError):
             pass  # a full disk or a closed terminal must not stop the supervision
 
     def failed(self, what: str, error: BaseException) -> None:
-        """An error nobody expected, which the monitor survives: counted, and told with its traceback now and then."""
+        """Count an unexpected error that the monitor survives; write it with its traceback, at most every 10 min."""
         self.defect = "%s failed: %s: %s" % (what, type(error).__name__, error)
         frames = traceback.extract_tb(error.__traceback__)[-1:]
         key = (what, type(error).__name__, *("%s:%s" % (frame.filename, frame.lineno) for frame in frames))
         now = time.monotonic()
-        if now - self._told.get(key, -AGAIN) < AGAIN:
+        if now - self._written.get(key, -REPEATED_AFTER_SECONDS) < REPEATED_AFTER_SECONDS:
             self.counts["error", ""] += 1
             return
-        if len(self._told) >= 100:
-            self._told.clear()
-        self._told[key] = now
+        if len(self._written) >= 100:
+            self._written.clear()
+        self._written[key] = now
         self.say("error", self.defect, traceback="".join(traceback.format_exception(error)))
 
     def _rotate(self, path: Path) -> None:
-        """Go on in a new file. :raises OSError: when there is none to be had; then the old one is gone on with."""
+        """Continue in a new file. :raises OSError: if no file can be opened; the old file stays in use."""
         fresh = path.with_name(path.name + ".new")
         stream = fresh.open("w", encoding="utf-8", buffering=1)
         try:

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .core.controller.places import LEDGER_FILE, SITE_FILE
+from .core.controller import places
 from .core.model.request import KINDS, Request
-from .file_stamp import file_stamp
+from .files import file_stamp, replace_text
 from .journal import Journal
 from .judge.brain import Brain
 from .judge.effects import Answer, Effect, Note, Reconcile, Send, Wake
@@ -41,10 +42,9 @@ from .watch.prober import Key, Prober
 from .watch.watch_file import FileEvents, WatchList
 from .watch.watch_list import Watch
 
-LOOK_AGAIN = 2.0  # s between looks at the watch list when no file event came
-LOOK_OFTEN = 0.2  # s, where the system gives no file events
-STATUS = "monitor.json"  # below <state_dir>/run: what the monitor sees, for status and page
-STATUS_EVERY = 5.0  # s between rewrites of it when nothing changed
+LOOK_AGAIN_SECONDS = 2.0  # between looks at the watch list when no file event came
+LOOK_OFTEN_SECONDS = 0.2  # the same where the system gives no file events
+STATUS_EVERY_SECONDS = 5.0  # between rewrites of run/monitor.json when nothing changed
 
 
 class Monitor:
@@ -55,11 +55,11 @@ class Monitor:
         now = self._loop.time()
         self.journal = journal
         self.state_dir = state_dir
-        self._folder = state_dir / "run"
+        self._folder = state_dir / places.RUN_FOLDER
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._list = WatchList(state_dir, lambda why: journal.say("watch list", why))
         self._prober = Prober(self._health_changed, lambda why: journal.say("probe", why))
-        doors = self._folder / "doors"
+        doors = state_dir / places.DOORS_FOLDER
         self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
@@ -71,14 +71,14 @@ class Monitor:
         self._status_due = now
         self._since = time.time()
         self.turned = now  # when the loop turned last: the API's health check
-        self._site_stamp = file_stamp(state_dir / SITE_FILE)
+        self._site_stamp = file_stamp(state_dir / places.SITE_FILE)
         self._untaken = False  # a watch list was read, and not yet taken in whole
         self._next: float | None = None  # when something falls due although nothing happens
         self._failures = 0  # turns in a row that failed
         self.failing = ""  # why, while they do: one sentence
         self._stopping = False
         self._notify = Notify()
-        self._look_again = LOOK_AGAIN
+        self._look_again = LOOK_AGAIN_SECONDS
 
     def wake(self) -> None:
         self._woken.set()
@@ -88,13 +88,13 @@ class Monitor:
         self.wake()
 
     async def run(self, patience: float = 10.0) -> None:
-        """Until `stop`; a run at work then is waited for, for `patience` seconds."""
+        """Turn until `stop`; then wait up to `patience` seconds for runs at work."""
         events: FileEvents | None = None
         try:
             events = FileEvents(self.state_dir, self._loop, self.wake)
         except OSError as error:
-            self._look_again = LOOK_OFTEN
-            self.journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN))
+            self._look_again = LOOK_OFTEN_SECONDS
+            self.journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN_SECONDS))
         self.journal.say("monitor started", state_dir=str(self.state_dir), pid=os.getpid())
         if self._pool is not None:
             self._pool.fill()
@@ -107,7 +107,7 @@ class Monitor:
             self._prober.stop()
             self._lines.stop()
             self._notify.stopping()
-            self.journal.say("monitor stopping", "it was told to stop")
+            self.journal.say("monitor stopping", "it received a signal to stop")
             if self._pool is not None:
                 await self._pool.close(patience)
             if self._jobs:
@@ -115,10 +115,10 @@ class Monitor:
             self._write_status("stopped")
 
     def observe(self) -> None:
-        """Take in the watch list as it is now; right before deciding too: a stop is published before it is done."""
+        """Take in the watch list as it is now. Needed before each decision: a stop is published before it is done."""
         known_lost = self._list.lost
         if not (self._list.refresh() or self._untaken):
-            if self._list.lost and (self.state_dir / LEDGER_FILE).exists():
+            if self._list.lost and (self.state_dir / places.LEDGER_FILE).exists():
                 self._carry_out(self._brain.watch_lost(known_lost))
             return
         self._untaken = True
@@ -127,7 +127,7 @@ class Monitor:
         self._prober.follow(watch, now)
         self._lines.follow(watch)
         self._carry_out(self._brain.take_watch(watch, now))
-        stamp = file_stamp(self.state_dir / SITE_FILE)
+        stamp = file_stamp(self.state_dir / places.SITE_FILE)
         changed = stamp != self._site_stamp
         if changed:
             self._site_stamp = stamp
@@ -136,13 +136,13 @@ class Monitor:
             self._pool.deadline = watch.run_timeout
             before, self._pool.leave_out = self._pool.leave_out, self._brain.left_out()
             if changed or before != self._pool.leave_out:
-                # One that was to leave a host out has no way to it, nor to one that the site had not.
+                # A run has no connection to a host that it was started to leave out, or that was not in the site then.
                 self._pool.replace(usable=not changed and set(before) <= set(self._pool.leave_out))
         self._untaken = False
         self._changed()
 
     def turn(self) -> bool:
-        """Observe, decide and act; false when something in it failed that nobody expected."""
+        """Observe, decide and act. :return: False after an unexpected error, which is logged."""
         self.turned = self._loop.time()
         try:
             self.observe()
@@ -256,7 +256,7 @@ class Monitor:
 
     @survived("the intake of an event")
     def _event(self, event: Mapping[str, Any]) -> None:
-        """What a host's service manager tells."""
+        """An event of a host's service manager: a program that ended by itself is passed on."""
         if event.get("event") != "exited" or event.get("expected") or event.get("busy"):
             return
         self._look()
@@ -325,7 +325,7 @@ class Monitor:
         return job
 
     async def _sleep(self) -> None:
-        """Until something happens, something falls due, or it is time to look again."""
+        """Wait until something happens, something falls due, or it is time to look again."""
         again = self._loop.time() + self._look_again
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(min(again, self._next or again)):
@@ -333,7 +333,7 @@ class Monitor:
         self._woken.clear()
 
     async def _recover(self) -> None:
-        """After a turn that failed nothing but the end cuts the pause short: what woke the loop may fail it again."""
+        """Pause after a turn that failed. Only `stop` ends it early: what woke the loop may make it fail again."""
         until = self._loop.time() + pause(self._failures, self._look_again)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
@@ -342,9 +342,9 @@ class Monitor:
                     await self._woken.wait()
 
     def _write_status(self, state: str) -> None:
-        self._status_due = self._loop.time() + STATUS_EVERY
-        path = self._folder / STATUS
+        self._status_due = self._loop.time() + STATUS_EVERY_SECONDS
+        path = self.state_dir / places.MONITOR_FILE
         try:
-            snapshot.write(path, {**self.snapshot(), "state": state})
+            replace_text(path, json.dumps({**self.snapshot(), "state": state}, separators=(",", ":")))
         except OSError as error:
             self.journal.say("status file", "%s cannot be written: %s" % (path, error))

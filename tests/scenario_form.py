@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The short form of scenarios: what differs from a small site at rest, made into the full form that muster reads.
 
-`given` holds, all optional but the request: `base` (a name in tests/scenarios/bases.yml, with which the rest is
-merged; null takes a record away), `items` (how many), `settings`, `applications`, `programs`, `hosts` (fields that
-differ from the small site), `ledger` (wanted, claims, hosts, pauses, notices), `seen` (per host what differs from a
-quiet one; an instance is short for its epoch, a sentence for a host that does not answer, null for one that was not
+`given` holds, all optional but the request: `base` (a name in tests/scenarios/bases.yml, with which the rest is merged;
+null takes a record away), `items` (how many), `settings`, `applications`, `programs`, `hosts` (fields that differ from
+the small site), `ledger` (wanted, claims, hosts, pauses, notices), `seen` (per host what differs from a quiet one: a
+number stands for an instance of that epoch, a sentence for a host that does not answer, null for a host that was not
 asked), `digests`, `configs`, `request`, and `answers` (per host, per instance) when the outcome is of interest too.
 
 A scenario with `site` is in the full form already: `muster capture` wrote it.
@@ -28,6 +28,7 @@ from tests.small_site import CONSOLES, SERVERS, quiet_host, running, small_site,
 FOLDER = Path(__file__).parent / "scenarios"
 NOW = 1_700_000_000.0  # 22:13:20 UTC
 ALIVE = {"pid": 1}
+MARK = "\nthen:"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Json = dict[str, Any]
 
@@ -47,6 +48,18 @@ def files(*topics: str) -> list[Path]:
 
 def name_of(path: Path) -> str:
     return "%s/%s" % (path.parent.name, path.stem)
+
+
+def compare(path: Path, lines: list[str], update: bool) -> None:
+    """Compare with the `then` of a file, or write it.
+
+    :raises AssertionError: when the lines differ.
+    """
+    if update:
+        head = path.read_text().partition(MARK)[0].rstrip("\n")
+        path.write_text("%s%s |\n%s" % (head, MARK, "".join("  %s\n" % line for line in lines)))
+    else:
+        assert lines == str(load(path)["then"]).splitlines()
 
 
 def full(given: Mapping[str, Any]) -> Json:

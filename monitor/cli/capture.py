@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import time
 from pathlib import Path
 from typing import Any
 
+from ..core.client.api import before_sudo
+from ..core.client.commands import NO, OK
 from ..core.decide.draft import PlanError
 from ..core.report import scenario
-from .by_api import NO, OK
 from .places import Places, UsageError
 from .verbs import as_json
 
@@ -31,7 +33,8 @@ def write(name: str | None, places: Places) -> int:
     :raises UsageError: when the state folder is not here, or the file is there already.
     """
     here = Places(places.inventory, places.need_state())
-    given: Json = here.question({"verb": "capture", "request": {"kind": "reconcile"}})["given"]
+    request = {"kind": "reconcile", "who": before_sudo() or getpass.getuser()}
+    given: Json = here.question({"verb": "capture", "request": request})["given"]
     now = float(given["now"])
     given["utc_offset"] = time.localtime(now).tm_gmtoff
     site = given["site"]["name"]

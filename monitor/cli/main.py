@@ -1,7 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`muster`: arguments, help, exit codes."""
+"""`muster`: arguments, help, exit codes.
+
+The commands that change something are made of the table in `model.request`.
+"""
 
 from __future__ import annotations
 
@@ -13,41 +16,46 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 from ..core.client import api as remote
-from ..core.model.sentences import did_you_mean
-from . import by_sudo, maintenance
+from ..core.client.commands import LATE, NO, USAGE
+from . import by_sudo
 from . import places as places_module
-from .by_api import LATE, NO, USAGE
 from .places import Places, UsageError
 
 EPILOG = """\
 examples:
   muster status                              what runs where, and how well
-  muster open 02 --console console_3         show item 02 on console_3
-  muster stop scen2_srv_01                   stays stopped until somebody starts it
+  muster open 02 --console console_3         open the HCI of item 02 on console_3
+  muster stop scen2_srv_01                   stop an instance until someone starts it
   muster start 'scen2_srv_*' --reason "maintenance is over"
-  muster drain server_2 --dry-run            what would move to other servers, and what cannot
-  muster pause 02 --why 'new fan' --until 2h nothing automatic touches item 02 until then
-  muster reset scen2_srv_02                  failed too often, and repaired now: it starts again
+  muster drain server_2 --dry-run            what would move to other hosts, and what cannot
+  muster pause 02 --why 'new fan' --until 2h no automatic actions for item 02 for two hours
+  muster reset scen2_srv_02                  clear its failures: it starts again
   muster why scen2_srv_02                    how it is, why, and what happened
-  muster events --follow                     everything that happens, as it happens
-  muster explain 02                          where it is and why, and what each host has to say
-  muster what-if --down server_2             what would happen then; nothing is touched
+  muster events --follow                     every event, as it happens
+  muster explain 02                          where item 02 runs and why, and what speaks against each other host
+  muster what-if --down server_2             what would happen then; nothing is done
   muster -i inventory/example plan           what reconcile would do now, and why
 
 exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 4 not done in time
-beside a monitor that answers, commands ask it; else they run the playbooks
-environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of who asks), MUSTER_HOST_ROOT (the folder of
-the host we are on: its monitor is asked from there), NO_COLOR
-by sudo for another user it is about this installation's site (/etc/muster/state), without -i and --state-dir
+Where a monitor runs, it carries commands out; elsewhere they run the playbooks.
+environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of the caller), MUSTER_HOST_ROOT (the folder
+of this host: commands ask the monitor through it), NO_COLOR
+Through sudo for another user, commands are about this installation's site (/etc/muster/state): -i and --state-dir are
+refused.
 """
 
 Command = Callable[[argparse.Namespace, Places], int]
+Add = Callable[[str, Command, str, str], argparse.ArgumentParser]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of one command."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    """Run one command.
+
+    :param arguments: of the command line; by default those of this process.
+    :return: the exit code.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments[0] if arguments else "").parse_args(arguments)
     try:
         if by_sudo.for_another(os.environ, os.geteuid()):
             by_sudo.enter(options)
@@ -79,9 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
-    """The monitor that answers. With an inventory of its own a command is about that one's site only."""
-    offline = getattr(options, "fresh", False) or getattr(options, "file", None)
-    if options.verb in ("deploy", "check", "capture") or offline:
+    """The monitor that answers. With an inventory given, a command is about that inventory's site only."""
+    away = options.verb == "plan" and options.file
+    if options.verb in ("deploy", "check", "capture") or away or getattr(options, "fresh", False):
         return None
     here = {} if options.inventory or options.state_dir else os.environ
     if not here and found.state_dir is None:
@@ -89,18 +97,14 @@ def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     return remote.find(found.state_dir, here)
 
 
-def change(options: argparse.Namespace, found: Places) -> int:
-    from . import verbs
-
-    return verbs.change(options, found)
-
-
 class _Parser(argparse.ArgumentParser):
-    """Names the nearest command to one that does not exist."""
+    """Names the nearest command when there is no such command."""
 
     commands: Collection[str] = ()
 
     def error(self, message: str) -> NoReturn:
+        from ..core.model.sentences import did_you_mean
+
         typed = re.search(r"invalid choice: '([^']*)'", message)
         near = did_you_mean(typed[1], self.commands) if typed else ""
         if typed and near:
@@ -108,10 +112,15 @@ class _Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(first: str) -> argparse.ArgumentParser:
+    """The parser of a command line.
+
+    :param first: its first word. When that is a command that only looks, the parser knows only this one: the others
+        cost several milliseconds.
+    """
     parser = _Parser(
         prog="muster",
-        description="Applications per controlled item: where they run, how they are, and what is wanted of them.",
+        description="Applications per controlled item: where they run, how well, and what is wanted of them.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -135,94 +144,107 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    status = add("status", _view("status"), "what runs where, and how well", "status --watch")
-    status.add_argument("--json", action="store_true", help="the whole document, for programs")
-    status.add_argument("--watch", action="store_true", help="stay and follow what happens")
-    status.add_argument("--last", action="store_true", help="as the last run saw it: at once, no host is asked")
-    status.add_argument("--fresh", action="store_true", help="look at every host now, also beside a monitor")
-    status.add_argument("--every", type=_seconds, default=10.0, help="--watch: seconds between looks at the hosts (10)")
-    plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
-    plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
-    plan.add_argument("--fresh", action="store_true", help="look at every host first, also beside a monitor")
-    plan.add_argument("--from", dest="file", metavar="FILE", help="decide over a captured file: no site is needed")
-    capture = add("capture", _capture, "write all that a plan depends on to a file", "capture before.yml")
-    capture.add_argument("file", nargs="?", metavar="FILE", help="new (default: named after the site and the time)")
-    for name, text in (
-        ("start", "start instances, where they fit best; clears a failed state"),
-        ("stop", "stop instances; they stay stopped until somebody starts them"),
-        ("restart", "restart instances where they are"),
-    ):
-        sub = add(name, change, text, "%s scen2_srv_01" % name)
-        sub.add_argument("instances", nargs="+", metavar="INSTANCE", help="its name, or a pattern like 'scen2_srv_*'")
-        _reason(sub)
-    show = add("open", change, "show an item on a console", "open 02 --console console_3")
-    show.add_argument("item", metavar="ITEM", help="the item's id, or the name of the instance that shows it")
-    show.add_argument("--console", metavar="HOST", help="where (default: MUSTER_HOST)")
-    show.add_argument("--take", action="store_true", help="from the console that shows it now; needs --reason")
-    _reason(show)
-    close = add("close", change, "close what shows an item, from anywhere", "close 02")
-    close.add_argument("item", metavar="ITEM", help="the item's id, or the name of the instance that shows it")
-    _reason(close)
-    for name, text in (
-        ("drain", "move what runs on a host to other hosts, and use it no more"),
-        ("undrain", "use a drained host again"),
-    ):
-        sub = add(name, change, text, "%s server_2" % name)
-        sub.add_argument("host", metavar="HOST")
-        _reason(sub)
-        if name == "drain":
-            maintenance.add_drain_options(sub)
-    maintenance.add_commands(add, change, _reason)
-    host = add("host", change, "say what became of a host", "host confirm-down server_2 --reason 'it burnt'")
-    host.add_argument(
-        "what", choices=["confirm-down"], help="confirm-down: nothing of it lives any more, what it held may move"
-    )
-    host.add_argument("host", metavar="HOST")
-    _reason(host)
-    why = add("why", _view("why"), "how one instance is, why, and what happened", "why scen2_srv_02")
-    why.add_argument("instance", metavar="INSTANCE")
-    why.add_argument("-n", "--number", type=int, default=12, help="events shown (12)")
-    why.add_argument("--json", action="store_true", help="the same, for programs")
-    explain = add(
-        "explain", _question("explain"), "where an item's applications are and why; every candidate host", "explain 02"
-    )
-    explain.add_argument("item", metavar="ITEM", help="the item's id, or the name of one of its instances")
-    explain.add_argument("--json", action="store_true", help="the same, for programs")
-    what_if = add(
-        "what-if",
-        _question("what_if"),
-        "what would happen if; nothing is touched",
-        "what-if --down server_2 --down server_3",
-    )
-    _assumptions(what_if)
-    events = add("events", _view("events"), "what happened, who did it, and why", "events --follow")
-    events.add_argument("-n", "--number", type=int, default=30, help="newest events shown (30)")
-    events.add_argument("-f", "--follow", action="store_true", help="stay and show what happens")
-    events.add_argument("--instance", help="only of this instance")
-    events.add_argument("--json", action="store_true", help="one JSON object per line")
-    _reason(add("reconcile", change, "repair whatever differs from what is wanted", "reconcile"))
-    _reason(add("deploy", change, "prepare the hosts and bring everything to what is wanted", "deploy"))
-    check = add("check", _view("check"), "validate the site; nothing is changed", "check --hosts -i inventory/local")
-    check.add_argument("--hosts", action="store_true", help="look, too, whether each host can be deployed to")
+    views = {"status": _status, "plan": _plan, "why": _why, "explain": _explain, "what-if": _what_if,
+             "events": _events, "check": _check, "capture": _capture}  # fmt: skip
+    if first in views:
+        views[first](add)
+        return parser
+    views.pop("status")(add)
+    views.pop("plan")(add)
+    _requests(add)
+    for view in views.values():
+        view(add)
     return parser
 
 
-def _assumptions(what_if: argparse.ArgumentParser) -> None:
-    for name, metavar, text in (
-        ("down", "HOST", "it is dead"),
-        ("up", "HOST", "it came back, with nothing running"),
-        ("drain", "HOST", "it is drained"),
-        ("undrain", "HOST", "it is used again"),
-        ("add-item", "ID[:SLOT]", "the site has this item, too"),
-        ("remove-item", "ID", "the site does not have this item any more"),
-        ("load", "HOST=PERCENT", "so much other work is on its machine"),
+def _requests(add: Add) -> None:
+    """The commands that change something."""
+    from ..core.client import options
+    from ..core.model.request import KINDS
+
+    for kind in KINDS.values():
+        if not kind.by_command:
+            continue
+        name, _unused, what = (kind.command or kind.name).partition(" ")
+        sub = add(name, _change, options.phrase(kind), kind.example)
+        sub.description = options.description(kind)
+        if what:
+            sub.add_argument("what", choices=[what], help=options.phrase(kind))
+        options.add_arguments(sub, kind)
+        if kind.name == "drain":
+            sub.epilog = "examples:\n  muster drain server_2 --dry-run\n  muster %s" % kind.example
+            sub.add_argument("--dry-run", action="store_true", help="show what would move and what cannot; do nothing")
+
+
+def _status(add: Add) -> None:
+    status = add("status", _view("status"), "what runs where, and how well", "status --watch")
+    status.add_argument("--json", action="store_true", help="the whole document, for programs")
+    status.add_argument("--watch", action="store_true", help="stay, and show every change")
+    status.add_argument("--last", action="store_true", help="as the last run saw it: at once, without asking a host")
+    status.add_argument("--fresh", action="store_true", help="observe every host now, even where a monitor runs")
+    status.add_argument(
+        "--every", type=_seconds, default=10.0, help="--watch: seconds between observations of the hosts (10)"
+    )
+
+
+def _plan(add: Add) -> None:
+    plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
+    plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
+    plan.add_argument("--fresh", action="store_true", help="observe every host first, even where a monitor runs")
+    plan.add_argument("--from", dest="file", metavar="FILE", help="decide over a captured file; no site is needed")
+
+
+def _why(add: Add) -> None:
+    why = add("why", _view("why"), "how one instance is, why, and what happened", "why scen2_srv_02")
+    why.add_argument("instance", metavar="INSTANCE")
+    why.add_argument("-n", "--number", type=int, default=12, help="number of events shown (12)")
+    why.add_argument("--json", action="store_true", help="the same, for programs")
+
+
+def _explain(add: Add) -> None:
+    text = "where the applications of an item run and why, and why each candidate host is suitable or not"
+    explain = add("explain", _question("explain"), text, "explain 02")
+    explain.add_argument("item", metavar="ITEM", help="id of the item, or name of one of its instances")
+    explain.add_argument("--json", action="store_true", help="the same, for programs")
+
+
+def _what_if(add: Add) -> None:
+    text = "what would happen under assumptions; nothing is done"
+    what_if = add("what-if", _question("what_if"), text, "what-if --down server_2 --down server_3")
+    for name, metavar, meaning in (
+        ("down", "HOST", "the host is dead"),
+        ("up", "HOST", "the host came back, with nothing running"),
+        ("drain", "HOST", "the host is drained"),
+        ("undrain", "HOST", "the host is used again"),
+        ("add-item", "ID[:SLOT]", "the site has one more item"),
+        ("remove-item", "ID", "the site no longer has the item"),
+        ("load", "HOST=PERCENT", "other work takes so much of the host's machine"),
     ):
-        what_if.add_argument("--" + name, action="append", metavar=metavar, help=text + "; may be repeated")
+        what_if.add_argument("--" + name, action="append", metavar=metavar, help=meaning + "; may be repeated")
     what_if.add_argument("--json", action="store_true", help="the whole answer, for programs")
 
 
+def _events(add: Add) -> None:
+    events = add("events", _view("events"), "what happened, who did it, and why", "events --follow")
+    events.add_argument("-n", "--number", type=int, default=30, help="number of newest events shown (30)")
+    events.add_argument("-f", "--follow", action="store_true", help="stay, and show each event as it happens")
+    events.add_argument("--instance", help="only events of this instance")
+    events.add_argument("--json", action="store_true", help="one JSON object per line")
+
+
+def _check(add: Add) -> None:
+    check = add("check", _view("check"), "validate the site; nothing is changed", "check --hosts -i inventory/local")
+    check.add_argument("--hosts", action="store_true", help="check also whether each host can be deployed to")
+
+
+def _capture(add: Add) -> None:
+    text = "write everything that a plan depends on to a file"
+    capture = add("capture", _write_capture, text, "capture before.yml")
+    capture.add_argument("file", nargs="?", metavar="FILE", help="a new file (default: named after site and time)")
+
+
 def _common(parser: argparse.ArgumentParser, default: object) -> None:
-    """Options that may stand before or behind the command."""
+    """Options that may precede or follow the command."""
     parser.add_argument(
         "-i",
         "--inventory",
@@ -239,10 +261,6 @@ def _common(parser: argparse.ArgumentParser, default: object) -> None:
     )
 
 
-def _reason(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--reason", "--why", default="", metavar="TEXT", help="why, for the trail")
-
-
 def _seconds(text: str) -> float:
     value = float(text)
     if value <= 0:
@@ -250,7 +268,13 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _capture(options: argparse.Namespace, found: Places) -> int:
+def _change(options: argparse.Namespace, found: Places) -> int:
+    from . import verbs
+
+    return verbs.change(options, found)
+
+
+def _write_capture(options: argparse.Namespace, found: Places) -> int:
     from . import capture
 
     return capture.write(options.file, found)

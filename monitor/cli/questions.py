@@ -10,10 +10,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.client.commands import NO, OK
 from ..core.model import sentences
 from ..core.report import readiness, story
 from .places import Places, UsageError
-from .verbs import NO, OK, as_json
+from .verbs import as_json
 
 Json = dict[str, Any]
 OLD = 120.0  # s; answers over older observations say so

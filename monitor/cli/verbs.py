@@ -1,13 +1,12 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that are a playbook run: what they ask for, what they print, how they end."""
+"""Commands that change something: by a monitor that answers, else by a playbook; what they print, and how they end."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import fnmatch
 import getpass
 import json
 import os
@@ -16,55 +15,57 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.client.api import before_sudo
-from . import maintenance
-from .by_api import LATE, NO, OK, USAGE, act
+from ..core.client.commands import NO, OK, USAGE, act
+from ..core.client.options import Incomplete, request_of
+from ..core.model.request import KINDS, Request
 from .by_playbook import Event, play
+from .names import UnknownName, console, in_full
 from .places import Places, UsageError
 
-__all__ = ["LATE", "NO", "OK", "USAGE", "Progress", "as_json", "change", "ended", "expand", "on_request", "run"]
-_PROGRESS = {"site": "checking the site", "observe": "looking at every host", "plan": "planning", "act": "acting",
+_PROGRESS = {"site": "checking the site", "observe": "observing every host", "plan": "planning", "act": "acting",
              "settle": "writing down the outcome", "host": "preparing the hosts"}  # fmt: skip
 
 
 def change(options: argparse.Namespace, places: Places) -> int:
-    """start, stop, restart, open, close, drain, undrain, reconcile, deploy."""
-    remote = places.remote
-    site = places.site() if remote is None else {}
-    extra = _who(options)
-    verb = options.verb
-    if verb in ("start", "stop", "restart"):
-        extra["muster_instances"] = expand(options.instances, site) if remote is None else options.instances
-    elif verb in ("open", "close"):
-        extra["muster_instances"] = [on_request(options.item, site)]
-        if verb == "open":
-            # Beside a monitor the socket tells where we are, when nobody says it.
-            where = console if remote is None else named_console
-            extra["muster_host"] = where(options, os.environ)
-            extra["muster_take"] = bool(options.take)
-    elif verb in ("drain", "undrain", "host"):
-        extra["muster_host"] = options.host
-    extra.update(maintenance.asked(options, site))
-    if verb == "host":
-        verb = options.what.replace("-", "_")
+    """Carry out a request.
+
+    :return: the exit code.
+    :raises UsageError: when the command does not say what it is about.
+    """
+    kind, remote = KINDS[options.kind], places.remote
+    try:
+        request = request_of(kind, options)
+    except Incomplete as error:
+        raise UsageError(str(error)) from None
+    if kind.name == "open":
+        request = request._replace(console=console(options, os.environ, needed=remote is None))
     if remote is not None and not getattr(options, "dry_run", False):
-        return act(options, remote, verb, extra)
-    if "muster_site" in extra:  # as a variable of a playbook that would be the site's name
-        extra["muster_whole_site"] = extra.pop("muster_site")
-    code = run(options, places, verb, extra)
-    if verb == "deploy" and code == OK and places.state_dir is None:
+        return act(request.to_json(), remote, options.timeout)
+    try:
+        request = in_full(request, places.site() if remote is None else {})
+    except UnknownName as error:
+        print(error, file=sys.stderr)
+        return NO
+    code = run(options, places, kind.name, _from_here(request).variables())
+    if kind.name == "deploy" and code == OK and places.state_dir is None:
         with contextlib.suppress(UsageError):
             places.need_state()  # remembers the inventory there, so that later commands need no -i
     return code
 
 
 def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[str, Any]) -> int:
-    """Run the playbook, print what it says, and turn its end into an exit code."""
+    """Run a playbook and print what it says.
+
+    :param verb: the name of the playbook.
+    :param extra: its extra variables.
+    :return: the exit code.
+    """
     inventory = places.need_inventory()
     progress = Progress(sys.stderr)
     failed: list[Event] = []
     check = bool(getattr(options, "dry_run", False))
     for event in play(verb, inventory, extra, timeout=options.timeout, check=check):
-        if event.kind == "said" and event.text and not event.text.startswith("refuse "):  # its failure says it again
+        if event.kind == "said" and event.text and not event.text.startswith("refuse "):  # its failure has this text
             progress.clear()
             print(event.text, flush=True)
         elif event.kind == "task":
@@ -78,10 +79,10 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
 
 
 def ended(end: Event, failed: list[Event]) -> int:
-    """Say what went wrong, once, and give the exit code."""
+    """Print what went wrong, each sentence once; the exit code."""
     if failed:
-        told = dict.fromkeys(_sentence(event) for event in failed)
-        for sentence in told:
+        sentences = dict.fromkeys(_sentence(event) for event in failed)
+        for sentence in sentences:
             print(sentence, file=sys.stderr)
         return USAGE if any(event.action == "site" for event in failed) else NO
     if end.code:
@@ -91,66 +92,8 @@ def ended(end: Event, failed: list[Event]) -> int:
     return OK
 
 
-def expand(names: list[str], site: Mapping[str, Any]) -> list[str]:
-    """Instance names, with patterns (`scen2_srv_*`) put in full where the published site is at hand.
-
-    :raises UsageError: when a pattern fits nothing.
-    """
-    known = instances(site)
-    found: list[str] = []
-    for name in names:
-        if not any(sign in name for sign in "*?["):
-            found.append(name)
-            continue
-        fitting = fnmatch.filter(known, name)
-        if not fitting:
-            raise UsageError("no instance of the published site fits the pattern %s" % name)
-        found += fitting
-    return list(dict.fromkeys(found))
-
-
-def on_request(item: str, site: Mapping[str, Any]) -> str:
-    """The instance that shows an item: the one that starts on request; an instance's own name is taken as it is.
-
-    :raises UsageError: when the site has none, or several.
-    """
-    if not site or item in instances(site):
-        return item
-    if item not in [entry["id"] for entry in site["items"]]:
-        return item  # the plan refuses it, with the nearest name
-    names = [
-        "%s_%s" % (application["name"], item)
-        for application in site["applications"]
-        if not application["start_sequence"]
-    ]
-    if len(names) != 1:
-        what = "none" if not names else "several: %s; name one" % ", ".join(names)
-        raise UsageError("item %s has no single application that opens on request, but %s" % (item, what))
-    return names[0]
-
-
-def named_console(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
-    return str(options.console or environ.get("MUSTER_HOST", ""))
-
-
-def console(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
-    """:raises UsageError: when nobody says on which console."""
-    host = named_console(options, environ)
-    if not host:
-        raise UsageError("on which console? Say --console HOST, or set MUSTER_HOST on each console")
-    return host
-
-
-def instances(site: Mapping[str, Any]) -> list[str]:
-    return [
-        "%s_%s" % (application["name"], item["id"])
-        for application in site.get("applications", [])
-        for item in site.get("items", [])
-    ]
-
-
 class Progress:
-    """One line on a terminal that says what is going on; nothing elsewhere."""
+    """One line that says what is being done, on a terminal only."""
 
     def __init__(self, stream: Any, on: bool = True) -> None:
         self._stream = stream
@@ -171,13 +114,8 @@ class Progress:
             self._shown = 0
 
 
-def _who(options: argparse.Namespace) -> dict[str, Any]:
-    extra: dict[str, Any] = {"muster_who": before_sudo() or getpass.getuser()}
-    if os.environ.get("MUSTER_HOST"):
-        extra["muster_from"] = os.environ["MUSTER_HOST"]
-    if getattr(options, "reason", ""):
-        extra["muster_why"] = options.reason
-    return extra
+def _from_here(request: Request) -> Request:
+    return request._replace(who=before_sudo() or getpass.getuser(), where=os.environ.get("MUSTER_HOST", ""))
 
 
 def _sentence(event: Event) -> str:

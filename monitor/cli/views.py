@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that only look: status, plan, why, events, check."""
+"""Commands that change nothing: status, plan, why, events, check."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.client.commands import NO, OK, follow, print_why
 from ..core.model import sentences
 from ..core.report import plan_text, story
-from .by_api import follow, show_status
+from .by_api import show_status
 from .by_playbook import Event, play
 from .places import Places, UsageError
-from .verbs import NO, OK, Progress, as_json, ended
+from .verbs import Progress, as_json, ended
 
 Json = dict[str, Any]
 
 
 def status(options: argparse.Namespace, places: Places) -> int:
-    """What runs where, freshly looked at; `--last` as the last run saw it."""
+    """What runs where, over fresh observations; with `--last` as the last run saw it."""
     if options.watch:
         return _watch(options, places)
     if options.last:
@@ -86,13 +87,13 @@ def check(options: argparse.Namespace, places: Places) -> int:
 
 
 def why(options: argparse.Namespace, places: Places) -> int:
-    """One instance: how it is, what is wanted, what would be done next, and its story."""
+    """One instance: how it is, what is wanted, what would be done next, and what happened."""
     document = _last_status(places)
     name = options.instance
     instance = document["instances"].get(name)
     if instance is None:
         raise UsageError("there is no instance %s%s" % (name, sentences.did_you_mean(name, document["instances"])))
-    # Without observations: then what the hosts said last serves, corrected by what was committed since.
+    # Without observations the controller uses the last ones, corrected by what was committed since.
     planned: Json
     try:
         planned = places.question({"verb": "plan", "check": True, "request": {"kind": "reconcile"}})
@@ -102,21 +103,7 @@ def why(options: argparse.Namespace, places: Places) -> int:
     if options.json:
         as_json({"instance": dict(instance, name=name), "plan": planned.get("plan"), "trail": trail})
         return OK
-    now = time.time()
-    print(story.headline(name, instance, now))
-    for label, text in story.facts(instance, document, name, now):
-        print("  %-8s %s" % (label, text))
-    if planned.get("error"):
-        print("  %-8s %s" % ("next", planned["error"]))
-    else:
-        actions = [action for action in planned["plan"]["actions"] if action["instance"] == name]
-        for action in actions:
-            print("  %-8s %s" % ("next", story.sentence(action)))
-            _show_candidates(planned["plan"], name)
-        if not actions:
-            print("  %-8s nothing: it is as wanted" % "next")
-    for entry in trail:
-        print("  " + story.line(entry, now))
+    print_why(name, instance, document, planned.get("plan"), planned.get("error") or "", trail)
     return OK
 
 
@@ -129,7 +116,7 @@ def events(options: argparse.Namespace, places: Places) -> int:
 
     request: Json = {"verb": "trail", "limit": options.number, "instance": options.instance}
     after = 0
-    if options.follow:  # from the end of the whole trail on, whatever is shown of it
+    if options.follow:  # from the end of the whole trail, also when only a part of it is shown
         end = places.question({"verb": "trail", "limit": 1})["trail"]
         after = int(end[-1]["id"]) if end else 0
     for entry in places.question(request)["trail"]:
@@ -167,7 +154,7 @@ def _fresh(
 
 
 def _watch(options: argparse.Namespace, places: Places) -> int:
-    """Redraw on every change; the hosts are looked at anew every `--every` seconds."""
+    """Redraw on every change; the hosts are observed again every `--every` seconds."""
     folder = places.state_dir
     document: Json | None = None
     looked = 0.0
@@ -208,14 +195,6 @@ def _modified(path: Path) -> int:
 def _last_status(places: Places) -> Json:
     document: Json = places.question({"verb": "status"})["status"]
     return document
-
-
-def _show_candidates(document: Json, name: str) -> None:
-    for candidate in document.get("candidates", {}).get(name, []):
-        fits = "fits" if candidate.get("fits") else "does not fit"
-        print(
-            "           %s: %s%s" % (candidate["host"], fits, ", %s" % candidate["why"] if candidate.get("why") else "")
-        )
 
 
 def _json_line(document: Any) -> str:

@@ -17,22 +17,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.model.words import DOWN, FAILED, FREE, MONITOR, PROGRAM_EXIT, RUNNING, STARTED, SUSPECT, UP
 from ..watch.watch_list import Watch
-from . import hosts
 from .asks import Asks
 from .bus_signals import BusSignals
 from .effects import Answer, Effect, Reconcile, Send, Wake, note
 from .health import Health, State
-from .hosts import Hosts, Line, Signal, Verdict
+from .hosts import AWAY, Hosts, Line, Signal, Verdict
 from .intents import Intent, Intents
-from .schedule import LOOK_APART, Schedule
+from .schedule import LOOK_APART_SECONDS, Schedule
 from .shadow import Shadows
-from .wishes import EXIT, BusKey, Exit, ServiceKey, Wish, decide
+from .wishes import BusKey, Exit, ServiceKey, Wish, decide
 
-AT_ONCE = 500  # intents one run takes
-SERVICES_APART = 30.0  # s between two reconciles because of host services
-MONITOR = "monitor"  # who noted that a host is gone, when no person did
-CAME_DURING = 0.5  # s before a run was sent that what it found may still be about
+INTENTS_PER_RUN = 500  # intents one run takes
+SERVICES_APART_SECONDS = 30.0  # between two reconciles because of host services
+CAME_DURING_SECONDS = 0.5  # before a run was sent that what it found may still be about
 
 
 @dataclass(slots=True)
@@ -90,13 +89,13 @@ class Brain:
     def _judge(self, now: float) -> list[Effect]:
         """Every host's verdict as of now."""
         watch, before, effects = self.watch, self.verdicts, list[Effect]()
-        holding = {entry.host for entry in watch.instances.values() if entry.phase != "failed"}
-        down = [name for name, state in watch.hosts.items() if state == hosts.DOWN]
+        holding = {entry.host for entry in watch.instances.values() if entry.phase != FAILED}
+        down = [name for name, state in watch.hosts.items() if state == DOWN]
         buses = self._bus_signals.judge(self._running(), self.hosts.lines(), now)
         self.verdicts = self.hosts.judge(buses, holding, down, watch.host_down_after, now, watch.host_interval)
         for name, verdict in self.verdicts.items():
             known = before.get(name)
-            if verdict.state != (known.state if known is not None else hosts.UP):
+            if verdict.state != (known.state if known is not None else UP):
                 effects.append(note("host", verdict.why, host=name, state=verdict.state))
             self._second_look(name, verdict, now)
         if self.hosts.storm != self._storm:
@@ -109,19 +108,19 @@ class Brain:
         """(host, health) of every bus whose instance runs, and of every host service."""
         for (name, epoch), health in self.buses.items():
             entry = self.watch.instances.get(name)
-            if entry is not None and entry.epoch == epoch and entry.phase == "running":
+            if entry is not None and entry.epoch == epoch and entry.phase == RUNNING:
                 yield entry.host, health
         for (_unused, host), health in self.services.items():
             yield host, health
 
     def _second_look(self, name: str, verdict: Verdict, now: float) -> None:
         """Where only one signal is lost, a run that goes there gives the second one, or shows that the host is up."""
-        if verdict.state == hosts.UP:
+        if verdict.state == UP:
             self._looked.discard(name)
-        alone = verdict.state == hosts.SUSPECT and verdict.lost < 2
+        alone = verdict.state == SUSPECT and verdict.lost < 2
         if alone and now - verdict.since > self.watch.host_down_after and name not in self._looked:
             self._looked.add(name)
-            self.schedule.soon("%s: %s" % (name, verdict.why), LOOK_APART)
+            self.schedule.soon("%s: %s" % (name, verdict.why), LOOK_APART_SECONDS)
 
     def _wishes(self, now: float, wall: float) -> list[Wish]:
         if self.hosts.storm:
@@ -139,7 +138,7 @@ class Brain:
         return effects
 
     def _send_intents(self, now: float) -> list[Effect]:
-        ready = self.intents.ready(self.watch, now)[:AT_ONCE]
+        ready = self.intents.ready(self.watch, now)[:INTENTS_PER_RUN]
         if not ready:
             return []
         order = self._order("intents", [intent.to_json() for intent in ready])
@@ -150,7 +149,7 @@ class Brain:
         return [] if ask is None else [Send(self._order("request", ask.request), now, ask=ask)]
 
     def _order(self, key: str, content: Any) -> dict[str, Any]:
-        suspects = {name: verdict.why for name, verdict in self.verdicts.items() if verdict.state == hosts.SUSPECT}
+        suspects = {name: verdict.why for name, verdict in self.verdicts.items() if verdict.state == SUSPECT}
         return {key: content, "suspects": suspects} if suspects else {key: content}
 
     # What became of the effects.
@@ -171,7 +170,7 @@ class Brain:
         self.schedule.started(reconcile.at, reconcile.why)
         self.reconciling = begun
         if not begun:
-            self.schedule.soon(reconcile.why, SERVICES_APART)
+            self.schedule.soon(reconcile.why, SERVICES_APART_SECONDS)
         return []
 
     def run_over(self, run: str, result: Mapping[str, Any], why: str, now: float) -> list[Effect]:
@@ -189,7 +188,7 @@ class Brain:
         for name, came in results.items():
             if came.get("result") == "refused":
                 self.schedule.soon("%s: %s" % (name, came.get("reason") or "its host refused"))
-        for intent in self.intents.dropped(run, EXIT):
+        for intent in self.intents.dropped(run, PROGRAM_EXIT):
             self.exits.pop((intent.wish.instance, intent.wish.epoch), None)
             if results.get(intent.wish.instance, {}).get("result") != "running":
                 self.schedule.soon("run %s did not do it: %s" % (run, intent.wish.why))
@@ -201,9 +200,9 @@ class Brain:
         homeless = [name for name, came in results.items() if came.get("result") == "stopped" and self._homeless(name)]
         self.schedule.finish([*(plan.get("waits") or {}), *homeless])
         for name, line in self.hosts.lines().items():
-            if line.signal is Signal.GONE and self.watch.hosts.get(name) == hosts.DOWN and name not in self._looked:
+            if line.signal is Signal.GONE and self.watch.hosts.get(name) == DOWN and name not in self._looked:
                 self._looked.add(name)  # what was there is moved: now its service manager can be started again
-                self.schedule.soon("%s: %s" % (name, line.why), LOOK_APART)
+                self.schedule.soon("%s: %s" % (name, line.why), LOOK_APART_SECONDS)
         effects += [Answer(ask.waiter, content) for ask, content in self.asks.over(run, result, why)]
         return [*effects, Wake()]
 
@@ -221,16 +220,16 @@ class Brain:
 
     def _homeless(self, name: str) -> bool:
         entry = self.watch.instances.get(name)
-        return self.watch.wanted.get(name) == "started" and (entry is None or entry.phase == "free")
+        return self.watch.wanted.get(name) == STARTED and (entry is None or entry.phase == FREE)
 
     def _reached(self, result: Mapping[str, Any], began: float) -> None:
         """Note which hosts a run reached, and which not."""
         answered = result.get("answered") or ()
         for host in answered:
-            self.hosts.answered(host, began + CAME_DURING)
+            self.hosts.answered(host, began + CAME_DURING_SECONDS)
         self.schedule.reached(answered)
         for host, why in (result.get("unreachable") or {}).items():
-            self.hosts.silent(host, why, began + CAME_DURING)
+            self.hosts.silent(host, why, began + CAME_DURING_SECONDS)
             self.schedule.unreached(host, why, began)
 
     # What happened.
@@ -243,12 +242,12 @@ class Brain:
         for key in [k for k in self.exits if k[0] not in watch.instances or watch.instances[k[0]].epoch != k[1]]:
             del self.exits[key]
         for name, line in self.hosts.lines().items():
-            if watch.hosts.get(name) == hosts.UP and before.hosts.get(name) in (hosts.DOWN, hosts.SUSPECT):
+            if watch.hosts.get(name) == UP and before.hosts.get(name) in (DOWN, SUSPECT):
                 self.hosts.answered(name, now)  # the run that noted this had reached it
-            away = watch.hosts.get(name) in (hosts.DOWN, hosts.SUSPECT) and watch.machines[name].by == MONITOR
+            away = watch.hosts.get(name) in (DOWN, SUSPECT) and watch.machines[name].by == MONITOR
             if away and line.signal is Signal.FINE and before.hosts.get(name) != watch.hosts[name]:
                 # it came back while the run that noted this was under way
-                self.schedule.soon("%s answers: it is looked at before it is used" % name, 0.0)
+                self.schedule.soon("%s answers: it is observed before it is used" % name, 0.0)
         return [
             note("intent satisfied", how, id=intent.id, about=intent.wish.key)
             for intent, how in self.intents.settle(watch)
@@ -256,7 +255,7 @@ class Brain:
 
     def watch_lost(self, again: bool) -> list[Effect]:
         """The watch list is gone or damaged: a reconcile publishes it again. :param again: it was before, too."""
-        self.schedule.soon("the watch list has to be published again", SERVICES_APART if again else 0.0)
+        self.schedule.soon("the watch list has to be published again", SERVICES_APART_SECONDS if again else 0.0)
         return []
 
     def health_changed(self, key: BusKey | ServiceKey, health: Health, now: float) -> list[Effect]:
@@ -267,7 +266,7 @@ class Brain:
             if service is not None and service.target.how.shadow:
                 return [note("would act", "%s on %s: %s" % (name, where, health.why), what="reconcile"), Wake()]
             # a host service: its service manager, or what supervises that, may be gone
-            self.schedule.soon("%s on %s does not answer: %s" % (name, where, health.why), SERVICES_APART)
+            self.schedule.soon("%s on %s does not answer: %s" % (name, where, health.why), SERVICES_APART_SECONDS)
         return [Wake()]
 
     def line_changed(self, host: str, signal: Signal, why: str, now: float) -> list[Effect]:
@@ -277,10 +276,10 @@ class Brain:
             return []
         believed = self.watch.hosts.get(host)
         back = signal is Signal.FINE or (before is Signal.LOST and signal is Signal.GONE)
-        if back and before in hosts.AWAY:
+        if back and before in AWAY:
             self.schedule.reached([host])
-        if back and believed in (hosts.DOWN, hosts.SUSPECT):
-            self.schedule.soon("%s answers again: it is looked at before it is used" % host, 0.0)
+        if back and believed in (DOWN, SUSPECT):
+            self.schedule.soon("%s answers again: it is observed before it is used" % host, 0.0)
         if signal is Signal.DOUBT:
             return [Wake()]
         return [note("host", why, host=host, line=signal.value), Wake()]
@@ -314,7 +313,7 @@ class Brain:
         """
         lines, silent = self.hosts.lines(), []
         for name, state in self.watch.hosts.items():
-            signal = lines[name].signal if state == hosts.DOWN and name in lines else Signal.FINE
+            signal = lines[name].signal if state == DOWN and name in lines else Signal.FINE
             nothing = signal is Signal.NONE and not asked and not self._shows_itself(name)
             if signal is Signal.LOST or nothing:
                 silent.append(name)
@@ -323,7 +322,7 @@ class Brain:
     def _shows_itself(self, name: str) -> bool:
         """Whether a bus or a run shows that the host is up, or no run has looked yet."""
         verdict = self.verdicts.get(name)
-        return verdict is None or verdict.state == hosts.UP
+        return verdict is None or verdict.state == UP
 
 
 def facts(intent: Intent) -> dict[str, Any]:

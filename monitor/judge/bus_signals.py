@@ -9,22 +9,11 @@ Pure: `now` is seconds of a monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from .health import Health, Kind
 from .hosts import AWAY, Line, Signal
 
 _ENDED = (Kind.GONE, Kind.REFUSED, Kind.UNREACHABLE)
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What the buses of one host show."""
-
-    fine: bool = False  # one answered
-    lost: bool = False  # one does not
-    refused: bool = False  # the machine refused a connection
-    takes: bool = False  # something there takes connections, even if it does not answer
 
 
 class BusSignals:
@@ -44,28 +33,28 @@ class BusSignals:
         :param healths: (host, health) of every bus and host service that should be there.
         :param lines: host -> its line; an answer from before the line was lost proves nothing.
         """
-        seen: dict[str, _Seen] = {}
+        fine: set[str] = set()  # hosts where one answered
+        lost: dict[str, Signal] = {}  # hosts where one does not -> GONE if its machine refused a connection
+        takes: set[str] = set()  # hosts where something takes connections, even if it does not answer
         for host, health in healths:
-            _look(health, lines.get(host), seen.setdefault(host, _Seen()))
-        found = {}
-        for host, facts in seen.items():
-            if facts.fine:
-                found[host] = Line(Signal.FINE)
-            elif facts.lost:
+            last = health.last
+            if last.kind is Kind.ANSWERED:
+                if health.missed == 0 and last.latency > 0 and last.at >= _lost_since(lines.get(host)):
+                    fine.add(host)
+            elif last.kind in _ENDED or health.missed >= min(2, health.failures):
+                refused = last.kind in (Kind.GONE, Kind.REFUSED) or lost.get(host) is Signal.GONE
+                lost[host] = Signal.GONE if refused else Signal.LOST
+                if last.kind is not Kind.UNREACHABLE:
+                    takes.add(host)
+        found = {host: Line(Signal.FINE) for host in fine}
+        for host, signal in lost.items():
+            if host not in fine:
                 known = self._known.get(host)
                 since = known.since if known is not None and known.signal in AWAY else now
-                signal = Signal.GONE if facts.refused else Signal.LOST
-                found[host] = Line(signal, since, "no bus on %s answers any more" % host, cut=not facts.takes)
+                found[host] = Line(signal, since, "no bus on %s answers any more" % host, cut=host not in takes)
         self._known = found
         return found
 
 
-def _look(health: Health, line: Line | None, facts: _Seen) -> None:
-    last = health.last
-    line_lost = line.since if line is not None and line.signal in AWAY else 0.0
-    if last.kind is Kind.ANSWERED:
-        facts.fine |= last.at >= line_lost and health.missed == 0 and last.latency > 0
-    elif last.kind in _ENDED or health.missed >= min(2, health.failures):
-        facts.lost = True
-        facts.takes |= last.kind is not Kind.UNREACHABLE
-        facts.refused |= last.kind in (Kind.GONE, Kind.REFUSED)
+def _lost_since(line: Line | None) -> float:
+    return line.since if line is not None and line.signal in AWAY else 0.0

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the probes' results say about a bus: healthy, unhealthy or unknown, and why.
+"""The health of a bus, from the results of its probes: healthy, unhealthy or unknown, and why.
 
 Pure: no clock, no I/O. `now` and every `at` are seconds of one monotonic clock. A `Health` belongs to one epoch of one
-bus; a new epoch gets a new `Health`, so that a late failure of the previous one can not count.
+bus; a new epoch gets a new `Health`, so that a late failure of the previous one cannot count.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..core.model.words import BUS_CRASH, BUS_HANG
+
 
 class Kind(enum.Enum):
     """What one round trip, or the end of a connection, showed."""
@@ -20,9 +22,9 @@ class Kind(enum.Enum):
     ANSWERED = "answered"
     MISSED = "missed"  # the machine takes connections, the bus does not answer in time
     GONE = "gone"  # the held connection ended and an immediate reconnect was refused
-    REFUSED = "refused"  # nothing listens, and nothing did since we look
-    UNREACHABLE = "unreachable"  # the machine does not answer: says nothing about the bus
-    UNSURE = "unsure"  # the probe cannot tell: it was turned away, or its own settings are wrong
+    REFUSED = "refused"  # nothing listens, and nothing did since the probe began
+    UNREACHABLE = "unreachable"  # the machine does not answer: the state of the bus is not known
+    UNSURE = "unsure"  # the probe cannot decide: it was turned away, or its own settings are wrong
 
 
 class State(enum.Enum):
@@ -31,9 +33,7 @@ class State(enum.Enum):
     UNKNOWN = "unknown"
 
 
-CRASH = "bus crash"
-HANG = "bus hang"
-EXPIRES_AFTER = 3  # intervals (or timeouts, whichever is longer) without any result
+EXPIRES_AFTER_INTERVALS = 3  # (or timeouts, whichever is longer) without any result
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,19 @@ class Result:
     at: float
     why: str = ""  # one sentence unless answered
     latency: float = 0.0  # s, of an answer
-    warning: str = ""  # of an answer: what is not well although it came
+    warning: str = ""  # of an answer: a sentence about what is not well
 
 
 class Health:
-    """N missed out of M make a hang, one end of connection a crash; news that is too old is no news.
+    """The health of one bus under one epoch. N of the last M answers missed are a hang; an ended connection is a crash.
 
-    :param window: M; 0: as failures, so in a row.
-    :param slow: s; as many slower answers are a warning. 0: none is.
-    :param grace: s from `now` in which a bus that has never answered is starting: no verdict.
+    A result that is too old makes a healthy bus unknown.
+
+    :param failures: N.
+    :param interval: s between two questions. :param timeout: s for an answer.
+    :param window: M; 0: as many as `failures`, so they must be in a row.
+    :param slow: s; N of the last M answers that took longer make a warning. 0: no limit.
+    :param grace: s from `now` in which a bus that has not answered yet counts as starting, not as unhealthy.
     """
 
     __slots__ = (
@@ -91,7 +95,7 @@ class Health:
         self._until = now + grace
         self._answered = False
         self._state = State.UNKNOWN
-        self.cause = ""  # CRASH | HANG while unhealthy
+        self.cause = ""  # BUS_CRASH | BUS_HANG while unhealthy
         self.why = "not asked yet"
         self.warning = ""  # a sentence while it is healthy and something is not well
         self.since = now  # of the present state
@@ -99,7 +103,11 @@ class Health:
         self.last = Result(Kind.ANSWERED, now)
 
     def note(self, result: Result, part: int = 0) -> bool:
-        """Take a result in; true when the state, or whether there is a warning, changed with it."""
+        """Take a result in.
+
+        :param part: of a composed health: the number of the probe.
+        :return: whether the state changed, or whether there is a warning.
+        """
         self.last = result
         if result.kind is Kind.ANSWERED:
             return self._note_answer(result)
@@ -111,7 +119,7 @@ class Health:
             return self._become(State.UNKNOWN, "", result.why, result.at) or untold
         starting = not self._answered and result.at < self._until
         if result.kind is Kind.GONE and not starting:
-            return self._become(State.UNHEALTHY, CRASH, result.why, result.at)
+            return self._become(State.UNHEALTHY, BUS_CRASH, result.why, result.at)
         self.missed += 1
         self._misses = (self._misses << 1 | 1) & self._mask
         if self._state is State.UNHEALTHY:
@@ -119,14 +127,14 @@ class Health:
         if starting or self._misses.bit_count() < self.failures:
             self.why = "it is starting: %s" % result.why if starting else result.why
             return False
-        cause = CRASH if result.kind is Kind.REFUSED else HANG
+        cause = BUS_CRASH if result.kind is Kind.REFUSED else BUS_HANG
         return self._become(State.UNHEALTHY, cause, self._counted(result.why), result.at)
 
     def _note_answer(self, result: Result) -> bool:
         self._answered = True
         self.missed = 0
         if self._misses:
-            self._misses = 0 if self.cause == CRASH else self._misses << 1 & self._mask
+            self._misses = 0 if self.cause == BUS_CRASH else self._misses << 1 & self._mask
         changed = False
         if result.warning or self.slow or self._warned:
             changed = self._note_warning(result)
@@ -151,10 +159,10 @@ class Health:
         return why if window == self.failures else "%s (%d of the last %d)" % (why, self._misses.bit_count(), window)
 
     def expired(self, now: float) -> bool:
-        return now - self.last.at > EXPIRES_AFTER * self.period
+        return now - self.last.at > EXPIRES_AFTER_INTERVALS * self.period
 
     def state(self, now: float) -> State:
-        """The state as of `now`: a healthy word expires, an unhealthy one stands until its epoch ends or it answers."""
+        """The state as of `now`. Healthy expires without new results; unhealthy stays until the bus answers."""
         if self._state is State.HEALTHY and self.expired(now):
             return State.UNKNOWN
         return self._state
@@ -232,10 +240,10 @@ class Composed(Health):
         if (self._any and State.HEALTHY in states) or all(state is State.HEALTHY for state in states):
             return State.HEALTHY, "", ""
         if bad and (not self._any or len(bad) == len(states)):
-            crashed = [part for part in bad if part.cause == CRASH]
+            crashed = [part for part in bad if part.cause == BUS_CRASH]
             sure = len(crashed) == len(states) if self._any else bool(crashed)
             named = [self._named(part, part.why) for part in (crashed if crashed and not self._any else bad)]
-            return State.UNHEALTHY, CRASH if sure else HANG, "; ".join(named)
+            return State.UNHEALTHY, BUS_CRASH if sure else BUS_HANG, "; ".join(named)
         open_ = [part for part, state in zip(self._parts, states) if state is State.UNKNOWN]
         return State.UNKNOWN, "", "; ".join(self._named(part, part.why) for part in open_)
 

@@ -1,15 +1,16 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a host is up, suspect or down, from independent signals, and when too many vanish at once.
+"""Whether a host is up, suspect or down, concluded from independent signals.
 
-Pure: no clock, no I/O; `now` is seconds of a monotonic clock. Three signals speak about a host: the line held to its
-service manager (or its SSH), the buses that live there, and what runs found when they went there. One that is lost
-makes the host suspect; two that stay lost for a while, with none that speaks against it, make it down. Of a host that
-holds nothing one suffices: it is only not used. "A while" counts from the second signal on, for a busy machine answers
-late; a machine whose kernel takes no connection any more is not busy, and there the silence counts from the line's
-last answer. When more than half of the hosts vanish together, the monitor is
-probably the one that is cut off: then nothing is concluded.
+Pure: no clock, no I/O; `now` is seconds of a monotonic clock. There are three signals about a host: the line to it, its
+buses, and what the last run found there. One lost signal makes the host suspect. Two signals that stay lost for
+`host_down_after`, with no signal against it, make it down; for a host that holds nothing, one signal suffices, because
+it is only no longer used.
+
+The time counts from the second lost signal, because a busy machine answers late. A machine whose kernel takes no
+connections is not busy: there it counts from the last answer on the line. When more than half of the hosts vanish
+together (a storm), the monitor itself is probably cut off, and concludes nothing.
 """
 
 from __future__ import annotations
@@ -19,21 +20,22 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-UP, SUSPECT, DOWN = "up", "suspect", "down"
-TOGETHER = 5.0  # s within which losses count as one event
+from ..core.model.words import DOWN, SUSPECT, UP
+
+TOGETHER_SECONDS = 5.0  # within which losses count as one event
 
 
 class Signal(enum.Enum):
     FINE = "fine"
     DOUBT = "doubt"  # one question was not answered in time: no more than that
     LOST = "lost"  # silence
-    GONE = "gone"  # the machine answers: what should be there is not
-    NONE = "none"  # says nothing
+    GONE = "gone"  # the machine answers, but what should listen there does not
+    NONE = "none"  # there is no signal
 
 
 @dataclass(slots=True)
 class Line:
-    """What the line held to a host shows."""
+    """The state of one signal about a host."""
 
     signal: Signal = Signal.NONE
     since: float = 0.0  # of the present signal
@@ -48,7 +50,7 @@ class Verdict:
     why: str = ""  # a sentence, unless up
     since: float = 0.0
     lost: int = 0  # independent signals that are lost
-    there: bool = False  # the machine itself answers, as far as is known: a run can be sent to it
+    there: bool = False  # the machine itself answers, as far as is known, so a run can go there
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Hosts:
         self._hosts = {name: self._hosts.get(name) or _Host() for name in names}
 
     def line(self, name: str, signal: Signal, why: str, now: float) -> bool:
-        """Note what the line to a host shows; true when that is another signal than before."""
+        """Take in the state of the line to a host. :return: whether it differs from the one before."""
         host = self._hosts.get(name)
         if host is None:
             return False
@@ -105,11 +107,11 @@ class Hosts:
         self, buses: Mapping[str, Line], holding: Iterable[str], down: Iterable[str], down_after: float, now: float,
         interval: float = 1.0,
     ) -> dict[str, Verdict]:  # fmt: skip
-        """Every host's verdict as of `now`; sets `storm`.
+        """The verdict on every host as of `now`. Sets `storm`.
 
-        :param buses: host -> what the buses there show together; a host without buses is missing.
+        :param buses: host -> the signal of its buses; a host without buses is missing.
         :param holding: hosts that hold a claim.
-        :param down: hosts that the ledger already believes down: they are not part of a storm.
+        :param down: hosts that are down in the ledger: they are not part of a storm.
         :param interval: s between two questions on a line.
         """
         held, known = set(holding), set(down)
@@ -130,7 +132,7 @@ class Hosts:
         return found
 
     def next_time(self, down_after: float, now: float, interval: float = 1.0) -> float | None:
-        """When a verdict may change although nothing is heard."""
+        """When a verdict may change without a new signal; None for never."""
         away = [host for host in self._hosts.values() if host.line.signal in AWAY]
         due = [at for host in away for at in (host.left, host.line.since)]
         due += [host.heard + interval for host in away if host.heard is not None]
@@ -166,7 +168,7 @@ def _verdict(
     since = min(sinces)
     count, there = len(lost), False
     if line.signal is Signal.GONE:
-        # A service manager that ends takes its buses along: together they are one signal, and a run tells the rest.
+        # The buses end with their service manager: both are one signal, and a run gives the second one.
         count -= buses.signal in AWAY
         there = run.signal is not Signal.LOST
     against = [word for word, signal in (("its buses answer", buses), ("a run reached it", run))
@@ -182,16 +184,16 @@ def _verdict(
 
 
 def _storm(found: Mapping[str, Verdict], known: set[str], silent: set[str], doubted: Mapping[str, float]) -> str:
-    """Why nothing may be concluded: more than half of the hosts that were there fell silent together.
+    """Why nothing may be concluded: more than half of the hosts that were up fell silent together. "" if they did not.
 
-    A host in doubt counts, too: silence is noticed at each host at a moment of its own. A machine that answers does
-    not, for it can be reached; nor does one of which only runs can tell, for none goes there in a storm.
+    A host in doubt counts too, because each silence is noticed at a moment of its own. A machine that answers does not
+    count, nor does a host without line and buses: only a run could show that it is back, and none goes there meanwhile.
     """
     there = [v for name, v in found.items() if name not in known and (v.state == UP or name in silent)]
     gone = {verdict.host: verdict.since for verdict in there if verdict.state != UP}
     gone.update({name: since for name, since in doubted.items() if name not in known})
     for first in sorted(gone.values()):
-        together = sorted(name for name, since in gone.items() if 0 <= since - first <= TOGETHER)
+        together = sorted(name for name, since in gone.items() if 0 <= since - first <= TOGETHER_SECONDS)
         before = sum(1 for since in gone.values() if since < first)
         many = len(together) > 1 and len(together) * 2 > len(there) - before
         if many and any(found[name].state != UP for name in together):

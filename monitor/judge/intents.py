@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The queue of intents: one per instance, kept until the watch list shows that it is satisfied.
 
-Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970 (for people). A run that dies, a standby that is
-lost, a hold: the intent stays and is sent again, later each time.
+Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970 (for people). An intent that a run did not
+satisfy, whatever the reason, is sent again, later each time.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.model.moments import Ladder
+from ..core.model.words import DOWN, FAILED, FREE, RUNNING
 from ..watch.watch_list import Watch
 from .wishes import Wish
 
-DELAYS = (0.0, 1.0, 3.0, 10.0, 30.0)  # s after the 0th, 1st, ... run that did not satisfy it
+# s after the 1st, 2nd, ... run that did not satisfy an intent. 1 and 3 s let a claim settle, a host come back or the
+# next standby park (0.7 to 1.5 s). 30 s bounds what a lasting failure costs: a run takes about 2 CPU seconds.
+DELAYS = Ladder((1.0, 3.0, 10.0, 30.0))
 
 
 @dataclass(slots=True)
@@ -59,11 +63,13 @@ class Intents:
         return iter(list(self._queue.values()))
 
     def offer(self, wishes: Iterable[Wish], wall: float) -> list[Intent]:
-        """Queue what is new and withdraw what is no longer wished for; the new ones are returned.
+        """Queue an intent for each new wish, and withdraw those that are no longer wished for.
 
-        An intent that a run has now stays until the watch list satisfies it, whatever the probes say meanwhile.
+        An intent that a run has stays until the watch list satisfies it, whatever the probes say meanwhile.
+
+        :return: the new intents.
         """
-        wished = {wish.key: wish for wish in wishes if not wish.only_told}
+        wished = {wish.key: wish for wish in wishes if not wish.only_reported}
         for name, intent in list(self._queue.items()):
             if not intent.run and name not in wished:
                 del self._queue[name]
@@ -81,7 +87,7 @@ class Intents:
         return new
 
     def settle(self, watch: Watch) -> list[tuple[Intent, str]]:
-        """Drop what the watch list shows satisfied; returns each with how."""
+        """Drop the intents that the watch list shows as satisfied. :return: each with a sentence that says how."""
         done = []
         for name, intent in list(self._queue.items()):
             how = satisfied(intent.wish, watch)
@@ -91,7 +97,7 @@ class Intents:
         return done
 
     def ready(self, watch: Watch, now: float) -> list[Intent]:
-        """Those to send now: in no run, their delay over, and nobody acting on the instance meanwhile."""
+        """Intents to send now: no run has them, their delay is over, and no run is at work on the instance."""
         return [
             intent
             for name, intent in self._queue.items()
@@ -99,7 +105,7 @@ class Intents:
         ]
 
     def dropped(self, run: str, cause: str) -> list[Intent]:
-        """Forget what a run had of one cause, whatever it came to."""
+        """Drop the intents of one cause that a run had, satisfied or not. :return: the dropped ones."""
         gone = [intent for intent in self._queue.values() if intent.run == run and intent.wish.cause == cause]
         for intent in gone:
             del self._queue[intent.wish.key]
@@ -114,19 +120,19 @@ class Intents:
             intent.run = run
 
     def returned(self, run: str, now: float) -> list[Intent]:
-        """The run is over: what it had and did not satisfy is queued again, after a delay."""
+        """The run is over: queue again, with a delay, what it did not satisfy. :return: these intents."""
         back = [intent for intent in self._queue.values() if intent.run == run]
         for intent in back:
             intent.run = ""
+            intent.not_before = now + DELAYS.wait(intent.attempts)
             intent.attempts += 1
-            intent.not_before = now + DELAYS[min(intent.attempts, len(DELAYS) - 1)]
         return back
 
 
 def satisfied(wish: Wish, watch: Watch) -> str:
-    """How the watch list shows that nothing is left to do for a wish; "" while something is."""
+    """How the watch list shows that a wish is satisfied, as a sentence; "" while it is not."""
     if wish.host:
-        if watch.hosts.get(wish.host) == "down":
+        if watch.hosts.get(wish.host) == DOWN:
             return "%s is noted as down" % wish.host
         return "" if wish.host in watch.hosts else "it is no longer in the site"
     entry = watch.instances.get(wish.instance)
@@ -134,8 +140,8 @@ def satisfied(wish: Wish, watch: Watch) -> str:
         return "it is no longer claimed"
     if entry.epoch != wish.epoch:
         return "it is at epoch %d now" % entry.epoch
-    if entry.phase in ("free", "failed"):
-        return "it is %s now" % ("stopped" if entry.phase == "free" else "failed")
+    if entry.phase in (FREE, FAILED):
+        return "it is %s now" % ("stopped" if entry.phase == FREE else "failed")
     if wish.what == "continue" and not entry.deferred:
         return "nothing is deferred any more"
     return ""
@@ -143,4 +149,4 @@ def satisfied(wish: Wish, watch: Watch) -> str:
 
 def _running(watch: Watch, name: str) -> bool:
     entry = watch.instances.get(name)
-    return entry is not None and entry.phase == "running"
+    return entry is not None and entry.phase == RUNNING

@@ -1,13 +1,20 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a reconcile is due although no probe asks for one.
+"""When a reconcile is due, apart from the intents of failures.
 
-Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. The
-occasions: the regular look at all hosts; capacity that may have come back while instances wait for it; what is wanted
-and does not run (how often it is tried is the plan's to say, by its budget); intents that a run could not satisfy; a
-run that died between its commit and its outcome, so that its claim is stuck; a host that a run did not reach. What a
-reconcile does not help, and what one that ended before it planned was for, is tried again later each time.
+Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. Reasons:
+
+- the regular look at all hosts;
+- capacity that may have come back while instances wait for it;
+- instances that are wanted and do not run (the plan limits the tries, by their budget);
+- an intent that a run did not satisfy;
+- an instance that crashed in a row, whose wait is over;
+- a claim that is stuck, because its run died between commit and outcome;
+- a host that a run did not reach;
+- a reconcile that ended before it planned.
+
+The last three are tried again later each time (`Again`).
 """
 
 from __future__ import annotations
@@ -15,16 +22,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from ..core.model.moments import Ladder
+from ..core.model.words import DOWN, FAILED, FREE, STARTED, STARTING, STOPPING, UP
 from ..watch.watch_list import Watch
 from .retries import Again
 
-SETTLE = 1.0  # s of quiet after the change that may have freed capacity
-PAST_DEADLINE = 1.0  # s
-FINISH_APART = 0.5  # s after the last reconcile, when something waited only for a run to end
-APART = 5.0  # s between two reconciles that were not the regular one
-LOOK_APART = 2.0  # s between two of them because of one lost signal
+SETTLE_SECONDS = 1.0  # of quiet after the change that may have freed capacity
+PAST_DEADLINE_SECONDS = 1.0
+FINISH_APART_SECONDS = 0.5  # after the last reconcile, when something waited only for a run to end
+RECONCILES_APART_SECONDS = 5.0  # between two reconciles that were not the regular one
+LOOK_APART_SECONDS = 2.0  # between two of them because of one lost signal
 LOOKS_APART = 2  # regular looks between two looks at a host that is not reached, at most
-RETRIES = (5.0, 10.0, 20.0, 40.0)  # s before each retry for what is wanted and does not run; then the regular looks
+# s before each reconcile for what is wanted and does not run, counted from the last one. It finds capacity that came
+# back without a sign in the watch list. Together they are about the interval of the regular look, which goes on then.
+RETRIES = Ladder((5.0, 10.0, 20.0, 40.0))
 
 
 class Schedule:
@@ -33,13 +44,13 @@ class Schedule:
     def __init__(self, now: float) -> None:
         self._last = now
         self._capacity_at: float | None = None
-        self._asked = ""  # why somebody asked for one soon
-        self._asked_apart = APART
+        self._asked = ""  # why one was asked for by `soon`
+        self._asked_apart = RECONCILES_APART_SECONDS
         self._waiting: set[tuple[str, int]] = set()  # wanted and not there: instance, epoch
         self._waiting_since = now
         self._retries = 0
         self._moving: dict[str, tuple[int, str, float]] = {}  # instance -> epoch, phase, first seen so
-        self._unfinished: set[str] = set()  # instances to plan again once nobody is at work on them
+        self._unfinished: set[str] = set()  # instances to plan again once no run is at work on them
         self._stuck: Again[tuple[str, int, str, float | None]] = Again()  # instance, epoch, phase, deadline
         self._waited: Again[tuple[str, int, float]] = Again()  # instance, epoch, until
         self._unreached: Again[str] = Again()  # hosts
@@ -58,7 +69,7 @@ class Schedule:
         self._waiting = now_waiting
         moving: dict[str, tuple[int, str, float]] = {}
         for name, entry in after.instances.items():
-            if entry.phase not in ("starting", "stopping"):
+            if entry.phase not in (STARTING, STOPPING):
                 continue
             known = self._moving.get(name)
             same = known is not None and known[:2] == (entry.epoch, entry.phase)
@@ -70,23 +81,23 @@ class Schedule:
         apart = now - self._last
         self._follow_stuck(watch, now, wall)
         self._follow_waits(watch, now, wall)
-        if apart >= FINISH_APART:
+        if apart >= FINISH_APART_SECONDS:
             free = sorted(name for name in self._unfinished if not _busy(watch, name, wall))
             if free:
                 return "the run that was at work on %s is over, and something is left to do" % _few(free)
             for why in self._waited.due(now).values():
                 return why
-        if self._asked and self._asked_apart < APART and apart >= self._asked_apart:
+        if self._asked and self._asked_apart < RECONCILES_APART_SECONDS and apart >= self._asked_apart:
             return self._asked
-        if apart >= LOOK_APART:
+        if apart >= LOOK_APART_SECONDS:
             for why in (*self._unplanned.due(now).values(), *self._unreached.due(now).values()):
                 return why
-        if apart >= APART:
+        if apart >= RECONCILES_APART_SECONDS:
             if watch.ends and watch.ends[0] <= wall:
                 return "a drain or a pause is over"
             for why in self._stuck.due(now).values():
                 return why
-            if self._capacity_at is not None and now - self._capacity_at >= SETTLE:
+            if self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS:
                 return "capacity may have come back for %s" % _few(waiting(watch))
             if self._asked and apart >= self._asked_apart:
                 return self._asked
@@ -99,7 +110,7 @@ class Schedule:
         return ""
 
     def _follow_stuck(self, watch: Watch, now: float, wall: float) -> None:
-        """What is stuck on a host that does not answer stays so: one run finds that out, not one every few seconds."""
+        """Claims past their deadline. On a host that does not answer they stay stuck: hence the growing delays."""
         found = {}
         for name, (epoch, phase, _unused) in self._moving.items():
             if self._is_stuck(watch, name, now, wall):
@@ -117,37 +128,37 @@ class Schedule:
     def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:
         deadline = watch.instances[name].deadline
         if deadline is not None:
-            return wall > deadline + PAST_DEADLINE
+            return wall > deadline + PAST_DEADLINE_SECONDS
         return now - self._moving[name][2] > watch.run_timeout
 
-    def soon(self, why: str, apart: float = APART) -> None:
-        """Ask for a reconcile once the last one is so many seconds away."""
+    def soon(self, why: str, apart: float = RECONCILES_APART_SECONDS) -> None:
+        """Ask for a reconcile as soon as the last one began `apart` seconds ago. :param why: one sentence."""
         if not self._asked or apart < self._asked_apart:
             self._asked, self._asked_apart = why, apart
 
     def unreached(self, host: str, why: str, began: float) -> None:
-        """A run that began then did not reach this host: look again, later each time."""
+        """A run that began at `began` did not reach this host: try again, later each time."""
         self._unreached.note(host, "%s: %s" % (host, why), began)
 
     def reached(self, hosts: Iterable[str]) -> None:
-        """These answer, or something else tells when they do."""
+        """Forget that runs did not reach these hosts: they answer, or a line shows when they do."""
         self._unreached.forget(hosts)
 
     def looks_at(self, now: float) -> set[str]:
-        """Hosts whose turn it is to be looked at although they were not reached before."""
+        """Hosts that were not reached before, and are due for the next try."""
         return set(self._unreached.due(now))
 
     @property
     def asked(self) -> bool:
-        """Whether somebody asked for one, apart from what the watch list shows."""
+        """Whether a reconcile was asked for by `soon`."""
         return bool(self._asked)
 
     def finish(self, names: Iterable[str]) -> None:
-        """Plan these again as soon as the run that is at work on them is over."""
+        """Plan these instances again as soon as the run that is at work on them is over."""
         self._unfinished.update(names)
 
     def over(self, planned: bool, began: float) -> None:
-        """A reconcile that began then is over; one that was ended, or broke, before it planned is begun again."""
+        """A reconcile that began at `began` is over; one that ended before it planned is tried again."""
         if planned:
             self._unplanned.forget(("reconcile",))
         else:
@@ -168,12 +179,12 @@ class Schedule:
 
 def waiting(watch: Watch) -> list[str]:
     """Instances that are wanted started and that no host holds, or one that is down."""
-    return [name for name, state in watch.wanted.items() if state == "started" and _homeless(watch, name)]
+    return [name for name, state in watch.wanted.items() if state == STARTED and _homeless(watch, name)]
 
 
 def _homeless(watch: Watch, name: str) -> bool:
     entry = watch.instances.get(name)
-    return entry is None or entry.phase in ("free", "failed") or watch.hosts.get(entry.host) == "down"
+    return entry is None or entry.phase in (FREE, FAILED) or watch.hosts.get(entry.host) == DOWN
 
 
 def _busy(watch: Watch, name: str, wall: float) -> bool:
@@ -203,8 +214,8 @@ def _freed(before: Watch, after: Watch) -> bool:
 
 
 def _held(watch: Watch) -> set[str]:
-    return {name for name, entry in watch.instances.items() if entry.phase not in ("free", "failed")}
+    return {name for name, entry in watch.instances.items() if entry.phase not in (FREE, FAILED)}
 
 
 def _usable(hosts: Mapping[str, str]) -> set[str]:
-    return {name for name, state in hosts.items() if state == "up"}
+    return {name for name, state in hosts.items() if state == UP}

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor would do but for a probe in shadow or a pause: told once, never done.
+"""Wishes that are reported once and never carried out: of a probe in shadow, or of a paused item.
 
 Pure: `wall` is seconds since 1970, for people.
 """
@@ -17,17 +17,17 @@ _Key = tuple[str, int, str, str]
 
 
 class Shadows:
-    """The wishes of the last turn that are only told."""
+    """The wishes of the last turn that are only reported."""
 
     def __init__(self) -> None:
-        self._told: dict[_Key, tuple[Wish, float]] = {}
+        self._reported: dict[_Key, tuple[Wish, float]] = {}
 
     def note(self, wishes: Iterable[Wish], wall: float) -> list[Wish]:
-        """Those that are only told and were not there before; one that went away and comes back is new."""
-        there = {(wish.key, wish.epoch, wish.what, wish.cause): wish for wish in wishes if wish.only_told}
-        new = [wish for key, wish in there.items() if key not in self._told]
-        if there or self._told:
-            self._told = {key: self._told.get(key, (wish, wall)) for key, wish in there.items()}
+        """Take in all wishes of a turn. :return: those to report: only reported, and not there in the turn before."""
+        there = {(wish.key, wish.epoch, wish.what, wish.cause): wish for wish in wishes if wish.only_reported}
+        new = [wish for key, wish in there.items() if key not in self._reported]
+        if there or self._reported:
+            self._reported = {key: self._reported.get(key, (wish, wall)) for key, wish in there.items()}
         return new
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -42,5 +42,5 @@ class Shadows:
                 "paused": wish.paused,
                 "at": round(at, 3),
             }
-            for wish, at in self._told.values()
+            for wish, at in self._reported.values()
         ]

@@ -1,9 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of verdicts that are worth telling: debounced per item, each told once. Pure.
+"""Changes of verdicts that hooks are run for: debounced per item, each reported once. Pure.
 
-A verdict counts once it has lasted; one that keeps coming and going counts as it is when its patience is over.
+A verdict counts once it has lasted for the hook's debounce. An item that keeps changing is reported with the verdict
+that it has after `FLAPPING_DEBOUNCES` of them.
 """
 
 from __future__ import annotations
@@ -14,36 +15,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.model.site import Hook
+
 ALL = "all"
-PATIENCE = 5  # times the debounce: so long an item may flap before it is told all the same
+FLAPPING_DEBOUNCES = 5  # times the debounce that an item may keep changing before it is reported all the same
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """A command, and the verdicts it wants to hear of. Times in seconds."""
+def hook_key(hook: Hook) -> str:
+    """The name under which the verdicts that it has heard of are kept; independent of its times."""
+    text = json.dumps([hook.command, sorted(hook.on)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    command: tuple[str, ...]
-    on: tuple[str, ...] = (ALL,)
-    debounce: float = 5.0
-    timeout: float = 30.0
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Hook:
-        return cls(
-            tuple(str(argument) for argument in document["command"]),
-            tuple(str(word) for word in document["on"]),
-            float(document["debounce"]),
-            float(document["timeout"]),
-        )
-
-    @property
-    def key(self) -> str:
-        """What it was told is remembered under this name: other times do not make it another hook."""
-        text = json.dumps([self.command, sorted(self.on)])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def wants(self, verdict: str) -> bool:
-        return ALL in self.on or verdict in self.on
+def wants(hook: Hook, verdict: str) -> bool:
+    """Whether a hook is to run when an item gets this verdict."""
+    return ALL in hook.on or verdict in hook.on
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +45,7 @@ class Change:
 
 @dataclass(slots=True)
 class _Pending:
-    """A verdict that differs from what was told."""
+    """A verdict that differs from the one that the hook was run for."""
 
     verdict: str
     cause: str
@@ -70,16 +56,16 @@ class _Pending:
 
 @dataclass(slots=True)
 class Changes:
-    """What one hook was told, and what it will be."""
+    """The verdicts that one hook was run for, and the changes that it waits with."""
 
     hook: Hook
     told: dict[str, str] = field(default_factory=dict)  # item -> verdict
     pending: dict[str, _Pending] = field(default_factory=dict)
 
     def offer(self, items: Iterable[Mapping[str, Any]], now: float, wall: float) -> None:
-        """Take in all items as they are: {item, verdict, cause}.
+        """Take in the verdicts of all items: {item, verdict, cause}.
 
-        An item seen for the first time is what it is: nothing changed. One that left the site is forgotten.
+        An item that is new is not a change. One that left the site is forgotten.
 
         :param now: monotonic seconds. :param wall: seconds since 1970.
         """
@@ -103,14 +89,14 @@ class Changes:
             self.pending.pop(item, None)
 
     def due(self, now: float) -> list[Change]:
-        """The changes to tell now; asked again, they are told. Those the hook does not want are only noted."""
+        """The changes to run the hook for, returned once. Verdicts that the hook does not want are only remembered."""
         found = []
         for item, pending in list(self.pending.items()):
             if now < self._when(pending):
                 continue
             before, self.told[item] = self.told[item], pending.verdict
             del self.pending[item]
-            if self.hook.wants(pending.verdict):
+            if wants(self.hook, pending.verdict):
                 found.append(Change(item, pending.verdict, before, pending.cause, pending.since))
         return found
 
@@ -120,4 +106,4 @@ class Changes:
 
     def _when(self, pending: _Pending) -> float:
         debounce = self.hook.debounce
-        return min(pending.stable + debounce, pending.first + PATIENCE * debounce)
+        return min(pending.stable + debounce, pending.first + FLAPPING_DEBOUNCES * debounce)

@@ -9,21 +9,21 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..file_stamp import file_stamp
+from ..files import file_stamp
 
-MOST = 5000  # files looked at; who has more gets parked runs replaced by age alone where the rest changes
+MOST_FILES = 5000  # looked at; a change in further ones counts when the parked run is replaced by age
 _BESIDE = ("group_vars", "host_vars")  # Ansible reads them beside an inventory file, too
 
 
 def stamp(sources: Sequence[str]) -> int:
-    """A number that changes when a file of these inventory sources does; names that are no path count nothing."""
+    """A number that changes when a file of these inventory sources changes; sources that are no path are ignored."""
     facts = []
     for path in _files(sources):
         found = file_stamp(path)
         if found is None:
             continue
         facts.append((path, *found))
-        if len(facts) >= MOST:
+        if len(facts) >= MOST_FILES:
             break
     return hash(tuple(facts))
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Ansible is and with what environment the collection's playbooks are run, from a checkout or installed."""
+"""Where Ansible is, and the environment for the collection's playbooks; in a checkout and where it is installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATHS = ("_path", "_paths", "_plugins", "_file", "_dir", "_tmp", "inventory", "
 
 
 class NoAnsible(Exception):
-    """Ansible or the collection is not where it can be run; the text is one sentence."""
+    """Ansible or the collection cannot be found; the text is one sentence."""
 
 
 def playbook(verb: str) -> str:
@@ -47,7 +47,7 @@ def beside(name: str) -> str:
 
 
 def collections_folder() -> Path | None:
-    """The folder to look for collections in, so that this very collection is the one that is found."""
+    """The folder of collections in which Ansible finds this copy of the collection; None when there is none."""
     if ROOT.parent.name == COLLECTION.split(".", 1)[0] and ROOT.parents[1].name == "ansible_collections":
         return ROOT.parents[2]
     link = ROOT / "collections"
@@ -120,7 +120,7 @@ def _absolute(value: str, folder: Path) -> str:
 
 
 def as_text(value: Any) -> Any:
-    """Variables of a run whose texts Ansible takes as they are: a reason that somebody typed is no template."""
+    """Variables of a run, marked so that Ansible does not take a text (a reason that a person typed) as a template."""
     if isinstance(value, str):
         return {"__ansible_unsafe": value} if "{" in value else value
     if isinstance(value, Mapping):

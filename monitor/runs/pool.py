@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps one run parked, so that an alert finds it ready; where none parks in time, a cold run takes the order."""
+"""Keeps one run parked, ready for an alert. Where none parks in time, a cold run takes the order."""
 
 from __future__ import annotations
 
@@ -11,25 +11,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.model.moments import Ladder
 from ..journal import Journal
 from . import inventory_stamp
 from .playbooks import NoAnsible
 from .runs import Outcome, Runs
 from .standby import Standby
 
-POLL = 0.02  # s between looks whether it is parked
-READY_WITHIN = 60.0  # s
-SUCCESSOR_AFTER = 2.0  # s after the start of its work at the latest; before, it would take the processor from it
-DELAYS = (0.0, 2.0, 5.0, 15.0, 60.0)  # s before the next one after the 0th, 1st, ... that failed in a row
-OLDEST = 1800.0  # s until a parked run is replaced, so that its connections stay fresh
-LOOK = 10.0  # s between looks whether a parked run has grown old, or its inventory changed
-COLD_AFTER = 3.0  # s an order waits for a run to park
-FORGOTTEN = 5.0  # s between two tries to send, after which the order that waited has gone: a loop turns more often
-COLD_AT_ONCE = 4
+POLL_SECONDS = 0.02  # between looks whether it is parked
+READY_WITHIN_SECONDS = 60.0
+SUCCESSOR_AFTER_SECONDS = 2.0  # after a run began to work: earlier, the next one would take processor time from it
+# s before the next standby, after 0, 1, ... in a row that failed. Without a failure it starts at once, for an alert
+# needs it. One that fails takes about 2 CPU seconds: 60 s bounds that to a few per cent of a core, and meanwhile cold
+# runs serve.
+DELAYS = Ladder((0.0, 2.0, 5.0, 15.0, 60.0))
+OLDEST_SECONDS = 1800.0  # until a parked run is replaced, so that its connections stay fresh
+LOOK_SECONDS = 10.0  # between looks whether a parked run has grown old, or its inventory changed
+COLD_AFTER_SECONDS = 3.0  # an order waits for a run to park
+FORGOTTEN_AFTER_SECONDS = 5.0  # without a try to send: the order that waited is gone, for the loop turns more often
+COLD_RUNS_AT_ONCE = 4
 
 
 class Pool:
-    """Keeps one standby ready. `parked()` is called when one waits, `over(run, result, outcome)` when one worked."""
+    """Keeps one standby ready. Calls `parked()` when one waits, and `over(run, result, outcome)` after its work."""
 
     def __init__(
         self,
@@ -41,9 +45,9 @@ class Pool:
     ) -> None:
         self._runs = runs
         self.deadline = 120.0  # s for the work of a run
-        self.leave_out: list[str] = []  # hosts no run goes to
-        self.oldest = OLDEST
-        self.look = LOOK
+        self.leave_out: list[str] = []  # hosts that no run goes to
+        self.oldest = OLDEST_SECONDS
+        self.look = LOOK_SECONDS
         self._folder = folder
         self._journal = journal
         self._parked = parked
@@ -70,10 +74,10 @@ class Pool:
         return there.state if there is not None else "none"
 
     def fill(self, delay: float = 0.0) -> None:
-        """See to it that a standby is there or starting, at the latest in `delay` seconds."""
+        """Start a standby within `delay` seconds, unless one is there or starting."""
         if not self._lacking():
             return
-        delay = max(delay, DELAYS[min(self._failures, len(DELAYS) - 1)])
+        delay = max(delay, DELAYS.wait(self._failures))
         due = self._loop.time() + delay
         if self._waiting is not None:
             if self._waiting.when() <= due:
@@ -82,9 +86,9 @@ class Pool:
         self._waiting = self._loop.call_at(due, self._begin)
 
     def send(self, order: Mapping[str, Any]) -> str | None:
-        """Give intents or a request to a run; its name, or None when there is none to take them now.
+        """Give an order, intents or a request, to the parked run; to a cold run if it has waited for one too long.
 
-        That is the parked one. An order that has waited for one in vain begins a cold run.
+        :return: the name of the run; None when no run takes the order now.
         """
         standby = self.current
         if standby is None:
@@ -100,13 +104,13 @@ class Pool:
             return None
         self._refused = None
         self.working[standby.job.ident] = standby
-        self.fill(SUCCESSOR_AFTER)
+        self.fill(SUCCESSOR_AFTER_SECONDS)
         return standby.job.ident
 
     def replace(self, usable: bool) -> None:
-        """What a run takes from its start changed: another one shall take the place of the one there is.
+        """Replace the standby, because what it took from its start has changed.
 
-        :param usable: the parked one may serve until then; else it cannot reach some host that may be used now.
+        :param usable: the parked one may serve until then; False: there is a host now that it cannot reach.
         """
         if self.coming is not None:
             self.coming.dismiss()
@@ -121,7 +125,7 @@ class Pool:
         self.fill()
 
     async def close(self, patience: float) -> None:
-        """Dismiss the standby; wait so many seconds for a run that works. One that needs longer finishes alone."""
+        """Dismiss the standby, and wait up to `patience` seconds for runs at work; slower ones finish alone."""
         self._closing = True
         if self._waiting is not None:
             self._waiting.cancel()
@@ -136,15 +140,15 @@ class Pool:
 
     def _send_cold(self, order: Mapping[str, Any]) -> str | None:
         now = self._loop.time()
-        if self._refused is None or now - self._tried > FORGOTTEN:
+        if self._refused is None or now - self._tried > FORGOTTEN_AFTER_SECONDS:
             self._refused = now
         self._tried = now
         waited = now - self._refused
-        # One that is about to park is there sooner than another one.
-        soon = self.coming is not None and now - self.coming.job.began < max(COLD_AFTER, 1.5 * self._usual)
-        if waited < COLD_AFTER or soon or len(self._cold) >= COLD_AT_ONCE or self._closing:
+        # A standby that is about to park is ready sooner than a cold run.
+        soon = self.coming is not None and now - self.coming.job.began < max(COLD_AFTER_SECONDS, 1.5 * self._usual)
+        if waited < COLD_AFTER_SECONDS or soon or len(self._cold) >= COLD_RUNS_AT_ONCE or self._closing:
             return None
-        self._refused = now  # whatever becomes of it, the next one has to wait as long
+        self._refused = now  # the next order has to wait as long, whatever becomes of this one
         standby = self._started("cold-%d-%d.json", "run failed", "no cold run can be started", order)
         if standby is None:
             return None
@@ -163,7 +167,7 @@ class Pool:
             self.fill()
 
     def _started(self, name: str, event: str, failure: str, order: Mapping[str, Any] | None = None) -> Standby | None:
-        """A run that was begun and is looked after; None, and told, when it cannot be."""
+        """Start a run, and a task that follows it. :return: None when it cannot be started, which is logged."""
         self._count += 1
         try:
             path = self._folder / (name % (os.getpid(), self._count))
@@ -171,7 +175,7 @@ class Pool:
         except (OSError, NoAnsible) as error:
             self._journal.say(event, "%s: %s" % (failure, error))
             return None
-        except Exception as error:  # whatever it is: the next try may go better, and none would be made without this
+        except Exception as error:  # unexpected; without this there would be no next try
             self._journal.failed("the start of a run", error)
             return None
         life = self._loop.create_task(self._live(standby))
@@ -180,7 +184,7 @@ class Pool:
         return standby
 
     async def _live(self, standby: Standby) -> None:
-        """From start to end of one run."""
+        """Follow one run from start to end."""
         if standby.state == "starting":
             await self._park(standby)
         outcome = await standby.job.done
@@ -199,15 +203,15 @@ class Pool:
         self.fill()
 
     async def _park(self, standby: Standby) -> None:
-        """Until it is parked, and then takes the place of the one before; or is over."""
+        """Wait until a standby is parked, and put it in the place of the one before; or until it is over."""
         job = standby.job
-        late = self._loop.time() + READY_WITHIN
+        late = self._loop.time() + READY_WITHIN_SECONDS
         try:
             while not (job.done.done() or standby.dismissed or standby.try_to_park()):
                 if self._loop.time() > late:
-                    self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN)
+                    self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN_SECONDS)
                     return
-                await asyncio.sleep(POLL)
+                await asyncio.sleep(POLL_SECONDS)
         except OSError as error:
             self._runs.end(job, "its FIFO cannot be opened: %s" % error)
             return
@@ -227,7 +231,7 @@ class Pool:
         self._loop.call_later(wait, self._look, standby, until)
 
     def _look(self, standby: Standby, until: float) -> None:
-        """Whether a parked run is still as good as a new one."""
+        """Replace a parked run that has grown old, or whose inventory has changed."""
         if self.current is not standby or standby.stale:
             return
         why = ""

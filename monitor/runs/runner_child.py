@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One job of ansible-runner in a process of its own: `python runner_child.py JOB.json`.
 
-Started by `monitor.runs.runs`. It ends with the monitor, and takes the playbook along: ansible-runner starts that with
-hang-ups ignored, so nothing else would end it. Only a run that is at work when the monitor dies may finish, within its
-deadline: what it began would else lie about half done until its actor's deadline.
+Started by `monitor.runs.runs`. It ends with the monitor and then ends the playbook, which nothing else would end:
+ansible-runner starts it with hang-ups ignored. Only a run that is at work when the monitor dies may finish, within its
+deadline; else what it began would stay half done until its actor's deadline.
 
 A job is {"playbook", "inventory": [...], "extravars": {...}, "ident", "artifacts", "private", "environment": {...},
 "deadline": s, "parent": pid}; the file `working` beside it says that it is at work.
@@ -66,8 +66,8 @@ def main(path: str) -> int:
 def _end(number: int, frame: object) -> None:
     """End the playbook and its workers, then this process.
 
-    A worker has a session of its own and would stay. What a worker runs on a host is left alone: it has its own
-    deadline, and a start that is cut in the middle is worse than one that nobody waits for.
+    A worker has a session of its own and would stay. The commands of a worker on hosts are left alone: they have their
+    own deadlines, and a start that is cut in the middle is worse than one whose outcome is not awaited.
     """
     for top in _children(os.getpid()):
         command = _command(top)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Playbook runs through ansible-runner, each in a child process, with a deadline; their artefacts are rotated.
 
-What a run did is never read from its return code: the watch list shows it.
+Never conclude from the return code what a run did: the watch list shows it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from . import playbooks
 from .runner_child import WORKING
 
 REPORT = "report.json"  # in a run's folder
-GRACE = 5.0  # s from SIGTERM to SIGKILL
-OLDEST = 30 * 86400.0  # s an artefact is kept at most
+KILLED_AFTER_SECONDS = 5.0  # from SIGTERM to SIGKILL
+OLDEST_ARTIFACT_SECONDS = 30 * 86400.0  # an artefact is kept at most
 MIB = 1024 * 1024
 
 
@@ -52,7 +52,7 @@ class Job:
 
 
 class Runs:
-    """Begins runs and looks after them; belongs to one event loop."""
+    """Starts runs and ends them at their deadline; belongs to one event loop."""
 
     def __init__(self, state_dir: Path, inventory: Sequence[str], *, keep: int = 50) -> None:
         self.keep = keep  # artefacts
@@ -121,23 +121,23 @@ class Runs:
         return job
 
     def at_work(self, job: Job, deadline: float) -> None:
-        """From now on the run has so many seconds, and outlives this monitor if need be."""
+        """The run begins its work: it has `deadline` seconds, and now survives the end of this monitor."""
         with contextlib.suppress(OSError):
             (job.folder / WORKING).touch()
         self.limit(job, deadline)
 
     def limit(self, job: Job, seconds: float) -> None:
-        """End the run unless it is over in so many seconds."""
+        """End the run if it is not over in so many seconds."""
         why = "it was ended after %.0f s, its deadline" % seconds
         job.timers.append(self._loop.call_later(seconds, self.end, job, why))
 
     def end(self, job: Job, why: str) -> None:
-        """Ask a run to end; it is killed when it does not."""
+        """Ask a run to end, and kill it after `KILLED_AFTER_SECONDS`. :param why: one sentence for its outcome."""
         if job.done.done():
             return
         job.ended_because = job.ended_because or why
         job.process.send_signal(signal.SIGTERM)
-        job.timers.append(self._loop.call_later(GRACE, job.process.kill))
+        job.timers.append(self._loop.call_later(KILLED_AFTER_SECONDS, job.process.kill))
 
     def report(self, job: Job) -> dict[str, Any]:
         """What the run left as its result; empty when it left nothing."""
@@ -148,7 +148,7 @@ class Runs:
         return content if isinstance(content, dict) else {}
 
     def last_words(self, job: Job, lines: int = 12) -> str:
-        """The end of what a run said, for the journal."""
+        """The last lines of a run's output, for the journal."""
         text = ""
         for name in ("runner.log", "stdout"):
             try:
@@ -161,7 +161,8 @@ class Runs:
         cwd = Path.cwd()
         env = playbooks.environment(os.environ, cwd)
         source = playbooks.config_file(os.environ, cwd)
-        # It has no environment variable. A parked run takes 2 % of a core with 0.005 s, several with Ansible's 0.001.
+        # By a file: it has no environment variable. A parked run takes 2 % of a core with 0.005 s, and several with
+        # Ansible's default of 0.001 s.
         playbooks.write_config(source, self._config, {"defaults": {"internal_poll_interval": "0.01"}})
         env["ANSIBLE_CONFIG"] = str(self._config)
         env["ANSIBLE_NOCOLOR"] = "1"
@@ -209,12 +210,12 @@ class Runs:
             )
         except OSError:
             return
-        oldest = time.time() - OLDEST
+        oldest = time.time() - OLDEST_ARTIFACT_SECONDS
         surplus = max(0, len(folders) + 1 - self.keep)
         sizes = {path: self._sizes.get(path) or _size(path) for _unused, path in folders}
         total = sum(sizes.values())
         for number, (modified, path) in enumerate(folders):
-            newest = number == len(folders) - 1  # of it somebody may want to know why it failed, however large it is
+            newest = number == len(folders) - 1  # kept however large it is, for it may say why the run failed
             if number < surplus or modified < oldest or (total > self.largest and not newest):
                 shutil.rmtree(path, ignore_errors=True)
                 total -= sizes.pop(path)

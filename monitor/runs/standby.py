@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A run started ahead: the playbook `standby`, parked at a FIFO until intents are written to it.
 
-Interpreter, imports, inventory and connections are paid before the alert. One line of JSON, {"intents": [...]} or
-{"request": {...}}, sets it to work; the end of the FIFO without a line ends it. A standby is used once; the next one is
-started when the work is over or when there are intents again. `monitor.runs.pool` keeps one ready.
+It has loaded interpreter, imports and inventory and opened its connections before the alert. One line of JSON,
+{"intents": [...]} or {"request": {...}}, sets it to work; an end of the FIFO without a line ends it. A standby is used
+once. `monitor.runs.pool` keeps one ready.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from . import inventory_stamp
 from .runs import Job, Runs
 
 F_SETPIPE_SZ = 1031
-PIPE_SIZE = 1 << 20
+PIPE_BYTES = 1 << 20
 
 
 class Standby:
@@ -38,8 +38,8 @@ class Standby:
         order: Mapping[str, Any] | None = None,
     ) -> None:
         """
-        :param order: what it has to do; then it is a cold run, which reads that instead of parking and goes to no
-            other hosts first, of which one may not answer.
+        :param order: makes it a cold run: it takes this order from a file instead of parking, and goes to no other
+            hosts first, since one of them may not answer.
 
         :raises NoAnsible, OSError: when it cannot be started.
         """
@@ -49,7 +49,7 @@ class Standby:
         self._handle: int | None = None
         self.state = "starting" if order is None else "working"
         self.dismissed = False
-        self.stale = False  # another one shall take its place
+        self.stale = False  # another one will take its place
         self.inventory = inventory_stamp.stamp(runs.inventory)
         extra: dict[str, Any] = {"muster_standby_fifo": str(fifo)}
         try:
@@ -65,7 +65,7 @@ class Standby:
             raise
 
     def try_to_park(self) -> bool:
-        """Take hold of the FIFO once the run waits at its other end."""
+        """Open the FIFO if the run waits at its other end. :return: whether it is parked now."""
         if not self._beside(".ready").exists():
             return False
         try:
@@ -75,25 +75,25 @@ class Standby:
                 return False
             raise
         with contextlib.suppress(OSError):
-            fcntl.fcntl(self._handle, F_SETPIPE_SZ, PIPE_SIZE)
+            fcntl.fcntl(self._handle, F_SETPIPE_SZ, PIPE_BYTES)
         self.state = "parked"
         return True
 
     def work(self, order: Mapping[str, Any]) -> None:
-        """Hand intents or a request over, never waiting. :raises OSError: when the run does not take them."""
+        """Hand an order over without waiting. :raises OSError: when the run does not take it."""
         assert self._handle is not None
         line = _line(order)
         self.state = "over"
         self._runs.at_work(self.job, self._deadline)
         try:
             if os.write(self._handle, line) < len(line):
-                raise BlockingIOError(errno.EAGAIN, "it does not read")
+                raise BlockingIOError(errno.EAGAIN, "it does not read its FIFO")
         finally:
             self._close()
         self.state = "working"
 
     def dismiss(self) -> None:
-        """Let a parked run end by itself, a starting one by a signal."""
+        """End it: a parked run by closing its FIFO, a starting one by a signal."""
         if self.state == "parked":
             self._close()
             self._runs.limit(self.job, 5.0)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Switches the API on and off as the published site says. Its libraries are only loaded where it is on."""
+"""Switches the API on and off with the published site. Its libraries are loaded only where it is on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..core.controller import publish
 from ..core.controller.places import SITE_FILE
 from ..core.model import api
-from ..file_stamp import file_stamp
+from ..files import file_stamp
 from ..journal import Journal
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from ..web.doors.server import Web
 
 
-AGAIN = 30.0  # s until an API that could not be had is tried again, unless the site changed
+RETRY_SECONDS = 30.0  # until an API that failed is tried again, unless the site changed
 
 
 @contextlib.asynccontextmanager
 async def surface(monitor: Monitor, journal: Journal) -> AsyncIterator[None]:
-    """The API while the body runs. Whatever goes wrong with it is told, and the monitor goes on."""
+    """Serve the API while the body runs. Failures of the API are logged; the monitor keeps running."""
     following = asyncio.get_running_loop().create_task(_follow(monitor, journal))
     try:
         yield
@@ -55,13 +55,13 @@ async def _follow(monitor: Monitor, journal: Journal) -> None:
                     over, web = web, None
                     await over.end()
             except Exception as error:
-                due = loop.time() + AGAIN
-                why = "there is none: %s: %s" % (type(error).__name__, error)
+                due = loop.time() + RETRY_SECONDS
+                why = "the API cannot be served: %s: %s" % (type(error).__name__, error)
                 if why != told:
                     told = why
                     journal.say("api", why)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN if wanted and web is None else None):
+                async with asyncio.timeout(RETRY_SECONDS if wanted and web is None else None):
                     await changed.wait()
             changed.clear()
     finally:

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands on changes of verdicts: the seam for mail, webhooks and Event-Driven Ansible.
+"""Commands that run when a verdict changes: for mail, webhooks and Event-Driven Ansible.
 
-Never in the loop's way: a command is a process of its own with a deadline, a few run at once, the rest waits; per hook
-and item one at a time, and only the newest change waits. What it prints goes to the journal.
+A command never delays the loop: it is a process of its own with a deadline. A few run at once, and one per hook and
+item; of the changes that wait for it only the newest is kept. Its output goes to the journal.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.model.site import Hook
 from ..journal import Journal
-from ..judge.verdict_changes import Change, Changes, Hook
+from ..judge.verdict_changes import Change, Changes, hook_key
 
-AT_ONCE = 4
-LONGEST = 2000  # characters of a command's output that are kept
-TOLD = "hooks.json"  # below <state_dir>/run: what each hook was told last, for a monitor that comes back
-# Of the monitor's environment; everything else may hold what is none of the command's business.
+COMMANDS_AT_ONCE = 4
+OUTPUT_BYTES = 2000  # of a command's output that are kept, its end
+REPORTED_FILE = "hooks.json"  # below <state_dir>/run: the verdict that each hook ran for last, for the next monitor
+# Variables of the monitor's environment that a command gets; others may hold secrets.
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -37,31 +38,31 @@ class Hooks:
         self._loop = asyncio.get_running_loop()
         self._journal = journal
         self._folder = state_dir
-        self._file = state_dir / "run" / TOLD
+        self._file = state_dir / "run" / REPORTED_FILE
         self._site = ""
         self._hooks: dict[str, Changes] = {}
         self._waiting: dict[tuple[str, str], tuple[Hook, Change]] = {}  # (hook, item), the longest waiting first
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._untold: dict[tuple[str, str], str] = {}  # of those two: the verdict that the hook did hear of
+        self._untold: dict[tuple[str, str], str] = {}  # of those two: the verdict that the hook ran for last
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
         self._stored: dict[str, dict[str, str]] = self._read()
         self._complaint = ""
 
     def follow(self, site: str, hooks: Sequence[Hook]) -> None:
-        """Take over what the watch list says; a hook that stays goes on with what it knows."""
+        """Take over the hooks of the watch list; a hook that stays keeps what it has reported."""
         self._site = site
         before, self._hooks = self._hooks, {}
         for hook in hooks:
-            known = before.get(hook.key)
-            told = known.told if known is not None else dict(self._stored.get(hook.key, {}))
-            self._hooks[hook.key] = Changes(hook, told, known.pending if known is not None else {})
+            known = before.get(hook_key(hook))
+            told = known.told if known is not None else dict(self._stored.get(hook_key(hook), {}))
+            self._hooks[hook_key(hook)] = Changes(hook, told, known.pending if known is not None else {})
         for table in (self._waiting, self._untold):
             for place in [place for place in table if place[0] not in self._hooks]:
                 del table[place]
 
     def verdicts(self, items: Iterable[Mapping[str, Any]], now: float) -> None:
-        """Take in the items of a status document ({item, verdict, cause}), whenever there is a new one.
+        """Take in the items of a new status document: {item, verdict, cause}.
 
         :param now: the loop's time. Debounced changes come due by themselves afterwards.
         """
@@ -73,7 +74,7 @@ class Hooks:
         self._tell(now)
 
     async def close(self, patience: float = 2.0) -> None:
-        """Wait for the commands under way, then kill them. What was not told is, when a monitor is back."""
+        """Wait for the commands under way, then kill them. The next monitor runs hooks for changes that are left."""
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
@@ -99,9 +100,9 @@ class Hooks:
             self._timer = self._loop.call_at(min(times), lambda: self._tell(self._loop.time()))
 
     def _pump(self) -> None:
-        """Begin what waits, as far as it may run now."""
+        """Start the commands that wait, as far as they may run now."""
         for place, (hook, change) in list(self._waiting.items()):
-            if self._closing or len(self._running) >= AT_ONCE:
+            if self._closing or len(self._running) >= COMMANDS_AT_ONCE:
                 return
             if place in self._running:
                 continue
@@ -173,9 +174,9 @@ class Hooks:
             return {}
 
     def _keep(self) -> None:
-        """Remember what was told, so that what changes while the monitor is away is told when it is back.
+        """Store the verdicts that hooks ran for, so that the next monitor runs them for changes that came meanwhile.
 
-        A change counts once its command is over: one that waits, or is killed with the monitor, is told again.
+        A change counts once its command is over: one that waits, or is killed with the monitor, is run again.
         """
         told = {key: dict(changes.told) for key, changes in self._hooks.items()}
         for (key, item), verdict in self._untold.items():
@@ -184,25 +185,25 @@ class Hooks:
         if told == self._stored:
             return
         try:
-            temporary = self._file.with_name(TOLD + ".new")
+            temporary = self._file.with_name(REPORTED_FILE + ".new")
             temporary.write_text(json.dumps(told, separators=(",", ":")), encoding="utf-8")
             os.replace(temporary, self._file)
         except OSError as error:
             if str(error) != self._complaint:
                 self._complaint = str(error)
-                self._journal.say("hook failed", "what it was told cannot be remembered: %s" % error)
+                self._journal.say("hook failed", "the verdicts that it ran for cannot be stored: %s" % error)
             return
         self._stored, self._complaint = told, ""
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """What a command gets of the monitor's environment."""
+    """The environment of a command, taken from the monitor's."""
     return {name: value for name, value in own.items() if name in PASSED_ON or name.startswith("LC_")}
 
 
 @contextlib.contextmanager
 def _document(document: Mapping[str, Any]) -> Iterator[int]:
-    """A descriptor from which it can be read; nobody has to be there to write it."""
+    """A descriptor to read it from; a file in memory, so that no writer is needed."""
     handle = os.memfd_create("muster-hook")
     try:
         os.write(handle, json.dumps(document).encode() + b"\n")
@@ -213,7 +214,7 @@ def _document(document: Mapping[str, Any]) -> Iterator[int]:
 
 
 class _Output:
-    """The end of what a command prints: it may print as much as it likes, and leave children that keep the pipe."""
+    """Keeps the end of what a command prints, however much that is, and also when its children keep the pipe open."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -242,4 +243,4 @@ class _Output:
             return
         if not part:
             self._loop.remove_reader(self._reader)
-        self._text = (self._text + part)[-LONGEST:]
+        self._text = (self._text + part)[-OUTPUT_BYTES:]

@@ -1,9 +1,9 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells systemd that the monitor is ready, that its loop turns, and what it said last: the protocol of `sd_notify`.
+"""Reports to systemd that the monitor is ready, that its loop turns, and its last sentence: `sd_notify`.
 
-Where nobody listens (no `Type=notify` unit), all of it does nothing.
+Without a `Type=notify` unit it does nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import os
 import socket
 from collections.abc import MutableMapping
 
-LONGEST = 200  # characters of a status line
+STATUS_CHARACTERS = 200  # of a status line
 
 
 class Notify:
-    """The service manager's socket, from the environment, which is cleared: what the monitor starts must not use it."""
+    """Takes the socket from the environment and clears it there: processes that the monitor starts must not use it."""
 
     def __init__(self, environ: MutableMapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
@@ -30,10 +30,10 @@ class Notify:
         self._told = ""
 
     def turned(self, now: float, ready: bool, said: str) -> None:
-        """The loop turned.
+        """Report that the loop turned.
 
         :param now: seconds of a monotonic clock.
-        :param ready: the monitor knows what to watch, or that there is nothing yet.
+        :param ready: the monitor knows its watch list, or that there is none yet.
         :param said: its last sentence.
         """
         lines = []
@@ -45,7 +45,7 @@ class Notify:
             lines.append("WATCHDOG=1")
         if said != self._told:
             self._told = said
-            lines.append("STATUS=" + " ".join(said.split())[:LONGEST])
+            lines.append("STATUS=" + " ".join(said.split())[:STATUS_CHARACTERS])
         if lines:
             self._send("\n".join(lines))
 

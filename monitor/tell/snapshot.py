@@ -1,15 +1,13 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor sees, as a document: the content of ``run/monitor.json``, and what its API builds upon."""
+"""What the monitor sees, as a document: the content of ``run/monitor.json``, and the base of its API."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from ..judge.brain import Brain
@@ -31,7 +29,7 @@ def document(
     runs: Iterable[str],
     failing: str,
 ) -> dict[str, Any]:
-    """Ages (``since``, ``asked`` of what is watched) are seconds before ``at``.
+    """The document. Ages of what is watched (``since``) are seconds before ``at``.
 
     :param now: seconds of the monotonic clock that healths are noted with.
     :param since: seconds since 1970 at which the monitor began.
@@ -67,16 +65,6 @@ def document(
         "runs": sorted(runs),
         "failing": failing,
     }
-
-
-def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace the file, so that a reader finds the old document or the new one.
-
-    :raises OSError: when it cannot be written; the old one stays.
-    """
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _bus(prober: Prober, bus: BusKey, health: Health, now: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An error that nobody expected ends neither the loop nor the task in which it came up: it is told, and counted."""
+"""An unexpected error ends neither the loop nor the task in which it came up: it is logged and counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from ..journal import Journal
 
-LONGEST = 5.0  # s of a pause; the watchdog of systemd waits longer
+LONGEST_PAUSE_SECONDS = 5.0  # of a pause; the watchdog of systemd waits longer
 Rest = ParamSpec("Rest")
 
 
@@ -26,7 +26,7 @@ Self = TypeVar("Self", bound=_Teller)
 def survived(
     what: str,
 ) -> Callable[[Callable[Concatenate[Self, Rest], Any]], Callable[Concatenate[Self, Rest], None]]:
-    """For a method that tasks of others call, which would end with it.
+    """Decorator: log an unexpected error of a method instead of raising it into the task that called.
 
     :param what: what failed then, as a subject: "the intake of an event".
     """
@@ -45,5 +45,5 @@ def survived(
 
 
 def pause(failures: int, shortest: float) -> float:
-    """Seconds until what failed so many times in a row is tried again: longer and longer, so that it costs little."""
-    return min(LONGEST, shortest * 2.0 ** min(max(failures - 1, 0), 16))
+    """Seconds before the next try after so many failures in a row: doubled each time, with an upper limit."""
+    return min(LONGEST_PAUSE_SECONDS, shortest * 2.0 ** min(max(failures - 1, 0), 16))

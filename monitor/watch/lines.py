@@ -1,12 +1,11 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A line held to every host: one of the signals from which `monitor.judge.hosts` concludes whether it is there.
+"""A line to every host: one of the signals from which `monitor.judge.hosts` concludes whether the host is up.
 
-What kind of line depends on how Ansible reaches the host. On this machine it is a connection to the service manager's
-own socket, asked at an interval: its end with a reconnect refused is seen at once, silence after a timeout. Over ssh
-it is `monitor.watch.lines_ssh`. A kind of connection that nobody knows how to hold a line to gets none, and its host is
-judged by the other signals.
+The kind of line depends on how Ansible reaches the host. For a host on this machine it is a connection to the socket
+of its service manager, asked at an interval: an end with a reconnect refused is seen at once, silence after a timeout.
+Over ssh it is `monitor.watch.lines_ssh`. Other hosts have no line, and are judged by the other signals.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..core.model.site import BY_SSH, HERE
 from ..judge.hosts import Signal
-from .lines_ssh import SSH, SshLine
-from .local_events import ListenError, Listening
-from .watch_list import Host, Watch
+from .lines_ssh import SshLine
+from .local_events import EventSocket, EventSocketError
+from .watch_list import Watch, WatchedHost
 
-LOCAL = ("local", "control_room.muster.machine")
-RETRY = 0.5  # s between attempts to get a line back
-MISSED = 2  # questions without an answer that make silence
-LONGEST = 65536  # bytes of an answer
+RETRY_SECONDS = 0.5  # between attempts to get a line back
+SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
+ANSWER_BYTES = 65536  # of an answer
 # supervisord answers this without looking at any process.
 _QUESTION = b"GET /muster HTTP/1.1\r\nHost: muster\r\nContent-Length: 0\r\n\r\n"
 
@@ -37,7 +36,7 @@ Event = Callable[[dict[str, Any]], None]
 class SocketLine:
     """A line to a service manager on this machine, by its Unix socket."""
 
-    def __init__(self, host: Host, interval: float, changed: Changed) -> None:
+    def __init__(self, host: WatchedHost, interval: float, changed: Changed) -> None:
         self._host = host
         self._path = os.path.join(host.root, "run", "supervisor.sock")
         self._interval = interval
@@ -53,11 +52,11 @@ class SocketLine:
             why, gone = "", False
             try:
                 async with asyncio.timeout(self._interval):
-                    reader, writer = await asyncio.open_unix_connection(self._path, limit=LONGEST)
+                    reader, writer = await asyncio.open_unix_connection(self._path, limit=ANSWER_BYTES)
             except TimeoutError:
                 why = "%s takes no connection" % self._what
             except OSError as error:
-                silent, gone = MISSED, isinstance(error, (ConnectionRefusedError, FileNotFoundError))
+                silent, gone = SILENT_AFTER_QUESTIONS, isinstance(error, (ConnectionRefusedError, FileNotFoundError))
                 why = "%s is gone (%s)" % (self._what, error.strerror or error)
             if not why:
                 try:
@@ -66,14 +65,14 @@ class SocketLine:
                     writer.transport.abort()
                 if not why:
                     silent = 0
-                    continue  # it closed the connection, as it may: connect again at once
+                    continue  # it may close the connection: connect again at once
             silent += 1
-            signal = Signal.LOST if silent >= MISSED else Signal.DOUBT
+            signal = Signal.LOST if silent >= SILENT_AFTER_QUESTIONS else Signal.DOUBT
             self._changed(self._host.name, Signal.GONE if gone else signal, why)
-            await asyncio.sleep(RETRY if silent >= MISSED else 0)
+            await asyncio.sleep(RETRY_SECONDS if silent >= SILENT_AFTER_QUESTIONS else 0)
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Until the connection ends ("" if an answer came before), or there is no answer in time (why)."""
+        """Ask until the connection ends or an answer is missing. :return: why, "" if it ended after an answer."""
         answered = False
         while True:
             writer.write(_QUESTION)
@@ -102,7 +101,7 @@ def _length(head: bytes) -> int:
     for line in head.split(b"\r\n"):
         name, _unused, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return min(int(value), LONGEST)
+            return min(int(value), ANSWER_BYTES)
     return 0
 
 
@@ -117,12 +116,12 @@ class Lines:
         self._event = event
         self._complain = complain
         self._doors = doors
-        self._lines: dict[str, tuple[Host, float, SocketLine | SshLine]] = {}
-        self._listeners: dict[str, Listening] = {}
+        self._lines: dict[str, tuple[WatchedHost, float, SocketLine | SshLine]] = {}
+        self._event_sockets: dict[str, EventSocket] = {}
         self._told: set[str] = set()
 
     def follow(self, watch: Watch) -> None:
-        """Begin and end lines so that they fit the watch list."""
+        """Start and end lines, so that they are those of the watch list."""
         for name, (host, interval, line) in list(self._lines.items()):
             known = watch.machines.get(name)
             if known is None or (known.root, known.connection, known.ssh, watch.host_interval) != (
@@ -130,34 +129,34 @@ class Lines:
             ):  # fmt: skip
                 line.stop()
                 del self._lines[name]
-                self._deaf(name)
+                self._close_events(name)
         for name, host in watch.machines.items():
-            if name not in self._lines and host.connection in LOCAL and host.root:
+            if name not in self._lines and host.reach == HERE and host.root:
                 self._lines[name] = (host, watch.host_interval, SocketLine(host, watch.host_interval, self._changed))
-            elif name not in self._lines and host.connection in SSH and host.ssh:
+            elif name not in self._lines and host.reach == BY_SSH:
                 self._lines[name] = (host, watch.host_interval, self._over_ssh(host, watch.host_interval))
-            if name in self._lines and name not in self._listeners and host.connection in LOCAL:
-                self._listen(host)
+            if name in self._lines and name not in self._event_sockets and host.reach == HERE:
+                self._open_events(host)
 
     def stop(self) -> None:
         for name, (_host, _interval, line) in self._lines.items():
             line.stop()
-            self._deaf(name)
+            self._close_events(name)
         self._lines.clear()
 
-    def _over_ssh(self, host: Host, interval: float) -> SshLine:
+    def _over_ssh(self, host: WatchedHost, interval: float) -> SshLine:
         door = self._doors / (host.name + ".sock") if self._doors is not None else None
         return SshLine(host, interval, self._changed, self._event, self._complain, door)
 
-    def _listen(self, host: Host) -> None:
+    def _open_events(self, host: WatchedHost) -> None:
         try:
-            self._listeners[host.name] = Listening(Path(host.root), self._event)
-        except ListenError as error:  # tried again with the next watch list
+            self._event_sockets[host.name] = EventSocket(Path(host.root), self._event)
+        except EventSocketError as error:  # tried again with the next watch list
             if host.name not in self._told:
                 self._told.add(host.name)
                 self._complain("no events from %s: %s" % (host.name, error))
 
-    def _deaf(self, name: str) -> None:
-        listener = self._listeners.pop(name, None)
-        if listener is not None:
-            listener.close()
+    def _close_events(self, name: str) -> None:
+        events = self._event_sockets.pop(name, None)
+        if events is not None:
+            events.close()

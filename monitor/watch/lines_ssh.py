@@ -1,11 +1,11 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A line to a host over ssh: one connection, held, that is asked at an interval and tells events in between.
+"""A line to a host over ssh: one connection that is held, asked at an interval, and carries events in between.
 
-It stands beside Ansible's own connections, so that neither waits for the other and no control socket can take both
-along. At its far end runs `host.line` of module_utils, sent along. Where sshd permits it, the API's socket of that host
-is forwarded to ``<root>/run/api.sock`` there, or for a group of people to the folder that the role monitor makes: what
+It is separate from Ansible's connections, so that neither waits for the other and no control socket can end both. The
+far end is `host.line` of the core, sent along. Where sshd permits it, the line forwards the API's socket of that host
+to ``<root>/run/api.sock`` there, or for a group of people to the folder that the role monitor makes: so a request that
 is typed on a console comes from that console.
 """
 
@@ -22,17 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from ..core.host import line as host_line
+from ..core.model.moments import Ladder
+from ..files import SOCKET_PATH_BYTES
 from ..judge.hosts import Signal
-from .watch_list import Host
+from .watch_list import WatchedHost
 
-SSH = ("", "smart", "ssh", "ansible.builtin.ssh")
-MISSED = 2  # questions without an answer that make silence
-RETRY = 1.0  # s between attempts to get a line back
-HELD = 10.0  # s; a line that answered and ended sooner is connected again at once only once, then later and later
-SLOW_RETRY = 15.0  # s, where ssh gets through and nothing can run there
-PATIENCE = 30  # intervals after which the far end gives up
-LONGEST = 1 << 20  # bytes of a line
-SOCKET_LIMIT = 107  # bytes of a socket's path
+SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
+RETRY_SECONDS = 1.0  # between attempts to get a line back
+HELD_SECONDS = 10.0  # a line that ends sooner than this is connected again at once only the first time
+SLOW_RETRY_SECONDS = 15.0  # where ssh gets through and nothing can run there
+# s after the 1st, 2nd, ... line in a row that answered and ended soon. The first is connected again at once by its
+# caller; one that goes on costs a handshake each time, which a busy sshd may take for an attack.
+SHORT_LINES = Ladder((RETRY_SECONDS, RETRY_SECONDS, 2.0, 4.0, 8.0, SLOW_RETRY_SECONDS))
+PATIENCE_INTERVALS = 30  # after which the far end gives up
+LINE_BYTES = 1 << 20  # of a line
 _SSH_FAILED = 255  # ssh's own exit code; any other is that of the command over there
 
 Changed = Callable[[str, Signal, str], None]  # host, signal, why
@@ -43,7 +46,7 @@ class SshLine:
     """A line held to one host, for as long as it is not stopped."""
 
     def __init__(
-        self, host: Host, interval: float, changed: Changed, event: Event, complain: Callable[[str], None],
+        self, host: WatchedHost, interval: float, changed: Changed, event: Event, complain: Callable[[str], None],
         door: Path | None = None,
     ) -> None:  # fmt: skip
         """:param door: the API's socket for this host; it may not be there yet."""
@@ -68,14 +71,14 @@ class SshLine:
             began = loop.time()
             try:
                 signal, why = await self._once()
-            except OSError as error:  # no ssh here, no process to be had: that says nothing about the host
+            except OSError as error:  # no ssh here, or no process can be started: that says nothing about the host
                 signal, why = Signal.NONE, "ssh cannot be started here: %s" % error
             except Exception as error:  # a defect must not end the line for good
                 why = "the line to %s failed: %s: %s" % (self._host.name, type(error).__name__, error)
                 signal = Signal.NONE
-            short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD else 0
+            short = short + 1 if signal is Signal.FINE and loop.time() - began < HELD_SECONDS else 0
             if signal is Signal.FINE and short <= 1:
-                continue  # it answered and was closed: connect again at once, and that tells
+                continue  # it answered and was closed: connecting again at once shows why
             if signal is Signal.FINE:
                 signal, why = Signal.NONE, "a line to %s ends soon after it is there, again and again" % self._host.name
             self._changed(self._host.name, signal, why)
@@ -85,12 +88,12 @@ class SshLine:
             await asyncio.sleep(again(signal, short))
 
     async def _once(self) -> tuple[Signal, str]:
-        """One connection from beginning to end; FINE when it had answered and nothing was missing when it ended."""
+        """One connection from start to end. :return: its last signal; FINE when it had answered and then ended."""
         api = self._forwarded()
         process = await asyncio.create_subprocess_exec(
             *command(self._host, self._interval, len(self._source), api, self._door),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            limit=LONGEST, start_new_session=True,
+            limit=LINE_BYTES, start_new_session=True,
         )  # fmt: skip
         try:
             return await self._talk(process, api)
@@ -112,7 +115,8 @@ class SshLine:
             ready = b""
         if not ready:
             return await self._refused(process)
-        order = {"root": self._host.root, "patience": math.ceil(PATIENCE * max(self._interval, 1.0)), "api": api}
+        patience = math.ceil(PATIENCE_INTERVALS * max(self._interval, 1.0))
+        order = {"root": self._host.root, "patience": patience, "api": api}
         process.stdin.write(json.dumps(order).encode() + b"\n")
         missed, fine = 0, False
         while True:
@@ -124,12 +128,15 @@ class SshLine:
                 continue
             missed += 1
             why = "%s does not answer over ssh within %g s" % (self._host.name, self._interval * missed)
-            if missed >= MISSED:
+            if missed >= SILENT_AFTER_QUESTIONS:
                 return Signal.LOST, why
             self._changed(self._host.name, Signal.DOUBT, why)
 
     async def _ask(self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> bool | None:
-        """One question and everything that comes within the interval; None when the connection ended."""
+        """Ask once, and take in what comes within the interval.
+
+        :return: whether it answered; None when the connection ended.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._interval
         answered = False
@@ -179,33 +186,33 @@ class SshLine:
         return Signal.LOST, "no line to %s: %s" % (self._host.name, text)
 
     def _forwarded(self) -> str:
-        """Where sshd makes its socket, each time another one; "" where that is too long, or there is no API."""
+        """The path of the socket that sshd makes, new for each line; "" where it is too long, or there is no API."""
         people = bool(self._host.ssh.get("people"))
         folder = "%s/%s" % (host_line.SHARED, self._host.name) if people else self._host.root + "/run"
         path = "%s/api-%d-%s.sock" % (folder, os.getpid(), os.urandom(3).hex())
-        fits = self._door is not None and len(os.fsencode(path)) <= SOCKET_LIMIT
+        fits = self._door is not None and len(os.fsencode(path)) <= SOCKET_PATH_BYTES
         return path if fits and self._host.root.startswith("/") and ":" not in path else ""
 
 
-def _by_door(host: Host) -> bool:
-    """Whether its account may run nothing as root but the agent's door (role monitor, `access`)."""
+def _by_door(host: WatchedHost) -> bool:
+    """Whether the only command its account may run as root is the agent's door (role monitor, `access`)."""
     return bool(host.ssh.get("door")) and not host.ssh.get("become")
 
 
 def again(signal: Signal, short: int) -> float:
     """Seconds until a line is tried again; `short` of them in a row ended soon after they had answered."""
     if short:
-        return min(SLOW_RETRY, RETRY * 2.0 ** min(max(short - 2, 0), 10))
-    return RETRY if signal is Signal.LOST else SLOW_RETRY
+        return SHORT_LINES.wait(short - 1)
+    return RETRY_SECONDS if signal is Signal.LOST else SLOW_RETRY_SECONDS
 
 
 def connect_within(interval: float) -> int:
-    """Whole seconds for ssh to get through, from the first packet to the last of the handshake."""
+    """Seconds that ssh gets to connect, handshake included."""
     return max(3, math.ceil(3 * interval))
 
 
-def command(host: Host, interval: float, length: int, api: str, door: Path | None) -> list[str]:
-    """The arguments that hold a line: no terminal, no question, no control socket, a bound for every wait.
+def command(host: WatchedHost, interval: float, length: int, api: str, door: Path | None) -> list[str]:
+    """The command that holds a line: no terminal, no question, no control socket, a limit for every wait.
 
     :param length: bytes of the far end's source, which come first.
     """

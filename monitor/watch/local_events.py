@@ -1,11 +1,11 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events from the service manager of a host on this machine, the moment they happen.
+"""Events of the service manager of a host on this machine, as they happen.
 
-muster's listener inside supervisord sends one JSON datagram per event to every ``<host root>/run/listeners/*.sock``.
-An event is a hint that comes early, never the truth: one may be lost (a full socket, a host without the listener), so
-whoever acts on it looks at the host first, and the scheduled observation finds what was missed.
+The listener inside supervisord sends one JSON datagram per event to every ``<host root>/run/listeners/*.sock``. An
+event is an early hint, not the truth: it may be lost (a full socket, a host without the listener). So a run that acts
+on it looks at the host first, and the scheduled observation finds what was missed.
 """
 
 from __future__ import annotations
@@ -20,35 +20,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..files import SOCKET_PATH_BYTES
+
 FOLDER = "run/listeners"
-PATH_LIMIT = 107  # bytes that the path of a socket can have
-_LONGEST = 65536  # bytes of a datagram
-_AT_ONCE = 256  # datagrams taken in one turn of the loop: the others have a right to it, too
+_DATAGRAM_BYTES = 65536  # of a datagram
+_DATAGRAMS_PER_TURN = 256  # taken in one turn of the loop, which others need too
 
 
-class ListenError(Exception):
-    """It cannot be listened there; the text is a sentence."""
+class EventSocketError(Exception):
+    """Events cannot be received there; the text is one sentence."""
 
 
-class Listening:
-    """The events of one host, for as long as it is open. Make it in a running asyncio loop."""
+class EventSocket:
+    """Receives the events of one host until it is closed. Make it in a running asyncio loop."""
 
-    def __init__(self, root: Path, told: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, root: Path, received: Callable[[dict[str, Any]], None]) -> None:
         """
         :param root: folder of a host (``muster_root``) that was prepared.
-        :param told: called in the loop with each event: ``{"event": "exited", "host", "instance", "program", "epoch"
-            (0: a host service), "pid", "code" (-1: by a signal), "expected" (a gate that passed), "stopped": [programs
-            that were told to stop because of it], "busy" (a run was at work on the instance), "at": s since 1970}``,
-            or ``{"event": "ending", "host", "at"}`` when the service manager is told to end.
-        :raises ListenError: when the path is too long, or the socket cannot be made.
+        :param received: called in the loop with each event: ``{"event": "exited", "host", "instance", "program",
+            "epoch" (0: a host service), "pid", "code" (-1: by a signal), "expected" (a gate that passed), "stopped":
+            [programs that were stopped because of it], "busy" (a run was at work on the instance), "at": s since
+            1970}``, or ``{"event": "ending", "host", "at"}`` when the service manager is asked to end.
+        :raises EventSocketError: when the path is too long, or the socket cannot be made.
         """
         self.path = root / FOLDER / f"{os.getpid()}.sock"
         self.ignored = 0  # datagrams that were no event
-        self._told = told
+        self._received = received
         length = len(os.fsencode(self.path))
-        if length > PATH_LIMIT:
-            raise ListenError(
-                f"the path {self.path} has {length} bytes, but that of a socket at most {PATH_LIMIT}:"
+        if length > SOCKET_PATH_BYTES:
+            raise EventSocketError(
+                f"the path {self.path} has {length} bytes, but that of a socket at most {SOCKET_PATH_BYTES}:"
                 " choose a shorter muster_root"
             )
         self._loop = asyncio.get_running_loop()
@@ -60,11 +61,11 @@ class Listening:
             os.chmod(self.path, 0o600)
         except OSError as error:
             self._socket.close()
-            raise ListenError(f"cannot listen at {self.path}: {error.strerror or error}") from None
+            raise EventSocketError(f"cannot listen at {self.path}: {error.strerror or error}") from None
         self._loop.add_reader(self._socket.fileno(), self._take)
 
     def close(self) -> None:
-        """Nothing is told any more, and the socket is gone. Again: nothing happens."""
+        """Stop receiving events and remove the socket. Idempotent."""
         if self._socket.fileno() < 0:
             return
         self._loop.remove_reader(self._socket.fileno())
@@ -72,11 +73,11 @@ class Listening:
         _remove(self.path)
 
     def _take(self) -> None:
-        for _unused in range(_AT_ONCE):
+        for _unused in range(_DATAGRAMS_PER_TURN):
             if self._socket.fileno() < 0:
-                return  # closed by what was told
+                return  # closed by the receiver
             try:
-                data = self._socket.recv(_LONGEST)
+                data = self._socket.recv(_DATAGRAM_BYTES)
             except BlockingIOError:
                 return
             except OSError:
@@ -86,7 +87,7 @@ class Listening:
             if event is None:
                 self.ignored += 1
             else:
-                self._told(event)
+                self._received(event)
 
 
 def decode(data: bytes) -> dict[str, Any] | None:
@@ -101,7 +102,7 @@ def decode(data: bytes) -> dict[str, Any] | None:
 
 
 def clean(folder: Path) -> list[Path]:
-    """Remove the sockets of listeners that are dead; what is no socket stays.
+    """Remove sockets that no process reads any more; other files stay.
 
     :return: what was removed.
     :raises OSError: when the folder cannot be read.
@@ -120,7 +121,7 @@ def clean(folder: Path) -> list[Path]:
 
 
 def _remove(path: Path) -> bool:
-    """A socket, and nothing else. :return: whether there was one."""
+    """Remove a socket, and nothing else. :return: whether there was one."""
     with contextlib.suppress(OSError):
         if stat.S_ISSOCK(path.lstat().st_mode):
             path.unlink()

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The probes at work: one per bus and epoch, one per copy of a host service, one per link of a bus that runs.
 
-While a claim is `starting` its probe already connects, so that a crash right after the start is seen in milliseconds;
-what it says counts from `running` on.
+A probe connects while the claim is `starting`, so that a crash right after the start is seen within milliseconds; its
+results count from `running` on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ..core.model.words import RUNNING
 from ..judge.health import Composed, Health, Result
 from ..judge.wishes import BusKey, LinkKey, ServiceKey
 from .probes import Asking, ProbeError, Report, make
@@ -42,14 +43,14 @@ class Prober:
         return len(self._probes)
 
     def follow(self, watch: Watch, now: float) -> None:
-        """Begin, end and turn over probes so that they fit the watch list."""
+        """Start, end and replace probes, so that they are those of the watch list."""
         targets: dict[Key, Target] = {}
         running: set[BusKey] = set()
         for instance in watch.instances.values():
             if instance.target is not None and instance.phase in PHASES_HELD:
                 bus = (instance.name, instance.epoch)
                 targets[bus] = instance.target
-                if instance.phase == "running":
+                if instance.phase == RUNNING:
                     running.add(bus)
                     if instance.link is not None:
                         targets[*bus, "link"] = instance.link
@@ -92,7 +93,7 @@ class Prober:
         counted.discard(key)
 
     def _kind(self, key: Key) -> dict[Any, Health]:
-        """Where the healths of this kind of thing are."""
+        """The table that holds the health of this key."""
         if len(key) == 3:
             return self.links
         return self.buses if isinstance(key[1], int) else self.services
@@ -123,7 +124,7 @@ def _fresh(target: Target, now: float) -> Health:
 
 
 def _with_grace(target: Target) -> list[Target]:
-    """The probes of several, each with the time to start that is said once for all."""
+    """The parts of a composed probe, each with the start-up time that is set for the whole."""
     grace = target.how.startup_timeout
     if not grace:
         return list(target.probes)

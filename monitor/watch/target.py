@@ -1,10 +1,9 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where and how a bus is asked, as typed data.
+"""Where and how a bus is probed, as typed data.
 
-Pure: `parse` makes a `Target` of the part of a watch list that says so. Kinds of probes and their settings are those of
-the site, `model.probe`.
+Pure: `parse` reads it from an entry of the watch list. Kinds of probes and their settings are those of `model.probe`.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from typing import Any
 
 from ..core.model.probe import COMPOSED, Probe, probe_from_json
 
-_PLAIN = Probe("")  # stands for every probe of which only the usual is said
+_PLAIN = Probe("")  # for every probe without other settings than _USUAL
 _USUAL = frozenset(("type", "port", "interval", "timeout", "failures"))
 _WITH_WHOSE = ("process", "exec")
 
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Whose bus it is: what its processes carry in their environment, and where they run."""
+    """The owner of a bus: the values in the environment of its processes, and the host they run on."""
 
     site_id: str
     host: str
@@ -39,7 +38,7 @@ _Lazy = Callable[[], Whose]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and how a bus is asked. Times in seconds."""
+    """Where and how a bus is probed. Times in seconds."""
 
     address: str
     port: int  # 0: none
@@ -47,12 +46,12 @@ class Target:
     interval: float
     timeout: float
     failures: int
-    how: Probe = _PLAIN  # what else is said about it
+    how: Probe = _PLAIN  # its other settings
     whose: Whose | None = None
     probes: tuple[Target, ...] = ()
 
     def leaves(self) -> Iterator[Target]:
-        """The probes that ask something, in the order written."""
+        """The probes that ask something themselves, in the order of the site."""
         if self.probe not in COMPOSED:
             yield self
         for part in self.probes:
@@ -60,11 +59,11 @@ class Target:
 
 
 def parse(asked: Mapping[str, Any], address: str, whose: _Lazy) -> Target | None:
-    """From ``{"probe": {...}, "port": number, "ports": {name: number}}``; None when no probe is said.
+    """From ``{"probe": {...}, "port": number, "ports": {name: number}}``; None when there is no probe.
 
-    :param whose: called for the probes that need it, which most do not.
+    :param whose: called only for the kinds of probes that need it.
 
-    :raises KeyError: and `TypeError`, `ValueError`: when it cannot be read.
+    :raises KeyError, TypeError, ValueError: when it cannot be read.
     """
     probe = asked.get("probe")
     if not probe:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The watch list on disk: woken by watchdog, backed up by a look now and then, so that a lost event heals."""
+"""The watch list on disk. File events announce a new one; the loop also looks now and then, in case one is lost."""
 
 from __future__ import annotations
 
@@ -12,39 +12,37 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..core.controller.places import SITE_FILE, WATCH_FILE
+from ..files import Stamp, stamp_of
 from .watch_list import Watch, WatchError, parse
-
-WATCH = "watch.json"
-SITE = "site.json"
 
 
 class WatchList:
-    """The last valid content of ``watch.json``. A half-written or invalid file leaves it standing, and is told once."""
+    """The last valid content of ``watch.json``. An invalid or half-written file is reported once, and ignored."""
 
     def __init__(self, state_dir: Path, complain: Callable[[str], None]) -> None:
-        self._path = state_dir / WATCH
+        self._path = state_dir / WATCH_FILE
         self._complain = complain
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._complaint = ""
         self.lost = False  # removed or damaged: a run has to publish it again
         self.watch = Watch()
-        self.looked = False  # it is known what there is, be it nothing yet
+        self.looked = False  # it is known whether there is one
 
     def refresh(self) -> bool:
-        """Take in the file if it is another one than before; true when there is a newer watch list."""
+        """Read the file if it has changed. :return: whether `watch` is a new one."""
         try:
-            facts = os.stat(self._path)
+            stamp = stamp_of(os.stat(self._path))
         except FileNotFoundError:
             self.lost = self.looked = True
             known = self.watch.revision
             gone = "the watch list is gone (%s); going on with revision %d until it is published again"
-            self._tell(gone % (self._path, known) if known >= 0 else
+            self._report(gone % (self._path, known) if known >= 0 else
                        "there is no watch list yet (%s): deploy first" % self._path)  # fmt: skip
             return False
         except OSError as error:
-            self._tell("the watch list cannot be looked at: %s" % error)
+            self._report("the watch list cannot be looked at: %s" % error)
             return False
-        stamp = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
         if stamp == self._stamp:
             self.lost = False
             return False
@@ -54,26 +52,29 @@ class WatchList:
             kept = "going on with revision %d" % self.watch.revision if self.watch.revision >= 0 else "waiting for it"
             what = error if isinstance(error, WatchError) else "the watch list is damaged or half-written (%s)" % error
             self.lost = not isinstance(error, (OSError, WatchError))
-            self._tell("%s; %s" % (what, kept))
+            self._report("%s; %s" % (what, kept))
             return False
         self.lost = False
         self._stamp = stamp
         self._complaint = ""
         same_site = fresh.site_id == self.watch.site_id
         if same_site and fresh.revision < self.watch.revision:
-            self._tell("the watch list went back from revision %d to %d" % (self.watch.revision, fresh.revision))
+            self._report("the watch list went back from revision %d to %d" % (self.watch.revision, fresh.revision))
         self.watch = fresh
         self.looked = True
         return True
 
-    def _tell(self, sentence: str) -> None:
+    def _report(self, sentence: str) -> None:
         if sentence != self._complaint:
             self._complaint = sentence
             self._complain(sentence)
 
 
 class FileEvents:
-    """Calls `changed()` in the loop's thread soon after watch list or site were replaced."""
+    """Calls `changed()` in the loop's thread soon after watch list or site were replaced.
+
+    :raises OSError: where the system gives no file events.
+    """
 
     def __init__(self, state_dir: Path, loop: asyncio.AbstractEventLoop, changed: Callable[[], None]) -> None:
         from watchdog.events import (
@@ -88,7 +89,7 @@ class FileEvents:
         class Handler(FileSystemEventHandler):
             def on_any_event(self, event: FileSystemEvent) -> None:
                 name = os.path.basename(os.fsdecode(event.dest_path or event.src_path))
-                if name in (WATCH, SITE):
+                if name in (WATCH_FILE, SITE_FILE):
                     loop.call_soon_threadsafe(changed)
 
         self._observer: Any = Observer(timeout=60)

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The watch list as typed data: which instance is where under which epoch, and how its bus is asked.
+"""The watch list as typed data: which instance is where under which epoch, and how its bus is probed.
 
-Pure: `parse` turns the content of ``watch.json`` into a `Watch`. Keys it does not know are left alone, so that an older
-monitor goes on beside a newer controller of the same schema.
+Pure: `parse` reads the content of ``watch.json``, which `report.watch_list` of the core writes. It ignores unknown
+keys, so that an older monitor works beside a newer controller with the same schema.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..judge.verdict_changes import Hook
+from ..core.model.site import Hook, reach_of
+from ..core.model.words import RUNNING, SITE, STARTING, STOPPED, UP, WATCH_SCHEMA, item_key
 from . import target
 from .target import Whose
 
 Target = target.Target
-SCHEMA = 1
-PHASES_HELD = ("starting", "running")  # phases in which a bus is, or is about to be, there
+PHASES_HELD = (STARTING, RUNNING)  # phases in which a bus is, or is about to be, there
 
 
 class WatchError(ValueError):
-    """The document is not a watch list this monitor can follow; the text is one sentence."""
+    """The document is not a watch list that this monitor can read; the text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class WatchedInstance:
     name: str
     item: str
     application: str
@@ -39,13 +39,13 @@ class Instance:
     waits_for: str  # the host service a deferred gate waits for, "" when none is deferred
     target: Target | None
     strategy: str  # running_failure_strategy of its bus program
-    deadline: float | None  # wall clock: until when a run is acting on it
-    until: float = 0.0  # wall clock: it crashed in a row, and is started again then
+    deadline: float | None  # s since 1970: until when a run is at work on it
+    until: float = 0.0  # s since 1970: it crashed in a row, and is started again then
     link: Target | None = None  # what joins its bus to the peer's
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class WatchedService:
     """One copy of a host service."""
 
     name: str
@@ -55,16 +55,21 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
-    """What the ledger believes of a host, and how it is reached."""
+class WatchedHost:
+    """The state of a host in the ledger, and how it is reached."""
 
     name: str
-    state: str = "up"  # up | suspect | down | drained
+    state: str = UP  # up | suspect | down | drained
     by: str = ""
     address: str = ""
     root: str = ""
     connection: str = ""  # Ansible's connection plugin
     ssh: Mapping[str, Any] = field(default_factory=dict)  # host, user, port, key, python, arguments, become
+
+    @property
+    def reach(self) -> str:
+        """HERE, BY_SSH or OTHER of `model.site`."""
+        return reach_of(self.connection, self.ssh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,11 @@ class Watch:
     site: str = ""
     site_id: str = ""
     controller: str = ""
-    instances: Mapping[str, Instance] = field(default_factory=dict)
-    services: Mapping[tuple[str, str], Service] = field(default_factory=dict)  # (service, host)
+    instances: Mapping[str, WatchedInstance] = field(default_factory=dict)
+    services: Mapping[tuple[str, str], WatchedService] = field(default_factory=dict)  # (service, host)
     hosts: Mapping[str, str] = field(default_factory=dict)  # host -> up | suspect | down | drained
     wanted: Mapping[str, str] = field(default_factory=dict)  # instance -> started | stopped
-    machines: Mapping[str, Host] = field(default_factory=dict)  # host -> how it is reached
+    machines: Mapping[str, WatchedHost] = field(default_factory=dict)  # host -> how it is reached
     programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # application -> program -> strategy
     pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
     ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
@@ -90,15 +95,15 @@ class Watch:
     hooks: tuple[Hook, ...] = ()
 
     def paused(self, item: str, wall: float) -> bool:
-        """Whether nothing automatic may act on an item."""
-        for key in ("site", "item/" + item):
+        """Whether automatic actions on an item are paused. :param wall: s since 1970."""
+        for key in (SITE, item_key(item)):
             if key in self.pauses:
                 until = self.pauses[key]
                 if until is None or until > wall:
                     return True
         return False
 
-    def service_near(self, name: str, host: str) -> Service | None:
+    def service_near(self, name: str, host: str) -> WatchedService | None:
         """The copy of a host service that a program on `host` talks to: its own host's, else the first one."""
         own = self.services.get((name, host))
         if own is not None:
@@ -110,10 +115,10 @@ def parse(document: Any) -> Watch:
     """:raises WatchError: when it is no watch list, or one of another schema."""
     if not isinstance(document, Mapping):
         raise WatchError("the watch list is not a JSON object")
-    if document.get("schema") != SCHEMA:
+    if document.get("schema") != WATCH_SCHEMA:
         raise WatchError(
             "the watch list has schema %r, this monitor reads %d: use the monitor of the muster that deployed"
-            % (document.get("schema"), SCHEMA)
+            % (document.get("schema"), WATCH_SCHEMA)
         )
     try:
         hosts = document.get("hosts", {})
@@ -122,13 +127,13 @@ def parse(document: Any) -> Watch:
         instances = {
             name: _instance(name, entry, site_id, machines) for name, entry in document["instances"].items()
         }
-        services: dict[tuple[str, str], Service] = {}
+        services: dict[tuple[str, str], WatchedService] = {}
         for name, copies in document.get("services", {}).items():
             for host, entry in copies.items():
                 whose = partial(_whose, machines, site_id, host, "%s_%s" % (name, host), 0, name)
                 asked = target.parse(entry, str(entry["address"]), whose)
                 if asked is not None:
-                    services[(name, host)] = Service(name, host, entry.get("label") or name, asked)
+                    services[(name, host)] = WatchedService(name, host, entry.get("label") or name, asked)
         settings = document.get("settings", {})
         return Watch(
             revision=int(document["revision"]),
@@ -137,8 +142,8 @@ def parse(document: Any) -> Watch:
             controller=str(document.get("controller", "")),
             instances=instances,
             services=services,
-            hosts={name: _word(entry, "up") for name, entry in hosts.items()},
-            wanted={name: _word(entry, "stopped") for name, entry in document.get("wanted", {}).items()},
+            hosts={name: _word(entry, UP) for name, entry in hosts.items()},
+            wanted={name: _word(entry, STOPPED) for name, entry in document.get("wanted", {}).items()},
             machines=machines,
             programs={name: dict(strategies) for name, strategies in document.get("programs", {}).items()},
             pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
@@ -149,7 +154,7 @@ def parse(document: Any) -> Watch:
             observe_interval=float(settings.get("observe_interval", 60.0)),
             artifacts=int(settings.get("artifacts", 50)),
             artifacts_size=int(settings.get("artifacts_size", 200)),
-            hooks=tuple(Hook.from_json(entry) for entry in document.get("hooks", ())),
+            hooks=tuple(_hook(entry) for entry in document.get("hooks", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WatchError("the watch list cannot be read: %s %s" % (type(error).__name__, error)) from error
@@ -165,24 +170,32 @@ def _ends(hosts: Mapping[str, Any], pauses: Mapping[str, Any]) -> tuple[float, .
     return tuple(sorted(moment for moment in moments if moment is not None))
 
 
-def _machine(name: str, entry: Mapping[str, Any]) -> Host:
+def _machine(name: str, entry: Mapping[str, Any]) -> WatchedHost:
     known = {key: str(entry.get(key) or "") for key in ("state", "by", "address", "root", "connection")}
-    return Host(name, **{**known, "state": known["state"] or "up"}, ssh=dict(entry.get("ssh") or {}))
+    return WatchedHost(name, **{**known, "state": known["state"] or UP}, ssh=dict(entry.get("ssh") or {}))
 
 
 def _whose(
-    machines: Mapping[str, Host], site_id: str, host: str, instance: str, epoch: int, program: str, item: str = ""
+    machines: Mapping[str, WatchedHost],
+    site_id: str,
+    host: str,
+    instance: str,
+    epoch: int,
+    program: str,
+    item: str = "",
 ) -> Whose:
-    machine = machines.get(host) or Host(host)
+    machine = machines.get(host) or WatchedHost(host)
     return Whose(site_id, host, instance, epoch, program, item, machine.root, machine.connection)
 
 
-def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mapping[str, Host]) -> Instance:
+def _instance(
+    name: str, entry: Mapping[str, Any], site_id: str, machines: Mapping[str, WatchedHost]
+) -> WatchedInstance:
     bus = entry.get("bus") or {}
     actor = entry.get("actor") or {}
     item, host, epoch = str(entry.get("item", "")), str(entry["host"]), int(entry["epoch"])
     whose = partial(_whose, machines, site_id, host, name, epoch, str(bus.get("program", "")), item)
-    return Instance(
+    return WatchedInstance(
         name=name,
         item=item,
         application=str(entry.get("application", "")),
@@ -197,6 +210,11 @@ def _instance(name: str, entry: Mapping[str, Any], site_id: str, machines: Mappi
         until=float(entry.get("until") or 0.0),
         link=target.parse(bus["link"], str(entry["address"]), whose) if bus.get("link") else None,
     )
+
+
+def _hook(entry: Mapping[str, Any]) -> Hook:
+    command, on = (tuple(str(part) for part in entry[key]) for key in ("command", "on"))
+    return Hook(command, on, float(entry["debounce"]), float(entry["timeout"]))
 
 
 def _word(entry: Any, default: str) -> str:

@@ -23,16 +23,16 @@ from ..core.model import sentences
 from ..core.report import status as status_report
 from ..core.requests import check
 from ..core.requests.read import RequestErrors
-from . import events, metrics, page
+from . import events, page
 from .desk import Desk, NotNow, Unknown, encode
 from .doors import caller, guard
 from .doors.caller import ACT, Caller, Connection
 from .history import History
 from .schema import actions, openapi, routes
 
-LATE = 10.0  # s without a turn of the monitor's loop until it is no longer healthy
-OLD = 15.0  # s without a status that could be read until then
-READ_WITHIN = 5.0  # s to read one for who asks
+TURN_LATE_SECONDS = 10.0  # without a turn of the monitor's loop, after which `/healthz` fails
+STATUS_OLD_SECONDS = 15.0  # without a status that could be read, after which `/healthz` fails
+READ_WITHIN_SECONDS = 5.0  # a status that `/healthz` needs
 CONNECTION = "muster.connection"  # keys of the ASGI scope, set by `server`
 ABORT = "muster.abort"
 
@@ -40,7 +40,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Wrong(Exception):
-    """The request is refused: status, sentence, and every error of a body."""
+    """The request is refused: HTTP status, one sentence, and every error of the body."""
 
     def __init__(self, status: int, sentence: str, problems: list[check.Error] | None = None) -> None:
         super().__init__(sentence)
@@ -81,7 +81,7 @@ class Api:
 
     @staticmethod
     def _parameters(route: routes.Route, request: Request) -> None:
-        """Only known ones, each of its kind."""
+        """Check the query parameters. :raises Wrong: for unknown ones, and for values of the wrong kind."""
         known = {p.name: p for p in route.parameters if p.place == "query"}
         problems = []
         for name, text in request.query_params.multi_items():
@@ -176,12 +176,13 @@ class Api:
         try:
             return _json(encode(await self._desk.ask(wanted)))
         except Exception as error:
-            raise Wrong(500, "the monitor failed at it: %s; its log says more" % error) from error
+            raise Wrong(500, "the request failed in the monitor: %s; its log says more" % error) from error
 
     async def ticket(self, request: Request) -> Response:
         ticket = self._desk.ticket(request.path_params["id"])
         if ticket is None:
-            raise Wrong(404, "there is no request %s, or it is long over" % errors.show(request.path_params["id"]))
+            name = errors.show(request.path_params["id"])
+            raise Wrong(404, "there is no request %s, or its answer is no longer kept" % name)
         return _json(encode(ticket.to_json()))
 
     async def openapi(self, request: Request) -> Response:
@@ -189,21 +190,22 @@ class Api:
 
     async def metrics(self, request: Request) -> Response:
         picture = await self._desk.picture()
-        text = metrics.page(
-            picture.document,
-            self._desk.core.snapshot(),
-            self._desk.journal.counts,
-            now=time.time(),
-            turned=self._turned(),
-            streams=self._hub.streams,
-        )
-        return Response(text, media_type=None, headers={"content-type": routes.METRICS_TYPE})
+        facts = {
+            "status": picture.document,
+            "snapshot": self._desk.core.snapshot(),
+            "counts": dict(self._desk.journal.counts),
+            "now": time.time(),
+            "turned": self._turned(),
+            "streams": self._hub.streams,
+        }
+        body, content_type = await self._desk.run(_exposition, facts, request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
 
     async def healthz(self, request: Request) -> Response:
         turned, snapshot = self._turned(), self._desk.core.snapshot()
         facts = {"turned": round(turned or 0.0, 3), "revision": int(snapshot.get("revision", -1))}
         why = ""
-        if turned is None or turned > LATE:
+        if turned is None or turned > TURN_LATE_SECONDS:
             why = (
                 "the monitor's loop has not turned for %.0f s" % turned
                 if turned
@@ -220,12 +222,12 @@ class Api:
         return _json(encode({"ok": not why, "why": why, **facts}), 503 if why else 200)
 
     async def _unreadable(self) -> str:
-        """Why the status could not be read for long, nor can it now; "" when it can."""
-        if self._desk.age < OLD:
+        """Why the status has not been readable for long and is not now; "" when it is."""
+        if self._desk.age < STATUS_OLD_SECONDS:
             return ""
-        why = "reading it does not end"
+        why = "reading it takes too long"
         try:
-            async with asyncio.timeout(READ_WITHIN):
+            async with asyncio.timeout(READ_WITHIN_SECONDS):
                 await self._desk.picture()
             return ""
         except TimeoutError:
@@ -235,7 +237,7 @@ class Api:
         except Exception as error:
             self._desk.journal.failed("the reading of the status", error)
             why = self._desk.journal.defect
-        return "the status cannot be read for %.0f s: %s" % (self._desk.age, why)
+        return "the status has not been readable for %.0f s: %s" % (self._desk.age, why)
 
     def _turned(self) -> float:
         """Seconds since the monitor's loop turned last."""
@@ -249,8 +251,14 @@ def application(desk: Desk, hub: events.Hub, history: History) -> Starlette:
     return Starlette(routes=served, middleware=[Middleware(guard.Guard)], exception_handlers=handlers)
 
 
+def _exposition(facts: dict[str, Any], accept: str) -> tuple[bytes, str]:
+    from . import metrics
+
+    return metrics.exposition(metrics.Facts(**facts), accept)
+
+
 async def _body(request: Request) -> Any:
-    """:raises Wrong: when it is no JSON, or too large."""
+    """:raises Wrong: when it is not valid JSON, or too large."""
     data = b""
     async for part in request.stream():
         data += part
@@ -259,11 +267,11 @@ async def _body(request: Request) -> Any:
     try:
         return json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise Wrong(400, "the body is no JSON: %s" % error) from None
+        raise Wrong(400, "the body is not valid JSON: %s" % error) from None
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError("%s is no number" % text)
+    raise ValueError("%s is not a number" % text)
 
 
 def _whole(request: Request, name: str) -> int | None:
@@ -290,10 +298,11 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 async def _not_allowed(request: Request, error: Exception) -> Response:
     allowed = getattr(error, "headers", None) or {}
-    response = _problem(405, "%s is not done here, only %s" % (request.method, allowed.get("Allow", "something else")))
+    only = allowed.get("Allow", "another one")
+    response = _problem(405, "the method %s is not allowed here, only %s" % (request.method, only))
     response.headers.update(allowed)
     return response
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _problem(500, "the monitor failed at this request: its log says more")
+    return _problem(500, "the request failed in the monitor; its log says more")

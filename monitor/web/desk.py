@@ -23,7 +23,7 @@ from ..core.model.records import State
 from ..core.model.request import Request
 from ..core.place import loads as place_loads
 from ..core.requests.names import Names, names_of
-from ..file_stamp import Stamp, file_stamp
+from ..files import Stamp, file_stamp
 from ..journal import Journal
 from .doors.caller import Places, owner_of, places_of
 from .since import Since

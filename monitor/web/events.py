@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The stream of events: the trail as it grows, and the status whenever it changed.
 
-Streams share what was read once. A stream holds nothing back for its client: one that does not take what is sent is
-dropped, and resumes with the last id it got.
+All streams share one reading. A stream buffers nothing for its client: a client that reads too slowly is dropped, and
+resumes with the last id that it got.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .desk import Desk, NotNow, encode
 
-HEARTBEAT = 5.0  # s
-SLOW = 20.0  # s a client may leave what is sent untaken
+HEARTBEAT_SECONDS = 5.0
+SLOW_CLIENT_SECONDS = 20.0  # after which a client that does not read is dropped
 STREAMS = 64  # at once
-KEPT = 1000  # newest entries of the trail at hand
-PAGE = 200  # entries read at once for who was away
-LOOK = 2.0  # s between looks at the trail while somebody listens, should nothing wake us
-APART = 0.2  # s between two status events at least
+KEPT_ENTRIES = 1000  # of the trail in memory, the newest
+ENTRIES_PER_READ = 200  # of the trail, for a client that resumes
+LOOK_SECONDS = 2.0  # between looks at the trail while there are streams, in case nothing wakes them
+STATUSES_APART_SECONDS = 0.2  # between two status events at least
 
 
 class Hub:
@@ -34,7 +34,7 @@ class Hub:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._recent: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._recent: deque[tuple[int, bytes]] = deque(maxlen=KEPT_ENTRIES)
         self._reading = asyncio.Lock()
         self._bells: set[asyncio.Event] = set()  # one per stream
         self.newest = -1  # id of the last entry read; -1: none was read yet
@@ -48,7 +48,7 @@ class Hub:
         return len(self._bells)
 
     async def open(self) -> asyncio.Event:
-        """A new stream: its bell rings when there may be something for it. :raises NotNow:"""
+        """Add a stream. :return: its bell: set when there may be something to send. :raises NotNow:"""
         async with self._reading:
             if self.newest < 0:
                 entries = await self._desk.trail(None, 1)
@@ -64,20 +64,20 @@ class Hub:
         self._bells.discard(bell)
 
     async def turn(self) -> None:
-        """Read what is new and wake the streams; nothing while nobody listens.
+        """Read what is new and wake the streams; without streams, read nothing.
 
         :raises NotNow: when not all of it can be read.
         """
         async with self._reading:
             if self._bells:
                 await self._read()
-            else:  # the next one to come shall see nothing old
+            else:  # the next stream starts with what is then the newest
                 self._recent.clear()
                 self.newest, self.status = -1, b""
 
     async def _read(self) -> None:
         try:
-            while entries := await self._desk.trail(self.newest, PAGE):
+            while entries := await self._desk.trail(self.newest, ENTRIES_PER_READ):
                 for entry in entries:
                     self._recent.append((int(entry["id"]), message("trail", encode(entry), entry["id"])))
                 self.newest = int(entries[-1]["id"])
@@ -89,7 +89,7 @@ class Hub:
             self.ring()
 
     def alive(self) -> bytes:
-        """That the monitor is there, and when the status was read last."""
+        """A sign of life: when it was sent, and when the status was read last."""
         at = time.time()
         facts = {"at": round(at, 3), "painted": round(at - self._desk.age, 3)}
         return b": the monitor is there\n" + message("alive", encode(facts))
@@ -103,17 +103,17 @@ class Hub:
         self.ring()
 
     async def after(self, last: int) -> list[tuple[int, bytes]]:
-        """The next entries behind an id."""
+        """The next entries after an id."""
         if last >= self.newest:
             return []
         if self._recent and self._recent[0][0] <= last + 1:
             return [entry for entry in self._recent if entry[0] > last]
-        entries = await self._desk.trail(last, PAGE)
+        entries = await self._desk.trail(last, ENTRIES_PER_READ)
         return [(int(entry["id"]), message("trail", encode(entry), entry["id"])) for entry in entries]
 
 
 class EventStream:
-    """The response: runs until its client leaves, is too slow, or the monitor stops."""
+    """The response: runs until its client leaves, reads too slowly, or the monitor stops."""
 
     def __init__(self, hub: Hub, bell: asyncio.Event, last: int | None, abort: Callable[[], None]) -> None:
         self._hub = hub
@@ -130,7 +130,7 @@ class EventStream:
             if not gone.done():
                 await self._send(send, b"", more=False)
         except TimeoutError:
-            self._abort()  # what lies in its buffer would never be taken
+            self._abort()  # it will not read what lies in its buffer
         finally:
             self._hub.leave(self._bell)
             gone.cancel()
@@ -153,11 +153,11 @@ class EventStream:
                 parts.append(hub.status)
             now = time.monotonic()
             if now >= beat:
-                beat = now + HEARTBEAT
+                beat = now + HEARTBEAT_SECONDS
                 parts.append(hub.alive())
             if parts:
                 await send(b"".join(parts))
-                await asyncio.sleep(0)  # a client that takes everything at once must not keep the loop
+                await asyncio.sleep(0)  # a client that reads everything at once must not occupy the loop
                 continue
             waiting = asyncio.create_task(self._bell.wait())
             await asyncio.wait({waiting, gone}, timeout=beat - now, return_when=asyncio.FIRST_COMPLETED)
@@ -165,7 +165,7 @@ class EventStream:
 
     async def _send(self, send: Send, data: bytes, more: bool = True) -> None:
         body: Message = {"type": "http.response.body", "body": data, "more_body": more}
-        async with asyncio.timeout(SLOW):
+        async with asyncio.timeout(SLOW_CLIENT_SECONDS):
             await send(body)
 
 

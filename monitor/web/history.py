@@ -1,9 +1,9 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The load of every host over time: a ring per host, kept in one file that only grows at its end.
+"""The load of every host over time: a ring per host, and one file to which new points are appended.
 
-Bounded in memory (40 bytes a point) and on disk: the file is written anew when it holds twice what the rings do.
+Both are bounded: a point takes 40 bytes of memory, and the file is rewritten when it holds twice what the rings do.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = ("at", "cpu", "memory", "reserved", "effective")
-POINTS = 720  # per host: half a day at one a minute
-APART = 10.0  # s between two points of a host at least
+POINTS_PER_HOST = 720  # half a day at one a minute
+POINTS_APART_SECONDS = 10.0  # between two points of a host at least
 _WIDTH = len(COLUMNS)
 
 
 class History:
     """Belongs to one thread."""
 
-    def __init__(self, path: Path, points: int = POINTS, apart: float = APART) -> None:
+    def __init__(self, path: Path, points: int = POINTS_PER_HOST, apart: float = POINTS_APART_SECONDS) -> None:
         self._path = path
         self._points = points
         self._apart = apart
@@ -34,9 +34,9 @@ class History:
         self._load()
 
     def add(self, loads: Mapping[str, Iterable[float]]) -> None:
-        """Take in what is newer: host -> one value per column.
+        """Take in the points that are newer than the last ones: host -> one value per column.
 
-        :raises OSError: when it could not be written; it is remembered all the same.
+        :raises OSError: when they cannot be written; they are kept in memory.
         """
         lines = []
         for host, values in loads.items():
@@ -62,7 +62,7 @@ class History:
     def _put(self, host: str, point: list[float]) -> bool:
         ring = self._rings.setdefault(host, array("d"))
         while len(ring) and point[0] - ring[-_WIDTH] <= -self._apart:
-            del ring[-_WIDTH:]  # the clock was set back: these lie in what is the future now
+            del ring[-_WIDTH:]  # the clock was set back: these lie in the future now
         if len(ring) and point[0] - ring[-_WIDTH] < self._apart:
             return False
         ring.extend(point)

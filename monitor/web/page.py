@@ -1,9 +1,9 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Serves the page: `static/index.html` at `/`, what it loads below `/static/`. Nothing comes from elsewhere.
+"""Serves the page: `static/index.html` at `/`, and the files that it loads below `/static/`; it loads nothing else.
 
-The files are few and small: they are read once, so that a request touches no disk.
+The files are few and small: they are read once, so that a request reads no disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# No script but our own files, and no text is ever taken for markup.
+# Only these files are scripts, and no text is ever taken for markup.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -34,7 +34,7 @@ def routes() -> list[BaseRoute]:
     files = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in _TYPES}
     version = hashlib.sha256(b"".join(files.values())).hexdigest()[:16]
     headers = {
-        "cache-control": "no-cache",  # a page that was open over an update asks again, and takes all files anew
+        "cache-control": "no-cache",  # a page that stays open over an update loads all files again
         "content-security-policy": POLICY,
         "etag": '"%s"' % version,
     }

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Since when every item has its verdict. Neither ledger nor hosts remember that: verdicts are told, not kept."""
+"""Since when every item has its verdict: neither ledger nor hosts keep that, because verdicts are computed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Since:
     def mark(self, document: Json) -> None:
         """Add ``since`` to every item: seconds since 1970, or None when it is not known.
 
-        A change that came while nobody looked is as old as what caused it, where that is known.
+        A change between two documents is as old as its cause, where that is known.
         """
         now, known = float(document["at"]), self._known
         self._known = {}

@@ -46,11 +46,7 @@ BETTER = {
 TO_DO: tuple[str, ...] = (
     "bin/muster-supervisor/",
     "bin/scen2/",
-    "monitor",
     "monitor/cli",
-    "monitor/judge",
-    "monitor/tell",
-    "monitor/watch/",
     "monitor/web/",
     "playbooks/",
     "plugins/action/",

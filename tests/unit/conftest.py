@@ -12,5 +12,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-scenarios",
         action="store_true",
-        help="write what the decision core answers now into tests/scenarios/*.yml; then read the difference",
+        help="write what is decided now into tests/scenarios/*/*.yml; then read the difference",
     )

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Probes: one module per kind of bus, each with a class `Probe` made with a `Target` and a report callback.
+"""Probes: one module per kind of bus, each with a class `Probe` that takes a name, a `Target` and a report callback.
 
-A new kind is one new file here whose name is what a site writes as the probe's `type`. `monitor.watch.probes._held`
-does what all have in common.
+A new kind is one new file here; its name is the `type` of the probe in the site. `monitor.watch.probes._held` has what
+all probes over TCP share.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Asking(Protocol):
 def make(name: str, target: Target, report: Report) -> Asking:
     """:raises ProbeError: when there is no probe of the target's type."""
     if not target.probe.isidentifier() or target.probe.startswith("_"):
-        raise ProbeError("%s: %r is no probe" % (name, target.probe))
+        raise ProbeError("%s: %r is not the name of a probe" % (name, target.probe))
     try:
         module = importlib.import_module("monitor.watch.probes." + target.probe)
     except ModuleNotFoundError:

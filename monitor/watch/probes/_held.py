@@ -5,7 +5,7 @@
 
 - The end of the connection with an immediate reconnect refused is a crash, seen within a millisecond.
 - An answer that does not come in time is a miss, but only if the machine still takes connections: a cut line says
-  nothing about the bus. So every miss ends with a new connection, which also tells a stuck connection from a stuck bus.
+  nothing about the bus. So a new connection follows every miss, which also shows whether connection or bus is stuck.
 - Times to ask lie on a common grid, so that a hundred probes wake the process ten times a second, not two hundred
   times. Which slot of the interval a probe has comes from its name, which also spreads the load on the machines.
 """
@@ -20,12 +20,12 @@ from ..target import Target
 from . import Report, _secrets
 from ._turns import next_turn, slot_of
 
-RETRY = 0.2  # s between attempts while nothing listens
-REFUSALS_APART = 1.0  # s between two reports that still nothing listens
+RETRY_SECONDS = 0.2  # between attempts while nothing listens
+REFUSALS_APART_SECONDS = 1.0  # between two reports that still nothing listens
 
 
 class Link(asyncio.Protocol):
-    """One connection of a probe. A dropped link knows its probe no more and is silent."""
+    """One connection of a probe. A dropped link no longer reports to its probe."""
 
     __slots__ = ("probe", "transport")
 
@@ -75,12 +75,12 @@ class HeldProbe:
         self._made = 0.0  # when this link was
         self._brief = 0  # links in a row that answered and ended before the next question
         self._securing: asyncio.Task[None] | None = None
-        self.caution = ""  # told with every answer
+        self.caution = ""  # a warning that every answer carries
 
-    # What a kind of bus says.
+    # What a kind of bus adds.
 
     def begin(self) -> bool:
-        """A link was made; true when the question can be asked at once, else `ask_now` is called later."""
+        """A link was made. :return: whether the question can be asked at once; else call `ask_now` later."""
         return True
 
     def ask(self) -> None:
@@ -108,7 +108,7 @@ class HeldProbe:
 
     def stop(self) -> None:
         self._drop_link()
-        self._report = _nobody
+        self._report = _ignore
         if self._connecting is not None:
             self._connecting.cancel()
 
@@ -176,7 +176,7 @@ class HeldProbe:
             return
         if good:
             self._brief = self._brief + 1 if self._loop.time() - self._made < self.target.interval else 0
-            # At once, for it may have crashed; but who ends every connection is not to be stormed.
+            # At once, for it may have crashed; but not again and again where every connection is ended.
             self._connect("ended", self.target.interval if self._brief > 1 else 0.0)
             return
         self._ended_early += 1
@@ -204,7 +204,7 @@ class HeldProbe:
 
     async def _keep_connecting(self, reason: str, delay: float) -> None:
         """Until a link is made. `reason`: "first", "ended" (the last link did) or "missed" (it did not answer)."""
-        told = self._loop.time()
+        reported = self._loop.time()
         where = self._where()
         while True:
             if delay:
@@ -217,17 +217,17 @@ class HeldProbe:
                 if reason != "first":
                     what = "its connection ended" if reason == "ended" else "it stopped answering"
                     self._emit(Kind.GONE, "%s and nothing listens at %s any more" % (what, where))
-                    told = now
-                elif now - told >= REFUSALS_APART:
+                    reported = now
+                elif now - reported >= REFUSALS_APART_SECONDS:
                     self._emit(Kind.REFUSED, "nothing listens at %s" % where)
-                    told = now
-                delay = RETRY
+                    reported = now
+                delay = RETRY_SECONDS
             except (OSError, TimeoutError) as error:
                 why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer in time"
                 self._drop_link()
                 self._emit(Kind.UNREACHABLE, "%s cannot be reached: %s" % (where, why))
                 delay = self.target.interval
-            except Exception as error:  # a probe that ended would never tell anything again
+            except Exception as error:  # a probe that ended would report nothing any more
                 self._drop_link()
                 self._emit(Kind.UNSURE, "the probe of %s failed: %s %s" % (where, type(error).__name__, error))
                 delay = self.target.interval
@@ -255,7 +255,7 @@ class HeldProbe:
         self._report(Result(Kind.ANSWERED, now, "", latency, self.caution))
 
     def failed(self, why: str) -> None:
-        """It answered, and what it said is not well; the link stays."""
+        """It answered that it is not well; the link stays."""
         if self._asked is None:
             return
         self._forget_question()
@@ -264,13 +264,13 @@ class HeldProbe:
         self._emit(Kind.MISSED, "%s %s" % (self._where(), why))
 
     def misbehaved(self, why: str) -> None:
-        """What came is not what a bus of this kind says; try again at the pace of questions."""
+        """It does not speak the protocol of this kind of bus; try again at the next question."""
         self._drop_link()
         self._emit(Kind.MISSED, "%s %s" % (self._where(), why))
         self._connect("first", self.target.interval)
 
     def unsure(self, why: str) -> None:
-        """Nothing can be told: the probe was turned away, or its own files are not right."""
+        """The state is not known: the probe was turned away, or its own files are wrong."""
         self._drop_link()
         self._emit(Kind.UNSURE, why)
         self._connect("first", self.target.interval)
@@ -312,5 +312,5 @@ class HeldProbe:
         return "%s:%d" % (self.target.address, self.target.port)
 
 
-def _nobody(result: Result) -> None:
-    """Where a stopped probe reports to."""
+def _ignore(result: Result) -> None:
+    """The report callback of a stopped probe."""

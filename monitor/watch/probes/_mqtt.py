@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 CONNACK, PUBLISH, SUBACK, PINGRESP = 0x20, 0x30, 0x90, 0xD0
-_KINDS = (CONNACK, PUBLISH, SUBACK, PINGRESP)  # what a broker may say to us
+_KINDS = (CONNACK, PUBLISH, SUBACK, PINGRESP)  # what a broker may send to a probe
 SUBSCRIPTION_FAILED = 0x80
-LONGEST = 65536  # bytes of a packet: nobody says that much to a probe
+PACKET_BYTES = 65536  # of a packet: no broker sends that much to a probe
 
 REFUSALS = {
     1: "it does not speak MQTT 3.1.1",
@@ -22,7 +22,7 @@ REFUSALS = {
 
 
 class NotMqtt(ValueError):
-    """What came is no packet of the protocol."""
+    """The data are not a packet of the protocol."""
 
 
 def connect(client: str, keep_alive: int, user: str = "", password: str = "") -> bytes:
@@ -70,7 +70,7 @@ class Packets:
                     break
                 if digits == 4:
                     raise NotMqtt
-            if length > LONGEST:
+            if length > PACKET_BYTES:
                 raise NotMqtt
             end = 1 + digits + length
             if len(self._buffer) < end:

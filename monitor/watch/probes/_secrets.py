@@ -14,7 +14,7 @@ import stat
 
 from ...core.model.probe import Probe, Tls
 
-_LONGEST = 65536  # bytes
+_FILE_BYTES = 65536
 _contexts: dict[tuple[Tls, tuple[float, ...]], ssl.SSLContext] = {}
 _MOST_CONTEXTS = 64
 
@@ -24,7 +24,7 @@ class SecretError(Exception):
 
 
 def account(how: Probe) -> tuple[str, str, str, str]:
-    """(user, password, token, caution): what the probe is told to show, and a sentence when a file is open to all.
+    """(user, password, token, caution): the credentials of the probe, and a sentence when a file is readable by all.
 
     :raises SecretError: when a file is missing, empty or not to be read.
     """
@@ -75,7 +75,7 @@ def _first_line(path: str) -> tuple[str, str]:
     facts = _facts(path)
     try:
         with open(path, "rb") as handle:
-            data = handle.read(_LONGEST)
+            data = handle.read(_FILE_BYTES)
     except OSError as error:
         raise SecretError("%s cannot be read: %s" % (path, error.strerror)) from None
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 
-GRID = 0.1  # s
+GRID_SECONDS = 0.1  # all questions are asked at multiples of it
 
 
 def slot_of(name: str) -> float:
@@ -16,5 +16,5 @@ def slot_of(name: str) -> float:
 
 
 def next_turn(now: float, slot: float, step: float) -> float:
-    turn = round(((now - slot * step) // step + 1 + slot) * step / GRID) * GRID
+    turn = round(((now - slot * step) // step + 1 + slot) * step / GRID_SECONDS) * GRID_SECONDS
     return turn if turn > now else turn + step

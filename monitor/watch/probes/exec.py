@@ -23,9 +23,9 @@ from . import Report
 from ._turns import next_turn, slot_of
 
 _OK, _WARNING, _CRITICAL = 0, 1, 2
-_LONGEST = 65536  # bytes of output that are looked at
-_SHOWN = 300  # characters of its first line
-_POLL = 0.02  # s, where the kernel tells no end of a process
+_OUTPUT_BYTES = 65536  # of output that are looked at
+_SHOWN_CHARACTERS = 300  # of its first line
+_POLL_SECONDS = 0.02  # where the kernel has no pidfd
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -134,7 +134,7 @@ class _Output:
 
     def _take(self) -> bool:
         try:
-            data = os.read(self._descriptor, _LONGEST)
+            data = os.read(self._descriptor, _OUTPUT_BYTES)
         except BlockingIOError:
             return False
         except OSError:
@@ -142,7 +142,7 @@ class _Output:
         if not data:
             self._stop()
             return False
-        if len(self._data) < _LONGEST:
+        if len(self._data) < _OUTPUT_BYTES:
             self._data += data
         return True
 
@@ -153,7 +153,7 @@ class _Output:
 
     def close(self) -> None:
         """Take the rest."""
-        while self._open and len(self._data) < _LONGEST and self._take():
+        while self._open and len(self._data) < _OUTPUT_BYTES and self._take():
             pass
         self._stop()
 
@@ -161,7 +161,7 @@ class _Output:
         for line in self._data.decode("utf-8", "replace").splitlines():
             text = "".join(c for c in line.split("|", 1)[0] if c.isprintable()).strip()  # figures follow the bar
             if text:
-                return text[:_SHOWN]
+                return text[:_SHOWN_CHARACTERS]
         return ""
 
 
@@ -170,7 +170,7 @@ async def _end_of(loop: asyncio.AbstractEventLoop, pid: int) -> None:
     descriptor = procs.end_of(pid)
     if descriptor is None:
         while procs.alive(pid):
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_SECONDS)
         return
     ended: asyncio.Future[None] = loop.create_future()
 

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a web server answers a GET as it should: its status, and perhaps a text in what it says.
+"""Whether a web server answers a GET as it should: its status, and where wanted a text in its body.
 
-h11 speaks the protocol. The connection is kept where the server keeps it; one that ends it after each answer is asked
-anew at each turn, and then a crash is seen at the next turn only.
+h11 speaks the protocol. The connection is held where the server keeps it open. Where the server closes it after each
+answer, the probe connects again at each turn, and sees a crash only at the next turn.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..target import Target
 from . import Report, _secrets
 from ._held import HeldProbe
 
-_LONGEST = 262144  # bytes of an answer that are looked at
+_ANSWER_BYTES = 262144  # of an answer that are read
 
 
 class Probe(HeldProbe):
-    """GET, and look at the answer."""
+    """Sends GET and checks the answer."""
 
     def __init__(self, name: str, target: Target, report: Report) -> None:
         super().__init__(name, target, report)
@@ -89,7 +89,7 @@ class Probe(HeldProbe):
                     self._status = event.status_code
                 elif isinstance(event, h11.Data):
                     self._body += event.data
-                    if len(self._body) > _LONGEST:
+                    if len(self._body) > _ANSWER_BYTES:
                         self._judge()
                         self._part()
                         return

@@ -12,7 +12,7 @@ from . import Report, _mqtt, _secrets
 from ._held import HeldProbe
 
 _TURNED_AWAY = (4, 5)  # codes of a CONNACK that are about the account
-_KEEP_ALIVE = 3  # intervals; each question is a sign of life
+_KEEP_ALIVE_INTERVALS = 3  # each question is a sign of life
 
 
 class Probe(HeldProbe):
@@ -40,7 +40,7 @@ class Probe(HeldProbe):
                 self.unsure(str(error))
                 return False
             self.caution = caution or self.caution
-        keep_alive = min(65535, max(10, round(_KEEP_ALIVE * max(self.target.interval, self.target.timeout))))
+        keep_alive = min(65535, max(10, round(_KEEP_ALIVE_INTERVALS * max(self.target.interval, self.target.timeout))))
         self.write(_mqtt.connect(self._client, keep_alive, user, password))
         return False  # the broker accepts first
 

@@ -16,7 +16,7 @@ from . import Report, _secrets
 from ._held import HeldProbe
 
 _SELF = {"verbose": False, "pedantic": False, "name": "muster-monitor", "lang": "python", "version": "0", "protocol": 0}
-_LONGEST = 65536  # bytes without the end of a line, or before an answer: no NATS server says that much to us
+_LINE_BYTES = 65536  # without the end of a line, or before an answer: no NATS server sends that much to a probe
 _TURNED_AWAY = ("authorization", "authentication", "permissions", "account", "user ")  # -ERR about the account
 
 
@@ -64,7 +64,7 @@ class Probe(HeldProbe):
             self._buffer = rest
             if not self._line(line):
                 return
-        if len(self._buffer) > _LONGEST:
+        if len(self._buffer) > _LINE_BYTES:
             self.misbehaved("does not speak the NATS protocol")
 
     def secured(self) -> None:

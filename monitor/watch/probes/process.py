@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a process of the program lives: for buses without a port. It says nothing about what the process does.
+"""Whether a process of the program lives, for buses without a port; not whether it works.
 
-Processes are known by what they carry in their environment, and held by a descriptor of the kernel's (pidfd), so that
-an end is seen at once. That can only be done on the monitor's own machine; of another one nothing can be told.
+Processes are recognised by their environment and held by a descriptor (pidfd), so that an end is seen at once. This
+works only on the monitor's own machine; on another one the state is unknown.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import socket
 
 from ...core.host.machine import procs
+from ...core.model.site import HERE, reach_of
 from ...judge.health import Kind, Result
 from ..target import Target, Whose
 from . import Report
@@ -23,7 +24,7 @@ _STOPPED = "Tt"  # states of a process that is stopped by a signal or a debugger
 
 
 class Probe:
-    """One process of the program is held; when it ends, another one of the same epoch will do."""
+    """Holds one process of the program; when it ends, another one of the same epoch if there is one."""
 
     def __init__(self, name: str, target: Target, report: Report) -> None:
         assert target.whose is not None
@@ -149,7 +150,7 @@ class Probe:
 
 
 class _Sweeps:
-    """One look at all processes for everybody who waits for one; a look that began before the question is no answer."""
+    """One look at all processes serves every probe that waits for one; it must have begun after the question."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -183,7 +184,7 @@ def _look_at_all() -> list[tuple[int, dict[str, str]]]:
 
 def _here(whose: Whose, address: str) -> bool:
     """Whether the host's processes are this machine's."""
-    if whose.connection.rsplit(".", 1)[-1] in ("local", "machine"):
+    if reach_of(whose.connection, {}) == HERE:
         return True
     return not whose.connection and _is_own(address)
 

@@ -37,7 +37,7 @@ class Probe(HeldProbe):
     async def _look(self) -> None:
         transport = self._link.transport if self._link is not None else None
         if transport is None or (held := transport.get_extra_info("socket")) is None:
-            return  # the link is gone: its end is told elsewhere
+            return  # the link is gone, which `link_lost` reports
         # A bare socket: what a transport costs to make and end would be most of what watching a thousand buses costs.
         with socket.socket(held.family, socket.SOCK_STREAM) as other:
             other.setblocking(False)

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from ...core.model import api
 from ...core.model.site import Host, Site
+from ...files import SOCKET_PATH_BYTES
 from .caller import Door
 
 SOCKET = "run/api.sock"  # below the state folder, and below the folder of each host
-LONGEST = 107  # bytes of a Unix socket's path
 BACKLOG = 128
 
 
@@ -95,8 +95,8 @@ def _tcp(door: Door) -> socket.socket:
 
 def _unix(door: Door) -> socket.socket:
     path = door.place
-    if len(os.fsencode(path)) > LONGEST:
-        raise NotOpened("the API has no socket %s: the path is longer than %d bytes" % (path, LONGEST))
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+        raise NotOpened("the API has no socket %s: the path is longer than %d bytes" % (path, SOCKET_PATH_BYTES))
     with contextlib.suppress(FileNotFoundError):
         found = os.lstat(path)
         if not stat.S_ISSOCK(found.st_mode):

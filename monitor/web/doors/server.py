@@ -74,14 +74,14 @@ class Web:
                 began = loop.time()
                 await self._turn()
                 # Reading a large site never takes more than a tenth of the time.
-                await asyncio.sleep(max(events.APART, 10 * (loop.time() - began)))
+                await asyncio.sleep(max(events.STATUSES_APART_SECONDS, 10 * (loop.time() - began)))
         finally:
             self._core.unsubscribe(changed)
 
     async def _look(self) -> None:
         """Now and then all the same: what other processes wrote, and a site that came with new doors."""
         while True:
-            await asyncio.sleep(events.LOOK)
+            await asyncio.sleep(events.LOOK_SECONDS)
             await self._turn()
 
     async def _turn(self) -> None:

@@ -15,7 +15,6 @@ BASE = "/api/v1"
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain"
 STREAM_TYPE = "text/event-stream"
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ ROUTES = (
         "/metrics",
         "metrics",
         "For Prometheus",
-        {200: Answer("Text exposition format.", media=TEXT_TYPE), 503: _LATER},
+        {200: Answer("Text exposition format, or OpenMetrics by the `Accept` header.", media=TEXT_TYPE), 503: _LATER},
         bare=True,
     ),
     Route(

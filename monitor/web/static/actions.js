@@ -246,7 +246,7 @@ export function resolve(conflict, keep) {
     verb: `Keep ${keep}`,
     about: conflict.instance,
     danger: true,
-    request: { kind: "resolve", instances: [conflict.instance], host: keep },
+    request: { kind: "resolve", instances: [conflict.instance], keep },
     what: () => [conflict.why, `Only the copy on ${keep} stays; every other one is stopped.`],
   };
 }

@@ -54,7 +54,7 @@ def measure_open(options: Options, report: Report) -> None:
             watcher = machine.Watcher(lab.identify)
             time.sleep(random.uniform(0.2, 1.0))
             at = time.time()
-            call = _Call(lab, {"kind": "open", "instances": ["scen2_hci_02"], "host": CONSOLE, "why": "bench"})
+            call = _Call(lab, {"kind": "open", "instances": ["scen2_hci_02"], "console": CONSOLE, "why": "bench"})
             values.append(watcher.wait_for({"scen2_hci_02": DUMMY_WINDOWS}, 30, 0.003) - at)
             call.end()
             lab.wait_until_ready()

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from monitor.cli.by_playbook import failure
-from monitor.cli.places import UsageError
-from monitor.cli.verbs import expand, on_request
+from monitor.cli.names import UnknownName, in_full
 from monitor.core.controller import ledger as controller_ledger
 from monitor.core.controller import publish
 from monitor.core.model import site
+from monitor.core.model.request import Request
 from monitor.daemon import remember
 from tests.small_site import SITE_ID, small_site
 
@@ -221,17 +221,25 @@ def test_a_damaged_ledger_is_told_with_its_sentence(state: Path, tmp_path: Path)
     assert "Traceback" not in told.stderr
 
 
+def in_site(kind: str, *names: str, document: Any = SITE) -> tuple[str, ...]:
+    """The instances of a request in full."""
+    return in_full(Request(kind, instances=names), document).instances
+
+
 def test_patterns_are_put_in_full() -> None:
-    assert expand(["scen2_srv_*", "other"], SITE) == ["scen2_srv_01", "scen2_srv_02", "scen2_srv_03", "other"]
-    with pytest.raises(UsageError, match="no instance of the published site fits the pattern x\\*"):
-        expand(["x*"], SITE)
+    # `other` may be an instance whose item left the site: only the ledger knows
+    assert in_site("stop", "scen2_srv_*", "other") == ("scen2_srv_01", "scen2_srv_02", "scen2_srv_03", "other")
+    with pytest.raises(UnknownName, match="no instance of the site fits the pattern x\\*"):
+        in_site("stop", "x*")
+    with pytest.raises(UnknownName, match="there is no instance scen2_srv_1 in this site; did you mean scen2_srv_01"):
+        in_site("start", "scen2_srv_1")
 
 
-def test_an_item_is_shown_by_its_application_on_request() -> None:
-    assert on_request("02", SITE) == "scen2_hci_02"
-    assert on_request("scen2_hci_02", SITE) == "scen2_hci_02"
-    assert on_request("99", SITE) == "99"
-    assert on_request("02", {}) == "02"
+def test_an_item_stands_for_its_hci() -> None:
+    assert in_site("open", "02") == ("scen2_hci_02",)
+    assert in_site("open", "scen2_hci_02") == ("scen2_hci_02",)
+    assert in_site("close", "99") == ("99",)
+    assert in_site("open", "02", document={}) == ("02",)
 
 
 def test_ansibles_own_prefixes_are_left_out_of_a_reason() -> None:

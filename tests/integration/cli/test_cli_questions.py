@@ -165,3 +165,26 @@ def test_the_status_says_when_a_loss_could_not_be_made_up_for(state: Path, tmp_p
     document = json.loads(muster("status", "--last", "--json", cwd=tmp_path).stdout)
     assert document["readiness"]["ready"] is False
     assert "server_1 is drained" in document["readiness"]["hosts"]["server_2"]["why"]
+
+
+def test_capture_writes_a_private_file_over_which_the_same_is_planned(state: Path, tmp_path: Path) -> None:
+    told = muster("capture", cwd=tmp_path)
+    assert told.returncode == 0, told
+    [path] = tmp_path.glob("muster-scenario_2-*.yml")
+    assert path.stat().st_mode & 0o777 == 0o600
+    wrote = "wrote %s (mode 0600): revision 2 of the ledger, 3 claims, and what 5 hosts said last"
+    assert wrote % path.name in told.stdout
+    away = tmp_path / "away"
+    away.mkdir()
+    planned = muster("plan", "--from", str(path), cwd=away)
+    assert planned.returncode == 0 and planned.stderr == ""
+    assert "over revision 2, valid until " in planned.stdout.splitlines()[0]
+    assert planned.stdout.splitlines()[1] == "nothing to do: everything is as wanted"
+    again = muster("capture", path.name, cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (2, "") and "is there already: name a new file" in again.stderr
+
+
+def test_plan_from_a_file_that_is_no_capture_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "x.yml").write_text("given: {request: {kind: reconcile}}")
+    told = muster("plan", "--from", "x.yml", cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (2, "muster: x.yml is not a captured scenario: it has no given.site\n")

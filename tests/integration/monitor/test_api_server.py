@@ -220,7 +220,7 @@ def test_health_says_why_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
             assert "the watch list is gone" in gone.json["why"]
             write_site(folder)
             assert (await get(folder, "/healthz")).status == 200
-            monkeypatch.setattr(app, "LATE", 0.2)
+            monkeypatch.setattr(app, "TURN_LATE_SECONDS", 0.2)
             running.cancel()  # the loop of the monitor, not that of asyncio
             await until(lambda: running.done(), "its end")
             await asyncio.sleep(0.3)
@@ -249,7 +249,7 @@ def test_an_unreadable_ledger_is_a_sentence_and_heals(folder: Path) -> None:
 def test_a_client_that_does_not_read_is_dropped_and_holds_nobody_up(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "SLOW", 0.5)
+    monkeypatch.setattr(events, "SLOW_CLIENT_SECONDS", 0.5)
 
     async def scene() -> None:
         journal = Told()

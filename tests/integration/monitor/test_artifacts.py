@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from monitor.runs.runs import MIB, OLDEST, Runs
+from monitor.runs.runs import MIB, OLDEST_ARTIFACT_SECONDS, Runs
 
 LOCAL = str(Path(__file__).resolve().parents[3] / "inventory" / "local")
 
@@ -56,7 +56,7 @@ def test_the_oldest_go_until_the_rest_is_small_enough(tmp_path: Path) -> None:
 
 def test_count_and_age_hold_too(tmp_path: Path) -> None:
     for place, keep, left in (("a", 50, {"run-0", "run-1", "run-2", "run-3"}), ("b", 3, {"run-2", "run-3"})):
-        artefact(tmp_path / place, "ancient", 10, age=OLDEST + 10)
+        artefact(tmp_path / place, "ancient", 10, age=OLDEST_ARTIFACT_SECONDS + 10)
         for number in range(4):
             artefact(tmp_path / place, "run-%d" % number, 10, age=600 - number)
         assert begin(tmp_path / place, keep=keep) == left

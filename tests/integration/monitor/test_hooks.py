@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from monitor.core.model.site import Hook
 from monitor.journal import Journal
-from monitor.judge.verdict_changes import Hook
-from monitor.tell.hooks import AT_ONCE, Hooks
+from monitor.judge.verdict_changes import hook_key
+from monitor.tell.hooks import COMMANDS_AT_ONCE, Hooks
 from tests.integration.probes.real_buses import until
 
 UP, BAD = "operational", "not operational"
@@ -198,9 +199,9 @@ def test_a_few_run_at_once_and_all_are_told_in_the_end(place: Place) -> None:
     async def work(hooks: Hooks) -> None:
         hooks.verdicts(items(*[UP] * 12), now())
         hooks.verdicts(items(*[BAD] * 12), now())
-        await until(lambda: len(place.told()) == AT_ONCE, "as many as may run at once have begun")
+        await until(lambda: len(place.told()) == COMMANDS_AT_ONCE, "as many as may run at once have begun")
         await asyncio.sleep(0.3)
-        assert len((place.folder / "began").read_text().split()) == AT_ONCE
+        assert len((place.folder / "began").read_text().split()) == COMMANDS_AT_ONCE
         (place.folder / "go").touch()
         await until(lambda: len(place.said("hook")) == 12, "all of them ran")
 
@@ -247,7 +248,7 @@ def test_what_still_waited_or_was_killed_with_the_monitor_is_told_by_the_next(pl
     async def first(hooks: Hooks) -> None:
         hooks.verdicts(items(*[UP] * 6), now())
         hooks.verdicts(items(*[BAD] * 6), now())
-        await until(lambda: len(place.told()) == AT_ONCE, "some were told, and are at work")
+        await until(lambda: len(place.told()) == COMMANDS_AT_ONCE, "some were told, and are at work")
         await hooks.close(0.1)
 
     async def second(hooks: Hooks) -> None:
@@ -280,7 +281,7 @@ def test_what_could_not_be_remembered_is_as_soon_as_there_is_room(
         assert len(place.said("hook failed")) == 1
         assert not kept.exists()
         hooks.verdicts(items(UP), now())
-        assert json.loads(kept.read_text()) == {hook.key: {"01": UP}}
+        assert json.loads(kept.read_text()) == {hook_key(hook): {"01": UP}}
 
     run(place, [hook], work)
 

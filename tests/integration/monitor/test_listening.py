@@ -20,7 +20,7 @@ from tests.integration.host.supervisor_events import BUS, Ear, application
 
 
 def listen(host: Host, heard: list[dict[str, Any]]) -> Any:
-    return local_events.Listening(Path(host.root), heard.append)
+    return local_events.EventSocket(Path(host.root), heard.append)
 
 
 async def until(condition: Any) -> None:
@@ -68,7 +68,7 @@ def test_the_socket_of_a_dead_monitor_goes_when_another_one_listens(host: Host) 
 def test_it_can_be_closed_by_what_it_tells(host: Host) -> None:
     async def scene() -> None:
         heard: list[dict[str, Any]] = []
-        ears = local_events.Listening(Path(host.root), lambda event: (heard.append(event), ears.close()))
+        ears = local_events.EventSocket(Path(host.root), lambda event: (heard.append(event), ears.close()))
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             for number in range(3):
                 sender.sendto(json.dumps({"event": "ending", "number": number}).encode(), str(ears.path))
@@ -80,9 +80,9 @@ def test_it_can_be_closed_by_what_it_tells(host: Host) -> None:
 
 def test_where_it_cannot_be_listened_a_sentence_says_why(tmp_path: Path) -> None:
     async def scene() -> None:
-        with pytest.raises(local_events.ListenError, match="at most 107: choose a shorter muster_root"):
-            local_events.Listening(tmp_path / ("x" * 100), print)
-        with pytest.raises(local_events.ListenError, match=r"cannot listen at .*: No such file or directory"):
-            local_events.Listening(Path("/tmp/mu-no-such-host"), print)
+        with pytest.raises(local_events.EventSocketError, match="at most 107: choose a shorter muster_root"):
+            local_events.EventSocket(tmp_path / ("x" * 100), print)
+        with pytest.raises(local_events.EventSocketError, match=r"cannot listen at .*: No such file or directory"):
+            local_events.EventSocket(Path("/tmp/mu-no-such-host"), print)
 
     asyncio.run(scene())

@@ -63,7 +63,7 @@ def test_a_turn_that_fails_is_told_and_shown_and_the_next_ones_go_on(
             sick = await get(folder, "/healthz")
             assert sick.status == 503
             assert sick.json["why"] == "a turn of the loop failed: KeyError: 'a defect'; its log says more"
-            assert b"\nmuster_loop_failing 1\n" in (await get(folder, "/metrics")).body
+            assert b"\nmuster_loop_failing 1.0\n" in (await get(folder, "/metrics")).body
             calls = turn.calls
             await until(lambda: turn.calls > calls + 2, "it is tried again")
             [told] = errors(journal)
@@ -72,7 +72,7 @@ def test_a_turn_that_fails_is_told_and_shown_and_the_next_ones_go_on(
             turn.fails = False
             await until(lambda: not core.failing, "it goes on")
             assert (await get(folder, "/healthz")).status == 200
-            assert b"\nmuster_loop_failing 0\n" in (await get(folder, "/metrics")).body
+            assert b"\nmuster_loop_failing 0.0\n" in (await get(folder, "/metrics")).body
             assert not running.done()
 
     play(scene)
@@ -146,9 +146,9 @@ def test_what_tasks_report_ends_none_of_them_and_what_a_run_had_comes_back(
 
 
 def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(events, "LOOK", 0.05)
-    monkeypatch.setattr(app, "OLD", 0.3)
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(events, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(app, "STATUS_OLD_SECONDS", 0.3)
     paint = Broken(monkeypatch, desk.Desk, "_paint")
 
     async def scene() -> None:
@@ -162,7 +162,7 @@ def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, mo
                 await asyncio.to_thread(alive, stream, lambda age: age > 0.5)
                 assert any(line["why"].startswith("the API failed: KeyError") for line in errors(journal))
                 sick = await get(folder, "/healthz")
-                assert (sick.status, "the status cannot be read for" in sick.json["why"]) == (503, True)
+                assert (sick.status, "the status has not been readable for" in sick.json["why"]) == (503, True)
                 paint.fails = False
                 await asyncio.to_thread(alive, stream, lambda age: age < 0.3)
                 assert (await get(folder, "/healthz")).status == 200
@@ -171,9 +171,9 @@ def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, mo
 
 
 def test_a_ledger_that_cannot_be_read_makes_the_status_old(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(events, "LOOK", 0.05)
-    monkeypatch.setattr(app, "OLD", 0.3)
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(events, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(app, "STATUS_OLD_SECONDS", 0.3)
     monkeypatch.setattr(desk, "YOUNG", 0.1)
 
     async def scene() -> None:
@@ -206,7 +206,7 @@ def alive(stream: Any, fits: Callable[[float], bool]) -> None:
 
 
 def test_the_telling_of_hooks_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hook_task, "AFTER_FAILURE", 0.01)
+    monkeypatch.setattr(hook_task, "AFTER_FAILURE_SECONDS", 0.01)
     calls: list[int] = []
 
     async def tell(*_unused: Any) -> str:

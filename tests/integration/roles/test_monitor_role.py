@@ -178,7 +178,7 @@ def test_people_of_a_console_open_there_and_close_from_anywhere_without_root(sit
     assert "%s@%s" % (PERSON, CONSOLE) in site.person(CONSOLE, "muster", "events", "--instance", "scen2_hci_02").output
     assert "shift begins" in site.person(BY_SUPERVISOR, "muster", "why", "scen2_hci_02").output
     refused = site.person(BY_SUPERVISOR, "muster", "open", "02")
-    assert refused.output == "on which console? This request comes from server_2, which is none\n"
+    assert refused.output == "on which console? This request comes from server_2, which is no console\n"
     assert refused.rc == 2
     closed = site.person(BY_SUPERVISOR, "muster", "close", "02")
     assert closed.rc == 0, closed.output

@@ -57,4 +57,4 @@ def test_what_is_installed_runs_by_itself(tmp_path: Path) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "show item 02 on this console" in done.stdout
+    assert "open the HCI of item 02 on this console" in done.stdout

@@ -15,7 +15,7 @@ from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
 from monitor.judge.wishes import BusKey, ServiceKey
-from monitor.watch.watch_list import Host, Instance, Watch
+from monitor.watch.watch_list import Watch, WatchedHost, WatchedInstance
 from tests.unit.monitor.watch_lists import health, watch
 
 WALL = 1_700_000_000.0
@@ -24,17 +24,17 @@ PROGRAMS = {"scen2_srv": {"data_processing": "restart_process", "common_bus_inte
 Result_ = dict[str, Any]
 
 
-def seen(*instances: Instance, **more: Any) -> Watch:
+def seen(*instances: WatchedInstance, **more: Any) -> Watch:
     more.setdefault("hosts", dict.fromkeys(NAMES, "up"))
     by = more.pop("by", "")
-    machines = {name: Host(name, by=by) for name in NAMES}
+    machines = {name: WatchedHost(name, by=by) for name in NAMES}
     return watch(*instances, machines=machines, programs=PROGRAMS, observe_interval=0.0, host_down_after=2.0, **more)
 
 
 class Scene:
     """Carries effects out by noting them; `parked` and `can_reconcile` say whether a run can be started."""
 
-    def __init__(self, *instances: Instance, lines: bool = True, **more: Any) -> None:
+    def __init__(self, *instances: WatchedInstance, lines: bool = True, **more: Any) -> None:
         self.orders: list[tuple[str, Mapping[str, Any]]] = []
         self.reconciles: list[tuple[str, list[str]]] = []
         self.said: list[tuple[str, str]] = []
@@ -47,7 +47,7 @@ class Scene:
         for name in NAMES if lines else ():
             self.line(name, Signal.FINE, 0.0)
 
-    def show(self, *instances: Instance, now: float = 0.0, **more: Any) -> None:
+    def show(self, *instances: WatchedInstance, now: float = 0.0, **more: Any) -> None:
         self.do(self.brain.take_watch(seen(*instances, **more), now))
 
     def turn(self, now: float) -> None:

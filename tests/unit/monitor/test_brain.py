@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.judge.brain import LOOK_APART, SERVICES_APART
+from monitor.judge.brain import LOOK_APART_SECONDS, SERVICES_APART_SECONDS
+from monitor.judge.effects import Reconcile, Send, Wake
 from monitor.judge.health import Kind
-from monitor.judge.schedule import APART, FINISH_APART
+from monitor.judge.hosts import Signal
+from monitor.judge.schedule import FINISH_APART_SECONDS, RECONCILES_APART_SECONDS
 from tests.unit.monitor.brain_alone import NAMES, WALL, Scene, planned
 from tests.unit.monitor.watch_lists import common_bus, entry, health
 
@@ -77,6 +79,29 @@ def test_a_new_epoch_in_the_watch_list_satisfies_it() -> None:
     assert len(scene.brain.intents) == 0 and len(scene.orders) == 1 and scene.reconciles == []
 
 
+def test_an_effect_that_was_not_carried_out_is_returned_again() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
+    scene.brain.schedule.soon("this", 0.0)
+    scene.do(scene.brain.ask({"kind": "stop"}, "eve"))
+    for now in (5.0, 6.0):
+        sends = [effect for effect in scene.brain.turn(now, WALL + now) if isinstance(effect, Send)]
+        assert [list(send.order) for send in sends] == [["intents"], ["request"]]
+        assert scene.brain.reconcile_due(now, WALL + now) == [Reconcile("this", (), now)]
+    for send in sends:
+        scene.do(scene.brain.sent(send, "run-1"))
+    scene.do(scene.brain.reconcile_begun(Reconcile("this", (), 6.0), begun=True))
+    assert scene.brain.turn(7.0, WALL + 7.0) == [] and scene.brain.reconcile_due(7.0, WALL + 7.0) == []
+
+
+def test_what_changes_nothing_has_no_effects() -> None:
+    scene = Scene(entry("scen2_srv_01"))
+    assert scene.brain.line_changed("server_1", Signal.FINE, "", 1.0) == []
+    assert scene.brain.line_changed("server_1", Signal.DOUBT, "no answer", 2.0) == [Wake()]
+    assert scene.brain.line_changed("no_such_host", Signal.LOST, "no answer", 2.0) == []
+    assert scene.brain.program_ended("scen2_srv_01", 1, "a_gate", "ended with code 0", WALL) == []
+
+
 # Programs other than the bus.
 
 
@@ -92,7 +117,7 @@ def test_a_program_that_ends_becomes_a_repair() -> None:
 def test_one_whose_strategy_is_continue_only_has_somebody_look() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.do(scene.brain.program_ended("scen2_srv_01", 1, "common_bus_interface", "was killed by a signal", WALL + 5))
-    scene.turn(APART)
+    scene.turn(RECONCILES_APART_SECONDS)
     assert scene.orders == []
     assert [why for why, _out in scene.reconciles] == [
         "common_bus_interface of scen2_srv_01 on server_1 was killed by a signal"
@@ -140,7 +165,7 @@ def test_what_a_plan_waits_for_is_planned_again_once_nobody_is_at_work_on_it() -
     scene.turn(29.0)
     assert scene.reconciles == []
     scene.show(entry("scen2_srv_01"), now=29.5, revision=2)
-    scene.turn(29.0 + FINISH_APART)
+    scene.turn(29.0 + FINISH_APART_SECONDS)
     assert "is over, and something is left to do" in scene.reconciles[0][0]
 
 
@@ -148,7 +173,7 @@ def test_a_refusal_has_somebody_look() -> None:
     scene = Scene(entry("scen2_srv_01"))
     refused = {"scen2_srv_01": {"result": "refused", "reason": "its service manager does not run"}}
     scene.run_over("run-1", planned(results=refused), 5.0)
-    scene.turn(APART)
+    scene.turn(RECONCILES_APART_SECONDS)
     assert [why for why, _out in scene.reconciles] == ["scen2_srv_01: its service manager does not run"]
 
 
@@ -183,9 +208,9 @@ def test_a_reconcile_that_could_not_be_started_is_tried_again() -> None:
     scene.brain.schedule.soon("this", 0.0)
     scene.turn(5.0)
     scene.can_reconcile = True
-    scene.turn(5.0 + SERVICES_APART - 0.1)
+    scene.turn(5.0 + SERVICES_APART_SECONDS - 0.1)
     assert len(scene.reconciles) == 1
-    scene.turn(5.0 + SERVICES_APART)
+    scene.turn(5.0 + SERVICES_APART_SECONDS)
     assert [why for why, _out in scene.reconciles] == ["this", "this"]
 
 
@@ -197,7 +222,7 @@ def test_a_host_service_that_is_silent_leads_to_a_reconcile_and_not_to_many() ->
     scene.turn(40.0)
     scene.reconcile_over(planned(), 40.0)
     scene.do(scene.brain.health_changed(("common_data_bus", "server_1"), silent, 41.0))
-    scene.turn(41.0 + LOOK_APART)
+    scene.turn(41.0 + LOOK_APART_SECONDS)
     assert len(scene.reconciles) == 1
 
 

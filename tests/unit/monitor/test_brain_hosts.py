@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.core.model.words import DOWN, SUSPECT
 from monitor.judge.health import Health, Kind, Result
-from monitor.judge.hosts import DOWN, SUSPECT, Signal
+from monitor.judge.hosts import Signal
 from tests.unit.monitor.brain_alone import NAMES, WALL, Scene, planned
 from tests.unit.monitor.watch_lists import entry, health
 
@@ -65,7 +66,7 @@ def test_a_host_that_came_back_while_it_was_noted_as_down_is_looked_at() -> None
     scene.show(entry("scen2_srv_01"), now=21.0)
     scene.show(entry("scen2_srv_01"), by="monitor", **noted)
     scene.turn(22.0)
-    assert [why for why, _out in scene.reconciles] == ["server_2 answers: it is looked at before it is used"]
+    assert [why for why, _out in scene.reconciles] == ["server_2 answers: it is observed before it is used"]
 
 
 def test_a_host_without_its_service_manager_is_looked_at_once_what_was_there_is_moved() -> None:
@@ -212,7 +213,7 @@ def test_a_host_that_shows_itself_again_is_looked_at_at_once(back: Signal) -> No
     assert scene.reconciles == []
     scene.line("server_1", back, 3.0)
     scene.turn(3.0)
-    assert scene.reconciles == [("server_1 answers again: it is looked at before it is used", [])]
+    assert scene.reconciles == [("server_1 answers again: it is observed before it is used", [])]
 
 
 def test_in_a_storm_nothing_is_done_and_then_it_is() -> None:

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from monitor.core.model.request import Request
 from monitor.journal import Journal
 from monitor.web import desk as module
 from monitor.web.desk import Desk, NotNow
 
-REQUEST = {"kind": "start", "who": "eve", "from": "console_1", "why": "a test"}
+REQUEST = Request("start", who="eve", where="console_1", why="a test")
 
 
 class Core:
@@ -29,8 +30,8 @@ class Core:
         self.held: set[str] = set()
         self.go = asyncio.Event()
 
-    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if request["why"] in self.held:
+    async def ask(self, request: Request) -> dict[str, Any]:
+        if request.why in self.held:
             await self.go.wait()
         return {"ok": True, "said": [], "results": {}}
 
@@ -57,10 +58,10 @@ def test_the_oldest_answers_go_and_no_request_under_way_does(tmp_path: Path, mon
         core = Core(tmp_path)
         core.held = {"for ever"}
         desk = Desk(core, quiet())
-        first = desk.begin({**REQUEST, "why": "for ever"})
+        first = desk.begin(REQUEST._replace(why="for ever"))
         others = []
         for _unused in range(20):
-            others.append(desk.begin(dict(REQUEST)))
+            others.append(desk.begin(REQUEST))
             await others[-1].task
         assert [ticket for ticket in [first, *others] if desk.ticket(ticket.id)] == [first, *others[-4:]]
         core.go.set()
@@ -77,12 +78,12 @@ def test_too_many_requests_under_way_are_refused(tmp_path: Path, monkeypatch: py
         core = Core(tmp_path)
         core.held = {"a test"}
         desk = Desk(core, quiet())
-        held = [desk.begin(dict(REQUEST)) for _unused in range(3)]
+        held = [desk.begin(REQUEST) for _unused in range(3)]
         with pytest.raises(NotNow, match="3 requests are under way already"):
-            desk.begin(dict(REQUEST))
+            desk.begin(REQUEST)
         core.go.set()
         await asyncio.gather(*(ticket.task for ticket in held))
-        await desk.begin(dict(REQUEST)).task
+        await desk.begin(REQUEST).task
         desk.close()
 
     asyncio.run(scene())

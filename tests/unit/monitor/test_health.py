@@ -8,7 +8,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.judge.health import CRASH, HANG, Composed, Health, Kind, Result, State
+from monitor.core.model.words import BUS_CRASH, BUS_HANG
+from monitor.judge.health import Composed, Health, Kind, Result, State
 from tests.unit.monitor.watch_lists import health
 
 
@@ -23,7 +24,7 @@ def test_one_answer_makes_it_healthy() -> None:
 def test_the_end_of_its_connection_is_a_crash_at_once() -> None:
     bus = health(Kind.ANSWERED)
     assert bus.note(Result(Kind.GONE, 1.0, "its connection ended"))
-    assert (bus.state(1.0), bus.cause, bus.why) == (State.UNHEALTHY, CRASH, "its connection ended")
+    assert (bus.state(1.0), bus.cause, bus.why) == (State.UNHEALTHY, BUS_CRASH, "its connection ended")
 
 
 def test_it_hangs_after_three_misses_in_a_row_and_not_before() -> None:
@@ -32,7 +33,7 @@ def test_it_hangs_after_three_misses_in_a_row_and_not_before() -> None:
     assert not bus.note(Result(Kind.MISSED, 2.0, "no answer"))
     assert bus.state(2.0) is State.HEALTHY
     assert bus.note(Result(Kind.MISSED, 3.0, "no answer"))
-    assert (bus.state(3.0), bus.cause) == (State.UNHEALTHY, HANG)
+    assert (bus.state(3.0), bus.cause) == (State.UNHEALTHY, BUS_HANG)
 
 
 def test_an_answer_between_two_misses_starts_the_count_anew() -> None:
@@ -45,7 +46,7 @@ def test_an_answer_between_two_misses_starts_the_count_anew() -> None:
 
 def test_nothing_listening_long_enough_is_a_crash_that_happened_before_we_looked() -> None:
     bus = health(Kind.REFUSED, times=3)
-    assert (bus.state(2.0), bus.cause) == (State.UNHEALTHY, CRASH)
+    assert (bus.state(2.0), bus.cause) == (State.UNHEALTHY, BUS_CRASH)
 
 
 def test_an_unreachable_machine_says_nothing_about_its_bus() -> None:
@@ -141,14 +142,14 @@ class TestStarting:
         bus = self.starting()
         bus.note(Result(Kind.ANSWERED, 1.0))
         assert bus.note(Result(Kind.GONE, 2.0, "its connection ended"))
-        assert (bus.state(2.0), bus.cause) == (State.UNHEALTHY, CRASH)
+        assert (bus.state(2.0), bus.cause) == (State.UNHEALTHY, BUS_CRASH)
 
     def test_what_never_answered_is_unhealthy_at_the_first_miss_past_its_time(self) -> None:
         bus = self.starting()
         for second in range(10):
             bus.note(Result(Kind.REFUSED, float(second), "nothing listens"))
         assert bus.note(Result(Kind.REFUSED, 10.0, "nothing listens"))
-        assert (bus.state(10.0), bus.cause) == (State.UNHEALTHY, CRASH)
+        assert (bus.state(10.0), bus.cause) == (State.UNHEALTHY, BUS_CRASH)
 
 
 class TestSomeOfMany:
@@ -168,7 +169,7 @@ class TestSomeOfMany:
         bus = self.bus()
         assert self.note(bus, "amama")[-1] is State.HEALTHY
         assert self.note(bus, "m")[-1] is State.UNHEALTHY
-        assert (bus.cause, bus.why) == (HANG, "no answer (3 of the last 5)")
+        assert (bus.cause, bus.why) == (BUS_HANG, "no answer (3 of the last 5)")
 
     def test_misses_further_apart_never_are(self) -> None:
         assert State.UNHEALTHY not in self.note(self.bus(), "amaamaamaama")
@@ -225,8 +226,8 @@ class TestSeveral:
 
     def test_one_bad_of_all_is_bad_and_named(self) -> None:
         bus = self.after(False, (0, Kind.ANSWERED), (1, Kind.MISSED), (1, Kind.MISSED))
-        assert (bus.state(1.0), bus.cause, bus.why) == (State.UNHEALTHY, HANG, "exec: because")
-        assert self.after(False, (0, Kind.GONE), (1, Kind.MISSED), (1, Kind.MISSED)).cause == CRASH
+        assert (bus.state(1.0), bus.cause, bus.why) == (State.UNHEALTHY, BUS_HANG, "exec: because")
+        assert self.after(False, (0, Kind.GONE), (1, Kind.MISSED), (1, Kind.MISSED)).cause == BUS_CRASH
 
     def test_an_unsure_one_of_all_is_unknown_with_its_reason(self) -> None:
         bus = self.after(False, (0, Kind.ANSWERED), (1, Kind.UNSURE))
@@ -239,8 +240,8 @@ class TestSeveral:
     def test_any_of_is_bad_when_none_is_good(self) -> None:
         assert self.after(True, (0, Kind.GONE)).state(1.0) is State.UNKNOWN
         bus = self.after(True, (0, Kind.GONE), (1, Kind.MISSED), (1, Kind.MISSED))
-        assert (bus.state(1.0), bus.cause, bus.why) == (State.UNHEALTHY, HANG, "nats: because; exec: because")
-        assert self.after(True, (0, Kind.GONE), (1, Kind.GONE)).cause == CRASH
+        assert (bus.state(1.0), bus.cause, bus.why) == (State.UNHEALTHY, BUS_HANG, "nats: because; exec: because")
+        assert self.after(True, (0, Kind.GONE), (1, Kind.GONE)).cause == BUS_CRASH
 
     def test_a_result_that_changes_nothing_is_not_told(self) -> None:
         bus = self.after(False, (0, Kind.ANSWERED), (1, Kind.ANSWERED))

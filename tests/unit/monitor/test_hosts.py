@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.judge.hosts import DOWN, SUSPECT, TOGETHER, UP, Hosts, Line, Signal, Verdict
+from monitor.core.model.words import DOWN, SUSPECT, UP
+from monitor.judge.hosts import TOGETHER_SECONDS, Hosts, Line, Signal, Verdict
 
 AFTER = 2.0
 SILENT = Line(Signal.LOST, 10.0, "no bus on server_1 answers any more")
@@ -233,7 +234,7 @@ class TestStorm:
 
     def test_losses_far_apart_are_no_storm(self) -> None:
         site = Site()
-        at = {name: 10.0 + number * (TOGETHER + 1) for number, name in enumerate(SIX[:4])}
+        at = {name: 10.0 + number * (TOGETHER_SECONDS + 1) for number, name in enumerate(SIX[:4])}
         for name in at:
             site.lose(at[name], name)
         buses = {name: Line(Signal.LOST, at[name], "no bus answers") for name in at}

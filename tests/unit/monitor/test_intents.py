@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.judge.health import CRASH
+from monitor.core.model.words import BUS_CRASH, GATE_OPEN, HOST_DOWN, PROGRAM_EXIT
 from monitor.judge.intents import DELAYS, Intents
-from monitor.judge.wishes import EXIT, GATE, HOST_DOWN, Wish
+from monitor.judge.wishes import Wish
 from tests.unit.monitor.watch_lists import entry, watch
 
-CRASHED = Wish("scen2_srv_01", 1, CRASH, "restart", "its bus crashed")
-OPEN = Wish("scen2_srv_01", 1, GATE, "continue", "the common bus answers")
+CRASHED = Wish("scen2_srv_01", 1, BUS_CRASH, "restart", "its bus crashed")
+OPEN = Wish("scen2_srv_01", 1, GATE_OPEN, "continue", "the common bus answers")
 EVACUATE = Wish("", 0, HOST_DOWN, "evacuate", "server_1 is silent", host="server_1", age=4.0)
-REPAIR = Wish("scen2_srv_01", 1, EXIT, "repair", "a program ended", programs=("data_processing",))
+REPAIR = Wish("scen2_srv_01", 1, PROGRAM_EXIT, "repair", "a program ended", programs=("data_processing",))
 RUNNING = watch(entry("scen2_srv_01"))
 
 
@@ -60,7 +60,7 @@ def test_an_intent_that_a_run_has_stays_although_the_bus_answers_again() -> None
 def test_a_crash_replaces_a_gate_that_was_not_sent_yet() -> None:
     intents = queue(OPEN)
     intents.offer([CRASHED], 1.0)
-    assert [intent.wish.cause for intent in intents] == [CRASH]
+    assert [intent.wish.cause for intent in intents] == [BUS_CRASH]
 
 
 def test_a_run_gets_each_intent_once() -> None:
@@ -108,7 +108,7 @@ def test_a_run_that_satisfied_nothing_gives_its_intents_back_later_each_time() -
         assert intents.ready(RUNNING, due - 0.01) == []
         pauses.append(due - now)
         now = due
-    assert pauses == [*DELAYS[1:], *[DELAYS[-1]] * (8 - len(DELAYS))]
+    assert pauses == [*DELAYS, *[DELAYS[-1]] * (7 - len(DELAYS))]
 
 
 def test_what_another_run_has_is_not_given_back() -> None:
@@ -151,19 +151,19 @@ def test_what_ended_rides_along_with_a_repair() -> None:
 def test_a_crash_replaces_a_repair_that_was_not_sent_yet() -> None:
     intents = queue(REPAIR)
     intents.offer([CRASHED], 1.0)
-    assert [intent.wish.cause for intent in intents] == [CRASH]
+    assert [intent.wish.cause for intent in intents] == [BUS_CRASH]
 
 
 def test_only_what_this_run_had_of_this_cause_is_dropped() -> None:
     intents = queue(REPAIR, EVACUATE)
     intents.taken(intents, "run-1")
-    assert intents.dropped("run-2", EXIT) == []
-    assert [intent.wish.cause for intent in intents.dropped("run-1", EXIT)] == [EXIT]
+    assert intents.dropped("run-2", PROGRAM_EXIT) == []
+    assert [intent.wish.cause for intent in intents.dropped("run-1", PROGRAM_EXIT)] == [PROGRAM_EXIT]
     assert [intent.wish.cause for intent in intents] == [HOST_DOWN]
 
 
 def test_a_shadowed_wish_is_never_queued() -> None:
-    assert len(queue(Wish("scen2_srv_01", 1, CRASH, "restart", "its bus crashed", shadow=True))) == 0
+    assert len(queue(Wish("scen2_srv_01", 1, BUS_CRASH, "restart", "its bus crashed", shadow=True))) == 0
 
 
 def test_what_was_queued_is_withdrawn_when_its_item_is_paused() -> None:

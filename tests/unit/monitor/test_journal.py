@@ -28,9 +28,9 @@ def events(path: Path) -> list[str]:
 def test_a_large_file_becomes_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
     journal = Journal(log)
-    monkeypatch.setattr(module, "LARGEST", 10)
+    monkeypatch.setattr(module, "FILE_BYTES", 10)
     journal.say("first")
-    monkeypatch.setattr(module, "LARGEST", 10_000)
+    monkeypatch.setattr(module, "FILE_BYTES", 10_000)
     journal.say("second")
     assert (events(tmp_path / "log.1"), events(log)) == (["first"], ["second"])
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log", "log.1"]
@@ -59,15 +59,15 @@ def test_without_a_new_file_the_old_one_is_gone_on_with(
     with monkeypatch.context() as full:
         full.setattr(Path, "open", full_open)
         full.setattr(os, "replace", full_replace)
-        full.setattr(module, "LARGEST", 10)
+        full.setattr(module, "FILE_BYTES", 10)
         journal.say("first")
-        full.setattr(module, "LARGEST", 10_000)
+        full.setattr(module, "FILE_BYTES", 10_000)
         journal.say("second")
     kept = log if log.exists() else tmp_path / "log.1"
     assert events(kept) == ["first", "second"]
-    monkeypatch.setattr(module, "LARGEST", 10)
+    monkeypatch.setattr(module, "FILE_BYTES", 10)
     journal.say("third")
-    monkeypatch.setattr(module, "LARGEST", 10_000)
+    monkeypatch.setattr(module, "FILE_BYTES", 10_000)
     journal.say("fourth")
     assert (events(tmp_path / "log.1"), events(log)) == (["first", "second", "third"], ["fourth"])
 

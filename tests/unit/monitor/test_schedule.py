@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
-from monitor.judge.schedule import APART, FINISH_APART, LOOK_APART, RETRIES, SETTLE, Schedule
+from monitor.judge.schedule import (
+    FINISH_APART_SECONDS,
+    LOOK_APART_SECONDS,
+    RECONCILES_APART_SECONDS,
+    RETRIES,
+    SETTLE_SECONDS,
+    Schedule,
+)
 from tests.unit.monitor.watch_lists import entry, watch
 
 WANTED = {"scen2_srv_01": "started", "scen2_srv_02": "started"}
@@ -41,7 +48,7 @@ def test_capacity_that_came_back_is_used_soon() -> None:
     schedule.watch_changed(watch(), before, 0.0)
     schedule.watch_changed(before, FULL, 20.0)
     assert not schedule.due(FULL, 20.0, 0.0).startswith("capacity")
-    assert schedule.due(FULL, 20.0 + SETTLE, 0.0) == "capacity may have come back for scen2_srv_02"
+    assert schedule.due(FULL, 20.0 + SETTLE_SECONDS, 0.0) == "capacity may have come back for scen2_srv_02"
 
 
 def test_a_host_that_is_used_again_is_capacity() -> None:
@@ -100,12 +107,12 @@ def test_a_host_that_is_not_reached_is_looked_at_later_each_time_and_anew_once_i
     schedule.watch_changed(watch(), WELL, 0.0)
     schedule.unreached("server_2", "no answer on port 22", 0.0)
     schedule.unreached("server_2", "no answer on port 22", 1.0)
-    assert schedule.due(WELL, LOOK_APART, 0.0) == "server_2: no answer on port 22"
+    assert schedule.due(WELL, LOOK_APART_SECONDS, 0.0) == "server_2: no answer on port 22"
     assert due_times(schedule, WELL, 100.0) == [2.0, 7.0, 22.0, 82.0]
     schedule.reached(["server_2"])
     assert due_times(schedule, WELL, 100.0) == []
     schedule.unreached("server_2", "no answer on port 22", 100.0)
-    assert schedule.looks_at(101.0) == set() and schedule.looks_at(100.0 + LOOK_APART) == {"server_2"}
+    assert schedule.looks_at(101.0) == set() and schedule.looks_at(100.0 + LOOK_APART_SECONDS) == {"server_2"}
 
 
 def test_a_claim_without_a_deadline_is_stuck_after_the_time_a_run_may_take() -> None:
@@ -120,8 +127,8 @@ def test_what_a_run_could_not_do_is_asked_for_once_and_not_at_once() -> None:
     schedule = Schedule(0.0)
     schedule.started(10.0)
     schedule.soon("run 7 did not do it")
-    assert schedule.due(WELL, 10.0 + APART - 0.1, 0.0) == ""
-    assert schedule.due(WELL, 10.0 + APART, 0.0) == "run 7 did not do it"
+    assert schedule.due(WELL, 10.0 + RECONCILES_APART_SECONDS - 0.1, 0.0) == ""
+    assert schedule.due(WELL, 10.0 + RECONCILES_APART_SECONDS, 0.0) == "run 7 did not do it"
     schedule.started(20.0)
     assert schedule.due(WELL, 40.0, 0.0) == ""
 
@@ -132,7 +139,7 @@ def test_a_request_that_is_in_no_hurry_waits_longer_and_gives_way_to_one_that_is
     assert schedule.due(WELL, 29.0, 0.0) == ""
     assert schedule.due(WELL, 30.0, 0.0) == "the common bus is silent"
     schedule.soon("run 7 did not do it")
-    assert schedule.due(WELL, APART, 0.0) == "run 7 did not do it"
+    assert schedule.due(WELL, RECONCILES_APART_SECONDS, 0.0) == "run 7 did not do it"
 
 
 def test_the_end_of_a_drain_or_a_pause_is_looked_after() -> None:
@@ -162,11 +169,11 @@ def test_what_waited_for_a_run_is_planned_again_as_soon_as_that_is_over() -> Non
     schedule.finish(["scen2_srv_01"])
     assert schedule.due(busy, 1.0, 999.0) == ""
     done = watch(entry("scen2_srv_01"), observe_interval=0.0)
-    assert schedule.due(done, FINISH_APART, 999.0) == (
+    assert schedule.due(done, FINISH_APART_SECONDS, 999.0) == (
         "the run that was at work on scen2_srv_01 is over, and something is left to do"
     )
     schedule.started(2.0)
-    assert schedule.due(done, 2.0 + APART, 999.0) == ""
+    assert schedule.due(done, 2.0 + RECONCILES_APART_SECONDS, 999.0) == ""
 
 
 def test_a_run_that_never_says_that_it_is_over_is_waited_for_until_its_deadline() -> None:
@@ -182,8 +189,8 @@ def test_two_finishes_come_apart() -> None:
     done = watch(entry("scen2_srv_01"), observe_interval=0.0)
     schedule.started(10.0)
     schedule.finish(["scen2_srv_01"])
-    assert schedule.due(done, 10.0 + FINISH_APART / 2, 0.0) == ""
-    assert schedule.due(done, 10.0 + FINISH_APART, 0.0) != ""
+    assert schedule.due(done, 10.0 + FINISH_APART_SECONDS / 2, 0.0) == ""
+    assert schedule.due(done, 10.0 + FINISH_APART_SECONDS, 0.0) != ""
 
 
 def test_a_host_that_is_down_holds_nothing_any_more() -> None:

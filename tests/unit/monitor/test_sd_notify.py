@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.tell.sd_notify import LONGEST, Notify
+from monitor.tell.sd_notify import STATUS_CHARACTERS, Notify
 
 
 class Ear:
@@ -76,7 +76,7 @@ def test_the_last_sentence_is_one_line_and_told_when_it_changes(ear: Ear) -> Non
     notify.turned(1.0, False, "health: two\nlines\nREADY=1")
     assert ear.heard() == []
     notify.turned(2.0, False, "x" * 1000)
-    assert ear.heard() == ["STATUS=" + "x" * LONGEST]
+    assert ear.heard() == ["STATUS=" + "x" * STATUS_CHARACTERS]
 
 
 def test_what_the_monitor_starts_does_not_find_the_socket(ear: Ear) -> None:

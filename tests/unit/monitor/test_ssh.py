@@ -24,7 +24,7 @@ import pytest
 from monitor.core.host import line as host_line
 from monitor.judge.hosts import Signal
 from monitor.watch import lines_ssh
-from monitor.watch.watch_list import Host
+from monitor.watch.watch_list import WatchedHost
 from monitor.web.doors import caller
 from plugins.plugin_utils import _preflight
 
@@ -34,7 +34,7 @@ EVENT = {"event": "exited", "instance": "a_01", "program": "bus"}
 
 
 def test_the_command_takes_what_the_inventory_says_and_never_asks_anybody() -> None:
-    host = Host("server_1", root="/opt/m", ssh={**SSH, "arguments": ["-o", "ProxyJump=gate"], "become": True})
+    host = WatchedHost("server_1", root="/opt/m", ssh={**SSH, "arguments": ["-o", "ProxyJump=gate"], "become": True})
     words = lines_ssh.command(host, 1.0, 10, "/opt/m/run/api-1.sock", Path("/s/doors/server_1.sock"))
     options = {words[n + 1] for n, word in enumerate(words) if word == "-o"}
     assert {"BatchMode=yes", "ControlPath=none", "ControlMaster=no", "ProxyJump=gate"} <= options
@@ -62,7 +62,7 @@ class Stand:
         self.woken = asyncio.Event()
 
     def line(self, interval: float = 0.2) -> lines_ssh.SshLine:
-        host = Host("h", root=str(self.root), ssh={**SSH, "python": sys.executable})
+        host = WatchedHost("h", root=str(self.root), ssh={**SSH, "python": sys.executable})
         return lines_ssh.SshLine(host, interval, self._changed, self._told, self.complaints.append)
 
     def _changed(self, _host: str, signal: Signal, why: str) -> None:
@@ -163,14 +163,14 @@ def test_a_line_that_ends_again_and_again_is_tried_less_and_less_often(
         assert stand.complaints[0] == "a line to h ends soon after it is there, again and again"
 
     asyncio.run(scene())
-    assert real(Signal.NONE, 500) == lines_ssh.SLOW_RETRY
+    assert real(Signal.NONE, 500) == lines_ssh.SLOW_RETRY_SECONDS
 
 
 def test_a_first_line_without_an_end_does_not_end_the_line_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines_ssh, "again", lambda _signal, _short: 0.0)
-    monkeypatch.setattr(lines_ssh, "LONGEST", 1000)
+    monkeypatch.setattr(lines_ssh, "LINE_BYTES", 1000)
 
     async def scene() -> None:
         stand = Stand(tmp_path, monkeypatch, "head -c 5000 /dev/zero\nsleep 60\n")
@@ -358,9 +358,9 @@ def test_the_user_whom_the_far_end_names_is_taken_from_the_beginning_however_it_
 
 
 def test_where_the_site_names_a_group_of_people_the_socket_is_made_for_them() -> None:
-    host = Host("console_1", root="/opt/m", ssh={**SSH, "door": True, "people": True})
+    host = WatchedHost("console_1", root="/opt/m", ssh={**SSH, "door": True, "people": True})
     line = lines_ssh.SshLine.__new__(lines_ssh.SshLine)
     line._host, line._door = host, Path("/s/doors/console_1.sock")
     assert line._forwarded().startswith("/var/lib/muster_api/console_1/api-")
-    line._host = Host("console_1", root="/opt/m", ssh=SSH)
+    line._host = WatchedHost("console_1", root="/opt/m", ssh=SSH)
     assert line._forwarded().startswith("/opt/m/run/api-")

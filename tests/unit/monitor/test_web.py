@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,32 @@ from openapi_spec_validator import validate
 from monitor.core.compile import compiler
 from monitor.core.compile.errors import SiteErrors
 from monitor.core.model import site as site_model
-from monitor.web import metrics
+from monitor.core.requests import check, read
+from monitor.core.requests.names import names_of
 from monitor.web.app import Api
 from monitor.web.doors import doors, guard
 from monitor.web.doors.caller import ACT, LOOK, Caller, Connection, Door, caller, places_of
 from monitor.web.history import History
-from monitor.web.schema import actions, check, openapi, routes
+from monitor.web.schema import actions, openapi, routes
 from tests.small_site import small_site
 from tests.unit.embedded_site import raw_site
 
-SITE = site_model.site_to_json(small_site())
-NAMES = actions.names_of(SITE, {"scen2_srv_99": "server_9"})
+SITE = small_site()
+NAMES = names_of(SITE, {"scen2_srv_99": "server_9"})
 AT_CONSOLE = Caller("eve", "console_1", "console_1", "", (LOOK, ACT))
 AT_CONTROLLER = Caller("eve", "controller", "", "", (LOOK, ACT))
 
 
-def read(body: Any, who: Caller = AT_CONSOLE) -> tuple[dict[str, Any], list[str]]:
-    request, problems = actions.read(body, NAMES, who)
-    return request, [check.sentence([problem]) for problem in problems]
+def posted(body: Any, who: Caller = AT_CONSOLE) -> dict[str, Any]:
+    """The request of a body, as JSON."""
+    return actions.request_of(body, NAMES, who).to_json()
+
+
+def wrong(body: Any, who: Caller = AT_CONSOLE) -> list[str]:
+    """What is wrong with a body."""
+    with pytest.raises(read.RequestErrors) as found:
+        posted(body, who)
+    return [check.sentence([error]) for error in found.value.errors]
 
 
 def test_the_openapi_document_is_valid_and_has_every_route() -> None:
@@ -44,23 +53,22 @@ def test_the_openapi_document_is_valid_and_has_every_route() -> None:
 
 
 def test_a_request_carries_who_and_from_where_and_nobody_else_can_say_it() -> None:
-    request, problems = read({"kind": "stop", "instances": ["scen2_srv_01"], "why": "a test"})
-    assert problems == []
+    request = posted({"kind": "stop", "instances": ["scen2_srv_01"], "why": "a test"})
     wanted = {"kind": "stop", "instances": ["scen2_srv_01"], "why": "a test", "who": "eve", "from": "console_1"}
     assert request == wanted
     for field in ("who", "from"):
-        _, [problem] = read({"kind": "stop", "instances": ["scen2_srv_01"], field: "mallory"})
+        [problem] = wrong({"kind": "stop", "instances": ["scen2_srv_01"], field: "mallory"})
         assert problem.startswith("%s: is not known here" % field)
 
 
 def test_patterns_applications_and_items_are_put_in_full() -> None:
-    servers = read({"kind": "start", "instances": ["scen2_srv_*"]})[0]["instances"]
+    servers = posted({"kind": "start", "instances": ["scen2_srv_*"]})["instances"]
     assert servers == ["scen2_srv_01", "scen2_srv_02", "scen2_srv_03", "scen2_srv_99"]
-    windows = read({"kind": "stop", "instances": ["scen2_hci"]})[0]["instances"]
+    windows = posted({"kind": "stop", "instances": ["scen2_hci"]})["instances"]
     assert windows == ["scen2_hci_01", "scen2_hci_02", "scen2_hci_03"]
     for body in ({"kind": "open", "item": "02"}, {"kind": "open", "instances": ["02"]}):
-        request, _ = read(body)
-        assert (request["instances"], request["host"]) == (["scen2_hci_02"], "console_1")
+        request = posted(body)
+        assert (request["instances"], request["console"]) == (["scen2_hci_02"], "console_1")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +88,10 @@ def test_patterns_applications_and_items_are_put_in_full() -> None:
         ({"kind": "start", "instanes": ["scen2_srv_01"]}, "instanes: is not known here; did you mean instances?"),
         ({"kind": "open", "item": "2"}, "there is no item 2 in this site"),
         ({"kind": "open", "item": "02", "instances": ["scen2_hci_02"]}, "not both"),
+        ({"kind": "open", "item": "02", "console": "consol_1"}, "console: there is no host consol_1 in this site; did"),
         ({"kind": "open", "item": "02", "host": "consol_1"}, "did you mean console_1?"),
+        ({"kind": "open", "item": "02", "host": "console_1", "console": "console_1"}, "host: is the former name of"),
+        ({"kind": "resolve", "instances": ["scen2_srv_01"]}, "keep: is missing"),
         ({"kind": "open", "item": "02", "take": True}, "why: take needs a reason"),
         ({"kind": "open", "item": "02", "take": "yes"}, "take: must be true or false"),
         ({"kind": "confirm_down", "host": "server_1", "why": " "}, "why: confirm_down needs a reason"),
@@ -92,20 +103,43 @@ def test_patterns_applications_and_items_are_put_in_full() -> None:
     ],
 )
 def test_what_is_wrong_with_a_request_is_named(body: Any, says: str) -> None:
-    request, problems = read(body)
-    assert request == {}
+    problems = wrong(body)
     assert any(says in problem for problem in problems), problems
 
 
+def test_every_error_of_a_request_is_reported_at_once() -> None:
+    assert wrong({"kind": "drain", "hots": "server_1", "at_a_time": 0, "until": [1]}) == [
+        "hots: is not known here; did you mean host? (allowed: host, force, why)",
+        "at_a_time: must be at least 1",
+        "until: must be a number or a text",
+        "host: is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "host"),
+    [
+        ({"kind": "open", "item": "02", "host": "console_2"}, "console", "console_2"),
+        ({"kind": "resolve", "instances": ["scen2_srv_01"], "host": "server_1"}, "keep", "server_1"),
+    ],
+)
+def test_former_names_of_fields_are_still_taken(body: Any, field: str, host: str) -> None:
+    request = posted(body)
+    assert request[field] == host
+    assert "host" not in request
+
+
 def test_an_error_names_field_value_allowed_and_nearest() -> None:
-    _, [problem] = actions.read({"kind": "drain", "host": "server1"}, NAMES, AT_CONSOLE)
+    with pytest.raises(read.RequestErrors) as found:
+        posted({"kind": "drain", "host": "server1"})
+    [problem] = found.value.errors
     assert (problem["field"], problem["value"], problem["nearest"]) == ("host", "server1", "server_1")
     assert "server_9" in problem["allowed"]  # it left the inventory and still holds something
 
 
 def test_a_console_is_never_guessed() -> None:
-    _, [problem] = read({"kind": "open", "item": "02"}, AT_CONTROLLER)
-    assert problem == "host: on which console? This request comes from controller, which is none"
+    [problem] = wrong({"kind": "open", "item": "02"}, AT_CONTROLLER)
+    assert problem == "console: on which console? This request comes from controller, which is no console"
 
 
 JSON = {"host": "localhost:1", "content-type": "application/json"}
@@ -161,8 +195,8 @@ def test_who_may_act_is_believed_in_whose_name_and_nobody_else() -> None:
 
 
 def test_an_address_that_two_hosts_share_tells_nothing() -> None:
-    document = {"hosts": [{"name": n, "address": "127.0.0.9"} for n in ("a", "b")], "controller": "c"}
-    assert places_of(document, 0).addresses == {}
+    shared = replace(SITE, hosts=tuple(replace(host, address="127.0.0.9") for host in SITE.hosts))
+    assert places_of(shared, 0).addresses == {}
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.4", "::", "localhost", "127.0.0.1.nip.io", "127.0.0.256"])
@@ -171,8 +205,8 @@ def test_nothing_but_loopback_is_listened_on(address: str, tmp_path: Path) -> No
         compiler.compile_site(raw_site(muster_settings={"api_address": address, "api_port": 8770}))
     said = "muster_settings.api_address: the API listens on loopback addresses only: roles, tokens and TLS"
     assert (said if address[0].isdigit() else "muster_settings.api_address: ") in str(found.value)
-    document = {"controller": "c", "settings": {"api_address": address, "api_port": 8770}}
-    wanted, [refused] = doors.wanted(document, "s", tmp_path)  # a published site that somebody changed by hand
+    by_hand = replace(SITE, settings=replace(SITE.settings, api_address=address, api_port=8770))
+    wanted, [refused] = doors.wanted(by_hand, "s", tmp_path)  # a published site that was edited by hand
     assert [door.kind for door in wanted] == ["unix"]
     assert "is not loopback: roles, tokens and TLS are a step of their own" in refused
     with pytest.raises(doors.NotOpened):
@@ -194,10 +228,10 @@ def test_only_hosts_whose_marker_is_here_get_a_door(tmp_path: Path) -> None:
         (root / "etc").mkdir(parents=True)
         if marker:
             (root / "etc" / "host.json").write_text(json.dumps({"host": marker, "site_id": "s"}))
-        hosts.append({"name": name, "root": str(root), "address": "127.0.0.5", "connection": "local"})
-    wanted, _ = doors.wanted({"controller": "c", "hosts": hosts}, "s", tmp_path)
-    assert [door.host for door in wanted] == ["c", "here"]
-    assert not doors.lives_here({**hosts[0], "connection": "ssh"}, "s")
+        hosts.append(site_model.Host(name, 0, name, "127.0.0.5", str(root), connection="local"))
+    wanted, _ = doors.wanted(replace(SITE, hosts=tuple(hosts)), "s", tmp_path)
+    assert [door.host for door in wanted] == ["controller", "here"]
+    assert not doors.lives_here(replace(hosts[0], connection="ssh"), "s")
     assert not doors.lives_here(hosts[0], "another site")
 
 
@@ -231,10 +265,3 @@ def test_a_clock_that_is_set_back_ends_no_load_history(tmp_path: Path) -> None:
     kept = history.to_json()["hosts"]["server_1"]
     assert [point[0] for point in kept] == [0.0, 60.0, 120.0, 180.0, 240.0]
     assert History(path, points=10, apart=10).to_json()["hosts"]["server_1"] == kept
-
-
-def test_metrics_escape_what_they_name() -> None:
-    page = metrics.Page()
-    page.gauge("muster_test", "A test.", [({"why": 'a "b" \\ c\nd'}, 1.5), ({}, None)])
-    head = ["# HELP muster_test A test.", "# TYPE muster_test gauge"]
-    assert page.text().splitlines() == [*head, r'muster_test{why="a \"b\" \\ c\nd"} 1.5']

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.judge.health import CRASH, HANG, Kind
-from monitor.judge.hosts import DOWN, SUSPECT, UP, Verdict
-from monitor.judge.wishes import EXIT, GATE, HOST_DOWN, Exit, decide
+from monitor.core.model.words import BUS_CRASH, BUS_HANG, DOWN, GATE_OPEN, HOST_DOWN, PROGRAM_EXIT, SUSPECT, UP
+from monitor.judge.health import Kind
+from monitor.judge.hosts import Verdict
+from monitor.judge.wishes import Exit, decide
 from tests.unit.monitor.watch_lists import common_bus, entry, health, watch
 
 BUS = ("scen2_srv_01", 1)
@@ -22,13 +23,13 @@ def test_nothing_is_wished_for_while_all_is_well() -> None:
 
 def test_a_crashed_bus_of_services_wishes_for_a_restart_and_says_why() -> None:
     [wish] = decide(watch(entry("scen2_srv_01")), {BUS: health(Kind.GONE, why="its connection ended")}, {}, 0.0)
-    assert (wish.instance, wish.epoch, wish.cause, wish.what) == ("scen2_srv_01", 1, CRASH, "restart")
+    assert (wish.instance, wish.epoch, wish.cause, wish.what) == ("scen2_srv_01", 1, BUS_CRASH, "restart")
     assert wish.why == "the internal bus of scen2_srv_01 on server_1 crashed: its connection ended"
 
 
 def test_a_hung_bus_wishes_for_the_same_and_says_hangs() -> None:
     [wish] = decide(watch(entry("scen2_srv_01")), {BUS: health(Kind.MISSED, times=3)}, {}, 2.0)
-    assert (wish.cause, wish.what) == (HANG, "restart")
+    assert (wish.cause, wish.what) == (BUS_HANG, "restart")
     assert "hangs: because" in wish.why
 
 
@@ -62,7 +63,7 @@ def test_a_deferred_gate_goes_on_when_its_host_service_answers() -> None:
     services = {("common_data_bus", "server_1"): health(Kind.ANSWERED)}
     seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_1"), common_bus("server_2")])
     [wish] = decide(seen, {BUS: health(Kind.ANSWERED)}, services, 0.0)
-    assert (wish.cause, wish.what) == (GATE, "continue")
+    assert (wish.cause, wish.what) == (GATE_OPEN, "continue")
     assert wish.why == "the common bus on server_1 answers, so check_common_data_bus of scen2_srv_01 may go on"
 
 
@@ -88,16 +89,16 @@ def test_a_crash_goes_before_a_gate() -> None:
     services = {("common_data_bus", "server_1"): health(Kind.ANSWERED)}
     seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_1")])
     [wish] = decide(seen, {BUS: health(Kind.GONE)}, services, 0.0)
-    assert wish.cause == CRASH
+    assert wish.cause == BUS_CRASH
 
 
 @pytest.mark.parametrize("key", ["site", "item/01"])
-def test_what_is_paused_is_only_told_until_the_pause_is_over(key: str) -> None:
+def test_what_is_paused_is_only_reported_until_the_pause_is_over(key: str) -> None:
     paused = watch(entry("scen2_srv_01", item="01"), pauses={key: 100.0})
     [wish] = decide(paused, {BUS: health(Kind.GONE)}, {}, 0.0, wall=99.0)
-    assert wish.paused and wish.only_told
+    assert wish.paused and wish.only_reported
     [wish] = decide(paused, {BUS: health(Kind.GONE)}, {}, 0.0, wall=101.0)
-    assert not wish.only_told
+    assert not wish.only_reported
 
 
 def test_a_pause_of_another_item_changes_nothing() -> None:
@@ -168,14 +169,14 @@ def exits(*programs: str) -> dict[tuple[str, int], Exit]:
 def test_programs_that_ended_are_one_wish_without_those_nobody_cares_about() -> None:
     seen = watch(entry("scen2_srv_01"), programs=STRATEGIES)
     [wish] = decide(seen, {}, {}, 0.0, {}, exits("viewer", "helper", "data_processing"))
-    assert (wish.cause, wish.what, wish.programs) == (EXIT, "repair", ("data_processing", "viewer"))
+    assert (wish.cause, wish.what, wish.programs) == (PROGRAM_EXIT, "repair", ("data_processing", "viewer"))
     assert decide(seen, {}, {}, 0.0, {}, exits("helper")) == []
 
 
 def test_a_crash_of_the_bus_goes_before_the_end_of_a_program() -> None:
     seen = watch(entry("scen2_srv_01"), programs=STRATEGIES)
     [wish] = decide(seen, {BUS: health(Kind.GONE)}, {}, 0.0, {}, exits("data_processing"))
-    assert wish.cause == CRASH
+    assert wish.cause == BUS_CRASH
 
 
 def test_the_end_of_a_program_of_another_epoch_means_nothing() -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.judge.health import Health, Kind, Result
-from monitor.watch.watch_list import Instance, Service, Target, Watch
+from monitor.watch.watch_list import Target, Watch, WatchedInstance, WatchedService
 
 TARGET = Target("127.60.9.1", 20004, "nats", 1.0, 1.0, 3)
 
 
-def entry(name: str, epoch: int = 1, phase: str = "running", **facts: Any) -> Instance:
+def entry(name: str, epoch: int = 1, phase: str = "running", **facts: Any) -> WatchedInstance:
     values: dict[str, Any] = {
         "item": name[-2:],
         "application": name[:-3],
@@ -25,10 +25,10 @@ def entry(name: str, epoch: int = 1, phase: str = "running", **facts: Any) -> In
         "deadline": None,
         **facts,
     }
-    return Instance(name=name, epoch=epoch, phase=phase, **values)
+    return WatchedInstance(name=name, epoch=epoch, phase=phase, **values)
 
 
-def watch(*instances: Instance, **facts: Any) -> Watch:
+def watch(*instances: WatchedInstance, **facts: Any) -> Watch:
     services = {(s.name, s.host): s for s in facts.pop("services", ())}
     facts.setdefault("wanted", {instance.name: "started" for instance in instances})
     facts.setdefault("hosts", {"server_1": "up", "server_2": "up"})
@@ -36,8 +36,8 @@ def watch(*instances: Instance, **facts: Any) -> Watch:
     return Watch(instances={i.name: i for i in instances}, services=services, **facts)
 
 
-def common_bus(host: str) -> Service:
-    return Service("common_data_bus", host, "the common bus", TARGET)
+def common_bus(host: str) -> WatchedService:
+    return WatchedService("common_data_bus", host, "the common bus", TARGET)
 
 
 def health(kind: Kind | None = None, at: float = 0.0, times: int = 1, why: str = "because") -> Health:

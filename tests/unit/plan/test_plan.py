@@ -283,7 +283,7 @@ def test_the_state_survives_json():
 
 
 def test_an_unknown_kind_of_request_is_an_error():
-    with pytest.raises(PlanError, match="cannot be asked to fly"):
+    with pytest.raises(PlanError, match="there is no request fly, only reconcile"):
         plan(settled(), all_seen(), "fly")
 
 
@@ -343,3 +343,13 @@ class TestStopSequence:
         answers = answers_to(sent(site, state, made, 1, {}))
         changes, _ = settle(site, state, made, answers, NOW + 50)
         assert changes["claims"]["scen2_srv_01"]["actor"]["deadline"] == NOW + 50 + site.settings.run_timeout
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "field", "host"),
+    [("open", "scen2_hci_01", "console", "console_1"), ("resolve", "scen2_srv_01", "keep", "server_1")],
+)
+def test_the_former_name_of_a_field_gives_the_same_plan(kind: str, name: str, field: str, host: str) -> None:
+    former = plan(settled(), all_seen(), kind, instances=[name], host=host)
+    assert plan(settled(), all_seen(), kind, instances=[name], **{field: host}) == former
+    assert former.request[field] == host

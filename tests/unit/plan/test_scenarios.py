@@ -20,7 +20,6 @@ from monitor.cli.capture import zone
 from monitor.core.report import scenario
 from tests import scenario_form
 
-MARK = "\nthen:"
 TOPICS = (
     "conflict", "deploy", "drain", "hosts", "intents", "open", "pause", "reconcile", "reset", "restart", "start",
     "stop",
@@ -44,18 +43,10 @@ def answer(given: dict[str, Any]) -> list[str]:
     return scenario.answer(full)
 
 
-def check(path: Path, lines: list[str], request: pytest.FixtureRequest) -> None:
-    """Compare with the `then` of a file, or write it."""
-    text = path.read_text()
-    if request.config.getoption("--update-scenarios"):
-        path.write_text(text.partition(MARK)[0].rstrip("\n") + "\nthen: |\n" + "".join("  %s\n" % s for s in lines))
-        return
-    assert lines == str(scenario_form.load(path)["then"]).splitlines()
-
-
 @pytest.mark.parametrize("path", scenario_form.files(*TOPICS), ids=scenario_form.name_of)
 def test_scenario(path: Path, request: pytest.FixtureRequest) -> None:
-    check(path, answer(scenario_form.load(path)["given"]), request)
+    lines = answer(scenario_form.load(path)["given"])
+    scenario_form.compare(path, lines, request.config.getoption("--update-scenarios"))
 
 
 def test_every_scenario_is_in_a_folder_of_its_topic() -> None:

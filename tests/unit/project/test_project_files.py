@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 # REUSE.toml speaks for these.
 WITHOUT_HEADER = {".j2", ".json", ".md", ".txt", ".svg", ".png"}
-FOLDERS_WITHOUT_HEADER = {"LICENSES", "inventory", "golden"}
+FOLDERS_WITHOUT_HEADER = {"LICENSES", "inventory", "golden", "scenarios"}
 
 
 def _files() -> list[Path]:

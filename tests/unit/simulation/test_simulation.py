@@ -23,6 +23,7 @@ import pytest
 
 from monitor.core.decide import draft as decide_draft
 from monitor.core.decide import keep_running, reconcile
+from monitor.core.model.words import DOWN, SUSPECT
 from monitor.core.plan import act_requests, outcome
 from monitor.judge import brain, hosts
 from monitor.judge.asks import Asks
@@ -58,7 +59,7 @@ def believes_one_signal(patch: pytest.MonkeyPatch) -> None:
 
     def verdict(name: str, *facts: Any) -> hosts.Verdict:
         found = real(name, *facts)
-        return dataclasses.replace(found, state=hosts.DOWN) if found.state == hosts.SUSPECT else found
+        return dataclasses.replace(found, state=DOWN) if found.state == SUSPECT else found
 
     patch.setattr(hosts, "_verdict", verdict)
 
@@ -105,7 +106,7 @@ def leaves_requests_unanswered(patch: pytest.MonkeyPatch) -> None:
 def leaves_out_what_is_there(patch: pytest.MonkeyPatch) -> None:
     def left_out(self: brain.Brain, asked: bool = False) -> list[str]:
         lines = self.hosts.lines()
-        return [n for n, state in self.watch.hosts.items() if state == hosts.DOWN and lines[n].signal in hosts.AWAY]
+        return [n for n, state in self.watch.hosts.items() if state == DOWN and lines[n].signal in hosts.AWAY]
 
     patch.setattr(brain.Brain, "left_out", left_out)
 

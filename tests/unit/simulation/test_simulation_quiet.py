@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.judge.hosts import DOWN
+from monitor.core.model.words import DOWN
 from monitor.judge.retries import Again
 from tests.unit.simulation.story import Simulation
 

@@ -315,17 +315,12 @@ def _question(call: _Call) -> Json:
 def _capture(call: _Call) -> Json:
     from ..report import scenario
 
-    request = dict(call.request["request"], who=ledger_files.user_name(os.geteuid()))
-    request["from"] = call.site.controller
     with call.ledger as ledger:
         state, revision = ledger.read()
-        observations = last_seen.last_seen(call.site, ledger, state)
-    now = time.time()
-    return {
-        "given": scenario.captured(
-            call.site, state, revision, observations, request, now, call.digests, call.config_digests
-        )
-    }
+        seen = last_seen.last_seen(call.site, ledger, state)
+    request = dict(call.request["request"], **{"from": call.site.controller})
+    taken = (state, revision, seen, request, time.time(), call.digests, call.config_digests)
+    return {"given": scenario.captured(call.site, *taken)}
 
 
 def _read(call: _Call, ledger: controller_ledger.Ledger) -> Tuple[controller_ledger.State, int]:

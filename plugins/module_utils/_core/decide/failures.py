@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Iterable, List, Sequence, Tuple
 
+from ..model.moments import Ladder
 from ..model.records import Claim, Failure
 from ..model.site import Application, Settings
 from ..model.words import RUNNING
@@ -14,7 +15,10 @@ from ..model.words import RUNNING
 # Running failure strategies from the mildest to the one that wins over all others.
 SEVERITY = ("continue", "restart_process", "restart_application", "stop_application")
 TRIES_PER_HOST = 2  # failed starts on one host before another one is tried
-WAITS = (0.0, 0.0, 2.0, 5.0, 15.0, 30.0, 60.0)  # s before the 1st, 2nd, ... restart after crashes in a row
+# s before the 1st, 2nd, ... restart after crashes in a row. A single crash, and one more, costs no time; from then on
+# the cause is probably still there, and each restart is a burst of load for the host and for the bus's clients. 60 s is
+# as long as the regular look: somebody who repairs the cause waits no longer than that.
+WAITS = Ladder((0.0, 0.0, 2.0, 5.0, 15.0, 30.0, 60.0))
 SOUND = 12  # stretches of `stable_after` after which a crash is no longer in a row with those before
 
 
@@ -70,7 +74,7 @@ def in_a_row(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failur
 
 def wait_before(crashes: Sequence[Failure]) -> float:
     """Seconds until an instance with so many crashes in a row is started again."""
-    return WAITS[min(len(crashes), len(WAITS)) - 1]
+    return WAITS.wait(len(crashes) - 1)
 
 
 def endless(crashes: Sequence[Failure], settings: Settings) -> bool:

@@ -1,18 +1,29 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moments as people write them: how long, at what time of day, or on which date. In the controller's time zone."""
+"""Moments as people write them: how long, at what time of day, or on which date. In the controller's time zone.
+
+And the ladders of delays before something is tried again.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 ALLOWED = "a duration (90s, 30m, 2h, 1d, 1h30m), a time of day (14:00) or a date and time (2030-01-31 14:00)"
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(min|[smhd]) ?")
 _STAMP = re.compile(r"\d{9,}(\.\d*)?$")
+
+
+class Ladder(Tuple[float, ...]):
+    """Delays in seconds before something that failed is tried again, each at least as long as the one before."""
+
+    def wait(self, tries: int) -> float:
+        """The delay after so many tries that failed, counted from 0; the last step goes on for all that follow."""
+        return self[min(tries, len(self) - 1)]
 
 
 def moment(written: Any, now: float) -> Optional[float]:

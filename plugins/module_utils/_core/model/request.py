@@ -287,6 +287,14 @@ class Request(NamedTuple):
         return {field.variable: value for field, value in self.given()}
 
 
+def renamed(document: Mapping[str, Any]) -> Json:
+    """The document with the present names of its fields; of two values the one under the present name counts."""
+    kind = KINDS.get(str(document.get("kind")))
+    former = kind.renamed if kind is not None else {}
+    found = {former.get(name, name): value for name, value in document.items()}
+    return {**found, **{name: document[name] for name in found if document.get(name)}}
+
+
 def filled(document: Mapping[str, Any]) -> Request:
     """The request that a checked document describes; see `requests.read`."""
     values = {field.attribute: document[field.name] for field in FIELDS.values() if field.name in document}

@@ -32,6 +32,7 @@ from ..model.plan import (
     Plan,
 )
 from ..model.records import HostRecord, State
+from ..model.request import renamed
 from ..model.sentences import listing
 from ..model.sequence import application_of
 from ..model.site import Site, to_json
@@ -67,6 +68,7 @@ def make_plan(
         whole or not at all.
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
+    request = renamed(request)
     for host, why in intents.dead_hosts(request).items():
         observations = dict(observations, **{host: unseen(host, UNREACHABLE, why)})
     draft = _draft(site, state, observations, request, now, run, digests)
@@ -108,7 +110,7 @@ def make_plan(
         revision=revision,
         expires=now + site.settings.run_timeout * DEADLINE_SHARE,
         fingerprint=fingerprint(draft),
-        request={key: request.get(key) for key in ("kind", "who", "from", "why", "host")},
+        request={key: request.get(key) for key in ("kind", "who", "from", "why", "host", "console", "keep")},
         actions=tuple(draft.actions),
         changes=draft.changes(),
         trail=draft.trail,

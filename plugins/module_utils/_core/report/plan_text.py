@@ -117,8 +117,9 @@ class _Text:
         who = request.get("who") or "somebody"
         if request.get("from") and request["from"] != who:
             who += "@%s" % request["from"]
-        about = [str(request[key]) for key in ("host",) if request.get(key)]
-        about += self._rest(request, ("kind", "who", "from", "why", "host"))
+        hosts = ("host", "console", "keep")
+        about = [str(request[key]) for key in hosts if request.get(key)]
+        about += self._rest(request, ("kind", "who", "from", "why", *hosts))
         return "run %s: %s for %s, over revision %s, valid until %s%s" % (
             plan.get("run"), " ".join([str(request.get("kind"))] + about), who, plan.get("revision"),
             self._clock(plan.get("expires") or 0.0, seconds=True),

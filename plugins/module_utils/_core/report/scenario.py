@@ -16,10 +16,11 @@ from dataclasses import MISSING, fields
 from typing import Any, Dict, List, Mapping, Tuple
 
 from ..decide.draft import PlanError
-from ..model import records, words
 from ..model import site as site_model
 from ..model.plan import Plan
 from ..model.probe import Probe
+from ..model.records import apply_changes
+from ..model.words import RECORD_KINDS
 from ..plan.outcome import settle
 from ..plan.plan import make_plan
 from .plan_text import plan_lines, settled_lines
@@ -69,7 +70,7 @@ def captured(
     :param state: the ledger's document.
     :param observations: host -> what it showed.
     """
-    ledger = {kind: dict(state.get(kind) or {}) for kind in words.RECORD_KINDS}
+    ledger = {kind: dict(state.get(kind) or {}) for kind in RECORD_KINDS}
     return {
         "site": _short(site),
         "ledger": {kind: records for kind, records in ledger.items() if records},
@@ -120,7 +121,7 @@ def outcome(given: Mapping[str, Any], plan: Mapping[str, Any]) -> Tuple[Json, Li
         for host, came in given["answers"].items()
     }
     made = Plan.from_json(plan)
-    after = records.apply_changes(_state(given), made.changes)
+    after = apply_changes(_state(given), made.changes)
     return settle(site_of(given), after, made, answers, float(given["now"]) + 1, final=True)
 
 
@@ -147,7 +148,7 @@ def _complete(kind: type, document: Mapping[str, Any]) -> Json:
 
 
 def _state(given: Mapping[str, Any]) -> Json:
-    return {kind: dict(given["ledger"].get(kind) or {}) for kind in words.RECORD_KINDS}
+    return {kind: dict(given["ledger"].get(kind) or {}) for kind in RECORD_KINDS}
 
 
 def _short(value: Any) -> Any:
@@ -169,14 +170,15 @@ def _short(value: Any) -> Any:
 
 
 def _seen(document: Mapping[str, Any]) -> Json:
-    """An observation without process ids' details, ports and services."""
+    """An observation without what decides nothing, such as when a process started."""
     found = {key: document[key] for key in SEEN if document.get(key)}
     found["instances"] = {
         name: dict(
             {key: copy[key] for key in COPY if copy.get(key) is not None},
-            programs={name: {"pid": process.get("pid")} for name, process in (copy.get("programs") or {}).items()},
+            programs={name: {"pid": one.get("pid")} for name, one in (copy.get("programs") or {}).items()},
         )
         for name, copy in (document.get("instances") or {}).items()
     }
+    found["services"] = {name: {} for name in document.get("services") or {}}
     found["load"] = {key: value for key, value in (document.get("load") or {}).items() if not isinstance(value, str)}
     return found

@@ -1,33 +1,38 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a request asks for: which instances it is about, what becomes wanted, and what is refused."""
+"""Apply a request to a draft: which instances it is about, what becomes wanted, and what is refused."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Optional
 
 from ..decide.draft import WHOLE, Draft, Move, PlanError
-from ..model.sentences import did_you_mean, listing
-from ..model.site import Instance, instance_name
+from ..model.request import KINDS
+from ..model.sentences import listing
+from ..model.site import Instance
 from ..model.words import FAILED, MUSTER, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
 from .acknowledge import acknowledge
 from .common import because, clear, wrong_kind
 from .confirm import confirm_down
 from .drain import drain
 from .forget import forget
+from .names import meanings, names_of
 from .pause import pause, resume
 from .resolve import resolve
 
-KINDS = ("reconcile", "deploy", "start", "stop", "restart", "open", "close", "drain", "undrain", "confirm_down",
-         "forget", "reset", "pause", "resume", "resolve", "acknowledge", "intents")  # fmt: skip
+LEFT_TOO = ("stop", "close")  # also of instances whose item left the site
 
 
 def ask(draft: Draft) -> List[str]:
-    """Apply the request to the draft; the instances to reconcile, in site order."""
+    """Apply the request to the draft.
+
+    :return: the instances to reconcile, in site order.
+    :raises PlanError: when there is no such kind of request.
+    """
     if draft.kind not in KINDS:
-        raise PlanError("a run cannot be asked to %s, only to %s" % (draft.kind, listing(KINDS, most=20)))
+        raise PlanError("there is no request %s, only %s" % (draft.kind, listing(KINDS, most=20)))
     if draft.kind in WHOLE:
         return _whole(draft)
     others: Dict[str, Callable[[Draft], List[str]]] = {
@@ -45,7 +50,7 @@ def ask(draft: Draft) -> List[str]:
 
 
 def _whole(draft: Draft) -> List[str]:
-    """Every instance anybody knows of; services seen for the first time become wanted."""
+    """Every known instance; services that are seen for the first time become wanted."""
     known = draft.site.by_name()
     first = [n for n, i in known.items() if not i.application.on_request and n not in draft.state.wanted]
     for name in first:
@@ -61,38 +66,27 @@ def _are(names: List[str]) -> str:
 
 
 def _named(draft: Draft) -> List[str]:
-    """Instances by name; an application stands for all of its instances, an item for its HCI in open and close."""
-    site, known = draft.site, draft.site.by_name()
-    wanted_names = list(draft.request.get("instances") or ())
-    if not wanted_names:
-        draft.refuse(None, None, "say what to %s: the name of an instance, for example %s" % (
-            draft.kind, next(iter(known), "scen2_srv_01")))  # fmt: skip
-    applications = {a.name for a in site.applications}
-    hci = [a.name for a in site.applications if a.on_request]
-    items = {item.id for item in site.items}
-    found: List[str] = []
-    for name in wanted_names:
-        if name in known or (draft.kind in ("stop", "close") and _is_remembered(draft, name)):
-            names = [name]
-        elif name in applications:
-            names = [instance_name(name, item.id) for item in site.items]
-        elif name in items and draft.kind in ("open", "close"):
-            names = [instance_name(application, name) for application in hci]
-        else:
-            near = did_you_mean(name, list(known) + sorted(applications))
-            draft.refuse(name, None, "there is no instance %s in this site%s" % (name, near))
-            continue
-        found.extend(n for n in names if n not in found)
-    return found
-
-
-def _is_remembered(draft: Draft, name: str) -> bool:
-    """An instance whose item left the site, of which something may still live."""
-    return draft.claim(name).holds or bool(draft.copies(name))
+    """The instances that the request names; refuses each name that stands for none."""
+    written = list(draft.request.get("instances") or ())
+    if not written and draft.request.get("item"):
+        written = [draft.request["item"]]
+    if not written:
+        known = next(iter(draft.site.by_name()), "scen2_srv_01")
+        draft.refuse(None, None, "say what to %s: the name of an instance, for example %s" % (draft.kind, known))
+    held: Dict[str, Optional[str]] = {}
+    if draft.kind in LEFT_TOO:
+        held.update((name, claim.host) for name, claim in draft.claims().items() if claim.holds)
+        held.update((name, None) for name in draft.seen_instances() if draft.copies(name))
+    found: Dict[str, None] = {}
+    for meaning in meanings(draft.kind, written, names_of(draft.site, held)):
+        if meaning.problem:
+            draft.refuse(meaning.name, None, meaning.problem)
+        found.update(dict.fromkeys(meaning.instances))
+    return list(found)
 
 
 def start(draft: Draft, name: str) -> bool:
-    """A service; an HCI is opened, on the console that is named."""
+    """Start a service, on `host` when it is given; an HCI is opened there."""
     instance = draft.site.instance(name)
     if instance.application.on_request:
         return open_hci(draft, name)
@@ -119,7 +113,7 @@ def start(draft: Draft, name: str) -> bool:
 
 
 def stop(draft: Draft, name: str) -> bool:
-    """Always accepted."""
+    """A stop is always accepted."""
     draft.want(name, STOPPED, because(draft, name, draft.kind if draft.kind == "close" else "stop"))
     return True
 
@@ -146,7 +140,7 @@ def restart(draft: Draft, name: str) -> bool:
 
 
 def reset(draft: Draft, name: str) -> bool:
-    """A person clears what failed without saying more: a service that is wanted starts again in this run."""
+    """Clear the failures of an instance: a service that is wanted starts again in this run."""
     claim = draft.claim(name)
     because(draft, name, "reset")
     busy = draft.busy(name)
@@ -165,15 +159,15 @@ def reset(draft: Draft, name: str) -> bool:
 
 
 def open_hci(draft: Draft, name: str) -> bool:
-    """Open on the console of the person who asks; at most one per item (Req 21, 23)."""
+    """Open an HCI on a console; at most one per item (Req 21, 23)."""
     instance = draft.site.instance(name)
-    host = draft.request.get("host")
+    host = draft.request.get("console") or draft.request.get("host")
     if not instance.application.on_request:
         draft.refuse(name, host, "%s is a service, nothing to open: start it" % name)
         return False
     if not host:
         if instance.application.starting_strategy == "local":
-            draft.refuse(name, None, "say on which console %s is to be opened (--console, or MUSTER_HOST)" % name)
+            draft.refuse(name, None, "no console given: where should %s open? (--console HOST, or MUSTER_HOST)" % name)
             return False
     else:
         wrong = wrong_kind(draft, instance, host)
@@ -189,7 +183,7 @@ def open_hci(draft: Draft, name: str) -> bool:
 
 
 def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
-    """Open what is claimed: shown already, left behind dead, to be taken over, or refused."""
+    """Open an HCI that is claimed: it is open already, its console lost it, it is taken over, or this is refused."""
     name, claim, item = instance.name, draft.claim(instance.name), draft.label(instance)
     holder = str(claim.host)
     observation = draft.observation(holder)
@@ -240,7 +234,7 @@ def _already_held(draft: Draft, instance: Instance, host: str) -> bool:
 
 
 def answer_named(draft: Draft, names: List[str]) -> None:
-    """A sentence for every instance a person named and for which nothing has to be done."""
+    """Hold every named instance for which nothing has to be done, so that the answer mentions it."""
     if draft.kind == "resume":
         return
     told = {action.instance for action in draft.actions} | {move.name for move in draft.moves}

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the requests of people have in common: their reason, and whether the host they name can be meant."""
+"""Shared by the requests of people: the reason of what follows from them, and whether a host may take an instance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def because(draft: Draft, name: str, verb: str, where: str = "") -> str:
 
 
 def wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
-    """Why the host that a person named cannot take the instance; empty when its application may run there."""
+    """Why a host may not take an instance; empty when it may."""
     names = [h.name for h in draft.site.hosts]
     if host not in names:
         return "there is no host %s in this site%s" % (host, did_you_mean(host, names))
@@ -41,7 +41,7 @@ def wrong_kind(draft: Draft, instance: Instance, host: str) -> str:
 
 
 def clear(draft: Draft, name: str) -> None:
-    """A person's start gives a failed instance its whole budget back."""
+    """Clear the failures of an instance: a person's start gives it its whole budget back."""
     claim = draft.claim(name)
     if claim.failures or claim.crashes or claim.phase == FAILED:
         draft.set_claim(name, replace(claim, failures=(), crashes=(), until=0.0))

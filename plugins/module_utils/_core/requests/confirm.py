@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person says that a host is down: what is claimed there may move, windows that were shown there are over."""
+"""A person confirms that a host is down: services claimed there may move, HCIs that were open there have ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from ..model.words import DOWN, MONITOR
 
 
 def confirm_down(draft: Draft) -> List[str]:
-    """The instances concerned, in site order."""
+    """Write down that the host is down.
+
+    :return: the instances claimed there, in site order.
+    """
     host = str(draft.request.get("host") or "")
     names = [h.name for h in draft.site.hosts]
     claimed = [n for n, c in draft.state.claims.items() if c.holds and host in (c.host, c.target)]

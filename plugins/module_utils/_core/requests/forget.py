@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger forgets a host that left the inventory, so that a new host with the same name starts clean."""
+"""Forget a host that left the inventory, so that a new host with the same name starts clean."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from ..model.sentences import listing
 
 
 def forget(draft: Draft) -> List[str]:
-    """No instance is concerned: a host that still holds one is not forgotten."""
+    """Drop the host from the ledger; a host that still holds an instance is not forgotten.
+
+    :return: no instance.
+    """
     host = str(draft.request.get("host") or "")
     if draft.site_host(host) is not None:
         draft.refuse(None, host, "%s is in the inventory: take it out there before it is forgotten" % host)

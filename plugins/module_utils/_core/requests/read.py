@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
-from ..model.request import KINDS, Request, RequestKind, filled
+from ..model.request import KINDS, Request, RequestKind, filled, renamed
 from ..model.sentences import did_you_mean
 from . import check
 from .names import PATTERN, Names, meanings
@@ -41,28 +41,20 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
     errors = check.errors(document, kind.schema()) + _choice(kind.name, kind.one_of, document)
     for former, name in kind.renamed.items():
         if former in document and name in document:
-            message = "is the former name of %s: give only %s" % (name, name)
-            errors.append(check.error(former, message, document[former]))
+            sentence = "is the former name of %s: give only %s" % (name, name)
+            errors.append(check.error(former, sentence, document[former]))
         elif name in kind.needs and former not in document and name not in document:
             errors.append(check.error(name, "is missing", None))
     if not errors:
         document = renamed(document)
         errors += _unnamed(kind, document, names) if names is not None else []
     if (kind.reason or document.get("take")) and not str(document.get("why", "")).strip():
-        what = "take" if document.get("take") else kind.name
-        if not any(error["field"] == "why" for error in errors):
-            errors.append(check.error("why", "%s needs a reason, for the trail" % what, document.get("why", "")))
+        what, missing = ("take", "") if document.get("take") else (kind.name, None)
+        errors = [error for error in errors if error["field"] != "why" or error["value"] is not None]
+        errors.append(check.error("why", "%s needs a reason, for the trail" % what, document.get("why", missing)))
     if errors:
         raise RequestErrors(errors)
     return filled(document)
-
-
-def renamed(document: Mapping[str, Any]) -> Json:
-    """The document with the present names of its fields; of two values the one under the present name counts."""
-    kind = KINDS.get(str(document.get("kind")))
-    former = kind.renamed if kind is not None else {}
-    found = {former.get(name, name): value for name, value in document.items()}
-    return {**found, **{name: document[name] for name in found if document.get(name)}}
 
 
 def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> List[check.Error]:

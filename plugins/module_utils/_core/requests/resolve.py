@@ -15,7 +15,7 @@ from .common import because, wrong_kind
 def resolve(draft: Draft, name: str) -> bool:
     """A person says which host keeps an instance that lives more than once; whether to reconcile it."""
     instance = draft.site.instance(name)
-    host = str(draft.request.get("host") or "")
+    host = str(draft.request.get("keep") or "")
     claim, wrong = draft.claim(name), copies_without_claim(draft, name)
     alive = sorted(h for h, copy in draft.copies(name).items() if copy.live)
     busy = draft.busy(name)

@@ -1,0 +1,55 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names on the command line, put in full before a playbook runs, where the published site is on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.model.request import Request
+from .places import UsageError
+
+LEFT_TOO = ("stop", "close")  # may name what only the ledger knows: instances whose item left the site
+
+
+class UnknownName(Exception):
+    """The site has nothing of this name; the text is one sentence."""
+
+
+def in_full(request: Request, document: Mapping[str, Any]) -> Request:
+    """The request with its instances in full.
+
+    :param document: of the published site; empty when it is not on this machine, and then the plan does it.
+    :raises UnknownName: when the site has no such instance.
+    """
+    if not document or not request.instances:
+        return request
+    from ..core.model.site import site_from_json
+    from ..core.requests.names import PATTERN, meanings, names_of
+
+    try:
+        names = names_of(site_from_json(document))
+    except ValueError:  # another version of muster published it: the plan says so
+        return request
+    found: dict[str, None] = {}
+    for meaning in meanings(request.kind, list(request.instances), names):
+        plain = meaning.name not in names.items and not any(sign in meaning.name for sign in PATTERN)
+        if meaning.problem and not (plain and request.kind in LEFT_TOO):
+            raise UnknownName(meaning.problem)
+        found.update(dict.fromkeys(meaning.instances or (meaning.name,)))
+    return request._replace(instances=tuple(found))
+
+
+def console(options: argparse.Namespace, environ: Mapping[str, str], needed: bool) -> str:
+    """The console of `muster open`: as given, else MUSTER_HOST; "" when neither names one.
+
+    :param needed: whether it has to be named here. A monitor knows it from the socket.
+    :raises UsageError: when it is needed and not named.
+    """
+    host = str(options.console or environ.get("MUSTER_HOST", ""))
+    if needed and not host:
+        raise UsageError("on which console? Give --console HOST, or set MUSTER_HOST on each console")
+    return host

@@ -1,0 +1,92 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that are requests: their arguments, made of the table in `model.request`, and the request they make.
+
+Both command lines use it: the controller's, and the one for consoles.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Dict, List, Mapping
+
+from ..model.request import FIELDS, Field, Request, RequestKind
+
+
+class Incomplete(Exception):
+    """A command does not say what it is about; the text is one sentence."""
+
+
+def phrase(kind: RequestKind) -> str:
+    """What a command does, for a list of commands."""
+    return kind.doc[:1].lower() + kind.doc[1:].rstrip(".")
+
+
+def description(kind: RequestKind) -> str:
+    """What a command does, for its own help."""
+    return kind.doc + ("\n\n" + _wrapped(kind.more) if kind.more else "")
+
+
+def add_arguments(parser: argparse.ArgumentParser, kind: RequestKind) -> None:
+    """Add the arguments of a kind of request."""
+    subject = kind.subject
+    if subject is not None:
+        many = ("+" if subject.needed else "*") if subject.many else (None if subject.needed else "?")
+        given: Dict[str, Any] = {} if many in ("+", None) else {"default": [] if subject.many else ""}
+        parser.add_argument(subject.field, nargs=many, metavar=subject.metavar, help=subject.doc, **given)
+    for field in _optional(kind):
+        given = {"dest": field.name, "default": field.empty, "help": field.doc.replace("`", "'")}
+        if field.type == "flag":
+            given["action"] = "store_true"
+        else:
+            given.update(metavar=field.metavar, required=field.name in kind.needs)
+        if field.type == "whole":
+            given["type"] = _Whole(field.schema)
+        parser.add_argument(*field.options, **given)
+    parser.set_defaults(kind=kind.name)
+
+
+def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
+    """The request that the options of a command make.
+
+    :raises Incomplete: when not exactly one of its choices is given.
+    """
+    values: Dict[str, Any] = {}
+    for name in kind.fields:
+        value = getattr(options, name, FIELDS[name].empty)
+        if FIELDS[name].type == "list":
+            value = (value,) if isinstance(value, str) else tuple(value)
+        values[FIELDS[name].attribute] = value
+    given = [name for name in kind.one_of if values[FIELDS[name].attribute]]
+    if kind.one_of and len(given) != 1:
+        subject = [kind.subject.metavar] if kind.subject is not None else []
+        words = " or ".join([*subject, *(field.options[0] for field in _optional(kind) if field.name in kind.one_of)])
+        raise Incomplete("%s needs %s%s" % (kind.name, words, ", not both" if given else ""))
+    return Request(kind.name, **values)
+
+
+def _optional(kind: RequestKind) -> List[Field]:
+    """The fields that are options. What follows the command stands for its whole choice, but for flags."""
+    subject = kind.subject.field if kind.subject is not None else ""
+    fields = [FIELDS[name] for name in kind.fields if name != subject]
+    return [f for f in fields if f.type == "flag" or subject not in kind.one_of or f.name not in kind.one_of]
+
+
+class _Whole:
+    """Reads a whole number within the limits of a schema."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._least, self._most = int(schema["minimum"]), int(schema["maximum"])
+
+    def __call__(self, text: str) -> int:
+        value = int(text) if text.lstrip("-").isdigit() else None
+        if value is None or not self._least <= value <= self._most:
+            raise argparse.ArgumentTypeError("must be a whole number from %d to %d" % (self._least, self._most))
+        return value
+
+
+def _wrapped(text: str) -> str:
+    import textwrap  # only for a command's own help
+
+    return textwrap.fill(text, 100)

@@ -1,0 +1,159 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The metrics, read back with the parsers of `prometheus_client` and compared with the document that they come from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import parser
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import parser as openmetrics_parser
+
+from monitor.core.model.words import VERDICTS
+from monitor.web.metrics import Facts, exposition
+from tests.unit.report.test_status import NOW, document, monitor, seen, two_running
+
+ROOT = Path(__file__).resolve().parents[3]
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+# As Prometheus asks.
+PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.1"
+BUSES = {
+    "scen2_srv_01": {"epoch": 4, "state": "healthy", "latency_ms": 1.5},
+    "scen2_srv_02": {"epoch": 7, "state": "unhealthy", "latency_ms": 9.0},
+    "scen2_srv_03": {"epoch": 1, "state": "unknown", "latency_ms": 0.0},
+}
+SERVICES = {"common_data_bus": {"server_1": {"state": "healthy"}, "server_2": {"state": "unknown"}}}
+COUNTS = {
+    ("intent", "bus crash"): 3,
+    ("intent", "host down"): 1,
+    ("run over", ""): 4,
+    ("error", ""): 2,
+    ("health", "bus crash"): 9,
+}
+PARSERS: dict[str, Callable[[str], Iterable[Metric]]] = {
+    "": parser.text_string_to_metric_families,
+    PROMETHEUS: openmetrics_parser.text_string_to_metric_families,
+}
+
+
+def facts(**more: Any) -> Facts:
+    snapshot = monitor(
+        buses=BUSES, services=SERVICES, intents=[{"id": "a-1"}], runs=["a", "b"], standby="parked", since=NOW - 60
+    )
+    state = two_running()
+    state["claims"]["scen2_srv_01"].update(failures=[[NOW - 5.0, "server_1", "bus crash"]], since=NOW - 1)
+    status = document(
+        state, seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)), monitor=snapshot
+    )
+    values: dict[str, Any] = {"status": status, "snapshot": snapshot, "counts": COUNTS, "now": NOW, "turned": 0.25,
+                              "streams": 2, **more}  # fmt: skip
+    return Facts(**values)
+
+
+def samples(body: bytes, accept: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """(name, labels) -> value."""
+    found = {}
+    for family in PARSERS[accept](body.decode()):
+        assert family.documentation and family.type in ("gauge", "counter"), family.name
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found, "%s is there twice" % (key,)
+            found[key] = sample.value
+    return found
+
+
+def of(read: dict[Any, float], name: str, *labels: str) -> dict[Any, float]:
+    """The samples of one name by the values of these labels."""
+    found = {}
+    for (known, pairs), value in read.items():
+        if known == name:
+            assert {key for key, _unused in pairs} == set(labels)
+            key = tuple(dict(pairs)[label] for label in labels)
+            found[key[0] if len(key) == 1 else key] = value
+    return found
+
+
+@pytest.mark.parametrize("accept", PARSERS)
+def test_what_a_parser_reads_is_what_the_status_document_says(accept: str) -> None:
+    given = facts()
+    read = samples(exposition(given, accept)[0], accept)
+    status = given.status
+    hosts = {host["host"]: host for host in status["hosts"]}
+    assert of(read, "muster_items", "verdict") == {v: status["counts"].get(v, 0) for v in VERDICTS}
+    assert sum(of(read, "muster_instances", "application", "state").values()) == len(status["instances"])
+    assert of(read, "muster_failures", "instance") == {"scen2_srv_01": 1}
+    assert of(read, "muster_ledger_revision") == {(): status["revision"]}
+    assert of(read, "muster_host_state", "host", "state") == {(n, h["state"]): 1 for n, h in hosts.items()}
+    assert of(read, "muster_host_answers", "host") == {n: h["answer"] == "seen" for n, h in hosts.items()}
+    assert of(read, "muster_host_reserved_percent", "host") == {n: h["reserved"] for n, h in hosts.items()}
+    assert of(read, "muster_host_limit_percent", "host") == {n: h["limit"] for n, h in hosts.items()}
+    assert of(read, "muster_host_instances", "host") == {n: len(h["instances"]) for n, h in hosts.items()}
+    for key in ("cpu", "memory"):
+        loads = {name: host["load"][key] for name, host in hosts.items() if host["load"].get(key) is not None}
+        assert of(read, "muster_host_%s_percent" % key, "host") == loads
+    ages = {name: NOW - host["at"] for name, host in hosts.items() if host["at"]}
+    assert of(read, "muster_host_observation_age_seconds", "host") == pytest.approx(ages)
+
+
+@pytest.mark.parametrize("accept", PARSERS)
+def test_what_a_parser_reads_is_what_the_monitor_knows(accept: str) -> None:
+    read = samples(exposition(facts(), accept)[0], accept)
+    alone = {name: value for (name, labels), value in read.items() if not labels}
+    assert alone == {
+        "muster_up": 1, "muster_loop_age_seconds": 0.25, "muster_start_time_seconds": NOW - 60,
+        "muster_loop_failing": 0, "muster_ledger_revision": 17, "muster_watch_list_revision": 17, "muster_intents": 1,
+        "muster_runs": 2, "muster_standby_parked": 1, "muster_event_streams": 2, "muster_runs_over_total": 4,
+        "muster_runs_failed_total": 0, "muster_requests_total": 0, "muster_errors_total": 2,
+    }  # fmt: skip
+    assert of(read, "muster_bus_healthy", "instance", "host") == {
+        ("scen2_srv_01", "server_1"): 1, ("scen2_srv_02", "server_2"): 0,
+    }  # fmt: skip
+    assert of(read, "muster_bus_latency_seconds", "instance", "host") == {("scen2_srv_01", "server_1"): 0.0015}
+    assert of(read, "muster_service_healthy", "service", "host") == {("common_data_bus", "server_1"): 1}
+    causes = {"bus crash": 3, "bus hang": 0, "host down": 1}
+    assert of(read, "muster_interventions_total", "cause") == causes
+
+
+def test_labels_survive_with_every_character() -> None:
+    name = 'a "b" \\ c\nd'
+    given = facts()
+    given.status["hosts"][0]["host"] = name
+    for accept in PARSERS:
+        read = samples(exposition(given, accept)[0], accept)
+        assert name in of(read, "muster_host_limit_percent", "host")
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    given = facts(snapshot={}, turned=None)
+    for accept in PARSERS:
+        names = {name for name, _unused in samples(exposition(given, accept)[0], accept)}
+        absent = {"muster_loop_age_seconds", "muster_start_time_seconds", "muster_bus_healthy"}
+        assert absent.isdisjoint(names) and {"muster_up", "muster_items"} <= names
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", TEXT), ("*/*", TEXT), ("text/html,application/xhtml+xml", TEXT), ("text/plain;version=0.0.4", TEXT),
+        (PROMETHEUS, OPENMETRICS), ("application/openmetrics-text", OPENMETRICS),
+        ("application/openmetrics-text; version=new", TEXT),
+    ],
+)  # fmt: skip
+def test_the_accept_header_chooses_the_format(accept: str, expected: str) -> None:
+    body, content_type = exposition(facts(), accept)
+    assert content_type.startswith(expected)
+    assert body.endswith(b"# EOF\n") == (expected == OPENMETRICS)
+
+
+def test_the_monitor_starts_without_the_library() -> None:
+    code = "import sys, monitor.__main__, monitor.web.doors.server; print('prometheus_client' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
