@@ -211,7 +211,8 @@ CASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("command on two lines", {PROGRAM + "/command": ["a", "b\nautostart=true"]},
      "muster_applications.scen2_srv.programs.data_processing.command: argument 2 is", ["one line"]),
     ("environment that is muster's", {PROGRAM + "/environment": {"MUSTER_EPOCH": "1"}},
-     "muster_applications.scen2_srv.programs.data_processing.environment: MUSTER_EPOCH is given by muster", []),
+     "muster_applications.scen2_srv.programs.data_processing.environment: MUSTER_EPOCH is reserved: muster sets it",
+     []),
     ("environment with a bad name", {PROGRAM + "/environment": {"A B": "1"}},
      'muster_applications.scen2_srv.programs.data_processing.environment: "A B" is not a name', []),
     ("environment that YAML read as false", {PROGRAM + "/environment": {"COLOUR": False}},
@@ -372,7 +373,7 @@ CASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
      BUS_PROBE + ".any_of[0].any_of[0].any_of[0]: probes are nested more than 3 deep", []),
     ("shadow without a probe", {SERVICE + "/probe": DELETE, SERVICE + "/port": DELETE, SERVICE + "/shadow": True,
                                 GATE + "/on_timeout": "fail", GATE + "/waits_for": DELETE},
-     "muster_services.common_data_bus.shadow: shadow says nothing without probe", []),
+     "muster_services.common_data_bus.shadow: shadow has no effect without \"probe\"", []),
     # names and files
     ("instances of the same name", {
         "muster_applications/scen2": {"identifiers": "servers", "programs": {"a": {"command": ["a"],

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of a site, as tables: what validation, defaults and the reference page are made of."""
+"""The fields of a site, as tables: for validation, defaults and the reference page."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
-from ..compile.errors import nearest, show, suggest
+from ..compile.errors import show, suggest
+from ..model.sentences import nearest
 
 Error = Dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?}
 
