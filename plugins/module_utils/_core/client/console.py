@@ -105,9 +105,13 @@ def status(options: argparse.Namespace, remote: api.Remote) -> int:
 
     :return: the exit code: `NO` while the monitor cannot run playbooks.
     """
+
+    def show(_document: Any) -> None:
+        _show(options, remote)
+
     code = _show(options, remote)
     if options.watch:
-        watch(remote, lambda _document: _show(options, remote))
+        watch(remote, show)
     return code
 
 
