@@ -45,7 +45,7 @@ def test_status_tells_what_really_runs_where(settled: LabSite) -> None:
 
 
 @pytest.mark.core
-def test_a_bus_that_crashes_is_told_by_its_host_and_its_instance_restarts_there(settled: LabSite) -> None:
+def test_a_bus_that_crashes_is_reported_by_its_host_and_its_instance_restarts_there(settled: LabSite) -> None:
     name = SERVICES[1]
     before = settled.claims()[name]
     os.kill(settled.bus(name), signal.SIGKILL)

@@ -107,7 +107,7 @@ class TestADeployWhileAnotherRunIsAtWork:
         assert [host for action, _, host in acts(planned) if action == "configure"] == ["server_2"]
         assert [name for name, request in planned["requests"].items() if request["config"]] == ["server_2"]
 
-    def test_makes_who_forgets_a_host_begin_anew(self, room: Room, tmp_path: Path) -> None:
+    def test_makes_a_run_that_forgets_a_host_start_again(self, room: Room, tmp_path: Path) -> None:
         """Forgetting changes the site, as a deploy does: here, to one that nobody looked at."""
         room.open()
         room.run("deploy")

@@ -51,7 +51,7 @@ def _whole(lab: SiteLab) -> bool:
 
 
 @pytest.mark.long
-def test_every_error_of_a_site_is_told_at_once_with_its_place_before_anything_is_touched(lab: SiteLab) -> None:
+def test_all_errors_of_a_site_are_reported_with_their_place_before_anything_is_touched(lab: SiteLab) -> None:
     before = {p.pid for p in lab.processes()}
     published = (lab.state / "site.json").read_text()
     good = lab._site.read_text()
@@ -145,7 +145,7 @@ def test_a_reconcile_says_who_is_at_work(lab: SiteLab) -> None:
 
 @pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to_start(lab: SiteLab) -> None:
+def test_a_read_only_host_folder_is_reported_and_its_claims_are_released(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     before = lab.programs("scen2_srv_03")
     others = {p.pid for p in lab.processes() if p.host != home}
@@ -169,7 +169,7 @@ def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to
 
 
 @pytest.mark.long
-def test_a_host_that_cannot_be_prepared_is_told_with_its_own_reason(lab: SiteLab) -> None:
+def test_a_host_that_cannot_be_prepared_is_reported_with_its_own_reason(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     marker = lab.root(home) / "etc" / "host.json"
     good = marker.read_text()
@@ -184,7 +184,7 @@ def test_a_host_that_cannot_be_prepared_is_told_with_its_own_reason(lab: SiteLab
 
 
 @pytest.mark.long
-def test_a_run_from_an_inventory_that_nobody_deployed_works_with_what_was_deployed(lab: SiteLab) -> None:
+def test_a_run_from_an_inventory_that_was_not_deployed_uses_the_deployed_site(lab: SiteLab) -> None:
     """Somebody's copy is a day old, or half edited: it takes nothing away from those who run."""
     before = {p.pid for p in lab.processes()}
     good = lab._site.read_text()
@@ -201,7 +201,7 @@ def test_a_run_from_an_inventory_that_nobody_deployed_works_with_what_was_deploy
 
 
 @pytest.mark.long
-def test_a_host_that_does_not_answer_is_told_and_what_it_holds_is_left_as_it_is(lab: SiteLab) -> None:
+def test_a_host_that_does_not_answer_is_reported_and_keeps_its_instances(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     before = {p.pid for p in lab.processes()}
     lab.set_host(home, ansible_connection="ansible.builtin.ssh", ansible_host="127.0.0.1", ansible_port=1)

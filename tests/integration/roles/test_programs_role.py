@@ -161,7 +161,7 @@ def test_another_archive_than_was_meant_is_refused_and_leaves_nothing(host: Host
     assert "dome/1.0" not in " ".join(host.tree())
 
 
-def test_what_fails_while_it_is_set_up_is_not_there_and_comes_whole_the_next_time(host: Host, tmp_path: Path) -> None:
+def test_a_version_whose_setup_fails_is_absent_and_complete_after_the_next_run(host: Host, tmp_path: Path) -> None:
     path, checksum = archive(tmp_path)
     entry = {"name": "dome", "from": "archive", "version": "2", "archive": str(path), "checksum": checksum}
     assert host.install({**entry, "setup": [["touch", "half"], ["false"]]}).rc != 0

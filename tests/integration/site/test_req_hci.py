@@ -85,7 +85,7 @@ def test_req_27_an_hci_is_closed_from_anywhere_and_stays_closed(lab: SiteLab) ->
     assert lab.programs("scen2_srv_02") == services
 
 
-def test_a_stopped_service_stays_stopped_over_deploys_until_somebody_starts_it(lab: SiteLab) -> None:
+def test_a_stopped_service_stays_stopped_over_deploys_until_a_person_starts_it(lab: SiteLab) -> None:
     assert lab.muster("stop", "scen2_srv_03", "--reason", "calibration").rc == 0
     lab.good("deploy")
     assert lab.processes("scen2_srv_03") == []

@@ -18,7 +18,7 @@ from monitor.core.client import console
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_where_nobody_was_let_in_it_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_access_it_says_what_is_missing(tmp_path: Path) -> None:
     for shared in (tmp_path, tmp_path / "none"):
         with pytest.raises(console.NoWay, match="its inventory names no muster_console_group"):
             console.find({}, str(shared))
@@ -44,7 +44,7 @@ def test_it_finds_the_socket_of_its_host(tmp_path: Path) -> None:
         console.find({}, str(tmp_path))
 
 
-def test_what_is_installed_runs_by_itself(tmp_path: Path) -> None:
+def test_the_installed_command_runs_without_the_checkout(tmp_path: Path) -> None:
     """Without anything of the checkout, in an empty environment."""
     package = tmp_path / "muster_console"
     package.mkdir()

@@ -418,7 +418,7 @@ def test_all_errors_come_at_once() -> None:
     assert len(lines) == 6
 
 
-def test_an_empty_inventory_is_told_and_does_not_break() -> None:
+def test_an_empty_inventory_is_reported() -> None:
     lines = lines_of({})
     assert any("muster_hosts is empty or missing" in line for line in lines)
     assert any("muster_controller is empty or missing" in line for line in lines)

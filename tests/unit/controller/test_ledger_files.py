@@ -163,7 +163,7 @@ class TestAsRoot:
         finally:
             subprocess.run(["umount", str(disk)], check=True)
 
-    def test_somebody_else_s_folder_is_refused(self, tmp_path: Path) -> None:
+    def test_a_folder_of_another_owner_is_refused(self, tmp_path: Path) -> None:
         folder = tmp_path / "state"
         folder.mkdir()
         os.chown(folder, 1, 1)

@@ -81,7 +81,7 @@ def test_a_closed_stream_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert journal.last == "news: nobody hears it"
 
 
-def test_a_defect_is_told_with_its_traceback_once_and_counted_each_time(tmp_path: Path) -> None:
+def test_a_defect_is_logged_with_its_traceback_once_and_counted_each_time(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "log")
     for number in range(3):
         try:

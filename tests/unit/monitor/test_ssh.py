@@ -33,7 +33,7 @@ REACHED = {"address": "192.0.2.1", "port": "2222", "user": "eve"}
 EVENT = {"event": "exited", "instance": "a_01", "program": "bus"}
 
 
-def test_the_command_takes_what_the_inventory_says_and_never_asks_anybody() -> None:
+def test_the_command_follows_the_inventory_and_never_prompts() -> None:
     host = WatchedHost("server_1", root="/opt/m", ssh={**SSH, "arguments": ["-o", "ProxyJump=gate"], "become": True})
     words = lines_ssh.command(host, 1.0, 10, "/opt/m/run/api-1.sock", Path("/s/doors/server_1.sock"))
     options = {words[n + 1] for n, word in enumerate(words) if word == "-o"}
@@ -125,7 +125,7 @@ def test_a_far_end_that_falls_silent_is_doubted_and_then_lost(tmp_path: Path, mo
          "ssh reaches h, but no line can be held there: sh: 1: python3: not found"),
     ],
 )  # fmt: skip
-def test_why_there_is_no_line_is_told(
+def test_the_reason_for_a_missing_line_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, signal: Signal, why: str
 ) -> None:
     async def scene() -> None:
@@ -200,7 +200,7 @@ def test_a_first_line_without_an_end_does_not_end_the_line_for_good(
         ("something new", "it cannot be reached: something new"),
     ],
 )
-def test_what_ssh_says_becomes_a_sentence_that_helps(words: str, said: str) -> None:
+def test_messages_of_ssh_become_sentences_with_advice(words: str, said: str) -> None:
     assert said in _preflight.unreachable(words, REACHED)
 
 
@@ -212,7 +212,7 @@ def test_a_probe_of_this_machine_finds_nothing_wrong(tmp_path: Path) -> None:
     assert _preflight.findings(facts, {"root": str(tmp_path / "not" / "yet")}, 0.1, 0.0) == []
 
 
-def test_findings_are_told_all_at_once_and_a_slow_answer_proves_no_wrong_clock() -> None:
+def test_findings_are_reported_together_and_a_slow_answer_proves_no_wrong_clock() -> None:
     facts = {"python": [3, 6, 8], "place": "/srv", "writable": False, "user": "eve", "free": 1 << 20}
     found = _preflight.findings(facts, {"root": "/srv/m", "min_free_disk": 100}, -90.4, 0.2)
     assert found == [
@@ -237,7 +237,7 @@ def test_an_account_at_the_agents_door_need_not_write_and_the_door_must_open() -
     assert "/srv/m can be written by others than root" in said
 
 
-def test_what_the_hosts_system_is_too_old_for_is_told() -> None:
+def test_a_host_with_a_system_that_is_too_old_is_reported() -> None:
     facts = {"python": [3, 9, 0], "pdeathsig": False}
     assert "util-linux 2.33" in _preflight.findings(facts, {"root": "/m"}, 0.0, 0.0)[0]
     assert "needs Python 3.11 or newer, and /usr/bin/python3 of the controller is 3.9.0" in _preflight.controller(

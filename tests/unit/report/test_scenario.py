@@ -47,7 +47,7 @@ def captured(full: dict[str, Any], made: site.Site | None = None) -> dict[str, A
 
 
 @pytest.mark.parametrize("path", scenario_form.files(), ids=scenario_form.name_of)
-def test_what_is_captured_of_a_golden_scenario_gives_the_same_text(path: Path) -> None:
+def test_a_captured_golden_scenario_gives_the_same_text(path: Path) -> None:
     given = scenario_form.load(path)["given"]
     if "steps" in given:
         given = {**{key: value for key, value in given.items() if key != "steps"}, "request": {"kind": "reconcile"}}

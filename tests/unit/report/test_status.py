@@ -207,12 +207,12 @@ class TestTheTable:
         assert "\033[32moperational\033[0m" in coloured
         assert re.sub(r"\033\[\d*m", "", coloured) == status.render_table(found)
 
-    def test_says_when_nobody_watches(self) -> None:
+    def test_says_when_no_monitor_runs(self) -> None:
         assert "monitor: not running: nothing is restarted by itself" in status.render_table(document(two_running()))
         silent = status.render_table(document(two_running(), monitor=monitor(at=NOW - 100)))
         assert re.search(r"monitor: silent since \d\d:\d\d:\d\d: nothing is restarted by itself", silent)
 
-    def test_says_how_old_a_host_s_word_is_and_who_was_not_asked(self) -> None:
+    def test_says_how_old_an_observation_is_and_which_hosts_were_not_asked(self) -> None:
         table = status.render_table(document(two_running(), dict(seen("server_1", ("scen2_srv_01", 4)), at=NOW - 300)))
         assert re.search(r"server_1 .*scen2_srv_01; as seen at \d\d:\d\d", table)
         assert re.search(r"server_2 .*scen2_srv_02; not asked", table)

@@ -73,7 +73,7 @@ def reconciles(seed: int, lines: bool, trouble: Callable[[Simulation], None]) ->
 
 @pytest.mark.parametrize("lines", [True, False], ids=["lines", "no lines"])
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_what_no_run_can_help_does_not_lead_to_run_after_run(
+def test_a_fault_that_no_run_can_repair_does_not_lead_to_endless_runs(
     trouble: Callable[[Simulation], None], lines: bool
 ) -> None:
     for seed in SEEDS:
