@@ -118,7 +118,7 @@ class Watcher:
         self._looks = dict.fromkeys(pids() - self._known.keys(), PATIENCE)
 
     def ignore(self, gone: Iterable[int]) -> None:
-        """These processes no longer count: they stand still, and nobody can reach them."""
+        """Ignore these processes: they are frozen, and out of reach."""
         for pid in gone:
             self._known.pop(pid, None)
             self._looks[pid] = PATIENCE

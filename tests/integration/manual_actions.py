@@ -47,7 +47,7 @@ class Hands:
         self.supervisorctl(host, verb, name + ":*")
 
     def reboot(self, *hosts: str) -> None:
-        """All of these hosts at once: every program there ends, and what a machine starts by itself is started."""
+        """Reboot all of these hosts at once: every program ends, then the programs that start at boot are started."""
         for host in hosts:  # nothing starts a supervisord of this machine but a run
             os.kill(self.supervisord(host), signal.SIGKILL)
         until = time.monotonic() + DIES_WITHIN

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `measure` does to a site on the lab, and what it sees of it from outside."""
+"""Actions of `measure` on a site of the lab, and its observations from outside."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ HOSTS = (BY_SYSTEMD, BY_SUPERVISOR, CONSOLE)
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[LabSite]:
-    """Reached by somebody who becomes root, as docs/installation.md has it; nothing is deployed yet."""
+    """Hosts reached by a user who becomes root, as in docs/installation.md; nothing is deployed yet."""
     why = bare.fetch()
     if why:
         pytest.skip(why)

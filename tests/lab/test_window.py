@@ -40,7 +40,7 @@ def screen(site: LabSite) -> Screen:
 
 @pytest.fixture
 def opened(site: LabSite, screen: Screen) -> Iterator[Screen]:
-    """Somebody is logged in, and has opened item 02."""
+    """A person is logged in, and has opened item 02."""
     if not screen.session():
         screen.log_in()
     asked = site.muster("open", "02", "--console", CONSOLE)

@@ -30,7 +30,7 @@ PLAIN, MASTER, SILENT = 6.9, 18.6, 11.3
 
 @dataclass(frozen=True)
 class Loss:
-    """One lost server, in seconds since the fault; `suspected` is None where nobody tells."""
+    """One lost server, in seconds since the fault; `suspected` is None where it is not reported."""
 
     suspected: float | None
     detected: float

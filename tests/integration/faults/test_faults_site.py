@@ -185,7 +185,7 @@ def test_a_host_that_cannot_be_prepared_is_reported_with_its_own_reason(lab: Sit
 
 @pytest.mark.long
 def test_a_run_from_an_inventory_that_was_not_deployed_uses_the_deployed_site(lab: SiteLab) -> None:
-    """Somebody's copy is a day old, or half edited: it takes nothing away from those who run."""
+    """An old or half edited copy of the inventory removes no running instance."""
     before = {p.pid for p in lab.processes()}
     good = lab._site.read_text()
     lab.set(muster_items=["01"])
@@ -276,7 +276,7 @@ def test_a_host_whose_agent_is_gone_is_answered_by_one_sent_along_and_gets_it_ba
 @pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="hiding the system's Python needs root")
 def test_a_host_whose_python_has_another_name_is_answered_by_the_module(lab: SiteLab) -> None:
-    """Ansible looks for a Python; the agent's usual one is hidden from this run and from nobody else."""
+    """Ansible looks for a Python; the agent's usual one is hidden from this run only."""
     upper, work = lab.folder / "upper", lab.folder / "work"
     upper.mkdir()
     work.mkdir()

@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_a_copy_that_is_to_be_restarted_alone(small_disk: Pat
 
 
 def test_a_disk_that_fills_up_during_a_start_does_not_hide_what_lives(small_disk: Path) -> None:
-    """The start cannot be finished; the host goes on to hold what it started."""
+    """The start cannot be finished; the host keeps the processes that it started."""
     other = Host("server_2", NET + ".1.2", str(small_disk))
     try:
         other.prepare()

@@ -192,7 +192,7 @@ def test_a_program_that_ends_soon_after_the_last_rank_is_noticed(host: Host) -> 
 
 
 def test_a_program_that_is_not_required_may_fail(host: Host) -> None:
-    """Req 24: an HCI start goes on after a failure."""
+    """Req 24: an HCI start continues after a failure."""
     host.define("app_01", [program("bus", 1), program("view", 2, ["dummy/say", "no display", "1"], required=False),
                            program("other", 2, required=False), program("late", 3)])
     result = host.do("start", "app_01", 1)

@@ -42,7 +42,7 @@ class Place:
         return [line for line in lines if line["event"] == event]
 
     def told(self) -> list[dict[str, Any]]:
-        """The documents that the script "tell" was given."""
+        """The documents that the script "tell" got."""
         path = self.folder / "told"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

@@ -195,7 +195,7 @@ def test_a_ledger_that_cannot_be_read_makes_the_status_old(folder: Path, monkeyp
 
 
 def alive(stream: Any, fits: Callable[[float], bool]) -> None:
-    """Wait for a sign of life that tells of a status so old, in seconds."""
+    """Wait for a heartbeat that reports a status of this age, in seconds."""
     for _unused in range(400):
         event, _ident, data = next(stream)
         while event != "alive":

@@ -41,7 +41,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Bench:
-    """A pool and what it told."""
+    """A pool and the events that it reported."""
 
     state: Path
     runs: Runs

@@ -127,7 +127,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def full(disk: Path) -> Iterator[Callable[[], bool]]:
-    """Somebody's log takes whatever becomes free; yields whether nothing is."""
+    """A growing file takes all space that becomes free; yields a function that says whether the disk is full."""
     path, ending, rounds = disk / "appender", threading.Event(), [0]
 
     def append() -> None:

@@ -103,7 +103,7 @@ class RealController(LabSite):
         return Played(done.returncode, done.stdout)
 
     def person(self, host: str, *command: str, user: str = PERSON) -> Played:
-        """What somebody who is logged in there types."""
+        """Run a command as a person who is logged in there."""
         home = {"HOME": "/home/" + user, "USER": user}
         done = subprocess.run(
             self.lab.machines[host].inside(*command, user=user, environment=home), text=True, stdin=subprocess.DEVNULL,

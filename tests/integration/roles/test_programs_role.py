@@ -201,7 +201,7 @@ def test_a_git_revision_is_checked_out_by_its_hash_or_tag_and_never_by_a_branch(
 
 
 def test_a_container_is_started_with_what_muster_gave_and_its_quadlet_is_written(host: Host, tmp_path: Path) -> None:
-    """What stands in for podman shows what it would be told."""
+    """The stand-in for podman prints its arguments."""
     podman = tmp_path / "podman"
     podman.write_text('#!/bin/sh\n[ "$1" != --version ] || exec echo podman version 4.9.3\necho "$@"\n')
     podman.chmod(0o755)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API of the monitor of a real site: every route as promised, who asks, actions, events, and the CLI over it."""
+"""The API of the monitor of a real site: every route as documented, callers, actions, events, and the CLI over it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HCI on request, on the console of who asks, once at most, closed from anywhere: Req 20, 21, 22, 23, 27."""
+"""HCI on request, on the console of the request, at most once, closed from anywhere: Req 20, 21, 22, 23, 27."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ REQUEST = Request("start", who="eve", where="console_1", why="a test")
 
 
 class Core:
-    """A monitor that answers what it is let answer."""
+    """A monitor that answers only requests that the test releases."""
 
     turned = 0.0
 

@@ -242,7 +242,7 @@ class World:
             self.step(run)
 
     def cut(self, run: Run) -> None:
-        """Ctrl-C: what was sent goes on its way, nothing more is committed."""
+        """Ctrl-C: requests that were sent arrive, nothing more is committed."""
         self.runs.remove(run)
         run.done = True
 

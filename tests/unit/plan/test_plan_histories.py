@@ -70,7 +70,7 @@ class Contended(RuleBasedStateMachine):
         return sum(1 for started, _ in self.world.starts if started == name)
 
     def windows_end_with(self, host: str) -> None:
-        """A console loses its processes: what it showed must not come back by itself."""
+        """A console loses its processes: its windows must not be opened again automatically."""
         if self.world.runs or self.world.on_the_way:
             return
         for name in self.windows:

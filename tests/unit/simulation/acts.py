@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def send(
     world: SimWorld, host: SimHost, request: dict[str, Any], run: str, answer: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Deliver an act request; the answer comes when all of it is done, unless the host is lost."""
+    """Deliver an act request; the host answers when all of it is done, unless the host is lost."""
     entries = request["instances"]
     left = min(float(request["deadline"]), request["expires"] - world.wall)
     if left <= 0:

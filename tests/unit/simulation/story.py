@@ -252,7 +252,7 @@ class Simulation:
                      "%s runs without %s" % (name, expected - set(copy.programs)))  # fmt: skip
 
     def _mildly_short(self, name: str, missing: set[str]) -> bool:
-        """Programs whose end is nobody's concern, as their running_failure_strategy says."""
+        """Programs whose end needs no action, as their running_failure_strategy says."""
         application = self.names[name].application
         return BUS not in missing and all(
             application.program(program).running_failure_strategy == "continue" for program in missing
@@ -270,7 +270,7 @@ class Simulation:
         return True
 
     def _idle(self) -> None:
-        """Then nothing happens any more, whatever happened before."""
+        """After the time promised nothing happens any more."""
         world = self.world
         starts, revision = len(world.start_times), world.revision
         world.run(world.site.settings.observe_interval + 5)

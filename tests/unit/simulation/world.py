@@ -168,7 +168,7 @@ class SimWorld(World):
             self.ends(host, name, program, told=name not in host.locks)
 
     def closed(self, host: SimHost, name: str, why: str) -> None:
-        """All of an instance ends, and nobody asked for that."""
+        """All of an instance ends without a request."""
         self.bad(name)
         self._window_over(name, why)
         del host.copies[name]
