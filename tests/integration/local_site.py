@@ -54,7 +54,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Played:
-    """What a playbook or command came to."""
+    """The result of a playbook or command."""
 
     rc: int
     output: str
@@ -177,7 +177,7 @@ class SiteLab(Hands):
         return played
 
     def status(self) -> dict[str, Any]:
-        """What `muster status --json` says now."""
+        """The document of `muster status --json` now."""
         played = self.muster("status", "--json")
         assert played.rc in (0, 1), played.output
         document: dict[str, Any] = json.loads(played.output)

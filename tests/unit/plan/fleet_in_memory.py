@@ -214,7 +214,7 @@ class World:
             assert new == noted or sum(held.values()) <= self.site.host(host).load_limit, f"{host} holds {held}"
 
     def paused_items(self) -> set[str]:
-        """What is paused now."""
+        """The items that are paused now."""
         until = {key: p["until"] for key, p in self.state["pauses"].items() if not p["until"] or p["until"] > self.now}
         items = {item.id for item in self.site.items}
         return items if "site" in until else {item for item in items if f"item/{item}" in until}
