@@ -44,10 +44,10 @@ faults: develop ## every fault alone, twice, then two at once, one pair after th
 soak: develop ## random faults and requests for as long as you like: ARGS="--faults 200 --seed 1"
 	@$(BIN)/python -m tests.soak $(ARGS)
 
-browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" makes its pictures anew
+browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" takes its pictures again
 	@$(BIN)/python -m pytest tests/browser -m "not long" $(ARGS)
 
-lint: develop ## ruff, mypy (strict on pure modules and monitor), yamllint, ansible-lint (production)
+lint: develop ## ruff, mypy (strict on core and monitor), yamllint, ansible-lint (production), phrases that are hard to read
 	@tests/sanity/lint.sh
 
 docs: develop ## documentation of plugins and roles, changelog fragments, links
@@ -89,7 +89,7 @@ bench: develop ## measurements beside Supvisors (needs root for the peer); ARGS=
 build: setup ## the collection's archive below build/
 	@mkdir -p build && $(BIN)/ansible-galaxy collection build --force --output-path build .
 
-requirements: ## pins requirements/*.txt anew (needs pip-compile, from pip-tools)
+requirements: ## pins requirements/*.txt again (needs pip-compile, from pip-tools)
 	@tests/sanity/pin_requirements.sh
 
 clean: ## removes what the targets above made here

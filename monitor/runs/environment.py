@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment in which Ansible runs for muster: made from what is there, so that a run works whoever starts it.
+"""The environment in which Ansible runs for muster: made from what is there, so that a run works for every caller.
 
 What an `ansible.cfg` or the environment says about hosts, keys, become, vaults and inventories counts. What would
 change how the collection's plays go does not: tags, timeouts of tasks, callbacks, a debugger, few forks.
@@ -35,7 +35,7 @@ _SAME_PLAYS = {
     "ANSIBLE_CALLBACKS_ENABLED": playbooks.COLLECTION + ".pace",
     "ANSIBLE_CALLBACK_PLUGINS": os.devnull,
     "ANSIBLE_ENABLE_TASK_DEBUGGER": "False",
-    "ANSIBLE_NO_LOG": "False",  # answers would be hidden from whoever asked
+    "ANSIBLE_NO_LOG": "False",  # answers would be hidden from the person who asked
     "ANSIBLE_RETRY_FILES_ENABLED": "False",
     "ANSIBLE_RUN_TAGS": "all",
     "ANSIBLE_SKIP_TAGS": "",

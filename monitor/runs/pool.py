@@ -257,7 +257,7 @@ class Pool:
         return replace(outcome, why="%s: %s" % (outcome.why, error)) if error else outcome
 
     def _tell(self) -> None:
-        """That no run can be made is told once, and when the reason changes; that it is over, too."""
+        """Log that no run can be made, once per reason, and that it is over."""
         if self._trouble.why == self._told_trouble:
             return
         self._told_trouble = self._trouble.why

@@ -94,5 +94,5 @@ class ActionModule(_host_call.HostAction):
 
     def _reached(self, host: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, str]:
         ssh = host.get("ssh") or {}
-        user = str(ssh.get("user") or self._play_context.remote_user or "")
+        user = str(self._play_context.remote_user or ssh.get("user") or "")  # of this run: -e ansible_user=YOU
         return {"address": str(ssh.get("host") or host["address"]), "port": str(ssh.get("port") or ""), "user": user}

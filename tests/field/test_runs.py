@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run of the playbooks inherits from whoever starts it: locale, search path, settings, questions.
+"""What a run of the playbooks inherits from its caller: locale, search path, settings, questions.
 
 Sources: ansible/ansible#77658, #84408 (locale); ansible/ansible-navigator#61, #599, ansible/ansible-runner#47, #397
 (questions that nobody sees); ansible/ansible#42388, #75383 (settings of a folder that everybody may write to);

@@ -144,29 +144,6 @@ def test_a_reconcile_says_who_is_at_work(lab: SiteLab) -> None:
 
 
 @pytest.mark.long
-def test_a_monitor_killed_in_the_middle_of_a_restart_finishes_it_after_its_return(lab: SiteLab) -> None:
-    lab.start_monitor()
-    try:
-        bus = lab.bus("scen2_srv_02")
-        epoch = lab.claims()["scen2_srv_02"]["epoch"]
-        os.kill(bus, signal.SIGKILL)
-        wait_for(lambda: lab.claims()["scen2_srv_02"]["epoch"] > epoch, "the restart committed", lab.monitor_log)
-        (monitor,) = _monitors(lab)
-        os.kill(monitor, signal.SIGKILL)
-        wait_for(lambda: set(_monitors(lab)) - {monitor}, "the monitor again", lab.monitor_log)
-        wait_for(
-            lambda: (
-                set(lab.programs("scen2_srv_02")) == SERVICES and lab.claims()["scen2_srv_02"]["phase"] == "running"
-            ),
-            "the restart finished",
-            lab.monitor_log,
-            within=60,
-        )
-    finally:
-        lab.stop_monitor()
-
-
-@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to_start(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
@@ -310,17 +287,3 @@ def test_a_host_whose_python_has_another_name_is_answered_by_the_module(lab: Sit
     shown = lab.run(["unshare", "-m", "sh", "-c", hide, "sh", *command], PATH="%s:/usr/bin:/bin" % BIN)
     assert shown.rc == 0, shown.output
     assert shown.output.count("operational") >= 3, shown.output
-
-
-def _monitors(lab: SiteLab) -> list[int]:
-    """Process ids of the monitor itself, found by its arguments."""
-    found = []
-    for pid in [entry for entry in os.listdir("/proc") if entry.isdigit()]:
-        try:
-            with open("/proc/%s/cmdline" % pid, encoding="utf-8") as handle:
-                words = handle.read().split("\0")
-        except OSError:
-            continue
-        if "monitor" in words and str(lab.state) in words and alive(int(pid)):
-            found.append(int(pid))
-    return found

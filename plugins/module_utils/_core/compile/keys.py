@@ -302,7 +302,7 @@ HOOK = _table(
         Field("on", "names", "The new verdicts it is run for: `operational`, `degraded`, `not operational`, `waiting`,"
               " `stopped`, `unknown`; or `all`.", default=("all",), default_doc="`all`"),
         Field("debounce", "number", "How long a verdict must last before the command runs; shorter changes are"
-              " not.", default=site.Hook.debounce, minimum=0, maximum=86400, unit="s"),
+              " ignored.", default=site.Hook.debounce, minimum=0, maximum=86400, unit="s"),
         Field("timeout", "number", "How long the command may take until it is killed.", default=site.Hook.timeout,
               minimum=0.1, maximum=3600, unit="s"),
     ),
