@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests start below pytest's own folders ends with them, too."""
+"""Ends the processes that tests start below pytest's own folders, together with the tests."""
 
 from __future__ import annotations
 

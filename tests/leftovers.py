@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nothing of a test outlives its process, however that ends.
+"""Removes everything that a test started when its process ends, in any way.
 
 `own` names a folder to a process beside this one, in a session of its own, which hears by the end of a pipe that this
 one is no more. What then still mentions such a folder is ended, what is mounted below it unmounted, and it is removed.
@@ -28,7 +28,7 @@ _beside: subprocess.Popen[bytes] | None = None
 
 
 def own(folder: Path | str, keep: bool = False) -> None:
-    """From now on the folder, and what runs or is mounted there, ends with this process.
+    """Remove the folder, its processes and its mounts when this process ends.
 
     :param keep: its files stay, as those of pytest do.
     """
@@ -62,7 +62,7 @@ def ours(folder: str) -> list[int]:
 
 
 def end(folder: str) -> None:
-    """Kill what runs there; one that is frozen, too."""
+    """Kill all processes there, frozen ones included."""
     deadline = time.monotonic() + WITHIN
     while (left := ours(folder)) and time.monotonic() < deadline:
         for pid in left:

@@ -3,15 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """muster's part inside the supervisord of a host: no process of its own, nothing to do while nothing happens.
 
-* The programs of an instance whose internal bus ended by itself are stopped at once, monitor or not, where the bus
-  program's ``running_failure_strategy`` says so. Only under the instance's lock, and only what was started under the
-  epoch that the bus had and the claim still has: so it never meets a run at work, nor the incarnation after.
-* Every program that ended without being asked to is told to whoever listens in ``run/listeners/*.sock``.
-* Two faults of supervisord that a host would suffer from are mended: see `_Waker` and `_forget_closed_files`.
+* When an internal bus ends by itself, the listener stops the other programs of its instance at once, with or without a
+  monitor, where the bus program's ``running_failure_strategy`` says so. It does so only under the instance's lock, and
+  only to programs of the epoch that the bus had and the claim still has: so it never interferes with a run at work, nor
+  with the next incarnation.
+* When any program ends without being asked to, the listener sends an event to each socket ``run/listeners/*.sock``.
+* It mends two faults of supervisord that would harm a host: see `_Waker` and `_forget_closed_files`.
 
-It is an ``[rpcinterface:...]`` of supervisord because those are made in its own process; it adds no calls. What a
-program is, is in its environment: ``MUSTER_BUS`` (the strategy) on a bus, ``MUSTER_GATE`` on a gate. It needs nothing
-but supervisord and the standard library of the Python that runs it.
+It is an ``[rpcinterface:...]`` of supervisord because those are made in its own process; it adds no calls. A program's
+environment says what it is: ``MUSTER_BUS`` (the strategy) on a bus, ``MUSTER_GATE`` on a gate. The listener needs
+nothing but supervisord and the standard library of the Python that runs it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 STOPPING_STRATEGIES = ("stop_application", "restart_application")
 _STARTING, _RUNNING = 10, 20  # states of a process
 _MOST_LISTENERS = 16  # one event must not keep supervisord from its work
-_ABOVE = 32  # descriptors of ours: a reload of supervisord closes low ones without a question
+_ABOVE = 32  # the listener's descriptors are at least this: a reload of supervisord closes lower ones
 
 
 def make(supervisord: Any, **_options: str) -> Any:
@@ -46,7 +47,7 @@ def make(supervisord: Any, **_options: str) -> Any:
 
 
 class _NoCalls:
-    """What supervisord looks for remote calls in."""
+    """An object without remote calls, for supervisord."""
 
 
 class Listener:
@@ -132,7 +133,7 @@ class Listener:
         return lock
 
     def _stop_members(self, bus: Any, epoch: int) -> list[str]:
-        """:return: programs that were told to end; supervisord kills them when their time is over."""
+        """Ask the programs to end. :return: those that were asked; supervisord kills them when their time is over."""
         stopped = []
         for name, other in sorted(bus.group.processes.items()):
             ours = other is not bus and _epoch(other) == epoch
@@ -141,7 +142,7 @@ class Listener:
         return stopped
 
     def _remember(self, instance: str, ended: dict[str, Any]) -> None:
-        """For the next observation: else all that is left says that somebody stopped it past the tool."""
+        """Write down why the programs ended, so that the next observation does not report a stop outside muster."""
         import json
 
         path = self._path("seen", instance + ".json")
@@ -195,7 +196,7 @@ class Listener:
                 except ConnectionRefusedError:
                     _remove_socket(path)  # who listened there is dead
                 except OSError:
-                    continue  # full, or not for us: its owner looks again by itself
+                    continue  # full, or not writable: its owner looks again at intervals
 
 
 def _environment(process: Any) -> dict[str, str]:
@@ -222,7 +223,7 @@ def _remove_socket(path: str) -> None:
 
 
 def _hide_folder() -> None:
-    """supervisord was started with our folder in PYTHONPATH; the programs it starts are not to have it."""
+    """Take this folder out of PYTHONPATH: supervisord needed it there, the programs that it starts must not get it."""
     folder = os.path.dirname(os.path.abspath(__file__))
     rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != folder]
     if rest:
@@ -232,8 +233,8 @@ def _hide_folder() -> None:
 
 
 class _Waker:
-    """Makes supervisord's loop turn when a signal comes. Python goes on polling after a signal, so a dead program was
-    collected up to a second late, and its end noticed that late."""
+    """Makes supervisord's loop turn when a signal comes. Without it Python continues to poll after a signal, so that
+    supervisord notices the end of a program up to a second late."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -272,10 +273,11 @@ def _wake_on_signals(supervisord: Any) -> None:
 
 
 def _forget_closed_files(supervisord: Any) -> None:
-    """Before supervisord polls, it stops watching descriptors that are nobody's.
+    """Make supervisord stop watching closed descriptors before it polls.
 
-    Before 4.3 it goes on watching those it closed. The next file gets the same number; when that is a log, which can
-    always be read, it polls without end and takes a whole processor: seen on a host that had started 34 instances.
+    Before 4.3 it keeps watching descriptors that it closed. The next file gets the same number; when that file is a
+    log, which can always be read, supervisord polls without end and takes a whole processor: seen on a host that had
+    started 34 instances.
     """
     options, of_processes = supervisord.options, supervisord.get_process_map
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the clients of all buses share: a connection that is made again whenever it is lost, and questions.
+"""Shared by the clients of all buses: a connection that is made again whenever it is lost, and requests.
 
 Standard library only and few imports, because the gates stand in the way of a restart: `socket` alone takes as long
 to import (9 ms) as Python takes to start, `_socket` 0.2 ms.

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every program of scen2 begins with: who am I (MUSTER_*), my settings, ordered faults, a log line."""
+"""The start of every program of scen2: its identity (MUSTER_*), settings, ordered faults, a log line."""
 
 import os
 import sys

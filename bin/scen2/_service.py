@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the services and windows of scen2 share: JSON messages on the internal bus, and a loop that does work on time.
+"""Shared by services and windows of scen2: JSON messages on the internal bus, and a loop that does work on time.
 
 Subjects on an internal bus (one bus per item, so the item is not part of them):
 
@@ -79,7 +79,7 @@ class Service:
 
 
 def _guarded(subject: str, handler):
-    """Whatever comes over the bus, a program goes on."""
+    """Call a handler; a message that it cannot handle is logged, and the program continues."""
 
     def take(payload: bytes, reply: str) -> None:
         try:

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the windows of a console share: what they know of the item's services, and a Tk window when there is a display.
+"""Shared by the windows of a console: their picture of the item's services, and a Tk window when there is a display.
 
-The bus keeps nothing for who is away: after each gap, and when another server begins to speak, a window asks for the
-state again.
+The bus stores no messages for clients that are away: after each gap, and when another server begins to speak, a window
+asks for the state again.
 """
 
 import os

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`muster status` where a monitor runs: it asks the monitor, and starts no Ansible."""
+"""`muster status` where a monitor runs: the command asks the monitor and starts no Ansible."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ def play(
 ) -> Iterator[Event]:
     """Run a playbook; its last event is `end`.
 
-    :raises TimedOut: when it did not end in time; it was stopped.
-    :raises NoAnsible: when there is no Ansible.
+    :raises TimedOut: when the playbook did not end in time; it was stopped.
+    :raises NoAnsible: when Ansible is not installed.
     """
     env = surroundings()
     env.update(ANSIBLE_STDOUT_CALLBACK=playbooks.COLLECTION + ".lines", ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1")
@@ -71,7 +71,7 @@ def play(
 
 
 def surroundings() -> dict[str, str]:
-    """The environment of Ansible; what of its settings does not count is said on standard error.
+    """The environment of Ansible. Settings that are ignored are reported on standard error.
 
     :raises NoAnsible: when no run can work with it.
     """

@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who runs a command as another user, by a rule of sudo, has the site of this installation, and nothing of their own.
+"""Commands that a rule of sudo runs as another user: they get the site of this installation, nothing of the caller's.
 
 An inventory, an `ansible.cfg` and a search path are programs, and a state folder names an inventory. A rule for
-`muster` is meant to allow its verbs and no program of whoever calls.
+`muster` is meant to allow its verbs and no program of the caller.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPTIONS = {"inventory": "-i", "state_dir": "--state-dir"}
 
 
 def for_another(environ: Mapping[str, str], user: int) -> bool:
-    """Not in a shell that sudo gave: who has one may do everything as that user anyway.
+    """Whether the rules apply: not in a shell that sudo started, whose user may do everything as that user anyway.
 
     :param user: the user id that we run as.
     """
@@ -32,7 +32,7 @@ def for_another(environ: Mapping[str, str], user: int) -> bool:
 
 
 def refuse(options: argparse.Namespace) -> None:
-    """:raises UsageError: for what would have us run what the caller wrote, and for what an administrator does."""
+    """:raises UsageError: for options that would run code of the caller, and for commands of an administrator."""
     given = [word for name, word in _OPTIONS.items() if getattr(options, name, None)]
     if given:
         raise UsageError(
@@ -44,7 +44,7 @@ def refuse(options: argparse.Namespace) -> None:
 
 
 def confined(environ: Mapping[str, str], home: str) -> dict[str, str]:
-    """The environment that is left: what only tells how, where and for whom to write.
+    """The environment that is kept: variables that only say how, where and for whom to write.
 
     :param home: of the user that we run as.
     """

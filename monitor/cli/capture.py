@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`muster capture` and `muster plan --from`: what a plan depends on as a file, and the plan over such a file."""
+"""`muster capture` writes the input of a plan to a file; `muster plan --from` plans over such a file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 def write(name: str | None, places: Places) -> int:
     """Capture the site of this controller into a new file that only its owner may read.
 
-    :raises UsageError: when the state folder is not here, or the file is there already.
+    :raises UsageError: when the state folder is not on this machine, or the file exists already.
     """
     here = Places(places.inventory, places.need_state())
     request = {"kind": "reconcile", "who": before_sudo() or getpass.getuser()}
@@ -84,9 +84,9 @@ def plan(name: str, json: bool) -> int:
 
 
 def read(path: Path) -> Json:
-    """What is given in a captured file.
+    """The `given` of a captured file.
 
-    :raises UsageError: when it is none.
+    :raises UsageError: when the file is no captured scenario.
     """
     import yaml
 

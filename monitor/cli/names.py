@@ -22,7 +22,7 @@ class UnknownName(Exception):
 def in_full(request: Request, document: Mapping[str, Any]) -> Request:
     """The request with its instances in full.
 
-    :param document: of the published site; empty when it is not on this machine, and then the plan does it.
+    :param document: of the published site; empty when it is not on this machine: then the plan completes the names.
     :raises UnknownName: when the site has no such instance.
     """
     if not document or not request.instances:

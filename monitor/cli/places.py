@@ -25,15 +25,15 @@ class UsageError(Exception):
 
 
 class Places(NamedTuple):
-    """`state_dir` is None when the controller is another machine, or not known yet; `remote` is None when no monitor
-    answers."""
+    """Where the site is: `state_dir` is None when the controller is another machine, or not known yet; `remote` is None
+    when no monitor answers."""
 
     inventory: tuple[str, ...]
     state_dir: Path | None
     remote: Remote | None = None
 
     def question(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What a monitor, else this site's state folder, answers to a request of `controller.calls` that only looks.
+        """The answer of a monitor, else of this site's state folder, to a read-only request of `controller.calls`.
 
         :raises UsageError: with the reason why there is no answer.
         """
@@ -57,7 +57,7 @@ class Places(NamedTuple):
         return list(self.inventory)
 
     def need_state(self) -> Path:
-        """The state folder, asked from the inventory when nothing else told it."""
+        """The state folder; the inventory is asked when nothing else named it."""
         if self.state_dir is not None:
             return self.state_dir
         found = ask_state_dir(self.need_inventory())
@@ -96,9 +96,9 @@ def find(given: list[str], state_dir: str, environ: Mapping[str, str]) -> Places
 
 
 def ask_state_dir(inventory: list[str]) -> Path:
-    """What the inventory says is `muster_state_dir` of its controller (half a second).
+    """`muster_state_dir` of the controller, from the inventory (takes half a second).
 
-    :raises UsageError: when it does not say, or the controller is not this machine.
+    :raises UsageError: when the inventory does not set it, or the controller is not this machine.
     """
     import subprocess
 

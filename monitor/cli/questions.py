@@ -21,7 +21,7 @@ OLD = 120.0  # s; answers over older observations say so
 
 
 def explain(options: argparse.Namespace, places: Places) -> int:
-    """Where each application of an item is and why, and every host that may run it."""
+    """Print where each application of an item is and why, and every host that may run it."""
     document = places.question({"verb": "explain", "item": options.item})["explain"]
     if options.json:
         as_json(document)
@@ -44,7 +44,7 @@ def explain(options: argparse.Namespace, places: Places) -> int:
 
 
 def what_if(options: argparse.Namespace, places: Places) -> int:
-    """What would happen under some assumptions; exit code 1 when a service would find no place because of them."""
+    """Print what would happen under assumptions; exit code 1 when a service would find no place because of them."""
     assume = assumptions(options)
     document = places.question({"verb": "what_if", "assume": assume})["what_if"]
     lost = [entry for entry in document["waits"] if not entry["already"]]
@@ -93,10 +93,10 @@ def assumptions(options: argparse.Namespace) -> Json:
 
 
 def _tell_age(document: Mapping[str, Any]) -> None:
-    """Answers are as good as what the hosts said last."""
+    """Print how old the observations are that the answer is based on, when they are old."""
     times = [at for at in document["seen"].values() if at]
     if not times:
         print("(no host was looked at yet: this is what the ledger says)")
     elif time.time() - min(times) > OLD:
         oldest = sentences.clock(min(times), time.time())
-        print("(over what the hosts said last, the oldest at %s: muster status looks anew)" % oldest)
+        print("(over what the hosts said last, the oldest at %s: muster status asks them again)" % oldest)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With which inventory a state folder is worked on, so that commands need no -i."""
+"""Remembers the inventory that a state folder was last used with, so that commands need no -i."""
 
 from __future__ import annotations
 

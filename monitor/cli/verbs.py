@@ -30,7 +30,7 @@ def change(options: argparse.Namespace, places: Places) -> int:
     """Carry out a request.
 
     :return: the exit code.
-    :raises UsageError: when the command does not say what it is about.
+    :raises UsageError: when the command does not name its subject (instance, item or host).
     """
     kind, remote = KINDS[options.kind], places.remote
     try:
@@ -79,7 +79,10 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
 
 
 def ended(end: Event, failed: list[Event]) -> int:
-    """Print what went wrong, each sentence once; the exit code."""
+    """Print each error once.
+
+    :return: the exit code.
+    """
     if failed:
         sentences = dict.fromkeys(_sentence(event) for event in failed)
         for sentence in sentences:

@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 def status(options: argparse.Namespace, places: Places) -> int:
-    """What runs where, over fresh observations; with `--last` as the last run saw it."""
+    """Print what runs where, over fresh observations; with `--last` as the last run saw it."""
     if options.watch:
         return _watch(options, places)
     if options.last:
@@ -38,7 +38,7 @@ def status(options: argparse.Namespace, places: Places) -> int:
 
 
 def plan(options: argparse.Namespace, places: Places) -> int:
-    """What reconcile would do now, and why; nothing is done."""
+    """Print what reconcile would do now, and why; nothing is done."""
     if options.file:
         from . import capture
 
@@ -87,7 +87,7 @@ def check(options: argparse.Namespace, places: Places) -> int:
 
 
 def why(options: argparse.Namespace, places: Places) -> int:
-    """One instance: how it is, what is wanted, what would be done next, and what happened."""
+    """Print one instance: its state, the wanted state, the next actions, and its history."""
     document = _last_status(places)
     name = options.instance
     instance = document["instances"].get(name)
@@ -108,7 +108,7 @@ def why(options: argparse.Namespace, places: Places) -> int:
 
 
 def events(options: argparse.Namespace, places: Places) -> int:
-    """The trail: what happened, who or what did it, and why."""
+    """Print the trail: what happened, who or what did it, and why."""
 
     def show(entry: Mapping[str, Any]) -> None:
         if not options.instance or entry.get("instance") == options.instance:
@@ -136,7 +136,7 @@ def events(options: argparse.Namespace, places: Places) -> int:
 def _fresh(
     options: argparse.Namespace, places: Places, verb: str, key: str, check: bool = False
 ) -> tuple[int, Json | None]:
-    """Run a playbook that returns a document under `key`; exit code and document."""
+    """Run a playbook that returns a document under `key`. :return: exit code and document."""
     progress = Progress(sys.stderr, on=not getattr(options, "watch", False))
     failed: list[Event] = []
     document: Json | None = None

@@ -126,7 +126,7 @@ class Api:
             raise Wrong(503, "%d streams are open already, more are not served" % events.STREAMS)
         bell = await self._hub.open()
         after = int(last) if last else _whole(request, "after")
-        # No Response: Starlette only wants something that is called as one.
+        # Not a Response: Starlette only requires something that can be called like one.
         return cast(Response, events.EventStream(self._hub, bell, after, request.scope[ABORT]))
 
     async def history(self, request: Request) -> Response:
@@ -224,7 +224,7 @@ class Api:
         return _json(encode({"ok": not why, "why": why, **facts}), 503 if why else 200)
 
     async def _unreadable(self) -> str:
-        """Why the status has not been readable for long and is not now; "" when it is."""
+        """Why the status has been unreadable for too long; "" when it is readable or was a short time ago."""
         if self._desk.age < STATUS_OLD_SECONDS:
             return ""
         why = "reading it takes too long"

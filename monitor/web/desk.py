@@ -1,7 +1,8 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the API reads of a site and asks of the monitor. Slow reads happen in a thread: the loop goes on supervising."""
+"""Reads the site for the API and passes requests to the monitor. Slow reads run in a thread, so that the monitor's loop
+keeps supervising."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ class Core(Protocol):
 
     @property
     def turned(self) -> float:
-        """When its loop turned last, by the loop's clock."""
+        """Time of the last turn of its loop, by the loop's clock."""
 
     async def ask(self, request: Request) -> Json: ...
 
@@ -55,11 +56,11 @@ class Core(Protocol):
 
 
 class NotNow(Exception):
-    """What was asked for cannot be read now; the text is one sentence."""
+    """The state folder cannot be read now; the text is one sentence."""
 
 
 class Unknown(Exception):
-    """What was asked about is not in the site, or makes no sense there; the text is one sentence."""
+    """The site has no such item, instance or host, or the question makes no sense there; the text is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class SiteFacts:
 
 @dataclass
 class Ticket:
-    """A request that nobody waits for."""
+    """A request whose sender does not wait for the answer."""
 
     id: str
     kind: str
@@ -123,7 +124,7 @@ class Desk:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def changed(self) -> None:
-        """Something changed that no file may tell yet."""
+        """Mark the picture as old: something changed that may not be in a file yet."""
         self._changes += 1
 
     def stamp(self, name: str) -> Stamp | None:
@@ -131,14 +132,14 @@ class Desk:
         return file_stamp(self.state_dir / name)
 
     async def site(self) -> SiteFacts:
-        """What requests are checked with; empty while no site is published."""
+        """The site's document that requests are checked against; empty while no site is published."""
         stamp = self.stamp(SITE_FILE)
         if stamp != self._facts.stamp:
             self._facts = await self.run(self._site_facts, stamp)
         return self._facts
 
     def _site_facts(self, stamp: Any) -> SiteFacts:
-        """What is known stays when another version of muster wrote the site that is published now."""
+        """Read the published site. When another version of muster wrote it, keep the one that was read before."""
         document = self._read(SITE_FILE).get("site")
         owner = owner_of(self.state_dir)
         if not document:
@@ -150,7 +151,7 @@ class Desk:
         return SiteFacts(site, places_of(site, owner), names_of(site), stamp)
 
     async def names(self) -> Names:
-        """What a request may name: of the site, and what is still held of items that left it."""
+        """Names that a request may use: those of the site, and instances still held although their item left it."""
         facts = await self.site()
         instances = (await self.picture()).document["instances"]
         held = {name: entry["host"] for name, entry in instances.items()}
@@ -170,7 +171,7 @@ class Desk:
 
     @property
     def age(self) -> float:
-        """Seconds since a picture could be had last, or since the beginning."""
+        """Seconds since the last picture that could be read, or since the start."""
         return time.monotonic() - self.painted
 
     def _paint(self, snapshot: Json, key: Any) -> Picture:
@@ -225,7 +226,7 @@ class Desk:
         }
 
     async def ask(self, request: Request) -> Json:
-        """What came of a request; it goes on also when nobody waits any more."""
+        """The outcome of a request. The request is carried out even when its sender no longer waits."""
         return await asyncio.shield(self.begin(request).task)
 
     def begin(self, request: Request) -> Ticket:

@@ -30,7 +30,7 @@ STATUSES_APART_SECONDS = 0.2  # between two status events at least
 
 
 class Hub:
-    """Reads for all streams; `turn` is called whenever something may have changed."""
+    """Reads for all streams. The server calls `turn` whenever something may have changed."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

@@ -26,7 +26,7 @@ Samples = Iterable[tuple[Mapping[str, str], float | None]]  # labels, value
 
 @dataclass(frozen=True)
 class Facts:
-    """What the metrics are made of."""
+    """The input of the metrics."""
 
     status: Mapping[str, Any]  # the status document
     snapshot: Mapping[str, Any]  # what the monitor knows, as in ``run/monitor.json``
@@ -87,7 +87,7 @@ def _monitor(facts: Facts) -> Iterator[Metric]:
     failing = bool(snapshot.get("failing"))
     yield _gauge("muster_loop_failing", "The last turn of the monitor's loop failed; see its log.", [({}, failing)])
     yield _gauge("muster_ledger_revision", "Of the ledger.", [({}, facts.status["revision"])])
-    yield _gauge("muster_watch_list_revision", "That the monitor follows.", [({}, snapshot.get("revision"))])
+    yield _gauge("muster_watch_list_revision", "Of the watch list in use.", [({}, snapshot.get("revision"))])
     yield _gauge("muster_intents", "Intents of the monitor that no run has satisfied yet.", [({}, len(intents))])
     yield _gauge("muster_runs", "Playbook runs under way, a parked one included.", [({}, len(runs))])
     parked = snapshot.get("standby") == "parked"

@@ -64,7 +64,7 @@ class Web:
         self._desk.close()
 
     async def _wake(self) -> None:
-        """Whenever the monitor says that something changed, at most so often."""
+        """Read whenever the monitor reports a change, at a limited rate."""
         changed, loop = self._core.subscribe(), asyncio.get_running_loop()
         try:
             while True:
@@ -79,13 +79,13 @@ class Web:
             self._core.unsubscribe(changed)
 
     async def _look(self) -> None:
-        """Now and then all the same: what other processes wrote, and a site that came with new doors."""
+        """Read at intervals, too: other processes write, and a new site may have new doors."""
         while True:
             await asyncio.sleep(events.LOOK_SECONDS)
             await self._turn()
 
     async def _turn(self) -> None:
-        """Each step for itself: streams go on without the others, and all of it after what nobody expected."""
+        """Run each step on its own: when one fails, even by an unexpected error, the others still run."""
         for step in (self._follow_site, self._remember_loads, self._hub.turn):
             try:
                 await step()
@@ -107,7 +107,7 @@ class Web:
         self._history.add(loads)
 
     async def _open_doors(self) -> None:
-        """Open what the site wants and is not open, close what it wants no more."""
+        """Open the doors that the site has and that are closed; close those that it no longer has."""
         stamp = self._desk.stamp(SITE_FILE)
         facts = await self._desk.site()
         published = await self._desk.run(publish.read_published, str(self._core.state_dir), SITE_FILE)
@@ -141,7 +141,7 @@ class Web:
         doors.remove(door, made)
 
     def _tell(self, sentence: str) -> None:
-        """Once, not at every turn."""
+        """Log a sentence once, not at every turn."""
         if sentence not in self._told:
             if len(self._told) > 100:
                 self._told.clear()
@@ -189,7 +189,7 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Tells the application through which door a connection came, and who the kernel says is at its other end."""
+    """Gives the application the door of each connection and the kernel's facts about its other end."""
 
     _door = Door("unix", "", "")
     _connection = Connection(_door)

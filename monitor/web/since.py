@@ -39,7 +39,7 @@ class Since:
 
 
 def _cause(document: Json, item: Json) -> float:
-    """When what decides an item's verdict became so; 0 when that is not known."""
+    """When the cause of an item's verdict began, in seconds since 1970; 0 when that is not known."""
     part = item.get("services") or item.get("hci") or {}
     instance = document["instances"].get(part.get("instance")) or {}
     times = [float(instance.get("since") or 0.0)]

@@ -52,10 +52,11 @@ class ActionModule(_host_call.HostAction):
         return result
 
     def _act(self, host: dict[str, Any], request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """One request, unless its time is over: then another run may already have taken over what it starts.
+        """Send one request, unless its time is over: then another run may already have taken its instances over.
 
-        What the host cannot do is data, as silence is: ``error``, and each instance is reported as refused, so that
-        the outcome gives it back to the next run instead of keeping it until this one's deadline.
+        A host that cannot do it, or does not answer, is no failure of the task: the answer has ``error`` or
+        ``unreachable``. Each instance is then reported as refused, so that the outcome hands it to the next run instead
+        of keeping it until this run's deadline.
         """
         left = request["deadline"]
         if request.get("expires"):

@@ -70,14 +70,14 @@ class ActionModule(_host_call.HostAction):
 
     @staticmethod
     def _facts(compiled: _compiled.Compiled, name: str, state: str, task_vars: Any) -> dict[str, Any]:
-        """The facts about itself that the host gets; one that just left the site is known from its variables."""
+        """The host's facts, as they are sent to it; for a host that just left the site, taken from its variables."""
         site, site_id = compiled.document, _compiled.kept("site_id") or ""
         if any(host["name"] == name for host in site["hosts"]):
             return _host_call.host_facts(site, site_id, name)
         if state != "removed":
             raise AnsibleActionFail("%s is no host of the site: put it into the group muster_hosts" % name)
         if not task_vars.get("muster_root"):
-            raise AnsibleActionFail("%s has no muster_root: what to remove there is not known" % name)
+            raise AnsibleActionFail("%s has no muster_root: set it to the folder to remove" % name)
         known = task_vars["hostvars"][name]
         return {
             "site_id": site_id,

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a host what it runs, what it is configured with and how loaded it is. Silence is an answer too."""
+"""Ask a host for its instances, configuration and load. A host that does not answer gives an observation, too."""
 
 from __future__ import annotations
 

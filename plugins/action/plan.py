@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide what to do over what was observed and what the ledger says, and commit it before anything is done."""
+"""Make a plan from the observations and the ledger, and commit it before anything is done."""
 
 from __future__ import annotations
 

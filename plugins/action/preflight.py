@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look whether a host can be deployed to, and say in one sentence what is wrong with it."""
+"""Check whether a host can be deployed to, and report each problem in one sentence."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ActionModule(_host_call.HostAction):
         except AnsibleActionFail as error:
             return [str(error.message)], []
         try:
-            self._low_level_execute_command("true")  # connects: what follows is the answer's own time
+            self._low_level_execute_command("true")  # connects, so that the time below is that of the answer alone
             began = time.time()
             answer = self._low_level_execute_command("%s -" % python, in_data=text.encode())
             ended = time.time()
@@ -71,7 +71,7 @@ class ActionModule(_host_call.HostAction):
     def _door(
         self, host: dict[str, Any], reached: dict[str, str], task_vars: dict[str, Any]
     ) -> tuple[list[str], list[str]]:
-        """(findings, hints) of the way that the monitor takes: nothing but this tells whether it is open."""
+        """(findings, hints) of the monitor's way to the agent; only this call shows whether it works."""
         facts = {key: host[key] for key in ("address", "root", "service_manager", "measure")}
         facts.update(site_id="", controller="", host=host["name"])
         request = {"verb": "observe", "host": facts, "only": [], "load": False}

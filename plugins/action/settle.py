@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit what came of a plan: the outcome is what the hosts answered, never a return code."""
+"""Commit the outcome of a plan: it comes from the hosts' answers, never from a return code."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ActionModule(_controller_call.ControllerAction):
         return result
 
     def _again(self, plan: Plan, outcome: dict[str, Any], answers: dict[str, Any]) -> str:
-        """The kind of the next round, when this one cannot be the last; every round must have got something done."""
+        """The kind of the next round, empty when there is none. A round that achieved nothing is the last one."""
         rounds = int(_compiled.kept("rounds") or 1)
         _compiled.keep("rounds", rounds + 1)
         started = any(r["result"] == "running" for said in answers.values() for r in said.get("results", {}).values())

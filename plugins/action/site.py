@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compile the site from the inventory, say every error at once, and make sure that the controller knows it."""
+"""Compile the site from the inventory, report all errors at once, and make sure that the controller has the site."""
 
 from __future__ import annotations
 

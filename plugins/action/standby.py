@@ -60,7 +60,8 @@ class ActionModule(_controller_call.ControllerAction):
     def _plan(
         self, state_dir: str, order: dict[str, Any], task_vars: dict[str, Any], check: bool = False
     ) -> dict[str, Any]:
-        """Intents about instances trust ledger and hosts; what has to be placed needs what the hosts said last."""
+        """Plan. Intents about instances need the ledger only; intents about a host need the last observations, too,
+        because instances have to be placed."""
         document = _standby.read_published(state_dir)["document"]
         request = {"who": "monitor", "from": document["controller"], "kind": "intents", **order}
         request.update(request.pop("request", {}))

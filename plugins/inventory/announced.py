@@ -11,11 +11,11 @@ short_description: Hosts that announced themselves in a folder
 version_added: 0.2.0
 description:
   - Reads a folder with one small YAML or JSON file per host, named after it, for example C(server_4.yml). The playbook
-    C(control_room.muster.announce) writes such files; whatever else writes them serves as well.
-  - A file says what kind of host it is and where, and nothing else. What that means, groups and connection, is said by
-    the inventory, by P(ansible.builtin.constructed#inventory) in the file after this one. So whoever may write into the
-    folder can add hosts and take them away, but sets no variable of Ansible.
-  - A file that cannot be used is told and left out; the other hosts are there all the same.
+    C(control_room.muster.announce) writes such files; other programs may write them, too.
+  - A file says which kind the host has and what its address is, and nothing else. The inventory derives groups and
+    connection from that, by P(ansible.builtin.constructed#inventory) in the file after this one. So an account that may
+    write into the folder can add and remove hosts, but cannot set a variable of Ansible.
+  - A file that cannot be used is left out with a warning; the other hosts are read.
 author:
   - muster contributors (@control-room)
 options:
@@ -76,7 +76,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
 
 class InventoryModule(BaseInventoryPlugin):
-    """See the documentation above."""
+    """The plugin; see the documentation above."""
 
     NAME = "control_room.muster.announced"
 
@@ -110,7 +110,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _add(self, host: str, said: dict[str, Any]) -> None:
         """:raises ValueError: when no host can have this name, or another source has one of this name."""
         if not _NAME.match(host):
-            raise ValueError("%r is no name of a host: letters, digits, _ . -" % host)
+            raise ValueError("%r is not a valid host name: use letters, digits, _ . -" % host)
         if host in self.inventory.hosts or host in self.inventory.groups:
             raise ValueError("there is a host or group %s in this inventory already" % host)
         self.inventory.add_host(host)
@@ -119,7 +119,7 @@ class InventoryModule(BaseInventoryPlugin):
 
 
 def read(path: str, kinds: list[str]) -> dict[str, Any]:
-    """What an announcement says: ``{"kind", "address", "stereotypes"}``.
+    """Read an announcement: ``{"kind", "address", "stereotypes"}``.
 
     :raises ValueError: with what is wrong in one sentence. :raises OSError: when it cannot be read.
     """
@@ -130,7 +130,7 @@ def read(path: str, kinds: list[str]) -> dict[str, Any]:
     try:
         said = yaml.safe_load(data)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError("it is no YAML: %s" % " ".join(str(error).split())) from error
+        raise ValueError("it is not valid YAML: %s" % " ".join(str(error).split())) from error
     if not isinstance(said, dict):
         raise ValueError("it must be a mapping with %s" % ", ".join(KEYS))
     unknown = [str(key) for key in said if key not in KEYS]

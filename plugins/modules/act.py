@@ -10,10 +10,10 @@ module: act
 short_description: Carry out a plan on one host (internal)
 version_added: 0.1.0
 description:
-  - Internal, a step of the playbooks of this collection. It is of no use by itself.
-  - Configuration, stops and staged starts of all instances concerned, in one call, each step with a deadline.
-  - The host looks again before every rank, refuses an epoch lower than the last it has seen, and confirms every
-    stop by looking for processes.
+  - Internal, a step of the playbooks of this collection. It has no use on its own.
+  - Writes configuration, stops instances and starts instances in stages, in one call. Each step has a deadline.
+  - The host checks its processes again before every rank, refuses an epoch lower than the last it has seen, and
+    confirms every stop by looking for processes.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ attributes:
 options:
   request:
     description:
-      - What the plan asks of this host (RV(control_room.muster.plan#module:requests)).
+      - The plan's request to this host (RV(control_room.muster.plan#module:requests)).
     type: dict
   published:
     description:
@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answer:
-  description: What came of it, per instance.
+  description: The outcome per instance.
   returned: always
   type: dict
 """

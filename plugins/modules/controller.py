@@ -43,7 +43,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answer:
-  description: What the controller answers.
+  description: The controller's answer.
   returned: success
   type: dict
 """

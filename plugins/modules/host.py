@@ -11,8 +11,8 @@ short_description: Prepare a host, or remove everything of muster from it
 version_added: 0.1.0
 description:
   - Makes the host's folders, installs the agent, C(muster-exec) and the application's programs, writes the
-    configuration of the service manager and of
-    the host's own services, and starts the service manager when it does not run.
+    configuration of the service manager and of the host's own services, and starts the service manager when it does
+    not run.
   - Refuses a host that belongs to another site or controller.
 author:
   - muster contributors (@control-room)
@@ -28,8 +28,8 @@ attributes:
 options:
   state:
     description:
-      - V(prepared) installs what is missing or differs; V(removed) stops everything of muster, confirms it and
-        removes our folder.
+      - V(prepared) installs what is missing or differs; V(removed) stops everything of muster, confirms that it has
+        ended, and removes muster's folder.
     type: str
     choices: [prepared, removed]
     default: prepared
@@ -48,7 +48,7 @@ options:
     default: [/usr/bin/supervisord]
   environment:
     description:
-      - What every process of the host finds in its environment.
+      - Environment variables for every process of the host.
     type: dict
     default: {}
   boot:
@@ -59,7 +59,7 @@ options:
     default: false
   request:
     description:
-      - What the action plugin sends to the host. Not for playbooks.
+      - The request that the action plugin sends to the host. Not for playbooks.
     type: dict
 """
 
@@ -72,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 did:
-  description: What was changed, one sentence each.
+  description: One sentence per change.
   returned: success
   type: list
   elements: str

@@ -54,7 +54,7 @@ options:
     default: false
   request:
     description:
-      - What the action plugin sends to the host. Not for playbooks.
+      - The request that the action plugin sends to the host. Not for playbooks.
     type: dict
 """
 
@@ -67,7 +67,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 did:
-  description: What was changed, one sentence each.
+  description: One sentence per change.
   returned: success
   type: list
   elements: str

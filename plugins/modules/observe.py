@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: observe
-short_description: Ask a host what it runs and how loaded it is
+short_description: Ask a host for its instances and its load
 version_added: 0.1.0
 description:
   - Returns instances present, the digest of the configuration folder, load facts and the host's incarnation.
@@ -42,7 +42,7 @@ options:
 
   request:
     description:
-      - What the action plugin sends to the host. Not for playbooks.
+      - The request that the action plugin sends to the host. Not for playbooks.
     type: dict
 """
 
@@ -54,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 observation:
-  description: What the host reports.
+  description: The host's report.
   returned: always
   type: dict
   sample: {"host": "server_1", "answer": "seen", "instances": {}}

@@ -10,9 +10,9 @@ module: plan
 short_description: Decide what to do, and commit it
 version_added: 0.1.0
 description:
-  - Plans over what M(control_room.muster.observe) registered as C(muster_observed) on every host, and over the
-    ledger; commits the plan before anything is done.
-  - In check mode nothing is committed; the plan is the answer.
+  - Makes a plan from the ledger and from the observations that M(control_room.muster.observe) registered as
+    C(muster_observed) on every host, and commits the plan before anything is done.
+  - In check mode the module returns the plan and commits nothing.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:
@@ -27,7 +27,7 @@ attributes:
 options:
   kind:
     description:
-      - What is requested.
+      - The kind of request.
     type: str
     choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, forget, reset, pause,
       resume, resolve, acknowledge]
@@ -89,8 +89,8 @@ options:
     default: false
   until:
     description:
-      - When a pause or a drain ends by itself. A duration (C(90s), C(30m), C(2h), C(1d)), a time of day (C(14:00)), or
-        a date and time (C(2030-01-31 14:00)), in the time zone of the controller; or seconds since 1970.
+      - When a pause or a drain ends automatically. A duration (C(90s), C(30m), C(2h), C(1d)), a time of day
+        (C(14:00)), or a date and time (C(2030-01-31 14:00)), in the time zone of the controller; or seconds since 1970.
     type: str
     default: ""
   at_a_time:
@@ -116,7 +116,7 @@ options:
     default: false
   phase:
     description:
-      - V(1) plans. A later one returns what may start now, after the answers so far.
+      - V(1) makes the plan. A later phase returns the requests for what may start now, after the answers so far.
     type: int
     default: 1
   published:
@@ -151,7 +151,7 @@ sentences:
   type: list
   elements: str
 requests:
-  description: What each host has to do, for M(control_room.muster.act).
+  description: The request to each host, for M(control_room.muster.act).
   returned: always
   type: dict
 hosts:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Whether a host can be deployed to
+short_description: Check whether a host can be deployed to
 version_added: 0.2.0
 description:
-  - Connects to the host, and looks at its Python, its clock, its disk, and whether muster's folder can be made there.
-  - Fails with one sentence per thing that is wrong. A host that cannot be reached is one of them, in words that say
-    what to do about it.
+  - Connects to the host, and checks its Python, its clock, its disk, and whether muster's folder can be made there.
+  - Fails with one sentence per problem. When the host cannot be reached, the sentence says what to do about it.
   - An account that reaches the agent through its door (C(muster_agent_sudo), without C(become)) writes nothing on the
-    host. Then it is looked whether the door opens.
-  - Nothing has to be installed on the host, and nothing is changed there.
+    host. For such an account the module checks whether the door opens instead.
+  - The module needs nothing installed on the host, and changes nothing there.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:
@@ -29,7 +28,8 @@ attributes:
     support: full
 options:
   controller:
-    description: Whether this is the controller, and it is looked whether the monitor's Python environment can be made.
+    description:
+      - Whether this is the controller. Then the module checks whether the monitor's Python environment can be made.
     type: bool
     default: false
 """
@@ -42,12 +42,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What is wrong, one sentence each.
+  description: One sentence per problem.
   returned: always
   type: list
   elements: str
 hints:
-  description: What is missing and can be installed by the roles.
+  description: Missing programs that the roles can install.
   returned: always
   type: list
   elements: str

@@ -10,9 +10,9 @@ module: settle
 short_description: Commit the outcome of a plan (internal)
 version_added: 0.1.0
 description:
-  - Internal, a step of the playbooks of this collection. It is of no use by itself.
-  - Commits what the hosts answered to M(control_room.muster.act) (registered as C(muster_acted)) and publishes the
-    watch list.
+  - Internal, a step of the playbooks of this collection. It has no use on its own.
+  - Commits the hosts' answers to M(control_room.muster.act) (registered as C(muster_acted)) and publishes the watch
+    list.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:
@@ -56,11 +56,11 @@ results:
   returned: always
   type: dict
 again:
-  description: Whether another round can go on with what had to wait, for room or for its turn to leave a drained host.
+  description: Whether another round can handle instances that wait for room or for their turn to leave a drained host.
   returned: always
   type: bool
 again_kind:
-  description: What that round has to ask for; empty without one.
+  description: The kind of request of that round; empty when there is none.
   returned: always
   type: str
 revision:

@@ -10,9 +10,8 @@ module: site
 short_description: Compile and validate the site
 version_added: 0.1.0
 description:
-  - Reads the C(muster_*) variables and the inventory, validates all of it and renders every item's configuration on
-    the controller.
-  - All errors are reported at once, with its place and what is allowed, before any host is touched.
+  - Reads the C(muster_*) variables and the inventory, validates them and renders every item's configuration.
+  - Reports all errors at once, each with its place and the allowed values, before any host is touched.
   - Runs on the control node; the ledger is opened on the controller.
 author:
   - muster contributors (@control-room)
@@ -28,17 +27,18 @@ attributes:
 options:
   create:
     description:
-      - Make the ledger when the controller has none yet. Only a deploy does.
+      - Make the ledger when the controller has none yet. Only a deploy sets this.
     type: bool
     default: false
   validate_only:
     description:
-      - Stop after validation; neither ledger nor hosts are looked at.
+      - Stop after validation; read neither ledger nor hosts.
     type: bool
     default: false
   anew:
     description:
-      - Compile again, although an earlier task of this run did. For a play after the inventory has changed.
+      - Compile again, although an earlier task of this run has compiled the site. For a play that runs after the
+        inventory has changed.
     type: bool
     default: false
 """

@@ -10,10 +10,10 @@ module: standby
 short_description: Park until the monitor hands over intents, then plan them (internal)
 version_added: 0.1.0
 description:
-  - Internal, a step of the playbooks of this collection. It is of no use by itself.
-  - The monitor keeps one run parked here, so that an alert finds interpreter, imports, inventory and connections
-    already paid for.
-  - Plans over the site as published on the controller and the ledger, at the moment of the alert.
+  - Internal, a step of the playbooks of this collection. It has no use on its own.
+  - The monitor keeps one run parked in this task, so that an alert does not wait for interpreter, imports, inventory
+    and connections.
+  - Plans at the moment of the alert, from the site as published on the controller and from the ledger.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ attributes:
 options:
   fifo:
     description:
-      - Where the monitor writes the intents. Without it O(intents) are planned at once.
+      - The named pipe to which the monitor writes the intents. Without it O(intents) are planned at once.
     type: path
     default: ""
   intents:
@@ -50,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 requests:
-  description: What each host has to do, for M(control_room.muster.act).
+  description: The request to each host, for M(control_room.muster.act).
   returned: always
   type: dict
 hosts:

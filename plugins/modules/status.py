@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status
-short_description: One verdict per item, with its first cause
+short_description: Report one verdict per item, with its first cause
 version_added: 0.1.0
 description:
-  - Merges services, HCI, buses and hosts into one word per item, from the ledger and what
-    M(control_room.muster.observe) registered.
+  - Combines the states of services, HCI, buses and hosts into one word per item, from the ledger and from the
+    observations that M(control_room.muster.observe) registered.
 author:
   - muster contributors (@control-room)
 extends_documentation_fragment:

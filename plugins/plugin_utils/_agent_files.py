@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that make the host agent: what prepare installs below ``lib/<hash>/muster_host/``."""
+"""The files of the host agent; prepare installs them below ``lib/<hash>/muster_host/``."""
 
 from __future__ import annotations
 

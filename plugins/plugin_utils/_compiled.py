@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The compiled site of this run: validated and rendered once, shared by all of its tasks.
 
-It lives in the run's own temporary folder (Ansible removes it at the end), so that neither hundreds of kilobytes travel
-through registered variables nor every task validates again.
+It is kept in the run's own temporary folder (Ansible removes it at the end). So registered variables do not carry
+hundreds of kilobytes, and the site is not validated again by every task.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def keep(name: str, value: Any) -> None:
 
 
 def kept(name: str) -> Any:
-    """What an earlier task of this run kept; None if nothing."""
+    """The value that an earlier task of this run kept; None if there is none."""
     return _read("kept-" + name)
 
 

@@ -36,7 +36,7 @@ class ControllerAction(_host_call.HostAction):
         return answer
 
     def _as_another_user(self) -> bool:
-        """Whether the controller's variables say to become another user than the one who runs this."""
+        """Whether the controller's variables ask to become another user than the one who runs this."""
         become = self._connection.become
         return become is not None and become.get_option("become_user", playcontext=self._play_context) != _who()
 
@@ -49,7 +49,7 @@ def _who() -> str:
 
 
 def registered(task_vars: Mapping[str, Any], variable: str, hosts: list[str]) -> dict[str, Any]:
-    """What a variable registered on every host holds: host -> value, without the hosts that were not asked."""
+    """The values of a variable that was registered on every host: host -> value, without hosts that were not asked."""
     hostvars = task_vars["hostvars"]
     found = {}
     for name in hosts:
@@ -60,6 +60,6 @@ def registered(task_vars: Mapping[str, Any], variable: str, hosts: list[str]) ->
 
 
 def answers(task_vars: Mapping[str, Any], hosts: list[str], run: str) -> dict[str, Any]:
-    """What the hosts answered to the act tasks of this run: host -> act answer."""
+    """The hosts' answers to the act tasks of this run: host -> act answer."""
     found = registered(task_vars, "muster_acted", hosts)
     return {name: value["answer"] for name, value in found.items() if value.get("answer", {}).get("run") == run}

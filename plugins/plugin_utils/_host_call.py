@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call to a host's agent: the installed one, else the same one sent along.
+"""One call to a host's agent: the installed one, else the same one sent along with the request.
 
-Only where there is no Python at its usual place the ordinary module of the same name finds one: it costs half a second
-of processor to start, which on the first deploy every host would pay.
+The ordinary module of the same name is used only where no Python is at its usual place: the module can find one, but it
+takes half a second of processor to start, on every host of a first deploy.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.host.mac
 from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files
 
 _ANSWER = "MUSTER:"
-# For `python -c`: runs the program that comes first on standard input. The login shell of the account, of which csh
-# takes no newline and sh no more than so much of a command line, sees nothing of it. What follows it is for people who
-# look at the list of processes.
+# For `python -c`: runs the program that comes first on standard input. So the program is not part of the command line,
+# where csh as a login shell accepts no newline and sh limits the length. The text after it is for people who look at
+# the list of processes.
 _FED = "import sys;exec(sys.stdin.buffer.read(%d))"
 _USUAL_PYTHON = "/usr/bin/python3"
 _DISCOVER = ("", "auto", "auto_legacy", "auto_silent", "auto_legacy_silent")
@@ -56,8 +56,11 @@ class HostAction(ActionBase):
     def call_host(
         self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any], install: bool = False
     ) -> dict[str, Any]:
-        """:raises UnreachableHost: with the connection's own words.
-        :raises AnsibleActionFail: when the agent failed, with its sentence."""
+        """Call the agent.
+
+        :raises UnreachableHost: with the connection's own words.
+        :raises AnsibleActionFail: when the agent failed, with its sentence.
+        """
         request = {"verb": verb, "check": bool(self._task.check_mode), "diff": bool(self._task.diff), **request}
         root = request["host"]["root"]
         self.need_pipes(request["host"]["host"])
@@ -98,7 +101,7 @@ class HostAction(ActionBase):
     def _answer(
         self, command: str, request: Mapping[str, Any], absent: Sequence[str] = (), before: bytes = b""
     ) -> dict[str, Any] | None:
-        """What a command says to a request; None where one of the words of `absent` tells why it cannot.
+        """A command's answer to a request; None where it failed with one of the words of `absent`.
 
         :raises AnsibleActionFail: when it ends without an answer for any other reason, with its last line.
         """
@@ -114,7 +117,7 @@ class HostAction(ActionBase):
         raise AnsibleActionFail("the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], words[0]))
 
     def interpreter(self, task_vars: Mapping[str, Any]) -> list[str]:
-        """The Python of this host, as the modules find it, but that nothing is looked for there: its words."""
+        """The command of this host's Python, as modules find it, but without a search on the host."""
         written = constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
         named = str(self._templar.template(written) or "").strip()
         if named in _DISCOVER:
@@ -131,7 +134,7 @@ class HostAction(ActionBase):
             )
 
     def by_door(self, task_vars: Mapping[str, Any]) -> bool:
-        """Whether the account may have the agent look and act as root, through its door, and nothing else."""
+        """Whether the account's only right is to have the agent look and act as root, through the agent's door."""
         if self._connection.become is not None:
             return False
         return bool(self._templar.template(task_vars.get("muster_agent_sudo")))
@@ -149,12 +152,12 @@ class HostAction(ActionBase):
 
 
 def agent_door(python: Sequence[str], host: str) -> list[str]:
-    """How an account without root calls the agent: what the rule of sudo allows (role monitor, `access`)."""
+    """The command by which an account without root calls the agent, allowed by sudo (role monitor, `access`)."""
     return ["sudo", "-n", "--", *python, "-I", "-S", "/usr/local/libexec/muster-agent-%s" % host]
 
 
 def host_facts(site: Mapping[str, Any], site_id: str, name: str) -> dict[str, Any]:
-    """What every request tells a host about itself (the content of its ``etc/host.json``)."""
+    """The host's facts in every request to it (the content of its ``etc/host.json``)."""
     host = next(h for h in site["hosts"] if h["name"] == name)
     return {
         "site_id": site_id,

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From inventory variables to the site: what `compile_site` needs, gathered without touching a host.
+"""Gathers the input of `compile_site` from inventory variables, without touching a host.
 
 Strings that belong to an item (commands, environment) keep their Jinja: it is rendered per item later. Everything else
 is templated here, with the controller's variables.
@@ -125,8 +125,8 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_the_inventory(hostvars: Any) -> Any:
-    """The same variables without what the command line says about connections: that is about one run, often of an
-    administrator, and the monitor's own runs do not have it."""
+    """The same variables without the command line's options about connections. Those belong to one run, often of an
+    administrator; the monitor's own runs do not have them."""
     manager = hostvars._variable_manager
     extra = load_extra_vars(manager._loader)
     if not any(str(key).startswith("ansible_") for key in extra):
@@ -140,7 +140,7 @@ def _of_the_inventory(hostvars: Any) -> Any:
 
 
 def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """How ssh gets to a host, for the monitor's own line to it. Never a password: a line needs a key."""
+    """How ssh reaches a host, for the monitor's own line to it. Never contains a password: a line needs a key."""
 
     def said(*keys: str) -> str:
         return next((str(view[key]) for key in keys if view.get(key)), "")
@@ -168,7 +168,7 @@ def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _usual_python() -> str:
-    """The Python that ansible.cfg names for all hosts; empty when it is to be found."""
+    """The Python that ansible.cfg names for all hosts; empty when Ansible has to find it."""
     named = str(constants.config.get_config_value("INTERPRETER_PYTHON") or "")
     return named if named.startswith("/") else ""
 

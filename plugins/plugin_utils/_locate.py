@@ -1,10 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where in the YAML files of an inventory a value of the site is written: ``file:line``.
+"""Finds the place (``file:line``) of a site's value in the YAML files of an inventory.
 
-Ansible hands over values, not places, and silently keeps the last of two equal keys. This reads the
-files again, as nodes with their positions, in the order in which Ansible lets one file win over another.
+Ansible gives values without places, and silently keeps the last of two equal keys. So this module reads the files
+again, as nodes with positions, in the order in which Ansible lets one file win over another.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ class Locator:
         return self._variable(self._controller, keys)
 
     def repeated(self) -> list[SiteError]:
-        """One error for every key of a ``muster_*`` variable, and every such variable, that one mapping holds twice.
+        """An error for every ``muster_*`` variable, and every key in one, that one mapping holds twice.
 
-        Each has the place of the second one, and the first one's in its message.
+        Each error has the second place; its message names the first one.
         """
         found: list[SiteError] = []
         seen: set[tuple[str, int, int]] = set()
@@ -266,7 +266,7 @@ def _place(file: str, node: Any) -> str:
 
 
 def _duplicates(node: Any, keys: Keys) -> Iterator[tuple[Keys, Any, Any]]:
-    """The path of each key that is there again, its node and the first one's."""
+    """The path of each repeated key, its node and the node of the first one."""
     first: dict[str, Any] = {}
     for name, value in _pairs(node):
         if not isinstance(name, yaml.ScalarNode) or name.tag.endswith(":merge"):

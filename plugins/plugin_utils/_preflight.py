@@ -1,9 +1,9 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a host, in one sentence that says what to do about it. Pure.
+"""Finds what is wrong with a host: one sentence per problem, with what to do about it. Pure.
 
-`PROBE` is what is run there; it needs nothing but a Python of any age, so that an old one can still tell that it is.
+`PROBE` is the program that runs on the host. It works with any version of Python, so that it can report an old one.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ _BECOME: tuple[tuple[str, str], ...] = (
 
 
 def unreachable(words: str, reached: Mapping[str, str]) -> str:
-    """Why no connection came about.
+    """Why the connection failed.
 
-    :param words: what ssh or Ansible said.
+    :param words: the message of ssh or Ansible.
     :param reached: ``{"address", "port", "user"}``.
     """
     return _first(_BECOME + _UNREACHABLE, words, reached) or "it cannot be reached: %s" % _short(words)
@@ -117,7 +117,7 @@ def refused(code: int, words: str, python: str, reached: Mapping[str, str]) -> s
 def findings(
     facts: Mapping[str, Any], host: Mapping[str, Any], offset: float, doubt: float, by_door: bool = False
 ) -> list[str]:
-    """What the probe found that a deploy would fail on, or that would harm later.
+    """The probe's findings: problems that a deploy would fail on, or that would do harm later.
 
     :param facts: the answer of `PROBE`.
     :param host: the site's host: ``root``, ``min_free_disk``.
@@ -155,13 +155,13 @@ def findings(
 
 
 def hints(facts: Mapping[str, Any]) -> list[str]:
-    """What is not there yet and the roles install, or a site can do without."""
+    """Hints: missing programs that the roles install, or that a site can do without."""
     packages = {"psutil": "Python's psutil (its load is not measured)", "setpriv": "setpriv (package util-linux)"}
     return ["%s is missing" % packages.get(name, name) for name in facts.get("missing") or ()]
 
 
 def controller(facts: Mapping[str, Any], python: str) -> list[str]:
-    """What the probe found on the controller that the monitor's Python environment would fail on.
+    """The probe's findings on the controller: problems that keep the monitor's Python environment from being made.
 
     :param python: the Python that it would be made with.
     """
@@ -176,10 +176,10 @@ def controller(facts: Mapping[str, Any], python: str) -> list[str]:
 
 
 def door(answer: Mapping[str, Any], words: str, reached: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """What the agent's door said when it was asked to look: (findings, hints).
+    """(findings, hints) from the answer of the agent's door to a request to look.
 
     :param answer: of the agent; empty when there was none.
-    :param words: what was said instead.
+    :param words: the output when there was no answer.
     """
     user = reached.get("user") or "the user"
     error = str(answer.get("error") or "")

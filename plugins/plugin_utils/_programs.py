@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program files that a host gets below ``bin/``: ours and the application's."""
+"""The program files that a host gets below ``bin/``: muster's and the application's."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Rendered:
     digests: dict[str, str] = field(default_factory=dict)  # instance -> digest of all of its files
 
     def files_for(self, site: site_model.Site, host: str) -> dict[str, dict[str, str]]:
-        """What ``etc/available`` of this host holds."""
+        """The files of ``etc/available`` on this host."""
         files: dict[str, dict[str, str]] = {}
         manager = site.host(host).service_manager
         for application in site.applications:
@@ -96,7 +96,7 @@ class Rendered:
         return digests
 
     def service_files(self, site: site_model.Site, host: str) -> dict[str, dict[str, str]]:
-        """What ``etc/services`` of this host holds."""
+        """The files of ``etc/services`` on this host."""
         files: dict[str, dict[str, str]] = {}
         for service in site.services:
             if host in service.hosts:
@@ -188,7 +188,7 @@ class Renderer:
             parts[position] += [pattern, mode, text]
 
     def _units(self, application: site_model.Application, manager: str) -> list[tuple[str, str, bool]]:
-        """What the service manager reads of an application: (pattern of the name, template, once for all items?)."""
+        """The files of an application for the service manager: (pattern of the name, template, once for all items?)."""
         pattern, template = INSTANCE_TEMPLATE[manager]
         if manager != "systemd":
             return [(pattern, application.template or template, False)]
@@ -196,7 +196,7 @@ class Renderer:
         return [(once, application.template or units, True), (pattern, template, False)]
 
     def _once(self, application: site_model.Application) -> dict[str, Any]:
-        """What the template of an application's units sees."""
+        """The variables of the template of an application's units."""
         return {
             "instance": application.name,
             "application": application.name,

@@ -1,12 +1,12 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rendered configuration remembered between runs, where that is provably the same.
+"""Remembers rendered configuration between runs, where the result is provably the same.
 
 A template is a function of its inputs when it uses known filters and tests only, includes nothing, and names no
 variable that looks elsewhere (lookups, `hostvars`, the time). The key then covers its text, the values of all variables
-that it names, the site and the code of muster; the same key is the same result. Every other site is rendered again in
-each run.
+that it names, the site and the code of muster; equal keys mean equal results. A site with any other template is
+rendered again in each run.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def key(
 
 
 def recall(folder: str, name: str) -> str | None:
-    """The folder of what was remembered under this key."""
+    """The folder with the contents remembered under this key; None when there is none."""
     path = os.path.join(folder, name)
     try:
         os.utime(path)

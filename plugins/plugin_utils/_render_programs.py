@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the templates of a service manager see of a program: its command and environment, as each manager reads them."""
+"""A program as the templates of a service manager see it: command and environment, as each manager reads them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def programs(
 
 
 def _marks(application: site.Application, program: site.Program) -> dict[str, str]:
-    """What our listener in the service manager must know of a program: its end is expected, or that of all."""
+    """The variables that tell muster's listener in supervisord whether a program is a bus or a gate."""
     if application.bus and application.bus.program == program.name:
         return {"MUSTER_BUS": program.running_failure_strategy}
     return {"MUSTER_GATE": "1"} if program.is_gate else {}

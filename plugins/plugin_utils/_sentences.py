@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run says to a person: one sentence per action and outcome, the same as in trail and status."""
+"""The sentences that a run prints: one per action and outcome, the same as in trail and status."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[st
 
 
 def of_check(plan: Mapping[str, Any], observations: Mapping[str, Any], now: float) -> list[str]:
-    """What check mode prints: the silent hosts and the plan with everything that it would do and commit."""
+    """The output of check mode: the silent hosts, and the plan with everything that it would do and commit."""
     from ansible_collections.control_room.muster.plugins.module_utils._core.report.plan_text import plan_lines
 
     return [*_silent(observations), *plan_lines(plan, now)]
 
 
 def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]:
-    """Sentences of what came of it; what simply runs or stopped as planned is not repeated."""
+    """Sentences of the outcome, without instances that started or stopped as planned."""
     sentences = [
         "%s did not take the action: %s" % (host, answer["unreachable"])
         for host, answer in answers.items()

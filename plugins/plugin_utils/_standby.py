@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a standby run works with: the published site, read at the moment of the alert, and the intents that arrive."""
+"""The input of a standby run: the published site, read at the moment of the alert, and the intents that arrive."""
 
 from __future__ import annotations
 

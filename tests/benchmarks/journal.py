@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor wrote, and what its runs left.
+"""Reads the monitor's journal and the artefacts of its runs.
 
 The same on this machine as on the lab, whose disks can be read from here.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this machine's /proc says: who runs, since when, and what it costs."""
+"""Reads processes from /proc: which run, since when, and what they cost."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Process:
 class Watcher:
     """Follows the processes of instances by looking at /proc often and cheaply: a process is read only until known.
 
-    `identify` makes (instance, program, epoch) of an environment, or None while it is not (or not yet) one of ours.
+    `identify` makes (instance, program, epoch) of an environment, or None while it is not (or not yet) a program's.
     """
 
     def __init__(self, identify: Callable[[dict[str, str]], tuple[str, str, str] | None]) -> None:
@@ -114,11 +114,11 @@ class Watcher:
         self._known: dict[int, Process] = {}
         self._looks: dict[int, int] = {}
         self.look()
-        # What was there before and is nobody of ours will not become it.
+        # A process that was there before and belongs to no instance will not belong to one later.
         self._looks = dict.fromkeys(pids() - self._known.keys(), PATIENCE)
 
     def ignore(self, gone: Iterable[int]) -> None:
-        """These processes no longer count: they stand still, and nobody can reach them."""
+        """Ignore these processes: they are frozen, and out of reach."""
         for pid in gone:
             self._known.pop(pid, None)
             self._looks[pid] = PATIENCE

@@ -237,7 +237,7 @@ class Peer:
         return self._signal(host, signal.SIGKILL)
 
     def freeze(self, host: str) -> set[int]:
-        """Everything of a host stands still: connections are taken and not answered; returns what was stopped."""
+        """Freeze all processes of a host: it accepts connections and does not answer. :return: the frozen processes."""
         return self._signal(host, signal.SIGSTOP)
 
     def _signal(self, host: str, number: signal.Signals) -> set[int]:

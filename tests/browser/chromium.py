@@ -80,7 +80,7 @@ class Screen:
 
 
 class Look:
-    """The page of a site, as somebody sees it who comes to a host's address, or `source`: from one."""
+    """The page of a site, opened at a host's address, or from the address `source`."""
 
     def __init__(
         self, screen: Screen, site: SiteLab, host: str, shots: Path | None, source: str = "", view: str = ""
@@ -159,7 +159,7 @@ def trail(site: SiteLab) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def strangers(site: SiteLab, port: int) -> Iterator[None]:
-    """Somebody else's programs on this port of all servers: nothing starts there."""
+    """Foreign programs on this port of all servers, so that no instance can start there."""
     with contextlib.ExitStack() as stack:
         for number in (11, 12, 13):
             taken = stack.enter_context(socket.socket())

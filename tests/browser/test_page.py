@@ -130,7 +130,7 @@ def test_by_keyboard_alone_an_item_is_opened_and_stopped(look: Opened, site: Sit
 
 
 def test_a_dead_bus_changes_the_row_until_it_is_restarted(look: Opened, site: SiteLab) -> None:
-    """Paused, so that it stays dead for as long as somebody looks."""
+    """The item is paused, so that the bus stays dead while the test looks."""
     seen = look()
     seen.row("01").focus()
     seen.keys("p")

@@ -134,7 +134,7 @@ def test_a_dead_console_is_confirmed_down_with_a_reason(look: Opened, site: Site
     assert site.muster("close", "03").rc == 0
 
 
-def test_a_storm_is_told_across_the_page(look: Opened, site: SiteLab) -> None:
+def test_a_storm_is_shown_across_the_page(look: Opened, site: SiteLab) -> None:
     seen = look()
     band = seen.page.locator('[data-band="storm"]')
     gone = ("server_1", "server_2", "console_1", "console_2")

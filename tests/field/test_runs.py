@@ -162,7 +162,7 @@ def test_programs_of_the_machine_are_found_and_nothing_of_the_folder_one_is_in(i
         ("[defaults]\nvault_identity_list = a@.word, b@prompt_ask_vault_pass\n", "(vault_identity_list: b@prompt_"),
     ],
 )
-def test_what_needs_a_person_is_told(text: str, told: str, place: Path) -> None:
+def test_a_run_that_needs_a_person_is_reported(text: str, told: str, place: Path) -> None:
     settings(place, text)
     (place / ".word").write_text("word\n")
     made = environment.for_monitor(os.environ, place)
@@ -178,7 +178,7 @@ def test_a_run_of_the_monitor_asks_nothing(place: Path) -> None:
     assert (done.returncode, "done by" in done.stdout) == (0, True), done.stdout
 
 
-def test_a_question_that_the_environment_asks_for_is_told_too(place: Path) -> None:
+def test_a_prompt_that_the_environment_enables_is_reported_too(place: Path) -> None:
     made = environment.for_monitor({**os.environ, "ANSIBLE_BECOME_ASK_PASS": "True"}, place)
     assert ["ANSIBLE_BECOME_ASK_PASS asks for" in note for note in made.notes] == [True]
     assert made.env["ANSIBLE_BECOME_ASK_PASS"] == "False"

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people do at the hosts of a local site past muster, and what they find there.
+"""Actions of people at the hosts of a local site, outside muster, and what they find there.
 
 On real hosts the same is done otherwise: `tests.lab.site` has the same methods, so that the tests need not know.
 """
@@ -47,7 +47,7 @@ class Hands:
         self.supervisorctl(host, verb, name + ":*")
 
     def reboot(self, *hosts: str) -> None:
-        """All of these hosts at once: every program there ends, and what a machine starts by itself is started."""
+        """Reboot all of these hosts at once: every program ends, then the programs that start at boot are started."""
         for host in hosts:  # nothing starts a supervisord of this machine but a run
             os.kill(self.supervisord(host), signal.SIGKILL)
         until = time.monotonic() + DIES_WITHIN
@@ -80,12 +80,12 @@ class Hands:
 
     @contextlib.contextmanager
     def stray(self, instance: str, host: str) -> Iterator[subprocess.Popen[str]]:
-        """A copy of an instance that somebody started by hand, past every claim."""
+        """A copy of an instance that a person started by hand, without a claim."""
         claimed = next(process for process in self.processes(instance))
         words = Path("/proc/%d/environ" % claimed.pid).read_text(encoding="utf-8").split("\0")
         environment = dict(word.partition("=")[::2] for word in words if word)
         environment.update(MUSTER_HOST=host, MUSTER_ROOT=self.seen_root(host))
-        del environment["MUSTER_EPOCH"]  # the watcher looks for two copies of ours
+        del environment["MUSTER_EPOCH"]  # else the watcher would count it as a second copy that muster started
         process = self.begin_at(host, ["sleep", "300"], **environment)
         try:
             yield process

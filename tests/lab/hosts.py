@@ -112,7 +112,7 @@ class Lab:
             self.switch.unplug(host)
 
     def reboot(self, host: str) -> None:
-        """As a person would: everything is ended first, then it comes back."""
+        """Reboot as a person would: end everything first, then start again."""
         self.run(host, "systemctl", "halt", "--no-block", check=False)
         self.machines[host].wait_off()
         self.boot(host)

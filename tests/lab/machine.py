@@ -83,7 +83,7 @@ class Machine:
         deadline = time.monotonic() + ENDS_WITHIN
         while self._nspawn:
             if self._process is not None:
-                self._process.poll()  # a zombie of ours counts as gone only once it is collected
+                self._process.poll()  # a child that ended exists until this process collects it
             if time.monotonic() > deadline:
                 raise LabError(f"{self.name} did not end within {ENDS_WITHIN:g} s")
             time.sleep(0.01)
@@ -92,7 +92,7 @@ class Machine:
             self._process = None
 
     def freeze(self, on: bool = True) -> None:
-        """Every process stands still, as on a machine that was suspended; its kernel still takes connections."""
+        """Freeze every process, as on a suspended machine; its kernel still accepts connections."""
         below = f"{self._names.cgroup}/{self.name}"
         for hierarchy in hierarchies():
             state, modern = hierarchy / below / "freezer.state", hierarchy / below / "cgroup.freeze"
@@ -129,7 +129,7 @@ def supervisors(folder: Path) -> list[int]:
 
 
 def is_supervisor(pid: int, folder: Path) -> bool:
-    """A dead one that nobody collected yet has no arguments."""
+    """A dead process that was not collected yet has no arguments."""
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

@@ -150,7 +150,7 @@ def _measure(made: Lab, manager: str, options: argparse.Namespace, beside: Besid
 def _idle(
     hosts: measured.Looks, bare: dict[str, measured.Cost], window: float, beside: Beside, report: Report
 ) -> None:
-    """What each kind of host costs besides programs and buses, on top of what it cost before anything of ours."""
+    """The cost of each kind of host without programs and buses, minus its cost before muster was installed."""
     costs = measured.idle(hosts, window)
     for kind in ("server", "console", CONTROLLER):
         names = [host for host in costs if host.startswith(kind)]

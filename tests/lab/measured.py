@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `measure` does to a site on the lab, and what it sees of it from outside."""
+"""Actions of `measure` on a site of the lab, and its observations from outside."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def settle(site: LabSite) -> None:
     """Every host on and used, everything running and watched, a run parked."""
     site.lab.switch.heal()
     site.lab.boot(*site.lab.names.managed)
-    site.good("reconcile")  # a host that came back is observed anew before it counts again
+    site.good("reconcile")  # a host that came back is observed before it counts again
     wait_for(lambda: len(instances(site)) == len(site.status()["items"]), "every instance is claimed",
              site.monitor_log, PATIENCE)  # fmt: skip
     wait_for(lambda: all(claim["phase"] == "running" for claim in site.claims().values()), "all run",

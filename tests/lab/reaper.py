@@ -53,7 +53,7 @@ def remove(lab: str) -> bool:
 
 
 def orphans() -> list[str]:
-    """Labs of tests that are no more."""
+    """Labs whose tests have ended."""
     found = []
     for entry in _listed(RUN):
         if entry.startswith(PREFIX):

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The screen of a console: somebody is logged in there, with an X server that nobody else may use."""
+"""The screen of a console: a person is logged in there, with an X server that no other user may use."""
 
 from __future__ import annotations
 

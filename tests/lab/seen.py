@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests on the lab look at: what the monitor wrote last, and whether everything is at rest."""
+"""Reads the state of a site on the lab: the monitor's last document, and whether everything is at rest."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ HOSTS = (BY_SYSTEMD, BY_SUPERVISOR, CONSOLE)
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[LabSite]:
-    """Reached by somebody who becomes root, as docs/installation.md has it; nothing is deployed yet."""
+    """Hosts reached by a user who becomes root, as in docs/installation.md; nothing is deployed yet."""
     why = bare.fetch()
     if why:
         pytest.skip(why)
@@ -90,7 +90,7 @@ def test_from_nothing_to_nothing(site: LabSite) -> None:
     assert (told.rc, told.changed) == (0, 0), told.output
     assert site.good("deploy").changed == 0
 
-    # Somebody changed a file of ours: check mode tells the one host, and deploy puts it right.
+    # A person changed one of muster's files: check mode reports that host, and deploy repairs the file.
     path = site.root(BY_SYSTEMD) / "bin/scen2/data_processing"
     text = path.read_text()
     path.write_text(text + "# by hand\n")
@@ -104,7 +104,7 @@ def test_from_nothing_to_nothing(site: LabSite) -> None:
     assert "# by hand" in kept.read_text()
     kept.unlink()  # else it would stay: it is not ours
 
-    # Removal: no file, no account, no unit, no process of ours is left. Packages stay.
+    # Removal leaves no file, no account, no unit and no process of muster. Packages stay.
     running = everything(site)
     told = site.play("remove", "--check", "-e", "muster_confirm=true")
     assert told.rc == 0 and told.changed > 0, told.output

@@ -14,7 +14,7 @@ from tests.lab.site import LabSite
 UNIT = "/home/operator/.config/systemd/user/%smuster-supervisord-%s.service"
 
 
-def test_a_user_who_may_linger_gets_a_unit_that_starts_it_and_another_is_told() -> None:
+def test_a_user_who_may_linger_gets_a_unit_that_starts_it_and_another_gets_an_error() -> None:
     with booted(servers=("server_1", "server_2"), consoles=("console_1",)) as lab:
         site = LabSite(lab, "supervisor", "operator", muster_items=["01"])
         lab.run("server_1", "sh", "-c", "mkdir -p /var/lib/systemd/linger && touch /var/lib/systemd/linger/operator")

@@ -89,7 +89,7 @@ def test_ledger_and_published_state_are_on_the_controller_only(desk: Desk) -> No
     assert not Path(STATE).exists()
 
 
-def test_what_people_ask_from_there_is_done_and_told(desk: Desk) -> None:
+def test_requests_from_there_are_carried_out_and_answered(desk: Desk) -> None:
     desk.good("stop", instances=["scen2_srv_01"])
     assert "scen2_srv_01" not in running(desk)
     assert "scen2_srv_01" in desk.good("status").output

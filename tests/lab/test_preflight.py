@@ -18,7 +18,7 @@ from tests.lab.site import LabSite
 
 @pytest.fixture(scope="module")
 def bare(lab: Lab) -> LabSite:
-    """An inventory, and hosts on which there is nothing of ours yet."""
+    """An inventory, and hosts on which nothing of muster is installed yet."""
     return LabSite(lab)
 
 
@@ -40,7 +40,7 @@ def test_hosts_without_anything_of_ours_can_be_deployed_to(bare: LabSite) -> Non
 
 
 @pytest.mark.core
-def test_every_broken_host_is_told_and_no_other(bare: LabSite) -> None:
+def test_every_broken_host_is_reported_and_no_other(bare: LabSite) -> None:
     lab = bare.lab
     lab.power_cut("server_1")
     lab.freeze("server_2")
@@ -68,7 +68,7 @@ def test_every_broken_host_is_told_and_no_other(bare: LabSite) -> None:
     assert sentences(bare) == {}
 
 
-def test_one_that_is_installed_anew_or_never_seen_is_told_apart(bare: LabSite) -> None:
+def test_a_reinstalled_host_and_an_unknown_one_get_different_messages(bare: LabSite) -> None:
     lab = bare.lab
     known = "/root/.ssh/known_hosts"
     before = lab.run(CONTROLLER, "cat", known)
@@ -97,7 +97,7 @@ def by_operator(bare: LabSite) -> Iterator[LabSite]:
     path.write_text(before)
 
 
-def test_python_and_sudo_that_are_missing_are_told(by_operator: LabSite) -> None:
+def test_missing_python_and_sudo_are_reported(by_operator: LabSite) -> None:
     lab = by_operator.lab
     lab.run("server_1", "mv", "/usr/bin/python3", "/usr/bin/python3.away")
     lab.run("server_2", "sh", "-c", "echo 'operator ALL=(ALL) ALL' >/etc/sudoers.d/operator")
@@ -120,7 +120,7 @@ def test_python_and_sudo_that_are_missing_are_told(by_operator: LabSite) -> None
     assert sentences(by_operator) == {}
 
 
-def test_a_folder_that_the_user_cannot_make_is_told(bare: LabSite) -> None:
+def test_a_folder_that_the_user_cannot_make_is_reported(bare: LabSite) -> None:
     path = bare.inventory / "group_vars" / "muster_hosts.yml"
     before = path.read_text()
     path.write_text(before.replace("ansible_user: root", "ansible_user: operator"))

@@ -80,7 +80,7 @@ def test_a_controller_that_loses_power_touches_nothing_and_takes_up_its_work_aga
     assert site.muster("close", "01").rc == 0
 
 
-def test_a_host_that_boots_while_nobody_asks_has_its_services_and_no_item(rested: LabSite) -> None:
+def test_a_host_that_boots_without_a_run_has_its_services_and_no_item(rested: LabSite) -> None:
     site = rested
     name = SERVICES[2]
     home, epoch = site.claims()[name]["host"], site.claims()[name]["epoch"]

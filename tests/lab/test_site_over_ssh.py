@@ -45,7 +45,7 @@ def test_status_tells_what_really_runs_where(settled: LabSite) -> None:
 
 
 @pytest.mark.core
-def test_a_bus_that_crashes_is_told_by_its_host_and_its_instance_restarts_there(settled: LabSite) -> None:
+def test_a_bus_that_crashes_is_reported_by_its_host_and_its_instance_restarts_there(settled: LabSite) -> None:
     name = SERVICES[1]
     before = settled.claims()[name]
     os.kill(settled.bus(name), signal.SIGKILL)
@@ -157,7 +157,7 @@ def test_a_pulled_cable_moves_what_the_host_held_and_what_runs_twice_is_ended_wh
     wait_for(lambda: settled.hosts_of(name) == {settled.claims()[name]["host"]}, "it runs once",
              settled.monitor_log, 90)  # fmt: skip
     settled.watch.frozen.discard(home)
-    # The copies that nobody could end meanwhile are told apart by their epoch, and the claim's is the newest.
+    # Copies that could not be ended meanwhile differ in their epoch, and the claim's epoch is the newest.
     assert {p.host for p in twice if p.epoch == claim["epoch"]} == {claim["host"]}
     assert {p.epoch < claim["epoch"] for p in twice if p.host != claim["host"]} <= {True}
     assert {p.host for p in twice} <= {claim["host"], home}
@@ -172,7 +172,7 @@ def whole_elsewhere(site: LabSite, name: str, home: str, after: int) -> bool:
 def test_removal_leaves_nothing_on_any_host(settled: LabSite) -> None:
     """Last: the site is gone afterwards."""
     settled.good("remove", confirm=True)
-    wait_for(lambda: left(settled) == [], "no process of ours", lambda: left(settled))
+    wait_for(lambda: left(settled) == [], "no process of muster", lambda: left(settled))
     for host in (*settled.lab.names.managed, CONTROLLER):
         assert settled.on(host, "sh", "-c", f"ls -A {inventory.MUSTER_ROOT} 2>/dev/null").strip() == ""
         assert settled.on(host, "find", "/etc/systemd/system", "-name", "muster-*").strip() == ""

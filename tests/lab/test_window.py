@@ -40,7 +40,7 @@ def screen(site: LabSite) -> Screen:
 
 @pytest.fixture
 def opened(site: LabSite, screen: Screen) -> Iterator[Screen]:
-    """Somebody is logged in, and has opened item 02."""
+    """A person is logged in, and has opened item 02."""
     if not screen.session():
         screen.log_in()
     asked = site.muster("open", "02", "--console", CONSOLE)
@@ -73,7 +73,7 @@ def test_windows_are_on_the_screen_of_who_is_logged_in_and_are_that_persons(
         opened.shot(Path(folder) / "windows.png")
 
 
-def test_what_is_typed_into_a_window_reaches_the_server(site: LabSite, opened: Screen) -> None:
+def test_text_typed_into_a_window_reaches_the_server(site: LabSite, opened: Screen) -> None:
     assert "alarm_above 30" in said(site, "sensor_control")
     opened.enter(opened.windows()["item 02: settings"], row=1, text="17")
     word = "alarm_above 17, period 1 (config_manager of scen2_srv_02@server_1"

@@ -80,7 +80,7 @@ def _instances(world: World, sight: Sight) -> list[Finding]:
 
 
 def _claims(world: World, sight: Sight) -> list[Finding]:
-    """The ledger agrees with the process table, and nobody is at work."""
+    """The ledger agrees with the process table, and no run is at work."""
     found = []
     for name, claim in world.ledger("claims").items():
         there = sight.of(name)

@@ -33,7 +33,7 @@ def bus_killed(world: World, rng: random.Random) -> Hit:
 
 
 def bus_hangs(world: World, rng: random.Random) -> Hit:
-    """The internal bus of a service stands still."""
+    """The internal bus of a service is frozen."""
     return _signalled(world, rng.choice(SERVICES), "internal_data_bus", signal.SIGSTOP)
 
 
@@ -54,7 +54,7 @@ def windows_bus_killed(world: World, rng: random.Random) -> Hit:
 
 
 def windows_bus_hangs(world: World, rng: random.Random) -> Hit:
-    """The internal bus of open windows stands still: they are closed, and stay closed."""
+    """The internal bus of open windows is frozen: they are closed, and stay closed."""
     return _windows(world, rng, signal.SIGSTOP)
 
 
@@ -74,12 +74,12 @@ def console_cut(world: World, rng: random.Random) -> Hit:
 
 
 def server_freezes(world: World, rng: random.Random) -> Hit:
-    """A server stands still, and goes on as if nothing had been."""
+    """A server is frozen, and continues later."""
     return _freeze(world, rng, rng.choice(SERVERS))
 
 
 def console_freezes(world: World, rng: random.Random) -> Hit:
-    """A console stands still, and goes on."""
+    """A console is frozen, and continues later."""
     return _freeze(world, rng, rng.choice(CONSOLES))
 
 
@@ -131,7 +131,7 @@ def parked_run_killed(world: World, rng: random.Random) -> Hit:
 
 
 def ledger_locked(world: World, rng: random.Random) -> Hit:
-    """Somebody keeps the ledger locked."""
+    """Another process keeps the ledger locked."""
     seconds = rng.uniform(1.0, 14.0)
     database = sqlite3.connect(world.lab.state / "ledger.db", timeout=20, isolation_level=None, check_same_thread=False)
     try:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor's own log says it did, checked for what it may never do."""
+"""Checks the monitor's own log for actions that it must never take."""
 
 from __future__ import annotations
 

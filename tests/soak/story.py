@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One step of a soak: a fault or two at once and somebody's request between them, recovery, audit."""
+"""One step of a soak: one or two faults at once, a person's request between them, recovery, audit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Step:
 
 
 def chosen(seed: int, number: int, only: Sequence[str] = ()) -> tuple[list[str], bool]:
-    """The kinds of a step, and whether somebody asks for something: from the seed alone."""
+    """The kinds of a step, and whether a person requests something: from the seed alone."""
     rng = random.Random("%d/%d" % (seed, number))
     kinds = sorted(only or FAULTS)
     return rng.sample(kinds, min(len(kinds), rng.choice((1, 2)))), rng.random() < 0.6

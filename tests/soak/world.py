@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The site that is broken on purpose, what people asked of it, and what runs there, seen from outside."""
+"""The site under faults: the requests of people, and its processes as seen from outside."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who asks: the one place where the caller of a request is known.
+"""Finds the caller of a request; no other module does.
 
-A caller is never what a request says of itself. It comes from the connection: the door (socket) it came through tells
-the host, the kernel tells the user at its other end. Over ssh that is the other machine's kernel, and that machine's
-word. Only who may do everything anyway, root and the monitor's own user, is believed in whose name that is: sudo told
-them. Roles and tokens will attach here.
+The caller comes from the connection, never from the request itself: the door (socket) gives the host, and the kernel
+gives the user at its other end. Over ssh that is the other machine's kernel, so the answer is as good as that machine.
+A caller may act in another person's name (sudo names that person) only when it may do everything anyway: root and the
+monitor's own user. Roles and tokens will attach here.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One connection: its door, and what the kernel says of the other end."""
+    """One connection: its door, and the kernel's facts about the other end."""
 
     door: Door
     uid: int | None = None  # of a Unix socket's peer
     peer: tuple[str, int] | None = None  # TCP: address and port
     local: tuple[str, int] | None = None
-    user: str = ""  # as the other end of a line tells, or somebody who is believed when naming another
+    user: str = ""  # named by the other end of a line, or by a caller who may name another user
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What of the site tells where a caller is."""
+    """The part of the site that shows where a caller is."""
 
     controller: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)  # address -> host
@@ -64,7 +64,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, from which host; `console` is that host when it can show items, else empty."""
+    """The caller and its host; `console` is that host when it can show items, else empty."""
 
     who: str
     host: str
@@ -92,13 +92,13 @@ def places_of(site: Site, owner: int) -> Places:
         if host.address in addresses:
             shared.add(host.address)
         addresses[host.address] = host.name
-    for address in shared:  # it does not tell which of its hosts a caller is on
+    for address in shared:  # the address does not show which of its hosts a caller is on
         del addresses[address]
     return Places(site.controller, addresses, frozenset(consoles), owner)
 
 
 def caller(connection: Connection, places: Places) -> Caller:
-    """Who is at the other end. Only the owner of the state folder, or root, may act; anybody let in may look."""
+    """The caller at the other end. Only the owner of the state folder and root may act; all other callers may look."""
     host, address = connection.door.host, ""
     uid = connection.uid
     if connection.peer is not None:
@@ -116,7 +116,7 @@ def caller(connection: Connection, places: Places) -> Caller:
 def introduced(data: bytes) -> tuple[str, bytes] | None:
     """The user whom the far end of a line names before the first request, and what follows; "" when it names none.
 
-    :return: None while there is too little of it to know.
+    :return: None while too few bytes have arrived to decide.
     """
     begin = line.INTRODUCTION
     if not data.startswith(begin[: len(data)]):

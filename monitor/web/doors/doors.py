@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the API listens: which doors a site has, and their sockets.
 
-Loopback and Unix sockets only. A host on this machine has a door of its own, so that who asks through it is known to be
-there; one over SSH gets it by a forwarded socket.
+Loopback and Unix sockets only. Each host has a door of its own, so that a caller who uses it is known to be on that
+host. A host over SSH gets its door by a forwarded socket.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def wanted(site: Site | None, site_id: str, state_dir: Path) -> tuple[list[Door]
         return [Door("unix", "controller", str(state_dir / SOCKET))], []
     found = [Door("unix", site.controller, str(state_dir / SOCKET))]
     refused: list[str] = []
-    # Its line forwards a socket of its own to each host over ssh: what comes through is asked there.
+    # The monitor's line to each host over ssh forwards a socket: callers who use it are on that host.
     far = [host.name for host in site.hosts if host.ssh]
     places = {name: str(state_dir / "run" / "doors" / (name + ".sock")) for name in far}
     found += [Door("unix", name, place, far=True) for name, place in places.items()]

@@ -12,8 +12,8 @@ from . import routes, shapes
 Json = dict[str, Any]
 VERSION = "1.0.0"  # of the API: the first number is the one in the path
 
-_ABOUT = """What a muster monitor shows and takes. It listens on loopback and Unix sockets only; who asks is told by the
-kernel, never by the request. Everything the page shows and does is here."""
+_ABOUT = """The API of a muster monitor. The monitor listens on loopback and Unix sockets only, and takes the caller's
+identity from the kernel, never from the request. Everything that the page shows and does is here."""
 
 
 def document() -> Json:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every route of the API, once: what serves, what is checked and what the OpenAPI document says come from here."""
+"""The table of all routes: the application, the checks and the OpenAPI document are made from it."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def bodies() -> dict[str, Json]:
     return {"Request": actions.schema(), "WhatIf": shapes.WHAT_IF}
 
 
-_BAD = Answer("The request is wrong: every error with field, value, what is allowed, the nearest name.", "Problem")
-_GONE = Answer("What was asked about is not there; the sentence names the nearest.", "Problem")
+_BAD = Answer("The request is wrong: every error with field, value, allowed values and the nearest name.", "Problem")
+_GONE = Answer("There is no such item, instance or request; the sentence names the nearest.", "Problem")
 _LATER = Answer("The state folder cannot be read now; the sentence says why.", "Problem")
 _LIMIT = Parameter("limit", "query", "how many at most", {"type": "integer", "minimum": 1, "maximum": 1000})
 _AFTER = Parameter("after", "query", "only those behind this id", {"type": "integer", "minimum": 0})

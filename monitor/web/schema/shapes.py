@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON schemas of what the API gives. They name what callers may rely on; more keys may come with later versions."""
+"""JSON schemas of the API's answers. They name the keys that callers may rely on; later versions may add more."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// What people may want of an item, a host or the site: the request, and what would happen, before it does.
+// Requests that people may send about an item, a host or the site, and what each would do.
 
 import { get, post } from "./api.js";
 import { hostNamed, instancesOf, isOpen, itemNamed, model, servicesOf, windowsOf } from "./model.js";
@@ -120,7 +120,7 @@ export function resume(id) {
   };
 }
 
-/** Opening asks nothing, unless another console has it. */
+/** Open an item: without a question, unless it is open on another console. */
 export function open(id) {
   const here = model.caller.console;
   const holder = windowsOf(id).find((instance) => isOpen(instance) && instance.host !== here);
@@ -194,7 +194,7 @@ export function undrain(name) {
   };
 }
 
-/** Also of a host that the monitor believes down, while it holds something: only a person's word frees its windows. */
+/** Also for a host that is believed down and still holds something: only a person's confirmation frees its windows. */
 export function confirmDown(name) {
   const host = hostNamed(name);
   return {

@@ -46,7 +46,7 @@ const AGAIN = 2000; // ms between two tries
 const HOPELESS = 15000; // ms a try may take
 
 /**
- * Follows the stream of events, for ever: what came while it was broken comes first.
+ * Follows the stream of events, for ever. After a broken connection the events that were missed come first.
  *
  * `hands`: {trail(entry), status(document), alive({at, painted}), back(), stale(since, unread)}; `last`: the id to go on
  * after. `unread`: the monitor is there, but cannot read the status.

@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Asks before something is done, has it done, and says what came of it.
+// Asks before a request is sent, sends it, and shows the answer.
 
 import { post, Refused } from "./api.js";
 import { by, button, el, shape } from "./dom.js";
@@ -10,7 +10,7 @@ import { model, noAct } from "./model.js";
 import { clock, now } from "./words.js";
 
 const LABELS = {
-  until: "Until (2h, 14:00; empty: until somebody ends it)",
+  until: "Until (2h, 14:00; empty: until it is ended by hand)",
   at_a_time: "How many move at a time (empty: one)",
 };
 const SHOWN = 8000; // ms that good news stays
@@ -93,7 +93,7 @@ function ask(wish) {
   reason.focus();
 }
 
-/** Where the person was; what was drawn anew meanwhile is found by its words. */
+/** Give the focus back to where it was; a button that was drawn again meanwhile is found by its text. */
 function goBack(back) {
   const same =
     back &&
@@ -108,7 +108,7 @@ function goBack(back) {
   if (target) target.focus();
 }
 
-/** Say what would happen; the button waits for it, and for agreement where something stays behind. */
+/** Show what would happen. The button is enabled after that, and after agreement where something stays behind. */
 async function tell(wish, list, agree, go) {
   let answer;
   try {
@@ -150,7 +150,7 @@ async function act(wish, given) {
   }
 }
 
-/** A message: good news goes by itself, bad news stays until it is put away. */
+/** Show a message: successes disappear after a while, errors stay until dismissed. */
 export function say(kind, text, stays = false) {
   const note = el("div", { class: `note ${kind}` }, shape(kind), el("p", { text }), el("time", { text: clock(now()) }));
   if (kind !== "wait") note.append(button("Put away", () => note.remove(), { "aria-label": "Put this message away" }));

@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// The panel about one item, one host, or the site: all facts, and everything that may be wanted of it.
+// The panel about one item, one host, or the site: all facts, and every request about it.
 
 import * as actions from "./actions.js";
 import { get, Refused } from "./api.js";

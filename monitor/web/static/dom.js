@@ -29,7 +29,7 @@ function filled(node, facts, children) {
 
 export const by = (id) => document.getElementById(id);
 
-/** Only touch what differs: a page that is open for a year must not work for nothing. */
+/** Change only attributes that differ: a page that is open for a year must not do needless work. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -39,7 +39,7 @@ export function setAttr(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-/** Replace the children when `key` is another than at the last time. */
+/** Replace the children when `key` differs from the last one. */
 export function setParts(node, key, make) {
   if (node.partsKey === key) return;
   node.partsKey = key;

@@ -21,7 +21,7 @@ export function beginHosts(choose) {
   );
 }
 
-/** Take in what the status says of loads, so that curves grow without asking. */
+/** Add the loads of the status to the history, so that curves grow without another request. */
 export function growHistory() {
   for (const host of model.status.hosts) {
     const points = (model.history[host.host] = model.history[host.host] || []);

@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// The keyboard. Letters that do something only work where an item has the focus, or its panel is shown.
+// The keyboard. Letters that send a request work only where an item has the focus, or its panel is shown.
 
 import * as actions from "./actions.js";
 import { want } from "./ask.js";

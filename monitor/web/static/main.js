@@ -21,7 +21,7 @@ let staleSince = 0;
 let version = "";
 let drawing = 0;
 
-/** Draw soon: what comes together is drawn once. */
+/** Draw soon: changes that arrive together are drawn once. */
 function redraw() {
   if (!drawing) drawing = requestAnimationFrame(draw);
 }
@@ -66,7 +66,7 @@ function fact(id, kind, text) {
   setParts(by(id), kind + text, () => [shape(kind), text]);
 }
 
-/** What is shown is part of the address: a screen on the wall keeps it, and it can be put into a bookmark. */
+/** Keep the selection in the address, so that a screen on the wall keeps it and a bookmark can hold it. */
 function remember() {
   const kept = new URLSearchParams();
   for (const name of ["only", "size", "text"]) if (shown[name]) kept.set(name, shown[name]);
@@ -110,7 +110,7 @@ const hands = {
     staleSince = since + now() - Date.now() / 1000;
     redraw();
   },
-  /** The monitor answers again: who we are to it, and what this page is made of, may have changed. */
+  /** The monitor answers again: the caller's rights and the files of this page may have changed. */
   async back() {
     model.stale = false;
     redraw();

@@ -11,7 +11,7 @@ import { instancesByItem, isOpen, model, needsLook, noOpen } from "./model.js";
 import { ago, clock, isNormal, kindOf, VERDICTS } from "./words.js";
 
 const SIZES = ["large", "rows", "dense"];
-const MANY = [6, 40]; // items up to which they are large, or rows, unless somebody chose
+const MANY = [6, 40]; // up to so many items they are large, or rows, unless the viewer chose
 
 export const shown = { only: "", text: "", size: "", focus: "" };
 
@@ -19,7 +19,7 @@ let chosen = () => {};
 let refresh = () => {};
 const rows = new Map();
 
-/** `choose(id)`: somebody wants to see an item in full. `change()`: another selection is shown. */
+/** `choose(id)`: show an item in full. `change()`: the selection has changed. */
 export function beginMatrix(choose, change) {
   chosen = choose;
   refresh = change;
@@ -68,7 +68,7 @@ function emptyWords(items) {
     : "No item is like that.";
 }
 
-/** Keep the rows in order without touching those that are right: focus and scroll stay. */
+/** Put the rows in order and leave those alone that are in place, so that focus and scroll position stay. */
 function place(order) {
   const matrix = by("matrix");
   const wanted = new Set(order);

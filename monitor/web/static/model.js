@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// What the page knows: the last status, who looks at it, and what of it is chosen.
+// The page's data: the last status, the caller, and the selection.
 
 import { isNormal, kindOf } from "./words.js";
 
@@ -27,7 +27,7 @@ export function instancesOf(id) {
 export const servicesOf = (id) => instancesOf(id).filter((instance) => !instance.on_request);
 export const windowsOf = (id) => instancesOf(id).filter((instance) => instance.on_request);
 
-/** The instances of all items at once: item -> [..]; for who needs them all. */
+/** The instances of all items at once: item -> [..]. */
 export function instancesByItem() {
   const found = new Map();
   for (const [name, entry] of Object.entries(model.status.instances)) {
@@ -37,7 +37,7 @@ export function instancesByItem() {
   return found;
 }
 
-/** Whether somebody has to look at an item: not what runs well, nor what a person stopped. */
+/** Whether an item needs attention: items that run well or that a person stopped do not. */
 export const needsLook = (item) => !isNormal(kindOf(item.verdict)) || item.paused;
 
 export const isOpen = (instance) => Boolean(instance.host) && instance.state !== "stopped";
@@ -62,5 +62,5 @@ export function noOpen() {
   const why = noAct();
   if (why || model.caller.console) return why;
   const where = model.caller.host ? `${model.caller.host}, which is no console` : "no host of this site";
-  return `Nothing can be opened here: this page is looked at from ${where}. Go to a console for that.`;
+  return `Nothing can be opened here: this page is viewed from ${where}. Use a console to open items.`;
 }

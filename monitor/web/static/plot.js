@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Plots of a host's load over time: what is reserved as an area, what is measured as lines, the limit dashed.
+// Plots of a host's load over time: the reserved load as an area, the measured load as lines, the limit dashed.
 
 import { el, svg } from "./dom.js";
 import { clock, percent } from "./words.js";
@@ -13,7 +13,7 @@ const AT = 0,
   RESERVED = 3,
   EFFECTIVE = 4;
 const SHORTEST = 600; // s that a plot shows at least
-const TORN = 200; // s between two points that are not joined: nobody looked meanwhile
+const TORN = 200; // s between two points that are not joined: nothing was measured meanwhile
 
 /** The lines of a plot: column, class, name. */
 export const CURVES = [

@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// What happened, the newest first, and what somebody has to see to until it is acknowledged.
+// The trail, newest first, and the list of what needs attention until it is acknowledged.
 
 import { acknowledge, resolve } from "./actions.js";
 import { want } from "./ask.js";
@@ -107,7 +107,7 @@ function failureNode(failure) {
   );
 }
 
-/** The lines across the page: what concerns all of it. */
+/** The lines across the page, about the whole site. */
 export function drawBands(staleSince) {
   const bands = [];
   const { monitor, pauses = [] } = model.status || { monitor: {} };

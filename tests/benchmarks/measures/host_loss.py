@@ -30,7 +30,7 @@ PLAIN, MASTER, SILENT = 6.9, 18.6, 11.3
 
 @dataclass(frozen=True)
 class Loss:
-    """One lost server, in seconds since the fault; `suspected` is None where nobody tells."""
+    """One lost server, in seconds since the fault; `suspected` is None where it is not reported."""
 
     suspected: float | None
     detected: float
@@ -113,7 +113,7 @@ def _rebalance(lab: Lab) -> None:
 
 
 def _peer(how: str, of_master: bool) -> Loss:
-    """The same of Supvisors, which is set up anew for each."""
+    """The same with Supvisors, which is set up again for each measurement."""
     with peer.supvisors(ITEMS) as other:
         watcher = machine.Watcher(other.identify)
         other.start()

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a monitor costs that watches many data buses, and how soon it sees one of them die or hang.
+"""Measures the cost of a monitor that watches many data buses, and how soon it sees one of them die or hang.
 
 The buses answer real round trips; they live in one process of the bench (`buses`), at the places where the site expects
 them. The probes are in shadow: the monitor judges as always and restarts nothing, so that each fault is about one bus.
@@ -24,7 +24,7 @@ from tests.benchmarks.options import Options
 
 BUSES = (1000,)
 WINDOW = 30.0  # s
-PER_SERVER = 80  # supervisord reads its groups anew, one after the other, when one is placed
+PER_SERVER = 80  # supervisord reads all of its groups again, one after the other, when one is placed
 FAULTS = 100  # of each kind
 TOGETHER = 20  # within SPREAD, at most a tenth of the buses
 SPREAD = 3.0  # s

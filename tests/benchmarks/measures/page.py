@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person waits for who clicks: from the press of the key on the page, in Chromium, until all windows run."""
+"""The time that a person waits after a click: from the key on the page, in Chromium, until all windows run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people and programs wait for: the status, a window that was asked for, many failures at once."""
+"""The times that people and programs wait: for the status, for a window, for the recovery of many failures."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Etc:
         path.write_text(path.read_text().rstrip("\n") + "\n" + line + "\n")
 
     def line(self, name: str, first: str) -> str:
-        """The one that begins with this word and a colon; empty when there is none."""
+        """The line that begins with this word and a colon; empty when there is none."""
         lines = (self.folder / name).read_text().split("\n")
         return next((line for line in lines if line.startswith(first + ":")), "")
 

@@ -141,7 +141,7 @@ def test_the_shipped_site_is_valid(tmp_path: Path) -> None:
     assert checked.stdout.startswith("the site scenario_2 is valid: 3 items, 6 instances, 6 hosts")
 
 
-def test_what_takes_too_long_ends_with_4(tmp_path: Path) -> None:
+def test_a_command_that_takes_too_long_ends_with_4(tmp_path: Path) -> None:
     late = muster("--timeout", "0.05", "check", "-i", str(ROOT / "inventory" / "local"), cwd=tmp_path)
     assert late.returncode == 4, late
     assert "check did not end within 0.05 s and was stopped" in late.stderr
@@ -211,7 +211,7 @@ def test_events_can_be_followed(state: Path, tmp_path: Path) -> None:
             following.stdout.close()  # type: ignore[union-attr]
 
 
-def test_a_damaged_ledger_is_told_with_its_sentence(state: Path, tmp_path: Path) -> None:
+def test_a_damaged_ledger_is_reported(state: Path, tmp_path: Path) -> None:
     (state / "ledger.db").write_bytes(b"no database at all" * 1000)
     for end in ("-wal", "-shm"):
         (state / ("ledger.db" + end)).unlink(missing_ok=True)

@@ -136,7 +136,7 @@ def test_what_if_combines_items_drain_and_load(state: Path, tmp_path: Path) -> N
         (["--up", "server_1"], "server_1 is up already"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_told(arguments: list[str], says: str, state: Path, tmp_path: Path) -> None:
+def test_an_impossible_assumption_is_reported(arguments: list[str], says: str, state: Path, tmp_path: Path) -> None:
     told = muster("what-if", *arguments, cwd=tmp_path)
     assert told.returncode == 2, told
     assert says in told.stderr

@@ -126,7 +126,7 @@ def test_an_open_door_is_all_that_the_account_needs(host: Host) -> None:
 
 
 @pytest.mark.parametrize("what", ["rule", "door"])
-def test_a_door_that_does_not_open_is_told(host: Host, what: str) -> None:
+def test_a_door_that_does_not_open_is_reported(host: Host, what: str) -> None:
     host.deploy()
     [path] = (host.rules if what == "rule" else host.local / "libexec").iterdir()
     path.rename(host.folder / "away")

@@ -131,7 +131,7 @@ print(json.dumps(calls.handle(request)))
 
 
 class Racer:
-    """A process that answers one request when told to."""
+    """A process that answers one request on command."""
 
     def __init__(self, room: Room, verb: str, request: dict[str, Any]) -> None:
         self._process = subprocess.Popen(

@@ -103,7 +103,7 @@ class TestAMove:
         room.ask("settle", plan=planned["plan"], answers=answers)
         assert room.claim(name)["phase"] == "running"
 
-    def test_is_told_once_in_the_trail(self, room: Room) -> None:
+    def test_is_reported_once_in_the_trail(self, room: Room) -> None:
         room.open()
         room.run("deploy")
         run = room.run("drain", host="server_1")["plan"]["run"]
@@ -154,7 +154,7 @@ class TestIntents:
 
 
 class TestAPersonsRequest:
-    def test_that_is_refused_is_told_and_changes_no_claim(self, room: Room) -> None:
+    def test_that_is_refused_is_reported_and_changes_no_claim(self, room: Room) -> None:
         room.open()
         room.run("deploy")
         claims = room.ledger()[0]["claims"]

@@ -13,7 +13,7 @@ from tests.integration.controller.data_hosts import ASKED, CONFIG, DIGESTS, Race
 
 class TestTwoRunsAtOnce:
     def test_one_starts_and_the_other_says_who_does(self, room: Room) -> None:
-        """Both looked while nothing ran; the one that commits later plans anew over the other's claims."""
+        """Both observed the hosts while nothing ran; the one that commits later plans again over the other's claims."""
         room.open()
         request = {
             "digests": DIGESTS, "config_digests": CONFIG, "observations": room.observe(),
@@ -87,7 +87,7 @@ class TestADeployWhileAnotherRunIsAtWork:
         assert room.published("watch.json")["instances"]["scen2_srv_04"]["phase"] == "running"
 
     def test_of_another_inventory_is_the_site_of_every_other_run(self, room: Room, tmp_path: Path) -> None:
-        """One line was taken out, and nobody deployed: a request from there finds the instance, and stops nothing."""
+        """A line was removed without a deploy: a request from that inventory finds the instance and stops nothing."""
         room.open()
         room.run("deploy")
         two = self.another(room, tmp_path, 2)
@@ -107,8 +107,8 @@ class TestADeployWhileAnotherRunIsAtWork:
         assert [host for action, _, host in acts(planned) if action == "configure"] == ["server_2"]
         assert [name for name, request in planned["requests"].items() if request["config"]] == ["server_2"]
 
-    def test_makes_who_forgets_a_host_begin_anew(self, room: Room, tmp_path: Path) -> None:
-        """Forgetting changes the site, as a deploy does: here, to one that nobody looked at."""
+    def test_makes_a_run_that_forgets_a_host_start_again(self, room: Room, tmp_path: Path) -> None:
+        """Forgetting changes the site, as a deploy does: here, to one whose hosts were not observed."""
         room.open()
         room.run("deploy")
         opened = room.ask("open_site")
@@ -134,7 +134,7 @@ class TestADeployWhileAnotherRunIsAtWork:
 
 class TestAnInterruptedRun:
     def test_is_left_alone_until_its_deadline_then_finished(self, tmp_path: Path) -> None:
-        """Ctrl-C after the commit: nobody acted. The next run holds, and takes over past the deadline."""
+        """Ctrl-C after the commit, before any action. The next run holds, and takes over after the deadline."""
         room = Room(tmp_path, run_timeout=0.5)
         room.open()
         first = room.plan("deploy")

@@ -29,7 +29,7 @@ def remembered(room: Room) -> int:
     return sum(entry["what"] == "long ago" for entry in room.ask("trail", limit=100000)["trail"])
 
 
-def test_what_is_older_than_the_trail_is_kept_goes_with_the_next_run(tmp_path: Path) -> None:
+def test_trail_entries_that_are_too_old_are_removed_by_the_next_run(tmp_path: Path) -> None:
     room = Room(tmp_path, trail_days=30)
     room.open()
     room.run("deploy")

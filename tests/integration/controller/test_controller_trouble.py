@@ -111,7 +111,7 @@ class TestATroubledStateFolder:
         assert room.published("watch.json")["instances"]["scen2_srv_02"]["phase"] == "running"
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away needs root")
-    def test_of_somebody_else_is_left_to_its_owner(self, room: Room) -> None:
+    def test_of_another_owner_is_left_alone(self, room: Room) -> None:
         room.open()
         os.chown(room.site.state_dir, 1, 1)
         for verb in ("open_site", "status", "trail"):

@@ -32,7 +32,7 @@ class Site:
         self._longest = longest
 
     def suffers(self, seed: int, *kinds: str) -> None:
-        """What happens follows from seed and kinds, whichever tests ran before."""
+        """The events depend on seed and kinds only, not on earlier tests."""
         done = step(self.world, self.sampler, seed, 0, kinds, longest=self._longest)
         assert done.findings == [], "%s\n%s\n%s" % (done, done.answer, self.world.lab.monitor_log()[-6000:])
 

@@ -66,7 +66,7 @@ def test_a_monitor_killed_at_any_moment_loses_nothing(site: Site, during: str, n
     site.loses_its_monitor(during, number)
 
 
-def test_what_happens_while_no_run_is_parked_goes_into_one_run_as_soon_as_there_is_one(site: Site) -> None:
+def test_faults_while_no_run_is_parked_go_into_one_run_as_soon_as_one_is_parked(site: Site) -> None:
     world, before = site.world, len(site.log())
     for pid in world.runs():
         with contextlib.suppress(ProcessLookupError):

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nonsense and accidents on a running site: a clear word, nothing lost, and the next reconcile repairs."""
+"""Wrong input and accidents on a running site: a clear message, nothing is lost, and the next reconcile repairs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _whole(lab: SiteLab) -> bool:
 
 
 @pytest.mark.long
-def test_every_error_of_a_site_is_told_at_once_with_its_place_before_anything_is_touched(lab: SiteLab) -> None:
+def test_all_errors_of_a_site_are_reported_with_their_place_before_anything_is_touched(lab: SiteLab) -> None:
     before = {p.pid for p in lab.processes()}
     published = (lab.state / "site.json").read_text()
     good = lab._site.read_text()
@@ -145,7 +145,7 @@ def test_a_reconcile_says_who_is_at_work(lab: SiteLab) -> None:
 
 @pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to_start(lab: SiteLab) -> None:
+def test_a_read_only_host_folder_is_reported_and_its_claims_are_released(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     before = lab.programs("scen2_srv_03")
     others = {p.pid for p in lab.processes() if p.host != home}
@@ -169,7 +169,7 @@ def test_a_host_whose_folder_takes_no_file_is_told_and_gives_back_what_it_was_to
 
 
 @pytest.mark.long
-def test_a_host_that_cannot_be_prepared_is_told_with_its_own_reason(lab: SiteLab) -> None:
+def test_a_host_that_cannot_be_prepared_is_reported_with_its_own_reason(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     marker = lab.root(home) / "etc" / "host.json"
     good = marker.read_text()
@@ -184,8 +184,8 @@ def test_a_host_that_cannot_be_prepared_is_told_with_its_own_reason(lab: SiteLab
 
 
 @pytest.mark.long
-def test_a_run_from_an_inventory_that_nobody_deployed_works_with_what_was_deployed(lab: SiteLab) -> None:
-    """Somebody's copy is a day old, or half edited: it takes nothing away from those who run."""
+def test_a_run_from_an_inventory_that_was_not_deployed_uses_the_deployed_site(lab: SiteLab) -> None:
+    """An old or half edited copy of the inventory removes no running instance."""
     before = {p.pid for p in lab.processes()}
     good = lab._site.read_text()
     lab.set(muster_items=["01"])
@@ -201,7 +201,7 @@ def test_a_run_from_an_inventory_that_nobody_deployed_works_with_what_was_deploy
 
 
 @pytest.mark.long
-def test_a_host_that_does_not_answer_is_told_and_what_it_holds_is_left_as_it_is(lab: SiteLab) -> None:
+def test_a_host_that_does_not_answer_is_reported_and_keeps_its_instances(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     before = {p.pid for p in lab.processes()}
     lab.set_host(home, ansible_connection="ansible.builtin.ssh", ansible_host="127.0.0.1", ansible_port=1)
@@ -276,7 +276,7 @@ def test_a_host_whose_agent_is_gone_is_answered_by_one_sent_along_and_gets_it_ba
 @pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="hiding the system's Python needs root")
 def test_a_host_whose_python_has_another_name_is_answered_by_the_module(lab: SiteLab) -> None:
-    """Ansible looks for a Python; the agent's usual one is hidden from this run and from nobody else."""
+    """Ansible looks for a Python; the agent's usual one is hidden from this run only."""
     upper, work = lab.folder / "upper", lab.folder / "work"
     upper.mkdir()
     work.mkdir()

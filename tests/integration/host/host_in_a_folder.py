@@ -118,7 +118,7 @@ def seven(port: int, delay: float = 0) -> dict[str, Any]:
 
 
 class Host:
-    """One prepared host; `close` leaves nothing behind."""
+    """One prepared host; `close` removes everything."""
 
     def __init__(self, name: str = "server_1", address: str = NET + ".1.1", folder: str | None = None) -> None:
         self._own = folder is None

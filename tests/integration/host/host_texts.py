@@ -14,7 +14,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[3]
 # Which service manager the hosts of a test have: systemd only inside of the machine that test_systemd_contract boots.
 MANAGER = os.environ.get("MUSTER_TEST_MANAGER", "supervisor")
-# Programs of the kit may run as somebody who cannot read this Python.
+# Programs of the kit may run as a user who cannot read this Python.
 PYTHON = "/usr/bin/python3" if MANAGER == "systemd" else sys.executable
 SERVICE = """[program:{name}]
 command=@@root@@/bin/muster-exec --service @@root@@/bin/dummy/idle {argument}

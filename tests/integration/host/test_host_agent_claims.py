@@ -230,7 +230,7 @@ def test_observing_as_another_site_tells_whose_host_it_is(host: Host) -> None:
     assert (seen["site_id"], seen["controller"]) == (host.facts["site_id"], "controller")
 
 
-def test_a_host_that_was_never_prepared_is_told_so(tmp_path: Path) -> None:
+def test_a_host_that_was_never_prepared_is_reported(tmp_path: Path) -> None:
     other = Host(folder=str(tmp_path))
     other.define("app_01", [program("bus", 1)])
     answer = host_agent.handle({"verb": "act", "host": other.facts, "instances": [other.wish("start", "app_01", 1)]})

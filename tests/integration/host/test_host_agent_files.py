@@ -57,7 +57,7 @@ def test_files_get_what_differs_between_hosts_filled_in(host: Host) -> None:
     assert mode_of(str(path)) == 0o600 and mode_of(host.root) == 0o750
 
 
-def test_the_observation_tells_the_digest_until_somebody_touches_a_file(host: Host) -> None:
+def test_the_observation_has_the_digest_until_a_file_is_changed(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     host.act()
     digest = machine_files.config_digest(host.config_files())
@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_a_copy_that_is_to_be_restarted_alone(small_disk: Pat
 
 
 def test_a_disk_that_fills_up_during_a_start_does_not_hide_what_lives(small_disk: Path) -> None:
-    """The start cannot be finished; the host goes on to hold what it started."""
+    """The start cannot be finished; the host keeps the processes that it started."""
     other = Host("server_2", NET + ".1.2", str(small_disk))
     try:
         other.prepare()
@@ -206,7 +206,7 @@ def test_a_configuration_that_cannot_be_written_keeps_no_stop_waiting(host: Host
     assert "refused, cannot write" in (Path(host.root) / "log" / "muster.log").read_text()
 
 
-def test_what_is_kept_about_another_epoch_is_not_told_of_the_copy_that_runs(host: Host) -> None:
+def test_records_of_another_epoch_are_not_reported_for_the_running_copy(host: Host) -> None:
     """A start of a later epoch that never began: its file tells of that one."""
     host.define("app_01", [program("bus", 1)])
     host.do("start", "app_01", 1)
@@ -269,7 +269,7 @@ def test_a_thousand_items_are_written_in_well_under_the_time_that_rendering_them
 
 
 @only_supervisor
-def test_what_a_program_says_is_kept_within_bounds(host: Host) -> None:
+def test_the_output_of_a_program_is_kept_within_bounds(host: Host) -> None:
     """1 MB, and three of that size before it."""
     talk = "dd if=/dev/zero bs=65536 count=64 2>/dev/null | tr '\\0' x"
     script = "while [ ! -e %s/var/enough ]; do %s; done; exec sleep infinity" % (host.root, talk)

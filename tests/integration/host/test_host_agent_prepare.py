@@ -139,7 +139,7 @@ def test_a_service_manager_that_cannot_start_tells_why(tmp_path: Path) -> None:
         assert words in answer["error"]
 
 
-def test_a_setpriv_that_cannot_do_what_programs_need_is_told(tmp_path: Path) -> None:
+def test_a_setpriv_that_lacks_an_option_is_reported(tmp_path: Path) -> None:
     """As on RHEL 8, whose util-linux is too old."""
     assert without_setpriv(os.environ["PATH"]) == ""
     assert "setpriv is missing (package util-linux)" in without_setpriv(str(tmp_path))
@@ -150,13 +150,13 @@ def test_a_setpriv_that_cannot_do_what_programs_need_is_told(tmp_path: Path) -> 
 
 
 @only_supervisor
-def test_a_socket_path_that_is_too_long_is_told(tmp_path: Path) -> None:
+def test_a_socket_path_that_is_too_long_is_reported(tmp_path: Path) -> None:
     other = Host(folder=str(tmp_path / ("x" * 90)))
     answer = host_agent.handle({"verb": "prepare", "host": other.facts, "supervisord": SUPERVISORD})
     assert "99 bytes" in answer["error"] and "shorter muster_root" in answer["error"]
 
 
-def test_what_somebody_wrote_into_a_file_of_ours_is_kept_beside_it(host: Host) -> None:
+def test_a_file_that_a_person_changed_is_kept_beside_the_new_one(host: Host) -> None:
     path = Path(host.root, "bin/dummy/idle")
     path.write_text(path.read_text() + "# my own line\n")
     answer = host.prepare()

@@ -192,7 +192,7 @@ def test_a_program_that_ends_soon_after_the_last_rank_is_noticed(host: Host) -> 
 
 
 def test_a_program_that_is_not_required_may_fail(host: Host) -> None:
-    """Req 24: an HCI start goes on after a failure."""
+    """Req 24: an HCI start continues after a failure."""
     host.define("app_01", [program("bus", 1), program("view", 2, ["dummy/say", "no display", "1"], required=False),
                            program("other", 2, required=False), program("late", 3)])
     result = host.do("start", "app_01", 1)
@@ -226,7 +226,7 @@ def test_a_programs_own_strategy_wins_over_the_applications(host: Host) -> None:
     assert host.do("start", "app_01", 1, settle=0.1)["result"] == "running"
 
 
-def test_a_command_that_does_not_exist_is_told_in_words(host: Host) -> None:
+def test_a_command_that_does_not_exist_is_reported_in_words(host: Host) -> None:
     host.define("app_01", [program("bus", 1, ["dummy/nothing_of_that_name"])])
     result = host.do("start", "app_01", 1, settle=0.2)
     assert result["result"] == "failed", result
@@ -242,7 +242,7 @@ def test_a_bus_that_dies_while_its_gate_waits_fails_at_once(host: Host) -> None:
     assert host.processes("app_01") == []
 
 
-def test_a_port_taken_by_a_stranger_is_told_before_anything_starts(host: Host) -> None:
+def test_a_port_in_use_is_reported_before_anything_starts(host: Host) -> None:
     known = seven(20101)
     host.define("app_01", known["programs"], ports=known["ports"])
     with socket.socket() as stranger:

@@ -181,7 +181,7 @@ def freezer() -> Iterator[Path]:
         group.rmdir()
 
 
-def test_a_process_that_even_sigkill_does_not_end_is_told_and_nothing_new_starts(host: Host, freezer: Path) -> None:
+def test_a_process_that_sigkill_does_not_end_is_reported_and_nothing_new_starts(host: Host, freezer: Path) -> None:
     host.define("app_01", [program("bus", 1, stop_timeout=0.3)])
     host.do("start", "app_01", 1)
     pid = host.pids("app_01")["bus"]

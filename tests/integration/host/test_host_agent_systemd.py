@@ -34,7 +34,7 @@ def properties(unit: str, *names: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
 
-def test_members_end_with_their_bus_though_nobody_watches(host: Host) -> None:
+def test_members_end_with_their_bus_without_a_monitor(host: Host) -> None:
     known = seven(20141)
     host.define("app_01", known["programs"], ports=known["ports"], bus="internal_data_bus")
     assert host.do("start", "app_01", 1)["result"] == "running"
@@ -122,7 +122,7 @@ def test_programs_run_as_the_user_of_the_host_and_read_what_they_need(host: Host
     assert not host.prepare()["changed"]
 
 
-def test_a_user_that_does_not_exist_is_told_before_anything_is_done(host: Host) -> None:
+def test_a_user_that_does_not_exist_is_reported_before_anything_is_done(host: Host) -> None:
     answer = agent.handle({"verb": "prepare", "host": {**host.facts, "user": "nosuchuser"}})
     assert answer["error"].startswith("the user nosuchuser does not exist on server_1")
 
@@ -143,7 +143,7 @@ def test_programs_with_windows_find_the_display_of_the_host_and_others_do_not(ho
     assert os.stat("/proc/%d" % host.pids("app_02")["core"]).st_uid == 0
 
 
-def test_a_unit_of_somebody_else_is_not_touched(host: Host) -> None:
+def test_a_foreign_unit_is_not_touched(host: Host) -> None:
     path = Path("/run/systemd/system/muster-app_01@.target")
     path.parent.mkdir(exist_ok=True)
     path.write_text("[Unit]\nDescription=mine\n")
@@ -157,7 +157,7 @@ def test_a_unit_of_somebody_else_is_not_touched(host: Host) -> None:
         path.unlink()
 
 
-def test_units_that_somebody_changed_are_told(host: Host) -> None:
+def test_units_that_a_person_changed_are_reported(host: Host) -> None:
     host.define("app_01", [program("bus", 1)])
     host.prepare(services={**service_texts("common")})
     host.do("start", "app_01", 1)

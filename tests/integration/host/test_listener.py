@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""muster's listener inside supervisord: what lost its bus is stopped with nobody watching, and every exit is told."""
+"""muster's listener in supervisord: it stops programs whose bus ended, without a monitor, and reports every exit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.host.supervisor_events import BUS, MEMBERS, Ear, applicat
 
 
 @pytest.mark.parametrize("strategy", ["restart_application", "stop_application"])
-def test_what_lost_its_bus_is_stopped_without_any_monitor(host: Host, strategy: str) -> None:
+def test_programs_whose_bus_ended_are_stopped_without_a_monitor(host: Host, strategy: str) -> None:
     application(host, "app_01", strategy)
     application(host, "app_02", strategy)
     pids, others = host.pids("app_01"), host.pids("app_02")
@@ -120,7 +120,7 @@ def test_events_say_what_happened(host: Host, ear: Ear) -> None:
                      "pid": bus, "code": -1, "expected": False, "stopped": ["chart", "view"], "busy": False}
 
 
-def test_what_a_run_stops_is_no_event(host: Host, ear: Ear) -> None:
+def test_a_stop_by_a_run_is_no_event(host: Host, ear: Ear) -> None:
     application(host, "app_01")
     ear.hear_of("check")
     host.do("restart", "app_01", 2)
@@ -129,7 +129,7 @@ def test_what_a_run_stops_is_no_event(host: Host, ear: Ear) -> None:
     assert ear.silent()
 
 
-def test_the_end_of_the_service_manager_is_told(host: Host, ear: Ear) -> None:
+def test_the_end_of_the_service_manager_is_an_event(host: Host, ear: Ear) -> None:
     manager = host.manager_pid()
     kill(manager, signal.SIGTERM)
     event = ear.hear()

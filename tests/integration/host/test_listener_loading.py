@@ -147,7 +147,7 @@ def test_it_is_python_3_8_and_imports_the_standard_library_only() -> None:
 
 @pytest.mark.skipif(not Path(DISTRIBUTION).exists(), reason="no supervisord of a distribution here: %s" % DISTRIBUTION)
 def test_supervisord_comes_to_rest_when_a_log_gets_the_number_of_a_closed_connection(tmp_path: Path) -> None:
-    """Before 4.3 it does not by itself: when both happen in one turn of its loop, it takes a whole processor."""
+    """Without the mend, supervisord before 4.3 takes a whole processor when both happen in one turn of its loop."""
     host = Host(folder=str(tmp_path))
     try:
         host.prepare(supervisord=[DISTRIBUTION])

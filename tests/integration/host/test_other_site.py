@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two sites on one machine that were given the same addresses: the second one is told which site is in its way."""
+"""Two sites on one machine with the same addresses: the error of the second one names the first one."""
 
 from __future__ import annotations
 

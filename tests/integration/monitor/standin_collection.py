@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A collection that stands in for ours where a test is about runs as such, not about what they do.
+"""A collection that stands in for muster's where a test is about runs as such, not about their actions.
 
 Real ansible-runner, real Ansible; only the playbooks are small. `standby` parks at the FIFO and writes the intents that
 arrive into its result; `reconcile` writes its extra variables beside the state.

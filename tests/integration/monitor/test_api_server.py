@@ -102,7 +102,7 @@ async def get(folder: Path, path: str) -> Answer:
     return await asyncio.to_thread(Client(folder / "run" / "api.sock").ask, "GET", path)
 
 
-def test_who_asks_at_the_far_end_of_a_line_is_told_by_that_host_and_here_by_the_owner(folder: Path) -> None:
+def test_the_far_host_names_callers_over_its_line_and_here_the_socket_does(folder: Path) -> None:
     write_site(folder, far="console_1")
     request = b"GET /api/v1/whoami HTTP/1.0\r\nHost: muster\r\n\r\n"
 
@@ -133,7 +133,7 @@ def test_who_asks_at_the_far_end_of_a_line_is_told_by_that_host_and_here_by_the_
     play(scene)
 
 
-def test_a_port_that_is_taken_is_told_and_the_monitor_goes_on(folder: Path) -> None:
+def test_a_port_in_use_is_logged_and_the_monitor_runs_without_the_api(folder: Path) -> None:
     with socket.socket() as stranger:
         stranger.bind((ADDRESS, 0))
         stranger.listen()
@@ -246,7 +246,7 @@ def test_an_unreadable_ledger_is_a_sentence_and_heals(folder: Path) -> None:
     play(scene)
 
 
-def test_a_client_that_does_not_read_is_dropped_and_holds_nobody_up(
+def test_a_client_that_does_not_read_is_dropped_and_delays_no_other(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "SLOW_CLIENT_SECONDS", 0.5)

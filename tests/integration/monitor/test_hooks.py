@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks with real commands: what they get, that they cannot hold anything up, and what is left of them: nothing."""
+"""Hooks with real commands: their input, that they cannot delay the monitor, and that they leave no processes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Place:
         return [line for line in lines if line["event"] == event]
 
     def told(self) -> list[dict[str, Any]]:
-        """The documents that the script "tell" was given."""
+        """The documents that the script "tell" got."""
         path = self.folder / "told"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -190,7 +190,7 @@ def test_it_may_print_without_end_and_read_nothing(place: Place) -> None:
     assert output.endswith("xend") and len(output) <= 2000
 
 
-def test_a_few_run_at_once_and_all_are_told_in_the_end(place: Place) -> None:
+def test_a_few_hooks_run_at_once_and_all_run_in_the_end(place: Place) -> None:
     script = place.script(
         'echo x >> "%(f)s/began"\ncat >> "%(f)s/told"\nwhile [ ! -e "%(f)s/go" ]; do sleep 0.02; done\n'
         % {"f": place.folder}
@@ -223,7 +223,7 @@ def test_of_one_item_one_runs_at_a_time_and_only_the_newest_waits(place: Place) 
     assert [document["verdict"] for document in place.told()] == [BAD, UP]
 
 
-def test_what_changed_while_the_monitor_was_away_is_told_when_it_is_back(place: Place) -> None:
+def test_changes_while_no_monitor_ran_are_reported_by_the_next(place: Place) -> None:
     hook = Hook((place.tell(),), debounce=0)
 
     async def first(hooks: Hooks) -> None:
@@ -239,7 +239,7 @@ def test_what_changed_while_the_monitor_was_away_is_told_when_it_is_back(place: 
     assert (document["item"], document["before"], document["verdict"]) == ("02", UP, BAD)
 
 
-def test_what_still_waited_or_was_killed_with_the_monitor_is_told_by_the_next(place: Place) -> None:
+def test_hooks_that_waited_or_were_killed_with_the_monitor_are_run_by_the_next(place: Place) -> None:
     script = place.script(
         'cat >> "%(f)s/told"\nwhile [ ! -e "%(f)s/go" ]; do sleep 0.02; done\n' % {"f": place.folder}
     )
@@ -264,7 +264,7 @@ def test_what_still_waited_or_was_killed_with_the_monitor_is_told_by_the_next(pl
     ]
 
 
-def test_what_could_not_be_remembered_is_as_soon_as_there_is_room(
+def test_hooks_that_could_not_be_recorded_are_recorded_when_there_is_room(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hook = Hook((place.tell(),), debounce=0)

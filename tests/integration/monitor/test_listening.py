@@ -65,7 +65,7 @@ def test_the_socket_of_a_dead_monitor_goes_when_another_one_listens(host: Host) 
     asyncio.run(scene())
 
 
-def test_it_can_be_closed_by_what_it_tells(host: Host) -> None:
+def test_it_can_be_closed_by_its_own_callback(host: Host) -> None:
     async def scene() -> None:
         heard: list[dict[str, Any]] = []
         ears = local_events.EventSocket(Path(host.root), lambda event: (heard.append(event), ears.close()))

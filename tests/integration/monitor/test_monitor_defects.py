@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A defect of the monitor itself: told, counted and shown, and what it does not concern goes on."""
+"""A defect of the monitor itself is logged, counted and shown, and all other work continues."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["folder"]  # the fixture
 
 
 class Broken:
-    """A method that fails as long as it is told to."""
+    """A method that raises an error while `fails` is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
         self.fails = False
@@ -48,7 +48,7 @@ def errors(journal: Told) -> list[dict[str, Any]]:
     return [line for line in journal.lines if line["event"] == "error"]
 
 
-def test_a_turn_that_fails_is_told_and_shown_and_the_next_ones_go_on(
+def test_a_turn_that_fails_is_logged_and_shown_and_the_next_ones_follow(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turn = Broken(monkeypatch, Brain, "turn")
@@ -78,7 +78,7 @@ def test_a_turn_that_fails_is_told_and_shown_and_the_next_ones_go_on(
     play(scene)
 
 
-def test_what_wakes_a_loop_that_fails_does_not_make_it_busy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_do_not_make_a_failing_loop_busy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     turn = Broken(monkeypatch, Brain, "turn")
 
     async def scene() -> None:
@@ -111,7 +111,7 @@ def test_a_watch_list_that_could_not_be_taken_in_is_taken_later(folder: Path, mo
     play(scene)
 
 
-def test_what_tasks_report_ends_none_of_them_and_what_a_run_had_comes_back(
+def test_a_failing_report_ends_no_task_and_the_intents_of_a_lost_run_are_kept(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results: list[dict[str, Any]] = []
@@ -195,7 +195,7 @@ def test_a_ledger_that_cannot_be_read_makes_the_status_old(folder: Path, monkeyp
 
 
 def alive(stream: Any, fits: Callable[[float], bool]) -> None:
-    """Wait for a sign of life that tells of a status so old, in seconds."""
+    """Wait for a heartbeat that reports a status of this age, in seconds."""
     for _unused in range(400):
         event, _ident, data = next(stream)
         while event != "alive":

@@ -41,7 +41,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Bench:
-    """A pool and what it told."""
+    """A pool and the events that it reported."""
 
     state: Path
     runs: Runs
@@ -148,7 +148,7 @@ def test_a_run_past_its_deadline_is_ended_with_its_workers(tmp_path: Path) -> No
 
 
 @pytest.mark.long
-def test_a_playbook_that_does_not_start_is_tried_again_later_and_told(tmp_path: Path) -> None:
+def test_a_playbook_that_does_not_start_is_reported_and_tried_again_later(tmp_path: Path) -> None:
     broken = playbooks.ROOT / "playbooks" / "standby.yml"
     good = broken.read_text()
     broken.write_text("- hosts: [\n")
@@ -208,7 +208,7 @@ def test_one_that_is_starting_for_what_is_past_is_ended_at_once(tmp_path: Path) 
     run(scenario)
 
 
-def test_what_waited_for_a_run_that_cannot_park_is_done_by_a_cold_one(tmp_path: Path) -> None:
+def test_intents_that_waited_for_a_run_that_cannot_park_go_to_a_cold_run(tmp_path: Path) -> None:
     park = playbooks.ROOT / "plugins" / "action" / "park.py"
     open_it = "descriptor = os.open"
     park.write_text(park.read_text().replace(open_it, "os.path.isfile(fifo) or os._exit(9)\n        " + open_it))
@@ -235,14 +235,14 @@ def test_what_waited_for_a_run_that_cannot_park_is_done_by_a_cold_one(tmp_path: 
     run(scenario)
 
 
-def test_a_settings_file_that_cannot_be_read_is_told_and_heals(tmp_path: Path) -> None:
+def test_an_unreadable_settings_file_is_logged_and_read_when_it_is_mended(tmp_path: Path) -> None:
     settings = tmp_path / "ansible.cfg"
     settings.write_text("forks = 7\n")
 
     async def scenario() -> None:
         async with bench(tmp_path) as one:
             log = one.state / "monitor.log"
-            await until(lambda: log.exists() and "%s cannot be read" % settings in log.read_text(), "it is told")
+            await until(lambda: log.exists() and "%s cannot be read" % settings in log.read_text(), "it is logged")
             settings.write_text("[defaults]\nforks = 7\n")
             await one.until_parked()
 

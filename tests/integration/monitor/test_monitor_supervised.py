@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor as a program of a real supervisord: it comes back, however long what kept it away may last."""
+"""The monitor as a program of a real supervisord: it is restarted, however long the cause of its failures lasts."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def full(disk: Path) -> Iterator[Callable[[], bool]]:
-    """Somebody's log takes whatever becomes free; yields whether nothing is."""
+    """A growing file takes all space that becomes free; yields a function that says whether the disk is full."""
     path, ending, rounds = disk / "appender", threading.Event(), [0]
 
     def append() -> None:

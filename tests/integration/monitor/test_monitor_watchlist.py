@@ -27,7 +27,7 @@ def followed(folder: Path) -> tuple[WatchList, list[str]]:
     return WatchList(folder, complaints.append), complaints
 
 
-def test_no_watch_list_is_told_once(tmp_path: Path) -> None:
+def test_a_missing_watch_list_is_reported_once(tmp_path: Path) -> None:
     watched, complaints = followed(tmp_path)
     assert not watched.refresh()
     assert not watched.refresh()
@@ -85,7 +85,7 @@ def test_a_watch_list_of_another_schema_is_not_followed(tmp_path: Path) -> None:
     assert "schema 9" in complaints[0]
 
 
-def test_a_file_that_went_back_is_followed_and_told(tmp_path: Path) -> None:
+def test_an_older_watch_list_is_followed_and_reported(tmp_path: Path) -> None:
     watched, complaints = followed(tmp_path)
     publish(tmp_path, 30)
     watched.refresh()

@@ -18,7 +18,7 @@ class Wire:
     """A proxy in front of a port: passes on, swallows everything, holds it up for a while, or is cut until mended."""
 
     def __init__(self, to: tuple[str, int], listen: str, source: str = "") -> None:
-        """:param listen: the address where it takes connections; :param source: the one that it goes on from"""
+        """:param listen: the address where it accepts connections; :param source: the address that it connects from"""
         self.swallow = False
         self._cut = False
         self.delay = 0.0  # s for what the server says

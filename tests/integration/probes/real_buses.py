@@ -79,7 +79,7 @@ def bus(*options: str) -> Iterator[Bus]:
 
 @contextlib.contextmanager
 def listener(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A stranger on a port of ours: takes connections and talks as it likes; yields the port."""
+    """A foreign server on a bus's port: it accepts connections and runs `talk` with each; yields the port."""
     with socket.socket() as server:
         server.bind((ADDRESS, 0))
         server.listen(16)

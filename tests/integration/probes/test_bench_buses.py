@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The many buses of the benchmarks, asked by the monitor's probe: they answer, die, hang and come back as NATS does."""
+"""The benchmarks' many buses answer the monitor's probe, die, hang and return like NATS servers."""
 
 from __future__ import annotations
 

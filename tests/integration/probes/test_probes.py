@@ -165,7 +165,7 @@ def test_a_machine_that_takes_no_connection_is_unreachable_and_not_crashed() -> 
     assert "cannot be reached: no answer in time" in seen.results[-1].why
 
 
-def test_a_probe_that_slept_itself_blames_nobody() -> None:
+def test_a_probe_that_slept_itself_counts_no_miss() -> None:
     async def scenario(seen: Seen) -> None:
         with bus() as running, probing(running.port, seen):
             await until(lambda: seen.count(Kind.ANSWERED), "an answer")
@@ -201,7 +201,7 @@ def test_a_stopped_probe_says_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("name", ["carrier_pigeon", "_held", "../nats", ""])
-def test_a_probe_that_does_not_exist_is_told(name: str) -> None:
+def test_a_probe_that_does_not_exist_is_reported(name: str) -> None:
     async def scenario(seen: Seen) -> None:
         with pytest.raises(ProbeError, match="a bus"):
             make("a bus", Target(ADDRESS, free_port(), name, 1.0, 1.0, 3), seen.results.append)
@@ -209,7 +209,7 @@ def test_a_probe_that_does_not_exist_is_told(name: str) -> None:
     run(scenario)
 
 
-def test_what_nobody_expected_is_told_and_the_probe_goes_on() -> None:
+def test_an_unexpected_error_is_logged_and_the_probe_continues() -> None:
     async def scenario(seen: Seen) -> None:
         with probing(4222, seen, address="x" * 80):  # too long for a name: neither an OSError nor a silence
             await until(lambda: seen.count(Kind.UNSURE) >= 2, "a second try")

@@ -83,7 +83,7 @@ class TestProcess:
 
     @pytest.mark.parametrize("mark", [{"EPOCH": 3}, {"PROGRAM": "other"}, {"SITE": "other"}, {"HOST": "server_2"},
                                       {"INSTANCE": "plant_02"}])  # fmt: skip
-    def test_what_is_not_of_this_epoch_program_instance_host_and_site_does_not_count(
+    def test_processes_of_another_epoch_program_instance_host_or_site_do_not_count(
         self, programs: list[Program], mark: dict[str, Any]
     ) -> None:
         async def scenario(seen: Seen) -> None:
@@ -149,7 +149,7 @@ class TestExec:
             0: ("", ""), 1: ("", "PLANT is so")
         }.get(code, ("PLANT is so", ""))  # fmt: skip
 
-    def test_it_is_told_where_to_look_and_gets_nothing_of_the_monitor_s_environment(
+    def test_it_gets_the_endpoint_and_nothing_of_the_monitors_environment(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("API_TOKEN", "open sesame")

@@ -132,7 +132,7 @@ def test_a_frozen_server_misses_and_is_found_again() -> None:
     run(scenario)
 
 
-def test_what_is_lost_on_the_way_is_missed_and_what_is_late_shows_its_time() -> None:
+def test_lost_messages_are_misses_and_late_ones_show_their_time() -> None:
     async def scenario(seen: Seen) -> None:
         with (
             serving(web()) as server,

@@ -17,7 +17,7 @@ from tests.integration.probes.probing import Authority, Seen, probing, run, secr
 from tests.integration.probes.real_buses import ADDRESS, bus, listener, until
 
 
-def test_a_password_from_a_file_is_shown_and_never_told(tmp_path: Path) -> None:
+def test_a_password_from_a_file_is_used_and_never_logged(tmp_path: Path) -> None:
     async def scenario(seen: Seen) -> None:
         wrong, right = secret(tmp_path, "wrong", "sesame"), secret(tmp_path, "right", 'open "sesame"')
         with bus("--user", "probe", "--pass", 'open "sesame"') as running:
@@ -43,7 +43,7 @@ def test_a_changed_password_file_is_read_at_the_next_connection(tmp_path: Path) 
     run(scenario)
 
 
-def test_a_password_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_password_file_is_reported(tmp_path: Path) -> None:
     async def scenario(seen: Seen) -> None:
         missing = str(tmp_path / "missing")
         with bus() as running, probing(running.port, seen, user="probe", password_file=missing):
@@ -53,7 +53,7 @@ def test_a_password_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert seen.results[0].why == "%s cannot be read: No such file or directory" % (tmp_path / "missing")
 
 
-def test_a_password_file_open_to_all_is_told_with_every_answer(tmp_path: Path) -> None:
+def test_a_password_file_that_all_can_read_is_reported_with_every_answer(tmp_path: Path) -> None:
     async def scenario(seen: Seen) -> None:
         path = secret(tmp_path, "password", "x", mode=0o644)
         with (
@@ -135,7 +135,7 @@ class TestTls:
         run(scenario)
 
     def test_is_never_left_out(self, ours: Authority, tmp_path: Path) -> None:
-        """A server that offers none gets no password, and one that wants it is told so."""
+        """The probe sends no password to a server that offers no TLS, and uses TLS with a server that requires it."""
         heard: list[bytes] = []
 
         def talk(connection: socket.socket) -> None:
@@ -153,7 +153,7 @@ class TestTls:
         assert set(heard) == {b""}
         assert "offers no TLS" in seen.results[0].why
 
-    def test_a_file_that_is_no_certificate_is_told(self, ours: Authority, tmp_path: Path) -> None:
+    def test_a_file_that_is_no_certificate_is_reported(self, ours: Authority, tmp_path: Path) -> None:
         async def scenario(seen: Seen) -> None:
             broken = secret(tmp_path, "broken.pem", "hello")
             with bus(*self.options(ours, ADDRESS)) as running, probing(running.port, seen, tls=Tls(ca=broken)):

@@ -41,7 +41,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     lab.clean()
 
 
-def test_a_message_reaches_every_broker_of_the_common_bus_once_whichever_of_them_are_away(lab: Lab) -> None:
+def test_a_message_reaches_every_broker_of_the_common_bus_once_with_any_of_them_down(lab: Lab) -> None:
     """The first broker is what the others join: without it the second takes its place, and gives it back."""
     running = dict(zip(SERVERS, start_common(lab, SERVERS)))
     assert_joined(SERVERS)
@@ -75,7 +75,7 @@ def test_a_console_cannot_speak_for_the_services(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("program", ["internal_data_bus", "common_data_bus"])
-def test_a_missing_mosquitto_is_told_with_what_to_do(lab: Lab, program: str) -> None:
+def test_a_missing_mosquitto_is_reported_with_what_to_do(lab: Lab, program: str) -> None:
     running = lab.start(lab.configure("scen2_srv", ITEM, "server_1"), program, MUSTER_MOSQUITTO="/opt/none/mosquitto")
     assert running.process.wait(5) == 78
     assert running.said() == (
@@ -91,7 +91,7 @@ def test_an_unknown_bus_is_refused_with_a_sentence(lab: Lab, program: str) -> No
     assert running.said() == "SCEN2_BUS is 'carrier_pigeon': the buses of scen2 are nats and mqtt\n"
 
 
-def test_a_bus_that_refuses_the_check_is_told_as_such(lab: Lab) -> None:
+def test_a_bus_that_refuses_the_check_is_reported_as_such(lab: Lab) -> None:
     environment = lab.configure("scen2_srv", ITEM, "server_1")
     config = Path(environment["MUSTER_ETC"]) / "bus.conf"
     config.write_text(config.read_text().replace("allow_anonymous true", "allow_anonymous false"))

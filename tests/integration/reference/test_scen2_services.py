@@ -80,7 +80,7 @@ def test_a_wrong_setting_is_refused_with_a_sentence(lab: Lab, question: dict[str
     client.close()
 
 
-def test_a_message_that_is_no_json_harms_nobody(lab: Lab) -> None:
+def test_a_message_that_is_no_json_is_ignored(lab: Lab) -> None:
     _, running = lab.start_instance("scen2_srv", ITEM, "server_1", without_common())
     client = lab.client(*BUS)
     wait_for(lambda: _answers(client, "config.get"), "config_manager answers")

@@ -44,7 +44,7 @@ LONG = 300.0  # s, for playbooks that install packages on a busy machine
 class RealController(LabSite):
     """An administrator (an account of his own, with key and sudo) sets up what the monitor (muster) then works with."""
 
-    before: dict[str, dict[str, str]]  # traces of each host before anything of ours was there
+    before: dict[str, dict[str, str]]  # traces of each host before muster was installed there
 
     def write(self) -> None:
         """The inventory as docs/installation.md has it."""
@@ -103,7 +103,7 @@ class RealController(LabSite):
         return Played(done.returncode, done.stdout)
 
     def person(self, host: str, *command: str, user: str = PERSON) -> Played:
-        """What somebody who is logged in there types."""
+        """Run a command as a person who is logged in there."""
         home = {"HOME": "/home/" + user, "USER": user}
         done = subprocess.run(
             self.lab.machines[host].inside(*command, user=user, environment=home), text=True, stdin=subprocess.DEVNULL,

@@ -62,7 +62,7 @@ def test_the_user_of_the_programs_is_made_once(machine: Machine) -> None:
     assert again.rc == 0 and again.changed == 0, again.output
 
 
-def test_an_account_that_is_somebodys_stays_as_it_is(machine: Machine) -> None:
+def test_an_existing_account_stays_as_it_is(machine: Machine) -> None:
     machine.etc.add_user("eve", 6100, 100, "/home/eve", "Eve", "/bin/bash")
     shadow = machine.etc.folder / "shadow"
     shadow.write_text(shadow.read_text().replace("eve:*:", "eve:$6$salt$hash:"))
@@ -89,7 +89,7 @@ def test_only_the_account_that_was_made_here_is_removed(machine: Machine) -> Non
     assert machine.play("remove_user").changed == 0 and machine.account("muster-programs") == before
 
 
-def test_a_system_whose_packages_are_not_known_is_told_what_it_needs(machine: Machine) -> None:
+def test_the_error_for_an_unknown_system_names_the_packages_that_it_needs(machine: Machine) -> None:
     played = machine.play("system", muster_install=True, ansible_facts={"os_family": "Suse"})
     assert played.rc != 0 and played.changed == 0
     said = " ".join(played.output.split())

@@ -83,7 +83,7 @@ def test_a_second_run_changes_nothing_and_check_mode_tells_so(site: RealControll
     assert again.changed == 0, again.output
 
 
-def test_a_collection_that_is_not_on_the_controller_is_told_before_anything_is_done(site: RealController) -> None:
+def test_a_collection_that_is_not_on_the_controller_is_reported_before_anything_is_done(site: RealController) -> None:
     nowhere = {"monitor_collection_archive": "", "monitor_collection": "/home/you/checkout"}
     refused = site.as_admin("controller", "--limit", CONTROLLER, "-e", json.dumps(nowhere))
     assert refused.rc != 0 and refused.changed == 0, refused.output
@@ -91,7 +91,7 @@ def test_a_collection_that_is_not_on_the_controller_is_told_before_anything_is_d
 
 
 @pytest.mark.core
-def test_what_a_bus_crash_needs_is_done_as_that_user_through_the_door(site: RealController) -> None:
+def test_a_bus_crash_is_handled_as_that_user_through_the_door(site: RealController) -> None:
     wait_for(lambda: at_rest(site), "everything at rest", lambda: story(site), 90)
     epoch = site.claims()["scen2_srv_01"]["epoch"]
     os.kill(site.programs("scen2_srv_01")["config_manager"], signal.SIGKILL)
@@ -189,7 +189,7 @@ def test_people_of_a_console_open_there_and_close_from_anywhere_without_root(sit
 
 
 @pytest.mark.core
-def test_who_is_no_member_of_the_group_is_told_so_and_gets_nowhere(site: RealController) -> None:
+def test_a_user_outside_the_group_is_refused(site: RealController) -> None:
     known_there(site)
     for host in WITH_PEOPLE:
         refused = site.person(host, "muster", "open", "01", user=STRANGER)
@@ -204,7 +204,7 @@ def test_who_is_no_member_of_the_group_is_told_so_and_gets_nowhere(site: RealCon
     assert "Permission denied" in site.person(CONSOLE, "ls", inventory.MUSTER_ROOT).output
 
 
-def test_the_page_in_a_browser_on_a_console_is_that_consoles_and_nobody_elses(site: RealController) -> None:
+def test_the_page_in_a_browser_on_a_console_belongs_to_that_console_only(site: RealController) -> None:
     known_there(site)
     get = ("import urllib.request as r\ntry: print(r.urlopen('http://127.0.0.1:8770%s').read().decode())\n"
            "except r.HTTPError as error: print(error.code, error.read().decode())")  # fmt: skip

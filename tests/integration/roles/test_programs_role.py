@@ -161,7 +161,7 @@ def test_another_archive_than_was_meant_is_refused_and_leaves_nothing(host: Host
     assert "dome/1.0" not in " ".join(host.tree())
 
 
-def test_what_fails_while_it_is_set_up_is_not_there_and_comes_whole_the_next_time(host: Host, tmp_path: Path) -> None:
+def test_a_version_whose_setup_fails_is_absent_and_complete_after_the_next_run(host: Host, tmp_path: Path) -> None:
     path, checksum = archive(tmp_path)
     entry = {"name": "dome", "from": "archive", "version": "2", "archive": str(path), "checksum": checksum}
     assert host.install({**entry, "setup": [["touch", "half"], ["false"]]}).rc != 0
@@ -201,7 +201,7 @@ def test_a_git_revision_is_checked_out_by_its_hash_or_tag_and_never_by_a_branch(
 
 
 def test_a_container_is_started_with_what_muster_gave_and_its_quadlet_is_written(host: Host, tmp_path: Path) -> None:
-    """What stands in for podman shows what it would be told."""
+    """The stand-in for podman prints its arguments."""
     podman = tmp_path / "podman"
     podman.write_text('#!/bin/sh\n[ "$1" != --version ] || exec echo podman version 4.9.3\necho "$@"\n')
     podman.chmod(0o755)
@@ -255,7 +255,7 @@ echo "$*" >>%s
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root, for a /run of its own")
 def test_a_service_of_a_container_is_started_and_stopped_with_its_description(host: Host, tmp_path: Path) -> None:
-    """systemd and podman are stand-ins that write down what they are told."""
+    """systemd and podman are stand-ins that write down their arguments."""
     told = tmp_path / "told"
     for name, text in (
         ("systemctl", SYSTEMCTL % told),

@@ -69,7 +69,7 @@ def test_systemd_takes_its_units(lab: SiteLab, etc: Path) -> None:
     assert "OnUnitInactiveSec=300" in units[1].read_text()
 
 
-def test_what_the_service_runs_reconciles_the_site(lab: SiteLab, etc: Path) -> None:
+def test_the_command_of_the_service_reconciles_the_site(lab: SiteLab, etc: Path) -> None:
     assert schedule(lab, etc, environment=local(lab)).rc == 0
     service = (etc / "systemd" / (NAME + ".service")).read_text()
     [command] = re.findall(r"^ExecStart=(.*)$", service, re.M)
@@ -82,7 +82,7 @@ def test_what_the_service_runs_reconciles_the_site(lab: SiteLab, etc: Path) -> N
     assert "schedule" in lab.muster("events", "-n", "20").output
 
 
-def test_what_cron_runs_reconciles_the_site(lab: SiteLab, etc: Path) -> None:
+def test_the_command_of_cron_reconciles_the_site(lab: SiteLab, etc: Path) -> None:
     played = schedule(lab, etc, kind="cron", interval=600, environment={**local(lab), "ODD": "it's 100%"})
     assert played.rc == 0, played.output
     [line] = [line for line in (etc / "cron" / NAME).read_text().splitlines() if line.startswith("*")]
@@ -146,7 +146,7 @@ def test_the_other_kind_replaces_and_absent_removes(lab: SiteLab, etc: Path) -> 
         ({"kind": "at"}, "schedule_kind must be one of: systemd, cron"),
     ],
 )
-def test_what_makes_no_sense_is_refused(lab: SiteLab, etc: Path, variables: dict[str, Any], says: str) -> None:
+def test_invalid_options_are_refused(lab: SiteLab, etc: Path, variables: dict[str, Any], says: str) -> None:
     played = schedule(lab, etc, **variables)
     assert played.rc != 0
     assert says in " ".join(played.output.split())
@@ -166,7 +166,7 @@ def bare() -> dict[str, str]:
 
 
 def break_it(lab: SiteLab) -> None:
-    """Stop a program past the tool, so that a reconcile has something to repair."""
+    """Stop a program outside muster, so that a reconcile has something to repair."""
     wait_for(lambda: lab.programs("scen2_srv_01"), "the services run")
     [host] = lab.hosts_of("scen2_srv_01")
     stopped = lab.supervisorctl(host, "stop", "scen2_srv_01:*")

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API of the monitor of a real site: every route as promised, who asks, actions, events, and the CLI over it."""
+"""The API of the monitor of a real site: every route as documented, callers, actions, events, and the CLI over it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_status_and_plan_are_those_of_the_command_line(lab: SiteLab, api: Client
     assert [a for a in api.get("/plan").json["actions"] if a["instance"]] == []
 
 
-def test_what_is_not_there_and_what_is_wrong_is_said(api: Client) -> None:
+def test_unknown_names_and_wrong_requests_are_reported(api: Client) -> None:
     for path, status, says in (
         ("/why/scen2_srv_1", 404, "did you mean scen2_srv_01?"),
         ("/explain/1", 404, "there is no item 1 in this site"),
@@ -254,7 +254,7 @@ def verdict_of(status: dict[str, Any], item: str) -> tuple[str, str]:
     return entry["verdict"], entry["cause"]
 
 
-def test_req_3_minor_and_major_failures_are_told_by_api_and_stream(lab: SiteLab, api: Client) -> None:
+def test_req_3_minor_and_major_failures_are_reported_by_api_and_stream(lab: SiteLab, api: Client) -> None:
     assert console(lab, 1).post("/actions", {"kind": "open", "item": "01"}).json["ok"]
     with contextlib.closing(api.stream()) as stream:
         for instance, program, verdict in (

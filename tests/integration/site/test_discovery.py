@@ -180,7 +180,7 @@ def test_a_host_with_a_window_open_is_not_retired(lab: Announced) -> None:
     assert lab.hosts_of("scen2_hci_02") == {"console_1"}
 
 
-def test_what_is_announced_badly_is_refused_and_what_lies_there_badly_is_left_out(lab: Announced) -> None:
+def test_a_wrong_announcement_is_refused_and_a_wrong_file_is_left_out(lab: Announced) -> None:
     for words in (
         {"announce_host": "server_5", "announce_kind": "serwer", "announce_address": "127.0.0.1"},
         {"announce_host": "../evil", "announce_kind": "server", "announce_address": "127.0.0.1"},

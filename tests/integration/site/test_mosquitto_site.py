@@ -82,7 +82,7 @@ def test_a_console_says_that_the_services_are_not_reachable_while_their_bus_is_a
 
 @pytest.mark.long
 def test_mosquitto_ends_with_the_service_manager_that_started_it(lab: SiteLab) -> None:
-    """Also when it was started by root: Mosquitto then becomes another user by itself, and nothing would kill it."""
+    """Also when root started it: Mosquitto would then switch to another user, and nothing would kill it."""
     (server,) = lab.hosts_of("scen2_srv_01")
     buses = [lab.bus("scen2_srv_01"), *(p.pid for p in lab.processes("common_data_bus_" + server))]
     assert len(buses) == 2

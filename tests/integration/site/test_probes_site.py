@@ -103,7 +103,7 @@ def test_a_killed_bus_is_restarted(lab: SiteLab) -> None:
 
 
 @pytest.mark.long
-def test_a_warning_is_told_in_the_status_and_a_doubt_restarts_nothing(lab: SiteLab, plug_in: Path) -> None:
+def test_a_warning_is_shown_in_the_status_and_an_unknown_state_restarts_nothing(lab: SiteLab, plug_in: Path) -> None:
     wait_for(lambda: healthy(lab, "scen2_srv_02"), "a healthy bus", lambda: bus(lab, "scen2_srv_02"))
     epoch, said = lab.claims()["scen2_srv_02"]["epoch"], plug_in.parent / "scen2_srv_02"
     try:

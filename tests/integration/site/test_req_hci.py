@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HCI on request, on the console of who asks, once at most, closed from anywhere: Req 20, 21, 22, 23, 27."""
+"""HCI on request, on the console of the request, at most once, closed from anywhere: Req 20, 21, 22, 23, 27."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_req_27_an_hci_is_closed_from_anywhere_and_stays_closed(lab: SiteLab) ->
     assert lab.programs("scen2_srv_02") == services
 
 
-def test_a_stopped_service_stays_stopped_over_deploys_until_somebody_starts_it(lab: SiteLab) -> None:
+def test_a_stopped_service_stays_stopped_over_deploys_until_a_person_starts_it(lab: SiteLab) -> None:
     assert lab.muster("stop", "scen2_srv_03", "--reason", "calibration").rc == 0
     lab.good("deploy")
     assert lab.processes("scen2_srv_03") == []

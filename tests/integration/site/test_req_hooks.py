@@ -44,6 +44,6 @@ def test_a_hook_hears_of_an_item_that_fails_and_of_its_return() -> None:
         before = len(told(out))
         pid = lab.programs("scen2_srv_01")["config_manager"]
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: ("01", "not operational") in told(out)[before:], "the failure is told", lab.monitor_log)
+        wait_for(lambda: ("01", "not operational") in told(out)[before:], "the hook gets the failure", lab.monitor_log)
         assert lab.muster("restart", "scen2_srv_01").rc == 0
-        wait_for(lambda: told(out)[-1] == ("01", "operational"), "the return is told", lab.monitor_log)
+        wait_for(lambda: told(out)[-1] == ("01", "operational"), "the hook gets the recovery", lab.monitor_log)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts that lose power, freeze, vanish together and return, with everything real (Req 16, 26)."""
+"""Hosts that lose power, freeze, vanish together and return, on a real site (Req 16, 26)."""
 
 from __future__ import annotations
 

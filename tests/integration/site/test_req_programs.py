@@ -72,10 +72,10 @@ def test_a_program_whose_end_calls_for_all_of_it_restarts_the_application(lab: S
 
 
 @pytest.mark.long
-def test_a_program_nobody_waits_for_is_only_told(lab: SiteLab) -> None:
+def test_the_end_of_a_program_that_needs_no_action_is_only_reported(lab: SiteLab) -> None:
     before, was = settled(lab), epoch(lab)
     os.kill(before["config_manager"], signal.SIGKILL)
-    wait_for(lambda: lab.verdict("01")["verdict"] == "not operational", "it is told", lab.monitor_log)
+    wait_for(lambda: lab.verdict("01")["verdict"] == "not operational", "it is reported", lab.monitor_log)
     assert "config_manager" in lab.verdict("01")["cause"]
     assert epoch(lab) == was
     assert "config_manager" not in lab.programs(SERVICE)

@@ -43,7 +43,7 @@ def over_at(moment: float) -> None:
 
 
 @pytest.mark.long
-def test_a_paused_item_is_left_alone_until_somebody_asks_or_the_pause_ends(lab: SiteLab) -> None:
+def test_a_paused_item_is_left_alone_until_a_person_requests_something_or_the_pause_ends(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_02")
     done = lab.muster("pause", "02", "--why", "new fan", "--until", "2h")
     assert done.rc == 0, done.output
@@ -122,7 +122,7 @@ def test_a_host_is_drained_one_by_one_stays_so_over_a_power_cut_and_returns_by_i
 
 
 @pytest.mark.long
-def test_what_cannot_leave_a_host_is_shown_and_nothing_is_done(lab: SiteLab) -> None:
+def test_instances_that_cannot_leave_a_host_are_shown_and_nothing_is_done(lab: SiteLab) -> None:
     lab.good("open", instances=["scen2_hci_01"], host="console_1")
     refused = lab.muster("drain", "console_1", "--why", "new screen")
     assert refused.rc == 1

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What-if on a deployed site, beside what then really happens when it is done."""
+"""What-if on a deployed site, compared with what really happens afterwards."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_status_knows_whether_the_loss_of_a_server_could_be_made_up_for(lab:
     assert document["readiness"]["ready"] is True
 
 
-def test_what_if_tells_where_a_drain_and_an_added_item_really_lead(lab: SiteLab) -> None:
+def test_what_if_predicts_the_real_result_of_a_drain_and_an_added_item(lab: SiteLab) -> None:
     before = services(lab)
     assert sum(len(names) for names in before.values()) == 3
     drained = max(before, key=lambda server: len(before[server]))

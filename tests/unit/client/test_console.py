@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`muster` on a console: which socket it asks, and what it says when there is none."""
+"""`muster` on a console: the socket that it uses, and its message when there is none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitor.core.client import console
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_where_nobody_was_let_in_it_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_access_it_says_what_is_missing(tmp_path: Path) -> None:
     for shared in (tmp_path, tmp_path / "none"):
         with pytest.raises(console.NoWay, match="its inventory names no muster_console_group"):
             console.find({}, str(shared))
@@ -44,7 +44,7 @@ def test_it_finds_the_socket_of_its_host(tmp_path: Path) -> None:
         console.find({}, str(tmp_path))
 
 
-def test_what_is_installed_runs_by_itself(tmp_path: Path) -> None:
+def test_the_installed_command_runs_without_the_checkout(tmp_path: Path) -> None:
     """Without anything of the checkout, in an empty environment."""
     package = tmp_path / "muster_console"
     package.mkdir()

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every way in which a site can be wrong, and the sentence it is answered with."""
+"""Every error of a site, and its message."""
 
 from __future__ import annotations
 
@@ -418,7 +418,7 @@ def test_all_errors_come_at_once() -> None:
     assert len(lines) == 6
 
 
-def test_an_empty_inventory_is_told_and_does_not_break() -> None:
+def test_an_empty_inventory_is_reported() -> None:
     lines = lines_of({})
     assert any("muster_hosts is empty or missing" in line for line in lines)
     assert any("muster_controller is empty or missing" in line for line in lines)
@@ -427,7 +427,7 @@ def test_an_empty_inventory_is_told_and_does_not_break() -> None:
 
 @pytest.mark.parametrize("value", [None, True, 0, -1, 1.5, "x", "", [], ["x"], {}, {"x": 1}, [{}], [None], {"a": None}])
 def test_no_value_anywhere_breaks_the_reader(value: Any) -> None:
-    """Whatever stands where: a site or sentences, never an exception of another kind."""
+    """With any value at any place the result is a site or error messages, never another exception."""
     raw = raw_site()
     tried = [path for path in _paths(raw) if not path.startswith("inventory/") and path != "inventory"]
     tried += ["inventory/hosts/server_1/" + name for name in ("muster_root", "muster_address", "muster_load_limit")]

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks from what a person writes to what the monitor reads, and what is said when something is wrong with them."""
+"""Hooks of a site: from the inventory to the monitor's document, and the messages about errors in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.embedded_site import raw_site
 MAIL = {"command": ["/usr/local/bin/tell", "--to", "shift"], "on": ["not operational", "operational"], "debounce": 20}
 
 
-def test_what_is_written_reaches_the_monitor() -> None:
+def test_hooks_of_the_inventory_reach_the_monitor() -> None:
     raw = raw_site(muster_hooks=[MAIL, {"command": ["/usr/bin/env"]}])
     site = site_model.site_from_json(json.loads(json.dumps(site_model.site_to_json(compiler.compile_site(raw)))))
     seen = parse(json.loads(json.dumps(watch_list.watch_document(site, small_state(), 3))))
@@ -50,7 +50,7 @@ def test_a_site_without_hooks_and_one_published_before_there_were_any() -> None:
         ([{**MAIL, "debouce": 3}], "muster_hooks[0].debouce", "did you mean debounce?"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(hooks: Any, path: str, says: str) -> None:
+def test_errors_are_reported_with_their_place(hooks: Any, path: str, says: str) -> None:
     with pytest.raises(errors.SiteErrors) as caught:
         compiler.compile_site(raw_site(muster_hooks=hooks))
     [error] = caught.value.errors

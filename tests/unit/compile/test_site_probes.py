@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a site says about probes, on its way to the monitor: validated, published, watched, asked."""
+"""The probes of a site on their way to the monitor: validated, published, watched, asked."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class TestTheSite:
         probe = probe_of(site)
         assert model_probe.probe_from_json(json.loads(json.dumps(model_probe.probe_to_json(probe)))) == probe
 
-    def test_one_published_before_probes_had_more_to_say_is_read(self) -> None:
+    def test_a_site_published_by_an_older_version_is_read(self) -> None:
         document = json.loads(json.dumps(site_model.site_to_json(compiler.compile_site(raw("nats", port="client")))))
         usual = ("type", "port", "interval", "timeout", "failures")
         for application in document["applications"]:
@@ -171,7 +171,7 @@ class TestTheWatchList:
         assert common is not None
         assert (common.instance, common.program, common.epoch) == ("common_data_bus_server_1", "common_data_bus", 0)
 
-    def test_what_is_only_asked_over_the_network_is_not_told_whose_it_is(self) -> None:
+    def test_probes_over_the_network_get_no_owner_of_processes(self) -> None:
         target = watched(compiler.compile_site(raw("nats", port="client"))).instances["scen2_srv_02"].target
         assert target == Target("127.60.0.13", 20008, "nats", 1.0, 1.0, 3)
 
@@ -240,7 +240,7 @@ class TestALink:
     def site(self, link: Any, **beside: Any) -> dict[str, Any]:
         return changed(raw_site(), {"muster_applications/scen2_hci/bus/link": link, **beside})
 
-    def test_is_asked_while_its_bus_runs_and_tells_nothing_but_itself(self) -> None:
+    def test_is_asked_while_its_bus_runs_and_reports_only_the_link(self) -> None:
         told: list[Key] = []
         asked = Asked()
         prober = Prober(lambda key, health: told.append(key), lambda why: None, asked.make)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can befall the ledger's files: locks, damage, other versions, full disks, other owners."""
+"""Trouble with the ledger's files: locks, damage, other versions, full disks, other owners."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class TestAsRoot:
         finally:
             subprocess.run(["umount", str(disk)], check=True)
 
-    def test_somebody_else_s_folder_is_refused(self, tmp_path: Path) -> None:
+    def test_a_folder_of_another_owner_is_refused(self, tmp_path: Path) -> None:
         folder = tmp_path / "state"
         folder.mkdir()
         os.chown(folder, 1, 1)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run saw before another run's commit is corrected by that commit."""
+"""Observations from before another run's commit are corrected by that commit."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_failures_of_a_running_instance_age_out():
     assert len(budgets.charges(claim("running", 1000.0, 300.0, 900.0), 1001.0, SETTINGS)) == 1
 
 
-def test_one_comes_back_for_each_stretch_of_operation():
+def test_one_failure_expires_per_period_of_operation():
     running = claim("running", 1000.0, 990.0, 991.0, 992.0)
     assert [len(budgets.charges(running, now, SETTINGS)) for now in (1009.0, 1010.0, 1020.0, 1031.0)] == [3, 2, 1, 0]
 

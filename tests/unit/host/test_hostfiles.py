@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder of ours: only what changed, whole or not at all, nobody's own files touched."""
+"""Folders that muster owns: only changed files are written, atomically; files of others are left alone."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_tokens_are_filled_in_and_the_digest_is_that_of_the_rendered_text(tmp_pa
     assert machine_files.examine(str(tmp_path))[0] == machine_files.config_digest(wanted)
 
 
-def test_an_interrupted_write_is_finished_by_the_next_without_taking_it_for_somebodys_change(
+def test_an_interrupted_write_is_finished_by_the_next_and_not_taken_for_a_foreign_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, files(a="1", b="1"))
@@ -146,7 +146,7 @@ def test_check_mode_writes_nothing_and_a_diff_shows_both_texts(tmp_path: Path) -
     assert (tmp_path / "a").read_text() == "1\n" and not (tmp_path / "b").exists()
 
 
-def test_the_digest_tells_names_modes_and_texts_apart() -> None:
+def test_the_digest_depends_on_names_modes_and_texts() -> None:
     digests = {machine_files.config_digest(f) for f in (
         {}, files(a="1"), files(b="1"), files(a="2"), {"a": {"text": "1", "mode": "0600"}}, files(a="", b="1"))}
     assert len(digests) == 6

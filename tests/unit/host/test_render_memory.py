@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is rendered is remembered only where its result is certain, and forgotten when any input changes."""
+"""Rendered files are remembered only where the result is certain, and rendered again when any input changes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_function_of_known_values_has_a_key(text: str) -> None:
         "{{ not closed",
     ],
 )
-def test_what_may_look_elsewhere_has_none(text: str) -> None:
+def test_a_template_that_may_read_other_inputs_has_no_key(text: str) -> None:
     assert key(text) is None
     assert key("{{ item.id }}", text) is None
 
@@ -74,7 +74,7 @@ def test_a_variable_that_no_template_names_does_not_matter() -> None:
     assert key("{{ rate }}", values={"rate": 5, "other": 1}) == key("{{ rate }}", values={"rate": 5, "other": 2})
 
 
-def test_what_is_remembered_is_recalled_and_the_oldest_forgotten(tmp_path: Path) -> None:
+def test_remembered_files_are_recalled_and_the_oldest_are_dropped(tmp_path: Path) -> None:
     folder = str(tmp_path / "memory")
     for number in range(12):
         path = _render_memory.remember(folder, "key%d" % number, {"digests.json": {"n": number}})

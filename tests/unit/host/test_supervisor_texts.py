@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What we write for supervisord is what its own parser reads; our XML-RPC is that of the standard library."""
+"""supervisord's own parser reads muster's files as meant; muster's XML-RPC equals that of the standard library."""
 
 from __future__ import annotations
 

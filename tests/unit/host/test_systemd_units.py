@@ -74,7 +74,7 @@ def files() -> dict[str, Any]:
     ("server_1", "scen2_srv.units"), ("server_1", "scen2_srv_01.run"), ("console_1", "scen2_hci.units"),
     ("server_1", "common_data_bus.units"), ("server_1", "common_data_bus.run"),
 ])  # fmt: skip
-def test_what_is_rendered_is_as_it_was_read_and_approved(files: dict[str, Any], host: str, name: str) -> None:
+def test_rendered_files_equal_the_approved_ones(files: dict[str, Any], host: str, name: str) -> None:
     """After a change that is meant: MUSTER_GOLDEN=write, and read the difference."""
     available, services, _digests = files[host]
     text = {**available, **services}[name]["text"]

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A monitor's brain with nothing around it: a test sets what it sees, and reads which effects it returned."""
+"""A monitor's brain alone: a test sets its input and reads the effects that it returns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def seen(*instances: WatchedInstance, **more: Any) -> Watch:
 
 
 class Scene:
-    """Carries effects out by noting them; `parked` and `can_reconcile` say whether a run can be started."""
+    """Records effects instead of carrying them out; `parked` and `can_reconcile` say whether a run can be started."""
 
     def __init__(self, *instances: WatchedInstance, lines: bool = True, **more: Any) -> None:
         self.orders: list[tuple[str, Mapping[str, Any]]] = []
@@ -71,7 +71,7 @@ class Scene:
             self.line(name, Signal.LOST, at, "%s is silent" % name)
 
     def is_lost(self, at: float, host: str, instance: str, epoch: int = 1) -> None:
-        """Its line and its bus fall silent; it had answered until then."""
+        """Make line and bus of a host fall silent; the host had answered until then."""
         self.line(host, Signal.FINE, at)
         self.lose(at, host)
         self.buses[instance, epoch] = health(Kind.UNREACHABLE, at)

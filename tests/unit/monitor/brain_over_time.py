@@ -47,7 +47,7 @@ Json = dict[str, Any]
 
 
 class _Signals:
-    """Stands for a probe: what it reports comes from the scenario."""
+    """Stands for a probe; its reports come from the scenario."""
 
     def start(self) -> None: ...
 
@@ -70,7 +70,7 @@ class BrainOverTime:
         self.revision, self.runs, self.watch = 0, 0, Watch()
 
     def play(self) -> list[str]:
-        """The lines of what the brain wants done, each with its time."""
+        """The brain's effects as lines, each with its time."""
         self.take_ledger({})
         self.report()
         self.shown.clear()  # that every line is fine at the beginning
@@ -125,7 +125,7 @@ class BrainOverTime:
         self.do(self.brain.take_watch(self.watch, self.now))
 
     def report(self) -> None:
-        """Every probe and line says how things are."""
+        """Let every probe and line report its current state."""
         for host, signal in self.lines.items():
             why = "" if signal == "fine" else "the line to %s is %s" % (host, signal)
             self.do(self.brain.line_changed(host, Signal(signal), why, self.now))
@@ -189,7 +189,7 @@ class BrainOverTime:
         if "request" in order:
             self.show("%s gets the request%s" % (run, _facts(order["request"])))
         for host, why in order.get("suspects", {}).items():
-            self.show("%s is told that %s is suspect: %s" % (run, host, why))
+            self.show("%s learns that %s is suspect: %s" % (run, host, why))
 
     def show(self, text: str) -> None:
         if not self.shown or self.shown[-1].partition("  ")[2] != text:

@@ -29,7 +29,7 @@ def test_a_bus_that_crashes_becomes_one_intent_and_one_run() -> None:
     assert ("run", "1 intents sent") in scene.said and run == "run-1"
 
 
-def test_what_was_stopped_to_be_tried_elsewhere_is_placed_at_once() -> None:
+def test_an_instance_that_was_stopped_to_be_tried_elsewhere_is_placed_at_once() -> None:
     scene = Scene(entry("scen2_srv_01"), entry("scen2_srv_02"))
     scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
     scene.turn(5.0)
@@ -53,7 +53,7 @@ def test_an_intent_waits_until_a_run_is_parked() -> None:
     assert len(scene.intents) == 1
 
 
-def test_what_a_run_did_not_do_is_sent_again_and_a_reconcile_is_asked_for_once() -> None:
+def test_an_intent_that_a_run_did_not_satisfy_is_sent_again_and_one_reconcile_is_requested() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
     scene.turn(5.0)
@@ -94,7 +94,7 @@ def test_an_effect_that_was_not_carried_out_is_returned_again() -> None:
     assert scene.brain.turn(7.0, WALL + 7.0) == [] and scene.brain.reconcile_due(7.0, WALL + 7.0) == []
 
 
-def test_what_changes_nothing_has_no_effects() -> None:
+def test_an_input_that_changes_nothing_has_no_effects() -> None:
     scene = Scene(entry("scen2_srv_01"))
     assert scene.brain.line_changed("server_1", Signal.FINE, "", 1.0) == []
     assert scene.brain.line_changed("server_1", Signal.DOUBT, "no answer", 2.0) == [Wake()]
@@ -114,7 +114,7 @@ def test_a_program_that_ends_becomes_a_repair() -> None:
     assert intent["why"] == "of scen2_srv_01 on server_1, data_processing ended with code 3"
 
 
-def test_one_whose_strategy_is_continue_only_has_somebody_look() -> None:
+def test_the_end_of_a_program_with_strategy_continue_only_leads_to_a_look() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.do(scene.brain.program_ended("scen2_srv_01", 1, "common_bus_interface", "was killed by a signal", WALL + 5))
     scene.turn(RECONCILES_APART_SECONDS)
@@ -158,7 +158,7 @@ def test_the_end_of_a_program_is_forgotten_with_its_epoch() -> None:
 # Reconciles.
 
 
-def test_what_a_plan_waits_for_is_planned_again_once_nobody_is_at_work_on_it() -> None:
+def test_an_instance_that_waits_for_another_run_is_planned_again_after_that_run() -> None:
     busy = entry("scen2_srv_01", phase="starting", deadline=WALL + 30)
     scene = Scene(busy)
     scene.run_over("run-1", planned(plan={"waits": {"scen2_srv_01": WALL + 30}}), 5.0)
@@ -169,7 +169,7 @@ def test_what_a_plan_waits_for_is_planned_again_once_nobody_is_at_work_on_it() -
     assert "is over, and something is left to do" in scene.reconciles[0][0]
 
 
-def test_a_refusal_has_somebody_look() -> None:
+def test_a_refusal_leads_to_a_look() -> None:
     scene = Scene(entry("scen2_srv_01"))
     refused = {"scen2_srv_01": {"result": "refused", "reason": "its service manager does not run"}}
     scene.run_over("run-1", planned(results=refused), 5.0)
@@ -189,7 +189,7 @@ def test_one_reconcile_at_a_time() -> None:
     assert [why for why, _out in scene.reconciles] == ["this", "that"]
 
 
-def test_what_a_reconcile_was_for_is_not_lost_with_it() -> None:
+def test_the_reasons_of_a_lost_reconcile_are_kept() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.brain.schedule.soon("server_2 answers again", 0.0)
     begun = []

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the brain makes of hosts that fall silent, fail and return."""
+"""The brain's effects when hosts fall silent, fail and return."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_host_with_two_lost_signals_is_evacuated_with_the_time_of_the_first_on
     assert (intent["host"], intent["what"], intent["began"]) == ("server_1", "evacuate", WALL + 10.0)
 
 
-def test_what_happens_on_a_host_that_is_silent_waits_for_its_verdict() -> None:
+def test_events_on_a_silent_host_wait_for_the_verdict_about_it() -> None:
     scene = Scene(entry("scen2_srv_01"), entry("scen2_srv_02"))
     scene.lose(10.0, "server_1")
     scene.buses["scen2_srv_01", 1] = health(Kind.MISSED, 8.0, times=3)
@@ -97,7 +97,7 @@ def test_a_host_that_a_run_just_reached_is_not_taken_for_down_on_older_signs() -
     assert len(scene.intents) == 1
 
 
-def test_one_lost_signal_has_a_run_look_once() -> None:
+def test_one_lost_signal_leads_to_one_run_that_looks() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.lose(10.0, "server_1")
     for now in (10.0, 12.5, 13.0, 14.0):
@@ -106,7 +106,7 @@ def test_one_lost_signal_has_a_run_look_once() -> None:
     assert [why for why, _out in scene.reconciles] == ["server_1: server_1 is silent"]
 
 
-def test_what_that_run_finds_makes_the_host_down() -> None:
+def test_the_result_of_that_run_makes_the_host_down() -> None:
     scene = Scene(entry("scen2_srv_01"))
     scene.lose(10.0, "server_1")
     scene.turn(10.0)

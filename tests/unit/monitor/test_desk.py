@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests that nobody waits for are bounded, also when one of them never ends."""
+"""The number of requests without a waiting sender is limited, also when one of them never ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REQUEST = Request("start", who="eve", where="console_1", why="a test")
 
 
 class Core:
-    """A monitor that answers what it is let answer."""
+    """A monitor that answers only requests that the test releases."""
 
     turned = 0.0
 

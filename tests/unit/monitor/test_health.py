@@ -36,7 +36,7 @@ def test_it_hangs_after_three_misses_in_a_row_and_not_before() -> None:
     assert (bus.state(3.0), bus.cause) == (State.UNHEALTHY, BUS_HANG)
 
 
-def test_an_answer_between_two_misses_starts_the_count_anew() -> None:
+def test_an_answer_between_two_misses_restarts_the_count() -> None:
     bus = health(Kind.MISSED, times=2)
     bus.note(Result(Kind.ANSWERED, 3.0))
     bus.note(Result(Kind.MISSED, 4.0, "no answer"))
@@ -63,14 +63,14 @@ def test_an_unreachable_machine_takes_back_the_misses_counted_so_far() -> None:
     assert bus.state(4.0) is State.UNKNOWN
 
 
-def test_a_healthy_word_expires() -> None:
+def test_a_healthy_result_expires() -> None:
     bus = health(Kind.ANSWERED)
     assert bus.state(3.0) is State.HEALTHY
     assert bus.state(3.1) is State.UNKNOWN
     assert bus.to_json(10.0)["why"] == "no answer was taken in for 10 s"
 
 
-def test_an_unhealthy_word_stands_until_it_answers_again() -> None:
+def test_an_unhealthy_result_is_valid_until_the_bus_answers_again() -> None:
     bus = health(Kind.GONE)
     assert bus.state(1000.0) is State.UNHEALTHY
     assert bus.note(Result(Kind.ANSWERED, 1001.0))
@@ -108,7 +108,7 @@ def unsure(at: float, why: str = "turned away") -> Result:
     return Result(Kind.UNSURE, at, why)
 
 
-def test_a_probe_that_was_turned_away_makes_it_unknown_and_is_told_once() -> None:
+def test_a_probe_that_is_not_admitted_makes_it_unknown_and_is_reported_once() -> None:
     bus = health(Kind.ANSWERED)
     assert bus.note(unsure(1.0))
     assert (bus.state(1.0), bus.why) == (State.UNKNOWN, "turned away")
@@ -116,11 +116,11 @@ def test_a_probe_that_was_turned_away_makes_it_unknown_and_is_told_once() -> Non
     assert bus.note(unsure(3.0, "another reason"))
 
 
-def test_being_turned_away_from_the_first_is_told_too() -> None:
+def test_a_probe_that_was_never_admitted_is_reported_too() -> None:
     assert health().note(unsure(1.0))
 
 
-def test_being_turned_away_never_makes_it_unhealthy() -> None:
+def test_a_probe_that_is_not_admitted_never_makes_it_unhealthy() -> None:
     bus = health(Kind.MISSED, times=2)
     for second in range(3, 20):
         bus.note(unsure(float(second)))
@@ -144,7 +144,7 @@ class TestStarting:
         assert bus.note(Result(Kind.GONE, 2.0, "its connection ended"))
         assert (bus.state(2.0), bus.cause) == (State.UNHEALTHY, BUS_CRASH)
 
-    def test_what_never_answered_is_unhealthy_at_the_first_miss_past_its_time(self) -> None:
+    def test_a_bus_that_never_answered_is_unhealthy_at_the_first_miss_after_its_time_to_start(self) -> None:
         bus = self.starting()
         for second in range(10):
             bus.note(Result(Kind.REFUSED, float(second), "nothing listens"))
@@ -224,7 +224,7 @@ class TestSeveral:
         assert self.after(False, (0, Kind.ANSWERED)).state(1.0) is State.UNKNOWN
         assert self.after(False, (0, Kind.ANSWERED), (1, Kind.ANSWERED)).state(1.0) is State.HEALTHY
 
-    def test_one_bad_of_all_is_bad_and_named(self) -> None:
+    def test_with_all_of_one_unhealthy_probe_is_enough_and_is_named(self) -> None:
         bus = self.after(False, (0, Kind.ANSWERED), (1, Kind.MISSED), (1, Kind.MISSED))
         assert (bus.state(1.0), bus.cause, bus.why) == (State.UNHEALTHY, BUS_HANG, "exec: because")
         assert self.after(False, (0, Kind.GONE), (1, Kind.MISSED), (1, Kind.MISSED)).cause == BUS_CRASH
@@ -237,18 +237,18 @@ class TestSeveral:
         bus = self.after(True, (0, Kind.GONE), (1, Kind.ANSWERED))
         assert (bus.state(1.0), bus.warning) == (State.HEALTHY, "nats: because")
 
-    def test_any_of_is_bad_when_none_is_good(self) -> None:
+    def test_with_any_of_it_is_unhealthy_when_no_probe_is_healthy(self) -> None:
         assert self.after(True, (0, Kind.GONE)).state(1.0) is State.UNKNOWN
         bus = self.after(True, (0, Kind.GONE), (1, Kind.MISSED), (1, Kind.MISSED))
         assert (bus.state(1.0), bus.cause, bus.why) == (State.UNHEALTHY, BUS_HANG, "nats: because; exec: because")
         assert self.after(True, (0, Kind.GONE), (1, Kind.GONE)).cause == BUS_CRASH
 
-    def test_a_result_that_changes_nothing_is_not_told(self) -> None:
+    def test_a_result_that_changes_nothing_is_not_reported(self) -> None:
         bus = self.after(False, (0, Kind.ANSWERED), (1, Kind.ANSWERED))
         assert not bus.note(Result(Kind.ANSWERED, 2.0), 0)
         assert bus.note(Result(Kind.GONE, 3.0, "gone"), 1)
 
-    def test_good_words_expire_one_by_one(self) -> None:
+    def test_healthy_results_expire_one_by_one(self) -> None:
         bus = self.after(False, (0, Kind.ANSWERED), (1, Kind.ANSWERED))
         bus.note(Result(Kind.ANSWERED, 5.0), 0)
         assert bus.state(5.0) is State.UNKNOWN

@@ -128,7 +128,7 @@ def test_a_line_that_is_fine_speaks_for_the_host_whatever_its_buses_do() -> None
     assert Site().states(500.0, {"server_1": SILENT}) == {}
 
 
-def test_a_run_that_found_nobody_is_the_second_signal() -> None:
+def test_a_run_that_got_no_answer_is_the_second_signal() -> None:
     site = Site()
     site.lose(10.0, "server_1")
     site.hosts.silent("server_1", "no answer on port 22", 11.0)
@@ -147,7 +147,7 @@ def test_a_run_that_looked_before_the_loss_does_not_count() -> None:
         assert site.states(500.0, {"server_1": SILENT}) == {"server_1": DOWN}, report
 
 
-def test_a_run_that_finds_nobody_again_counts_although_the_first_one_was_before_the_loss() -> None:
+def test_a_second_run_without_an_answer_counts_although_the_first_one_was_before_the_loss() -> None:
     site = Site()
     site.hosts.silent("server_1", "no answer on port 22", 9.0)
     site.lose(10.0, "server_1")
@@ -175,7 +175,7 @@ class TestWhereNoLineIsHeld:
     def test_a_host_of_which_nothing_is_known_is_up(self) -> None:
         assert Site(lines=False).states(500.0) == {}
 
-    def test_silent_buses_make_suspect_and_a_run_that_finds_nobody_makes_down(self) -> None:
+    def test_silent_buses_make_suspect_and_a_run_without_an_answer_makes_down(self) -> None:
         site = Site(lines=False)
         assert site.states(500.0, {"server_1": SILENT}) == {"server_1": SUSPECT}
         site.hosts.silent("server_1", "no answer on port 22", 12.0)
@@ -204,7 +204,7 @@ class TestAServiceManagerThatIsGone:
         verdict = site.judge(500.0, {"server_1": REFUSED})["server_1"]
         assert (verdict.state, verdict.there) == (SUSPECT, True)
 
-    def test_with_a_run_that_finds_nobody_the_host_is_down(self) -> None:
+    def test_with_a_run_without_an_answer_the_host_is_down(self) -> None:
         site = Site()
         site.lose(10.0, "server_1", signal=Signal.GONE)
         site.hosts.silent("server_1", "no route to server_1", 11.0)
@@ -273,7 +273,7 @@ class TestStorm:
         site.judge(20.0, dict.fromkeys(SIX, REFUSED))
         assert site.hosts.storm == ""
 
-    def test_nor_is_a_host_of_which_only_a_run_told(self) -> None:
+    def test_a_host_that_only_a_run_reported_is_no_part_of_it(self) -> None:
         """In a storm no run would ever look at it again."""
         site = Site(lines=False)
         for name in SIX:
@@ -303,7 +303,7 @@ def test_a_host_that_left_the_site_is_not_heard_any_more(report: str) -> None:
     assert list(site.judge(20.0)) == ["server_2"]
 
 
-def test_what_is_known_of_a_host_stays_when_others_come_and_go() -> None:
+def test_the_state_of_a_host_is_kept_when_others_join_and_leave() -> None:
     site = Site("server_1", "server_2")
     site.lose(10.0, "server_1")
     site.hosts.follow(["server_1", "server_3"])

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The queue: an intent stays until the watch list shows it satisfied, whatever becomes of the run that had it."""
+"""The queue: an intent stays until the watch list shows it satisfied, even when the run that had it is lost."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_run_gets_each_intent_once() -> None:
     assert intents.ready(RUNNING, 0.0) == []
 
 
-def test_an_intent_waits_while_somebody_else_acts_on_its_instance() -> None:
+def test_an_intent_waits_while_another_run_acts_on_its_instance() -> None:
     assert queue(CRASHED).ready(watch(entry("scen2_srv_01", phase="stopping")), 0.0) == []
 
 
@@ -111,7 +111,7 @@ def test_a_run_that_satisfied_nothing_gives_its_intents_back_later_each_time() -
     assert pauses == [*DELAYS, *[DELAYS[-1]] * (7 - len(DELAYS))]
 
 
-def test_what_another_run_has_is_not_given_back() -> None:
+def test_intents_of_another_run_are_not_given_back() -> None:
     intents = queue(CRASHED)
     intents.taken(intents, "run-1")
     assert intents.returned("run-2", 0.0) == []
@@ -143,7 +143,7 @@ def test_a_host_and_an_instance_on_it_are_two_intents() -> None:
     assert [intent.wish.key for intent in queue(EVACUATE, CRASHED)] == ["host server_1", "scen2_srv_01"]
 
 
-def test_what_ended_rides_along_with_a_repair() -> None:
+def test_ended_programs_are_sent_with_a_repair() -> None:
     [intent] = queue(REPAIR).ready(RUNNING, 0.0)
     assert intent.to_json()["programs"] == ["data_processing"]
 
@@ -162,11 +162,11 @@ def test_only_what_this_run_had_of_this_cause_is_dropped() -> None:
     assert [intent.wish.cause for intent in intents] == [HOST_DOWN]
 
 
-def test_a_shadowed_wish_is_never_queued() -> None:
+def test_a_wish_in_shadow_is_never_queued() -> None:
     assert len(queue(Wish("scen2_srv_01", 1, BUS_CRASH, "restart", "its bus crashed", shadow=True))) == 0
 
 
-def test_what_was_queued_is_withdrawn_when_its_item_is_paused() -> None:
+def test_a_queued_intent_is_withdrawn_when_its_item_is_paused() -> None:
     intents = queue(CRASHED)
     intents.offer([replace(CRASHED, paused=True)], 1.0)
     assert len(intents) == 0

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the daemon says reaches its file, whatever becomes of the disk, and a defect does not flood it."""
+"""The daemon's log reaches its file in spite of trouble with the disk, and a repeated defect does not flood it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_closed_stream_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert journal.last == "news: nobody hears it"
 
 
-def test_a_defect_is_told_with_its_traceback_once_and_counted_each_time(tmp_path: Path) -> None:
+def test_a_defect_is_logged_with_its_traceback_once_and_counted_each_time(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "log")
     for number in range(3):
         try:

@@ -82,7 +82,7 @@ def of(read: dict[Any, float], name: str, *labels: str) -> dict[Any, float]:
 
 
 @pytest.mark.parametrize("accept", PARSERS)
-def test_what_a_parser_reads_is_what_the_status_document_says(accept: str) -> None:
+def test_parsed_metrics_equal_the_status_document(accept: str) -> None:
     given = facts()
     read = samples(exposition(given, accept)[0], accept)
     status = given.status
@@ -104,7 +104,7 @@ def test_what_a_parser_reads_is_what_the_status_document_says(accept: str) -> No
 
 
 @pytest.mark.parametrize("accept", PARSERS)
-def test_what_a_parser_reads_is_what_the_monitor_knows(accept: str) -> None:
+def test_parsed_metrics_equal_the_monitors_data(accept: str) -> None:
     read = samples(exposition(facts(), accept)[0], accept)
     alone = {name: value for (name, labels), value in read.items() if not labels}
     assert alone == {
@@ -132,7 +132,7 @@ def test_labels_survive_with_every_character() -> None:
         assert name in of(read, "muster_host_limit_percent", "host")
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_left_out() -> None:
     given = facts(snapshot={}, turned=None)
     for accept in PARSERS:
         names = {name for name, _unused in samples(exposition(given, accept)[0], accept)}

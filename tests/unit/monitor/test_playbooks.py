@@ -60,7 +60,7 @@ def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"forks = 7\n", b"[defaults]\nnonsense\n", b"[defaults]\nforks = \xff\n"])
-def test_one_that_cannot_be_read_is_a_sentence_that_names_it(content: bytes, tmp_path: Path) -> None:
+def test_the_error_about_an_unreadable_file_names_it(content: bytes, tmp_path: Path) -> None:
     source = tmp_path / "ansible.cfg"
     source.write_bytes(content)
     with pytest.raises(playbooks.NoAnsible, match="%s cannot be read: " % source) as found:

@@ -58,20 +58,20 @@ def test_a_host_that_is_used_again_is_capacity() -> None:
     assert schedule.due(FULL, 21.0, 0.0).startswith("capacity")
 
 
-def test_freed_capacity_that_nobody_waits_for_is_no_reason() -> None:
+def test_freed_capacity_without_waiting_instances_is_no_reason() -> None:
     schedule = Schedule(0.0)
     schedule.watch_changed(watch(entry("scen2_srv_01"), entry("scen2_srv_03")), WELL, 20.0)
     assert schedule.due(WELL, 30.0, 0.0) == ""
 
 
-def test_what_is_wanted_and_does_not_run_is_tried_again_later_each_time() -> None:
+def test_a_wanted_instance_that_does_not_run_is_tried_again_with_growing_delays() -> None:
     schedule = Schedule(0.0)
     schedule.watch_changed(watch(), FULL, 0.0)
     times = due_times(schedule, FULL, 75.0)
     assert times == [RETRIES[0], sum(RETRIES[:2]), sum(RETRIES[:3]), sum(RETRIES[:4])]
 
 
-def test_another_failed_start_begins_the_retries_anew() -> None:
+def test_another_failed_start_restarts_the_delays() -> None:
     schedule = Schedule(0.0)
     failed = watch(entry("scen2_srv_01", epoch=1, phase="failed"), observe_interval=60.0)
     schedule.watch_changed(watch(), failed, 0.0)
@@ -91,7 +91,7 @@ def test_a_claim_whose_run_died_is_taken_over_past_its_deadline() -> None:
     )
 
 
-def test_what_stays_stuck_is_looked_at_later_each_time() -> None:
+def test_a_stuck_instance_is_observed_with_growing_delays() -> None:
     schedule = Schedule(0.0)
     stuck = watch(entry("scen2_hci_01", phase="starting", deadline=-10.0), observe_interval=0.0)
     schedule.watch_changed(watch(), stuck, 0.0)
@@ -99,10 +99,10 @@ def test_what_stays_stuck_is_looked_at_later_each_time() -> None:
     assert times == [5.0, 10.0, 15.0, 30.0, 90.0, 210.0, 330.0, 450.0, 570.0]
     taken_over = watch(entry("scen2_hci_01", epoch=2, phase="starting", deadline=-10.0), observe_interval=0.0)
     schedule.watch_changed(stuck, taken_over, 600.0)
-    assert schedule.due(taken_over, 600.0, 0.0) != "", "another claim begins anew"
+    assert schedule.due(taken_over, 600.0, 0.0) != "", "another claim starts the delays again"
 
 
-def test_a_host_that_is_not_reached_is_looked_at_later_each_time_and_anew_once_it_answered() -> None:
+def test_an_unreachable_host_is_observed_with_growing_delays_which_an_answer_resets() -> None:
     schedule = Schedule(0.0)
     schedule.watch_changed(watch(), WELL, 0.0)
     schedule.unreached("server_2", "no answer on port 22", 0.0)
@@ -123,7 +123,7 @@ def test_a_claim_without_a_deadline_is_stuck_after_the_time_a_run_may_take() -> 
     assert "past its deadline" in schedule.due(stuck, 31.0, 0.0)
 
 
-def test_what_a_run_could_not_do_is_asked_for_once_and_not_at_once() -> None:
+def test_a_reconcile_for_a_failed_run_is_requested_once_and_after_a_delay() -> None:
     schedule = Schedule(0.0)
     schedule.started(10.0)
     schedule.soon("run 7 did not do it")
@@ -150,7 +150,7 @@ def test_the_end_of_a_drain_or_a_pause_is_looked_after() -> None:
     assert schedule.due(ends, 10.0, 1000.0) == "a drain or a pause is over"
 
 
-def test_what_waited_for_a_run_goes_on_as_soon_as_that_is_over() -> None:
+def test_a_reconcile_that_waited_for_a_run_begins_as_soon_as_the_run_ends() -> None:
     schedule = Schedule(0.0)
     busy = watch(entry("scen2_srv_01", phase="starting", deadline=100.0), observe_interval=3600.0)
     over = watch(entry("scen2_srv_01"), observe_interval=3600.0)
@@ -162,7 +162,7 @@ def test_what_waited_for_a_run_goes_on_as_soon_as_that_is_over() -> None:
     assert schedule.due(over, 2.0, 50.0) == ""
 
 
-def test_what_waited_for_a_run_is_planned_again_as_soon_as_that_is_over() -> None:
+def test_an_instance_that_waited_for_a_run_is_planned_again_as_soon_as_the_run_ends() -> None:
     schedule = Schedule(0.0)
     busy = watch(entry("scen2_srv_01", phase="starting", deadline=1000.0), observe_interval=0.0)
     schedule.watch_changed(watch(), busy, 0.0)

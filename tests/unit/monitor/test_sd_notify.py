@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor tells systemd, heard at a real socket."""
+"""The monitor's messages to systemd, read from a real socket."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def ear(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ear]:
     made.close()
 
 
-def test_ready_is_told_once_and_only_when_the_watch_list_was_looked_for(ear: Ear) -> None:
+def test_ready_is_sent_once_and_only_after_the_watch_list_was_looked_for(ear: Ear) -> None:
     notify = Notify({"NOTIFY_SOCKET": ear.address})
     notify.turned(0.0, False, "")
     assert ear.heard() == []
@@ -69,7 +69,7 @@ def test_a_watchdog_of_another_process_is_not_ours(ear: Ear) -> None:
     assert ear.heard() == []
 
 
-def test_the_last_sentence_is_one_line_and_told_when_it_changes(ear: Ear) -> None:
+def test_the_last_sentence_is_one_line_and_sent_when_it_changes(ear: Ear) -> None:
     notify = Notify({"NOTIFY_SOCKET": ear.address})
     notify.turned(0.0, False, "health: two\nlines\nREADY=1")
     assert ear.heard() == ["STATUS=health: two lines READY=1"]
@@ -85,7 +85,7 @@ def test_what_the_monitor_starts_does_not_find_the_socket(ear: Ear) -> None:
     assert environ == {"PATH": "/bin"}
 
 
-def test_nobody_who_listens_is_no_error(tmp_path: Path) -> None:
+def test_a_socket_without_a_listener_is_no_error(tmp_path: Path) -> None:
     for environ in ({}, {"NOTIFY_SOCKET": str(tmp_path / "gone")}):
         notify = Notify(environ)
         notify.turned(0.0, True, "x")

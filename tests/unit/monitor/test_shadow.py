@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A probe in shadow: what it would lead to is told once, and nothing is done."""
+"""A probe in shadow: the monitor reports once what it would do, and does nothing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_intent_that_was_queued_is_withdrawn_when_its_probe_goes_into_shadow(
     assert len(intents) == 0
 
 
-def test_what_it_would_lead_to_is_told_once_as_long_as_it_stands() -> None:
+def test_its_wish_is_reported_once_while_it_lasts() -> None:
     shadows = Shadows()
     seen = watch(entry("scen2_srv_01", target=SHADOWED))
     wishes = decide(seen, {BUS: health(Kind.GONE)}, {}, 0.0)
@@ -61,11 +61,11 @@ def test_what_it_would_lead_to_is_told_once_as_long_as_it_stands() -> None:
 
 
 class TestTheStatusTells:
-    def test_what_is_paused_says_so(self) -> None:
+    def test_a_paused_item_is_named_as_paused(self) -> None:
         held = {"what": "restart", "instance": "scen2_srv_01", "why": "it hangs", "paused": True}
         assert notes({"shadow": [held]}) == ["would restart scen2_srv_01, but it is paused: it hangs"]
 
-    def test_what_is_in_shadow_what_warns_and_what_cannot_be_told(self) -> None:
+    def test_notes_name_shadow_warnings_and_unknown_states(self) -> None:
         monitor = {
             "shadow": [{"what": "restart", "instance": "scen2_srv_01", "why": "it hangs"}],
             "buses": {
@@ -88,5 +88,5 @@ class TestTheStatusTells:
         found = notes({"buses": many})
         assert len(found) == MOST and found[-1] == "and 81 more"
 
-    def test_nothing_when_nobody_watches(self) -> None:
+    def test_no_notes_without_a_monitor(self) -> None:
         assert notes({}) == []

@@ -27,7 +27,7 @@ def test_the_first_look_takes_what_the_claim_remembers():
     assert marked(Since(), 100.0, "operational", 40.0) == 40.0
 
 
-def test_what_nobody_remembers_is_not_made_up():
+def test_an_unknown_time_is_not_invented():
     assert marked(Since(), 100.0, "stopped") is None
 
 
@@ -50,7 +50,7 @@ def test_a_change_without_a_cause_that_is_newer_than_the_last_look_is_new():
     assert marked(follow, 110.0, "degraded", 40.0) == 110.0
 
 
-def test_what_is_stopped_is_so_since_somebody_wanted_it():
+def test_a_stopped_item_is_stopped_since_the_request():
     wanted = {"state": "stopped", "at": 70.0}
     assert marked(Since(), 100.0, "stopped", 40.0, phase="free", wanted=wanted) == 70.0
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a line over ssh is held, and what preflight says of what ssh and hosts say."""
+"""How the monitor holds a line over ssh, and preflight's messages for the answers of ssh and hosts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REACHED = {"address": "192.0.2.1", "port": "2222", "user": "eve"}
 EVENT = {"event": "exited", "instance": "a_01", "program": "bus"}
 
 
-def test_the_command_takes_what_the_inventory_says_and_never_asks_anybody() -> None:
+def test_the_command_follows_the_inventory_and_never_prompts() -> None:
     host = WatchedHost("server_1", root="/opt/m", ssh={**SSH, "arguments": ["-o", "ProxyJump=gate"], "become": True})
     words = lines_ssh.command(host, 1.0, 10, "/opt/m/run/api-1.sock", Path("/s/doors/server_1.sock"))
     options = {words[n + 1] for n, word in enumerate(words) if word == "-o"}
@@ -47,7 +47,7 @@ def test_the_command_takes_what_the_inventory_says_and_never_asks_anybody() -> N
 
 
 class Stand:
-    """A line whose ssh is a program of ours that runs the far end here."""
+    """A line whose ssh is a script of this test that runs the far end on this machine."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         self.root = folder / "host"
@@ -125,7 +125,7 @@ def test_a_far_end_that_falls_silent_is_doubted_and_then_lost(tmp_path: Path, mo
          "ssh reaches h, but no line can be held there: sh: 1: python3: not found"),
     ],
 )  # fmt: skip
-def test_why_there_is_no_line_is_told(
+def test_the_reason_for_a_missing_line_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, signal: Signal, why: str
 ) -> None:
     async def scene() -> None:
@@ -200,7 +200,7 @@ def test_a_first_line_without_an_end_does_not_end_the_line_for_good(
         ("something new", "it cannot be reached: something new"),
     ],
 )
-def test_what_ssh_says_becomes_a_sentence_that_helps(words: str, said: str) -> None:
+def test_messages_of_ssh_become_sentences_with_advice(words: str, said: str) -> None:
     assert said in _preflight.unreachable(words, REACHED)
 
 
@@ -212,7 +212,7 @@ def test_a_probe_of_this_machine_finds_nothing_wrong(tmp_path: Path) -> None:
     assert _preflight.findings(facts, {"root": str(tmp_path / "not" / "yet")}, 0.1, 0.0) == []
 
 
-def test_findings_are_told_all_at_once_and_a_slow_answer_proves_no_wrong_clock() -> None:
+def test_findings_are_reported_together_and_a_slow_answer_proves_no_wrong_clock() -> None:
     facts = {"python": [3, 6, 8], "place": "/srv", "writable": False, "user": "eve", "free": 1 << 20}
     found = _preflight.findings(facts, {"root": "/srv/m", "min_free_disk": 100}, -90.4, 0.2)
     assert found == [
@@ -237,7 +237,7 @@ def test_an_account_at_the_agents_door_need_not_write_and_the_door_must_open() -
     assert "/srv/m can be written by others than root" in said
 
 
-def test_what_the_hosts_system_is_too_old_for_is_told() -> None:
+def test_a_host_with_a_system_that_is_too_old_is_reported() -> None:
     facts = {"python": [3, 9, 0], "pdeathsig": False}
     assert "util-linux 2.33" in _preflight.findings(facts, {"root": "/m"}, 0.0, 0.0)[0]
     assert "needs Python 3.11 or newer, and /usr/bin/python3 of the controller is 3.9.0" in _preflight.controller(
@@ -258,7 +258,7 @@ def test_a_setpriv_without_what_programs_need_is_noticed_by_running_it(tmp_path:
 
 
 class People:
-    """The far end's half of the API: what sshd forwards ends at a server of ours, which tells what it was sent."""
+    """The far end's half of the API: the forwarded socket ends at a server of this test, which records what it gets."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, owner: int = -1) -> None:
         self.shared = folder / "shared"

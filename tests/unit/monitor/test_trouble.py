@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When it is said that no run can be made, and when no longer."""
+"""When the monitor reports that no run can be made, and when it stops reporting it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which changes of verdicts are told: those that last, each once, per item, to who wants to hear of them."""
+"""Which changes of verdicts run hooks: those that last, once per item and change, for hooks that want the verdict."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def offer(one: Changes, now: float, **verdicts: str) -> list[Change]:
     return one.due(now)
 
 
-def test_what_is_seen_first_is_no_change() -> None:
+def test_the_first_verdict_is_no_change() -> None:
     one = changes()
     assert offer(one, 0.0, i01=BAD, i02=UP) == []
     assert one.next_time() is None
 
 
-def test_a_change_is_told_once_it_has_lasted() -> None:
+def test_a_change_is_reported_after_the_debounce() -> None:
     one = changes()
     offer(one, 0.0, i01=UP)
     assert offer(one, 10.0, i01=BAD) == []
@@ -44,7 +44,7 @@ def test_a_change_is_told_once_it_has_lasted() -> None:
     assert one.due(99.0) == [] and offer(one, 99.0, i01=BAD) == []
 
 
-def test_what_comes_and_goes_within_the_debounce_is_not_told() -> None:
+def test_a_change_shorter_than_the_debounce_is_not_reported() -> None:
     one = changes()
     offer(one, 0.0, i01=UP)
     offer(one, 1.0, i01=BAD)
@@ -52,7 +52,7 @@ def test_what_comes_and_goes_within_the_debounce_is_not_told() -> None:
     assert one.next_time() is None
 
 
-def test_a_second_change_begins_the_wait_anew_but_what_was_before_is_what_was_told() -> None:
+def test_a_second_change_restarts_the_debounce_and_keeps_the_last_reported_verdict() -> None:
     one = changes()
     offer(one, 0.0, i01=UP)
     offer(one, 1.0, i01=BAD)
@@ -61,7 +61,7 @@ def test_a_second_change_begins_the_wait_anew_but_what_was_before_is_what_was_to
     assert (change.before, change.verdict, change.since) == (UP, HALF, WALL + 4.0)
 
 
-def test_one_that_never_settles_is_told_when_patience_is_over() -> None:
+def test_an_item_that_keeps_changing_is_reported_after_five_debounces() -> None:
     one = changes()
     offer(one, 0.0, i01=UP)
     told: list[Change] = []
@@ -73,7 +73,7 @@ def test_one_that_never_settles_is_told_when_patience_is_over() -> None:
     assert len(told) == 1
 
 
-def test_only_wanted_verdicts_are_told_but_all_are_noted() -> None:
+def test_only_wanted_verdicts_are_reported_but_all_are_recorded() -> None:
     one = changes(BAD, debounce=0)
     offer(one, 0.0, i01=UP)
     assert offer(one, 1.0, i01=HALF) == []
@@ -91,13 +91,13 @@ def test_an_item_that_leaves_the_site_is_forgotten() -> None:
     assert offer(one, 100.0, i01=UP, i02=BAD) == []
 
 
-def test_other_times_do_not_make_another_hook_other_words_do() -> None:
+def test_a_hook_keeps_its_identity_with_other_times_but_not_with_another_command_or_verdict() -> None:
     assert hook_key(Hook(("/a",), debounce=1)) == hook_key(Hook(("/a",), debounce=2, timeout=9))
     assert len({hook_key(hook) for hook in (Hook(("/a",)), Hook(("/b",)), Hook(("/b",), (BAD,)))}) == 3
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 20), st.sampled_from([UP, BAD, HALF])), max_size=40))
-def test_what_is_told_is_a_chain_that_ends_at_what_is(history: list[tuple[float, str]]) -> None:
+def test_reported_changes_form_a_chain_that_ends_at_the_current_verdict(history: list[tuple[float, str]]) -> None:
     one = changes()
     offer(one, 0.0, i01=UP)
     now, told, last = 0.0, [], UP

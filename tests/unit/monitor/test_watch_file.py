@@ -35,7 +35,7 @@ def published() -> dict[str, Any]:
     return document
 
 
-def test_what_the_controller_publishes_is_what_the_monitor_reads() -> None:
+def test_the_monitor_reads_what_the_controller_publishes() -> None:
     seen = parse(published())
     entry = seen.instances["scen2_srv_01"]
     assert (seen.revision, seen.site_id) == (9, SITE_ID)
@@ -93,6 +93,6 @@ def test_keys_that_are_not_known_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("damage", [[], {"schema": 1}, {"schema": 1, "revision": 1, "instances": {"a": {}}}])
-def test_what_is_no_watch_list_is_refused(damage: object) -> None:
+def test_a_document_that_is_no_watch_list_is_refused(damage: object) -> None:
     with pytest.raises(WatchError):
         parse(damage)

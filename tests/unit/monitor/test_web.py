@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pure parts of the API: what is let in, what a request may say, what is promised and measured."""
+"""The pure parts of the API: admission, requests, schemas and metrics."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_openapi_document_is_valid_and_has_every_route() -> None:
     assert all(callable(getattr(Api, route.name)) for route in routes.ROUTES)
 
 
-def test_a_request_carries_who_and_from_where_and_nobody_else_can_say_it() -> None:
+def test_a_request_carries_caller_and_host_from_the_connection_only() -> None:
     request = posted({"kind": "stop", "instances": ["scen2_srv_01"], "why": "a test"})
     wanted = {"kind": "stop", "instances": ["scen2_srv_01"], "why": "a test", "who": "eve", "from": "console_1"}
     assert request == wanted
@@ -102,7 +102,7 @@ def test_patterns_applications_and_items_are_put_in_full() -> None:
         ({"kind": "acknowledge", "all": False}, "all: must be true"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_named(body: Any, says: str) -> None:
+def test_errors_of_a_request_are_named(body: Any, says: str) -> None:
     problems = wrong(body)
     assert any(says in problem for problem in problems), problems
 
@@ -173,7 +173,7 @@ def test_pages_of_other_origins_are_kept_out(method: str, headers: dict[str, str
     assert (refused[0] if refused else None) == status
 
 
-def test_the_door_and_the_address_tell_the_host() -> None:
+def test_door_and_address_show_the_host() -> None:
     places = places_of(SITE, 4711)
     assert places.consoles == {"console_1", "console_2"}
     unix = caller(Connection(Door("unix", "console_2", "/x"), 4711), places)
@@ -186,7 +186,7 @@ def test_the_door_and_the_address_tell_the_host() -> None:
     assert found.may == (LOOK,)
 
 
-def test_who_may_act_is_believed_in_whose_name_and_nobody_else() -> None:
+def test_only_callers_who_may_act_may_name_another_person() -> None:
     places = places_of(SITE, 4711)
     near, far = Door("unix", "controller", "/x"), Door("unix", "console_1", "/y", far=True)
     assert [caller(Connection(near, uid, user="eve"), places).who for uid in (4711, 0)] == ["eve", "eve"]
@@ -194,7 +194,7 @@ def test_who_may_act_is_believed_in_whose_name_and_nobody_else() -> None:
     assert caller(Connection(far, 4711, user="eve"), places).who == "eve"
 
 
-def test_an_address_that_two_hosts_share_tells_nothing() -> None:
+def test_an_address_that_two_hosts_share_shows_no_host() -> None:
     shared = replace(SITE, hosts=tuple(replace(host, address="127.0.0.9") for host in SITE.hosts))
     assert places_of(shared, 0).addresses == {}
 
@@ -213,7 +213,7 @@ def test_nothing_but_loopback_is_listened_on(address: str, tmp_path: Path) -> No
         doors.listen(Door("tcp", "c", address, 8770))
 
 
-def test_the_port_of_the_api_is_nobody_elses() -> None:
+def test_the_port_of_the_api_is_used_by_nothing_else() -> None:
     for port, whose in ((20004, "a port of scen2_srv for item 01"), (19000, "a port of host service common_data_bus")):
         with pytest.raises(SiteErrors, match=whose):
             compiler.compile_site(raw_site(muster_settings={"api_port": port}))

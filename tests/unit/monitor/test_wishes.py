@@ -37,7 +37,7 @@ def test_a_hung_bus_wishes_for_the_same_and_says_hangs() -> None:
     ("strategy", "what"),
     [("restart_application", "restart"), ("restart_process", "restart"), ("stop_application", "stop")],
 )
-def test_what_is_wished_for_follows_the_strategy_of_the_bus(strategy: str, what: str) -> None:
+def test_the_wish_follows_the_strategy_of_the_bus(strategy: str, what: str) -> None:
     [wish] = decide(watch(entry("scen2_hci_01", strategy=strategy)), {("scen2_hci_01", 1): health(Kind.GONE)}, {}, 0.0)
     assert wish.what == what
 
@@ -93,7 +93,7 @@ def test_a_crash_goes_before_a_gate() -> None:
 
 
 @pytest.mark.parametrize("key", ["site", "item/01"])
-def test_what_is_paused_is_only_reported_until_the_pause_is_over(key: str) -> None:
+def test_wishes_about_a_paused_item_are_only_reported(key: str) -> None:
     paused = watch(entry("scen2_srv_01", item="01"), pauses={key: 100.0})
     [wish] = decide(paused, {BUS: health(Kind.GONE)}, {}, 0.0, wall=99.0)
     assert wish.paused and wish.only_reported
@@ -147,7 +147,7 @@ def test_once_the_ledger_says_so_nothing_more_is_wished_for_there() -> None:
     assert decide(seen, {BUS: health(Kind.GONE)}, {}, 9.0, verdict(DOWN)) == []
 
 
-def test_what_happens_on_a_suspect_host_waits() -> None:
+def test_wishes_about_a_suspect_host_wait() -> None:
     seen = watch(entry("scen2_srv_01"), entry("scen2_srv_02", host="server_2"))
     buses = {BUS: health(Kind.GONE), ("scen2_srv_02", 1): health(Kind.GONE)}
     assert [wish.instance for wish in decide(seen, buses, {}, 9.0, verdict(SUSPECT))] == ["scen2_srv_02"]
@@ -166,7 +166,7 @@ def exits(*programs: str) -> dict[tuple[str, int], Exit]:
     return {BUS: Exit(0.0, "server_1", dict.fromkeys(programs, "ended with code 3"))}
 
 
-def test_programs_that_ended_are_one_wish_without_those_nobody_cares_about() -> None:
+def test_ended_programs_are_one_wish_without_those_that_need_no_action() -> None:
     seen = watch(entry("scen2_srv_01"), programs=STRATEGIES)
     [wish] = decide(seen, {}, {}, 0.0, {}, exits("viewer", "helper", "data_processing"))
     assert (wish.cause, wish.what, wish.programs) == (PROGRAM_EXIT, "repair", ("data_processing", "viewer"))

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor's pure parts are tested with: watch lists made in one line."""
+"""Watch lists made in one line, for tests of the monitor's pure parts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def common_bus(host: str) -> WatchedService:
 
 
 def health(kind: Kind | None = None, at: float = 0.0, times: int = 1, why: str = "because") -> Health:
-    """As it is after so many results of one kind; fresh without any."""
+    """The health after so many results of one kind; without any, the initial one."""
     made = Health(at, failures=3, interval=1.0, timeout=1.0)
     for number in range(times if kind is not None else 0):
         made.note(Result(kind or Kind.ANSWERED, at + number, why))

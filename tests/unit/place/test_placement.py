@@ -177,7 +177,7 @@ def test_foreign_load_counts_in_steps_of_ten_above_ten():
     assert foreign_load(10, 30, 0) == 0
 
 
-def test_what_finds_no_room_is_the_later_one():
+def test_the_later_instance_is_left_without_room():
     fleet = hosts(0, 0)
     placed = place(batch([34] * 5, fleet), fleet)
     assert placed["p04"] is None
@@ -263,7 +263,7 @@ def test_ten_thousand_items_on_five_hundred_hosts_all_find_a_place_and_are_sprea
     assert max(held.values()) - min(held.values()) <= 5  # the largest load
 
 
-def test_a_full_fleet_takes_what_fits_and_tells_of_the_rest():
+def test_a_full_fleet_takes_what_fits_and_reports_the_rest():
     fleet = hosts(*[0] * 500, limit=100)
     pending = batch([(30, 40)[i % 2] for i in range(10000)], fleet)
     placed = place(pending, fleet)

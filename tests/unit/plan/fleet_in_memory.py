@@ -31,7 +31,7 @@ class Copy:
     programs: list[str]
     digest: str = ""
     deferred: list[str] = field(default_factory=list)
-    by_hand: bool = False  # started past the tool
+    by_hand: bool = False  # started outside muster
 
 
 @dataclass
@@ -78,7 +78,7 @@ class FleetHost:
 
 
 class DoubleStart(AssertionError):
-    """An instance was started while another of ours was alive elsewhere."""
+    """muster started an instance while another copy that it had started was alive elsewhere."""
 
 
 @dataclass
@@ -206,7 +206,7 @@ class World:
         return held
 
     def _limits(self, before: dict[str, dict[str, int]]) -> None:
-        """No commit takes a host beyond its limit, unless it only notes a copy that somebody made past the tool."""
+        """No commit takes a host beyond its limit, unless it only notes a copy that a person made outside muster."""
         for host, held in self._reserved().items():
             new = set(held) - set(before.get(host, {}))
             noted = {n for n in new if self.state["claims"][n]["phase"] == "stopping"
@@ -242,7 +242,7 @@ class World:
             self.step(run)
 
     def cut(self, run: Run) -> None:
-        """Ctrl-C: what was sent goes on its way, nothing more is committed."""
+        """Ctrl-C: requests that were sent arrive, nothing more is committed."""
         self.runs.remove(run)
         run.done = True
 

@@ -219,7 +219,7 @@ def test_a_refused_start_is_not_charged_and_looked_at_again():
     assert (claim["phase"], claim["actor"], claim["failures"]) == ("starting", None, [])
 
 
-def test_what_still_lives_after_a_failed_start_keeps_its_claim():
+def test_processes_left_by_a_failed_start_keep_the_claim():
     state = settled()
     made = plan(state, all_seen(), "open", instances=["scen2_hci_01"], host="console_1")
     state = apply_changes(state, made.changes)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What cannot work ends in quarantine, never in a loop, whatever fails: its start, its bus, the whole of it at once.
+"""An instance that cannot work ends in quarantine, never in a loop, whether its start, its bus or all of it fails.
 
 The same decision code as everywhere, on a fleet in memory; hypothesis chooses the site and who asks when.
 """
@@ -79,7 +79,7 @@ def test_a_bus_that_can_never_start_ends_in_quarantine(
 
 @settings(max_examples=20, deadline=None)
 @given(hosts=st.integers(1, 3), budget=st.integers(1, 7), apart=st.sampled_from([1.0, 20.0, 60.0]))
-def test_what_ends_whenever_it_was_started_ends_in_quarantine(hosts: int, budget: int, apart: float) -> None:
+def test_an_instance_that_always_ends_after_its_start_ends_in_quarantine(hosts: int, budget: int, apart: float) -> None:
     world = World(site_of(hosts, budget))
     world.dies.add(NAME)
     for _ in range(ROUNDS):
@@ -149,7 +149,7 @@ def test_a_bus_that_crashes_as_soon_as_its_budget_is_back_ends_in_quarantine(
     assert claim(world)["phase"] == "running" and not claim(world).get("crashes")
 
 
-def test_what_has_run_long_enough_is_restarted_at_once_for_ever() -> None:
+def test_an_instance_that_ran_long_enough_is_always_restarted_at_once() -> None:
     world = World(site_of(2, 3))
     world.finish(world.begin("deploy"))
     for _unused in range(ROUNDS):
@@ -160,7 +160,7 @@ def test_what_has_run_long_enough_is_restarted_at_once_for_ever() -> None:
         assert claim(world)["phase"] == "running"
 
 
-def test_while_it_waits_everybody_is_told_until_when_and_why_and_a_person_may_start_it() -> None:
+def test_while_it_waits_status_says_until_when_and_why_and_a_person_may_start_it() -> None:
     world = World(site_of(2, 5))
     world.finish(world.begin("deploy"))
     for _unused in range(3):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rules that always hold, over random histories of a fleet: concurrent and cut runs, lost answers, dead hosts.
 
-`World` itself checks at every start that no other copy of ours lives and that the epoch is new, and at every commit
-that no epoch goes back and no limit is passed.
+`World` itself checks at every start that no other copy that muster started lives and that the epoch is new, and at
+every commit that no epoch goes back and no limit is passed.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Contended(RuleBasedStateMachine):
         return sum(1 for started, _ in self.world.starts if started == name)
 
     def windows_end_with(self, host: str) -> None:
-        """A console loses its processes: what it showed must not come back by itself."""
+        """A console loses its processes: its windows must not be opened again automatically."""
         if self.world.runs or self.world.on_the_way:
             return
         for name in self.windows:
@@ -258,7 +258,7 @@ class Contended(RuleBasedStateMachine):
 
 
 class Faulty(Contended):
-    """More instances, and everything that may go wrong or be done past the tool."""
+    """More instances, and everything that may go wrong or be done outside muster."""
 
     items = 5
 

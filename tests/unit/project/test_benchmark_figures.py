@@ -54,7 +54,7 @@ def test_the_report_keeps_figures_failures_and_what_was_left_out(tmp_path, capsy
 
 
 @pytest.mark.parametrize(("load", "value", "code"), [(0.2, 0.1, 0), (0.2, 0.3, MISSED), (2.5, 0.3, 0)])
-def test_a_missed_aim_is_told_by_the_exit_code_but_not_of_a_busy_machine(
+def test_the_exit_code_shows_a_missed_aim_but_not_on_a_busy_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: float, value: float, code: int
 ) -> None:
     monkeypatch.setattr(machine, "load_average", lambda: load)

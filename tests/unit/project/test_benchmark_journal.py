@@ -74,7 +74,7 @@ def test_a_process_that_stands_still_is_alive_but_not_at_work(sleeper: subproces
     assert machine.alive(sleeper.pid) and not machine.at_work(sleeper.pid)
 
 
-def test_what_is_ignored_does_not_count_as_running(sleeper: subprocess.Popen[bytes]) -> None:
+def test_ignored_processes_do_not_count_as_running(sleeper: subprocess.Popen[bytes]) -> None:
     def identify(environment: dict[str, str]) -> tuple[str, str, str] | None:
         return ("scen2_srv_01", "sleep", "1") if "MUSTER_TEST_MARK" in environment else None
 

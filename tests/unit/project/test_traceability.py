@@ -56,7 +56,7 @@ def test_every_requirement_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("req", BY_EVERY_WAY)
-def test_what_people_use_is_shown_by_every_way(req: int) -> None:
+def test_requirements_of_people_are_tested_by_every_way(req: int) -> None:
     cells = table("| Req | %s |" % " | ".join(WAYS))[req]
     assert len(cells) == len(WAYS)
     lacking = [way for way, cell in zip(WAYS, cells) if not list(named(cell))]

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of a plan shows every field that decides: a plan that differs anywhere has another text."""
+"""The text of a plan shows every deciding field: two plans that differ in one have different texts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is captured of a site gives the same plan, and holds no field in which a secret may be."""
+"""A captured scenario gives the same plan as its site, and holds no field that may contain a secret."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def captured(full: dict[str, Any], made: site.Site | None = None) -> dict[str, A
 
 
 @pytest.mark.parametrize("path", scenario_form.files(), ids=scenario_form.name_of)
-def test_what_is_captured_of_a_golden_scenario_gives_the_same_text(path: Path) -> None:
+def test_a_captured_golden_scenario_gives_the_same_text(path: Path) -> None:
     given = scenario_form.load(path)["given"]
     if "steps" in given:
         given = {**{key: value for key, value in given.items() if key != "steps"}, "request": {"kind": "reconcile"}}

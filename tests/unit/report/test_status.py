@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The status document and its table: what a person in the control room reads."""
+"""The status document and its table."""
 
 from __future__ import annotations
 
@@ -207,12 +207,12 @@ class TestTheTable:
         assert "\033[32moperational\033[0m" in coloured
         assert re.sub(r"\033\[\d*m", "", coloured) == status.render_table(found)
 
-    def test_says_when_nobody_watches(self) -> None:
+    def test_says_when_no_monitor_runs(self) -> None:
         assert "monitor: not running: nothing is restarted by itself" in status.render_table(document(two_running()))
         silent = status.render_table(document(two_running(), monitor=monitor(at=NOW - 100)))
         assert re.search(r"monitor: silent since \d\d:\d\d:\d\d: nothing is restarted by itself", silent)
 
-    def test_says_how_old_a_host_s_word_is_and_who_was_not_asked(self) -> None:
+    def test_says_how_old_an_observation_is_and_which_hosts_were_not_asked(self) -> None:
         table = status.render_table(document(two_running(), dict(seen("server_1", ("scen2_srv_01", 4)), at=NOW - 300)))
         assert re.search(r"server_1 .*scen2_srv_01; as seen at \d\d:\d\d", table)
         assert re.search(r"server_2 .*scen2_srv_02; not asked", table)

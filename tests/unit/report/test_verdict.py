@@ -79,7 +79,7 @@ def test_a_deferred_start_is_operational_and_says_what_it_waits_for():
     assert (found["verdict"], found["cause"]) == ("operational", "waiting for the common bus")
 
 
-def test_a_program_that_failed_to_start_is_told_with_its_reason():
+def test_a_program_that_failed_to_start_is_reported_with_its_reason():
     claims = {**SERVICES, "scen2_hci_01": running("console_1", failed={"sensor_view": "exited 1 (no display)"})}
     found = verdict(claims, WELL, seen("console_1", "scen2_hci_01", WINDOWS[:1]), wanted=OPENED)
     assert found["verdict"] == "degraded"
@@ -136,7 +136,7 @@ def test_a_health_that_is_unknown_or_of_another_epoch_changes_nothing():
         assert verdict(SERVICES, WELL, bus={"scen2_srv_01": health})["verdict"] == "operational"
 
 
-def test_windows_that_ail_degrade_at_most():
+def test_unhealthy_windows_make_an_item_degraded_at_most():
     found = verdict(BOTH, WELL, quiet_host("console_1"), wanted=OPENED)
     assert (found["verdict"], found["cause"]) == ("degraded", "scen2_hci_01 does not run on console_1 any more")
     assert found["hci"]["major"] is True

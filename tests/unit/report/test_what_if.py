@@ -81,7 +81,7 @@ def test_a_host_that_comes_back_is_used_again() -> None:
     assert done(ask(world, undrain=["server_3"])) == [("start", "scen2_srv_02", "server_3")]
 
 
-def test_windows_of_a_dead_console_are_held_and_told() -> None:
+def test_windows_of_a_dead_console_are_held_and_reported() -> None:
     world = fleet(srv("server_1"))
     world[1]["claims"]["scen2_hci_01"] = running("console_1")
     world[1]["wanted"]["scen2_hci_01"] = dict(WANTED, host="console_1")

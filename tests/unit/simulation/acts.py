@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host of the simulation does with an act: it takes time, and goes on without whoever sent it.
+"""A simulated host carries out an act: this takes time, and continues when the sender is gone.
 
 A host that loses its power drops it, one that is frozen goes on with it once it is thawed.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def send(
     world: SimWorld, host: SimHost, request: dict[str, Any], run: str, answer: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Deliver an act request; the answer comes when all of it is done, unless the host is lost."""
+    """Deliver an act request; the host answers when all of it is done, unless the host is lost."""
     entries = request["instances"]
     left = min(float(request["deadline"]), request["expires"] - world.wall)
     if left <= 0:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong in the simulation, and how it heals."""
+"""The faults of the simulation, and how they end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MORE = 4  # s between two faults that come together
 
 
 class Faults:
-    """`begin` begins a random one; each heals by itself after a while, at the latest in `heal`."""
+    """`begin` begins a random one; each ends after a while, at the latest in `heal`."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._sim, self._world, self._rng = simulation, simulation.world, simulation.rng
@@ -115,15 +115,15 @@ class Faults:
                 self._world.kill_program(host, name, self._rng.choice(programs))
 
     def _stopped_by_hand(self) -> None:
-        """Somebody stops all of an instance past the tool."""
+        """A person stops all of an instance outside muster."""
         found = self._living()
         if found and found[1] not in found[0].locks:
             host, name = found
             self._world.tell("%s is stopped by hand on %s" % (name, host.name))
-            self._world.closed(host, name, "somebody closed it past the tool")
+            self._world.closed(host, name, "a person closed it outside muster")
 
     def _broken(self) -> None:
-        """It cannot start any more, for now or for the rest of the story; if it runs, it crashes first."""
+        """An instance cannot start any more, for a while or for the rest of the story; if it runs, it crashes first."""
         name = self._rng.choice(self._sim.services)
         how = self._rng.choice(["fails", "dies", "hangs"])
         if any(host.lost for host in self._world.hosts.values() if name in host.copies):

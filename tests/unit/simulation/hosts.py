@@ -60,7 +60,7 @@ class SimHost(FleetHost):
 
     @property
     def lost(self) -> bool:
-        """Whether nobody can see what happens there."""
+        """Whether the host is out of sight for monitor and runs."""
         return not self.on or not self.reachable or bool(self.frozen)
 
     def die(self) -> None:
@@ -80,4 +80,4 @@ class SimHost(FleetHost):
 
 
 class Locked(Exception):
-    """Somebody else holds the ledger."""
+    """Another process holds the ledger."""

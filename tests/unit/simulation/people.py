@@ -30,7 +30,7 @@ class People:
         return self._may.get(name, {"stopped"})
 
     def something(self) -> None:
-        """What a person does at this moment."""
+        """Let a person send a random request."""
         sim, rng = self._sim, self._rng
         service, window = rng.choice(sim.services), rng.choice(sim.windows)
         console = rng.choice(sim.consoles).name
@@ -53,7 +53,7 @@ class People:
         rng.choice(doing)()
 
     def tidy(self) -> None:
-        """When it gets quiet: nothing stays paused or drained, also by what was asked already and comes late."""
+        """Before the quiet time: end all pauses and drains, including those of requests that are still under way."""
         for _unused in range(20):
             self._resume()
             self._world.run(3.0)
@@ -108,7 +108,7 @@ class People:
         self._world.tell("eve asks monitor %d to %s %s" % (monitor.number, kind, more))
 
         def answered(came: Mapping[str, Any]) -> None:
-            self._world.tell("eve is told: %s" % came)
+            self._world.tell("eve gets the answer: %s" % came)
             del self._waiting[number]
             self._came(number, kind, names, bool(came["ok"]))
 
@@ -148,7 +148,7 @@ class People:
                 self._mixed.discard(name)
 
     def settled(self, name: str, wanted: str) -> None:
-        """Nothing is under way any more: this came out."""
+        """No request is under way any more: record the outcome."""
         if name in self._may:
             self._may[name] = {wanted}
             self._open.pop(name, None)

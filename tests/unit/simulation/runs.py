@@ -77,7 +77,7 @@ class Run:
             self._world.after(delay, lambda: self._step(turn))
 
     def _go(self) -> Iterator[float | None]:
-        """Each yield is how long to wait; None: until something wakes it."""
+        """Each yield is the time to wait; None: until something wakes the run."""
         world, rng = self._world, self._world.rng
         kind = self.request["kind"]
         observations: dict[str, Any] | None = None
@@ -246,7 +246,7 @@ class Runs:
                 self._seen[name] = (entry, revision)
 
     def last_seen(self) -> dict[str, Any]:
-        """As `controller.calls` has it for a request that nobody looked for beforehand."""
+        """As in `controller.calls` for a request without fresh observations."""
         world, found = self.world, {}
         for name, (entry, revision) in self._seen.items():
             if (world.state["hosts"].get(name) or {}).get("state") in (DOWN, SUSPECT):

@@ -238,7 +238,7 @@ class Simulation:
         if name in self.windows:
             holder = world.hosts.get(claim.get("host") or "")
             if claim.get("phase") == "failed" or (holder is not None and holder.lost):
-                return  # whoever opened it saw it fail; a console out of sight keeps it
+                return  # the person who opened it saw it fail; a console out of sight keeps it
         world.demand(len(hosts) == 1, "I5", "%s is wanted and does not run: %s" % (name, claim))
         host = hosts[0]
         copy = host.copies[name]
@@ -252,7 +252,7 @@ class Simulation:
                      "%s runs without %s" % (name, expected - set(copy.programs)))  # fmt: skip
 
     def _mildly_short(self, name: str, missing: set[str]) -> bool:
-        """Programs whose end is nobody's concern, as their running_failure_strategy says."""
+        """Programs whose end needs no action, as their running_failure_strategy says."""
         application = self.names[name].application
         return BUS not in missing and all(
             application.program(program).running_failure_strategy == "continue" for program in missing
@@ -270,7 +270,7 @@ class Simulation:
         return True
 
     def _idle(self) -> None:
-        """Then nothing happens any more, whatever happened before."""
+        """After the time promised nothing happens any more."""
         world = self.world
         starts, revision = len(world.start_times), world.revision
         world.run(world.site.settings.observe_interval + 5)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An hour in which nothing happens, beside something that no run can help: the monitor does not run in circles.
+"""An hour in which nothing happens but a fault that no run can repair: the monitor does not start run after run.
 
 The same simulation as in `test_simulation`, with the default regular look.
 """
@@ -24,7 +24,7 @@ SEEDS = range(2)
 
 
 def out_of_reach(sim: Simulation) -> None:
-    """Ansible gets no connection, while lines and buses answer as ever."""
+    """Ansible gets no connection, while lines and buses answer as before."""
     sim.servers[0].sshd = False
 
 
@@ -73,7 +73,7 @@ def reconciles(seed: int, lines: bool, trouble: Callable[[Simulation], None]) ->
 
 @pytest.mark.parametrize("lines", [True, False], ids=["lines", "no lines"])
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_what_no_run_can_help_does_not_lead_to_run_after_run(
+def test_a_fault_that_no_run_can_repair_does_not_lead_to_endless_runs(
     trouble: Callable[[Simulation], None], lines: bool
 ) -> None:
     for seed in SEEDS:

@@ -168,7 +168,7 @@ class SimWorld(World):
             self.ends(host, name, program, told=name not in host.locks)
 
     def closed(self, host: SimHost, name: str, why: str) -> None:
-        """All of an instance ends, and nobody asked for that."""
+        """All of an instance ends without a request."""
         self.bad(name)
         self._window_over(name, why)
         del host.copies[name]
@@ -196,7 +196,7 @@ class SimWorld(World):
 
     def _all_die(self, host: SimHost, why: str) -> None:
         for name in host.copies:
-            self.bad(name)  # whoever looks only at the buses charges it
+            self.bad(name)  # a run that knows only of the buses charges it
             if self.shown_on.get(name, host.name) == host.name:
                 self._window_over(name, why)
 
