@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from .base.journal import Journal
 from .daemon import AlreadyRunning, serve
-from .journal import Journal
 
 
 def main() -> int:

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .api_task import surface
+from .base.journal import Journal
 from .cli.remembered import remember
 from .core.controller import places
-from .journal import Journal
+from .hook_task import telling
 from .loop import Monitor
-from .tell.api_task import surface
-from .tell.hook_task import telling
 
 __all__ = ["AlreadyRunning", "remember", "serve"]
 

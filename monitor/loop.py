@@ -20,16 +20,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .base.files import file_stamp, replace_text
+from .base.journal import Journal
 from .core.controller import places
 from .core.model.request import KINDS, Request
-from .files import file_stamp, replace_text
-from .journal import Journal
 from .judge.brain import Brain
 from .judge.effects import Answer, Effect, Note, Reconcile, Send, Wake
 from .judge.health import Health
 from .judge.hosts import Signal
 from .judge.intents import Intents
 from .judge.schedule import Schedule
+from .judge.watch_list import Watch
 from .runs import whole_runs
 from .runs.playbooks import NoAnsible
 from .runs.pool import Pool
@@ -40,7 +41,6 @@ from .tell.survived import pause, survived
 from .watch.lines import Lines
 from .watch.prober import Key, Prober
 from .watch.watch_file import FileEvents, WatchList
-from .watch.watch_list import Watch
 
 LOOK_AGAIN_SECONDS = 2.0  # between looks at the watch list when no file event came
 LOOK_OFTEN_SECONDS = 0.2  # the same where the system gives no file events

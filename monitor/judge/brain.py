@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.model.words import DOWN, FAILED, FREE, MONITOR, PROGRAM_EXIT, RUNNING, STARTED, SUSPECT, UP
-from ..watch.watch_list import Watch
 from .asks import Asks
 from .bus_signals import BusSignals
 from .effects import Answer, Effect, Reconcile, Send, Wake, note
@@ -27,6 +26,7 @@ from .hosts import AWAY, Hosts, Line, Signal, Verdict
 from .intents import Intent, Intents
 from .schedule import LOOK_APART_SECONDS, Schedule
 from .shadow import Shadows
+from .watch_list import Watch
 from .wishes import BusKey, Exit, ServiceKey, Wish, decide
 
 INTENTS_PER_RUN = 500  # intents one run takes

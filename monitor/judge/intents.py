@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.model.moments import Ladder
 from ..core.model.words import DOWN, FAILED, FREE, RUNNING
-from ..watch.watch_list import Watch
+from .watch_list import Watch
 from .wishes import Wish
 
 # s after the 1st, 2nd, ... run that did not satisfy an intent. 1 and 3 s let a claim settle, a host come back or the

@@ -24,8 +24,8 @@ from collections.abc import Iterable, Mapping
 
 from ..core.model.moments import Ladder
 from ..core.model.words import DOWN, FAILED, FREE, STARTED, STARTING, STOPPING, UP
-from ..watch.watch_list import Watch
 from .retries import Again
+from .watch_list import Watch
 
 SETTLE_SECONDS = 1.0  # of quiet after the change that may have freed capacity
 PAST_DEADLINE_SECONDS = 1.0

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..core.model.words import BUS_CRASH, DOWN, GATE_OPEN, HOST_DOWN, PROGRAM_EXIT, RUNNING, UP
-from ..watch.watch_list import Watch, WatchedInstance
 from .health import Health, State
 from .hosts import Verdict
+from .watch_list import Watch, WatchedInstance
 
 _WISHES = {"restart_application": "restart", "restart_process": "restart", "stop_application": "stop"}
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..files import file_stamp
+from ..base.files import file_stamp
 
 MOST_FILES = 5000  # looked at; a change in further ones counts when the parked run is replaced by age
 _BESIDE = ("group_vars", "host_vars")  # Ansible reads them beside an inventory file, too

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..base.journal import Journal
 from ..core.model.moments import Ladder
-from ..journal import Journal
 from . import inventory_stamp
 from .playbooks import NoAnsible
 from .runs import Outcome, Runs

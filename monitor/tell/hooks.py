@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..base.journal import Journal
 from ..core.model.site import Hook
-from ..journal import Journal
 from ..judge.verdict_changes import Change, Changes, hook_key
 
 COMMANDS_AT_ONCE = 4

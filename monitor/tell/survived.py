@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from ..journal import Journal
+from ..base.journal import Journal
 
 LONGEST_PAUSE_SECONDS = 5.0  # of a pause; the watchdog of systemd waits longer
 Rest = ParamSpec("Rest")

@@ -19,9 +19,9 @@ from typing import Any
 
 from ..core.model.site import BY_SSH, HERE
 from ..judge.hosts import Signal
+from ..judge.watch_list import Watch, WatchedHost
 from .lines_ssh import SshLine
 from .local_events import EventSocket, EventSocketError
-from .watch_list import Watch, WatchedHost
 
 RETRY_SECONDS = 0.5  # between attempts to get a line back
 SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence

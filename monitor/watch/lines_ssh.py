@@ -21,11 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base.files import SOCKET_PATH_BYTES
 from ..core.host import line as host_line
 from ..core.model.moments import Ladder
-from ..files import SOCKET_PATH_BYTES
 from ..judge.hosts import Signal
-from .watch_list import WatchedHost
+from ..judge.watch_list import WatchedHost
 
 SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
 RETRY_SECONDS = 1.0  # between attempts to get a line back

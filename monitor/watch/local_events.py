@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..files import SOCKET_PATH_BYTES
+from ..base.files import SOCKET_PATH_BYTES
 
 FOLDER = "run/listeners"
 _DATAGRAM_BYTES = 65536  # of a datagram

@@ -16,9 +16,9 @@ from typing import Any
 
 from ..core.model.words import RUNNING
 from ..judge.health import Composed, Health, Result
+from ..judge.watch_list import PHASES_HELD, Target, Watch
 from ..judge.wishes import BusKey, LinkKey, ServiceKey
 from .probes import Asking, ProbeError, Report, make
-from .watch_list import PHASES_HELD, Target, Watch
 
 Key = BusKey | ServiceKey | LinkKey
 Make = Callable[[str, Target, Report], Asking]

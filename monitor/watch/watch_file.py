@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base.files import Stamp, stamp_of
 from ..core.controller.places import SITE_FILE, WATCH_FILE
-from ..files import Stamp, stamp_of
-from .watch_list import Watch, WatchError, parse
+from ..judge.watch_list import Watch, WatchError, parse
 
 
 class WatchList:

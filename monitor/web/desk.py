@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from ..base.files import Stamp, file_stamp
+from ..base.journal import Journal
 from ..core.controller import calls, publish
 from ..core.controller import ledger as controller_ledger
 from ..core.controller.places import LEDGER_FILE, SEEN_FILE, SITE_FILE, WATCH_FILE
@@ -24,8 +26,6 @@ from ..core.model.records import State
 from ..core.model.request import Request
 from ..core.place import loads as place_loads
 from ..core.requests.names import Names, names_of
-from ..files import Stamp, file_stamp
-from ..journal import Journal
 from .doors.caller import Places, owner_of, places_of
 from .since import Since
 

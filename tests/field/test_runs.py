@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.journal import Journal
+from monitor.base.journal import Journal
 from monitor.runs import ansible_cfg, environment, playbooks, trouble
 from monitor.runs.pool import Pool
 from monitor.runs.runs import Outcome, Runs

@@ -148,7 +148,7 @@ def test_a_monitor_that_gets_no_run_says_so_everywhere_and_when_it_is_over(lab: 
     door = Client(lab.state / "run" / "api.sock")
     health = door.ask("GET", "/healthz")
     assert (health.status, "cannot run playbooks: ERROR!" in health.json["why"]) == (503, True)
-    assert b"\nmuster_runs_impossible 1\n" in door.ask("GET", "/metrics").body
+    assert b"\nmuster_runs_impossible 1.0\n" in door.ask("GET", "/metrics").body
     began = time.monotonic()
     refused = lab.muster("restart", ITEM)
     assert (refused.rc, "cannot run playbooks: ERROR!" in refused.output) == (1, True)

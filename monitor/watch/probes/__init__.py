@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ...judge.health import Result
-from ..target import Target
+from ...judge.target import Target
 
 Report = Callable[[Result], None]
 

@@ -16,7 +16,7 @@ import asyncio
 import ssl
 
 from ...judge.health import Kind, Result
-from ..target import Target
+from ...judge.target import Target
 from . import Report, _secrets
 from ._turns import next_turn, slot_of
 

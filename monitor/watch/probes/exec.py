@@ -18,7 +18,7 @@ import subprocess
 
 from ...core.host.machine import procs
 from ...judge.health import Kind, Result
-from ..target import Target
+from ...judge.target import Target
 from . import Report
 from ._turns import next_turn, slot_of
 

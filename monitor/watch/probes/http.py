@@ -13,7 +13,7 @@ import base64
 
 import h11
 
-from ..target import Target
+from ...judge.target import Target
 from . import Report, _secrets
 from ._held import HeldProbe
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ..target import Target
+from ...judge.target import Target
 from . import Report, _mqtt, _secrets
 from ._held import HeldProbe
 

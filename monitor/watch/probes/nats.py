@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 
-from ..target import Target
+from ...judge.target import Target
 from . import Report, _secrets
 from ._held import HeldProbe
 

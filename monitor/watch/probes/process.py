@@ -16,7 +16,7 @@ import socket
 from ...core.host.machine import procs
 from ...core.model.site import HERE, reach_of
 from ...judge.health import Kind, Result
-from ..target import Target, Whose
+from ...judge.target import Target, Whose
 from . import Report
 from ._turns import next_turn, slot_of
 

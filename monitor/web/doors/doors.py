@@ -17,9 +17,9 @@ import socket
 import stat
 from pathlib import Path
 
+from ...base.files import SOCKET_PATH_BYTES
 from ...core.model import api
 from ...core.model.site import HERE, Host, Site
-from ...files import SOCKET_PATH_BYTES
 from .caller import Door
 
 SOCKET = "run/api.sock"  # below the state folder, and below the folder of each host

@@ -14,7 +14,7 @@ import random
 import time
 from typing import Any
 
-from monitor.watch.watch_list import parse
+from monitor.judge.watch_list import parse
 from tests.benchmarks import machine
 from tests.benchmarks.buses import Buses, Place, buses, files_for
 from tests.benchmarks.figures import Figure, Report

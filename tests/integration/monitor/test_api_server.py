@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 
+from monitor.api_task import surface
+from monitor.base.journal import Journal
 from monitor.core.controller import ledger as controller_ledger
 from monitor.core.controller import publish
 from monitor.core.model import site
-from monitor.journal import Journal
 from monitor.loop import Monitor
-from monitor.tell.api_task import surface
 from monitor.web import app, events
 from tests.integration.addresses import NET
 from tests.integration.api_client import Answer, Client

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from monitor.base.journal import Journal
 from monitor.core.model.site import Hook
-from monitor.journal import Journal
 from monitor.judge.verdict_changes import hook_key
 from monitor.tell.hooks import COMMANDS_AT_ONCE, Hooks
 from tests.integration.probes.real_buses import until

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from monitor import hook_task
 from monitor.judge.brain import Brain
 from monitor.judge.effects import Effect
 from monitor.judge.hosts import Signal
 from monitor.loop import Monitor
 from monitor.runs.runs import Outcome
-from monitor.tell import hook_task
 from monitor.web import app, desk, events
 from tests.integration.api_client import Client
 from tests.integration.monitor.test_api_server import Told, folder, get, monitor, play, write_site

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from monitor.journal import Journal
+from monitor.base.journal import Journal
 from monitor.runs import playbooks
 from monitor.runs.pool import Pool
 from monitor.runs.runs import Outcome, Runs

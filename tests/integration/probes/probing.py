@@ -24,8 +24,8 @@ import pytest
 
 from monitor.core.model.probe import Probe
 from monitor.judge.health import Kind, Result
+from monitor.judge.target import Target, Whose
 from monitor.watch.probes import Asking, make
-from monitor.watch.target import Target, Whose
 from tests.integration.probes.cut_wire import Wire
 from tests.integration.probes.real_buses import ADDRESS, WAIT, free_port
 

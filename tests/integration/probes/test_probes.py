@@ -13,8 +13,8 @@ import time
 import pytest
 
 from monitor.judge.health import Kind
+from monitor.judge.target import Target
 from monitor.watch.probes import ProbeError, make
-from monitor.watch.target import Target
 from tests.integration.probes.probing import Seen, probing, run
 from tests.integration.probes.real_buses import ADDRESS, Bus, bus, free_port, listener, until
 

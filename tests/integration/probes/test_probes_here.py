@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from monitor.judge.health import Kind
-from monitor.watch.target import Whose
+from monitor.judge.target import Whose
 from tests.integration.probes.probing import Seen, probing, run
 from tests.integration.probes.real_buses import ADDRESS, WAIT, until
 

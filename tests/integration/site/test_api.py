@@ -236,7 +236,7 @@ def test_a_crash_shows_in_stream_and_metrics(lab: SiteLab, api: Client) -> None:
         [line] = [
             line for line in page.splitlines() if line.startswith('muster_interventions_total{cause="bus crash"}')
         ]
-        return int(line.split()[-1])
+        return int(float(line.split()[-1]))
 
     before, epoch = crashes(), lab.claims()["scen2_srv_02"]["epoch"]
     with contextlib.closing(api.stream()) as stream:

@@ -14,7 +14,7 @@ from monitor.core.compile import compiler, errors
 from monitor.core.model import site as site_model
 from monitor.core.model.site import Hook
 from monitor.core.report import watch_list
-from monitor.watch.watch_list import parse
+from monitor.judge.watch_list import parse
 from tests.small_site import small_state
 from tests.unit.embedded_site import raw_site
 

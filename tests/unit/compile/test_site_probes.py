@@ -17,9 +17,9 @@ from monitor.core.model import probe as model_probe
 from monitor.core.model import site as site_model
 from monitor.core.report import watch_list
 from monitor.judge.health import Composed, Health, Kind, Result, State
+from monitor.judge.target import Target, Whose
+from monitor.judge.watch_list import Watch, parse
 from monitor.watch.prober import Key, Prober
-from monitor.watch.target import Target, Whose
-from monitor.watch.watch_list import Watch, parse
 from tests.small_site import running, small_state
 from tests.unit.embedded_site import DELETE, changed, raw_site
 

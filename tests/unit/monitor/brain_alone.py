@@ -14,8 +14,8 @@ from monitor.judge.health import Health, Kind
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
+from monitor.judge.watch_list import Watch, WatchedHost, WatchedInstance
 from monitor.judge.wishes import BusKey, ServiceKey
-from monitor.watch.watch_list import Watch, WatchedHost, WatchedInstance
 from tests.unit.monitor.watch_lists import health, watch
 
 WALL = 1_700_000_000.0

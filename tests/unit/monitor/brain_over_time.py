@@ -27,10 +27,10 @@ from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
+from monitor.judge.target import Target
+from monitor.judge.watch_list import Watch, parse
 from monitor.watch.prober import Key, Prober
 from monitor.watch.probes import Report
-from monitor.watch.target import Target
-from monitor.watch.watch_list import Watch, parse
 from tests import scenario_form
 
 TICK = 0.5  # s

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from monitor.base.journal import Journal
 from monitor.core.model.request import Request
-from monitor.journal import Journal
 from monitor.web import desk as module
 from monitor.web.desk import Desk, NotNow
 

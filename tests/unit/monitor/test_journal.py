@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from monitor import journal as module
-from monitor.journal import Journal
+from monitor.base import journal as module
+from monitor.base.journal import Journal
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -155,6 +155,6 @@ def test_the_accept_header_chooses_the_format(accept: str, expected: str) -> Non
 
 
 def test_the_monitor_starts_without_the_library() -> None:
-    code = "import sys, monitor.__main__, monitor.web.doors.server; print('prometheus_client' in sys.modules)"
+    code = "import sys, monitor.__main__, monitor.web.server; print('prometheus_client' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout == "False\n", done.stderr

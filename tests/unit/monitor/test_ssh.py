@@ -23,8 +23,8 @@ import pytest
 
 from monitor.core.host import line as host_line
 from monitor.judge.hosts import Signal
+from monitor.judge.watch_list import WatchedHost
 from monitor.watch import lines_ssh
-from monitor.watch.watch_list import WatchedHost
 from monitor.web.doors import caller
 from plugins.plugin_utils import _preflight
 

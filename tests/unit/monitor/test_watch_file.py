@@ -14,7 +14,7 @@ import pytest
 from monitor.core.model.site import Hook
 from monitor.core.model.words import WATCH_SCHEMA
 from monitor.core.report import watch_list
-from monitor.watch.watch_list import WatchError, parse
+from monitor.judge.watch_list import WatchError, parse
 from tests.small_site import SITE_ID, small_site
 
 CLAIM: dict[str, Any] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.judge.health import Health, Kind, Result
-from monitor.watch.watch_list import Target, Watch, WatchedInstance, WatchedService
+from monitor.judge.watch_list import Target, Watch, WatchedInstance, WatchedService
 
 TARGET = Target("127.60.9.1", 20004, "nats", 1.0, 1.0, 3)
 

@@ -97,6 +97,38 @@ def test_no_file_imports_itself_through_others() -> None:
         pytest.fail(" imports ".join(name_of(path) for path in reversed(error.args[1])))
 
 
+MONITOR = CORE.parents[2] / "monitor"
+MONITOR_FILES = sorted(path for path in MONITOR.rglob("*.py") if "core" not in path.relative_to(MONITOR).parts)
+# From top to bottom: each room of the monitor may import every room named before it; the files at its top import all.
+MONITOR_ROOMS = ("base", "judge", "watch", "runs", "tell", "web", "cli")
+# The rooms below `web`, likewise; its own files import all of them.
+WEB_ROOMS = ("doors", "schema")
+
+
+def monitor_imports(path: Path) -> Iterator[tuple[Path, int]]:
+    """(file or folder of the monitor, line) of every import of its own."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.level or str(node.module).startswith("monitor.")):
+            start = path.parents[node.level - 1] if node.level else MONITOR.parent
+            folder = start.joinpath(*(node.module or "").split("."))
+            names = [folder / alias.name for alias in node.names] if folder.is_dir() else [folder]
+            yield from ((found, node.lineno) for found in names)
+
+
+@pytest.mark.parametrize("path", MONITOR_FILES, ids=lambda path: path.relative_to(MONITOR).as_posix())
+def test_a_file_of_the_monitor_imports_rooms_below_its_own(path: Path) -> None:
+    name = path.relative_to(MONITOR)
+    for found, line in monitor_imports(path):
+        target = found.relative_to(MONITOR).parts
+        where = f"{name}:{line} imports {'.'.join(target)}"
+        if target[0] == "core" or len(name.parts) == 1:
+            continue
+        room, rooms = name.parts[0], MONITOR_ROOMS
+        if room == target[0] == "web" and len(name.parts) == 3:
+            room, rooms, target = name.parts[1], WEB_ROOMS, target[1:]
+        assert target[0] in rooms[: rooms.index(room) + 1], where
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_newcomer_can_hold_it_in_the_head(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LONGEST

@@ -19,7 +19,7 @@ import pytest
 from monitor.core.controller import publish as controller_publish
 from monitor.core.model import site as site_model
 from monitor.core.report import watch_list
-from monitor.watch import watch_list as monitor_watch
+from monitor.judge import watch_list as monitor_watch
 from tests.small_site import SITE_ID, running, small_site, small_state
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -18,10 +18,10 @@ from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
+from monitor.judge.target import Target
+from monitor.judge.watch_list import Watch
 from monitor.watch.prober import Key, Prober
 from monitor.watch.probes import Report
-from monitor.watch.target import Target
-from monitor.watch.watch_list import Watch
 from tests.unit.simulation.hosts import BUS
 from tests.unit.simulation.runs import Run, Runs
 

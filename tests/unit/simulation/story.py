@@ -20,7 +20,7 @@ from monitor.core.decide.failures import WAITS
 from monitor.core.model.plan import Plan
 from monitor.core.model.site import Site
 from monitor.core.report import watch_list
-from monitor.watch.watch_list import Watch, parse
+from monitor.judge.watch_list import Watch, parse
 from tests.small_site import small_site
 from tests.unit.simulation.faults import Faults
 from tests.unit.simulation.hosts import BUS, SimHost

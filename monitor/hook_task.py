@@ -10,12 +10,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from ..core.controller import calls
-from ..journal import Journal
-from .hooks import Hooks
+from .base.journal import Journal
+from .core.controller import calls
+from .tell.hooks import Hooks
 
 if TYPE_CHECKING:
-    from ..loop import Monitor
+    from .loop import Monitor
 
 LOOKS_APART_SECONDS = 0.2  # between two looks; longer where a look takes long
 AFTER_FAILURE_SECONDS = 5.0

@@ -17,15 +17,15 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ...core.client.peer import unix_user
-from ...core.controller import publish
-from ...core.controller.places import SITE_FILE
-from ...journal import Journal
-from .. import app, events
-from ..desk import Core, Desk, NotNow
-from ..history import History
-from . import doors
-from .caller import Connection, Door, introduced
+from ..base.journal import Journal
+from ..core.client.peer import unix_user
+from ..core.controller import publish
+from ..core.controller.places import SITE_FILE
+from . import app, events
+from .desk import Core, Desk, NotNow
+from .doors import doors
+from .doors.caller import Connection, Door, introduced
+from .history import History
 
 HISTORY = "run/history.jsonl"
 AT_ONCE = 256  # connections and requests

@@ -11,15 +11,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.controller import publish
-from ..core.controller.places import SITE_FILE
-from ..core.model import api
-from ..files import file_stamp
-from ..journal import Journal
+from .base.files import file_stamp
+from .base.journal import Journal
+from .core.controller import publish
+from .core.controller.places import SITE_FILE
+from .core.model import api
 
 if TYPE_CHECKING:
-    from ..loop import Monitor
-    from ..web.doors.server import Web
+    from .loop import Monitor
+    from .web.server import Web
 
 
 RETRY_SECONDS = 30.0  # until an API that failed is tried again, unless the site changed
@@ -71,7 +71,7 @@ async def _follow(monitor: Monitor, journal: Journal) -> None:
 
 
 async def _begun(monitor: Monitor, journal: Journal) -> Web:
-    from ..web.doors.server import Web
+    from .web.server import Web
 
     web = Web(monitor, journal)
     try:
