@@ -91,7 +91,8 @@ def _play(arguments: list[str], said: int) -> int:
     from ansible.cli.playbook import main
 
     # Made by the import, removed at the end of a run, and what a run remembers is there.
-    constants.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(dir=Path(constants.DEFAULT_LOCAL_TMP).parent)
+    beside = Path(constants.DEFAULT_LOCAL_TMP).parent
+    constants.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(prefix="ansible-local-%d" % os.getpid(), dir=beside)
     os.dup2(said, 1)
     os.dup2(said, 2)
     os.close(said)
