@@ -59,7 +59,8 @@ class _Signals:
 
 class BrainOverTime:
     def __init__(self, given: Mapping[str, Any]) -> None:
-        self.given = scenario_form.based({key: value for key, value in given.items() if key not in ("steps", "at_first")})
+        rest = {key: value for key, value in given.items() if key not in ("steps", "at_first")}
+        self.given = scenario_form.based(rest)
         self.first: Mapping[str, Any] = given.get("at_first", {})
         self.steps = sorted(given["steps"], key=lambda step: float(step["at"]))
         self.site = scenario_form.build_site(self.given)
