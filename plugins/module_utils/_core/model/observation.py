@@ -83,6 +83,11 @@ class Observation:
         """Whether the host answered."""
         return self.answer == SEEN
 
+    @property
+    def boot(self) -> str:
+        """The kernel's boot id; empty when the document has none."""
+        return str(self.load.get("boot") or self.incarnation.partition("/")[0])
+
     @classmethod
     def from_json(cls, document: Union[Observation, Mapping[str, Any]]) -> Observation:
         if isinstance(document, Observation):
