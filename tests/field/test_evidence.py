@@ -16,7 +16,7 @@ import pytest
 from monitor.core.model.words import DOWN, SUSPECT, UP
 from monitor.core.report import attention, watch_list
 from monitor.judge.brain import Brain
-from monitor.judge.health import Kind
+from monitor.judge.health import Kind, Result
 from monitor.judge.hosts import Hosts, Line, Signal
 from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
@@ -214,10 +214,16 @@ def test_a_refused_key_is_tried_at_growing_distances() -> None:
 
 
 def test_no_run_is_asked_for_to_look_at_a_host_that_runs_leave_out() -> None:
-    scene = Scene(entry("scen2_srv_01"), hosts={**dict.fromkeys(NAMES, "up"), "server_1": "down"}, lines=False)
+    """Its service manager does not answer yet, but the copy of a host service there does."""
+    scene = Scene(entry("scen2_srv_01", host="server_2"))
     scene.lose(1.0, "server_1")
-    for now in (1.0, 5.0, 60.0):
+    down = {**dict.fromkeys(NAMES, "up"), "server_1": "down"}
+    scene.show(entry("scen2_srv_01", host="server_2"), now=4.0, hosts=down, by="monitor")
+    answering = scene.brain.services["common_data_bus", "server_1"] = health()
+    for now in (5.0, 8.0, 60.0):
+        answering.note(Result(Kind.ANSWERED, now, latency=0.001))
         scene.turn(now)
+    assert scene.brain.verdicts["server_1"].state == SUSPECT
     assert scene.brain.left_out() == ["server_1"]
     assert scene.reconciles == []
     scene.line("server_1", Signal.FINE, 61.0)
