@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 200  # characters of one text of a host or program that are kept
+LONGEST = 400  # characters of one text of a host or program that are kept
 
 # Control characters of ASCII but for the tab, and halves of characters, which no encoding can write.
 _UNREADABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 # The same, but for what a text of several lines holds.
 _UNREADABLE_IN_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# Bold, dim and the colours of muster's own tables are found as a group, all else that a terminal may obey is not.
+_ORDERS = re.compile(
+    "(\x1b\\[(?:[0-2]|3[1235])m)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def unreadable(value: str, lines: bool = False) -> str:
@@ -42,7 +46,7 @@ def printable(value: object, longest: int = LONGEST) -> str:
 
 
 def for_terminal(value: str) -> str:
-    """A text of any number of lines without a character that a terminal obeys."""
+    """A text of many lines without a character that a terminal obeys, but for the colours of muster's tables."""
     if value.isprintable():
         return value
-    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in value)
+    return _ORDERS.sub(lambda found: found.group(1) or "?", value)
