@@ -81,7 +81,7 @@ class HostAction(ActionBase):
         except AnsibleConnectionFailure as error:
             raise UnreachableHost(_one_line(error)) from error
         try:
-            answer = answers.checked(verb, answer)
+            answer = answers.checked(verb, answer, request["host"]["host"])
         except answers.Nonsense as error:
             raise UnreachableHost(str(error)) from error
         if answer.get("error"):

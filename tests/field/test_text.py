@@ -59,8 +59,9 @@ BLANKS = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()
 ODD = [
     *(blank + mark for blank in BLANKS for mark in ";#"),
     *BLANKS,
-    *("'", '"', "\\", "%", "%%", "%(ENV_HOME)s", "%(here)s", "$", "$(id)", "${HOME}", "`id`", "{{", "}}", "{{ 7 * 7 }}"),
-    *("{% raw %}", "{#", "\n", "\r", "\0", "\x02", "\x03", "\x1b[31m", ">", "=", ",", "@@root@@ ", "\ud800", "é", "😀"),
+    *("'", '"', "\\", "%", "%%", "%(ENV_HOME)s", "%(here)s", "$", "$(id)", "${HOME}", "`id`", "{{", "}}"),
+    *("{{ 7 * 7 }}", "{% raw %}", "{#", "\n", "\r", "\0", "\x02", "\x03", "\x1b[31m", ">", "=", ","),
+    *("@@root@@ ", "\ud800", "é", "😀"),
 ]
 VALUES = st.lists(st.sampled_from(ODD) | st.text(max_size=3), max_size=4).map("".join)
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,7 +119,9 @@ def first_program() -> str:
 
 def as_supervisord_reads_it(folder: Path, section: str) -> tuple[list[str], dict[str, str]]:
     path = folder / "one.ini"
-    path.write_text(section.replace("@@root@@", "/srv"), encoding="utf-8")
+    lines = section.replace("@@root@@", "/srv").split("\n")
+    kept = [line for line in lines if not line.startswith("stdout_logfile=")]  # its folder would have to be there
+    path.write_text("\n".join([*kept, ""]), encoding="utf-8")
     parser = UnhosedConfigParser()
     parser.read([str(path)], encoding="utf-8")
     options = ServerOptions()
@@ -156,20 +159,20 @@ def test_a_variable_of_an_item_arrives_exactly_as_written_or_is_refused_at_check
     try:
         compiled = compiler.compile_site(with_values(one=one, two=two))
     except compiler.SiteErrors as refused:
-        assert "control character" in str(refused), str(refused)
+        assert "control character" in str(refused) or "@@root@@" in str(refused), str(refused)
         return
     made = render(compiled)
     if "refused" in made:
-        assert "scen2_srv_01" in made["refused"] and ("control character" in made["refused"] or "quote" in made["refused"])
+        assert "scen2_srv_01" in made["refused"]
+        assert "control character" in made["refused"] or "quote" in made["refused"]
         return
     for read in (
         as_supervisord_reads_it(tmp_path, made["files"]["server_1"]["scen2_srv_01.ini"]["text"]),
         as_muster_exec_starts_it(tmp_path, made["files"]["server_2"]["scen2_srv_01.run"]["text"]),
     ):
         arguments, environment = read
-        # the host writes its own folder in place of the token, in values as well
-        assert arguments[-2:] in ([one, "end"], [one.replace("@@root@@", "/srv"), "end"])
-        assert environment["TWO"] in (two, two.replace("@@root@@", "/srv"))
+        assert arguments[-2:] == [one, "end"]
+        assert environment["TWO"] == two
         assert environment["SECRET"] == "S3CRET"
 
 
@@ -191,9 +194,9 @@ def test_a_value_that_only_a_template_makes_never_becomes_a_command(render: Rend
 
 
 def test_a_block_that_ends_in_another_string_is_refused(render: Renderer) -> None:
-    raw = with_values(one="")
+    raw = with_values()
     program = raw["muster_applications"]["scen2_srv"]["programs"][first_program()]
-    program["command"] = ["/bin/echo", "{% if item.one %}a", "b{% endif %}"]
+    program["command"] = ["/bin/echo", "{% if slot == 1 %}a", "b{% endif %}"]
     assert "must end in the string in which it begins" in render(compiler.compile_site(raw))["refused"]
 
 
@@ -240,6 +243,8 @@ def test_a_good_answer_stays_as_it_is() -> None:
     (("load", "memory"), float("inf"), "load.memory is a number beyond all limits"),
     (("service_manager",), ["running"], "service_manager is not one of running, stopped, absent"),
     (("answer",), "operational", "answer is not one of seen"),
+    (("answer",), None, "answer is nothing"),
+    (("host",), "server_1", "host is another than was asked"),
     (("prepared",), "yes", "prepared is a text, must be true or false"),
     (("drift",), {"a": 1}, "drift is a mapping, must be a list"),
 ])  # fmt: skip
@@ -250,7 +255,7 @@ def test_an_answer_that_does_not_fit_is_nonsense_with_its_place(place: tuple[str
         inner = inner[key]
     inner[place[-1]] = value
     with pytest.raises(answers.Nonsense, match="answers nonsense: ") as refused:
-        answers.checked("observe", answer)
+        answers.checked("observe", answer, "server_2")
     assert words in str(refused.value)
     observed({"server_2": answer}, "server_2")  # whatever it is, it ends no run
 
@@ -273,7 +278,7 @@ def test_any_answer_is_read_or_makes_one_host_silent(field: str, value: Any, of_
     view = observed({"server_2": answer}, "server_2")
     assert view.seen or view.why.isprintable()
     try:
-        clean = answers.checked("observe", answer)
+        clean = answers.checked("observe", answer, "server_2")
     except answers.Nonsense as error:
         assert str(error).isprintable()
         return

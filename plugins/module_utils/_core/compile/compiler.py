@@ -8,6 +8,7 @@ It must not know Ansible, files or hosts: it gets plain data and gives frozen da
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..model import text
@@ -26,6 +27,7 @@ __all__ = ["SiteError", "SiteErrors", "compile_site"]
 _DEFAULT_USER = "muster-programs"  # not that of the monitor, which may become root through the agent
 _ALL_VERDICTS = "all"
 _LONGEST_NUMBER = 1024  # bits of a whole number in an item's variables; Python refuses to write very long ones
+_TOKEN = re.compile("@@(root|address|host|site_id|user|hci_user|group)@@")  # a host writes its own in their place
 _HIDDEN = frozenset(dir({}))  # item.keys in a template is the method of the mapping, never the variable
 
 
@@ -200,6 +202,10 @@ class _Compiler:
             if bad:
                 self.problems.add(keys, "item %s: %s holds the control character %s" % (show(item_id), name, bad), None,
                                   "a text may hold tabs and ends of lines, no other control character")
+            token = _TOKEN.search(value)
+            if token:
+                self.problems.add(keys, "item %s: %s holds %s, which hosts replace" % (show(item_id), name,
+                                  token.group()), None, "write {{ root }} and the like in the command or template")
 
     def _services(self, known: Known) -> Tuple[Service, ...]:
         services = []

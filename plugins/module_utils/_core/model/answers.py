@@ -33,16 +33,23 @@ class Nonsense(ValueError):
         super().__init__("answers nonsense: %s" % what)
 
 
-def checked(verb: str, answer: Any) -> Dict[str, Any]:
+def checked(verb: str, answer: Any, host: str = "") -> Dict[str, Any]:
     """A copy of an agent's answer in which every text is printable and bounded.
 
     :param verb: of the request; answers to ``observe`` and ``act`` have a schema, all others only limits.
+    :param host: that was asked; empty when the answer does not name it.
     :raises Nonsense: when it does not fit.
     """
     if not isinstance(answer, Mapping):
         raise Nonsense("the answer is %s, must be a mapping" % _kind(answer))
     fields = {} if answer.get("error") else _VERBS.get(verb, {})
-    return _fields(fields)(answer, "")
+    clean: Dict[str, Any] = _fields(fields)(answer, "")
+    if verb == "observe" and fields:
+        if clean.get("answer") is None:
+            raise _refuse(None, "answer", "seen")
+        if host and clean.get("host") != host:
+            raise Nonsense("host is another than was asked")
+    return clean
 
 
 def _kind(value: Any) -> str:
