@@ -115,6 +115,23 @@ def test_a_program_whose_environment_is_not_there_is_started_seen_restarted_and_
     assert host.observe()["instances"] == {} and not Path(host.root, "run/starts/app_01.json").exists()
 
 
+def test_a_hidden_child_that_outlived_its_parent_is_known_from_an_earlier_look(host: Host, mark: str) -> None:
+    text = 'use POSIX; $0 = "MARK parent"; unless (fork) { setsid; chdir "/"; $0 = "MARK child"; %s } %s'
+    for name in ("app_01", "app_02"):
+        host.define(name, [program("acq", 1, [PERL, "-e", (text % (_WAIT, _WAIT)).replace("MARK", mark + name)])])
+        host.do("start", name, 1)
+        wait_for(lambda name=name: len(marked(mark + name)) == 2, "parent and child show their mark")
+    host.observe()
+    [parent] = host.pids("app_01").values()
+    [child] = set(marked(mark + "app_01")) - {parent}
+    kill(parent)
+    wait_for(lambda: not host.pids("app_01"), "the parent is gone")
+    assert host.observe()["instances"]["app_01"]["strays"] == [child]
+    others = marked(mark + "app_02")
+    assert host.do("stop", "app_01", 1)["result"] == "stopped"
+    assert marked(mark + "app_01") == [] and marked(mark + "app_02") == others
+
+
 def test_an_environment_that_becomes_unreadable_later_changes_nothing(host: Host, mark: str) -> None:
     text = '$SIG{USR1} = sub { $0 = "%s idle" }; $x = "%s"; %s' % (mark, mark, _WAIT)
     host.define("app_01", [program("acq", 1, [PERL, "-e", text])])

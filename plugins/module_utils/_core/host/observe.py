@@ -93,6 +93,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
     manager.patience(_PATIENCE_SECONDS)
     look = identity.Look(manager)
     manager.close()
+    look.remember()
     pid, processes = look.pid, look.processes
     observation: Dict[str, Any] = {
         "host": host["host"],

@@ -66,6 +66,29 @@ class Look:
                 procs.command_name(pid)[:80] or "a process"))
         return sorted(found)
 
+    def remember(self) -> None:
+        """Add to the records of starts the descendants that nothing else would tell of once their parents ended.
+
+        An instance that an act works on is left out, and errors are ignored: the next look does it.
+        """
+        for start in self.starts.values():
+            hidden = {(process.pid, found.started) for process in self.of(start.instance)
+                      if process.pid not in self._labelled and not process.main
+                      for found in [procs.stat(process.pid)] if found is not None and not found.gone}
+            if hidden <= start.others:
+                continue
+            lock = instance_files.Lock(self.manager.root, start.instance)
+            try:
+                if lock.take():
+                    now = starts.read(self.manager.root, start.instance)
+                    if (now.epoch, now.key) == (start.epoch, start.key):
+                        now.others = hidden
+                        now.write(self.manager.root)
+            except OSError:
+                continue
+            finally:
+                lock.release()
+
     def _children(self) -> None:
         """What the service manager has started: each is known by its record, or the service manager is asked."""
         unsure: List[Tuple[int, Stat, str, str]] = []
@@ -130,10 +153,14 @@ class Look:
         try:
             folder = os.readlink("/proc/%d/cwd" % pid)
         except OSError:
-            return "", ""
+            folder = ""
         above = os.path.realpath(self.manager.root) + "/var/"
         name = folder[len(above) :].partition("/")[0] if folder.startswith(above) else ""
-        return (name, "") if name in self.starts or name in instance_files.claims(self.manager.root) else ("", "")
+        if name in self.starts or name in instance_files.claims(self.manager.root):
+            return name, ""
+        before = {start.instance for start in self.starts.values()
+                  if any(started <= found.started for _pid, started in start.programs.values())}
+        return (before.pop(), "") if len(before) == 1 else ("", "")  # no other can have started it
 
     def _of_records(self) -> None:
         """What was started by a service manager that has ended, or left it."""
