@@ -20,7 +20,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,8 +151,8 @@ def test_what_outlived_its_service_manager_is_known_and_stopped(host: Host, mark
     host.define("app_01", [program("acq", 1, [
         SYSTEM_PYTHON, "-c", text % (PERL, "perl", '-e$0 = "%s"; %s' % (mark, _WAIT))])])
     host.do("start", "app_01", 1)
-    wait_for(lambda: marked(mark), "it shows its mark")
     [pid] = host.pids("app_01").values()
+    wait_for(lambda: procs.read_file("/proc/%d/cmdline" % pid).strip(b"\0 ") == mark.encode(), "it has its title")
     manager = host.manager_pid()
     kill(manager)
     wait_for(lambda: not procs.alive(manager), "supervisord is gone")
@@ -280,11 +279,12 @@ import os, sys
 os.setgroups([]); os.setgid({gid}); os.setuid({uid})
 sys.path.insert(0, {repository!r})
 os.environ["HOME"] = {folder!r}
+sys.path.insert(1, {packages!r})
 from tests.integration.host.host_in_a_folder import Host, program
 import json, time
 host = Host(folder={folder!r} + "/h")
 host.facts["user"] = ""
-host.prepare()
+host.prepare(environment={{"PYTHONPATH": {packages!r}}})
 result = []
 try:
     host.define("app_01", [program("acq", 1, {wish!r}, required=True, stop_timeout=1)])
@@ -301,9 +301,11 @@ finally:
     (folder / "h").mkdir()
     os.chown(folder / "h", NOBODY.pw_uid, NOBODY.pw_gid)
     try:
+        text = script.format(uid=NOBODY.pw_uid, gid=NOBODY.pw_gid, folder=str(folder), wish=wish, mark=mark,
+                             packages=str(Path(pytest.__file__).resolve().parents[1]),
+                             repository=str(Path(__file__).resolve().parents[2]))
         done = subprocess.run(
-            [sys.executable, "-c", script.format(uid=NOBODY.pw_uid, gid=NOBODY.pw_gid, folder=str(folder), wish=wish,
-                                                 mark=mark, repository=str(Path(__file__).resolve().parents[2]))],
+            [SYSTEM_PYTHON, "-c", text],
             capture_output=True, text=True, timeout=120, check=False, cwd="/")
         [line] = [line for line in done.stdout.splitlines() if line.startswith("RESULT")] or [done.stderr]
         assert line.startswith("RESULT"), line

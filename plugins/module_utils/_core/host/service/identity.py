@@ -148,7 +148,7 @@ class Look:
                 return start.instance, ""
         for first in (found.group, found.session):
             record = self._recorded.get(first)
-            if record is not None and found.started >= record[2]:
+            if record is not None and found.started >= record[2] and not _used_again(first, record[2]):
                 return record[0].instance, record[1]
         try:
             folder = os.readlink("/proc/%d/cwd" % pid)
@@ -172,7 +172,7 @@ class Look:
                 if procs.alive(pid, started):
                     self._add(pid, start.instance, program, epoch=start.epoch)
                     self._descend(pid)
-                else:
+                elif not _used_again(pid, started):
                     lost[pid] = (start, program, started)
         if not lost or self.pid:
             return  # the service manager is the parent of orphans
@@ -230,6 +230,12 @@ class Look:
                 self._add(child, above.instance, labels.program if labels is not None and named else above.program,
                           epoch=above.epoch)  # what it shows may be its own idea
                 self._descend(child)
+
+
+def _used_again(pid: int, started: int) -> bool:
+    """Whether a pid is that of a later process by now: then no process of its former group is left."""
+    found = procs.stat(pid)
+    return found is not None and found.started != started
 
 
 def _is_name(text: str) -> bool:

@@ -60,7 +60,7 @@ class SupervisordOrders:
 
         :raises OSError: when it does not answer.
         """
-        found = self.client.call("supervisor.getAllProcessInfo")[0]
+        found = self.client.call("supervisor.getAllProcessInfo")
         return {int(info["pid"]): (str(info["group"]), str(info["name"])) for info in found if info.get("pid")}
 
     def exchange(self, orders: Sequence[Order]) -> List[Reply]:
