@@ -205,6 +205,8 @@ class InstanceJob:
             yield from self._release()
             self.staging.deferred = []
             before = {}
+            if not self.staging.stuck:
+                starts.remove(self.root, self.instance)
         self._remember(before)
         if self.staging.stuck:
             return self._result("refused", "%s; %s" % (reason, self.staging.stuck))

@@ -101,7 +101,8 @@ class Look:
             if record is not None and record[2] == found.started:
                 self._add(pid, record[0].instance, record[1], main=True, epoch=record[0].epoch)
             elif instance and labels is not None and labels.environment.get("MUSTER_PID"):
-                self._add(pid, instance, program, main=labels.environment["MUSTER_PID"] == str(pid))
+                shown = labels.environment["MUSTER_PID"] == str(pid)
+                self._add(pid, instance, program, main=shown and found.parent == 1)
             elif instance and found.parent != 1:
                 self._add(pid, instance, program)
             elif labels is not None and labels.service:
