@@ -26,14 +26,14 @@ demo: ## scenario 2 on this machine, from nothing; again: brings it up to date. 
 demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
-test: develop ## everything below up to "installed"; ends with one line of totals
-	@$(BIN)/python tests/all_checks.py sanity+unit+lint+docs integration browser+installed+lab-core
+test: develop ## everything below up to "installed", two targets at a time; durations in .cache/checks/durations.txt
+	@$(BIN)/python tests/all_checks.py integration sanity unit lint lab-core browser installed docs
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit -m "not long" $(ARGS)
 
-integration: develop ## tests with real service managers, buses and playbooks, three files at a time
-	@$(BIN)/python -m pytest tests/integration -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+integration: develop ## tests with real service managers, buses and playbooks, two files at a time
+	@$(BIN)/python -m pytest tests/integration tests/field -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind, more simulated histories
 	@$(BIN)/python -m pytest tests/unit tests/integration tests/browser -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
@@ -44,10 +44,10 @@ faults: develop ## every fault alone, twice, then two at once, one pair after th
 soak: develop ## random faults and requests for as long as you like: ARGS="--faults 200 --seed 1"
 	@$(BIN)/python -m tests.soak $(ARGS)
 
-browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" makes its pictures anew
+browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" takes its pictures again
 	@$(BIN)/python -m pytest tests/browser -m "not long" $(ARGS)
 
-lint: develop ## ruff, mypy (strict on pure modules and monitor), yamllint, ansible-lint (production)
+lint: develop ## ruff, mypy (strict on core and monitor), yamllint, ansible-lint (production), phrases that are hard to read
 	@tests/sanity/lint.sh
 
 docs: develop ## documentation of plugins and roles, changelog fragments, links
@@ -89,7 +89,7 @@ bench: develop ## measurements beside Supvisors (needs root for the peer); ARGS=
 build: setup ## the collection's archive below build/
 	@mkdir -p build && $(BIN)/ansible-galaxy collection build --force --output-path build .
 
-requirements: ## pins requirements/*.txt anew (needs pip-compile, from pip-tools)
+requirements: ## pins requirements/*.txt again (needs pip-compile, from pip-tools)
 	@tests/sanity/pin_requirements.sh
 
 clean: ## removes what the targets above made here

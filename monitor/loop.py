@@ -63,6 +63,8 @@ class Monitor:
         self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
+        if self._pool is not None:
+            self._pool.changed = self._changed
         intents = Intents("%x" % int(time.time()))
         self._brain = Brain(self._prober.buses, self._prober.services, intents, Schedule(now))
         self._jobs: set[Job] = set()  # whole runs under way
@@ -195,6 +197,8 @@ class Monitor:
         request = request._replace(where=request.where or self._list.watch.controller)
         if KINDS[request.kind].whole_run or self._pool is None:
             return await self._whole_run(request)
+        if self._pool.refusal:
+            return whole_runs.not_begun(self._pool.refusal)
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._carry_out(self._brain.ask(request.to_json(), answer))
         return await answer
@@ -212,6 +216,8 @@ class Monitor:
             since=self._since,
             revision=self._list.watch.revision,
             standby=self._pool.state if self._pool is not None else "off",
+            no_runs=self._pool.no_runs if self._pool is not None else None,
+            notes=self._pool.notes if self._pool is not None else [],
             runs=self._runs.jobs,
             failing=self.failing,
         )

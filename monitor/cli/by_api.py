@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from ..core.client.api import Remote
-from ..core.client.commands import OK, watch
+from ..core.client.commands import NO, OK, watch
 
 Json = dict[str, Any]
 
@@ -22,7 +22,7 @@ def status(options: argparse.Namespace, remote: Remote) -> int:
     :return: the exit code.
     """
     document = remote.get("/status", options.timeout)
-    show_status(document, options)
+    code = show_status(document, options)
 
     def show(news: Json) -> None:
         nonlocal document
@@ -32,12 +32,17 @@ def status(options: argparse.Namespace, remote: Remote) -> int:
 
     if options.watch:
         watch(remote, show)
-    return OK
+    return code
 
 
-def show_status(document: Json, options: argparse.Namespace) -> None:
-    """Print a status document, as a table or as JSON."""
+def show_status(document: Json, options: argparse.Namespace) -> int:
+    """Print a status document, as a table or as JSON.
+
+    :return: the exit code: `NO` while the monitor cannot run playbooks.
+    """
     import json
+
+    code = NO if (document.get("monitor") or {}).get("no_runs") else OK
 
     if sys.stdout.isatty() and options.watch and not options.json:
         print("\033[H\033[2J", end="")
@@ -45,7 +50,7 @@ def show_status(document: Json, options: argparse.Namespace) -> None:
         print(
             json.dumps(document, separators=(",", ":")) if options.watch else json.dumps(document, indent=2), flush=True
         )
-        return
+        return code
     import shutil
 
     from ..core.report import status as status_report
@@ -53,3 +58,4 @@ def show_status(document: Json, options: argparse.Namespace) -> None:
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((120, 40)).columns
     print(status_report.render_table(document, width, colour), end="", flush=True)
+    return code

@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.client.api import Late
-from ..runs import playbooks
+from ..runs import environment, playbooks
 
 MARK = "MUSTER:"
 GRACE = 10.0  # s for Ansible to end after an interrupt
@@ -48,7 +49,7 @@ def play(
     :raises TimedOut: when it did not end in time; it was stopped.
     :raises NoAnsible: when there is no Ansible.
     """
-    env = playbooks.environment(os.environ, Path.cwd())
+    env = surroundings()
     env.update(ANSIBLE_STDOUT_CALLBACK=playbooks.COLLECTION + ".lines", ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1")
     command = [playbooks.ansible_playbook(), *playbooks.inventory_arguments(inventory)]
     if check:
@@ -67,6 +68,17 @@ def play(
             _end(process)
         errors.seek(0)
         yield Event("end", text=errors.read().decode("utf-8", "replace"), code=code)
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of Ansible; what of its settings does not count is said on standard error.
+
+    :raises NoAnsible: when no run can work with it.
+    """
+    made = environment.for_person(os.environ, Path.cwd())
+    for note in made.notes:
+        print("muster: %s" % note, file=sys.stderr)
+    return made.env
 
 
 def failure(message: Any) -> str:

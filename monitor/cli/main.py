@@ -36,7 +36,8 @@ examples:
   muster what-if --down server_2             what would happen then; nothing is done
   muster -i inventory/example plan           what reconcile would do now, and why
 
-exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 4 not done in time
+exit codes: 0 done, 1 refused or failed (status: the monitor cannot run playbooks), 2 wrong usage or configuration,
+4 not done in time
 Where a monitor runs, it carries commands out; elsewhere they run the playbooks.
 environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of the caller), MUSTER_HOST_ROOT (the folder
 of this host: commands ask the monitor through it), NO_COLOR

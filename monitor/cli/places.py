@@ -103,8 +103,9 @@ def ask_state_dir(inventory: list[str]) -> Path:
     import subprocess
 
     from ..runs import playbooks
+    from .by_playbook import surroundings
 
-    env = playbooks.environment(os.environ, Path.cwd())
+    env = surroundings()
     env.update(
         ANSIBLE_STDOUT_CALLBACK=playbooks.COLLECTION + ".lines",
         ANSIBLE_LOAD_CALLBACK_PLUGINS="1",

@@ -66,9 +66,7 @@ def what_if(options: argparse.Namespace, places: Places) -> int:
     for host in document["hosts"]:
         held = sentences.listing(host["instances"], most=12) or "-"
         print("  %-*s  %3d/%d  %s" % (wide, host["host"], host["reserved"], host["limit"], held))
-    print(
-        "  " + (readiness.sentence(document["readiness"]) or "the loss of any one server could still be made up for")
-    )
+    print("  " + (readiness.sentence(document["readiness"]) or "the loss of any one server could still be made up for"))
     _tell_age(document)
     return code
 

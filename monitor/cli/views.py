@@ -33,7 +33,7 @@ def status(options: argparse.Namespace, places: Places) -> int:
     else:
         code, document = _fresh(options, places, "status", "status")
     if document is not None:
-        show_status(document, options)
+        code = show_status(document, options) or code
     return code
 
 

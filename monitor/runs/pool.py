@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from . import inventory_stamp
 from .playbooks import NoAnsible
 from .runs import Outcome, Runs
 from .standby import Standby
+from .trouble import Trouble, of_ansible
 
 POLL_SECONDS = 0.02  # between looks whether it is parked
 READY_WITHIN_SECONDS = 60.0
@@ -44,6 +47,7 @@ class Pool:
         over: Callable[[str, dict[str, Any], Outcome], None],
     ) -> None:
         self._runs = runs
+        self.changed: Callable[[], None] = lambda: None  # called when `no_runs` may be another
         self.deadline = 120.0  # s for the work of a run
         self.leave_out: list[str] = []  # hosts that no run goes to
         self.oldest = OLDEST_SECONDS
@@ -54,7 +58,9 @@ class Pool:
         self._over = over
         self._loop = asyncio.get_running_loop()
         self._count = 0
-        self._failures = 0
+        self._trouble = Trouble()
+        self._told: tuple[str, ...] = ()  # notes on the settings, as they were told last
+        self._told_trouble = ""
         self._waiting: asyncio.TimerHandle | None = None
         self._closing = False
         self._lives: set[asyncio.Task[None]] = set()
@@ -73,11 +79,33 @@ class Pool:
         there = self.current or self.coming
         return there.state if there is not None else "none"
 
+    @property
+    def no_runs(self) -> dict[str, Any] | None:
+        """{since, why} while no run can be made."""
+        if self._ready or not self._trouble.why:
+            return None
+        return {"since": round(self._trouble.since, 3), "why": self._trouble.why}
+
+    @property
+    def refusal(self) -> str:
+        """Why a request need not wait for a run, as a sentence; empty when one may come."""
+        return "" if self.no_runs is None or self._trouble.slow else "cannot run playbooks: %s" % self._trouble.why
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know about the settings of the runs, one sentence each."""
+        more = self._ready and self._trouble.why
+        return [*self._runs.notes, *(["no further run can be made: %s" % self._trouble.why] if more else [])]
+
+    @property
+    def _ready(self) -> bool:
+        return self.current is not None or len(self.working) > len(self._cold)
+
     def fill(self, delay: float = 0.0) -> None:
         """Start a standby within `delay` seconds, unless one is there or starting."""
         if not self._lacking():
             return
-        delay = max(delay, DELAYS.wait(self._failures))
+        delay = max(delay, DELAYS.wait(self._trouble.failures))
         due = self._loop.time() + delay
         if self._waiting is not None:
             if self._waiting.when() <= due:
@@ -163,21 +191,29 @@ class Pool:
             return
         self.coming = self._started("standby-%d-%d.fifo", "standby failed", "no standby run can be started")
         if self.coming is None:
-            self._failures += 1
             self.fill()
 
     def _started(self, name: str, event: str, failure: str, order: Mapping[str, Any] | None = None) -> Standby | None:
         """Start a run, and a task that follows it. :return: None when it cannot be started, which is logged."""
         self._count += 1
+        self._trouble.begins(self._loop.time(), time.time())
         try:
             path = self._folder / (name % (os.getpid(), self._count))
             standby = Standby(self._runs, path, self.deadline, self.leave_out, order)
         except (OSError, NoAnsible) as error:
+            self._trouble.impossible(str(error))
             self._journal.say(event, "%s: %s" % (failure, error))
+            self._tell()
             return None
         except Exception as error:  # unexpected; without this there would be no next try
+            self._trouble.impossible("%s: %s" % (type(error).__name__, error))
             self._journal.failed("the start of a run", error)
+            self._tell()
             return None
+        for note in self._runs.notes:
+            if note not in self._told:
+                self._journal.say("settings", note)
+        self._told = self._runs.notes
         life = self._loop.create_task(self._live(standby))
         self._lives.add(life)
         life.add_done_callback(self._lives.discard)
@@ -188,13 +224,23 @@ class Pool:
         if standby.state == "starting":
             await self._park(standby)
         outcome = await standby.job.done
+        cold = standby.job.ident in self._cold
         self._cold.discard(standby.job.ident)
         if self.working.pop(standby.job.ident, None) is not None:
-            self._over(standby.job.ident, standby.result(), outcome)
-        elif outcome.why and not standby.dismissed and not self._closing:
-            self._failures += 1
+            result = standby.result()
+            if not outcome.why:
+                self._trouble.worked()
+                self._tell()
+            elif cold and not result:
+                outcome = self._cold_failed(standby, outcome)
+            self._over(standby.job.ident, result, outcome)
+        elif (outcome.why or standby.state == "starting") and not standby.dismissed and not self._closing:
+            why = outcome.why or "it ended before it was ready"
             words = self._runs.last_words(standby.job)
-            self._journal.say("standby failed", "the standby run is gone: %s" % outcome.why, output=words)
+            self._trouble.begins(self._loop.time(), time.time())
+            self._trouble.ended(why, words)
+            self._journal.say("standby failed", "the standby run is gone: %s" % why, output=words)
+            self._tell()
         standby.clean()
         if self.current is standby:
             self.current = None
@@ -202,12 +248,32 @@ class Pool:
             self.coming = None
         self.fill()
 
+    def _cold_failed(self, standby: Standby, outcome: Outcome) -> Outcome:
+        """It did nothing; who waits for it gets to know why."""
+        words = self._runs.last_words(standby.job)
+        self._trouble.ended(outcome.why, words)
+        self._tell()
+        error = of_ansible(words)
+        return replace(outcome, why="%s: %s" % (outcome.why, error)) if error else outcome
+
+    def _tell(self) -> None:
+        """Log that no run can be made, once per reason, and that it is over."""
+        if self._trouble.why == self._told_trouble:
+            return
+        self._told_trouble = self._trouble.why
+        if self._trouble.why:
+            self._journal.say("no runs", "cannot run playbooks: %s" % self._trouble.why)
+        self.changed()
+
     async def _park(self, standby: Standby) -> None:
         """Wait until a standby is parked, and put it in the place of the one before; or until it is over."""
         job = standby.job
         late = self._loop.time() + READY_WITHIN_SECONDS
         try:
             while not (job.done.done() or standby.dismissed or standby.try_to_park()):
+                if self._trouble.is_late(self._loop.time()):
+                    self._trouble.late(self._runs.last_words(job))
+                    self._tell()
                 if self._loop.time() > late:
                     self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN_SECONDS)
                     return
@@ -217,7 +283,8 @@ class Pool:
             return
         if standby.state != "parked":
             return
-        self._failures = 0
+        self._trouble.fine()
+        self._tell()
         self._usual = self._loop.time() - job.began
         self._journal.say("standby parked", run=job.ident, seconds=round(self._usual, 2))
         before, self.current, self.coming = self.current, standby, None

@@ -8,7 +8,7 @@ ansible-runner starts it with hang-ups ignored. Only a run that is at work when 
 deadline; else what it began would stay half done until its actor's deadline.
 
 A job is {"playbook", "inventory": [...], "extravars": {...}, "ident", "artifacts", "private", "environment": {...},
-"deadline": s, "parent": pid}; the file `working` beside it says that it is at work.
+"project": the folder it runs in, "deadline": s, "parent": pid}; the file `working` beside it says that it is at work.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def main(path: str) -> int:
 
     result = ansible_runner.run(
         private_data_dir=job["private"],
+        project_dir=job["project"],
         artifact_dir=job["artifacts"],
         ident=job["ident"],
         playbook=job["playbook"],

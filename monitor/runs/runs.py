@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import playbooks
+from . import environment, playbooks
 from .runner_child import WORKING
 
 REPORT = "report.json"  # in a run's folder
@@ -61,8 +61,8 @@ class Runs:
         self.inventory = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
         self._private = state_dir / "run" / "runner"
         self._artifacts = state_dir / "artifacts"
-        self._config = state_dir / "run" / "ansible.cfg"
         self._count = 0
+        self.notes: tuple[str, ...] = ()  # what of the settings does not count, as of the last run: sentences
         self._loop = asyncio.get_running_loop()
         self.jobs: dict[str, Job] = {}
         for folder in (self._private, self._artifacts):
@@ -84,6 +84,8 @@ class Runs:
 
         :raises NoAnsible, OSError: when it cannot be started.
         """
+        made = environment.for_monitor(os.environ, Path.cwd())
+        self.notes = made.notes
         self._rotate()
         self._count += 1
         ident = "%s-%s-%d-%d" % (verb, time.strftime("%Y%m%d-%H%M%S"), os.getpid(), self._count)
@@ -97,7 +99,8 @@ class Runs:
             "ident": ident,
             "artifacts": str(self._artifacts),
             "private": str(self._private),
-            "environment": self._environment(),
+            "environment": made.env,
+            "project": str(made.folder),
             "deadline": deadline,
             "parent": os.getpid(),
         }
@@ -156,18 +159,6 @@ class Runs:
             except OSError:
                 continue
         return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
-
-    def _environment(self) -> dict[str, str]:
-        cwd = Path.cwd()
-        env = playbooks.environment(os.environ, cwd)
-        source = playbooks.config_file(os.environ, cwd)
-        # By a file: it has no environment variable. A parked run takes 2 % of a core with 0.005 s, and several with
-        # Ansible's default of 0.001 s.
-        playbooks.write_config(source, self._config, {"defaults": {"internal_poll_interval": "0.01"}})
-        env["ANSIBLE_CONFIG"] = str(self._config)
-        env["ANSIBLE_NOCOLOR"] = "1"
-        env.setdefault("ANSIBLE_HOST_KEY_CHECKING", "True")  # ansible-runner would switch it off
-        return env
 
     def _await_end(self, job: Job) -> None:
         try:

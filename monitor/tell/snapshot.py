@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..judge.brain import Brain
@@ -26,6 +26,8 @@ def document(
     since: float,
     revision: int,
     standby: str,
+    no_runs: Mapping[str, Any] | None,
+    notes: Sequence[str],
     runs: Iterable[str],
     failing: str,
 ) -> dict[str, Any]:
@@ -34,6 +36,8 @@ def document(
     :param now: seconds of the monotonic clock that healths are noted with.
     :param since: seconds since 1970 at which the monitor began.
     :param revision: of the watch list.
+    :param no_runs: since when and why no run can be made: {since, why}; None when one can.
+    :param notes: on the settings of the runs, one sentence each.
     :param failing: why its last turn failed; empty when it did not.
     """
     services: dict[str, dict[str, Any]] = {}
@@ -48,6 +52,8 @@ def document(
         "at": round(time.time(), 3),
         "revision": revision,
         "standby": standby,
+        "no_runs": no_runs,
+        "settings": list(notes),
         "buses": {bus[0]: _bus(prober, bus, health, now) for bus, health in prober.buses.items()},
         "services": services,
         "hosts": {

@@ -217,6 +217,8 @@ class Api:
             why = "the watch list is gone from %s: reconcile writes it again" % self._desk.state_dir
         elif snapshot.get("failing"):
             why = "%s; its log says more" % snapshot["failing"]
+        elif snapshot.get("no_runs"):
+            why = "the monitor cannot run playbooks: %s" % snapshot["no_runs"]["why"]
         else:
             why = await self._unreadable()
         return _json(encode({"ok": not why, "why": why, **facts}), 503 if why else 200)

@@ -92,6 +92,8 @@ def _monitor(facts: Facts) -> Iterator[Metric]:
     yield _gauge("muster_runs", "Playbook runs under way, a parked one included.", [({}, len(runs))])
     parked = snapshot.get("standby") == "parked"
     yield _gauge("muster_standby_parked", "A run is ready to take intents.", [({}, parked)])
+    cannot = bool(snapshot.get("no_runs"))
+    yield _gauge("muster_runs_impossible", "No playbook can be run, so nothing is restarted.", [({}, cannot)])
     yield _gauge("muster_event_streams", "Clients that follow the events.", [({}, facts.streams)])
 
 

@@ -38,14 +38,18 @@ class ActionModule(_host_call.HostAction):
         return result
 
     def _look(self, host: dict[str, Any], task_vars: dict[str, Any]) -> tuple[list[str], list[str]]:
-        python = _host_call.interpreter(task_vars)
+        python = shlex.join(self.interpreter(task_vars))
         reached = self._reached(host, task_vars)
         programs = ["setpriv"] + ([] if host["service_manager"] == "supervisor" else ["systemctl"])
         text = _preflight.probe(host["root"], programs)
         try:
+            self.need_pipes(host["name"])
+        except AnsibleActionFail as error:
+            return [str(error.message)], []
+        try:
             self._low_level_execute_command("true")  # connects: what follows is the answer's own time
             began = time.time()
-            answer = self._low_level_execute_command("%s -" % shlex.quote(python), in_data=text.encode())
+            answer = self._low_level_execute_command("%s -" % python, in_data=text.encode())
             ended = time.time()
         except AnsibleConnectionFailure as error:
             return [_preflight.unreachable(str(error.message), reached)], []
@@ -72,7 +76,7 @@ class ActionModule(_host_call.HostAction):
         facts.update(site_id="", controller="", host=host["name"])
         request = {"verb": "observe", "host": facts, "only": [], "load": False}
         try:
-            answer = self._fast(request, host["root"], _host_call.agent_bundle()["hash"], task_vars)
+            answer = self._installed(request, host["root"], _host_call.agent_bundle()["hash"], task_vars)
         except AnsibleActionFail as error:
             return _preflight.door({}, str(error.message), reached)
         return _preflight.door(answer or {}, "", reached)
@@ -90,5 +94,5 @@ class ActionModule(_host_call.HostAction):
 
     def _reached(self, host: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, str]:
         ssh = host.get("ssh") or {}
-        user = str(ssh.get("user") or self._play_context.remote_user or "")
+        user = str(self._play_context.remote_user or ssh.get("user") or "")  # of this run: -e ansible_user=YOU
         return {"address": str(ssh.get("host") or host["address"]), "port": str(ssh.get("port") or ""), "user": user}

@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -24,6 +25,12 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.host.mac
 from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files
 
 _ANSWER = "MUSTER:"
+# For `python -c`: runs the program that comes first on standard input. The login shell of the account, of which csh
+# takes no newline and sh no more than so much of a command line, sees nothing of it. What follows it is for people who
+# look at the list of processes.
+_FED = "import sys;exec(sys.stdin.buffer.read(%d))"
+_USUAL_PYTHON = "/usr/bin/python3"
+_DISCOVER = ("", "auto", "auto_legacy", "auto_silent", "auto_legacy_silent")
 
 
 class UnreachableHost(Exception):
@@ -53,6 +60,7 @@ class HostAction(ActionBase):
         :raises AnsibleActionFail: when the agent failed, with its sentence."""
         request = {"verb": verb, "check": bool(self._task.check_mode), "diff": bool(self._task.diff), **request}
         root = request["host"]["root"]
+        self.need_pipes(request["host"]["host"])
         bundle = agent_bundle()
         if install:
             request["agent"] = bundle
@@ -76,15 +84,16 @@ class HostAction(ActionBase):
     ) -> dict[str, Any] | None:
         """The installed agent's answer; None when this host has no such agent, or none that root may run."""
         if self.by_door(task_vars):
-            door = agent_door(interpreter(task_vars), request["host"]["host"])
+            door = agent_door(self.interpreter(task_vars), request["host"]["host"])
             return self._answer(shlex.join(door), request, before=bundle_hash.encode() + b"\n")
         start = ownership.launcher(root, "%s/lib/%s" % (root, bundle_hash), PACKAGE)
         return self._run(start, request, task_vars)
 
     def _run(self, program: str, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The answer of a program for ``python -c``; None when there is no such Python, agent, or right."""
-        command = "%s -I -S -c %s" % (shlex.quote(interpreter(task_vars)), shlex.quote(program))
-        return self._answer(command, request, _agent_files.ABSENT)
+        """The answer of a program in Python; None when there is no such Python, agent, or right."""
+        source = program.encode()
+        words = [*self.interpreter(task_vars), "-I", "-S", "-c", _FED % len(source), request["host"]["root"]]
+        return self._answer(shlex.join(words), request, _agent_files.ABSENT, before=source)
 
     def _answer(
         self, command: str, request: Mapping[str, Any], absent: Sequence[str] = (), before: bytes = b""
@@ -104,6 +113,23 @@ class HostAction(ActionBase):
         words = result["stderr"].strip().splitlines()[-1:] or ["it said nothing"]
         raise AnsibleActionFail("the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], words[0]))
 
+    def interpreter(self, task_vars: Mapping[str, Any]) -> list[str]:
+        """The Python of this host, as the modules find it, but that nothing is looked for there: its words."""
+        written = constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
+        named = str(self._templar.template(written) or "").strip()
+        if named in _DISCOVER:
+            facts = task_vars.get("ansible_facts") or {}
+            named = str(facts.get("discovered_interpreter_python") or _USUAL_PYTHON)
+        return shlex.split(named) or [_USUAL_PYTHON]
+
+    def need_pipes(self, host: str) -> None:
+        """:raises AnsibleActionFail: where the connection cannot hand over what is written to a program's input."""
+        if not self._connection.has_pipelining:
+            raise AnsibleActionFail(
+                "%s is reached by %s, which cannot hand over what the agent has to do: say ansible_connection: ssh"
+                % (host, self._connection.transport)
+            )
+
     def by_door(self, task_vars: Mapping[str, Any]) -> bool:
         """Whether the account may have the agent look and act as root, through its door, and nothing else."""
         if self._connection.become is not None:
@@ -122,15 +148,9 @@ class HostAction(ActionBase):
         return answer
 
 
-def agent_door(python: str, host: str) -> list[str]:
+def agent_door(python: Sequence[str], host: str) -> list[str]:
     """How an account without root calls the agent: what the rule of sudo allows (role monitor, `access`)."""
-    return ["sudo", "-n", "--", python, "-I", "-S", "/usr/local/libexec/muster-agent-%s" % host]
-
-
-def interpreter(task_vars: Mapping[str, Any]) -> str:
-    """The Python that runs the agent on this host."""
-    python = str(task_vars.get("ansible_python_interpreter") or "")
-    return python if python.startswith("/") else "/usr/bin/python3"
+    return ["sudo", "-n", "--", *python, "-I", "-S", "/usr/local/libexec/muster-agent-%s" % host]
 
 
 def host_facts(site: Mapping[str, Any], site_id: str, name: str) -> dict[str, Any]:

@@ -9,9 +9,13 @@ is templated here, with the controller's variables.
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Mapping
 from typing import Any
+
+from ansible import constants
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import SSH_CONNECTIONS
@@ -85,6 +89,7 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
     :raises ansible.errors.AnsibleError: when a variable cannot be templated.
     """
     hostvars = task_vars["hostvars"]
+    everyday = _of_the_inventory(hostvars)
     groups = {str(name): [str(h) for h in members] for name, members in task_vars["groups"].items()}
     controllers = groups.get("muster_controller", [])
     variables = site_variables(task_vars)
@@ -105,9 +110,10 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         ]
         known: dict[str, Any] = {str(key): _plain(view[key]) for key in own_words}
         known["groups"] = [group for group, members in groups.items() if name in members]
-        known["connection"] = str(view.get("ansible_connection") or "")
+        written_down = everyday[name]
+        known["connection"] = str(written_down.get("ansible_connection") or "")
         if known["connection"] in SSH_CONNECTIONS:
-            known["ssh"] = _reached(view, name)
+            known["ssh"] = _reached(written_down, name)
         hosts[name] = known
     raw["inventory"] = {
         "hosts": hosts,
@@ -116,6 +122,21 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         "muster_hosts": members,
     }
     return raw
+
+
+def _of_the_inventory(hostvars: Any) -> Any:
+    """The same variables without what the command line says about connections: that is about one run, often of an
+    administrator, and the monitor's own runs do not have it."""
+    manager = hostvars._variable_manager
+    extra = load_extra_vars(manager._loader)
+    if not any(str(key).startswith("ansible_") for key in extra):
+        return hostvars
+    other = copy.copy(manager)
+    other._extra_vars = {key: value for key, value in extra.items() if not str(key).startswith("ansible_")}
+    try:
+        return type(hostvars)(hostvars._inventory, other, hostvars._loader)
+    finally:
+        manager._hostvars = hostvars
 
 
 def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -138,12 +159,18 @@ def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
         "user": user,
         "port": said("ansible_port", "ansible_ssh_port"),
         "key": key,
-        "python": said("ansible_python_interpreter"),
+        "python": said("ansible_python_interpreter") or _usual_python(),
         "arguments": arguments,
         "become": become and said("ansible_become_method") in ("", "sudo", "ansible.builtin.sudo"),
         **({"door": True} if _yes(view.get("muster_agent_sudo")) else {}),
         **({"people": True} if said("muster_console_group") else {}),
     }
+
+
+def _usual_python() -> str:
+    """The Python that ansible.cfg names for all hosts; empty when it is to be found."""
+    named = str(constants.config.get_config_value("INTERPRETER_PYTHON") or "")
+    return named if named.startswith("/") else ""
 
 
 def _yes(value: Any) -> bool:

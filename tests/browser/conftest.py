@@ -64,4 +64,4 @@ def look(screen: Screen, site: SiteLab, request: pytest.FixtureRequest) -> Itera
 
 
 def settled(site: SiteLab) -> bool:
-    return all(item["verdict"] == "operational" for item in site.status()["items"])
+    return all(item["verdict"] == "operational" for item in site.seen()["items"])

@@ -184,7 +184,7 @@ def test_a_failed_action_stays_until_it_is_acknowledged(look: Opened, site: Site
         count = notice.count()
         notice.first.get_by_role("button", name="Acknowledge").click()
         seen.until("(n) => document.querySelectorAll('#attention-list .notice').length < n", count)
-    assert site.status()["failures"] == []
+    assert site.seen()["failures"] == []
     seen.row("02").focus()
     seen.keys("s")
     dialog.get_by_text("starts on server_").wait_for()

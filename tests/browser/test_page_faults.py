@@ -66,7 +66,8 @@ def test_failures_are_forgotten_by_a_reset(look: Opened, site: SiteLab) -> None:
     dialog.get_by_label("Reason").fill("the stranger left")
     seen.keys("Enter")
     seen.page.locator("#story-list .why", has_text="the stranger left").first.wait_for()
-    wait_for(lambda: site.status()["instances"]["scen2_srv_02"]["failures"] == 0, "its failures forgotten")
+    wait_for(lambda: site.seen()["instances"]["scen2_srv_02"]["failures"] == 0, "its failures forgotten")
+    assert site.status()["instances"]["scen2_srv_02"]["failures"] == 0
     assert site.muster("resume", "02").rc == 0
     seen.until_verdict("02", "operational")
     assert site.muster("acknowledge", "--all").rc == 0

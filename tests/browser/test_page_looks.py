@@ -106,7 +106,7 @@ def test_nothing_is_beyond_the_edge_and_letters_are_large(look: Opened) -> None:
 
 
 def test_200_items_are_found_by_filter_word_and_verdict(look: Opened, site: SiteLab) -> None:
-    before = site.status()["items"]
+    before = site.seen()["items"]
     site.set(muster_items=["%02d" % number for number in range(1, MANY + 1)])
     try:
         site.good("deploy")
@@ -115,16 +115,15 @@ def test_200_items_are_found_by_filter_word_and_verdict(look: Opened, site: Site
         assert seen.page.locator("#items").get_attribute("data-size") == "dense"
         assert seen.fits()
         seen.shot("items_200")
-        counts = site.status()["counts"]
-        for verdict, count in counts.items():
+        document = site.status()
+        for verdict, count in document["counts"].items():
             chip = seen.page.locator('#counts [data-only="%s"]' % verdict)
             chip.click()
             seen.until("(n) => document.querySelectorAll('#matrix [role=row]').length === n", count)
             chip.click()
         seen.keys("/")
         seen.page.keyboard.type("server_2")
-        items = site.status()["items"]
-        there = sum(item["services"]["host"] == "server_2" or "server_2" in item["cause"] for item in items)
+        there = sum(item["services"]["host"] == "server_2" or "server_2" in item["cause"] for item in document["items"])
         seen.until("(n) => document.querySelectorAll('#matrix [role=row]').length === n", there)
         seen.page.locator("#filter").fill("")
         seen.until("(n) => document.querySelectorAll('#matrix [role=row]').length === n", MANY)

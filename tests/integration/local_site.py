@@ -9,6 +9,7 @@ Nothing here trusts what muster says of itself: what runs is read from `/proc`.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from typing import Any
 import yaml
 
 from tests.integration.manual_actions import Hands
+from tests.integration.warm_playbooks import WarmPlaybooks
 from tests.leftovers import end, own
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,8 @@ BIN = Path(sys.executable).parent
 PLAY_WITHIN = 120.0  # s
 WITHIN = 40.0  # s, for anything that is waited for
 SETTLED, AGAIN = 5.0, 1.0  # s
+_TICKS = os.sysconf("SC_CLK_TCK")  # per second
+API_PORT = 8770  # of inventory/local
 SERVERS = ("server_1", "server_2", "server_3")
 CONSOLES = ("console_1", "console_2", "console_3")
 
@@ -93,6 +97,8 @@ class SiteLab(Hands):
         self.environment.pop("SUDO_USER", None)
         self.set(**variables)
         self.watch = Watcher(self)
+        self._playbooks: WarmPlaybooks | None = None
+        self._playing = threading.Lock()
 
     @property
     def state(self) -> Path:
@@ -115,10 +121,17 @@ class SiteLab(Hands):
 
     def play(self, name: str, *arguments: str, **variables: Any) -> Played:
         """Run a playbook of the collection; `variables` become extra vars named muster_*."""
-        command = ["ansible-playbook", "-i", str(self.inventory), "control_room.muster." + name, *arguments]
+        command = ["-i", str(self.inventory), "control_room.muster." + name, *arguments]
         if variables:
             command += ["-e", json.dumps({"muster_" + key: value for key, value in variables.items()})]
-        return self.run(command)
+        if not self._playing.acquire(blocking=False):  # another thread of the test plays one
+            return self.run(["ansible-playbook", *command])
+        try:
+            if self._playbooks is None:
+                self._playbooks = WarmPlaybooks(self.environment, ROOT)
+            return Played(*self._playbooks.run(command, PLAY_WITHIN))
+        finally:
+            self._playing.release()
 
     def begin(self, name: str, **variables: Any) -> subprocess.Popen[str]:
         """The same in the background."""
@@ -170,6 +183,16 @@ class SiteLab(Hands):
         document: dict[str, Any] = json.loads(played.output)
         return document
 
+    def seen(self) -> dict[str, Any]:
+        """The same document as the running monitor's API has it: no host is asked, so it can be asked often."""
+        connection = http.client.HTTPConnection(self.net + ".1", API_PORT, timeout=WITHIN)
+        try:
+            connection.request("GET", "/api/v1/status")
+            document: dict[str, Any] = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        return document
+
     def verdict(self, item: str) -> dict[str, Any]:
         return next(entry for entry in self.status()["items"] if entry["item"] == item)
 
@@ -207,6 +230,8 @@ class SiteLab(Hands):
     def end(self) -> None:
         """End all that mentions the site's folder, by process id: playbook remove has tests of its own."""
         self.watch.stop()
+        if self._playbooks is not None:
+            self._playbooks.close()
         end(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -306,46 +331,72 @@ def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
 
 
 _strangers: dict[str, tuple[float, float]] = {}  # process id -> when it was seen without an instance, first and last
+_known: dict[str, tuple[bytes, bytes, float, Process]] = {}  # process id -> start, environment, age when read, and it
 
 
 def sweep(root: str) -> list[Process]:
     """Processes whose MUSTER_ROOT is below this folder and that carry an instance.
 
-    Whoever went without an instance for `SETTLED` is asked again after `AGAIN` only: sweeps were a good part of what
-    tests cost, and most processes of a machine are none of ours.
+    A test run makes tens of thousands of sweeps. So a process that had no instance for `SETTLED` is read again only
+    after `AGAIN`, and one that has an instance since `SETTLED` only when its start time, which a reused process id
+    changes, differs: until then a process may still execute another program.
     """
     mark = b"MUSTER_ROOT=" + root.encode()
     now = time.monotonic()
     found = []
-    for pid in [entry for entry in os.listdir("/proc") if entry.isdigit()]:
-        first, last = _strangers.get(pid, (now, now))
-        if last - first > SETTLED and now - last < AGAIN:
+    for pid in os.listdir("/proc"):
+        if not pid.isdigit():
             continue
+        stranger = _strangers.get(pid)
+        if stranger and stranger[1] - stranger[0] > SETTLED and now - stranger[1] < AGAIN:
+            continue
+        known = _known.get(pid)
         try:
-            data = Path("/proc/%s/environ" % pid).read_bytes()
-            if b"MUSTER_INSTANCE=" not in data:
-                _strangers[pid] = (first, now)
-                continue
-            _strangers.pop(pid, None)
-            if mark not in data:
-                continue
-            stat = Path("/proc/%s/stat" % pid).read_text().rpartition(")")[2].split()
+            stat = _read("/proc/%s/stat" % pid).rpartition(b")")[2].split() if known else []
+            if known is None or stat[19] != known[0] or known[2] < SETTLED:
+                data = _read("/proc/%s/environ" % pid)
+                if b"MUSTER_INSTANCE=" not in data:
+                    _known.pop(pid, None)
+                    _strangers[pid] = (stranger[0] if stranger else now, now)
+                    continue
+                _strangers.pop(pid, None)
+                stat = stat or _read("/proc/%s/stat" % pid).rpartition(b")")[2].split()
+                known = _known[pid] = (stat[19], data, _age(stat[19]), _process(int(pid), data, float(stat[19])))
         except OSError:
+            _known.pop(pid, None)
             continue
-        if stat[0] == "Z":
-            continue
-        env = dict(entry.partition("=")[::2] for entry in data.decode(errors="replace").split("\0"))
-        found.append(
-            Process(
-                int(pid),
-                env["MUSTER_INSTANCE"],
-                env["MUSTER_HOST"],
-                env.get("MUSTER_PROGRAM", ""),
-                int(env.get("MUSTER_EPOCH") or 0),
-                float(stat[19]),
-            )
-        )
+        if stat[0] != b"Z" and mark in known[1]:
+            found.append(known[3])
     return found
+
+
+def _process(pid: int, data: bytes, started: float) -> Process:
+    environment = dict(entry.partition("=")[::2] for entry in data.decode(errors="replace").split("\0"))
+    return Process(
+        pid,
+        environment["MUSTER_INSTANCE"],
+        environment["MUSTER_HOST"],
+        environment.get("MUSTER_PROGRAM", ""),
+        int(environment.get("MUSTER_EPOCH") or 0),
+        started,
+    )
+
+
+def _age(started: bytes) -> float:
+    """Seconds since a process started, of the clock ticks since boot that its stat has."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / _TICKS
+
+
+def _read(path: str) -> bytes:
+    """A file of /proc, which is short. :raises OSError:"""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        data = os.read(handle, 65536)
+        while more := os.read(handle, 65536):
+            data += more
+        return data
+    finally:
+        os.close(handle)
 
 
 def wait_for(condition: Callable[[], Any], what: str, say: Callable[[], Any] = str, within: float = WITHIN) -> Any:

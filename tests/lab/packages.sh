@@ -18,7 +18,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! there >/dev/null 2>&
   {
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends systemd systemd-sysv systemd-container libpam-systemd dbus \
-      openssh-server openssh-client iproute2 nftables util-linux sudo supervisor python3 python3-psutil libfaketime ||
+      openssh-server openssh-client tcsh iproute2 nftables util-linux sudo supervisor python3 python3-psutil libfaketime ||
       echo "not all that the lab needs could be installed: its tests are skipped" >&2
     apt-get install -y -qq --no-install-recommends xvfb xauth openbox x11-utils xdotool imagemagick python3-tk \
       fonts-dejavu-core || echo "not all that windows need could be installed: their tests are skipped" >&2

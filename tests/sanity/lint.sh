@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# ruff, mypy, yamllint and ansible-lint; all of them run, whatever fails.
+# ruff, mypy, yamllint, ansible-lint, and phrases that are hard to read; all of them run, whatever fails.
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 cd "$root" || exit 1
@@ -38,6 +38,7 @@ shell_programs() { grep -rlIE '^#!.*/(ba)?sh$|^#!.*env bash$' bin tests .ci | gr
 check "ruff" ruff check --no-cache . $(python_programs)
 check "mypy" typed
 check "yamllint" yamllint --strict .
+check "words" python -m tests.sanity.words
 check "ansible-lint" ansible-lint --nocolor -q
 for program in $(shell_programs); do check "bash -n $program" bash -n "$program"; done
 

@@ -17,12 +17,15 @@ trap 'exit 130' INT TERM
 
 mkdir -p "$home/.ansible/test/cache" "$home/.config/pip"
 # ansible-test hides pip's environment variables from pip; an index or a certificate set there must still be used.
-"$venv/python" -m pip config list | sed -n "s/^\(:env:\|user\|site\)\.\([a-z-]*\)='\(.*\)'\$/\2 = \3/p" | sed '1i [global]' \
-  >"$home/.config/pip/pip.conf"
+{
+  printf '[global]\ncompile = no\n' # what is imported is compiled then
+  "$venv/python" -m pip config list | sed -n "s/^\(:env:\|user\|site\)\.\([a-z-]*\)='\(.*\)'\$/\2 = \3/p"
+} >"$home/.config/pip/pip.conf"
 version=$("$venv/python" -c 'from ansible_test._internal.python_requirements import get_venv_packages as packages
 from ansible_test._internal.host_configs import VirtualPythonConfig as Python
 print(packages(Python(version="3.11"))["pip"].replace(".", "_"))')
-cp "$root/tests/sanity/get_pip.py" "$home/.ansible/test/cache/get_pip_$version.py"
+sed "s|^PIPS_PYTHON = .*|PIPS_PYTHON = '$venv/python'|" "$root/tests/sanity/get_pip.py" \
+  >"$home/.ansible/test/cache/get_pip_$version.py"
 
 collection=$("$root/tests/sanity/export.sh" "$copy")
 cd "$collection"

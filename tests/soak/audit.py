@@ -123,6 +123,8 @@ def _monitor(world: World) -> list[Finding]:
     found = [Finding(STUCK, "an intent is queued: %s" % intent.get("why")) for intent in told.get("intents", [])]
     if told.get("storm"):
         found.append(Finding(STUCK, "the monitor holds: %s" % told["storm"]))
+    if told.get("no_runs"):
+        found.append(Finding(STUCK, "the monitor cannot run playbooks: %s" % told["no_runs"]["why"]))
     if told.get("standby") != "parked":
         found.append(Finding(STUCK, "no run is parked (%s)" % told.get("standby")))
     if time.time() - float(told.get("at", 0)) > 20:

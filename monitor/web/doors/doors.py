@@ -18,7 +18,7 @@ import stat
 from pathlib import Path
 
 from ...core.model import api
-from ...core.model.site import Host, Site
+from ...core.model.site import HERE, Host, Site
 from ...files import SOCKET_PATH_BYTES
 from .caller import Door
 
@@ -59,7 +59,7 @@ def wanted(site: Site | None, site_id: str, state_dir: Path) -> tuple[list[Door]
 
 def lives_here(host: Host, site_id: str) -> bool:
     """Whether a host's folder is on this machine: its own marker says so, not the path alone."""
-    if host.ssh or host.connection not in ("", "local", "control_room.muster.machine", "machine"):
+    if host.ssh or (host.connection and host.reach != HERE):
         return False
     try:
         marker = json.loads(Path(host.root, "etc", "host.json").read_bytes())

@@ -119,6 +119,13 @@ export function drawBands(staleSince) {
       `since ${clock(staleSince)}. What is shown is as old as that, and nothing can be done from here.`,
     ]);
   if (monitor.storm) bands.push(["storm", "bad", "Storm: nothing is acted on", monitor.storm]);
+  if (monitor.no_runs)
+    bands.push([
+      "no-runs",
+      "bad",
+      "The monitor cannot run playbooks: nothing is restarted by itself",
+      `since ${clock(monitor.no_runs.since)}: ${monitor.no_runs.why}`,
+    ]);
   if (monitor.state && monitor.state !== "running")
     bands.push(["monitor", "bad", `The monitor is ${monitor.state}`, "Nothing is restarted by itself."]);
   for (const pause of pauses.filter((one) => one.key === "site")) bands.push(["paused", "warn", "Paused", pause.says]);

@@ -20,7 +20,7 @@ import yaml
 from tests.integration.cli.own_etc import Etc, needs_etc
 from tests.integration.local_site import BIN, ROOT, Played
 
-pytestmark = [*needs_etc, pytest.mark.long]
+pytestmark = needs_etc
 ACCOUNT = 6100
 SHELL = (
     '#!/bin/sh\n[ "$(id -u)" != 0 ] || exec setpriv --reuid %d --regid %d --clear-groups /bin/sh "$@"\nexec sh "$@"\n'
@@ -92,9 +92,10 @@ class Host:
             env={**os.environ, "PYTHONPATH": str(ROOT / "collections")}, check=True,
         ).stdout)  # fmt: skip
         library = self.root / "lib" / bundle["hash"]
-        (library / "muster_host").mkdir(parents=True)
         for name, text in {"__init__.py": "", **bundle["files"]}.items():
-            (library / "muster_host" / name).write_text(text)
+            path = library / "muster_host" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
         self.root.chmod(0o750)
         return library
 

@@ -18,8 +18,8 @@ from tests.integration.faults.suffering_site import Site, suffering
 pytestmark = pytest.mark.long
 
 KINDS = (
-    "bus killed", "bus hangs", "server cut", "two servers cut", "console cut", "monitor killed", "run killed",
-    "ledger locked", "watch list removed", "disk full",
+    "bus killed", "bus hangs", "all buses killed", "manager killed", "server cut", "two servers cut", "console cut",
+    "monitor killed", "run killed", "ledger locked", "watch list removed", "disk full",
 )  # fmt: skip
 MOMENTS = (("restart", 1), ("stop", 1), ("failover", 1), ("failover", 2))
 SHORT = 2.0  # s until a cure, so that there is time for all of them

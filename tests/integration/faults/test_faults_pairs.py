@@ -27,8 +27,7 @@ from tests.soak.world import SERVICES
 
 ONE_OF = 3  # of the ways in which a fault may come
 ALONE = (
-    "windows bus killed", "windows bus hangs", "server freezes", "manager killed", "parked run killed",
-    "program killed",
+    "windows bus killed", "windows bus hangs", "server freezes", "parked run killed", "program killed",
 )  # fmt: skip
 TOGETHER = (
     ("all buses killed", "ledger locked"),

@@ -78,14 +78,6 @@ def runs(lab: SiteLab) -> list[int]:
     return found
 
 
-@pytest.mark.long
-def test_three_buses_killed_at_once_all_come_back(lab: SiteLab) -> None:
-    before = epochs(lab)
-    for name in INSTANCES:
-        os.kill(lab.bus(name), signal.SIGKILL)
-    settled(lab, before)
-
-
 def test_a_monitor_killed_in_the_middle_of_a_restart_loses_nothing(lab: SiteLab) -> None:
     before, pid = epochs(lab), monitor(lab)
     os.kill(lab.bus("scen2_srv_02"), signal.SIGKILL)
@@ -157,14 +149,6 @@ def test_while_no_run_can_park_cold_ones_do_what_has_to_be_done(lab: SiteLab) ->
     assert epochs(lab)["scen2_srv_03"] == before["scen2_srv_03"]
     lab.stop_monitor()  # the next run to be parked would be tried only after a minute
     lab.start_monitor()
-
-
-@pytest.mark.long
-def test_a_service_manager_killed_under_us_is_started_again_with_what_it_ran(lab: SiteLab) -> None:
-    host = lab.claims()["scen2_srv_01"]["host"]
-    os.kill(lab.supervisord(host), signal.SIGKILL)
-    wait_for(lambda: not lab.programs("scen2_srv_01"), "its processes gone with it")
-    wait_for(lambda: whole(lab, "scen2_srv_01"), "all of it again", lab.monitor_log, 120)
 
 
 def test_a_stop_by_a_person_is_no_crash(lab: SiteLab) -> None:

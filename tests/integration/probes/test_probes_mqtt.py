@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The mqtt probe against a real Mosquitto."""
+"""The mqtt probe against a real Mosquitto; test_probes_contract.py has what it shares with other kinds."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from tests.integration.probes.probing import (
     run,
     secret,
     serving,
-    wire,
 )
-from tests.integration.probes.real_buses import ADDRESS, free_port, listener, until
+from tests.integration.probes.real_buses import ADDRESS, listener, until
 
 pytestmark = needs_mosquitto
 
@@ -40,14 +39,6 @@ def passwords(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_broker_that_works_answers_again_and_again(tmp_path: Path) -> None:
-    async def scenario(seen: Seen) -> None:
-        with serving(mosquitto(tmp_path)) as broker, probing(broker.port, seen, "mqtt"):
-            await until(lambda: seen.count(Kind.ANSWERED) >= 5, "five answers")
-
-    assert {result.kind for result in run(scenario).results} == {Kind.ANSWERED}
-
-
 def test_a_killed_broker_is_gone_and_its_successor_answers(tmp_path: Path) -> None:
     async def scenario(seen: Seen) -> None:
         with serving(mosquitto(tmp_path)) as broker, probing(broker.port, seen, "mqtt", interval=5.0, timeout=1.0):
@@ -57,20 +48,6 @@ def test_a_killed_broker_is_gone_and_its_successor_answers(tmp_path: Path) -> No
             answers = seen.count(Kind.ANSWERED)
             broker.start()
             await until(lambda: seen.count(Kind.ANSWERED) > answers, "the successor")
-
-    run(scenario)
-
-
-def test_a_frozen_broker_misses_and_is_found_again(tmp_path: Path) -> None:
-    async def scenario(seen: Seen) -> None:
-        with serving(mosquitto(tmp_path)) as broker, probing(broker.port, seen, "mqtt"):
-            await until(lambda: seen.count(Kind.ANSWERED), "an answer")
-            broker.freeze()
-            await until(lambda: seen.count(Kind.MISSED) >= 3, "three misses")
-            assert seen.count(Kind.GONE) == 0
-            answers = seen.count(Kind.ANSWERED)
-            broker.thaw()
-            await until(lambda: seen.count(Kind.ANSWERED) > answers, "an answer after the thaw")
 
     run(scenario)
 
@@ -114,36 +91,6 @@ def test_an_account_that_may_use_one_topic_only_needs_no_more(tmp_path: Path, pa
     run(scenario)
 
 
-def test_what_is_lost_on_the_way_without_a_word_is_missed(tmp_path: Path) -> None:
-    async def scenario(seen: Seen) -> None:
-        with serving(mosquitto(tmp_path)) as broker, wire(broker.port) as way, probing(way.port, seen, "mqtt"):
-            await until(lambda: seen.count(Kind.ANSWERED), "an answer")
-            way.swallow = True
-            await until(lambda: seen.count(Kind.MISSED) >= 3, "three misses")
-            assert seen.count(Kind.GONE) == 0
-            answers = seen.count(Kind.ANSWERED)
-            way.swallow = False
-            await until(lambda: seen.count(Kind.ANSWERED) > answers, "an answer again")
-
-    run(scenario)
-
-
-def test_a_slow_answer_shows_its_time(tmp_path: Path) -> None:
-    async def scenario(seen: Seen) -> None:
-        with (
-            serving(mosquitto(tmp_path)) as broker,
-            wire(broker.port) as way,
-            probing(way.port, seen, "mqtt", interval=0.5, timeout=10.0),
-        ):
-            await until(lambda: seen.count(Kind.ANSWERED), "an answer")
-            way.delay = 0.2
-            answers = seen.count(Kind.ANSWERED)
-            await until(lambda: seen.count(Kind.ANSWERED) >= answers + 2, "slow answers")
-            assert seen.results[-1].latency >= 0.2
-
-    assert {result.kind for result in run(scenario).results} == {Kind.ANSWERED}
-
-
 @pytest.mark.parametrize("noise", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\xff\xff\xff\xff\xff", b"\x30\x00"])
 def test_something_that_is_no_broker_does_not_answer(noise: bytes) -> None:
     def talk(connection: socket.socket) -> None:
@@ -157,18 +104,6 @@ def test_something_that_is_no_broker_does_not_answer(noise: bytes) -> None:
     seen = run(scenario)
     assert seen.count(Kind.ANSWERED) == 0
     assert any("does not speak the MQTT protocol" in result.why for result in seen.results)
-
-
-def test_a_broker_that_comes_late_is_waited_for(tmp_path: Path) -> None:
-    port = free_port()
-
-    async def scenario(seen: Seen) -> None:
-        with probing(port, seen, "mqtt"):
-            await until(lambda: seen.count(Kind.REFUSED), "nothing listens")
-            with serving(mosquitto(tmp_path), port):
-                await until(lambda: seen.count(Kind.ANSWERED), "the first answer")
-
-    run(scenario)
 
 
 def test_tls_with_a_certificate_of_the_probe_s_own(tmp_path: Path) -> None:

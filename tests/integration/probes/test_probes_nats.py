@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nats probe with accounts and TLS, and when messages are lost, late or answered by somebody else."""
+"""The nats probe with accounts and TLS; test_probes_contract.py has what it shares with other kinds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ import pytest
 
 from monitor.core.model.probe import Tls
 from monitor.judge.health import Kind
-from tests.integration.probes.probing import Authority, Seen, probing, run, secret, serving, wire
-from tests.integration.probes.real_buses import ADDRESS, bus, listener, nats_server, until
-
-
-def nats(port: int) -> list[str]:
-    return [nats_server(), "-a", ADDRESS, "-p", str(port)]
+from tests.integration.probes.probing import Authority, Seen, probing, run, secret
+from tests.integration.probes.real_buses import ADDRESS, bus, listener, until
 
 
 def test_a_password_from_a_file_is_shown_and_never_told(tmp_path: Path) -> None:
@@ -68,32 +64,6 @@ def test_a_password_file_open_to_all_is_told_with_every_answer(tmp_path: Path) -
 
     seen = run(scenario)
     assert all("everybody can read" in result.warning for result in seen.results)
-
-
-def test_what_is_lost_on_the_way_without_a_word_is_missed() -> None:
-    async def scenario(seen: Seen) -> None:
-        with serving(nats) as running, wire(running.port) as way, probing(way.port, seen):
-            await until(lambda: seen.count(Kind.ANSWERED), "an answer")
-            way.swallow = True
-            await until(lambda: seen.count(Kind.MISSED) >= 3, "three misses")
-            assert seen.count(Kind.GONE) == 0
-            answers = seen.count(Kind.ANSWERED)
-            way.swallow = False
-            await until(lambda: seen.count(Kind.ANSWERED) > answers, "an answer again")
-
-    run(scenario)
-
-
-def test_a_slow_answer_shows_its_time() -> None:
-    async def scenario(seen: Seen) -> None:
-        with serving(nats) as running, wire(running.port) as way, probing(way.port, seen, timeout=10.0, interval=0.5):
-            await until(lambda: seen.count(Kind.ANSWERED), "an answer")
-            way.delay = 0.2
-            answers = seen.count(Kind.ANSWERED)
-            await until(lambda: seen.count(Kind.ANSWERED) >= answers + 2, "slow answers")
-            assert seen.results[-1].latency >= 0.2
-
-    assert {result.kind for result in run(scenario).results} == {Kind.ANSWERED}
 
 
 class TestTls:

@@ -51,8 +51,8 @@ def _lose_and_find(lab: SiteLab, link: Wire, address: str) -> None:
 
 
 def _shown(lab: SiteLab, verdict: str) -> dict[str, object]:
-    def found() -> dict[str, object] | None:
-        seen = lab.verdict("01")
-        return seen if seen["verdict"] == verdict else None
-
-    return wait_for(found, verdict, lambda: lab.verdict("01"))
+    """What the command line says once the monitor says this verdict."""
+    wait_for(lambda: [entry["verdict"] for entry in lab.seen()["items"]] == [verdict], verdict, lab.monitor_log)
+    seen = lab.verdict("01")
+    assert seen["verdict"] == verdict
+    return seen

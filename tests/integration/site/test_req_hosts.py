@@ -91,9 +91,9 @@ def test_two_servers_at_once_leave_what_does_not_fit_waiting_with_the_reason(lab
     lab.machine("power_cut", "server_1", "server_3")
     wait_for(lambda: believed(lab, "server_1") == believed(lab, "server_3") == "down", "both down", lab.monitor_log)
     wait_for(lambda: len(held(lab, "server_2")) == 3, "server_2 is full", lab.monitor_log)
-    waiting = [item for item in ITEMS if lab.verdict(item)["verdict"] == "waiting"]
+    waiting = [entry for entry in lab.status()["items"] if entry["verdict"] == "waiting"]
     assert len(waiting) == 3
-    assert "server_2" in lab.verdict(waiting[0])["cause"]
+    assert "server_2" in waiting[0]["cause"]
     lab.machine("power_on", "server_1")
     settled_items = wait_for(
         lambda: [item for item in ITEMS if whole(lab, "scen2_srv_" + item)] == list(ITEMS) or None,

@@ -30,6 +30,9 @@ CASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("unknown variable", {"muster_item": ["01"]}, "muster_item: unknown variable", ["did you mean muster_items?"]),
     ("unknown host variable", {HOST + "/muster_adress": "10.0.0.1"}, "hosts.server_2.muster_adress: unknown key",
      ["did you mean muster_address?"]),
+    ("connection without input", {HOST + "/connection": "ansible.netcommon.paramiko_ssh"},
+     "hosts.server_2: host server_2 is reached by ansible.netcommon.paramiko_ssh, which cannot hand over what",
+     ["say ansible_connection: ssh"]),
     ("unknown key of an application", {SRV + "/start_sequnce": 1},
      "muster_applications.scen2_srv.start_sequnce: unknown key", ["did you mean start_sequence?", "allowed: "]),
     ("unknown key of a program", {PROGRAM + "/start_sequnce": 3},
@@ -208,7 +211,8 @@ CASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("command on two lines", {PROGRAM + "/command": ["a", "b\nautostart=true"]},
      "muster_applications.scen2_srv.programs.data_processing.command: argument 2 is", ["one line"]),
     ("environment that is muster's", {PROGRAM + "/environment": {"MUSTER_EPOCH": "1"}},
-     "muster_applications.scen2_srv.programs.data_processing.environment: MUSTER_EPOCH is given by muster", []),
+     "muster_applications.scen2_srv.programs.data_processing.environment: MUSTER_EPOCH is reserved: muster sets it",
+     []),
     ("environment with a bad name", {PROGRAM + "/environment": {"A B": "1"}},
      'muster_applications.scen2_srv.programs.data_processing.environment: "A B" is not a name', []),
     ("environment that YAML read as false", {PROGRAM + "/environment": {"COLOUR": False}},
@@ -369,7 +373,7 @@ CASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
      BUS_PROBE + ".any_of[0].any_of[0].any_of[0]: probes are nested more than 3 deep", []),
     ("shadow without a probe", {SERVICE + "/probe": DELETE, SERVICE + "/port": DELETE, SERVICE + "/shadow": True,
                                 GATE + "/on_timeout": "fail", GATE + "/waits_for": DELETE},
-     "muster_services.common_data_bus.shadow: shadow says nothing without probe", []),
+     "muster_services.common_data_bus.shadow: shadow has no effect without \"probe\"", []),
     # names and files
     ("instances of the same name", {
         "muster_applications/scen2": {"identifiers": "servers", "programs": {"a": {"command": ["a"],

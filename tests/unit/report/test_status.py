@@ -51,6 +51,26 @@ def monitor(**more: Any) -> dict[str, Any]:
             "services": {}, "intents": [], **more}  # fmt: skip
 
 
+class TestAMonitorThatGetsNoRun:
+    """ansible/ansible-navigator#61, ansible/ansible-runner#47: nothing was restarted, and nothing said why."""
+
+    def test_is_no_monitor_that_runs_well(self) -> None:
+        told = monitor(no_runs={"since": NOW - 600, "why": "ERROR! no vault password"}, settings=["ansible.cfg asks"])
+        found = document(two_running(), monitor=told)
+        assert found["monitor"]["no_runs"] == told["no_runs"]
+        text = status.render_table(found, 120, False).splitlines()
+        [line] = [line for line in text if line.startswith("monitor:")]
+        assert re.fullmatch(
+            r"monitor: cannot run playbooks since \d\d:\d\d.*, so nothing is restarted by itself: ERROR! no vault .*",
+            line,
+        )
+        assert "  ansible.cfg asks" in text
+
+    def test_that_is_silent_says_so_instead(self) -> None:
+        told = monitor(no_runs={"since": NOW - 600, "why": "ERROR!"}, at=NOW - 600)
+        assert document(two_running(), monitor=told)["monitor"]["no_runs"] is None
+
+
 class TestTheDocument:
     def test_says_how_much_of_its_budget_an_instance_has_spent(self) -> None:
         state = two_running()

@@ -20,6 +20,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 
 from ..host import line
 from ..model.request import KINDS
+from ..model.sentences import CANNOT_RUN
 from . import api, peer
 from . import options as request_options
 from .commands import LATE, NO, OK, USAGE, act, follow, print_why, refusal, say, watch
@@ -100,25 +101,34 @@ def find(environ: Mapping[str, str], shared: str) -> str:
 
 
 def status(options: argparse.Namespace, remote: api.Remote) -> int:
-    """What runs where, as a table made by the monitor."""
-    _show(options, remote)
+    """What runs where, as a table made by the monitor.
+
+    :return: the exit code: `NO` while the monitor cannot run playbooks.
+    """
+
+    def show(_document: Any) -> None:
+        _show(options, remote)
+
+    code = _show(options, remote)
     if options.watch:
-        watch(remote, lambda _document: _show(options, remote))
-    return OK
+        watch(remote, show)
+    return code
 
 
-def _show(options: argparse.Namespace, remote: api.Remote) -> None:
+def _show(options: argparse.Namespace, remote: api.Remote) -> int:
     import shutil
 
     if options.json:
-        _as_json(remote.get("/status", options.timeout))
-        return
+        document = remote.get("/status", options.timeout)
+        _as_json(document)
+        return NO if document["monitor"].get("no_runs") else OK
     width = max(40, min(1000, shutil.get_terminal_size((WIDTH, 40)).columns))
     text = remote.text("/status.txt", options.timeout, width=width)
     if options.watch and sys.stdout.isatty():
         sys.stdout.write("\033[H\033[2J")
     sys.stdout.write(text)
     sys.stdout.flush()
+    return NO if "\n" + CANNOT_RUN in text else OK
 
 
 def request(options: argparse.Namespace, remote: api.Remote) -> int:

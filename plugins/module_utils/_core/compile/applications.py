@@ -109,7 +109,7 @@ class ApplicationReader:
                                       % " -> ".join(loop + loop[:1]), layer.values.get("model"))
 
     def application(self, name: str, entry: Any, keys: Keys) -> Application:
-        """One application; what is wrong is added to the problems.
+        """One application; errors are added to the problems.
 
         :param entry: as written below its name.
         :param keys: its path in the site.

@@ -17,6 +17,7 @@ from .keys import LOWEST_EPHEMERAL_PORT
 # supervisord binds its socket under a name with its process id added, then links it: ".4194304" must fit too.
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
 SOCKET = "/run/supervisor.sock"
+NO_INPUT = ("paramiko", "paramiko_ssh")  # connections that cannot write to the input of what they run
 _KEYS = ("user", "group", "limits", "sandbox")
 _Listeners = Dict[int, Tuple[str, str]]  # port -> name of the port, item id
 
@@ -29,12 +30,13 @@ def check(site: Site, problems: Problems) -> None:
     _check_highest_ports(site, problems)
     _check_port_clashes(site, problems)
     _check_process_probes(site, problems)
+    _check_connections(site, problems)
     _check_api(site, problems)
     _check_confinement(site, problems)
 
 
 def _check_process_probes(site: Site, problems: Problems) -> None:
-    """A process is looked at where the monitor runs: of any other machine such a probe could never tell anything."""
+    """Refuse process probes of hosts on other machines: the monitor looks at processes of its own machine only."""
     asked: List[Tuple[Keys, str, Tuple[str, ...], Probe]] = [
         (("muster_applications", a.name, "bus", "probe"), a.name, a.identifiers, a.bus.probe)
         for a in site.applications if a.bus is not None
@@ -50,6 +52,14 @@ def _check_process_probes(site: Site, problems: Problems) -> None:
                          " on %s" % (name, listing(far)), "process",
                          "ask over the network, by %s; a host on the controller's machine needs"
                          " ansible_connection: local" % ", ".join(NEEDS_PORT))
+
+
+def _check_connections(site: Site, problems: Problems) -> None:
+    """An agent reads what it has to do from its standard input."""
+    for host in site.hosts:
+        if host.connection.rpartition(".")[2] in NO_INPUT:
+            problems.add(("hosts", host.name), "host %s is reached by %s, which cannot hand over what the agent has to"
+                         " do" % (host.name, host.connection), host.connection, "say ansible_connection: ssh")
 
 
 def _is_far(host: Host) -> bool:
@@ -94,14 +104,14 @@ def _check_instance_names(site: Site, problems: Problems) -> None:
         instance_name(service.name, host): ("host service %s on %s", service.name, host)
         for service in site.services for host in service.hosts
     }
-    told: Set[Tuple[str, str]] = set()
+    seen: Set[Tuple[str, str]] = set()
     for application in site.applications:
         for item in site.items:
             name = instance_name(application.name, item.id)
             owner = ("application %s for item %s", application.name, item.id)
             other = owners.setdefault(name, owner)
-            if other is not owner and (other[1], application.name) not in told:
-                told.add((other[1], application.name))
+            if other is not owner and (other[1], application.name) not in seen:
+                seen.add((other[1], application.name))
                 problems.add(("muster_applications", application.name), "%s would have the same name as %s: %s"
                              % (owner[0] % owner[1:], other[0] % other[1:], name), name, "rename one of them")
 
@@ -122,12 +132,12 @@ def _check_highest_ports(site: Site, problems: Problems) -> None:
 
 
 def _check_port_clashes(site: Site, problems: Problems) -> None:
-    """Everything that may listen at one address must have ports of its own, wherever the items are placed."""
+    """Each thing that may listen at one address needs ports of its own, however the items are placed."""
     at_address: Dict[str, List[Host]] = {}
     for host in site.hosts:
         at_address.setdefault(host.address, []).append(host)
     ports = {application.name: _ports_of(application, site) for application in site.applications}
-    told: Set[Tuple[str, str]] = set()
+    seen: Set[Tuple[str, str]] = set()
     for address, hosts in at_address.items():
         names = {host.name for host in hosts}
         applications = [a for a in site.applications if names.intersection(a.identifiers)]
@@ -135,44 +145,44 @@ def _check_port_clashes(site: Site, problems: Problems) -> None:
             for other in applications[:position]:
                 pair = (other.name, application.name)
                 clash = min(ports[pair[0]].keys() & ports[pair[1]].keys(), default=None)
-                if clash is not None and pair not in told:
-                    told.add(pair)
+                if clash is not None and pair not in seen:
+                    seen.add(pair)
                     problems.add(("muster_applications", application.name, "ports"),
                                  "port %d would be both %s and %s, which share %s" % (
                                      clash, _owner(ports, other, clash), _owner(ports, application, clash),
                                      _shared(names, other, application, address)), clash,
                                  "move one base away: %s" % "; ".join(_range(ports[a], a) for a in pair))
-        _check_service_ports(site, hosts, applications, ports, told, problems)
+        _check_service_ports(site, hosts, applications, ports, seen, problems)
 
 
 def _check_service_ports(
     site: Site, hosts: List[Host], applications: List[Application], ports: Mapping[str, _Listeners],
-    told: Set[Tuple[str, str]], problems: Problems,
+    seen: Set[Tuple[str, str]], problems: Problems,
 ) -> None:
     taken: Dict[int, Tuple[Service, str, Host]] = {}
     for service, host in [(s, h) for s in site.services for h in hosts if h.name in s.hosts]:
         for name, port in service.ports.items():
             other, other_name, other_host = taken.setdefault(port, (service, name, host))
-            if other_host is not host and other is service and (service.name, host.name) not in told:
-                told.add((service.name, host.name))
+            if other_host is not host and other is service and (service.name, host.name) not in seen:
+                seen.add((service.name, host.name))
                 problems.add(("hosts", host.name, "muster_address"),
                              "hosts %s and %s have the same address %s, and port %s (%d) of %s would listen there twice"
                              % (other_host.name, host.name, host.address, name, port, service.name), host.address,
                              "give each host an address of its own")
-            elif other is not service and (other.name, service.name) not in told:
-                told.add((other.name, service.name))
+            elif other is not service and (other.name, service.name) not in seen:
+                seen.add((other.name, service.name))
                 problems.add(("muster_services", service.name, "ports", name), "port %d is also port %s of host service"
                              " %s, on %s" % (port, other_name, other.name, host.name), port)
             for application in applications:
-                if port in ports[application.name] and (application.name, service.name) not in told:
-                    told.add((application.name, service.name))
+                if port in ports[application.name] and (application.name, service.name) not in seen:
+                    seen.add((application.name, service.name))
                     problems.add(("muster_services", service.name, "ports", name), "port %d would also be %s, on %s"
                                  % (port, _owner(ports, application, port), host.name), port,
                                  _range(ports[application.name], application.name))
 
 
 def _ports_of(application: Application, site: Site) -> _Listeners:
-    """Port -> what listens there, over all items."""
+    """Port -> (its name, the item's id) of what listens there, over all items."""
     if not application.ports:
         return {}
     of = application.ports.of
@@ -226,7 +236,8 @@ def _check_api(site: Site, problems: Problems) -> None:
 
 
 def _check_confinement(site: Site, problems: Problems) -> None:
-    """Add an error per thing that has such keys and a host without systemd."""
+    """Refuse limits, sandboxes and users where a host has no systemd, so that no site relies on a sandbox that is not
+    enforced."""
     for application in site.applications:
         keys: Keys = ("muster_applications", application.name)
         hosts = application.identifiers

@@ -231,7 +231,7 @@ class _Compiler:
 
 
 def _hooks(reader: Reader, written: Any) -> Tuple[Hook, ...]:
-    """The content of ``muster_hooks``; what is wrong is added to the reader's problems."""
+    """The content of ``muster_hooks``; errors are added to the reader's problems."""
     hooks: List[Hook] = []
     for position, entry in enumerate(written):
         keys: Keys = ("muster_hooks", position)

@@ -1,14 +1,15 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a site: every error at once, each with its place, its value and what is allowed."""
+"""The errors of a site: all at once, each with its place, its value and what is allowed."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, List, Optional, Tuple, Union
+
+from ..model.sentences import nearest
 
 Key = Union[str, int]
 Keys = Tuple[Key, ...]
@@ -110,18 +111,6 @@ def show(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
-def nearest(word: Any, words: Iterable[str]) -> str:
-    """The known word that was probably meant, or ""."""
-    known = {_folded(entry): entry for entry in words}
-    wanted = _folded(str(word))
-    if wanted in known:
-        return known[wanted]
-    close = difflib.get_close_matches(wanted, list(known), n=1, cutoff=0.7)
-    if not close and len(wanted) >= 4:
-        close = sorted((entry for entry in known if wanted in entry), key=len)[:1]
-    return known[close[0]] if close else ""
-
-
 def suggest(word: Any, words: Iterable[str]) -> str:
     """``did you mean start_sequence? (allowed: a, b, c)``."""
     known = list(words)
@@ -130,10 +119,6 @@ def suggest(word: Any, words: Iterable[str]) -> str:
     meant = nearest(word, known)
     allowed = ", ".join(known[:_MOST_WORDS]) + (", ..." if len(known) > _MOST_WORDS else "")
     return ("did you mean %s? " % meant if meant else "") + "(allowed: %s)" % allowed
-
-
-def _folded(word: str) -> str:
-    return word.lower().replace("-", "_")
 
 
 def _order(place: str) -> Tuple[int, str, int]:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of a site, as tables: what validation, defaults and the reference page are made of."""
+"""The fields of a site, as tables: for validation, defaults and the reference page."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ HOOK = _table(
         Field("on", "names", "The new verdicts it is run for: `operational`, `degraded`, `not operational`, `waiting`,"
               " `stopped`, `unknown`; or `all`.", default=("all",), default_doc="`all`"),
         Field("debounce", "number", "How long a verdict must last before the command runs; shorter changes are"
-              " not.", default=site.Hook.debounce, minimum=0, maximum=86400, unit="s"),
+              " ignored.", default=site.Hook.debounce, minimum=0, maximum=86400, unit="s"),
         Field("timeout", "number", "How long the command may take until it is killed.", default=site.Hook.timeout,
               minimum=0.1, maximum=3600, unit="s"),
     ),

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads how a bus is asked for its health: in short beside the bus, or as a mapping."""
+"""Reads the probe of a bus or host service: in short beside it, or as a mapping."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_probe(reader: Reader, values: Values, keys: Keys, place: Place) -> Opti
     beside = [key for key in keys_probe.SHORT_KEYS if key in values]
     if "probe" not in values:
         if beside and values.sound("probe"):
-            reader.problems.add(keys + (beside[0],), "%s says nothing without probe" % beside[0], values[beside[0]],
+            reader.problems.add(keys + (beside[0],), '%s has no effect without "probe"' % beside[0], values[beside[0]],
                                 suggest("", TYPES))
         return None
     one = _Reading(reader, place)
@@ -66,7 +66,7 @@ def read_probe(reader: Reader, values: Values, keys: Keys, place: Place) -> Opti
 
 
 def read_link(reader: Reader, written: Any, keys: Keys, place: Place) -> Optional[Probe]:
-    """The probe of what joins a bus to the peer's; None when something is wrong with it."""
+    """The probe of the link from a bus to the peer's bus; None when it has an error, which is added to the problems."""
     if isinstance(written, Mapping) and "shadow" in written:
         reader.problems.add(keys + ("shadow",), "a link leads to nothing that could be left undone", written["shadow"],
                             "leave it out")
@@ -81,7 +81,7 @@ class _Reading:
         self.place = place
 
     def mapping(self, written: Any, keys: Keys, above: Mapping[str, Any], depth: int) -> Optional[Probe]:
-        """:param above: what an all_of or any_of around it says for all of its probes."""
+        """:param above: the settings of an all_of or any_of around it, which hold for all of its probes."""
         values = self.reader.table(keys_probe.PROBE, written, keys, "a probe")
         kinds = [key for key in ("type",) + COMPOSED if key in values]
         if len(kinds) != 1:
@@ -251,7 +251,7 @@ class _Reading:
 
 
 def _words(argument: str) -> Iterable[Optional[str]]:
-    """What stands in braces; None for Jinja."""
+    """The names in braces; None for Jinja."""
     if "{{" in argument or "{%" in argument:
         return [None]
     return _PLACEHOLDER.findall(argument)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, Mapping, Set, Tuple
 
+from ..model.sentences import nearest
 from ..model.site import ConfigFile
-from .errors import Keys, Problems, nearest, show, suggest
+from .errors import Keys, Problems, show, suggest
 from .keys import FILE
 from .table import Field, Table
 from .values import KINDS, NAME, NAME_RULE, Bad, described
@@ -25,12 +26,12 @@ class Values(Dict[str, Any]):
         self.broken: Set[str] = set()
 
     def sound(self, *names: str) -> bool:
-        """None of these was refused, so that a rule about them may speak."""
+        """Whether none of these was refused, so that rules about them can be checked."""
         return not self.broken.intersection(names)
 
 
 class Reader:
-    """Reads mappings into `Values`, adding what is wrong to `Problems`."""
+    """Reads mappings into `Values`, adding errors to `Problems`."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -54,7 +55,7 @@ class Reader:
 
     def table(self, table: Table, value: Any, keys: Keys, what: str, extra: Iterable[str] = (),
               require: bool = True) -> Values:
-        """What is written at this place, checked against its table.
+        """The mapping at this place, checked against its table.
 
         :param extra: keys that the caller reads itself.
         :param require: report missing keys; not for models and rules, which hold some keys only.

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How one value of a site is read: a function per kind of field, and what it says about a value it refuses."""
+"""How one value of a site is read: a function per kind of field, with the message about a value that it refuses."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _environment(field: Field, value: Any) -> Dict[str, str]:
             raise Bad("%s is not a name of an environment variable" % show(name),
                       "allowed: letters, digits and _, no digit first")
         if name.startswith("MUSTER_"):
-            raise Bad("%s is given by muster" % name, "choose a name that does not begin with MUSTER_")
+            raise Bad("%s is reserved: muster sets it" % name, "choose a name that does not begin with MUSTER_")
         if isinstance(entry, int) and not isinstance(entry, bool):
             entry = str(entry)
         if not isinstance(entry, str):

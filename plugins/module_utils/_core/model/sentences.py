@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import difflib
 from datetime import datetime
-from typing import Iterable, List
+from typing import Any, Iterable, List
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .site import Site
+
+CANNOT_RUN = "monitor: cannot run playbooks since"  # begins a line of the status as text
 
 
 def clock(at: float, now: float, seconds: bool = False) -> str:
@@ -33,10 +35,22 @@ def listing(names: Iterable[str], most: int = 6) -> str:
     return "%s and %s" % (", ".join(all_names[:-1]), all_names[-1])
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def nearest(word: Any, words: Iterable[str]) -> str:
+    """The known word that was probably meant, or "". Case and hyphens do not count, and a few letters may differ."""
+    known = {_folded(entry): entry for entry in words}
+    wanted = _folded(str(word))
+    if wanted in known:
+        return known[wanted]
+    close = difflib.get_close_matches(wanted, list(known), n=1, cutoff=0.7)
+    if not close and len(wanted) >= 4:
+        close = sorted((entry for entry in known if wanted in entry), key=len)[:1]
+    return known[close[0]] if close else ""
+
+
+def did_you_mean(word: Any, words: Iterable[str]) -> str:
     """``; did you mean x?`` or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return "; did you mean %s?" % close[0] if close else ""
+    meant = nearest(word, words)
+    return "; did you mean %s?" % meant if meant else ""
 
 
 def times(count: int) -> str:
@@ -66,3 +80,7 @@ def kinds(site: Site, names: Iterable[str]) -> str:
         hosts.extend(h for h in site.groups.get(name, (name,)) if h not in hosts)
     text = listing(written)
     return text if hosts == written else "%s (%s)" % (text, listing(hosts))
+
+
+def _folded(word: str) -> str:
+    return word.lower().replace("-", "_")

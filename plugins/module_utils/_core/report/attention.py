@@ -65,13 +65,16 @@ def lines(document: Mapping[str, Any], now: float) -> List[str]:
 
 
 def notes(monitor: Mapping[str, Any]) -> List[str]:
-    """Warnings, unknown states and shadowed wishes of the monitor's probes, from ``monitor.json``: at most `MOST`
-    sentences, the last one of which counts those left out."""
+    """What to know of the settings of its runs; warnings, unknown states and shadowed wishes of the monitor's probes.
+
+    From ``monitor.json``: at most `MOST` sentences, the last one of which counts those left out.
+    """
     found = list(_noted(monitor))
     return found if len(found) <= MOST else found[: MOST - 1] + ["and %d more" % (len(found) - MOST + 1)]
 
 
 def _noted(monitor: Mapping[str, Any]) -> Iterator[str]:
+    yield from monitor.get("settings") or []
     for wish in monitor.get("shadow") or []:
         reason = "it is paused" if wish.get("paused") else "its probe is in shadow"
         yield "would %s %s, but %s: %s" % (wish["what"], wish["instance"], reason, wish["why"])

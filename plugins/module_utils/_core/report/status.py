@@ -117,13 +117,13 @@ def _monitor(monitor: Mapping[str, Any], now: float) -> Dict[str, Any]:
     """The monitor's part: running only while what it wrote is recent."""
     at = float(monitor.get("at") or 0.0)
     found: Dict[str, Any] = {"state": "not running", "at": at or None, "standby": "", "revision": None, "intents": [],
-                             "storm": ""}  # fmt: skip
+                             "storm": "", "no_runs": None}  # fmt: skip
     if not monitor:
         return found
     if monitor.get("state") == "running":
         found["state"] = "running" if now - at <= SILENCE else "silent"
     if found["state"] == "running":
-        found.update({key: monitor.get(key) for key in ("standby", "revision", "intents", "pid", "storm")})
+        found.update({key: monitor.get(key) for key in ("standby", "revision", "intents", "pid", "storm", "no_runs")})
         found["notes"] = report_attention.notes(monitor)
     return found
 
@@ -328,6 +328,10 @@ def _service_lines(services: Mapping[str, Mapping[str, Any]]) -> List[str]:
 
 
 def _monitor_line(monitor: Mapping[str, Any], now: float) -> str:
+    if monitor["state"] == "running" and monitor.get("no_runs"):
+        found = monitor["no_runs"]
+        return "%s %s, so nothing is restarted by itself: %s" % (
+            sentences.CANNOT_RUN, sentences.clock(found["since"], now), found["why"])
     if monitor["state"] == "running" and monitor.get("storm"):
         return "monitor: holds: %s" % monitor["storm"]
     if monitor["state"] == "running":

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check a JSON value against a JSON Schema; each error names field, value, what is allowed and the nearest name.
 
-It knows the keywords of JSON Schema that `model.request` and the API's own schemas use for what they take, and counts a
-number that JSON cannot hold as an error. Tests compare it with the package jsonschema.
+It knows the keywords in KEYWORDS, which are all that `model.request` and the API's own schemas use for what they take,
+but for the `oneOf` of a request (`requests.read`). It is stricter than JSON Schema in three points: a text must be
+printable, a number finite, and a whole number written without a fraction (1, not 1.0). Tests compare it with the
+package jsonschema.
 """
 
 from __future__ import annotations
@@ -12,9 +14,16 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
-from ..compile.errors import nearest, show, suggest
+from ..compile.errors import show, suggest
+from ..model.sentences import nearest
 
 Error = Dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?}
+
+KEYWORDS = frozenset((
+    "type", "const", "enum", "minLength", "maxLength", "minItems", "maxItems", "items", "minimum", "maximum",
+    "properties", "additionalProperties", "required",
+))  # fmt: skip
+ANNOTATIONS = frozenset(("title", "description", "deprecated"))  # do not restrict the value
 
 _TYPES: Mapping[str, Tuple[type, ...]] = {
     "object": (dict,),

@@ -76,9 +76,9 @@ def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Erro
     ):  # fmt: skip
         paused = field == "item" and kind.name == "resume"  # a pause outlives its item
         if field in document and document[field] not in known and not paused:
-            near = did_you_mean(document[field], known)
-            sentence = "there is no %s %s in this site%s" % (what, document[field], near)
-            errors.append(dict(check.unknown(field, document[field], known), message=sentence))
+            name = document[field]
+            sentence = "there is no %s %s in this site%s" % (what, name, did_you_mean(name, known))
+            errors.append(dict(check.unknown(field, name, known), message=sentence))
     item = document.pop("item", None) if "instances" in kind.one_of and not errors else None
     written = document.get("instances", [])
     found: Dict[str, None] = {}

@@ -1,0 +1,86 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether runs can be made, as far as the last ones tell, and why not, in Ansible's own words. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LATE = 25.0  # s without a run that is ready or at work
+IN_A_ROW = 3  # runs that end before they are ready, without an error of Ansible
+LONGEST = 300  # characters of its words
+_ERROR = re.compile(r"^\s*(?:\[ERROR\]|ERROR)[:!]*\s*(\S.*)$")
+_FATAL = re.compile(r"^fatal: \[(?P<host>[^\]]*)\]: [A-Z!]+ => .*?\"msg\": \"(?P<why>(?:[^\"\\]|\\.)*)\"")
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What is known of the attempts since the last run that was ready."""
+
+    failures: int = 0  # in a row
+    began: float | None = None  # s, monotonic: when the first of these attempts began
+    since: float = 0.0  # the same, in seconds since 1970
+    why: str = ""  # "" while it may still go well
+    slow: bool = False  # that is all: an attempt may still come to its end
+
+    def begins(self, now: float, wall: float) -> None:
+        """An attempt begins."""
+        if self.began is None:
+            self.began, self.since = now, wall
+
+    def fine(self) -> None:
+        """A run is ready."""
+        self.failures, self.began, self.why, self.slow = 0, None, "", False
+
+    def worked(self) -> None:
+        """A run did its work that had not been made ready ahead: runs can be made, those ahead perhaps not."""
+        self.began, self.why, self.slow = None, "", False
+
+    def impossible(self, why: str) -> None:
+        """No attempt can even begin."""
+        self.failures += 1
+        self.why, self.slow = printable(why), False
+
+    def ended(self, why: str, output: str) -> None:
+        """A run ended before it was ready.
+
+        :param output: the last of what it said.
+        """
+        self.failures += 1
+        error = of_ansible(output)
+        if error or self.failures >= IN_A_ROW:
+            self.why, self.slow = error or printable(": ".join(filter(None, [why, _last(output)]))), False
+
+    def is_late(self, now: float) -> bool:
+        """Whether no run was ready for so long that it has to be told."""
+        return not self.why and self.began is not None and now - self.began > LATE
+
+    def late(self, output: str) -> None:
+        """The last attempt goes on, and says this."""
+        self.why = printable("no run was ready within %.0f s: %s" % (LATE, _last(output) or "it has said nothing yet"))
+        self.slow = True
+
+
+def of_ansible(output: str) -> str:
+    """The error that a run ended with, in Ansible's words; empty when there is none."""
+    lines = output.splitlines()
+    for line in lines:
+        found = _ERROR.match(line)
+        if found:
+            return printable("ERROR! " + found[1])
+    for line in lines:
+        found = _FATAL.match(line)
+        if found:
+            return printable("%s: %s" % (found["host"], found["why"]))
+    return ""
+
+
+def printable(text: str) -> str:
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def _last(output: str) -> str:
+    return next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")

@@ -1,0 +1,53 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When it is said that no run can be made, and when no longer."""
+
+from __future__ import annotations
+
+from monitor.runs.trouble import IN_A_ROW, LATE, Trouble
+
+
+def test_an_error_of_ansible_counts_at_once_and_other_ends_count_in_a_row() -> None:
+    one = Trouble()
+    one.begins(1.0, 1000.0)
+    one.ended("it ended with 1", "[ERROR]: no such file\n")
+    assert (one.why, one.since, one.slow) == ("ERROR! no such file", 1000.0, False)
+    other = Trouble()
+    for _attempt in range(IN_A_ROW):
+        assert other.why == ""
+        other.begins(1.0, 1000.0)
+        other.ended("it ended with 137", "PLAY [x]\n\n")
+    assert other.why == "it ended with 137: PLAY [x]"
+
+
+def test_a_run_that_is_ready_ends_it_and_the_time_begins_again() -> None:
+    one = Trouble()
+    one.begins(1.0, 1000.0)
+    one.impossible("there is no ansible-playbook")
+    one.fine()
+    assert (one.why, one.failures) == ("", 0)
+    one.begins(50.0, 1050.0)
+    one.impossible("again")
+    assert one.since == 1050.0
+
+
+def test_a_run_that_does_not_become_ready_is_late_from_the_first_attempt_on() -> None:
+    one = Trouble()
+    one.begins(0.0, 1000.0)
+    one.ended("it ended with 1", "")
+    one.begins(LATE - 1, 1000.0 + LATE - 1)
+    assert not one.is_late(LATE)
+    assert one.is_late(LATE + 0.1)
+    one.late("Passphrase:\x1b[0m")
+    assert (one.slow, one.why.endswith("Passphrase: [0m")) == (True, True)
+    assert not one.is_late(LATE + 1), "it is said once"
+
+
+def test_a_cold_run_that_worked_shows_that_runs_can_be_made_but_the_pauses_between_standbys_stay() -> None:
+    one = Trouble()
+    for _attempt in range(IN_A_ROW):
+        one.begins(0.0, 1000.0)
+        one.ended("it ended with 9", "")
+    one.worked()
+    assert (one.why, one.failures) == ("", IN_A_ROW)
