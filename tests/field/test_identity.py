@@ -293,7 +293,8 @@ try:
         time.sleep(0.3)
         seen = host.observe()["instances"].get("app_01", {{}})
         result.append([done["result"], done["reason"], seen.get("epochs"), sorted(seen.get("programs", {{}}))])
-        result[-1].append(os.popen("pgrep -fc '^[^ ]*(sleep-|python3 .*){mark}'").read().strip())
+        found = os.popen("pgrep -fc '^[^ ]*(sleep-|python3 .*){mark}'").read()
+        result[-1].append(int(found) - 1)  # without this one
 finally:
     print("RESULT", json.dumps(result))
     host.close()
@@ -310,8 +311,8 @@ finally:
         [line] = [line for line in done.stdout.splitlines() if line.startswith("RESULT")] or [done.stderr]
         assert line.startswith("RESULT"), line
         assert json.loads(line[7:]) == [
-            ["running", "", [1], ["acq"], "1"], ["running", "", [1], ["acq"], "1"],
-            ["running", "", [2], ["acq"], "1"], ["stopped", "", None, [], "0"]], done.stderr
+            ["running", "", [1], ["acq"], 1], ["running", "", [1], ["acq"], 1],
+            ["running", "", [2], ["acq"], 1], ["stopped", "", None, [], 0]], done.stderr
         assert marked(mark) == []
     finally:
         shutil.rmtree(folder)
