@@ -122,7 +122,7 @@ class Look:
 
     def _forked(self, pid: int) -> bool:
         found = procs.stat(pid)
-        return found is not None and found.parent == self.pid
+        return found is not None and self.pid > 0 and found.parent == self.pid
 
     def _ask(self, unsure: Sequence[Tuple[int, Stat, str, str]]) -> None:
         silent = False
@@ -171,7 +171,8 @@ class Look:
                 if pid in self._members:
                     continue
                 if procs.alive(pid, started):
-                    self._add(pid, start.instance, program, epoch=start.epoch)
+                    main = bool(program) and self._forked(pid)
+                    self._add(pid, start.instance, program, main=main, epoch=start.epoch)
                     self._descend(pid)
                 elif not _used_again(pid, started):
                     lost[pid] = (start, program, started)

@@ -24,7 +24,7 @@ def top() -> str:
     except OSError:
         return ""
     below = [line.split(":", 2)[2] for line in lines if line.split(":", 2)[1] in ("", "name=systemd")]
-    for path in below:
+    for path in [*below, "/"]:  # the last for a container that has the tree mounted at its own group
         base = path[: -len("/init.scope")] if path.endswith("/init.scope") else path
         for tree in _TREES:
             found = tree + base.rstrip("/")
