@@ -114,6 +114,7 @@ def test_a_program_whose_environment_is_not_there_is_started_seen_restarted_and_
     assert host.observe()["instances"] == {} and not Path(host.root, "run/starts/app_01.json").exists()
 
 
+@only_supervisor  # systemd ends the whole control group with its main process
 def test_a_hidden_child_that_outlived_its_parent_is_known_from_an_earlier_look(host: Host, mark: str) -> None:
     text = 'use POSIX; $0 = "MARK parent"; unless (fork) { setsid; chdir "/"; $0 = "MARK child"; %s } %s'
     for name in ("app_01", "app_02"):
