@@ -14,7 +14,7 @@ from . import xmlrpc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Mapping, Sequence, Tuple
+    from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
     from ..manager import Order
 
@@ -54,6 +54,14 @@ class SupervisordOrders:
         """
         added, changed, removed = self.client.call("supervisor.reloadConfig")[0]
         return added, changed, removed
+
+    def all_mains(self) -> Dict[int, Tuple[str, str]]:
+        """Every process that it started and that has not ended: pid -> (group, program).
+
+        :raises OSError: when it does not answer.
+        """
+        found = self.client.call("supervisor.getAllProcessInfo")
+        return {int(info["pid"]): (str(info["group"]), str(info["name"])) for info in found if info.get("pid")}
 
     def exchange(self, orders: Sequence[Order]) -> List[Reply]:
         """One reply per order.
