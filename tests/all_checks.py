@@ -37,7 +37,7 @@ _printing = threading.Lock()
 
 @dataclass
 class Result:
-    """What one target came to."""
+    """The result of one target."""
 
     target: str
     passed: int = 0

@@ -37,7 +37,7 @@ _FILES = (SITE_FILE, WATCH_FILE, SEEN_FILE)
 
 
 class Core(Protocol):
-    """What the API needs of `monitor.loop.Monitor`."""
+    """The part of `monitor.loop.Monitor` that the API uses."""
 
     @property
     def state_dir(self) -> Path: ...

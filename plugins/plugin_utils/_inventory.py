@@ -66,7 +66,7 @@ OTHER_VARIABLES = (
     "muster_agent_sudo",
     "muster_monitor_user",
     "muster_console_group",
-    # What the playbooks register.
+    # Variables that the playbooks register.
     "muster_observed",
     "muster_planned",
     "muster_acted",

@@ -27,7 +27,7 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.model im
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render_programs, _render_systemd
 
 TOKENS = {"root": "@@root@@", "address": "@@address@@", "host": "@@host@@", "site_id": "@@site_id@@"}
-# What a service manager reads: pattern of a file's name -> template.
+# Files for a service manager: pattern of a file's name -> template.
 INSTANCE_TEMPLATE = {
     "supervisor": ("%s.ini", "supervisor_instance.ini.j2"),
     "systemd": ("%s.run", "systemd_instance.run.j2"),
@@ -37,7 +37,7 @@ SERVICE_TEMPLATES = {
     "systemd": (("%s.units", "systemd_service.units.j2"), ("%s.run", "systemd_service.run.j2")),
 }
 APPLICATION_TEMPLATE = ("%s.units", "systemd_application.units.j2")  # once per application, on systemd
-# What a template sees besides the inventory's variables.
+# Variables of a template besides those of the inventory.
 CONTEXT = (
     *TOKENS,
     "item",

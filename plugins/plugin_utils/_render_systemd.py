@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the templates for systemd see of programs: directives of units, and the lines that muster-exec reads."""
+"""Programs as the templates for systemd see them: directives of units, and the lines that muster-exec reads."""
 
 from __future__ import annotations
 

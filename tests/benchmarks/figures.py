@@ -52,7 +52,7 @@ class Figure:
         return " ".join(parts)
 
     def beside(self) -> str:
-        """What Supvisors showed: in the same run, or earlier."""
+        """The value of Supvisors: from the same run, or an earlier one."""
         if self.peer:
             return spread(self.peer, self.unit)
         return "" if self.cited is None else f"{number(self.cited)} {self.unit} (cited)"

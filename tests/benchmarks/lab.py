@@ -44,7 +44,7 @@ class PlayFailed(Exception):
 
 @dataclass(frozen=True)
 class Play:
-    """What a playbook's run showed."""
+    """The result of a playbook's run."""
 
     seconds: float
     tasks: int
@@ -253,7 +253,7 @@ class Lab:
         return sorted(name for name, claim in claims.items() if (claim["host"], claim["phase"]) == (host, "running"))
 
     def journal(self, since: float) -> list[dict[str, Any]]:
-        """What the monitor wrote since then."""
+        """The monitor's log since then."""
         logs = (self.folder / "hosts" / "controller" / "log").rglob("monitor*.log")
         return [line for path in logs for line in journal.lines(path.read_text("utf-8", "replace"), since)]
 

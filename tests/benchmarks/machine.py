@@ -183,7 +183,7 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Crash:
-    """What followed a kill, in seconds since it; `running` is None where nothing was to come back."""
+    """Events after a kill, in seconds since it; `running` is None where nothing should be restarted."""
 
     at: float  # seconds since 1970
     stopped: float

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the browser tests share: Chromium, a page that notes errors and requests, and a way to come from a console."""
+"""Shared by the browser tests: Chromium, a page that notes errors and requests, and a way to come from a console."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong, as the page shows it, and what people do about it there: failures, conflicts, dead hosts, storms."""
+"""Faults on the page, and what people do about them there: failures, conflicts, dead hosts, storms."""
 
 from __future__ import annotations
 

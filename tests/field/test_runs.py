@@ -90,7 +90,7 @@ def play(made: environment.Made, text: str = _PLAY) -> subprocess.CompletedProce
 
 
 def run_of_monitor(state: Path, inventory: str = "here,") -> tuple[Outcome, str]:
-    """What became of a run as the monitor makes it, and what it said."""
+    """The result of a run as the monitor makes it, and its output."""
 
     async def scenario() -> tuple[Outcome, str]:
         runs = Runs(state, [inventory])

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the API share: a client that shows status, headers and body, and the OpenAPI document at work."""
+"""Shared by the tests of the API: a client that shows status, headers and body, and the OpenAPI document at work."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Played:
-    """What a playbook or command came to."""
+    """The result of a playbook or command."""
 
     rc: int
     output: str
@@ -177,7 +177,7 @@ class SiteLab(Hands):
         return played
 
     def status(self) -> dict[str, Any]:
-        """What `muster status --json` says now."""
+        """The document of `muster status --json` now."""
         played = self.muster("status", "--json")
         assert played.rc in (0, 1), played.output
         document: dict[str, Any] = json.loads(played.output)
@@ -331,7 +331,17 @@ def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
 
 
 _strangers: dict[str, tuple[float, float]] = {}  # process id -> when it was seen without an instance, first and last
-_known: dict[str, tuple[bytes, bytes, float, Process]] = {}  # process id -> start, environment, age when read, and it
+_known: dict[str, _Seen] = {}  # process id -> one that carries an instance, of any site of this machine
+
+
+@dataclass
+class _Seen:
+    """A process that carries an instance. Only of those of the swept site must the environment make sense."""
+
+    start: bytes
+    environment: bytes
+    age: float  # s, when its environment was read
+    process: Process | None = None
 
 
 def sweep(root: str) -> list[Process]:
@@ -353,7 +363,7 @@ def sweep(root: str) -> list[Process]:
         known = _known.get(pid)
         try:
             stat = _read("/proc/%s/stat" % pid).rpartition(b")")[2].split() if known else []
-            if known is None or stat[19] != known[0] or known[2] < SETTLED:
+            if known is None or stat[19] != known.start or known.age < SETTLED:
                 data = _read("/proc/%s/environ" % pid)
                 if b"MUSTER_INSTANCE=" not in data:
                     _known.pop(pid, None)
@@ -361,12 +371,13 @@ def sweep(root: str) -> list[Process]:
                     continue
                 _strangers.pop(pid, None)
                 stat = stat or _read("/proc/%s/stat" % pid).rpartition(b")")[2].split()
-                known = _known[pid] = (stat[19], data, _age(stat[19]), _process(int(pid), data, float(stat[19])))
+                known = _known[pid] = _Seen(stat[19], data, _age(stat[19]))
         except OSError:
             _known.pop(pid, None)
             continue
-        if stat[0] != b"Z" and mark in known[1]:
-            found.append(known[3])
+        if stat[0] != b"Z" and mark in known.environment:
+            known.process = known.process or _process(int(pid), known.environment, float(known.start))
+            found.append(known.process)
     return found
 
 

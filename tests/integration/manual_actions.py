@@ -56,7 +56,7 @@ class Hands:
             time.sleep(0.05)
 
     def said(self, host: str, instance: str, program: str) -> str:
-        """What a program wrote; empty when it never ran there."""
+        """A program's log; empty when it never ran there."""
         log = self.root(host) / "log" / instance / (program + ".log")
         return log.read_text() if log.exists() else ""
 

@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,8 +87,11 @@ def _serve(door: socket.socket) -> None:
 
 
 def _play(arguments: list[str], said: int) -> int:
+    from ansible import constants
     from ansible.cli.playbook import main
 
+    # Made by the import, removed at the end of a run, and what a run remembers is there.
+    constants.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(dir=Path(constants.DEFAULT_LOCAL_TMP).parent)
     os.dup2(said, 1)
     os.dup2(said, 2)
     os.close(said)
@@ -98,6 +102,7 @@ def _play(arguments: list[str], said: int) -> int:
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
+        shutil.rmtree(constants.DEFAULT_LOCAL_TMP, ignore_errors=True)
         sys.stdout.flush()
         sys.stderr.flush()
     return status

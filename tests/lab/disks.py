@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the hosts have on their disks: this machine's root file system underneath, a layer of the lab, one of their own.
+"""The disks of the hosts: this machine's root file system underneath, a layer of the lab, one of their own.
 
 The layer makes a plain Debian of it: no checkout, no home directories, no service of this machine, names from
 /etc/hosts only. What a site would install itself (a data bus, its Python package) is put there like a package's files.
@@ -168,7 +168,7 @@ class Disks:
                 folder.chmod(0o700)
 
     def _programs(self) -> None:
-        """What the reference application needs, as a site's own packages would bring it."""
+        """Install what the reference application needs, as a site's own packages would."""
         found = Path(sys.executable).with_name("nats-server")
         if found.exists():
             shutil.copy2(found, self._layer / "usr/local/bin/nats-server")

@@ -153,7 +153,7 @@ class Lab:
         return done.stdout
 
     def console(self, host: str) -> str:
-        """What the host said while it booted and ran."""
+        """The host's console output since its boot."""
         path = self.names.of(host) / "console.log"
         return path.read_text(errors="replace") if path.exists() else ""
 

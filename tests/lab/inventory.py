@@ -61,7 +61,7 @@ def hosts(lab: Lab) -> dict[str, Any]:
 
 
 def settings(service_manager: str) -> dict[str, Any]:
-    """What holds for all hosts."""
+    """The variables of all hosts."""
     return {
         "muster_service_manager": service_manager,
         "muster_root": MUSTER_ROOT,

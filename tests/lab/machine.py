@@ -119,7 +119,7 @@ class Machine:
 
 
 def hostname(host: str) -> str:
-    """What a host calls itself: inventory names may have underscores, host names may not."""
+    """The host name of a host: inventory names may have underscores, host names may not."""
     return host.replace("_", "-")
 
 

@@ -34,7 +34,7 @@ SMALL = 10  # items up to which the whole reference application can run here
 
 
 class Beside:
-    """What Supvisors showed in the same run; empty where it does not run here."""
+    """The values of Supvisors in the same run; empty where it does not run here."""
 
     def __init__(self) -> None:
         self.start: list[float] = []

@@ -72,7 +72,7 @@ def overhead(site: LabSite, host: str) -> set[int]:
 
 
 def idle(looks: Looks, window: float) -> dict[str, Cost]:
-    """What each of these costs while nothing happens, all of them in one window of so many seconds."""
+    """The cost of each of these hosts while nothing happens, all measured in one window of so many seconds."""
     before = {name: machine.cpu_seconds(look()) for name, look in looks.items()}
     began = time.monotonic()
     time.sleep(window)

@@ -48,7 +48,7 @@ def missing() -> str:
 
 
 class Screen:
-    """What a person sees at a console, and types there."""
+    """The screen and keyboard of a person at a console."""
 
     def __init__(self, lab: Lab, host: str) -> None:
         self._lab, self._host = lab, host
@@ -68,7 +68,7 @@ class Screen:
         wait_for(lambda: self.session() == {}, "the end of the session")
 
     def session(self) -> dict[str, str]:
-        """What logind says of the person's session; empty when there is none."""
+        """logind's answer about the person's session; empty when there is none."""
         said = self._lab.run(self._host, "loginctl", "show-user", USER, check=False)
         facts = dict(line.partition("=")[::2] for line in said.splitlines() if "=" in line)
         return facts if facts.get("State") == "active" else {}
@@ -79,7 +79,7 @@ class Screen:
         return {title: number for number, title in _TITLED.findall(shown)}
 
     def picture(self, window: str) -> bytes:
-        """What a window looks like, as bytes to be compared with one another."""
+        """A picture of a window, as bytes to compare."""
         name = f"{RUNTIME}/window.rgb"
         self._ask("import", "-window", window, "-depth", "8", name)
         return (Path(f"/proc/{self._lab.machines[self._host].init}/root") / name.lstrip("/")).read_bytes()

@@ -71,7 +71,7 @@ class LabSite(SiteLab):
 
     @staticmethod
     def controller_environment() -> dict[str, str]:
-        """What playbooks and commands find on the controller."""
+        """The environment of playbooks and commands on the controller."""
         return {
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_HOME": "/root/.ansible",  # the checkout is read-only there

@@ -93,7 +93,7 @@ class Switch:
                 self._nft(f"delete rule bridge {TABLE} cables handle {rule['handle']}")
 
     def slow(self, host: str, rate: str = "256kbit") -> None:
-        """What is sent to the host trickles at this rate (a word of tc); `heal` ends it."""
+        """Limit the traffic to the host to this rate (in the format of tc); `heal` ends it."""
         port = self._names.port(host)
         command("tc", "-n", self._names.switch, "qdisc", "replace", "dev", port, "root", "tbf", "rate", rate,
                 "burst", "8kb", "latency", "2s")  # fmt: skip

@@ -24,7 +24,7 @@ from tests.lab.names import CONTROLLER, LabError, Names
 
 @pytest.fixture
 def healed(lab: Lab) -> Iterator[Lab]:
-    """Whatever a test breaks is whole for the next one."""
+    """Repair the lab after each test."""
     yield lab
     lab.switch.heal()
     for host in lab.names.hosts:
@@ -34,7 +34,7 @@ def healed(lab: Lab) -> Iterator[Lab]:
 
 
 def traces(name: str) -> list[str]:
-    """What is left of a lab."""
+    """The remains of a lab."""
     names = Names(name)
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if str(names.folder) in line]
     namespaces = [entry for entry in os.listdir("/run/netns") if entry.startswith(names.namespace(""))]

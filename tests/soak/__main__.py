@@ -91,7 +91,7 @@ def _repaired(world: World) -> bool:
 
 
 def _keep(world: World, done: Step, folder: Path) -> Path:
-    """What one needs to find out why."""
+    """Keep the files that are needed to find the cause."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "step.txt").write_text("%s\n%s" % (done, done.answer))
     (folder / "monitor.log").write_text(world.lab.monitor_log()[-200_000:])

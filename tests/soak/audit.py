@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a site that had time to recover: found in process table and ledger, never in its own status."""
+"""Finds errors of a site that had time to recover, in process table and ledger, never in its own status."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong on purpose. Each kind hits once; some heal after a while."""
+"""The faults of the soak. Each kind happens once; some are healed after a while."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.soak.world import CLOSED, EITHER, OPEN, SERVICES, WINDOWS, World
 
 @dataclass(frozen=True)
 class Hit:
-    """What was done; `heal`, if any, is called after `seconds`."""
+    """A fault that was made; `heal`, if any, is called after `seconds`."""
 
     what: str
     heal: Callable[[], None] | None = None
@@ -229,7 +229,7 @@ def _freeze(world: World, rng: random.Random, host: str) -> Hit:
 
 
 def _close(world: World, host: str) -> None:
-    """What a dead console showed is closed for good."""
+    """Expect that the windows of a dead console stay closed."""
     for name in world.on(host):
         world.closed(name)
 

@@ -22,7 +22,7 @@ TOGETHER = 1.5  # s between two faults that come together, at most
 
 @dataclass
 class Step:
-    """What was done and what came of it."""
+    """The faults and requests of a step, and their results."""
 
     number: int
     kinds: list[str]

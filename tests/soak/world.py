@@ -117,7 +117,7 @@ class World:
             database.close()
 
     def told(self) -> dict[str, Any]:
-        """What the monitor wrote last; only what waits in its queue is taken from there."""
+        """The monitor's last document; only its queue is used."""
         try:
             document: dict[str, Any] = json.loads((self.lab.state / "run" / "monitor.json").read_text())
         except (OSError, ValueError):

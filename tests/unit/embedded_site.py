@@ -28,7 +28,7 @@ def site_variables(folder: Path = LOCAL) -> dict[str, Any]:
 
 
 def raw_site(**changes: Any) -> dict[str, Any]:
-    """What `compile_site` takes; ``changes`` as in `changed`, with ``__`` between keys."""
+    """The input of `compile_site`; ``changes`` as in `changed`, with ``__`` between keys."""
     hosts = _SERVERS + _CONSOLES
     raw = site_variables()
     raw["muster_state_dir"] = "/srv/muster/state"

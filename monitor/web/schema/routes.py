@@ -162,7 +162,7 @@ ROUTES = (
         "GET",
         "/actions/{id}",
         "ticket",
-        "What came of a request that was not waited for",
+        "The outcome of a request that was not waited for",
         {200: Answer("How far it is.", "Ticket"), 404: _GONE},
         (Parameter("id", "path", "as the 202 gave it"),),
     ),

@@ -100,14 +100,14 @@ SCHEMAS: dict[str, Json] = {
     "Explanation": dict(
         ANY, description="Per instance of the item: each candidate host with load, limit, rule, verdict."
     ),
-    "Readiness": dict(ANY, description="What the same decision code makes of a changed site; nothing is touched."),
+    "Readiness": dict(ANY, description="The result of the same decision code for a changed site; nothing is touched."),
     "Caller": _object(
         {"who": TEXT, "host": TEXT, "console": TEXT, "address": TEXT, "may": _list({"enum": ["look", "act"]})},
         "Whom the monitor takes this request's sender for. `console`: its host, when that can show items, else empty.",
     ),
     "Answer": _object(
         {"ok": FLAG, "said": _list(TEXT), "results": ANY},
-        "What came of a request. Refused by the plan is `ok: false`, with the reason in `said`.",
+        "The outcome of a request. When the plan refuses it, `ok` is false and `said` has the reason.",
         {"run": MAYBE_TEXT},
     ),
     "Ticket": _object(

@@ -106,7 +106,7 @@ function help() {
         ]),
       ),
     ),
-    el("p", { text: "Grey is normal. What is not has a colour, a shape and a word." }),
+    el("p", { text: "Grey is normal. Every other state has a colour, a shape and a word." }),
     el(
       "div",
       { class: "buttons" },

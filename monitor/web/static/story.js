@@ -116,7 +116,7 @@ export function drawBands(staleSince) {
       "stale",
       "unknown",
       model.unread ? "The monitor cannot read the status" : "No word from the monitor",
-      `since ${clock(staleSince)}. What is shown is as old as that, and nothing can be done from here.`,
+      `since ${clock(staleSince)}. This page shows the state of that time, and nothing can be done from here.`,
     ]);
   if (monitor.storm) bands.push(["storm", "bad", "Storm: nothing is acted on", monitor.storm]);
   if (monitor.no_runs)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What supervising costs while nothing happens: processor and memory of everything but the programs themselves."""
+"""Measures the cost of supervision while nothing happens: processor and memory of everything but the programs."""
 
 from __future__ import annotations
 

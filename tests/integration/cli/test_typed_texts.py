@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people type, at the command line or through the API, is text to the playbooks and never a template."""
+"""Playbooks use text that people type, at the command line or through the API, as text and never as a template."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Room:
         )
 
     def act(self, requests: dict[str, Any], silent: tuple[str, ...] = ()) -> dict[str, Any]:
-        """What the hosts answer; those that are silent did not get the request."""
+        """The hosts' answers; silent hosts did not get the request."""
         answers: dict[str, Any] = {}
         for name, request in requests.items():
             if name in silent:

@@ -178,7 +178,7 @@ class TestStatus:
         assert found["verdict"] == "not operational" and "data_processing" in found["cause"]
 
     def test_that_looked_before_a_restart_is_no_reason_for_another_one(self, room: Room) -> None:
-        """What it saw is older than the restart, and is remembered as that."""
+        """Its observation is older than the restart, and is recorded with that time."""
         room.open()
         room.run("deploy")
         opened = room.ask("open_site")

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of faults share: one site with its monitor that suffers, an audit from outside after each fault."""
+"""Shared by the tests of faults: one site with its monitor under faults, an audit from outside after each fault."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Site:
             assert world.wanted["scen2_srv_02"] == "started"
 
     def put_in_order(self) -> None:
-        """What one test broke is not the next one's fault."""
+        """Repair the site, so that the faults of one test do not fail the next."""
         if settled(self.world, 5.0):
             self.world.lab.play("reconcile")
             assert settled(self.world, RECOVERS) == []

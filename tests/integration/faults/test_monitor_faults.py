@@ -116,7 +116,7 @@ def test_intents_survive_the_run_that_had_them(lab: SiteLab) -> None:
 
 @contextlib.contextmanager
 def none_parks(lab: SiteLab) -> Iterator[None]:
-    """Whatever parks, or is about to, is killed, again and again."""
+    """Kill every run that parks or is about to park, again and again."""
     ending = threading.Event()
 
     def kill() -> None:

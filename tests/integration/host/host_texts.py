@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What hosts of the tests are configured with: texts as the collection renders them, for both service managers."""
+"""The configuration of the tests' hosts: texts as the collection renders them, for both service managers."""
 
 from __future__ import annotations
 

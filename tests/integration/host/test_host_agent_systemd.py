@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only systemd does for a host. Runs inside of the machine that test_systemd_contract boots."""
+"""Behaviour of hosts with systemd only. Runs inside the machine that test_systemd_contract boots."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs leave behind stays within count, age and size; a run under way loses nothing."""
+"""Artefacts of runs stay within count, age and size; a run under way loses nothing."""
 
 from __future__ import annotations
 

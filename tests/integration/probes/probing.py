@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of probes share: a probe at work, Mosquitto, a wire that can be cut without a word, certificates."""
+"""Shared by the tests of probes: a probe at work, Mosquitto, a wire that can be cut without a word, certificates."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor's integration tests share: real buses, strangers on their ports, waiting with a deadline."""
+"""Shared by the monitor's integration tests: real buses, strangers on their ports, waiting with a deadline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the probes of every kind of bus have in common, on real servers; clients that others wrote are the oracle.
+"""The common contract of the probes of every kind of bus, on real servers; clients of other authors are the oracle.
 
 Each test that ends with a verdict also asks an independent client at the same server: it must find the same.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is Mosquitto's own in the reference application: bridges without loops, one-way consoles, a missing broker.
+"""Mosquitto in the reference application, unlike NATS: bridges without loops, one-way consoles, a missing broker.
 
 What it has in common with NATS is tested on both buses by test_scen2_*.py.
 """
@@ -113,7 +113,7 @@ def answered(client: MqttClient) -> bool:
 
 
 def assert_joined(hosts: tuple[str, ...]) -> None:
-    """Whatever is published at one of these brokers comes out of each, and once."""
+    """Check that a message published at one of these brokers arrives once at each."""
     clients = {host: wait_for(lambda host=host: client_of(host), f"the broker of {host}") for host in hosts}
     everybody = {(speaker, listener) for speaker in hosts for listener in hosts}
     seen: Counter[tuple[str, str, int]] = Counter()

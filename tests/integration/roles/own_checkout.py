@@ -31,7 +31,7 @@ def clone(folder: Path) -> Path:
 
 
 def prepare(checkout: Path) -> Path:
-    """What `bin/setup` would make there, of the packages that run this test: nothing is fetched."""
+    """Make what `bin/setup` would make, from the packages that run this test: nothing is fetched."""
     venv = checkout / ".venv"
     venv.mkdir()
     for name in ("bin", "lib", "share"):

@@ -18,7 +18,7 @@ from tests.integration.roles.own_checkout import clone
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a clone holds: all that git tracks or would track, links included."""
+    """The files of a clone: all that git tracks or would track, links included."""
     return clone(tmp_path_factory.mktemp("project"))
 
 

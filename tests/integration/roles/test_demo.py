@@ -67,7 +67,7 @@ class Checkout:
         return cloned | {str(path) for path in self.home.rglob("*")}
 
     def listeners(self) -> list[str]:
-        """What listens on an address of this network, from `/proc/net/tcp`."""
+        """The listening addresses of this network, from `/proc/net/tcp`."""
         first, second, third = (int(part) for part in self.net.split("."))
         mark = "%02X%02X%02X:" % (third, second, first)
         lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]

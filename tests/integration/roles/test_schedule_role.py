@@ -154,7 +154,7 @@ def test_invalid_options_are_refused(lab: SiteLab, etc: Path, variables: dict[st
 
 
 def local(lab: SiteLab) -> dict[str, str]:
-    """What the inventory of the lab needs to describe the same site again."""
+    """The variables that the inventory of the lab needs to describe the same site again."""
     return {"MUSTER_LOCAL_DIR": str(lab.folder / "m"), "MUSTER_LOCAL_NET": lab.net,
             "ANSIBLE_HOME": str(lab.folder / "ansible")}  # fmt: skip
 

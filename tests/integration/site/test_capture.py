@@ -42,7 +42,7 @@ def lab() -> Iterator[SiteLab]:
 
 @pytest.fixture(scope="module")
 def planned(lab: SiteLab) -> str:
-    """What `muster plan` says after a program ended that no monitor was there to see."""
+    """The output of `muster plan` after a program ended while no monitor ran."""
     [pid] = [p.pid for p in lab.processes("scen2_srv_02") if p.program == "data_processing"]
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: pid not in [p.pid for p in lab.processes()], "the end of the program")

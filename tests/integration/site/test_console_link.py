@@ -51,7 +51,7 @@ def _lose_and_find(lab: SiteLab, link: Wire, address: str) -> None:
 
 
 def _shown(lab: SiteLab, verdict: str) -> dict[str, object]:
-    """What the command line says once the monitor says this verdict."""
+    """The command line's status once the monitor has this verdict."""
     wait_for(lambda: [entry["verdict"] for entry in lab.seen()["items"]] == [verdict], verdict, lab.monitor_log)
     seen = lab.verdict("01")
     assert seen["verdict"] == verdict

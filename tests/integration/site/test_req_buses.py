@@ -35,7 +35,7 @@ def faulty() -> Iterator[SiteLab]:
 
 @pytest.fixture(scope="module", name="deployed")
 def deployed_fixture(faulty: SiteLab) -> Verdicts:
-    """What the status says of each item after the deploy."""
+    """The status of each item after the deploy."""
     return {entry["item"]: entry for entry in faulty.status()["items"]}
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people decide on a running site: pauses, drains in turn, resets, conflicts and what they acknowledge."""
+"""Decisions of people on a running site: pauses, drains in turn, resets, conflicts and what they acknowledge."""
 
 from __future__ import annotations
 

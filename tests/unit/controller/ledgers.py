@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the ledger share: one on real SQLite files, records for it, a process of its own."""
+"""Shared by the tests of the ledger: a ledger on real SQLite files, records for it, a process that uses it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is installed on hosts is complete, needs nothing but Python itself, and is read by the oldest Python there."""
+"""The files installed on hosts are complete, need nothing but Python, and run with the oldest supported Python."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def installed(path: Path) -> Iterator[Path]:
 
 
 def later(path: Path) -> Iterator[Path]:
-    """What `remove` loads by name."""
+    """Modules that `remove` loads by name."""
     if path.name == "remove.py":
         from monitor.core.host import remove
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What requests may hold: muster's own check accepts exactly what the package jsonschema accepts.
+"""The schemas of requests: muster's own check accepts exactly what the package jsonschema accepts.
 
 The check is stricter in three points, which its docstring states. They are given to jsonschema here.
 """
@@ -120,7 +120,7 @@ def test_a_value_is_right_exactly_when_jsonschema_accepts_it(name: str) -> None:
 
 
 def accepted_by_rules(document: Json) -> bool:
-    """What `requests.read` asks of a request beyond its schema."""
+    """The rules of `requests.read` beyond the schema."""
     kind = KINDS[document["kind"]]
     needs_reason = kind.reason or bool(document.get("take"))
     twice = [former for former, name in kind.renamed.items() if former in document and name in document]

@@ -285,7 +285,7 @@ class People:
             time.sleep(0.01)
 
     def ask(self, words: bytes) -> tuple[bytes, bytes]:
-        """What the API got, and what the person did."""
+        """:return: the bytes that the API got, and those that the person got."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as person:
             person.settimeout(20)
             person.connect(str(self.place))

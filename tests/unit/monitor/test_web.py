@@ -38,7 +38,7 @@ def posted(body: Any, who: Caller = AT_CONSOLE) -> dict[str, Any]:
 
 
 def wrong(body: Any, who: Caller = AT_CONSOLE) -> list[str]:
-    """What is wrong with a body."""
+    """The errors of a body."""
     with pytest.raises(read.RequestErrors) as found:
         posted(body, who)
     return [check.sentence([error]) for error in found.value.errors]

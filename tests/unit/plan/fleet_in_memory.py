@@ -40,11 +40,16 @@ class FleetHost:
     on: bool = True
     reachable: bool = True
     manager: bool = True
-    boots: int = 1
+    powered: int = 1  # times it was switched on
+    boots: int = 1  # starts of its service manager
     copies: dict[str, Copy] = field(default_factory=dict)
     claims: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     common_bus: bool = True
+
+    @property
+    def boot(self) -> str:
+        return f"boot{self.powered}"
 
     def die(self) -> None:
         """All processes end, as with a reboot or a killed service manager; files stay."""
@@ -70,10 +75,10 @@ class FleetHost:
             }
         return {
             "host": self.name, "answer": "seen", "why": "", "prepared": True, "site_id": SITE_ID,
-            "controller": "controller", "incarnation": f"boot/{self.boots}" if self.manager else None,
+            "controller": "controller", "incarnation": f"{self.boot}/{self.boots}" if self.manager else None,
             "service_manager": "running" if self.manager else "stopped", "config": "", "drift": [], "foreign": [],
             "instances": instances, "services": {"common_data_bus": {"pid": 2}} if self.common_bus else {},
-            "load": {"cpu": 0.0},
+            "load": {"cpu": 0.0, "boot": self.boot},
         }  # fmt: skip
 
 
@@ -133,6 +138,8 @@ class World:
 
     def _one(self, host: FleetHost, entry: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
         name, epoch, do = entry["instance"], entry["epoch"], entry["do"]
+        if do != "stop" and request.get("boot", host.boot) != host.boot:
+            return {"result": "refused", "reason": f"{host.name} was booted after the run had looked at it"}
         if epoch < host.last.get(name, 0):
             return {"result": "refused", "reason": f"{host.name} has seen epoch {host.last[name]} of {name}"}
         if do == "stop":
@@ -214,7 +221,7 @@ class World:
             assert new == noted or sum(held.values()) <= self.site.host(host).load_limit, f"{host} holds {held}"
 
     def paused_items(self) -> set[str]:
-        """What is paused now."""
+        """The items that are paused now."""
         until = {key: p["until"] for key, p in self.state["pauses"].items() if not p["until"] or p["until"] > self.now}
         items = {item.id for item in self.site.items}
         return items if "site" in until else {item for item in items if f"item/{item}" in until}

@@ -173,6 +173,7 @@ class Contended(RuleBasedStateMachine):
         self.windows_end_with(host)
         there = self.world.hosts[host]
         there.die()
+        there.powered += 1
         there.boots += 1
         there.on = there.manager = True
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the benchmarks read from the monitor's journal and state folder, and what they see of processes."""
+"""The benchmarks' readers of the monitor's journal, its state folder and the process table."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Map
             return
         host.locks.add(name)
         world.alone(name, host, run, until)
-        if entry["epoch"] < host.last.get(name, 0):
+        if entry["do"] != "stop" and request.get("boot", host.boot) != host.boot:
+            over({"result": "refused", "reason": f"{host.name} was booted after the run had looked at it"})
+        elif entry["epoch"] < host.last.get(name, 0):
             over({"result": "refused", "reason": f"{host.name} has seen epoch {host.last[name]} of {name}"})
         elif entry["do"] == "stop":
             on_host(world.rng.uniform(0.01, 0.4), stop)

@@ -48,7 +48,6 @@ class SimCopy(Copy):
 @dataclass
 class SimHost(FleetHost):
     frozen: str = ""  # "takes connections": processes are stopped; "silent": the whole machine is
-    powered: int = 1  # times it was switched on
     sshd: bool = True  # whether runs get there; lines and probes go other ways
     ended: dict[str, int] = field(default_factory=dict)  # instances the host stopped with their bus -> epoch
     locks: set[str] = field(default_factory=set)  # instances that an act is working on

@@ -140,7 +140,7 @@ class Simulation:
         self.monitor = Monitor(self.runs, self.monitors, self._watch_list, self.lines, self.slow)
 
     def _watch_list(self) -> Watch:
-        """What is published at this moment."""
+        """The watch list that is published at this moment."""
         if self.publishes and self._published != self.world.revision:
             self._published = self.world.revision
             world = self.world
@@ -196,7 +196,7 @@ class Simulation:
         return [host for host in self.world.hosts.values() if name in host.copies and not host.lost]
 
     def _crashes_in_a_row(self) -> None:
-        """What is broken waits longer and longer between its restarts; given up it is only after the last of them."""
+        """A broken instance is restarted with growing delays; only after the last restart it is given up."""
         world = self.world
         for _unused in WAITS:
             claims = [world.state["claims"].get(name) or {} for name in world.broken]

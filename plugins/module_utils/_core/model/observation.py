@@ -84,6 +84,11 @@ class Observation:
         """Whether the host answered."""
         return self.answer == SEEN
 
+    @property
+    def boot(self) -> str:
+        """The kernel's boot id; empty when the document has none."""
+        return str(self.load.get("boot") or self.incarnation.partition("/")[0])
+
     @classmethod
     def from_json(cls, document: Union[Observation, Mapping[str, Any]]) -> Observation:
         """Read a document. One that does not fit is read as that of a host that did not answer, with what is wrong: the

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 Json = Dict[str, Any]
@@ -100,6 +100,7 @@ class Plan:
     intents: List[Json]  # what became of each: {id, instance, outcome, why}
     waits: Mapping[str, float]  # instance -> when the deadline of the run at work on it is over
     turns: List[str]  # instances that leave a drained host in a later round
+    boots: Mapping[str, str] = field(default_factory=dict)  # host that acts -> the boot id that it was seen with
 
     @property
     def kind(self) -> str:
@@ -137,6 +138,7 @@ class Plan:
             intents=document["intents"],
             waits=document["waits"],
             turns=document["turns"],
+            boots=document.get("boots") or {},
         )
 
     def to_json(self) -> Json:
@@ -153,6 +155,7 @@ class Plan:
             "intents": self.intents,
             "waits": self.waits,
             "turns": self.turns,
+            "boots": dict(self.boots),
         }
 
 
@@ -201,6 +204,7 @@ class ActRequest:
     config: Optional[str] = None  # the digest of the configuration folder that it takes; None: it keeps its own
     instances: Tuple[Order, ...] = ()
     revive: bool = False  # its service manager, also where nothing is started
+    boot: str = ""  # boot id that the plan was made over; under another one the host starts nothing; empty: not known
 
     def to_json(self) -> Json:
         document: Json = {
@@ -213,4 +217,6 @@ class ActRequest:
         }
         if self.revive:
             document["revive"] = True
+        if self.boot:
+            document["boot"] = self.boot
         return document

@@ -65,7 +65,10 @@ def act_requests(
             if action.kind == REVIVE:
                 host = action.host
                 requests[host] = replace(requests.get(host) or _empty(site, plan), revive=True)
-    return {host: replace(request, expires=request.expires or plan.expires) for host, request in requests.items()}
+    return {
+        host: replace(request, expires=request.expires or plan.expires, boot=plan.boots.get(host, ""))
+        for host, request in requests.items()
+    }
 
 
 def next_phase(plan: Plan, answers: Mapping[str, Any], phase: int) -> Dict[str, List[str]]:

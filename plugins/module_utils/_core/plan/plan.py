@@ -118,7 +118,20 @@ def make_plan(
         intents=outcomes,
         waits=draft.waits,
         turns=draft.turns,
+        boots=_boots(draft),
     )
+
+
+def _boots(draft: Draft) -> Dict[str, str]:
+    """Boot ids of the hosts that act on instances.
+
+    A host that is down frees its claims although a run is at work there, because a reboot ends all that the run began.
+    A request of that run that reaches the host after the reboot must not start anything: the host may never have seen
+    the epoch under which the instance runs elsewhere since.
+    """
+    hosts = sorted({action.host for action in draft.actions if action.acts})
+    boots = {host: draft.observation(host).boot for host in hosts}
+    return {host: boot for host, boot in boots.items() if boot}
 
 
 def _draft(

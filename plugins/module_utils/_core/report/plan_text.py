@@ -15,7 +15,8 @@ from ..decide.draft import WHOLE
 from ..model.sentences import clock, listing
 from .story import sentence
 
-NOT_SHOWN = ("fingerprint",)  # of a plan: a digest over its inputs, the site's definition among them
+# Of a plan: a digest over its inputs, the site's definition among them, and the kernels' boot ids.
+NOT_SHOWN = ("fingerprint", "boots")
 EVERYTHING = 10**9  # names of one list
 SHORT = 8  # characters of a digest
 TIMES = ("at", "since", "until", "deadline", "expires")

@@ -28,7 +28,8 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
 
     :param request: ``host``; ``config``: ``{"digest", "files"}``, see `host.machine.files.write_folder`; ``instances``:
         see `host.act.instance.InstanceJob`; ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a
-        missing one; ``revive``: do so without any instance; ``run``: its number, for the log; ``check``, ``diff``.
+        missing one; ``revive``: do so without any instance; ``run``: its number, for the log; ``boot``: boot id of the
+        host as the run saw it: under another one, instances are only stopped; ``check``, ``diff``.
     :param began: monotonic time at which the agent began.
     :return: ``{"changed", "config", "diff", "results": {instance: see `outcome`}, "began", "took"}`` (times in seconds,
         by this host's clock), with ``config_error`` (a sentence) when the configuration could not be written: then
@@ -50,7 +51,7 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     answer: Dict[str, Any] = {"changed": False, "results": {}}
     if request.get("config"):
         _configure(request, answer)
-    instances, refused = _may_be_done(request.get("instances") or [], answer.get("config_error"))
+    instances, refused = _may_be_done(request.get("instances") or [], _rebooted(request) or answer.get("config_error"))
     if instances:
         from . import instance
         from . import sequencer as act_sequencer
@@ -99,12 +100,23 @@ def _configure(request: Mapping[str, Any], answer: Dict[str, Any]) -> None:
         answer["diff"] = change.diff
 
 
+def _rebooted(request: Mapping[str, Any]) -> str:
+    """A sentence when the host was booted after the run had looked at it; else "".
+
+    While it was down, its instances may have started elsewhere, under epochs that this host has never seen.
+    """
+    if request.get("boot", "") in ("", procs.boot_id()):
+        return ""
+    return "%s was booted after run %s had looked at it: nothing is started" % (
+        request["host"]["host"], request.get("run", "?"))
+
+
 def _may_be_done(
     instances: Sequence[Mapping[str, Any]], error: Optional[str]
 ) -> Tuple[Sequence[Mapping[str, Any]], Dict[str, Any]]:
-    """Leave out what would start from an old configuration.
+    """Leave out what would start from an old configuration, or for a run whose claims may be taken over by now.
 
-    :param error: why the configuration could not be written.
+    :param error: why nothing may start: see `_rebooted`, or why the configuration could not be written.
     :return: (requests to carry out, instance -> result of the others).
     """
     if not error:
