@@ -67,6 +67,7 @@ class _Host:
 
 AWAY = (Signal.LOST, Signal.GONE)
 NOT_HELD = (Signal.NONE, Signal.REFUSED)  # of lines
+REFUSAL = "Connection refused"  # the kernel's, where nothing listens
 
 
 class Hosts:
@@ -205,6 +206,8 @@ def _lost(host: _Host, line: Line, buses: Line, run: Line, holds: bool) -> int:
     host either and sshd does not answer, or when the host holds nothing.
     """
     ran = run.signal in AWAY
+    if ran and REFUSAL in line.why and REFUSAL in run.why and not host.buses_heard:
+        ran = False  # both asked the same closed port, and nothing else there was ever within reach
     proven = not holds or (ran and line.signal is not Signal.REFUSED)
     of_line = line.signal in AWAY and (proven or host.heard is not None)
     of_buses = buses.signal in AWAY and (proven or host.buses_heard)

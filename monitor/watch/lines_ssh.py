@@ -42,8 +42,9 @@ REFUSED_KEYS = Ladder((1.0, 3.0, 10.0, 30.0, 60.0, 300.0))
 _SILENCE = ("timed out", "No route to host", "Network is unreachable", "Host is down", "not responding")
 _NO_KEY = ("Permission denied", "Too many authentication failures")
 _NOT_TRUSTED = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
-_ANSWERS = ("Connection refused", "Connection closed by", "Connection reset by", "Received disconnect",
-            "Unable to negotiate", "Not allowed at this time")  # fmt: skip
+# "Connection refused" is none of these: the kernel says it, also where sshd and everything else has ended.
+_ANSWERS = ("Connection closed by", "Connection reset by", "Received disconnect", "Unable to negotiate",
+            "Not allowed at this time")  # fmt: skip
 _SETTINGS = ("Could not resolve hostname", "Bad configuration option", "Bad owner or permissions",
              "terminating, 1 bad configuration")  # fmt: skip
 _NO_WAY_THROUGH = ("UNKNOWN port", "stdio forwarding failed")  # a jump host or proxy did not connect to the host

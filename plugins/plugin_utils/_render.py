@@ -37,7 +37,7 @@ SERVICE_TEMPLATES = {
     "systemd": (("%s.units", "systemd_service.units.j2"), ("%s.run", "systemd_service.run.j2")),
 }
 APPLICATION_TEMPLATE = ("%s.units", "systemd_application.units.j2")  # once per application, on systemd
-# What a template sees besides the inventory's variables.
+# Variables of a template besides those of the inventory.
 CONTEXT = (
     *TOKENS,
     "item",

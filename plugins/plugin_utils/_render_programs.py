@@ -67,9 +67,11 @@ def program_lines(
         command[0] = "%s/bin/%s" % (ROOT, command[0])
     environment = {**environment, **dict(zip(program.environment, leaves[len(program.command) :]))}
     for position, argument in enumerate(command):
-        text.refuse_unreadable("argument %d of %s" % (position + 1, program.name), argument)
+        if not argument.isprintable():
+            text.refuse_unreadable("argument %d of %s" % (position + 1, program.name), argument)
     for variable, value in environment.items():
-        text.refuse_unreadable("the variable %s of %s" % (variable, program.name), value)
+        if not value.isprintable():
+            text.refuse_unreadable("the variable %s of %s" % (variable, program.name), value)
     lines = SimpleNamespace(
         name=program.name,
         command=command,

@@ -31,7 +31,8 @@ SERVERS = ["s1", "s2", "s3"]
 CONSOLES = ["c%d" % number for number in range(1, 7)]
 T = 1000.0
 CLOSED = Line(Signal.LOST, T, "no bus on s1 answers any more", cut=True)
-REFUSED = "no line held: ssh: connect to host s1 port 22: Connection refused"
+REFUSED = "no line held: Connection closed by 192.0.2.11 port 22"
+NOTHING_LISTENS = "no line to s1: ssh: connect to host s1 port 22: Connection refused"
 
 
 def site(*names: str, lines: bool = True) -> Hosts:
@@ -163,6 +164,18 @@ class TestARefusalBySshd:
         hosts.silent("s1", "Connection refused", T + 2.5)
         assert hosts.judge({"s1": CLOSED}, SERVERS, [], AFTER, T + 600)["s1"].state == SUSPECT
 
+    def test_of_the_port_of_ssh_by_line_and_run_is_one_signal(self) -> None:
+        hosts = site(*SERVERS)
+        hosts.line("s1", Signal.LOST, NOTHING_LISTENS, T)
+        hosts.silent("s1", "Connection refused", T + 2.5)
+        assert hosts.judge({"s1": CLOSED}, SERVERS, [], AFTER, T + 600)["s1"].state == SUSPECT
+
+    def test_of_the_port_of_ssh_and_buses_that_died_are_two_signals(self) -> None:
+        hosts = site(*SERVERS)
+        hosts.judge(answer(["s1"]), SERVERS, [], AFTER, T - 1)
+        hosts.line("s1", Signal.LOST, NOTHING_LISTENS, T)
+        assert hosts.judge({"s1": CLOSED}, SERVERS, [], AFTER, T + 5)["s1"].state == DOWN
+
     def test_leaves_a_crashed_bus_to_a_run_at_once(self) -> None:
         hosts = site(*SERVERS)
         hosts.judge(answer(["s1"]), SERVERS, [], AFTER, T - 1)
@@ -184,8 +197,7 @@ class TestARefusalBySshd:
             ("eve@s1: Permission denied (publickey).", Signal.REFUSED,
              "no line held: s1 refuses the monitor's key: eve@s1: Permission denied (publickey)."),
             ("Host key verification failed.", Signal.REFUSED, "no line held: Host key verification failed."),
-            ("ssh: connect to host s1 port 22: Connection refused", Signal.REFUSED,
-             "no line held: ssh: connect to host s1 port 22: Connection refused"),
+            ("ssh: connect to host s1 port 22: Connection refused", Signal.LOST, NOTHING_LISTENS),
             ("Connection closed by 192.0.2.11 port 22", Signal.REFUSED,
              "no line held: Connection closed by 192.0.2.11 port 22"),
             ("ssh: Could not resolve hostname gate: Name or service not known", Signal.NONE,

@@ -119,8 +119,8 @@ def test_a_far_end_that_falls_silent_is_doubted_and_then_lost(tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("script", "signal", "why"),
     [
-        ("echo 'ssh: connect to host h port 22: Connection refused' >&2; exit 255", Signal.REFUSED,
-         "no line held: ssh: connect to host h port 22: Connection refused"),
+        ("echo 'ssh: connect to host h port 22: Connection refused' >&2; exit 255", Signal.LOST,
+         "no line to h: ssh: connect to host h port 22: Connection refused"),
         ("echo 'ssh: connect to host h port 22: No route to host' >&2; exit 255", Signal.LOST,
          "no line to h: ssh: connect to host h port 22: No route to host"),
         ("echo 'sh: 1: python3: not found' >&2; exit 127", Signal.NONE,

@@ -31,7 +31,7 @@ def unreadable(value: str, lines: bool = False) -> str:
 def refuse_unreadable(what: str, value: str) -> None:
     """:raises ValueError: when a value of one line holds a control character; the sentence does not show the value,
     which may be a secret."""
-    bad = unreadable(value)
+    bad = "" if value.isprintable() else unreadable(value)
     if bad:
         raise ValueError("%s holds the control character %s" % (what, bad))
 

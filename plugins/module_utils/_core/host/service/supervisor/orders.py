@@ -182,6 +182,8 @@ def _escape(text: str) -> str:
 
 def _refuse_control(what: str, value: str) -> None:
     """The sentence does not show the value, which may be a secret."""
+    if value.isprintable():
+        return
     for character in value:
         code = ord(character)
         if (code < 32 and character != "\t") or code == 127 or 0xD800 <= code < 0xE000:
