@@ -167,7 +167,7 @@ class Listener:
                 line = handle.readline().strip()
         except OSError:
             return 0
-        return int(line) if line.isdigit() else 0
+        return int(line) if line.isdigit() and len(line) < 16 else 0
 
     def _path(self, folder: str, name: str) -> str:
         """:raises ValueError: for a name that leads out of the folder."""

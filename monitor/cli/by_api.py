@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+from ..core.client import terminal
 from ..core.client.api import Remote
 from ..core.client.commands import NO, OK, watch
 
@@ -45,7 +46,7 @@ def show_status(document: Json, options: argparse.Namespace) -> int:
     code = NO if (document.get("monitor") or {}).get("no_runs") else OK
 
     if sys.stdout.isatty() and options.watch and not options.json:
-        print("\033[H\033[2J", end="")
+        print(terminal.CLEAR, end="")
     if options.json:
         print(
             json.dumps(document, separators=(",", ":")) if options.watch else json.dumps(document, indent=2), flush=True

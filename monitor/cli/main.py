@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 from ..core.client import api as remote
+from ..core.client import terminal
 from ..core.client.commands import LATE, NO, USAGE
 from . import by_sudo
 from . import places as places_module
@@ -55,7 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: of the command line; by default those of this process.
     :return: the exit code.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    with terminal.guarded():
+        return _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
     options = _parser(arguments[0] if arguments else "").parse_args(arguments)
     try:
         if by_sudo.for_another(os.environ, os.geteuid()):

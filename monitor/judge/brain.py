@@ -22,11 +22,11 @@ from .asks import Asks
 from .bus_signals import BusSignals
 from .effects import Answer, Effect, Reconcile, Send, Wake, note
 from .health import Health, State
-from .hosts import AWAY, Hosts, Line, Signal, Verdict
+from .hosts import AWAY, NOT_HELD, Hosts, Line, Signal, Verdict
 from .intents import Intent, Intents
 from .schedule import LOOK_APART_SECONDS, Schedule
 from .shadow import Shadows
-from .watch_list import Watch
+from .watch_list import Watch, WatchedHost
 from .wishes import BusKey, Exit, ServiceKey, Wish, decide
 
 INTENTS_PER_RUN = 500  # intents one run takes
@@ -60,9 +60,7 @@ class Brain:
         """What is to be done now because of failures and requests."""
         effects = self._judge(now)
         effects += self._queue(self._wishes(now, wall), wall)
-        if not self.hosts.storm:
-            effects += self._send_intents(now)
-        return effects + self._send_request(now)
+        return effects + self._send_intents(now) + self._send_request(now)
 
     def reconcile_due(self, now: float, wall: float) -> list[Effect]:
         """The reconcile that is due although no failure asks for it; at most one runs at a time, none in a storm.
@@ -92,7 +90,10 @@ class Brain:
         holding = {entry.host for entry in watch.instances.values() if entry.phase != FAILED}
         down = [name for name, state in watch.hosts.items() if state == DOWN]
         buses = self._bus_signals.judge(self._running(), self.hosts.lines(), now)
-        self.verdicts = self.hosts.judge(buses, holding, down, watch.host_down_after, now, watch.host_interval)
+        serving = None if not watch.machines else [name for name, host in watch.machines.items() if host.serves]
+        self.verdicts = self.hosts.judge(
+            buses, holding, down, watch.host_down_after, now, watch.host_interval, serving
+        )
         for name, verdict in self.verdicts.items():
             known = before.get(name)
             if verdict.state != (known.state if known is not None else UP):
@@ -114,18 +115,26 @@ class Brain:
             yield host, health
 
     def _second_look(self, name: str, verdict: Verdict, now: float) -> None:
-        """Where only one signal is lost, a run that goes there gives the second one, or shows that the host is up."""
+        """Where only one signal is lost, a run that goes there gives the second one, or shows that the host is up.
+
+        No run goes to a host that is left out: its line shows when it is back.
+        """
         if verdict.state == UP:
             self._looked.discard(name)
-        alone = verdict.state == SUSPECT and verdict.lost < 2
-        if alone and now - verdict.since > self.watch.host_down_after and name not in self._looked:
+        alone = verdict.state == SUSPECT and verdict.lost < 2 and name not in self._looked
+        if alone and now - verdict.since > self.watch.host_down_after and name not in self.left_out():
             self._looked.add(name)
             self.schedule.soon("%s: %s" % (name, verdict.why), LOOK_APART_SECONDS)
 
     def _wishes(self, now: float, wall: float) -> list[Wish]:
-        if self.hosts.storm:
-            return []
-        return decide(self.watch, self.buses, self.services, now, self.verdicts, self.exits, wall)
+        wishes = decide(self.watch, self.buses, self.services, now, self.verdicts, self.exits, wall)
+        return [wish for wish in wishes if self._answers(wish)] if self.hosts.storm else wishes
+
+    def _answers(self, wish: Wish) -> bool:
+        """Whether it is about an instance on a host that answers: such a wish is served in a storm too."""
+        entry = self.watch.instances.get(wish.instance)
+        verdict = self.verdicts.get(entry.host) if entry is not None else None
+        return verdict is not None and verdict.answers
 
     def _queue(self, wishes: list[Wish], wall: float) -> list[Effect]:
         """Queue an intent for each new wish; those of probes in shadow and of paused items only go to the journal."""
@@ -239,6 +248,10 @@ class Brain:
         before, self.watch = self.watch, watch
         self.schedule.watch_changed(before, watch, now)
         self.hosts.follow(watch.machines)
+        for name, machine in watch.machines.items():
+            known = before.machines.get(name)
+            if known is not None and _way(known) != _way(machine):
+                self.hosts.configured(name)
         for key in [k for k in self.exits if k[0] not in watch.instances or watch.instances[k[0]].epoch != k[1]]:
             del self.exits[key]
         for name, line in self.hosts.lines().items():
@@ -278,6 +291,8 @@ class Brain:
         back = signal is Signal.FINE or (before is Signal.LOST and signal is Signal.GONE)
         if back and before in AWAY:
             self.schedule.reached([host])
+        if before is Signal.LOST and signal is Signal.REFUSED and believed == DOWN:
+            self.schedule.unreached(host, why, now)  # the machine is there: runs try whether they get through
         if back and believed in (DOWN, SUSPECT):
             self.schedule.soon("%s answers again: it is observed before it is used" % host, 0.0)
         if signal is Signal.DOUBT:
@@ -314,7 +329,7 @@ class Brain:
         lines, silent = self.hosts.lines(), []
         for name, state in self.watch.hosts.items():
             signal = lines[name].signal if state == DOWN and name in lines else Signal.FINE
-            nothing = signal is Signal.NONE and not asked and not self._shows_itself(name)
+            nothing = signal in NOT_HELD and not asked and not self._shows_itself(name)
             if signal is Signal.LOST or nothing:
                 silent.append(name)
         return sorted(silent)
@@ -323,6 +338,11 @@ class Brain:
         """Whether a bus or a run shows that the host is up, or no run has looked yet."""
         verdict = self.verdicts.get(name)
         return verdict is None or verdict.state == UP
+
+
+def _way(host: WatchedHost) -> tuple[object, ...]:
+    """How a host is reached."""
+    return host.address, host.root, host.connection, host.ssh
 
 
 def facts(intent: Intent) -> dict[str, Any]:

@@ -6,11 +6,11 @@
 Pure: no clock, no I/O; `now` is seconds of a monotonic clock. There are three signals about a host: the line to it, its
 buses, and what the last run found there. One lost signal makes the host suspect. Two signals that stay lost for
 `host_down_after`, with no signal against it, make it down; for a host that holds nothing, one signal suffices, because
-it is only no longer used.
+it is only no longer used. A line or a bus that was never fine is no second signal. A refusal by sshd is an answer.
 
 The time counts from the second lost signal, because a busy machine answers late. A machine whose kernel takes no
-connections is not busy: there it counts from the last answer on the line. When more than half of the hosts vanish
-together (a storm), the monitor itself is probably cut off, and concludes nothing.
+connections is not busy: there it counts from the last answer on the line. When more than half of the hosts for services
+vanish together (a storm), the monitor itself is probably cut off, and concludes nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Signal(enum.Enum):
     DOUBT = "doubt"  # one question was not answered in time: no more than that
     LOST = "lost"  # silence
     GONE = "gone"  # the machine answers, but what should listen there does not
+    REFUSED = "refused"  # of lines: sshd answers and says no
     NONE = "none"  # there is no signal
 
 
@@ -51,6 +52,7 @@ class Verdict:
     since: float = 0.0
     lost: int = 0  # independent signals that are lost
     there: bool = False  # the machine itself answers, as far as is known, so a run can go there
+    answers: bool = False  # it answered on its line, its buses do, or a run reached it since the others were lost
 
 
 @dataclass(slots=True)
@@ -60,9 +62,12 @@ class _Host:
     looked: float = 0.0  # when that run was there
     left: float = 0.0  # when its line was no longer fine
     heard: float | None = None  # when it answered last on its line
+    buses_heard: bool = False  # whether its buses ever answered
 
 
 AWAY = (Signal.LOST, Signal.GONE)
+NOT_HELD = (Signal.NONE, Signal.REFUSED)  # of lines
+REFUSAL = "Connection refused"  # the kernel's, where nothing listens
 
 
 class Hosts:
@@ -75,6 +80,11 @@ class Hosts:
 
     def follow(self, names: Iterable[str]) -> None:
         self._hosts = {name: self._hosts.get(name) or _Host() for name in names}
+
+    def configured(self, name: str) -> None:
+        """The host is reached in another way now: what was heard from it before proves nothing."""
+        if name in self._hosts:
+            self._hosts[name] = _Host()
 
     def line(self, name: str, signal: Signal, why: str, now: float) -> bool:
         """Take in the state of the line to a host. :return: whether it differs from the one before."""
@@ -105,7 +115,7 @@ class Hosts:
 
     def judge(
         self, buses: Mapping[str, Line], holding: Iterable[str], down: Iterable[str], down_after: float, now: float,
-        interval: float = 1.0,
+        interval: float = 1.0, serving: Iterable[str] | None = None,
     ) -> dict[str, Verdict]:  # fmt: skip
         """The verdict on every host as of `now`. Sets `storm`.
 
@@ -113,16 +123,20 @@ class Hosts:
         :param holding: hosts that hold a claim.
         :param down: hosts that are down in the ledger: they are not part of a storm.
         :param interval: s between two questions on a line.
+        :param serving: hosts that hold or may hold services: only these can make a storm. None: all.
         """
         held, known = set(holding), set(down)
         found = {}
         for name, host in self._hosts.items():
+            if buses.get(name, Line()).signal is Signal.FINE:
+                host.buses_heard = True
             found[name] = _verdict(name, host, buses.get(name, Line()), name in held, down_after, now, interval)
         doubted = {name: host.line.since for name, host in self._hosts.items() if host.line.signal is Signal.DOUBT}
-        live = {name: host.line if host.line.signal is not Signal.NONE else buses.get(name, Line())
+        live = {name: host.line if host.line.signal not in NOT_HELD else buses.get(name, Line())
                 for name, host in self._hosts.items()}  # fmt: skip
         silent = {name for name, line in live.items() if line.signal is Signal.LOST}
-        before, self.storm = self.storm, _storm(found, known, silent, doubted)
+        counted = set(self._hosts) if serving is None else set(serving)
+        before, self.storm = self.storm, _storm(found, known, silent, doubted, counted)
         if before or self.storm:
             self._stormy = now
         if now < self._stormy + down_after:  # after a storm, too: hosts come back one by one
@@ -153,28 +167,30 @@ def _verdict(
 ) -> Verdict:
     line = host.line
     if line.signal in (Signal.FINE, Signal.DOUBT):
-        return Verdict(name, UP, "", line.since)
+        return Verdict(name, UP, "", line.since, answers=line.signal is Signal.FINE)
     if line.signal is Signal.NONE and buses.signal is Signal.GONE:
         buses = Line()  # the machine answers, so this is about its buses only
     # What a run found counts only if it looked after the others were lost.
     others = max([signal.since for signal in (line, buses) if signal.signal in AWAY], default=0.0)
     run = host.run if host.looked >= others else Line()
     lost = [signal for signal in (line, buses, run) if signal.signal in AWAY]
-    if not lost or (line.signal is Signal.NONE and Signal.FINE in (buses.signal, run.signal)):
-        return Verdict(name, UP, "", line.since)  # where no line is held, a run that got there is enough
+    answers = Signal.FINE in (buses.signal, run.signal)
+    held = line.signal not in NOT_HELD and (host.heard is not None or line.signal is Signal.GONE)
+    if not lost or (not held and answers):
+        # where no line is held, a run that got there is enough
+        return Verdict(name, UP, "", line.since, answers=answers or line.signal is Signal.REFUSED)
     why = "; ".join(signal.why for signal in lost if signal.why) or "%s does not answer" % name
     # A bus that was lost while the line was fine is no sign that the host goes: it counts from then on.
-    sinces = [max(signal.since, host.left) for signal in lost]
-    since = min(sinces)
-    count, there = len(lost), False
+    since = min(max(signal.since, host.left) for signal in lost)
+    count, there = _lost(host, line, buses, run, holds), False
     if line.signal is Signal.GONE:
-        # The buses end with their service manager: both are one signal, and a run gives the second one.
-        count -= buses.signal in AWAY
         there = run.signal is not Signal.LOST
+    elif line.signal is Signal.REFUSED:
+        there = run.signal is not Signal.LOST and buses.signal is not Signal.LOST
     against = [word for word, signal in (("its buses answer", buses), ("a run reached it", run))
                if signal.signal is Signal.FINE]  # fmt: skip
     if against:
-        return Verdict(name, SUSPECT, "%s, but %s" % (why, " and ".join(against)), since, count, there)
+        return Verdict(name, SUSPECT, "%s, but %s" % (why, " and ".join(against)), since, count, there, True)
     enough = 2 if holds else 1
     silent = line.signal is Signal.LOST and buses.signal is Signal.LOST and buses.cut and host.heard is not None
     long_silent = silent and now - (host.heard or 0.0) >= interval + down_after
@@ -183,23 +199,49 @@ def _verdict(
     return Verdict(name, SUSPECT, why, since, count, there)
 
 
-def _storm(found: Mapping[str, Verdict], known: set[str], silent: set[str], doubted: Mapping[str, float]) -> str:
-    """Why nothing may be concluded: more than half of the hosts that were up fell silent together. "" if they did not.
+def _lost(host: _Host, line: Line, buses: Line, run: Line, holds: bool) -> int:
+    """How many independent signals are lost.
+
+    A line or a bus that was never fine may never have been within reach, so it counts only when a run did not reach the
+    host either and sshd does not answer, or when the host holds nothing.
+    """
+    ran = run.signal in AWAY
+    if ran and REFUSAL in line.why and REFUSAL in run.why and not host.buses_heard:
+        ran = False  # both asked the same closed port, and nothing else there was ever within reach
+    proven = not holds or (ran and line.signal is not Signal.REFUSED)
+    of_line = line.signal in AWAY and (proven or host.heard is not None)
+    of_buses = buses.signal in AWAY and (proven or host.buses_heard)
+    if line.signal is Signal.GONE:
+        of_buses = False  # the buses end with their service manager: both are one signal
+    return of_line + of_buses + ran
+
+
+def _storm(
+    found: Mapping[str, Verdict], known: set[str], silent: set[str], doubted: Mapping[str, float], counted: set[str]
+) -> str:
+    """Why nothing may be concluded: more than half of the hosts for services fell silent together. "" if they did not.
 
     A host in doubt counts too, because each silence is noticed at a moment of its own. A machine that answers does not
     count, nor does a host without line and buses: only a run could show that it is back, and none goes there meanwhile.
+    A console that is silent may be switched off. One that answers shows, together with a server that does, that this
+    controller is not cut off, if more hosts answer than servers fell silent.
+
+    :param counted: hosts that hold or may hold services.
     """
-    there = [v for name, v in found.items() if name not in known and (v.state == UP or name in silent)]
-    gone = {verdict.host: verdict.since for verdict in there if verdict.state != UP}
-    gone.update({name: since for name, since in doubted.items() if name not in known})
+    there = [v for name, v in found.items() if name not in known and (v.state == UP or v.answers or name in silent)]
+    gone = {v.host: v.since for v in there if v.state != UP and not v.answers and v.host in counted}
+    gone.update({name: since for name, since in doubted.items() if name not in known and name in counted})
+    answering = [v.host for v in there if v.host not in gone and (v.state == UP or v.answers) and v.host not in doubted]
+    servers = [name for name in answering if name in counted]
     for first in sorted(gone.values()):
         together = sorted(name for name, since in gone.items() if 0 <= since - first <= TOGETHER_SECONDS)
-        before = sum(1 for since in gone.values() if since < first)
-        many = len(together) > 1 and len(together) * 2 > len(there) - before
-        if many and any(found[name].state != UP for name in together):
+        of = len(servers) + sum(1 for since in gone.values() if since >= first)
+        many = len(together) > 1 and len(together) * 2 > of
+        enough = bool(servers) and len(answering) > len(together)
+        if many and not enough and any(found[name].state != UP for name in together):
             return (
-                "%d of %d hosts fell silent together (%s): this controller is probably the one that is cut off, so "
-                "nothing is done until they are back or a person confirms which are down"
-                % (len(together), len(there) - before, ", ".join(together))
+                "%d of %d hosts for services fell silent together (%s): this controller is probably the one that is "
+                "cut off, so nothing is concluded until enough of them answer or a person confirms which are down; "
+                "hosts that answer are served" % (len(together), of, ", ".join(together))
             )
     return ""

@@ -64,6 +64,7 @@ class WatchedHost:
     address: str = ""
     root: str = ""
     connection: str = ""  # Ansible's connection plugin
+    serves: bool = True  # it holds or may hold services, not only HCIs
     ssh: Mapping[str, Any] = field(default_factory=dict)  # host, user, port, key, python, arguments, become
 
     @property
@@ -172,7 +173,8 @@ def _ends(hosts: Mapping[str, Any], pauses: Mapping[str, Any]) -> tuple[float, .
 
 def _machine(name: str, entry: Mapping[str, Any]) -> WatchedHost:
     known = {key: str(entry.get(key) or "") for key in ("state", "by", "address", "root", "connection")}
-    return WatchedHost(name, **{**known, "state": known["state"] or UP}, ssh=dict(entry.get("ssh") or {}))
+    state, serves = known.pop("state") or UP, bool(entry.get("serves", True))
+    return WatchedHost(name, state, **known, serves=serves, ssh=dict(entry.get("ssh") or {}))
 
 
 def _whose(

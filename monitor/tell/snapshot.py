@@ -12,6 +12,7 @@ from typing import Any
 
 from ..judge.brain import Brain
 from ..judge.health import Health
+from ..judge.hosts import NOT_HELD
 from ..judge.wishes import BusKey
 from ..watch.prober import Prober
 
@@ -62,6 +63,7 @@ def document(
                 "why": verdict.why,
                 "since": round(now - verdict.since, 1),
                 "line": lines[name].signal.value if name in lines else "none",
+                "no_line": lines[name].why if name in lines and lines[name].signal in NOT_HELD else "",
             }
             for name, verdict in brain.verdicts.items()
         },

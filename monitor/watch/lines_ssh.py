@@ -24,7 +24,7 @@ from typing import Any
 from ..base.files import SOCKET_PATH_BYTES
 from ..core.host import line as host_line
 from ..core.model.moments import Ladder
-from ..judge.hosts import Signal
+from ..judge.hosts import NOT_HELD, Signal
 from ..judge.watch_list import WatchedHost
 
 SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
@@ -36,7 +36,21 @@ SLOW_RETRY_SECONDS = 15.0  # where ssh gets through and nothing can run there
 SHORT_LINES = Ladder((RETRY_SECONDS, RETRY_SECONDS, 2.0, 4.0, 8.0, SLOW_RETRY_SECONDS))
 PATIENCE_INTERVALS = 30  # after which the far end gives up
 LINE_BYTES = 1 << 20  # of a line
+# s after the 1st, 2nd, ... time in a row that the host refused the key: each try counts against this address there.
+REFUSED_KEYS = Ladder((1.0, 3.0, 10.0, 30.0, 60.0, 300.0))
+# What ssh says when it fails. Silence first: with a jump host, the words of both ends are there.
+_SILENCE = ("timed out", "No route to host", "Network is unreachable", "Host is down", "not responding")
+_NO_KEY = ("Permission denied", "Too many authentication failures")
+_NOT_TRUSTED = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
+# "Connection refused" is none of these: the kernel says it, also where sshd and everything else has ended.
+_ANSWERS = ("Connection closed by", "Connection reset by", "Received disconnect", "Unable to negotiate",
+            "Not allowed at this time")  # fmt: skip
+_SETTINGS = ("Could not resolve hostname", "Bad configuration option", "Bad owner or permissions",
+             "terminating, 1 bad configuration")  # fmt: skip
+_NO_WAY_THROUGH = ("UNKNOWN port", "stdio forwarding failed")  # a jump host or proxy did not connect to the host
 _SSH_FAILED = 255  # ssh's own exit code; any other is that of the command over there
+
+KEY_REFUSED = "refuses the monitor's key"
 
 Changed = Callable[[str, Signal, str], None]  # host, signal, why
 Event = Callable[[dict[str, Any]], None]
@@ -66,7 +80,7 @@ class SshLine:
 
     async def _hold(self) -> None:
         loop = asyncio.get_running_loop()
-        short = 0  # lines in a row that answered and ended soon
+        short = refused = 0  # lines in a row that answered and ended soon; that were refused for their key
         while True:
             began = loop.time()
             try:
@@ -81,11 +95,12 @@ class SshLine:
                 continue  # it answered and was closed: connecting again at once shows why
             if signal is Signal.FINE:
                 signal, why = Signal.NONE, "a line to %s ends soon after it is there, again and again" % self._host.name
+            refused = refused + 1 if signal is Signal.REFUSED and KEY_REFUSED in why else 0
             self._changed(self._host.name, signal, why)
-            if signal is Signal.NONE and why != self._told:
+            if signal in NOT_HELD and why != self._told:
                 self._told = why
                 self._complain(why)
-            await asyncio.sleep(again(signal, short))
+            await asyncio.sleep(again(signal, short, refused))
 
     async def _once(self) -> tuple[Signal, str]:
         """One connection from start to end. :return: its last signal; FINE when it had answered and then ended."""
@@ -183,7 +198,7 @@ class SshLine:
         text = last[0] if last else "it said nothing"
         if code is not None and code != _SSH_FAILED:
             return Signal.NONE, "ssh reaches %s, but no line can be held there: %s" % (self._host.name, text)
-        return Signal.LOST, "no line to %s: %s" % (self._host.name, text)
+        return meaning(self._host.name, words.decode("utf-8", "replace"), text)
 
     def _forwarded(self) -> str:
         """The path of the socket that sshd makes, new for each line; "" where it is too long, or there is no API."""
@@ -199,11 +214,37 @@ def _by_door(host: WatchedHost) -> bool:
     return bool(host.ssh.get("door")) and not host.ssh.get("become")
 
 
-def again(signal: Signal, short: int) -> float:
-    """Seconds until a line is tried again; `short` of them in a row ended soon after they had answered."""
+def meaning(name: str, words: str, text: str) -> tuple[Signal, str]:
+    """What a failure of ssh says about a host: silence, a refusal by the machine, or a setting of this side.
+
+    :param words: all that ssh wrote. :param text: its last line.
+    """
+    through = not any(said in words for said in _NO_WAY_THROUGH)
+    if any(said in words for said in _SILENCE):
+        return Signal.LOST, "no line to %s: %s" % (name, text)
+    if any(said in words for said in _NO_KEY):
+        signal = Signal.REFUSED if through else Signal.NONE
+        return signal, "no line held: %s %s: %s" % (name if through else "the way to " + name, KEY_REFUSED, text)
+    if any(said in words for said in _NOT_TRUSTED):
+        return Signal.REFUSED if through else Signal.NONE, "no line held: %s" % text
+    if any(said in words for said in _SETTINGS):
+        return Signal.NONE, "no line held: %s" % text
+    if through and any(said in words for said in _ANSWERS):
+        return Signal.REFUSED, "no line held: %s" % text
+    return Signal.LOST, "no line to %s: %s" % (name, text)
+
+
+def again(signal: Signal, short: int, refused: int = 0) -> float:
+    """Seconds until a line is tried again.
+
+    :param short: lines in a row that ended soon after they had answered.
+    :param refused: lines in a row that were refused for their key.
+    """
+    if refused:
+        return REFUSED_KEYS.wait(refused - 1)
     if short:
         return SHORT_LINES.wait(short - 1)
-    return RETRY_SECONDS if signal is Signal.LOST else SLOW_RETRY_SECONDS
+    return RETRY_SECONDS if signal in (Signal.LOST, Signal.REFUSED) else SLOW_RETRY_SECONDS
 
 
 def connect_within(interval: float) -> int:

@@ -106,7 +106,8 @@ def _rendered(action: Any, site: site_model.Site, document: dict[str, Any], task
     code = [module.__file__ for module in modules]
     inputs = {part: document[part] for part in ("hosts", "groups", "applications", "services", "items")}
     name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)
-    memory = os.path.join(C.DEFAULT_LOCAL_TMP.rpartition("/ansible-local-")[0], "muster-rendered")
+    shared = C.DEFAULT_LOCAL_TMP.rpartition("/ansible-local-")[0] or C.DEFAULT_LOCAL_TMP
+    memory = os.path.join(shared, "muster-rendered")
     found = _render_memory.recall(memory, name) if name else None
     if found:
         return found

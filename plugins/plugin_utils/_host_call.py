@@ -22,6 +22,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.install import PACKAGE
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import ownership
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import answers
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.text import printable
 from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files
 
 _ANSWER = "MUSTER:"
@@ -34,7 +36,7 @@ _DISCOVER = ("", "auto", "auto_legacy", "auto_silent", "auto_legacy_silent")
 
 
 class UnreachableHost(Exception):
-    """The host did not answer; the sentence says why."""
+    """The host did not answer, or answers nonsense; the sentence says why."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -58,7 +60,7 @@ class HostAction(ActionBase):
     ) -> dict[str, Any]:
         """Call the agent.
 
-        :raises UnreachableHost: with the connection's own words.
+        :raises UnreachableHost: with the connection's own words, or what is wrong with the answer.
         :raises AnsibleActionFail: when the agent failed, with its sentence.
         """
         request = {"verb": verb, "check": bool(self._task.check_mode), "diff": bool(self._task.diff), **request}
@@ -78,6 +80,10 @@ class HostAction(ActionBase):
                 answer = self._module(verb, request, task_vars)
         except AnsibleConnectionFailure as error:
             raise UnreachableHost(_one_line(error)) from error
+        try:
+            answer = answers.checked(verb, answer, request["host"]["host"])
+        except answers.Nonsense as error:
+            raise UnreachableHost(str(error)) from error
         if answer.get("error"):
             raise AnsibleActionFail("%s: %s" % (request["host"]["host"], answer["error"]))
         return answer
@@ -103,18 +109,25 @@ class HostAction(ActionBase):
     ) -> dict[str, Any] | None:
         """A command's answer to a request; None where it failed with one of the words of `absent`.
 
+        :raises UnreachableHost: when the answer is too large, or no JSON.
         :raises AnsibleActionFail: when it ends without an answer for any other reason, with its last line.
         """
         data = before + json.dumps(request, separators=(",", ":")).encode() + b"\n"
         result = self._low_level_execute_command(command, in_data=data)
+        if len(result["stdout"]) > answers.LARGEST:
+            raise UnreachableHost("answers nonsense: %d characters" % len(result["stdout"]))
         for line in result["stdout"].splitlines():
             if line.startswith(_ANSWER):
-                answer: dict[str, Any] = json.loads(line[len(_ANSWER) :])
+                try:
+                    answer: dict[str, Any] = json.loads(line[len(_ANSWER) :])
+                except (ValueError, RecursionError) as error:
+                    raise UnreachableHost("answers nonsense: no JSON (%s)" % error) from error
                 return answer
         if absent and (result["rc"] == 127 or any(words in result["stderr"] for words in absent)):
             return None
         words = result["stderr"].strip().splitlines()[-1:] or ["it said nothing"]
-        raise AnsibleActionFail("the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], words[0]))
+        last = printable(words[0])
+        raise AnsibleActionFail("the agent on %s ended with %s: %s" % (request["host"]["host"], result["rc"], last))
 
     def interpreter(self, task_vars: Mapping[str, Any]) -> list[str]:
         """The command of this host's Python, as modules find it, but without a search on the host."""
@@ -175,5 +188,4 @@ def host_facts(site: Mapping[str, Any], site_id: str, name: str) -> dict[str, An
 
 
 def _one_line(error: AnsibleError) -> str:
-    text = " ".join(str(error.message).split())
-    return text if len(text) < 300 else text[:297] + "..."
+    return printable(" ".join(str(error.message).split()), 300)

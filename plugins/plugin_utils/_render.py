@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -36,8 +37,6 @@ SERVICE_TEMPLATES = {
     "systemd": (("%s.units", "systemd_service.units.j2"), ("%s.run", "systemd_service.run.j2")),
 }
 APPLICATION_TEMPLATE = ("%s.units", "systemd_application.units.j2")  # once per application, on systemd
-_BETWEEN_ITEMS = "\x02"  # not one that counts as white space: lstrip_blocks would take it
-_BETWEEN_STRINGS = "\x03"
 # Variables of a template besides those of the inventory.
 CONTEXT = (
     *TOKENS,
@@ -159,7 +158,10 @@ class Renderer:
         leaves = self._strings(application.programs, contexts, "the commands of %s" % application.name)
         managers = self._managers(application.identifiers)
         for context, strings in zip(contexts, leaves):
-            context["programs"] = _render_programs.programs(application, strings, context, managers)
+            try:
+                context["programs"] = _render_programs.programs(application, strings, context, managers)
+            except ValueError as error:
+                raise AnsibleError("%s: %s" % (context["instance"], error)) from error
             context["programs_line"] = ",".join("%s.%s" % (context["instance"], p.name) for p in application.programs)
         result: dict[str, dict[str, dict[str, str]]] = {manager: {} for manager in managers}
         parts: list[list[str]] = [[] for _unused in contexts]
@@ -223,17 +225,16 @@ class Renderer:
             **_render_systemd.TOKENS,
         }
         strings = self._strings((program,), [context], "the command of %s" % service.name)[0]
-        context["program"] = _render_programs.program_lines(
-            program,
-            strings[0],
-            {
-                "MUSTER_INSTANCE": context["instance"],
-                "MUSTER_PROGRAM": service.name,
-                "MUSTER_ETC": context["etc"],
-                **_render_programs.port_environment(context["ports"]),
-            },
-            [manager],
-        )
+        own = {
+            "MUSTER_INSTANCE": context["instance"],
+            "MUSTER_PROGRAM": service.name,
+            "MUSTER_ETC": context["etc"],
+            **_render_programs.port_environment(context["ports"]),
+        }
+        try:
+            context["program"] = _render_programs.program_lines(program, strings[0], own, [manager])
+        except ValueError as error:
+            raise AnsibleError("%s: %s" % (service.name, error)) from error
         context["program"].user = service.user or _render_systemd.TOKENS["user"]
         context["program"].group = service.group
         context["program"].directives = confinement.directives(service.limits, service.sandbox)
@@ -275,14 +276,24 @@ class Renderer:
     def _strings(
         self, programs: Sequence[site_model.Program], contexts: list[dict[str, Any]], what: str
     ) -> list[list[list[str]]]:
-        """Per context, per program: its rendered command arguments and environment values, in order."""
+        """Per context, per program: its rendered command arguments and environment values, in order.
+
+        :raises AnsibleError: when what is written in one string (a block that ends in another) changes their number.
+        """
         leaves = [[*p.command, *p.environment.values()] for p in programs]
         flat = [leaf for strings in leaves for leaf in strings]
         if not any("{{" in leaf or "{%" in leaf for leaf in flat):
             return [leaves for _unused in contexts]
         result = []
-        for text in self._batch(_BETWEEN_STRINGS.join(flat), contexts, what, {}):
-            strings = iter(text.split(_BETWEEN_STRINGS))
+        separator = _separator()
+        for position, text in enumerate(self._batch(separator.join(flat), contexts, what, {})):
+            parts = text.split(separator)
+            if len(parts) != len(flat):
+                raise AnsibleError(
+                    "%s, for %s: a block of the template language must end in the string in which it begins"
+                    % (what, contexts[position]["instance"])
+                )
+            strings = iter(parts)
             result.append([[next(strings) for _unused in group] for group in leaves])
         return result
 
@@ -308,13 +319,14 @@ class Renderer:
                     raise AnsibleError("%s, for %s: %s" % (what, context["instance"], error.message)) from error
             raise
         if len(texts) != len(contexts):
-            raise AnsibleError("%s: the rendered text holds a control character (\\x02) that is not allowed" % what)
+            raise AnsibleError("%s: the template repeats or leaves out the end of its own text" % what)
         return texts
 
     def _render(self, body: str, contexts: list[dict[str, Any]], options: dict[str, Any]) -> list[str]:
         names = sorted(contexts[0])
         assignments = "".join("{%% set %s = muster_context.%s %%}" % (name, name) for name in names)
-        source = "{%% for muster_context in muster_batch %%}%s%s%s{%% endfor %%}" % (assignments, body, _BETWEEN_ITEMS)
+        separator = _separator()
+        source = "{%% for muster_context in muster_batch %%}%s%s%s{%% endfor %%}" % (assignments, body, separator)
         variables = {
             **self._variables,
             **TOKENS,
@@ -324,7 +336,7 @@ class Renderer:
         }
         engine = self._templar.copy_with_new_env(available_variables=variables, **options)
         text = engine.template(trust_as_template(source), escape_backslashes=False, overrides=_LINES)
-        return str(text).split(_BETWEEN_ITEMS)[:-1]
+        return str(text).split(separator)[:-1]
 
 
 class _Batch:
@@ -336,6 +348,14 @@ class _Batch:
     def __iter__(self) -> Iterator[SimpleNamespace]:
         for context in self._contexts:
             yield SimpleNamespace(**context)
+
+
+def _separator() -> str:
+    """A text between rendered values that none of them can hold: it is chosen when all of them are written.
+
+    It begins and ends with a character that does not count as white space: lstrip_blocks would remove that.
+    """
+    return "\x02%s\x02" % secrets.token_hex(16)
 
 
 def _addresses(site: site_model.Site) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.supervisor import orders
-from ansible_collections.control_room.muster.plugins.module_utils._core.model import site
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import site, text
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render_systemd
 
 ROOT = "@@root@@"
@@ -58,10 +58,20 @@ def _marks(application: site.Application, program: site.Program) -> dict[str, st
 def program_lines(
     program: site.Program, leaves: list[str], environment: dict[str, str], managers: Sequence[str]
 ) -> SimpleNamespace:
+    """
+    :param leaves: the rendered arguments and values, in the order in which the program names them.
+    :raises ValueError: when one of them cannot be handed over exactly as it is; the sentence names it.
+    """
     command = list(leaves[: len(program.command)])
     if command and not command[0].startswith(("/", "@@root@@")):
         command[0] = "%s/bin/%s" % (ROOT, command[0])
     environment = {**environment, **dict(zip(program.environment, leaves[len(program.command) :]))}
+    for position, argument in enumerate(command):
+        if not argument.isprintable():
+            text.refuse_unreadable("argument %d of %s" % (position + 1, program.name), argument)
+    for variable, value in environment.items():
+        if not value.isprintable():
+            text.refuse_unreadable("the variable %s of %s" % (variable, program.name), value)
     lines = SimpleNamespace(
         name=program.name,
         command=command,

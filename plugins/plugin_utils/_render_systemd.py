@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.systemd import orders
-from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement, site
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement, site, text
 
 TOKENS = {"user": "@@user@@", "hci_user": "@@hci_user@@", "group": "@@group@@"}
 STOPPING = ("stop_application", "restart_application")
@@ -55,6 +55,5 @@ def run_lines(command: Iterable[str], environment: Mapping[str, str]) -> str:
     """
     lines = ["%s=%s" % pair for pair in environment.items()] + [">" + argument for argument in command]
     for line in lines:
-        if "\n" in line or "\r" in line or "\0" in line:
-            raise ValueError("%r holds a control character, which one line cannot" % line)
+        text.refuse_unreadable("a line of the environment or the command", line)
     return "\n".join(lines)

@@ -52,6 +52,20 @@ def test_the_last_epoch_is_remembered_after_a_stop(host: Host) -> None:
     assert host.do("start", "app_01", 7)["result"] == "running"
 
 
+def test_a_run_that_looked_before_the_last_boot_only_stops(host: Host) -> None:
+    host.define("app_01", [program("bus", 1)])
+    host.do("start", "app_01", 1)
+    before = host.pids("app_01")
+    for action in ("start", "restart", "repair", "continue"):
+        result = host.act(host.wish(action, "app_01", 2), boot="an earlier one")["results"]["app_01"]
+        assert (result["result"], result["changed"]) == ("refused", False)
+        assert result["reason"] == "server_1 was booted after run 1 had looked at it: nothing is started"
+    assert host.pids("app_01") == before
+    assert host.act(host.wish("stop", "app_01", 2), boot="an earlier one")["results"]["app_01"]["result"] == "stopped"
+    answer = host.act(host.wish("start", "app_01", 3), boot=procs.boot_id())
+    assert answer["results"]["app_01"]["result"] == "running"
+
+
 @only_supervisor
 def test_a_start_past_the_tool_is_refused_by_muster_exec(host: Host) -> None:
     """Req 12: the service manager asked directly, without a claim."""

@@ -17,6 +17,7 @@ from tests.integration.host import booted_machine
 from tests.integration.host.booted_machine import REPOSITORY, Machine
 
 SUITES = sorted(path.name for path in Path(__file__).parent.glob("test_host_agent_*.py"))
+FIELD = {"test_identity.py": "tests/field/test_identity.py"}  # that are about both service managers, too
 _CORE = ("test_host_agent_claims.py", "test_host_agent_systemd.py")
 _PLAYED = 600.0
 
@@ -34,13 +35,13 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.mark.parametrize(
-    "suite", [pytest.param(suite, marks=[pytest.mark.core] if suite in _CORE else []) for suite in SUITES]
+    "suite", [pytest.param(suite, marks=[pytest.mark.core] if suite in _CORE else []) for suite in [*SUITES, *FIELD]]
 )
 def test_a_host_run_by_systemd_does_the_same(machine: Machine, suite: str) -> None:
     report = "/tmp/%s.xml" % suite
     done = machine.run(
         ["env", "MUSTER_TEST_MANAGER=systemd", sys.executable, "-m", "pytest", "-q", "-o", "cache_dir=/tmp/cache",
-         "--junit-xml=" + report, "tests/integration/host/" + suite],
+         "--junit-xml=" + report, FIELD.get(suite, "tests/integration/host/" + suite)],
         timeout=_PLAYED)  # fmt: skip
     [counted] = ET.fromstring(machine.run(["cat", report]).stdout).iter("testsuite")
     assert int(counted.get("tests", 0)) > int(counted.get("skipped", 0)), done.stdout[-3000:]

@@ -10,7 +10,7 @@ from typing import Any
 
 from monitor.judge.brain import Brain
 from monitor.judge.effects import Answer, Effect, Note, Reconcile, Send
-from monitor.judge.health import Health, Kind
+from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
@@ -70,9 +70,16 @@ class Scene:
         for name in names:
             self.line(name, Signal.LOST, at, "%s is silent" % name)
 
+    def heard(self, at: float, instance: str, epoch: int = 1) -> None:
+        """Let a bus answer, and the brain notice it."""
+        known = self.buses[instance, epoch] = health()
+        known.note(Result(Kind.ANSWERED, at, latency=0.001))
+        self.turn(at)
+
     def is_lost(self, at: float, host: str, instance: str, epoch: int = 1) -> None:
         """Make line and bus of a host fall silent; the host had answered until then."""
         self.line(host, Signal.FINE, at)
+        self.heard(at, instance, epoch)
         self.lose(at, host)
         self.buses[instance, epoch] = health(Kind.UNREACHABLE, at)
 

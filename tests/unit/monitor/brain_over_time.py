@@ -9,7 +9,8 @@ host" -> kind), `lines` (host -> signal), `silent` and `back` (hosts: their line
 `ended` (instance -> program -> how), `ledger` (merged into that of before), `request` (of a person), `over` (run -> its
 report), `runs` (false: none is parked). A kind is "quiet" when the probe reports nothing.
 
-What nobody changes is reported again each second. At the beginning everything answers.
+What nobody changes is reported again each second. At the beginning everything answers, but what `at_first` says, which
+has `lines`, `buses` and `services` as a step.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class _Signals:
 
 class BrainOverTime:
     def __init__(self, given: Mapping[str, Any]) -> None:
-        self.given = scenario_form.based({key: value for key, value in given.items() if key != "steps"})
+        rest = {key: value for key, value in given.items() if key not in ("steps", "at_first")}
+        self.given = scenario_form.based(rest)
+        self.first: Mapping[str, Any] = given.get("at_first", {})
         self.steps = sorted(given["steps"], key=lambda step: float(step["at"]))
         self.site = scenario_form.build_site(self.given)
         self.now, self.parked, self.shown = 0.0, True, list[str]()
@@ -72,6 +75,7 @@ class BrainOverTime:
     def play(self) -> list[str]:
         """The brain's effects as lines, each with its time."""
         self.take_ledger({})
+        self.take(self.first)
         self.report()
         self.shown.clear()  # that every line is fine at the beginning
         last = float(self.steps[-1]["at"]) + AFTER

@@ -145,6 +145,7 @@ def test_silence_of_the_whole_machine_counts_from_its_last_answer(kind: Kind, st
     """Power loss at 10.0: the line answered last at 9.9, and two questions and the bus's connection got no answer."""
     scene = Scene(entry("scen2_srv_01"))
     scene.line("server_1", Signal.FINE, 9.9)
+    scene.heard(9.9, "scen2_srv_01")
     scene.line("server_1", Signal.DOUBT, 11.9, "no answer")
     scene.lose(12.85, "server_1")
     scene.buses["scen2_srv_01", 1] = health(kind, 10.5, times=3)

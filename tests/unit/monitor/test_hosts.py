@@ -18,12 +18,13 @@ SIX = ("server_1", "server_2", "server_3", "server_4", "console_1", "console_2")
 
 
 class Site:
-    """Hosts whose lines are fine, all of them holding something."""
+    """Hosts whose lines are fine, all of them holding something; their buses answered once."""
 
     def __init__(self, *names: str, lines: bool = True) -> None:
         self.names = names or SIX
         self.hosts = Hosts()
         self.hosts.follow(self.names)
+        self.hosts.judge(dict.fromkeys(self.names, ANSWERS), [], [], AFTER, 0.0)
         for name in self.names if lines else ():
             self.hosts.line(name, Signal.FINE, "", 0.0)
 
@@ -218,7 +219,7 @@ class TestStorm:
         site.lose(10.0, *SIX[:4])
         buses = dict.fromkeys(SIX[:4], SILENT)
         assert site.states(20.0, buses) == dict.fromkeys(SIX[:4], SUSPECT)
-        assert site.hosts.storm.startswith("4 of 6 hosts fell silent together (server_1, server_2, ")
+        assert site.hosts.storm.startswith("4 of 6 hosts for services fell silent together (server_1, server_2, ")
 
     def test_half_of_them_are_just_down(self) -> None:
         site = Site()
@@ -264,7 +265,7 @@ class TestStorm:
         site.lose(10.0, "console_1")
         site.lose(100.0, "server_1", "server_2")
         site.judge(101.0)
-        assert site.hosts.storm.startswith("2 of 3 hosts")
+        assert site.hosts.storm.startswith("2 of 3 hosts for services")
 
     def test_machines_that_answer_are_no_part_of_it(self) -> None:
         """Everything was switched on again, without service managers: only a run starts those."""

@@ -121,6 +121,8 @@ def test_a_far_end_that_falls_silent_is_doubted_and_then_lost(tmp_path: Path, mo
     [
         ("echo 'ssh: connect to host h port 22: Connection refused' >&2; exit 255", Signal.LOST,
          "no line to h: ssh: connect to host h port 22: Connection refused"),
+        ("echo 'ssh: connect to host h port 22: No route to host' >&2; exit 255", Signal.LOST,
+         "no line to h: ssh: connect to host h port 22: No route to host"),
         ("echo 'sh: 1: python3: not found' >&2; exit 127", Signal.NONE,
          "ssh reaches h, but no line can be held there: sh: 1: python3: not found"),
     ],
@@ -134,7 +136,7 @@ def test_the_reason_for_a_missing_line_is_reported(
         await stand.until(lambda: stand.signals)
         line.stop()
         assert stand.signals[0] == (signal, why)
-        assert stand.complaints == ([why] if signal is Signal.NONE else [])
+        assert stand.complaints == ([why] if signal is not Signal.LOST else [])
 
     asyncio.run(scene())
 
@@ -145,8 +147,8 @@ def test_a_line_that_ends_again_and_again_is_tried_less_and_less_often(
     pauses: list[float] = []
     real = lines_ssh.again
 
-    def noted(signal: Signal, short: int) -> float:
-        pauses.append(real(signal, short))
+    def noted(signal: Signal, short: int, refused: int) -> float:
+        pauses.append(real(signal, short, refused))
         return 0.0
 
     monkeypatch.setattr(lines_ssh, "again", noted)
@@ -169,7 +171,7 @@ def test_a_line_that_ends_again_and_again_is_tried_less_and_less_often(
 def test_a_first_line_without_an_end_does_not_end_the_line_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines_ssh, "again", lambda _signal, _short: 0.0)
+    monkeypatch.setattr(lines_ssh, "again", lambda *_unused: 0.0)
     monkeypatch.setattr(lines_ssh, "LINE_BYTES", 1000)
 
     async def scene() -> None:

@@ -21,7 +21,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 from ..host import line
 from ..model.request import KINDS
 from ..model.sentences import CANNOT_RUN
-from . import api, peer
+from . import api, peer, terminal
 from . import options as request_options
 from .commands import LATE, NO, OK, USAGE, act, follow, print_why, refusal, say, watch
 
@@ -47,6 +47,11 @@ class NoWay(Exception):
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """The exit code of one command."""
+    with terminal.guarded():
+        return _main(arguments)
+
+
+def _main(arguments: Optional[Sequence[str]]) -> int:
     options = _parser().parse_args(arguments)
     try:
         remote = api.Remote(find(os.environ, line.SHARED))
@@ -125,7 +130,7 @@ def _show(options: argparse.Namespace, remote: api.Remote) -> int:
     width = max(40, min(1000, shutil.get_terminal_size((WIDTH, 40)).columns))
     text = remote.text("/status.txt", options.timeout, width=width)
     if options.watch and sys.stdout.isatty():
-        sys.stdout.write("\033[H\033[2J")
+        sys.stdout.write(terminal.CLEAR)
     sys.stdout.write(text)
     sys.stdout.flush()
     return NO if "\n" + CANNOT_RUN in text else OK

@@ -8,8 +8,10 @@ It must not know Ansible, files or hosts: it gets plain data and gives frozen da
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ..model import text
 from ..model.site import Application, Hook, Host, Item, Service, Settings, Site
 from ..model.words import VERDICTS
 from . import checks
@@ -24,6 +26,8 @@ __all__ = ["SiteError", "SiteErrors", "compile_site"]
 
 _DEFAULT_USER = "muster-programs"  # not that of the monitor, which may become root through the agent
 _ALL_VERDICTS = "all"
+_LONGEST_NUMBER = 1024  # bits of a whole number in an item's variables; Python refuses to write very long ones
+_TOKEN = re.compile("@@(root|address|host|site_id|user|hci_user|group)@@")  # a host writes its own in their place
 _HIDDEN = frozenset(dir({}))  # item.keys in a template is the method of the mapping, never the variable
 
 
@@ -171,6 +175,7 @@ class _Compiler:
             if not name.isidentifier() or name in _HIDDEN:
                 self.problems.add(keys + (name,), "%s cannot be read as item.%s in templates" % (show(name), name),
                                   variables[name], "choose another name, of letters, digits and _")
+            self._item_texts(item_id, name, variables[name], keys + (name,))
         if slot is None:
             slot = int(item_id) if item_id.isdigit() else -1
             if not 0 <= slot <= compile_keys.HIGHEST_SLOT:
@@ -179,6 +184,28 @@ class _Compiler:
                                   'write {id: "%s", slot: <a number no other item has>}' % item_id)
                 return None
         return Item(item_id, slot, variables)
+
+    def _item_texts(self, item_id: str, name: str, value: Any, keys: Keys) -> None:
+        """Refuse texts with control characters. The value is not shown: it may be a secret."""
+        if isinstance(value, Mapping):
+            for key, entry in value.items():
+                self._item_texts(item_id, name, str(key), keys)
+                self._item_texts(item_id, name, entry, keys + (str(key),))
+        elif isinstance(value, (list, tuple)):
+            for position, entry in enumerate(value):
+                self._item_texts(item_id, name, entry, keys + (position,))
+        elif isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
+            self.problems.add(keys, "item %s: %s is a number of too many digits" % (show(item_id), name), None,
+                              "put it in quotes")
+        elif isinstance(value, str):
+            bad = text.unreadable(value, lines=True)
+            if bad:
+                self.problems.add(keys, "item %s: %s holds the control character %s" % (show(item_id), name, bad), None,
+                                  "a text may hold tabs and ends of lines, no other control character")
+            token = _TOKEN.search(value)
+            if token:
+                self.problems.add(keys, "item %s: %s holds %s, which hosts replace" % (show(item_id), name,
+                                  token.group()), None, "write {{ root }} and the like in the command or template")
 
     def _services(self, known: Known) -> Tuple[Service, ...]:
         services = []

@@ -106,6 +106,8 @@ def show(value: Any) -> str:
         text = "true" if value else "false"
     elif value is None:
         text = "empty"
+    elif isinstance(value, int) and value.bit_length() > 1024:
+        text = "a number of very many digits"
     else:
         text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any, Callable, Dict, Mapping, Tuple
 
+from ..model.text import unreadable
 from . import values_confinement
 from .errors import show, suggest
 from .keys import SINGLE_INSTANCE_ONLY
@@ -25,9 +26,9 @@ _FILE = re.compile(r"(/[^/\x00-\x1f\x7f]+)+\Z")
 _TOPIC = re.compile(r"[A-Za-z0-9_$][A-Za-z0-9_$./-]{0,99}\Z")
 _URL_PATH = re.compile(r"/[\x21-\x7e]*\Z")
 _MODE = re.compile(r"0[0-7]{3}\Z")
-_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,300}\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
-_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_LONGEST_NUMBER = 1024  # bits; Python refuses to write very long numbers
 
 NAME_RULE = "a letter, then letters, digits, _ or -, at most 64"
 _VALUE_HINTS = {
@@ -63,7 +64,7 @@ def _text(field: Field, value: Any) -> str:
     if not isinstance(value, str):
         hint = "put it in quotes" if isinstance(value, (bool, int, float)) else ""
         raise _must(value, "a text", hint)
-    if _BREAKS.search(value):
+    if unreadable(value):
         raise _must(value, "one line of text")
     return value
 
@@ -154,11 +155,11 @@ def _arguments(field: Field, value: Any) -> Tuple[str, ...]:
         raise _must(value, "a list of arguments")
     arguments = []
     for position, argument in enumerate(value):
-        if isinstance(argument, int) and not isinstance(argument, bool):
+        if isinstance(argument, int) and not isinstance(argument, bool) and argument.bit_length() <= _LONGEST_NUMBER:
             argument = str(argument)
         if not isinstance(argument, str):
             raise Bad("argument %d is %s, must be a text" % (position + 1, described(argument)), "put it in quotes")
-        if _BREAKS.search(argument):
+        if unreadable(argument):
             raise Bad("argument %d is %s, must be one line of text" % (position + 1, show(argument)))
         arguments.append(argument)
     if not arguments[0].strip():
@@ -178,11 +179,11 @@ def _environment(field: Field, value: Any) -> Dict[str, str]:
                       "allowed: letters, digits and _, no digit first")
         if name.startswith("MUSTER_"):
             raise Bad("%s is reserved: muster sets it" % name, "choose a name that does not begin with MUSTER_")
-        if isinstance(entry, int) and not isinstance(entry, bool):
+        if isinstance(entry, int) and not isinstance(entry, bool) and entry.bit_length() <= _LONGEST_NUMBER:
             entry = str(entry)
         if not isinstance(entry, str):
             raise Bad("%s is %s, must be a text" % (name, described(entry)), "put it in quotes")
-        if _BREAKS.search(entry):
+        if unreadable(entry):
             raise Bad("%s is %s, must be one line of text" % (name, show(entry)))
         environment[name] = entry
     return environment

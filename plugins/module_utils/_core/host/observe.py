@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Observe a host: one sweep of /proc, its marker, its configuration folders, its load. Changes nothing."""
+"""Observe a host: one look at its processes, its marker, its configuration folders, its load. Changes nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import os
 
 from .machine import files, instance_files, procs
+from .service import identity
 from .service.choose import manager_of, setup_of
 
 TYPE_CHECKING = False
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence
 
     from .service.manager import Manager
+
+_PATIENCE_SECONDS = 2.0  # for a service manager that hangs
 
 
 def read_marker(root: str) -> Dict[str, Any]:
@@ -83,12 +86,15 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
     except ValueError as error:
         marker = {"site_id": "", "controller": "", "damaged": str(error)}
     site_id = marker.get("site_id") or host["site_id"]
-    processes = procs.sweep(site_id, host["host"])
     # the host as it was prepared counts, not what the site says now
     named = marker.get("service_manager") or host.get("service_manager")
-    prepared = dict(host, service_manager=named)
+    prepared = dict(host, service_manager=named, site_id=site_id)
     manager = manager_of(prepared)
-    pid = manager.find(processes)
+    manager.patience(_PATIENCE_SECONDS)
+    look = identity.Look(manager)
+    manager.close()
+    look.remember()
+    pid, processes = look.pid, look.processes
     observation: Dict[str, Any] = {
         "host": host["host"],
         "answer": "seen",
@@ -97,7 +103,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         "controller": marker.get("controller"),
         "incarnation": manager.incarnation(pid),
         "service_manager": ("running" if pid else "stopped") if marker else "absent",
-        "instances": _instances(manager, pid, processes, only),
+        "instances": _instances(manager, look, only),
     }
     if only is None:
         observation["config"], drift, foreign = files.examine(root + "/etc/available")
@@ -107,7 +113,8 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         observation["drift"] += ["etc/services/%s changed by somebody" % name for name in service_drift]
         observation["foreign"] = ["etc/available/" + name for name in foreign]
         observation["foreign"] += ["etc/services/" + name for name in service_foreign]
-        observation["services"] = _services(manager, pid, processes)
+        observation["foreign"] += look.strangers
+        observation["services"] = _services(processes)
         observation["drift"] += setup_of(prepared).examine()
     if load:
         from . import load as host_load
@@ -120,9 +127,10 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
 
 
 def _instances(
-    manager: Manager, pid: int, processes: Sequence[procs.Process], only: Optional[Sequence[str]]
+    manager: Manager, look: identity.Look, only: Optional[Sequence[str]]
 ) -> Dict[str, Any]:
     root = manager.root
+    processes = look.processes
     by_name: Dict[str, List[procs.Process]] = {name: [] for name in instance_files.claims(root)}
     for process in processes:
         if process.instance and not process.service:
@@ -143,11 +151,10 @@ def _instances(
             found = procs.stat(process.pid)
             if found is None or found.gone:
                 continue
-            child = pid and manager.started(process, found, pid)
-            if process.epoch < 0 and child:
+            if process.epoch < 0 and process.main:
                 continue  # still muster-exec, before it read the claim
             epochs.add(max(process.epoch, 0))  # 0: it shows no epoch, so muster did not start it
-            if child:
+            if process.main:
                 programs[process.program] = {"pid": process.pid, "started": round(boot + found.started / ticks, 2)}
                 groups.add(process.pid)
             else:
@@ -173,11 +180,6 @@ def _instances(
     return result
 
 
-def _services(manager: Manager, pid: int, processes: Sequence[procs.Process]) -> Dict[str, Any]:
-    services = {}
-    for process in processes:
-        if process.service:
-            found = procs.stat(process.pid)
-            if found is not None and not found.gone and manager.started(process, found, pid):
-                services[process.service] = {"pid": process.pid}
-    return services
+def _services(processes: Sequence[procs.Process]) -> Dict[str, Any]:
+    return {process.service: {"pid": process.pid} for process in processes
+            if process.service and process.main and procs.alive(process.pid)}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .service.preparation import Setup
 
 FOLDERS = ("bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run", "run/claims", "run/seen",
-           "run/locks", "run/listeners", "log", "var")
+           "run/locks", "run/starts", "run/listeners", "log", "var")
 _MARKER_KEYS = ("site_id", "site", "controller", "host", "address", "root", "node", "service_manager")
 
 

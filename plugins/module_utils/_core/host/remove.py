@@ -12,6 +12,7 @@ import time
 from . import observe
 from .machine import files as machine_files
 from .machine import procs
+from .service import identity
 from .service.choose import setup_of
 
 TYPE_CHECKING = False
@@ -89,7 +90,7 @@ def last(request: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
 
 def _stop(setup: Setup, check: bool, did: List[str]) -> str:
     host, manager = setup.host, setup.manager
-    processes = procs.sweep(host["site_id"], host["host"])
+    processes = identity.Look(manager).processes
     programs = [process for process in processes if process.instance]
     owned = manager.own(manager.find(processes))
     if not programs and not owned:
@@ -101,7 +102,7 @@ def _stop(setup: Setup, check: bool, did: List[str]) -> str:
     began = time.monotonic()
     asked = set()
     while True:
-        processes = procs.sweep(host["site_id"], host["host"])
+        processes = identity.Look(manager).processes
         owned = manager.own(manager.find(processes))
         left = [p.pid for p in processes if (p.instance or p.pid == owned) and procs.alive(p.pid)]
         if not left:

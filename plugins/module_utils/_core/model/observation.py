@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 
-from .words import NOT_ASKED, SEEN
+from .text import printable
+from .words import NOT_ASKED, SEEN, UNREACHABLE
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,18 @@ class Observation:
 
     @classmethod
     def from_json(cls, document: Union[Observation, Mapping[str, Any]]) -> Observation:
+        """Read a document. One that does not fit is read as that of a host that did not answer, with what is wrong: the
+        documents of other versions and of other programs come here without the check of `answers`."""
         if isinstance(document, Observation):
             return document
+        try:
+            return cls._read(document)
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            host = document.get("host") if isinstance(document, Mapping) else ""
+            return cls(printable(host or ""), UNREACHABLE, "answers nonsense: %s" % printable(error))
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any]) -> Observation:
         return cls(
             host=document["host"],
             answer=document.get("answer") or NOT_ASKED,

@@ -75,6 +75,9 @@ def notes(monitor: Mapping[str, Any]) -> List[str]:
 
 def _noted(monitor: Mapping[str, Any]) -> Iterator[str]:
     yield from monitor.get("settings") or []
+    for name, host in (monitor.get("hosts") or {}).items():
+        if host.get("no_line"):
+            yield "%s: %s" % (name, host["no_line"])
     for wish in monitor.get("shadow") or []:
         reason = "it is paused" if wish.get("paused") else "its probe is in shadow"
         yield "would %s %s, but %s: %s" % (wish["what"], wish["instance"], reason, wish["why"])

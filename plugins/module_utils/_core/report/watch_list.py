@@ -9,7 +9,7 @@ and no moment of publishing is in it: the same site and ledger always give the s
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Set
 
 from ..model import site as site_model
 from ..model.probe import Probe, probe_to_json
@@ -122,7 +122,7 @@ def _services(site: site_model.Site, addresses: Mapping[str, str]) -> Dict[str, 
 
 def _hosts(site: site_model.Site, state: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
     """Every host of the site as the ledger knows it, and how it is reached; one it never heard of is taken for up."""
-    known = state["hosts"]
+    known, serving = state["hosts"], _serving(site, state)
     return {
         host.name: dict(
             known.get(host.name, {"state": "up"}),
@@ -130,10 +130,23 @@ def _hosts(site: site_model.Site, state: Mapping[str, Any]) -> Dict[str, Dict[st
             address=host.address,
             root=host.root,
             connection=host.connection,
+            serves=host.name in serving,
             **({"ssh": dict(host.ssh)} if host.ssh else {}),
         )
         for host in site.hosts
     }
+
+
+def _serving(site: site_model.Site, state: Mapping[str, Any]) -> Set[str]:
+    """Hosts that hold or may hold services: where many of these fall silent together, the controller may be cut off."""
+    found = {name for a in site.applications if not a.on_request for name in a.identifiers}
+    found.update(name for service in site.services for name in service.hosts)
+    instances = site.by_name()
+    for name, claim in state["claims"].items():
+        windows = name in instances and instances[name].application.on_request
+        if claim.get("phase", "free") != "free" and claim.get("host") and not windows:
+            found.add(claim["host"])
+    return found
 
 
 def _until(record: Optional[Mapping[str, Any]]) -> Optional[float]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import time
 
-from ..machine import instance_files, procs
+from ..machine import instance_files, procs, starts
 from ..machine import ports as machine_ports
+from ..service import identity
 from ..service.choose import manager_of
 from . import stages
 from .launches import Present
@@ -151,7 +152,9 @@ class InstanceJob:
             error = yield from self._add()
         if error:
             return (yield from self._end_badly(error, strategy, before, restarted))
-        instance_files.write_claim(self.root, self.instance, self.epoch, self.request.get("environment") or {})
+        self.staging.record = record = starts.begin(self.root, self.instance, self.epoch, fresh)
+        instance_files.write_claim(self.root, self.instance, self.epoch, {
+            **(self.request.get("environment") or {}), starts.KEY: record.key})
         failure = yield from self.staging.start(names)
         if failure is None:
             failure = yield from self.staging.linger(self.settle)
@@ -168,6 +171,7 @@ class InstanceJob:
         released = yield from self._release()
         if self.staging.stuck:
             return self._result("failed", self.staging.stuck)
+        starts.remove(self.root, self.instance)
         if did:
             self.staging.mark("stopped")
         epoch = max(self.epoch, int(seen.get("epoch", 0)))
@@ -182,8 +186,13 @@ class InstanceJob:
         released = instance_files.remove_claim(self.root, self.instance)
         if released:  # what was just starting under it
             yield from self.staging.stop_rest()
-        if self.scene.manager.is_placed(self.instance) and (yield from self._drop()):
-            self.scene.manager.unplace(self.instance)
+        if self.scene.manager.is_placed(self.instance):
+            kept = yield from self._drop()
+            if not kept:
+                self.scene.manager.unplace(self.instance)
+            elif not self.staging.stuck:
+                self.staging.stuck = "the service manager of %s does not let go of %s: %s" % (
+                    self.where, self.instance, kept)
         return released
 
     def _end_badly(self, reason: str, strategy: str, before: Mapping[str, Any], restarted: bool) -> Steps:
@@ -196,6 +205,8 @@ class InstanceJob:
             yield from self._release()
             self.staging.deferred = []
             before = {}
+            if not self.staging.stuck:
+                starts.remove(self.root, self.instance)
         self._remember(before)
         if self.staging.stuck:
             return self._result("refused", "%s; %s" % (reason, self.staging.stuck))
@@ -237,9 +248,7 @@ class InstanceJob:
         processes: List[procs.Process] = replies[0]
         mains = {}
         for process in processes:
-            found = procs.stat(process.pid)
-            if found is not None and not found.gone and self.scene.manager.started(
-                    process, found, self.scene.manager_pid):
+            if process.main and procs.alive(process.pid):
                 mains[process.program] = process.pid
         # of a process that hides its environment, the service manager knows the program
         if known and (self.scene.contact.forked or self.scene.manager.asks_all):
@@ -260,16 +269,16 @@ class InstanceJob:
             yield []
 
     def _drop(self) -> Steps:
-        """:return: whether the service manager has let go of the instance."""
+        """:return: why the service manager has not let go of the instance: a process of it runs; else ""."""
         if self.scene.contact.silent:
-            return True
+            return ""
         until = time.monotonic() + _TAKE_SECONDS
         while True:
             reply = (yield [("drop", self.instance, "")])[0]
-            if not reply.busy:
-                return not reply.error
+            if self.scene.contact.silent or not reply.busy:
+                return "" if self.scene.contact.silent else reply.error
             if time.monotonic() > until:
-                return False
+                return reply.error or "it still runs"
             yield []
 
     def _taken_port(self, names: Sequence[str]) -> str:
@@ -332,13 +341,14 @@ def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> D
     :return: instance -> result.
     """
     root = host["root"]
-    processes = procs.sweep(host["site_id"], host["host"])
     manager = manager_of(host)
-    runs = manager.find(processes) > 0
+    look = identity.Look(manager)
+    manager.close()
+    runs = look.pid > 0
     results = {}
     for request in requests:
         instance, action = request["instance"], request["do"]
-        mine = procs.of_instance(processes, instance)
+        mine = look.of(instance)
         seen = instance_files.read_seen(root, instance)
         refused = too_old(host["host"], request, seen, instance_files.read_claim(root, instance))
         if refused:

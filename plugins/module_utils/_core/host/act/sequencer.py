@@ -14,6 +14,7 @@ import select
 import time
 
 from ..machine import procs
+from ..service import identity
 from ..service.errors import ConfigurationRefused
 from ..service.manager import Reply
 from . import instance as act_instance
@@ -119,13 +120,11 @@ class Sequencer:
             for position, order in placing:
                 answers[position] = placed[order[1]]
         if any(order[0] == "sweep" for _unused, order in flat):
-            by_instance: Dict[str, List[procs.Process]] = {"": []}
-            for process in procs.sweep(self._scene.host["site_id"], self._scene.name):
-                by_instance.setdefault(process.instance, []).append(process)
-            self._contact.forked = self._scene.manager_pid > 0 and self._unsettled(by_instance.pop(""))
+            look = identity.Look(self._manager, self._scene.manager_pid)
+            self._contact.forked = self._scene.manager_pid > 0 and self._unsettled(look.nameless)
             for position, (_unused, order) in enumerate(flat):
                 if order[0] == "sweep":
-                    answers[position] = by_instance.get(order[1], [])
+                    answers[position] = look.of(order[1])
         replies: Dict[str, Optional[List[Any]]] = {name: [] for name in wanted}
         for position, entry in enumerate(flat):
             known = replies[entry[0]]

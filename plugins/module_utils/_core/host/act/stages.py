@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 
-from ..machine import procs
+from ..machine import procs, starts
 from .launches import Failure, Launch, Present
 
 TYPE_CHECKING = False
@@ -41,6 +41,9 @@ class Staging:
         self.programs: List[Mapping[str, Any]] = list(request["programs"])
         self.strategy: str = request.get("starting_failure_strategy") or "abort"
         self._manager = scene.manager
+        self._manager_pid = scene.manager_pid
+        self._root = scene.root
+        self.record = starts.Start(self.instance, -1)  # of this start, as far as there is one
         self.began = began = scene.began
         self.deadline = deadline = scene.deadline
         self.running: Dict[str, Launch] = {}  # live programs, no gates
@@ -93,12 +96,12 @@ class Staging:
                 if pid == main:
                     orders.append(("stop", self.instance, program))
                 elif not main or found.group != main:
-                    procs.send(pid, procs.TERM)
+                    procs.send(pid, procs.TERM, found.started)
             if victims:
                 if orders:
                     for (_unused, _unused, program), reply in zip(orders, (yield orders)):
                         if reply.error:
-                            procs.send(mains[program], procs.TERM)
+                            procs.send(mains[program], procs.TERM, alive[mains[program]].started)
                 yield from self._until_gone(victims)
         yield from self.stop_rest()
         return True
@@ -116,7 +119,7 @@ class Staging:
                 if found is None or found.gone:
                     continue
                 if process.pid not in asked:
-                    procs.send(process.pid, procs.TERM)
+                    procs.send(process.pid, procs.TERM, found.started)
                     asked[process.pid] = self._kill_time(process.program)
                 victims[process.pid] = (found.started, asked[process.pid])
             if not victims:
@@ -144,9 +147,9 @@ class Staging:
                 if found is None or found.gone or found.started != started or now > kill + _KILL_SECONDS:
                     del victims[pid]
                 elif now >= kill:
-                    procs.send(pid, procs.KILL)
+                    procs.send(pid, procs.KILL, started)
                 elif found.state == "T":  # a stopped process handles no signal until it continues
-                    procs.send(pid, procs.CONTINUE)
+                    procs.send(pid, procs.CONTINUE, started)
             if victims:
                 self.awaited.update(victims)
                 yield []
@@ -167,10 +170,9 @@ class Staging:
 
     def adopt(self, present: Present) -> None:
         """Watch programs that run already like the ones that are started here: their end counts as a failure."""
-        pids = {process.pid for process in present.processes}
         for program in self.programs:
             pid = present.mains.get(program["name"], 0)
-            if pid in pids and not program["wait_exit"]:
+            if pid and not program["wait_exit"]:
                 found = procs.stat(pid)
                 if found is not None and not found.gone:
                     launch = Launch(program, 0.0, 0)
@@ -249,6 +251,7 @@ class Staging:
                     found = procs.stat(reply.pid) if reply.pid else None
                     launch.started = found.started if found else 0
                     self.started.append(name)
+            self.record.add(self._root, {launch.program["name"]: (launch.pid, launch.started) for launch in launches})
             pending = again
             if pending:
                 yield []
@@ -256,7 +259,11 @@ class Staging:
 
     def _is_current(self, pid: int) -> bool:
         """Whether a process already runs with this epoch: started by an agent that was killed."""
-        return pid > 0 and procs.environment(pid).get("MUSTER_EPOCH") == str(self.epoch) and procs.alive(pid)
+        found = procs.stat(pid) if pid > 0 else None
+        if found is None or found.gone or pid in self._old_pids:
+            return False
+        shown = procs.environment(pid).get("MUSTER_EPOCH")
+        return shown is None or shown == str(self.epoch) or self.record.has(pid, found.started)
 
     def _complete(self, launches: List[Launch]) -> Steps:
         """Wait until every program of the rank runs and every gate is passed."""
@@ -293,14 +300,12 @@ class Staging:
                 self._pass(launch)
                 return True, None
             return True, self._fail(program, how)
-        if not launch.executed:
-            values = procs.environment(launch.pid)
-            if values.get("MUSTER_EPOCH") == str(self.epoch) and procs.command_name(launch.pid) != "setpriv":
-                launch.executed = time.monotonic()
-                if not launch.gate:
-                    self.mark(name, launch.executed)
-                    self.running[name] = launch
-                    return True, None
+        if not launch.executed and procs.executed(launch.pid, self._manager_pid, self.epoch):
+            launch.executed = time.monotonic()
+            if not launch.gate:
+                self.mark(name, launch.executed)
+                self.running[name] = launch
+                return True, None
         now = time.monotonic()
         if now < min(launch.ordered + float(program["start_timeout"]), self._start_by):
             return False, None

@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 
-from . import files
+from . import files, procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def read_claim(root: str, instance: str) -> Optional[int]:
             text = handle.readline().strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return int(text) if text.isdigit() else None
+    epoch = procs.number(text)
+    return epoch if epoch >= 0 else None
 
 
 def write_claim(root: str, instance: str, epoch: int, environment: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from . import procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 _LISTEN = b"0A"
 
@@ -63,9 +63,22 @@ def strangers(host: Mapping[str, Any], services: Mapping[str, Mapping[str, int]]
     found = []
     for port, pid in sorted(_listeners(host["address"], wanted).items()):
         service, name = wanted[port]
-        if procs.environment(pid).get("MUSTER_INSTANCE") != "%s_%s" % (service, host["host"]):
+        shown = procs.environment(pid).get("MUSTER_INSTANCE") == "%s_%s" % (service, host["host"])
+        if not shown or procs.user(pid) not in _users(host):
             found.append("port %d of %s (%s) is taken on %s by %s: the service cannot start before that ends" % (
                 port, service, name, host["host"], _describe(pid, host["site_id"])))
+    return found
+
+
+def _users(host: Mapping[str, Any]) -> Set[int]:
+    """Who a host service may run as: anybody can copy its variables."""
+    import pwd
+
+    found = {0, os.geteuid(), os.stat(host["root"]).st_uid}
+    try:
+        found.add(pwd.getpwnam(host.get("user") or "root").pw_uid)
+    except KeyError:
+        return found
     return found
 
 

@@ -1,15 +1,16 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes of a host, from /proc alone.
+"""Processes, from /proc alone.
 
-A process belongs to a host when its environment holds the MUSTER_SITE and MUSTER_HOST of that host: to a program with
-MUSTER_INSTANCE, to the service manager without.
+The MUSTER_* variables of a process are labels: any user of the machine can forge them, a program can overwrite them,
+and the kernel can hide them. `host.service.identity` says which processes are those of an instance.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 
 TYPE_CHECKING = False
@@ -22,31 +23,22 @@ CONTINUE = 18
 
 _KERNEL_THREAD = 0x00200000
 _EXEC_SECONDS = 0.1  # that an exec may take, a busy machine included
+_MAX_LABEL = 4096  # bytes of a variable that are kept
 _kernel: Set[int] = set()  # pids of kernel threads, which never have an environment
 
 
 class Process:
-    """A process of this host."""
+    """A process of this host. Without more than labels, its attributes are what the labels say."""
 
-    __slots__ = ("environment", "pid")
+    __slots__ = ("environment", "epoch", "instance", "main", "pid", "program")
 
     def __init__(self, pid: int, environment: Dict[str, str]) -> None:
         self.pid = pid
         self.environment = environment  # only MUSTER_*
-
-    @property
-    def instance(self) -> str:
-        return self.environment.get("MUSTER_INSTANCE", "")
-
-    @property
-    def program(self) -> str:
-        return self.environment.get("MUSTER_PROGRAM", "")
-
-    @property
-    def epoch(self) -> int:
-        """-1 while muster-exec has not read the claim yet."""
-        text = self.environment.get("MUSTER_EPOCH", "")
-        return int(text) if text.isdigit() else -1
+        self.instance = environment.get("MUSTER_INSTANCE", "")
+        self.program = environment.get("MUSTER_PROGRAM", "")
+        self.epoch = number(environment.get("MUSTER_EPOCH", ""))  # -1: muster-exec has not read the claim yet
+        self.main = False  # whether the service manager started it itself
 
     @property
     def service(self) -> str:
@@ -57,16 +49,22 @@ class Process:
         return self.program if self.instance == "%s_%s" % (self.program, host) else ""
 
 
+def number(text: str) -> int:
+    """A number in text that anybody may have written; -1 when it is none."""
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else -1
+
+
 class Stat:
     """The part of /proc/<pid>/stat that is needed here."""
 
-    __slots__ = ("exit_code", "group", "parent", "resident", "started", "state", "ticks")
+    __slots__ = ("exit_code", "group", "parent", "resident", "session", "started", "state", "ticks")
 
     def __init__(self, data: bytes) -> None:
         fields = data[data.rindex(b")") + 2 :].split()
         self.state = fields[0].decode()
         self.parent = int(fields[1])
         self.group = int(fields[2])
+        self.session = int(fields[3])
         self.ticks = int(fields[11]) + int(fields[12])  # user and system time, clock ticks
         self.started = int(fields[19])  # clock ticks since boot
         self.resident = int(fields[21])  # pages
@@ -183,20 +181,90 @@ def _parse(data: bytes) -> Dict[str, str]:
     values: Dict[str, str] = {}
     for entry in data.split(b"\0"):
         if entry.startswith(b"MUSTER_"):
-            name, _unused, value = entry.decode("utf-8", "surrogateescape").partition("=")
-            values[name] = value
+            name, _unused, value = entry[:_MAX_LABEL].decode("utf-8", "replace").partition("=")
+            values[name] = value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value)
     return values
 
 
-def send(pid: int, number: int) -> None:
-    """Send a signal to a process. One that does not exist is ignored.
+def send(pid: int, number_: int, started: int = 0) -> None:
+    """Send a signal to a process. One that does not exist, or may not be signalled, is left alone: it shows as alive.
 
-    :raises PermissionError: when the process belongs to another user.
+    :param started: clock ticks since boot; another process that has this pid by now gets no signal.
     """
+    import signal
+
+    descriptor = end_of(pid)  # from here on it is the same process
     try:
-        os.kill(pid, number)
-    except ProcessLookupError:
+        if started and not alive(pid, started):
+            return
+        if descriptor is not None:
+            signal.pidfd_send_signal(descriptor, number_)
+        else:
+            os.kill(pid, number_)
+    except (ProcessLookupError, PermissionError):
         return
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def user(pid: int) -> int:
+    """The real user id of a process; -1 when there is no such process."""
+    try:
+        data = read_file("/proc/%d/status" % pid)
+        begin = data.index(b"\nUid:") + 5
+        return int(data[begin : data.index(b"\n", begin)].split()[0])
+    except (OSError, ValueError, IndexError):
+        return -1
+
+
+def every() -> Dict[int, Stat]:
+    """The state of every process of the machine."""
+    found = {int(name): stat(int(name)) for name in os.listdir("/proc") if name.isdigit() and name.isascii()}
+    return {pid: facts for pid, facts in found.items() if facts is not None}
+
+
+def children(pid: int) -> List[int]:
+    """Pids of the children of a process. Takes longer on a kernel without ``/proc/<pid>/task/<pid>/children``."""
+    found: List[int] = []
+    try:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            found += [int(child) for child in read_file("/proc/%d/task/%s/children" % (pid, thread)).split()]
+    except FileNotFoundError:
+        if not os.path.exists("/proc/1/task/1/children"):
+            return sorted(child for child, facts in every().items() if facts.parent == pid)
+    except (OSError, ValueError):
+        return found  # it ended meanwhile
+    return found
+
+
+def executed(pid: int, manager_pid: int, epoch: int) -> bool:
+    """Whether a process that the service manager was ordered to start is the program itself, not on its way to that.
+
+    A signal that comes earlier is lost. What shows the epoch was started by muster-exec; a program that hides or
+    replaced its environment is known by not having the command line of a step before it.
+    """
+    name = command_name(pid)
+    if name in ("", "setpriv", "muster-exec") or name.startswith(("(", "sd-exec")):
+        return False
+    try:
+        data = read_file("/proc/%d/environ" % pid)
+        if _parse(data).get("MUSTER_EPOCH") == str(epoch):
+            return True
+        if not data and _in_exec(pid):
+            return False
+    except PermissionError:
+        data = b""  # it hides it, which no step before it does
+    except OSError:
+        return False
+    try:
+        arguments = read_file("/proc/%d/cmdline" % pid)
+        if b"/bin/muster-exec\0" in arguments or (manager_pid and arguments == read_file(
+                "/proc/%d/cmdline" % manager_pid)):
+            return False
+    except OSError:
+        return False
+    return bool(arguments) and alive(pid)
 
 
 def boot_id() -> str:

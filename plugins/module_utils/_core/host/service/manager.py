@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
     from ..machine.instance_files import Placing
+    from ..machine.starts import Start
 
     Order = Tuple[str, str, str]  # verb, instance, program
 
@@ -73,13 +74,25 @@ class Manager:
         """
         raise NotImplementedError
 
-    def started(self, process: procs.Process, found: procs.Stat, pid: int) -> bool:
-        """Whether the service manager started this process itself; other processes are children of such ones.
+    def roots(self, pid: int, starts: Mapping[str, Start]) -> List[Tuple[int, str, str]]:
+        """The processes that this host has started, and that it may have: other members are descendants of them.
 
-        :param found: of the process.
         :param pid: of the service manager.
+        :param starts: instance -> record of its start.
+        :return: (pid, instance, program); names are empty where only the process itself, or `mains`, can tell.
         """
         raise NotImplementedError
+
+    def mains(self, programs: Sequence[Tuple[str, str]], all_of_them: bool) -> Dict[int, Tuple[str, str]]:
+        """Ask the service manager which processes it started.
+
+        :param programs: (instance, program), each to ask about.
+        :param all_of_them: ask about every program that it has; takes longer.
+        :return: pid -> (instance, program); host services have the instance ``<service>_<host>``.
+        :raises OSError: when it does not answer.
+        """
+        replies = self.exchange([("look", instance, program) for instance, program in programs])
+        return {reply.pid: pair for pair, reply in zip(programs, replies) if reply.pid}
 
     def unsettled(self, nameless: Sequence[procs.Process], pid: int) -> bool:
         """Whether a program that was ordered may not be visible in /proc yet.

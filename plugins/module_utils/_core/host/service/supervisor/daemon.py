@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 20.0  # until a started supervisord must answer
 _MAX_OPEN_FILES = 65536
+_CHILD_SUBREAPER = 36  # of prctl(2); stays over an exec
 _LOCK = "/run/locks/.supervisord"
 LISTENER = "muster-supervisor/muster_listener.py"  # below bin/: muster's part in supervisord's own process
 # A running supervisord reads its configuration again at every reload, and refuses one that names a module which it
@@ -77,7 +78,7 @@ def find(processes: Iterable[procs.Process], root: str) -> int:
 
     :param processes: of the host, from a sweep.
     """
-    candidates = {process.pid for process in processes if not process.instance}
+    candidates = {process.pid for process in processes if not process.instance and _may_be_ours(process.pid, root)}
     try:
         pid = int(procs.read_file(root + "/run/supervisord.pid"))
     except (OSError, ValueError):
@@ -90,6 +91,14 @@ def find(processes: Iterable[procs.Process], root: str) -> int:
             if found is not None and found.parent not in candidates:
                 return pid
     return 0
+
+
+def _may_be_ours(pid: int, root: str) -> bool:
+    """Whether it runs as an account that may start a service manager of this host: anybody can copy its variables."""
+    try:
+        return procs.user(pid) in (0, os.geteuid(), os.stat(root).st_uid)
+    except OSError:
+        return False
 
 
 def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, str]:
@@ -196,7 +205,7 @@ def _start(
             process = subprocess.Popen(
                 [*command, "-n", "-c", "%s/%s" % (root, configured)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True, start_new_session=True,
-                cwd="/", env=variables, preexec_fn=_open_many,
+                cwd="/", env=variables, preexec_fn=_begin,
             )
         except OSError as error:
             raise ManagerError("supervisord cannot be started with %r: %s" % (" ".join(command), error)) from None
@@ -217,9 +226,15 @@ def _start(
     raise ManagerError("supervisord did not answer within %.0f s, see %s" % (START_SECONDS, log))
 
 
-def _open_many() -> None:
-    """Raise the limit of open files: supervisord holds three per program. muster-exec sets it back for programs."""
+def _begin() -> None:
+    """Before supervisord is executed: descendants whose parents end become its children, however they detach.
+
+    The limit of open files is raised: supervisord holds three per program. muster-exec sets it back for programs.
+    """
+    import ctypes
     import resource
+
+    ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)

@@ -13,8 +13,9 @@ from . import orders as supervisor_orders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Mapping, Optional, Sequence
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+    from ...machine.starts import Start
     from ..manager import Order, Reply
 
 
@@ -35,8 +36,18 @@ class SupervisordManager(Manager):
         command = list(settings.get("supervisord") or ["supervisord"])
         return daemon.start(self.host, command, settings.get("environment") or {}, warnings)
 
-    def started(self, process: procs.Process, found: procs.Stat, pid: int) -> bool:
-        return found.parent == pid
+    def roots(self, pid: int, starts: Mapping[str, Start]) -> List[Tuple[int, str, str]]:
+        return [(child, "", "") for child in procs.children(pid)] if pid else []
+
+    def mains(self, programs: Sequence[Tuple[str, str]], all_of_them: bool) -> Dict[int, Tuple[str, str]]:
+        if not all_of_them:
+            return super().mains(programs, False)
+        try:
+            known = self._orders.all_mains()
+        except xmlrpc.Fault as fault:
+            raise OSError(5, str(fault)) from None
+        return {pid: (group if group != name else "%s_%s" % (name, self.host["host"]), name)
+                for pid, (group, name) in known.items()}
 
     def unsettled(self, nameless: Sequence[procs.Process], pid: int) -> bool:
         for process in nameless:

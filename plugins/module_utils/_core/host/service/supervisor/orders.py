@@ -14,7 +14,7 @@ from . import xmlrpc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, List, Mapping, Sequence, Tuple
+    from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
     from ..manager import Order
 
@@ -54,6 +54,14 @@ class SupervisordOrders:
         """
         added, changed, removed = self.client.call("supervisor.reloadConfig")[0]
         return added, changed, removed
+
+    def all_mains(self) -> Dict[int, Tuple[str, str]]:
+        """Every process that it started and that has not ended: pid -> (group, program).
+
+        :raises OSError: when it does not answer.
+        """
+        found = self.client.call("supervisor.getAllProcessInfo")
+        return {int(info["pid"]): (str(info["group"]), str(info["name"])) for info in found if info.get("pid")}
 
     def exchange(self, orders: Sequence[Order]) -> List[Reply]:
         """One reply per order.
@@ -130,7 +138,7 @@ def socket_path(root: str) -> str:
 def quote_command(arguments: Iterable[str]) -> str:
     """Arguments as the value of ``command=``, which supervisord splits into exactly these.
 
-    :raises ValueError: for a control character, which a configuration line cannot hold.
+    :raises ValueError: for a character that a configuration line cannot hold.
     """
     import shlex
 
@@ -165,16 +173,21 @@ def quote_environment(variables: Mapping[str, str]) -> str:
 def _escape(text: str) -> str:
     text = text.replace("%", "%%")
     if ";" in text or "#" in text:
-        for mark in ";#":
-            for blank in " \t\xa0\u3000":
-                text = text.replace(blank + mark, blank + _NO_COMMENT + mark)
+        # the parser begins a comment at a mark behind any character that `str.isspace` accepts, as `\s` does
+        import re
+
+        text = re.sub(r"(?<=\s)(?=[;#])", _NO_COMMENT, text)
     return text
 
 
 def _refuse_control(what: str, value: str) -> None:
-    bad = [character for character in value if character != "\t" and (ord(character) < 32 or ord(character) == 127)]
-    if bad:
-        raise ValueError("%s holds the control character %r: %r" % (what, bad[0], value))
+    """The sentence does not show the value, which may be a secret."""
+    if value.isprintable():
+        return
+    for character in value:
+        code = ord(character)
+        if (code < 32 and character != "\t") or code == 127 or 0xD800 <= code < 0xE000:
+            raise ValueError("%s holds the control character %s" % (what, ascii(character)))
 
 
 def last_words(path: str, offset: int) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import time
 
-from ...machine import procs
+from ...machine import instance_files, procs
 from ..errors import ManagerError
 from ..manager import Manager
+from . import groups as systemd_groups
 from . import orders as systemd_orders
 from . import units as systemd_units
 
@@ -18,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+    from ...machine.starts import Start
     from ..manager import Order, Reply
 
 
@@ -46,9 +48,29 @@ class SystemdManager(Manager):
         raise ManagerError(
             "the machine of %s does not run systemd: set muster_service_manager to supervisor" % self.host["host"])
 
-    def started(self, process: procs.Process, found: procs.Stat, pid: int) -> bool:
-        # every orphan is a child of process 1; muster-exec notes its own pid in the environment
-        return process.environment.get("MUSTER_PID") == str(process.pid)
+    def roots(self, pid: int, starts: Mapping[str, Start]) -> List[Tuple[int, str, str]]:
+        """Every process in a control group of this host's units, which no process of a program can leave."""
+        top = systemd_groups.top()
+        found: List[Tuple[int, str, str]] = []
+        for instance in {*starts, *instance_files.claims(self.root), *systemd_units.placed(self.root)}:
+            names = self._names(instance)
+            if names:
+                folder = systemd_groups.of_instance(top, *names)
+                found += [(member, instance, program) for member, program in systemd_groups.members(folder)]
+        for service in systemd_units.services(self.root):
+            found += [(member, "%s_%s" % (service, self.host["host"]), service)
+                      for member in systemd_groups.of_service(top, service)]
+        return found
+
+    def mains(self, programs: Sequence[Tuple[str, str]], all_of_them: bool) -> Dict[int, Tuple[str, str]]:
+        host = self.host["host"]
+        units = []
+        for instance, program in programs:
+            names = self._names(instance)
+            units.append(systemd_orders.unit_name(names[0], program, names[1]) if names else
+                         systemd_orders.PREFIX + program + ".service" if instance == "%s_%s" % (program, host) else "")
+        states = self.systemd.states(units) if units else []
+        return {state.pid: pair for pair, state in zip(programs, states) if state.pid}
 
     def unsettled(self, nameless: Sequence[procs.Process], pid: int) -> bool:
         return self.systemd.waits()

@@ -205,6 +205,22 @@ def is_placed(root: str, instance: str) -> bool:
     return os.path.exists("%s/etc/placed/%s/%s" % (root, instance, _NAMES))
 
 
+def services(root: str) -> List[str]:
+    """Names of the host services."""
+    try:
+        return [name[: -len(".units")] for name in os.listdir(root + "/etc/services") if name.endswith(".units")]
+    except OSError:
+        return []
+
+
+def placed(root: str) -> List[str]:
+    """Names of the placed instances."""
+    try:
+        return os.listdir(root + "/etc/placed")
+    except OSError:
+        return []
+
+
 def unplace(root: str, instance: str) -> None:
     import shutil
 

@@ -1,0 +1,110 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of an instance's start: ``run/starts/<instance>.json``, which only the account of the host may write.
+
+It says which processes the service manager started, so that they are known whatever their environment shows, and after
+the service manager has ended. It is written with each rank of a start and removed after the confirmed stop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from . import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Mapping, Set, Tuple
+
+_FOLDER = "/run/starts"
+_SUFFIX = ".json"
+KEY = "MUSTER_START"  # a variable of every program: what only descendants of a recorded start can show
+
+
+class Start:
+    """One start of an instance."""
+
+    __slots__ = ("epoch", "instance", "key", "others", "programs")
+
+    def __init__(self, instance: str, epoch: int, key: str = "") -> None:
+        self.instance = instance
+        self.epoch = epoch
+        self.key = key
+        self.programs: Dict[str, Tuple[int, int]] = {}  # name -> (pid, start in clock ticks since boot)
+        self.others: Set[Tuple[int, int]] = set()  # descendants that cannot be found by anything else
+
+    def has(self, pid: int, started: int) -> bool:
+        return (pid, started) in self.programs.values()
+
+    def add(self, root: str, programs: Mapping[str, Tuple[int, int]]) -> None:
+        """Keep which processes were started, before anything waits for them.
+
+        :param programs: name -> (pid, start in clock ticks since boot); a start of 0: it has ended already.
+        :raises OSError: when it cannot be written.
+        """
+        new = {name: what for name, what in programs.items() if what[1] and self.programs.get(name) != what}
+        if new:
+            self.programs.update(new)
+            self.write(root)
+
+    def write(self, root: str) -> None:
+        """:raises OSError: when it cannot be written."""
+        document = {"epoch": self.epoch, "key": self.key, "programs": self.programs, "others": sorted(self.others)}
+        path = _path(root, self.instance)
+        data = json.dumps(document, separators=(",", ":")).encode("utf-8")
+        try:
+            files.write_file(path, data)
+        except FileNotFoundError:  # prepared by an older version
+            os.makedirs(os.path.dirname(path), mode=files.FOLDER_MODE, exist_ok=True)
+            files.write_file(path, data)
+
+
+def begin(root: str, instance: str, epoch: int, fresh: bool) -> Start:
+    """Begin the record of a start, or go on with that of the same epoch.
+
+    :param fresh: whether all its programs are started.
+    :raises OSError: when it cannot be written.
+    """
+    before = read(root, instance)
+    if fresh or before.epoch != epoch or not before.key:
+        before = Start(instance, epoch, os.urandom(12).hex())
+        before.write(root)
+    return before
+
+
+def read(root: str, instance: str) -> Start:
+    """The record of an instance; one with epoch -1 when there is none. A damaged one counts as none."""
+    none = Start(instance, -1)
+    try:
+        data = files.read(_path(root, instance))
+        if data is None:
+            return none
+        document = json.loads(data.decode("utf-8"))
+        found = Start(instance, int(document["epoch"]), str(document["key"]))
+        for name, (pid, started) in document["programs"].items():
+            found.programs[str(name)] = (int(pid), int(started))
+        found.others = {(int(pid), int(started)) for pid, started in document["others"]}
+        return found
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return none
+
+
+def read_all(root: str) -> List[Start]:
+    """All records of a host."""
+    try:
+        names = sorted(os.listdir(root + _FOLDER))
+    except OSError:
+        return []
+    found = [read(root, name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX)]
+    return [start for start in found if start.epoch >= 0]
+
+
+def remove(root: str, instance: str) -> None:
+    """Forget a start whose processes have all ended. Idempotent."""
+    files.remove(_path(root, instance))
+
+
+def _path(root: str, instance: str) -> str:
+    return "%s%s/%s%s" % (root, _FOLDER, instance, _SUFFIX)
