@@ -37,8 +37,8 @@ class WatchList:
             self.lost = self.looked = True
             known = self.watch.revision
             gone = "the watch list is gone (%s); going on with revision %d until it is published again"
-            self._report(gone % (self._path, known) if known >= 0 else
-                       "there is no watch list yet (%s): deploy first" % self._path)  # fmt: skip
+            never = "there is no watch list yet (%s): deploy first"
+            self._report(gone % (self._path, known) if known >= 0 else never % self._path)
             return False
         except OSError as error:
             self._report("the watch list cannot be looked at: %s" % error)

@@ -31,7 +31,6 @@ options:
     description:
       - The request.
     type: dict
-    required: true
 """
 
 EXAMPLES = r"""

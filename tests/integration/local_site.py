@@ -26,7 +26,6 @@ from typing import Any
 import yaml
 
 from tests.integration.manual_actions import Hands
-from tests.integration.warm_playbooks import WarmPlaybooks
 from tests.leftovers import end, own
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,8 +96,6 @@ class SiteLab(Hands):
         self.environment.pop("SUDO_USER", None)
         self.set(**variables)
         self.watch = Watcher(self)
-        self._playbooks: WarmPlaybooks | None = None
-        self._playing = threading.Lock()
 
     @property
     def state(self) -> Path:
@@ -124,14 +121,7 @@ class SiteLab(Hands):
         command = ["-i", str(self.inventory), "control_room.muster." + name, *arguments]
         if variables:
             command += ["-e", json.dumps({"muster_" + key: value for key, value in variables.items()})]
-        if not self._playing.acquire(blocking=False):  # another thread of the test plays one
-            return self.run(["ansible-playbook", *command])
-        try:
-            if self._playbooks is None:
-                self._playbooks = WarmPlaybooks(self.environment, ROOT)
-            return Played(*self._playbooks.run(command, PLAY_WITHIN))
-        finally:
-            self._playing.release()
+        return self.run(["ansible-playbook", *command])
 
     def begin(self, name: str, **variables: Any) -> subprocess.Popen[str]:
         """The same in the background."""
@@ -230,8 +220,6 @@ class SiteLab(Hands):
     def end(self) -> None:
         """End all that mentions the site's folder, by process id: playbook remove has tests of its own."""
         self.watch.stop()
-        if self._playbooks is not None:
-            self._playbooks.close()
         end(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -188,8 +188,8 @@ def page(options: argparse.Namespace, remote: api.Remote) -> int:
         raise NoWay("port %d is not available (%s): choose another one with --port" % (
             options.port, error.strerror or error)) from None
     made.listen(64)
-    say("http://127.0.0.1:%d/ is the page of this console for you, until you end this command with Ctrl-C"
-         % made.getsockname()[1])
+    page = "http://127.0.0.1:%d/" % made.getsockname()[1]
+    say(page + " is the page of this console for you, until you end this command with Ctrl-C")
     while True:
         person = made.accept()[0]
         threading.Thread(target=_let_in, args=(person, remote.path), daemon=True).start()

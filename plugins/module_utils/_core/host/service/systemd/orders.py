@@ -34,9 +34,11 @@ _NO_SUCH_UNIT = BUS_NAME + ".NoSuchUnit"
 _BEGIN_SECONDS = 2.0  # within which systemd must have begun what it was ordered to start
 _ENDED_SIGNAL = (2, 3)  # CLD_KILLED, CLD_DUMPED
 # In this order: properties that are read after the job ended are its result.
-_STATE = (("Unit", "Job"), ("Unit", "LoadState"), ("Unit", "ActiveState"), ("Service", "MainPID"),
-         ("Service", "ExecMainCode"), ("Service", "ExecMainStatus"), ("Service", "ExecMainExitTimestamp"),
-         ("Service", "Result"))
+_STATE = (
+    ("Unit", "Job"), ("Unit", "LoadState"), ("Unit", "ActiveState"), ("Service", "MainPID"),
+    ("Service", "ExecMainCode"), ("Service", "ExecMainStatus"), ("Service", "ExecMainExitTimestamp"),
+    ("Service", "Result"),
+)  # fmt: skip
 
 
 class State:
