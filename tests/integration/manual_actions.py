@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monitor.core.host.machine import procs, starts
+
 if TYPE_CHECKING:
     from tests.integration.local_site import Played, Process
 
@@ -80,16 +82,24 @@ class Hands:
 
     @contextlib.contextmanager
     def stray(self, instance: str, host: str) -> Iterator[subprocess.Popen[str]]:
-        """A copy of an instance that a person started by hand, without a claim."""
+        """A copy of an instance that an earlier start left on a host, as after a cut: on record there, without a claim.
+
+        A process that only carries the labels of an instance is a stranger: tests/field/test_identity.py.
+        """
         claimed = next(process for process in self.processes(instance))
         words = Path("/proc/%d/environ" % claimed.pid).read_text(encoding="utf-8").split("\0")
         environment = dict(word.partition("=")[::2] for word in words if word)
         environment.update(MUSTER_HOST=host, MUSTER_ROOT=self.seen_root(host))
         del environment["MUSTER_EPOCH"]  # else the watcher would count it as a second copy that muster started
         process = self.begin_at(host, ["sleep", "300"], **environment)
+        found = procs.stat(process.pid)
+        assert found is not None
+        left = starts.Start(instance, max(claimed.epoch - 1, 0), "left")
+        left.add(str(self.root(host)), {claimed.program: (process.pid, found.started)})
         try:
             yield process
         finally:
+            starts.remove(str(self.root(host)), instance)
             process.kill()
             process.communicate()
 
