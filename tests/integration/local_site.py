@@ -37,6 +37,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")  # per second
 API_PORT = 8770  # of inventory/local
 SERVERS = ("server_1", "server_2", "server_3")
 CONSOLES = ("console_1", "console_2", "console_3")
+SERVICE_PROGRAMS = frozenset(
+    ("internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface")
+)
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,11 @@ class SiteLab(Hands):
     def programs(self, instance: str) -> dict[str, int]:
         """Program -> process id, of those started under an epoch."""
         return {p.program: p.pid for p in self.processes(instance) if p.epoch}
+
+    def whole(self, name: str, after: int = 0) -> bool:
+        """Whether a service instance runs in full under a later epoch: its programs by name, since a gate may wait."""
+        claim = self.claims().get(name, {"phase": "", "epoch": 0})
+        return claim["phase"] == "running" and claim["epoch"] > after and set(self.programs(name)) == SERVICE_PROGRAMS
 
     def hosts_of(self, instance: str) -> set[str]:
         return {p.host for p in self.processes(instance)}

@@ -12,8 +12,6 @@ from typing import Any
 from tests.integration.local_site import wait_for
 from tests.lab.site import LabSite
 
-PROGRAMS = 5  # of a service instance, besides its gates
-
 
 def facts(site: LabSite) -> dict[str, Any]:
     """What the monitor wrote last."""
@@ -30,12 +28,6 @@ def lines(site: LabSite) -> dict[str, str]:
 
 def believed(site: LabSite, host: str) -> str:
     return str(json.loads((site.state / "watch.json").read_text())["hosts"][host]["state"])
-
-
-def whole(site: LabSite, name: str, after: int = 0) -> bool:
-    """Whether an instance runs in full, under a later epoch than that."""
-    claim = site.claims().get(name, {"phase": "", "epoch": 0})
-    return claim["phase"] == "running" and claim["epoch"] > after and len(site.programs(name)) == PROGRAMS
 
 
 def all_used(site: LabSite, drained: str = "") -> bool:
@@ -55,5 +47,5 @@ def settle(site: LabSite, services: Iterable[str]) -> None:
     site.lab.boot(*site.lab.names.hosts)
     wait_for(lambda: all_used(site), "all hosts are used", site.monitor_log, 90)
     for name in services:
-        wait_for(lambda: whole(site, name), name + " runs in full", site.monitor_log, 90)  # noqa: B023
+        wait_for(lambda: site.whole(name), name + " runs in full", site.monitor_log, 90)  # noqa: B023
     wait_for(lambda: facts(site).get("standby") == "parked", "a parked run", site.monitor_log, 90)

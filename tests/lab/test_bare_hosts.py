@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.integration.local_site import Played
+from tests.integration.local_site import SERVICE_PROGRAMS, Played
 from tests.lab import bare
 from tests.lab.hosts import lab as booted
 from tests.lab.names import missing
@@ -82,7 +82,7 @@ def test_from_nothing_to_nothing(site: LabSite) -> None:
     assert {host: [task for task in tasks if task in _PREPARED] for host, tasks in did.items()} == would
     assert bare.installed(site.lab, BY_SYSTEMD) == {"python3-psutil"}
     assert bare.installed(site.lab, BY_SUPERVISOR) == {"python3-psutil", "supervisor"}
-    assert len(site.programs("scen2_srv_01")) == 5
+    assert set(site.programs("scen2_srv_01")) == SERVICE_PROGRAMS
     assert everything(site) != before
 
     # Again: nothing, and check mode knows.

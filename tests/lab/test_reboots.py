@@ -15,7 +15,7 @@ import pytest
 from tests.integration.local_site import CONSOLES, SERVERS, wait_for
 from tests.lab.hosts import lab as booted
 from tests.lab.names import CONTROLLER
-from tests.lab.seen import all_used, settle, whole
+from tests.lab.seen import all_used, settle
 from tests.lab.site import LabSite, deployed
 
 ITEMS = ("01", "02", "03")
@@ -42,7 +42,7 @@ def copies(site: LabSite) -> dict[tuple[str, str], int]:
 
 def once(site: LabSite) -> bool:
     """Every service runs in full, on the host of its claim, and nowhere else."""
-    return all(whole(site, name) for name in SERVICES) and set(copies(site).values()) == {1}
+    return all(site.whole(name) for name in SERVICES) and set(copies(site).values()) == {1}
 
 
 def test_everything_that_loses_power_at_once_comes_back_by_itself_but_no_window(rested: LabSite) -> None:
@@ -74,7 +74,7 @@ def test_a_controller_that_loses_power_touches_nothing_and_takes_up_its_work_aga
     gone = {p.pid for p in site.processes(name)}
     os.kill(site.bus(name), signal.SIGKILL)  # while nobody watches
     site.lab.boot(CONTROLLER)
-    wait_for(lambda: whole(site, name, epoch), "what broke meanwhile runs again", site.monitor_log, 90)
+    wait_for(lambda: site.whole(name, epoch), "what broke meanwhile runs again", site.monitor_log, 90)
     assert before - gone <= {p.pid for p in site.processes()}, "the others, and the window, were left alone"
     assert site.hosts_of("scen2_hci_01") == {"console_2"}
     assert site.muster("close", "01").rc == 0
@@ -91,7 +91,7 @@ def test_a_host_that_boots_without_a_run_has_its_services_and_no_item(rested: La
              lambda: site.on(home, "journalctl", "-b", "-n", "30"))  # fmt: skip
     assert not [p for p in site.processes() if p.host == home and p.epoch]
     site.lab.boot(CONTROLLER)
-    wait_for(lambda: whole(site, name, epoch), "its item runs again", site.monitor_log, 90)
+    wait_for(lambda: site.whole(name, epoch), "its item runs again", site.monitor_log, 90)
 
 
 def test_all_hosts_are_restarted_one_after_the_other_while_the_items_go_on(rested: LabSite) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local_site import Process, wait_for
+from tests.integration.local_site import SERVICE_PROGRAMS, Process, wait_for
 from tests.lab import inventory
 from tests.lab.names import CONTROLLER
-from tests.lab.seen import PROGRAMS, believed, settle, whole
+from tests.lab.seen import believed, settle
 from tests.lab.site import LabSite
 
 LISTENING = "0A"  # in the kernel's table of connections
@@ -49,7 +49,7 @@ def test_a_bus_that_crashes_is_reported_by_its_host_and_its_instance_restarts_th
     name = SERVICES[1]
     before = settled.claims()[name]
     os.kill(settled.bus(name), signal.SIGKILL)
-    wait_for(lambda: whole(settled, name, before["epoch"]), "it runs again", settled.monitor_log)
+    wait_for(lambda: settled.whole(name, before["epoch"]), "it runs again", settled.monitor_log)
     assert settled.claims()[name]["host"] == before["host"]
     assert "crashed" in settled.muster("why", name).output
 
@@ -86,7 +86,7 @@ def test_a_server_that_loses_power_gives_its_item_away_and_is_used_again_when_it
     home = settled.claims()[name]["host"]
     epoch = settled.claims()[name]["epoch"]
     settled.lab.power_cut(home)
-    wait_for(lambda: whole(settled, name, epoch), "it runs elsewhere", settled.monitor_log, 90)
+    wait_for(lambda: settled.whole(name, epoch), "it runs elsewhere", settled.monitor_log, 90)
     assert settled.hosts_of(name) == {settled.claims()[name]["host"]}
     assert settled.claims()[name]["host"] != home
     assert believed(settled, home) == "down"
@@ -129,7 +129,7 @@ def test_a_host_that_takes_connections_and_hangs_does_not_keep_the_others_from_t
     assert [host for host in settled.lab.names.managed if f"{host} does not answer" in played.output] == [frozen]
     assert len(tries) <= 1  # observed in vain, and left out of all that followed
     assert (restarted["host"], restarted["phase"]) == (before["host"], "running")
-    assert restarted["epoch"] > before["epoch"] and whole(settled, name)
+    assert restarted["epoch"] > before["epoch"] and settled.whole(name)
     assert left == others
     assert strict.rc != 0 and f"{frozen} does not answer" in strict.output
 
@@ -165,8 +165,9 @@ def test_a_pulled_cable_moves_what_the_host_held_and_what_runs_twice_is_ended_wh
 
 def whole_elsewhere(site: LabSite, name: str, home: str, after: int) -> bool:
     claim = site.claims().get(name, {"phase": "", "epoch": 0, "host": home})
-    there = [p for p in site.processes(name) if p.epoch == claim["epoch"] and p.host == claim["host"]]
-    return claim["phase"] == "running" and claim["epoch"] > after and claim["host"] != home and len(there) == PROGRAMS
+    there = {p.program for p in site.processes(name) if p.epoch == claim["epoch"] and p.host == claim["host"]}
+    moved = claim["epoch"] > after and claim["host"] != home
+    return claim["phase"] == "running" and moved and there == SERVICE_PROGRAMS
 
 
 def test_removal_leaves_nothing_on_any_host(settled: LabSite) -> None:

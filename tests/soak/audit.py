@@ -12,9 +12,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.local_site import CONSOLES, SERVERS, alive
+from tests.integration.local_site import CONSOLES, SERVERS, SERVICE_PROGRAMS, alive
 from tests.leftovers import ours
-from tests.soak.world import CLOSED, OPEN, SERVICE_PROGRAMS, SERVICES, WINDOW_PROGRAMS, WINDOWS, Sight, World
+from tests.soak.world import CLOSED, OPEN, SERVICES, WINDOW_PROGRAMS, WINDOWS, Sight, World
 
 LOST, DOUBLED, STUCK, RETURNED = "lost", "doubled", "stuck", "returned"
 KINDS = (LOST, DOUBLED, STUCK, RETURNED)

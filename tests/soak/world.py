@@ -21,14 +21,11 @@ from typing import Any
 
 import yaml
 
-from tests.integration.local_site import ROOT, Process, SiteLab, alive, sweep
+from tests.integration.local_site import ROOT, SERVICE_PROGRAMS, Process, SiteLab, alive, sweep
 
 ITEMS = ("01", "02", "03", "04")
 SERVICES = tuple("scen2_srv_" + item for item in ITEMS)
 WINDOWS = tuple("scen2_hci_" + item for item in ITEMS)
-SERVICE_PROGRAMS = frozenset(
-    ("internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface")
-)
 WINDOW_PROGRAMS = frozenset(("internal_data_bus", "sensor_view", "chart_view", "sensor_control"))
 RUN_TIMEOUT = 30  # s: what a dead run began lies about half done for so long
 DISK = "24m"

@@ -56,15 +56,10 @@ def epochs(lab: SiteLab) -> dict[str, int]:
     return {name: claim["epoch"] for name, claim in lab.claims().items()}
 
 
-def whole(lab: SiteLab, name: str, after: int = 0) -> bool:
-    claim = lab.claims().get(name, {"phase": "", "epoch": 0})
-    return claim["phase"] == "running" and claim["epoch"] > after and len(lab.programs(name)) == 5
-
-
 def settled(lab: SiteLab, after: dict[str, int] | None = None) -> None:
     """Wait until every service instance runs in full, of a later epoch than given."""
     for name in INSTANCES:
-        wait_for(lambda: whole(lab, name, (after or {}).get(name, 0)), "%s runs in full" % name, lab.monitor_log, 90)  # noqa: B023
+        wait_for(lambda: lab.whole(name, (after or {}).get(name, 0)), "%s runs in full" % name, lab.monitor_log, 90)  # noqa: B023
 
 
 def runs(lab: SiteLab) -> list[int]:
@@ -84,7 +79,7 @@ def test_a_monitor_killed_in_the_middle_of_a_restart_loses_nothing(lab: SiteLab)
     wait_for(lambda: lab.claims()["scen2_srv_02"]["epoch"] > before["scen2_srv_02"], "the restart's commit")
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: facts(lab)["pid"] != pid, "the next monitor", lab.monitor_log)
-    wait_for(lambda: whole(lab, "scen2_srv_02", before["scen2_srv_02"]), "all of it again", lab.monitor_log, 150)
+    wait_for(lambda: lab.whole("scen2_srv_02", before["scen2_srv_02"]), "all of it again", lab.monitor_log, 150)
     assert epochs(lab)["scen2_srv_01"] == before["scen2_srv_01"]
 
 
@@ -95,7 +90,7 @@ def test_a_bus_that_died_while_no_monitor_was_there_is_found_by_the_next(lab: Si
     assert runs(lab) == []
     os.kill(lab.bus("scen2_srv_03"), signal.SIGKILL)
     lab.good("monitor")
-    wait_for(lambda: whole(lab, "scen2_srv_03", before["scen2_srv_03"]), "all of it again", lab.monitor_log)
+    wait_for(lambda: lab.whole("scen2_srv_03", before["scen2_srv_03"]), "all of it again", lab.monitor_log)
     assert epochs(lab)["scen2_srv_01"] == before["scen2_srv_01"]
 
 
@@ -111,7 +106,7 @@ def test_intents_survive_the_run_that_had_them(lab: SiteLab) -> None:
     for pid in stuck:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: whole(lab, "scen2_srv_01", before["scen2_srv_01"]), "all of it again", lab.monitor_log)
+    wait_for(lambda: lab.whole("scen2_srv_01", before["scen2_srv_01"]), "all of it again", lab.monitor_log)
 
 
 @contextlib.contextmanager
@@ -140,11 +135,11 @@ def test_while_no_run_can_park_cold_ones_do_what_has_to_be_done(lab: SiteLab) ->
     with none_parks(lab):
         wait_for(lambda: facts(lab)["standby"] != "parked", "no parked run", lab.monitor_log)
         os.kill(lab.bus("scen2_srv_01"), signal.SIGKILL)
-        wait_for(lambda: whole(lab, "scen2_srv_01", before["scen2_srv_01"]), "all of it again", lab.monitor_log, 90)
+        wait_for(lambda: lab.whole("scen2_srv_01", before["scen2_srv_01"]), "all of it again", lab.monitor_log, 90)
         assert lab.monitor_log().count('"event": "cold run"') == cold + 1
         restarted = lab.muster("restart", "scen2_srv_02", "--reason", "a test")
         assert restarted.rc == 0, restarted.output
-        assert whole(lab, "scen2_srv_02", before["scen2_srv_02"])
+        assert lab.whole("scen2_srv_02", before["scen2_srv_02"])
         assert lab.monitor_log().count('"event": "cold run"') == cold + 2
     assert epochs(lab)["scen2_srv_03"] == before["scen2_srv_03"]
     lab.stop_monitor()  # the next run to be parked would be tried only after a minute
@@ -162,7 +157,7 @@ def test_a_stop_by_a_person_is_no_crash(lab: SiteLab) -> None:
     assert "a test" in lab.muster("why", "scen2_srv_02").output
     started = lab.muster("start", "scen2_srv_02")
     assert started.rc == 0, started.output
-    assert whole(lab, "scen2_srv_02")
+    assert lab.whole("scen2_srv_02")
 
 
 @pytest.mark.long

@@ -137,8 +137,7 @@ def test_a_server_that_announces_itself_is_deployed_watched_and_used(lab: Announ
     wait_for(lambda: settled(lab), "a parked run that knows it", lab.monitor_log)
     epoch = lab.claims()["scen2_srv_04"]["epoch"]
     os.kill(lab.bus("scen2_srv_04"), signal.SIGKILL)
-    wait_for(lambda: lab.claims()["scen2_srv_04"]["epoch"] > epoch and len(lab.programs("scen2_srv_04")) == 5,
-             "item 04 restarted on the new server", lab.monitor_log)  # fmt: skip
+    wait_for(lambda: lab.whole("scen2_srv_04", epoch), "item 04 restarted on the new server", lab.monitor_log)
     assert lab.hosts_of("scen2_srv_04") == {"server_4"}
     assert monitor_of(lab)["pid"] == monitor
 

@@ -37,7 +37,7 @@ def settled(lab: SiteLab) -> None:
     wait_for(lambda: all_up(lab), "all hosts up", lab.monitor_log, 90)
     for item in ITEMS:
         name = "scen2_srv_" + item
-        wait_for(lambda: whole(lab, name), name + " runs in full", lab.monitor_log, 90)  # noqa: B023
+        wait_for(lambda: lab.whole(name), name + " runs in full", lab.monitor_log, 90)  # noqa: B023
     wait_for(lambda: facts(lab).get("standby") == "parked", "a parked run", lab.monitor_log)
 
 
@@ -58,11 +58,6 @@ def all_up(lab: SiteLab) -> bool:
     return all(believed(lab, h) == "up" and seen.get(h, {}).get("state") == "up" for h in seen) and len(seen) == 6
 
 
-def whole(lab: SiteLab, name: str) -> bool:
-    claim = lab.claims().get(name, {"phase": ""})
-    return claim["phase"] == "running" and len(lab.programs(name)) == 5
-
-
 def held(lab: SiteLab, host: str) -> list[str]:
     return sorted(name for name, claim in lab.claims().items() if claim["host"] == host and claim["phase"] == "running")
 
@@ -74,7 +69,7 @@ def test_a_server_that_loses_power_gives_all_its_items_to_the_others(lab: SiteLa
     lab.machine("power_cut", "server_2")
     for name in there:
         wait_for(
-            lambda: whole(lab, name) and lab.claims()[name]["host"] != "server_2",  # noqa: B023
+            lambda: lab.whole(name) and lab.claims()[name]["host"] != "server_2",  # noqa: B023
             "%s runs elsewhere" % name,
             lab.monitor_log,
         )
@@ -96,7 +91,7 @@ def test_two_servers_at_once_leave_what_does_not_fit_waiting_with_the_reason(lab
     assert "server_2" in waiting[0]["cause"]
     lab.machine("power_on", "server_1")
     settled_items = wait_for(
-        lambda: [item for item in ITEMS if whole(lab, "scen2_srv_" + item)] == list(ITEMS) or None,
+        lambda: [item for item in ITEMS if lab.whole("scen2_srv_" + item)] == list(ITEMS) or None,
         "what waited is placed when a host returns",
         lab.monitor_log,
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
+from tests.integration.local_site import ROOT, SERVICE_PROGRAMS, SiteLab, site_lab, wait_for
 
 SERVICE = "scen2_srv_01"
 
@@ -41,7 +41,7 @@ def parked(lab: SiteLab) -> bool:
 
 
 def settled(lab: SiteLab) -> dict[str, int]:
-    wait_for(lambda: len(lab.programs(SERVICE)) == 5, "all programs", lab.monitor_log)
+    wait_for(lambda: set(lab.programs(SERVICE)) == SERVICE_PROGRAMS, "all programs", lab.monitor_log)
     wait_for(lambda: lab.claims()[SERVICE]["phase"] == "running", "running", lab.monitor_log)
     wait_for(lambda: parked(lab), "a parked run", lab.monitor_log)
     return lab.programs(SERVICE)
