@@ -203,6 +203,10 @@ class Monitor:
         self._carry_out(self._brain.ask(request.to_json(), answer))
         return await answer
 
+    def heard(self, host: str) -> dict[str, float]:
+        """When the host answered last, by line, bus or run: {host: seconds since 1970}; empty if never."""
+        return self._brain.heard(host, self._loop.time(), time.time())
+
     @property
     def watch(self) -> Watch:
         return self._list.watch

@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.client.api import before_sudo
-from ..core.client.commands import NO, OK, USAGE, act
+from ..core.client.commands import FAILED, OK, REFUSED, UNKNOWN, USAGE, UnknownName, act
 from ..core.client.options import Incomplete, request_of
 from ..core.model.request import KINDS, Request
 from .by_playbook import Event, play
-from .names import UnknownName, console, in_full
+from .names import console, in_full
 from .places import Places, UsageError
 
 _PROGRESS = {"site": "checking the site", "observe": "observing every host", "plan": "planning", "act": "acting",
@@ -39,13 +39,13 @@ def change(options: argparse.Namespace, places: Places) -> int:
         raise UsageError(str(error)) from None
     if kind.name == "open":
         request = request._replace(console=console(options, os.environ, needed=remote is None))
-    if remote is not None and not getattr(options, "dry_run", False):
-        return act(request.to_json(), remote, options.timeout)
+    if remote is not None:
+        return act(request.to_json(), remote, options.timeout, options.dry_run)
     try:
-        request = in_full(request, places.site() if remote is None else {})
+        request = in_full(request, places.site())
     except UnknownName as error:
         print(error, file=sys.stderr)
-        return NO
+        return UNKNOWN
     code = run(options, places, kind.name, _from_here(request).variables())
     if kind.name == "deploy" and code == OK and places.state_dir is None:
         with contextlib.suppress(UsageError):
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
         elif event.kind == "end":
             progress.clear()
             return ended(event, failed)
-    return NO
+    return FAILED
 
 
 def ended(end: Event, failed: list[Event]) -> int:
@@ -87,7 +87,12 @@ def ended(end: Event, failed: list[Event]) -> int:
         sentences = dict.fromkeys(_sentence(event) for event in failed)
         for sentence in sentences:
             print(sentence, file=sys.stderr)
-        return USAGE if any(event.action == "site" for event in failed) else NO
+        mistakes = {event.result.get("mistake") for event in failed}
+        if any(event.action == "site" for event in failed):
+            return USAGE
+        if mistakes <= {"refused", "unknown name"}:
+            return UNKNOWN if mistakes == {"unknown name"} else REFUSED
+        return FAILED
     if end.code:
         words = [line for line in end.text.splitlines() if line.strip()]
         print("\n".join(words[:20]) or "ansible-playbook ended with %d" % end.code, file=sys.stderr)

@@ -73,7 +73,8 @@ class Api:
             except Wrong as wrong:
                 return _problem(wrong.status, str(wrong), wrong.problems)
             except Unknown as error:
-                return _problem(404 if route.method == "GET" else 422, str(error))
+                unknown = [dict(check.error("", str(error), None), unknown=True)] if error.name else None
+                return _problem(404 if route.method == "GET" else 422, str(error), unknown)
             except NotNow as error:
                 return _problem(503, str(error))
 
@@ -158,7 +159,8 @@ class Api:
         problems = check.errors(body, routes.bodies()["WhatIf"])
         if problems:
             raise Wrong(422, check.sentence(problems), problems)
-        return _json(encode(await self._desk.question("what_if", assume=body)))
+        answer = await self._desk.question("what_if", assume=body)
+        return _json(encode({**answer, "answers": await self._desk.answers(body.get("down") or [])}))
 
     async def whoami(self, request: Request) -> Response:
         return _json(encode((await self._caller(request)).to_json()))
@@ -169,6 +171,8 @@ class Api:
             wanted = actions.request_of(body, await self._desk.names(), await self._caller(request))
         except RequestErrors as wrong:
             raise Wrong(422, str(wrong), wrong.errors) from None
+        if request.query_params.get("dry_run") == "1":
+            return _json(encode(await self._desk.dry_run(wanted)))
         if request.query_params.get("wait") == "0":
             ticket = self._desk.begin(wanted)
             where = "%s/actions/%s" % (routes.BASE, ticket.id)

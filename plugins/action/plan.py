@@ -12,6 +12,10 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, REFUSE, Plan
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.request import KINDS
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import site_from_json
+from ansible_collections.control_room.muster.plugins.module_utils._core.requests.names import names_of
+from ansible_collections.control_room.muster.plugins.module_utils._core.requests.read import unnamed
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
@@ -59,7 +63,7 @@ class ActionModule(_controller_call.ControllerAction):
             },
             task_vars,
         )
-        return self._planned(result, answer, options, observations, task_vars)
+        return self._planned(result, answer, options, observations, compiled, task_vars)
 
     def _planned(
         self,
@@ -67,6 +71,7 @@ class ActionModule(_controller_call.ControllerAction):
         answer: dict[str, Any],
         options: dict[str, Any],
         observations: dict[str, Any],
+        compiled: _compiled.Compiled,
         task_vars: dict[str, Any],
     ) -> dict[str, Any]:
         document = answer["plan"]
@@ -83,7 +88,11 @@ class ActionModule(_controller_call.ControllerAction):
         if options["report"]:
             _sentences.write_report(options["report"], {"plan": document, "sentences": sentences, **heard})
         if plan.refusals:
-            raise AnsibleActionFail("; ".join(plan.refusals))
+            site = site_from_json(compiled.document)
+            unknown = unnamed(KINDS[options["kind"]], request.from_arguments(options), names_of(site))
+            raise AnsibleActionFail(
+                "; ".join(plan.refusals), result={"mistake": "unknown name" if unknown else "refused"}
+            )
         silent = [name for name, seen in observations.items() if seen["answer"] == "unreachable"]
         if silent and task_vars.get("muster_strict"):
             raise AnsibleActionFail("muster_strict: %s did not answer" % ", ".join(silent))

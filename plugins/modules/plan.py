@@ -100,9 +100,14 @@ options:
     default: 0
   force:
     description:
-      - Drain a host although some instances cannot leave it; they stay there.
+      - Drain a host although some instances cannot leave it (they stay there), or confirm a host down that answers.
     type: bool
     default: false
+  confirm_host:
+    description:
+      - The name of the host once more, where O(force) could start a second copy.
+    type: str
+    default: ""
   ids:
     description:
       - Ids of the conflicts and failed actions to acknowledge, as status lists them.

@@ -120,7 +120,10 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         from . import load as host_load
 
         own = host.get("measure") == "processes"
-        observation["load"], used = host_load.measure(root, processes, own, bool(marker))
+        # systemd keeps programs in control groups of its own, supervisord has them in the one that it is in itself
+        observation["load"], used = host_load.measure(
+            root, processes, own, bool(marker), "1" if named == "systemd" else str(pid or "self")
+        )
         for name, entry in observation["instances"].items():
             entry["cpu"], entry["memory"] = used.get(name, (0.0, 0.0))
     return observation
@@ -181,5 +184,10 @@ def _instances(
 
 
 def _services(processes: Sequence[procs.Process]) -> Dict[str, Any]:
-    return {process.service: {"pid": process.pid} for process in processes
-            if process.service and process.main and procs.alive(process.pid)}
+    found: Dict[str, Any] = {}
+    ticks = os.sysconf("SC_CLK_TCK")
+    for process in processes:
+        seen = procs.stat(process.pid) if process.service and process.main else None
+        if seen is not None and not seen.gone:
+            found[process.service] = {"pid": process.pid, "started": round(procs.boot_time() + seen.started / ticks, 2)}
+    return found

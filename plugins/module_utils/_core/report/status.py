@@ -22,6 +22,8 @@ from . import readiness
 from . import verdict as report_verdict
 
 SCHEMA = 1
+CLOCKS_APART = 3.0  # s that the clocks of a host and of its controller may differ
+JUST_BEGUN = 10.0  # s
 WIDTH = 120
 SILENCE = 20.0  # s without a word from the monitor until it does not count as running
 RECENT = 90.0  # s; an older observation is shown with its time
@@ -156,10 +158,17 @@ def _services(
 
 
 def _answered_by_a_stranger(name: str, probe: Mapping[str, Any], seen: Mapping[str, Any], now: float) -> bool:
-    """The host showed no process of the service while its port was answered at already."""
-    if seen.get("answer") != SEEN or name in seen.get("services", {name: {}}) or "at" not in seen:
+    """The host showed no process of the service while its port was answered at already, or one that had only just
+    begun: one that cannot listen is tried again and again."""
+    if seen.get("answer") != SEEN or "at" not in seen:
         return False
-    return float(probe.get("since") or 0.0) >= now - float(seen["at"])
+    answered = now - float(probe.get("since") or 0.0)  # since when
+    at = float(seen["at"])
+    own = seen.get("services", {name: {}}).get(name)
+    if own is None:
+        return answered <= at
+    began = float(own.get("started") or answered)
+    return began - answered > CLOCKS_APART and at - began < JUST_BEGUN
 
 
 def _instances(
