@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from ..core.client import api as remote
 from ..core.client import terminal
-from ..core.client.commands import NO_ANSWER, UNKNOWN, USAGE, UnknownName, code, codes
+from ..core.client.commands import NO_ANSWER, REFUSED, UNKNOWN, USAGE, UnknownName, code, codes
 from . import by_sudo
 from . import places as places_module
 from .places import Places, UsageError
@@ -45,6 +45,7 @@ Through sudo for another user, commands are about this installation's site (/etc
 refused.
 """ % codes()
 
+GOES_ON = "what hosts or the monitor have begun goes on: muster status tells, and reconcile finishes it"
 LOOKS = ("status", "plan", "why", "explain", "what-if", "events", "check", "capture")  # they change nothing
 
 Command = Callable[[argparse.Namespace, Places], int]
@@ -79,8 +80,12 @@ def _main(arguments: Sequence[str]) -> int:
         print("muster: %s" % error, file=sys.stderr)
         return code(error)
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        begun = options.command is _change and not options.dry_run
+        print("\nmuster: interrupted" + ("; " + GOES_ON if begun else ""), file=sys.stderr)
         return 130
+    except PermissionError as error:
+        print("muster: %s may not be used by this user: the owner of the site may" % error.filename, file=sys.stderr)
+        return REFUSED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

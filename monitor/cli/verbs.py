@@ -61,10 +61,13 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
     :return: the exit code.
     """
     inventory = places.need_inventory()
-    progress = Progress(sys.stderr)
+    progress = Progress(sys.stderr, lines=verb == "deploy")
     failed: list[Event] = []
+    results: dict[str, Any] = {}
     check = bool(getattr(options, "dry_run", False))
     for event in play(verb, inventory, extra, timeout=options.timeout, check=check):
+        if event.kind == "ok" and event.action == "settle":
+            results.update(event.result.get("results") or {})
         if event.kind == "said" and event.text and not event.text.startswith("refuse "):  # its failure has this text
             progress.clear()
             print(event.text, flush=True)
@@ -74,7 +77,9 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
             failed.append(event)
         elif event.kind == "end":
             progress.clear()
-            return ended(event, failed)
+            code = ended(event, failed)
+            lost = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
+            return FAILED if code == OK and lost else code
     return FAILED
 
 
@@ -101,14 +106,19 @@ def ended(end: Event, failed: list[Event]) -> int:
 
 
 class Progress:
-    """One line that says what is being done, on a terminal only."""
+    """One line that says what is being done, on a terminal only; with `lines`, elsewhere one for each step."""
 
-    def __init__(self, stream: Any, on: bool = True) -> None:
+    def __init__(self, stream: Any, on: bool = True, lines: bool = False) -> None:
         self._stream = stream
         self._shown = 0
         self._on = on and bool(stream.isatty())
+        self._lines = lines and not self._on
+        self._said = ""
 
     def show(self, text: str) -> None:
+        if self._lines and text != self._said:
+            self._said = text
+            print("%s ..." % text, file=self._stream, flush=True)
         if self._on:
             self.clear()
             self._stream.write("%s ..." % text)

@@ -23,11 +23,13 @@ from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _standby,
 )
 
+NOT_OBSERVED = "it was not observed in this run (--limit, serial, --start-at-task)"
 _SPEC = {
     **request.argument_spec(),
     "phase": {"type": "int", "default": 1},
     "published": {"type": "bool", "default": False},
     "report": {"type": "path", "default": ""},
+    "observed": {"type": "str", "default": "muster_observed"},
 }
 
 
@@ -44,11 +46,11 @@ class ActionModule(_controller_call.ControllerAction):
         compiled = _compiled.compiled_site(self, task_vars)
         names = [host["name"] for host in compiled.document["hosts"]]
         observations = {}
-        for name, value in _controller_call.registered(task_vars, "muster_observed", names).items():
+        for name, value in _controller_call.registered(task_vars, options["observed"], names).items():
             if value.get("observation"):
                 observations[name] = value["observation"]
         for name in [name for name in names if name not in observations]:
-            why = _compiled.kept("failed-" + name) or "it was left out of this run (--limit)"
+            why = _compiled.kept("failed-" + name) or NOT_OBSERVED
             observations[name] = {"host": name, "answer": "not asked", "why": why}
         answer = self.call_controller(
             "plan",

@@ -129,6 +129,12 @@ options:
       - In a later phase, use the site that is published on the controller.
     type: bool
     default: false
+  observed:
+    description:
+      - The name of the variable that M(control_room.muster.observe) registered in this run.
+      - A host without it counts as not asked, and what it holds is held.
+    type: str
+    default: muster_observed
   report:
     description:
       - Write the plan as JSON to this file on the control node.

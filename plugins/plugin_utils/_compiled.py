@@ -105,7 +105,10 @@ def _rendered(action: Any, site: site_model.Site, document: dict[str, Any], task
                systemd_orders, machine_files, site_model)  # fmt: skip
     code = [module.__file__ for module in modules]
     inputs = {part: document[part] for part in ("hosts", "groups", "applications", "services", "items")}
-    name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)
+    folders = [*map(_folder_of, _inventory.sources(task_vars)), str(task_vars.get("playbook_dir") or "")]
+    name = None
+    if not _render_memory.secret(variables, folders):
+        name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)
     shared = C.DEFAULT_LOCAL_TMP.rpartition("/ansible-local-")[0] or C.DEFAULT_LOCAL_TMP
     memory = os.path.join(shared, "muster-rendered")
     found = _render_memory.recall(memory, name) if name else None
@@ -162,7 +165,7 @@ def _write(name: str, content: Any) -> None:
     os.makedirs(_folder(), mode=0o700, exist_ok=True)
     path = os.path.join(_folder(), name + ".json")
     own = "%s.%d" % (path, os.getpid())  # the hosts of a task write at the same time
-    with open(own, "w", encoding="utf-8") as handle:
+    with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as handle:
         json.dump(content, handle, separators=(",", ":"))
     os.replace(own, path)
 
