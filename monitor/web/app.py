@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as Served
@@ -70,6 +70,8 @@ class Api:
                 if route.acts and ACT not in (await self._caller(request)).may:
                     raise Wrong(403, "only the owner of %s may act; you may look" % self._desk.state_dir)
                 return await serve(request)
+            except ClientDisconnect:
+                return Response(status_code=408)  # nobody reads it
             except Wrong as wrong:
                 return _problem(wrong.status, str(wrong), wrong.problems)
             except Unknown as error:

@@ -179,10 +179,12 @@ def _read(name: str) -> Any:
 
 
 def _find(name: str, task_vars: Mapping[str, Any]) -> str:
-    """A template's path: beside the inventory, beside the playbook, then the collection's own."""
+    """A template's path: in or beside the inventory, beside the playbook, then the collection's own."""
     folders = []
     for folder in [*map(_folder_of, _inventory.sources(task_vars)), str(task_vars.get("playbook_dir") or "")]:
         folders += [os.path.join(folder, "templates"), folder]
+        if folder:  # within the folder of an inventory, Ansible would read templates as sources of hosts
+            folders.append(os.path.join(os.path.dirname(folder), "templates"))
     folders += [os.path.join(COLLECTION, below) for below in TEMPLATE_FOLDERS]
     for folder in folders:
         path = os.path.join(folder, name)

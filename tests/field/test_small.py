@@ -25,6 +25,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core.host import agent
 from monitor.core.host import load as host_load
 from monitor.core.host.machine import limits
 from monitor.core.model.moments import LAST, moment
@@ -32,7 +33,7 @@ from monitor.core.report import status
 from monitor.core.requests import check, read
 from monitor.web.desk import encode
 from plugins.plugin_utils import _agent_files, _preflight, _render_memory
-from tests.integration.host.host_in_a_folder import Host, answer_of, bundle, only_supervisor
+from tests.integration.host.host_in_a_folder import Host, answer_of, bundle, only_supervisor, program
 from tests.unit.embedded_site import ROOT
 
 NOW = 1_700_000_000.0
@@ -221,6 +222,24 @@ def test_no_moment_breaks_its_reader(written: Any) -> None:
 def test_an_error_can_be_written_as_json(value: Any) -> None:
     problem = check.error("x", "must be something else", value)
     assert json.loads(encode(problem), parse_constant=pytest.fail)["field"] == "x"
+
+
+@only_supervisor
+def test_what_a_request_says_is_one_line_of_the_log_and_its_epoch_leaves_room_for_later_ones() -> None:
+    one = Host()
+    try:
+        one.prepare()
+        one.define("app_01", [program("idle", 1)])
+        wish = one.wish("start", "app_01", 1, reason="first\n2030-01-01T00:00:00 run 9: stop app_02 \x1b[2J")
+        assert one.act(wish)["results"]["app_01"]["result"] == "running"
+        [line] = Path(one.root, "log/muster.log").read_text().splitlines()
+        assert "first?2030-01-01" in line and line.isprintable()
+        for epoch in (10**4000, -1, 2.5, "7"):
+            answer = agent.handle({"verb": "act", "host": one.facts, "instances": [dict(wish, epoch=epoch)]})
+            assert "an epoch is a whole number" in answer["error"]
+        assert one.do("restart", "app_01", 2)["result"] == "running"
+    finally:
+        one.close()
 
 
 # -- names in from=

@@ -47,6 +47,13 @@ def foreign_marker(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
     if not marker:
         return ""
     where = "%s (%s)" % (host["host"], host["root"])
+    ours = host["site_id"] or str(host.get("site"))
+    named = [name.rpartition("-")[0] or name for name in (str(marker["site_id"]), ours)]
+    other = marker["site_id"] != host["site_id"]
+    if other and named[0] == named[1] and marker.get("controller") == host["controller"]:
+        return ("%s belongs to the site %s, and this ledger to %s: either the ledger was lost (put a copy of it back"
+                " and reconcile: what runs goes on), or this is another checkout (give it another muster_root)" % (
+                    where, marker["site_id"], ours))
     if marker["site_id"] != host["site_id"]:
         return ("%s belongs to the site %s (controller %s), not to %s (controller %s): remove it there first, or give "
                 "it another muster_root here" % (where, marker["site_id"], marker.get("controller"),

@@ -304,7 +304,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
     if entry["answer"] == UNREACHABLE and state == UP:
         state = UNREACHABLE
     load = entry["load"]
-    measured = "cpu %.0f %% mem %.0f %%" % (load["cpu"], load["memory"]) if "cpu" in load and "memory" in load else "-"
+    known = {"cpu", "memory"} <= load.keys() and state not in (UNREACHABLE, DOWN)  # else it is not of now
+    measured = "cpu %.0f %% mem %.0f %%" % (load["cpu"], load["memory"]) if known else "-"
     words = []
     if entry["instances"]:
         words.append(sentences.listing(entry["instances"], most=12))
