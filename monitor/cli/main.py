@@ -26,7 +26,7 @@ EPILOG = """\
 examples:
   muster status                              what runs where, and how well
   muster open 02 --console console_3         open the HCI of item 02 on console_3
-  muster stop scen2_srv_01                   stop an instance until someone starts it
+  muster stop 02                             stop the services of item 02 until someone starts them
   muster start 'scen2_srv_*' --reason "maintenance is over"
   muster drain server_2 --dry-run            what would move to other hosts, and what cannot
   muster pause 02 --why 'new fan' --until 2h no automatic actions for item 02 for two hours

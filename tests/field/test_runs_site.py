@@ -203,6 +203,22 @@ def test_decrypted_values_stay_where_they_are_needed_and_nowhere_else(lab: SiteL
     assert all(("/server_" in name) and ITEM in name for name in found), found
 
 
+def test_an_inventory_with_sorted_keys_is_the_same_site(lab: SiteLab) -> None:
+    """As AWX has it: what `ansible-inventory --list` prints."""
+    listed = lab.run(["ansible-inventory", "-i", str(lab.inventory), "--list"])
+    assert listed.rc == 0, listed.output
+    (lab.folder / "awx.json").write_text(listed.output[listed.output.index("{") : listed.output.rindex("}") + 1])
+    script = lab.folder / "awx"
+    script.write_text("#!/bin/sh\ncat %s\n" % (lab.folder / "awx.json"))
+    script.chmod(0o755)
+    before = {name: claim["epoch"] for name, claim in lab.claims().items()}
+    for inventory in (str(script), str(lab.inventory)):
+        done = lab.run(["ansible-playbook", "-i", inventory, "control_room.muster.deploy"])
+        assert (done.rc, done.changed) == (0, 0), done.output
+        assert "nothing to do: everything is as wanted" in done.output
+    assert {name: claim["epoch"] for name, claim in lab.claims().items()} == before
+
+
 # -- login shells, interpreters, accounts: every host is reached by ssh, as far as Ansible can tell
 
 _SSH = """#!/bin/sh

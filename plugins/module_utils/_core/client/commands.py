@@ -120,7 +120,7 @@ def named(name: str, status: Mapping[str, Any]) -> List[str]:
     instances = status["instances"]
     if name in instances:
         return [name]
-    items = [item["id"] for item in status["items"]]
+    items = [item["item"] for item in status["items"]]
     if name in items:
         return [one for one, entry in instances.items() if entry["item"] == name]
     from ..model.sentences import did_you_mean

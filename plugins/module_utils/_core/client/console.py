@@ -48,7 +48,7 @@ examples:
   muster status                          what runs where, and how well
   muster open 02                         open the HCI of item 02 on this console
   muster close 02                        close it, on whichever console shows it
-  muster stop scen2_srv_01               stop an instance until someone starts it
+  muster stop 02                         stop the services of item 02 until someone starts them
   muster page                            serve the page of this console at http://127.0.0.1:8770/
 
 %s
