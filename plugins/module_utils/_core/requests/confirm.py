@@ -62,8 +62,8 @@ def patience(settings: Settings) -> float:
 
 
 def refuse_if_it_answers(draft: Draft) -> None:
-    """A host that answered within its patience is not dead: what it holds would run twice. In check mode that is told,
-    and not refused."""
+    """A host that answered within its patience is not dead: what it holds would run twice. In check mode the
+    plan says so, and nothing is refused."""
     host = str(draft.request.get("host") or "")
     at = (draft.request.get(HEARD) or {}).get(host)
     if at is None or draft.request.get("force") or draft.now - at > patience(draft.site.settings):
