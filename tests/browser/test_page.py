@@ -165,6 +165,7 @@ def test_a_failed_action_stays_until_it_is_acknowledged(look: Opened, site: Site
     seen.row("02").focus()
     seen.keys("x")
     dialog.get_by_text("It stays stopped").wait_for()
+    seen.page.keyboard.type("a test")
     seen.keys("Enter")
     seen.until_verdict("02", "stopped")
     with strangers(site, 20008):
@@ -177,6 +178,7 @@ def test_a_failed_action_stays_until_it_is_acknowledged(look: Opened, site: Site
         seen.row("02").focus()
         seen.keys("x")
         dialog.get_by_text("It stays stopped").wait_for()
+        seen.page.keyboard.type("a test")
         seen.keys("Enter")
         seen.until_verdict("02", "stopped")
     assert site.status()["failures"]
