@@ -74,8 +74,9 @@ def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> Li
 
 def _ill_timed(document: Mapping[str, Any]) -> List[check.Error]:
     """The error when `until` is no moment; whether it is over already is for the plan, which has a clock."""
+    written = document.get("until")
     try:
-        moment(document.get("until"), 0.0)
+        moment(written if isinstance(written, str) else None, 0.0)
     except (ValueError, OverflowError) as error:
         return [check.error("until", str(error), document["until"])]
     return []
