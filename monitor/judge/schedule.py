@@ -9,7 +9,7 @@ Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the d
 - capacity that may have come back while instances wait for it;
 - instances that are wanted and do not run (the plan limits the tries, by their budget);
 - an intent that a run did not satisfy;
-- an instance that crashed in a row, whose wait is over;
+- an instance that crashed in a row, or whose budget is spent, and whose wait is over;
 - a claim that is stuck, because its run died between commit and outcome;
 - a host that a run did not reach;
 - a reconcile that ended before it planned.
@@ -122,7 +122,7 @@ class Schedule:
         found = {}
         for name, entry in watch.instances.items():
             if 0 < entry.until <= wall:
-                found[name, entry.epoch, entry.until] = "%s crashed in a row and has waited" % name
+                found[name, entry.epoch, entry.until] = "%s has waited and is tried again" % name
         self._waited.follow(found, now)
 
     def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
-from ..decide.failures import charge, exhausted, starting_failure_strategy
+from ..decide.failures import charge, exhausted, starting_failure_strategy, tried_slowly
 from ..model.plan import CONTINUE, MOVE, NOTHING, REPAIR, START, STOP, Action, Plan
 from ..model.records import Actor, Claim, Failure, State
 from ..model.sentences import duration, times
@@ -235,6 +235,8 @@ class _Settler:
         waits = "; waits with %s" % ", ".join(deferred) if deferred else ""
         if failed:
             waits += "; without " + "; ".join("%s: %s" % pair for pair in sorted(failed.items()))
+        if action.kind == CONTINUE and deferred == claim.deferred and failed == dict(claim.failed):
+            return  # it waits as before: the trail says so already
         self._note(action, "%s runs on %s%s" % (name, host, waits), "running", action.reason)
 
     def _failed(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
@@ -251,13 +253,18 @@ class _Settler:
             )  # fmt: skip
             return
         failures = charge(replace(claim, phase=STARTING), Failure(self._now, host, reason), self._site.settings)
-        if exhausted(failures, self._site.settings):
+        application, slow = application_of(self._site, name), None
+        if exhausted(failures, self._site.settings) and application is not None:
+            slow = tried_slowly(application, replace(claim, failures=failures), reason, self._now)
+        if slow is not None:
+            reason = slow.reason
+        elif exhausted(failures, self._site.settings):
             reason += "; it failed %s in %s and stays failed until somebody starts it" % (
                 times(len(failures)), duration(self._site.settings.failure_window),
             )  # fmt: skip
         self._claims[name] = replace(
             claim, phase=FAILED, target=None, actor=None, deferred=(), failed=failed, failures=failures, left=left,
-            reason=reason, since=self._now,
+            reason=reason, since=self._now, until=slow.until if slow is not None else 0.0,
         )  # fmt: skip
 
     def _left(

@@ -263,7 +263,7 @@ def _summary(draft: Draft) -> None:
         for a in draft.actions
         if a.instance and a.kind not in (HOLD, REFUSE, FREE_CLAIM)
     ]
-    if acts:
+    if acts and any(a.acts and a.kind != CONTINUE for a in draft.actions):  # a gate that waits is run again and again
         draft.note("run %s (%s) begins: %s" % (draft.run, draft.kind, listing(acts, most=12)), draft.why)
 
 

@@ -179,6 +179,7 @@ def _instances(
         host = claim.host if claim.holds else None
         seen = ((observations.get(host or "") or {}).get("instances") or {}).get(name) or {}
         instance = known.get(name)
+        after = instance.application.after_budget if instance else None
         found[name] = {
             "item": instance.item.id if instance else "",
             "application": instance.application.name if instance else "",
@@ -196,6 +197,7 @@ def _instances(
             "failed": dict(claim.failed),
             "failures": len(failures.charges(claim, now, site.settings)),
             "failure_budget": site.settings.failure_budget,
+            "retry": after.retry if after else None,
             "actor": claim.to_json()["actor"] if claim.actor and claim.actor.deadline > now else None,
             "programs": seen.get("programs") or {},
             "cpu": seen.get("cpu"),

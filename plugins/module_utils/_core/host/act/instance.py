@@ -97,7 +97,7 @@ class InstanceJob:
         if self.scene.contact.silent:
             return self._result("refused", self.scene.contact.silent, changed=False)
         present = yield from self._find_present()
-        fresh, refused = self._how(present)
+        fresh, refused = self._how(present, seen)
         if refused:
             return self._result("refused", refused, changed=False)
         if fresh:  # before anything is stopped: on a full disk nothing could start again
@@ -122,16 +122,22 @@ class InstanceJob:
             return self._result("running", "", seen=seen, changed=False)
         return (yield from self._start(names, fresh, new, seen, restarted))
 
-    def _how(self, present: Present) -> Tuple[bool, str]:
+    def _how(self, present: Present, seen: Mapping[str, Any]) -> Tuple[bool, str]:
         """:return: (whether all its programs are started, a sentence when nothing may be done)."""
         action = self.request["do"]
         epochs = {process.epoch for process in present.processes}
-        if action == "continue" and not epochs:
+        if action == "continue" and not epochs and not self._waits_in_a_gate(seen):
             return False, "%s does not run on %s, so its start cannot go on: start it" % (self.instance, self.where)
         if action in ("continue", "repair") and epochs - {self.epoch, -1}:
             return False, "%s runs on %s with epoch %s, not %d: restart it" % (
                 self.instance, self.where, ", ".join(str(e) for e in sorted(epochs)), self.epoch)
         return action == "restart" or (action == "start" and epochs != {self.epoch}), ""
+
+    def _waits_in_a_gate(self, seen: Mapping[str, Any]) -> bool:
+        """Whether nothing of it runs because all its programs come after a gate that waits for something."""
+        kept = (seen.get("epoch"), instance_files.read_claim(self.root, self.instance))
+        return kept == (self.epoch, self.epoch) and bool(seen.get("deferred")) and not missing(
+            dict(self.request, only=None), (), dict(seen, deferred=[*seen["deferred"], *seen.get("failed", {})]))
 
     def _names(self, fresh: bool, seen: Mapping[str, Any]) -> List[str]:
         """The programs to start."""
