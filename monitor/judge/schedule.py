@@ -76,8 +76,8 @@ class Schedule:
             moving[name] = known if same and known is not None else (entry.epoch, entry.phase, now)
         self._moving = moving
 
-    def due(self, watch: Watch, now: float, wall: float) -> str:
-        """Why a reconcile is due now, as a sentence; "" if none is."""
+    def due(self, watch: Watch, now: float, wall: float, regular: bool = True) -> str:
+        """Why a reconcile is due now, as a sentence; "" if none is. :param regular: whether the regular look may be."""
         apart = now - self._last
         self._follow_stuck(watch, now, wall)
         self._follow_waits(watch, now, wall)
@@ -105,7 +105,7 @@ class Schedule:
                 since = max(self._waiting_since, self._last)
                 if now - since >= RETRIES[self._retries]:
                     return "%s wanted and not running" % _few(sorted(name for name, _unused in self._waiting))
-        if 0 < watch.observe_interval <= apart:
+        if regular and 0 < watch.observe_interval <= apart:
             return "the regular look at all hosts"
         return ""
 
