@@ -21,6 +21,7 @@ TRIES_PER_HOST = 2  # failed starts on one host before another one is tried
 # the cause is probably still there, and each restart is a burst of load for the host and for the bus's clients. 60 s is
 # as long as the regular look: somebody who repairs the cause waits no longer than that.
 WAITS = Ladder((0.0, 0.0, 2.0, 5.0, 15.0, 30.0, 60.0))
+REFUSED_FOR = 600.0  # s that a refusal of a host keeps an instance from it while another one may take it
 KEPT = 100  # failures of an instance that are remembered, of one that is tried again for ever
 SOUND = 12  # stretches of `stable_after` after which a crash is no longer in a row with those before
 
@@ -53,6 +54,11 @@ def charges(claim: Claim, now: float, settings: Settings) -> Tuple[Failure, ...]
         return claim.failures
     regained = int(max(0.0, now - claim.since) // max(settings.stable_after, 0.001))
     return tuple(f for f in claim.failures if f.at > now - settings.failure_window)[regained:]
+
+
+def refused_lately(claim: Claim, now: float) -> Tuple[Failure, ...]:
+    """The refusals for which another host is tried first; none of a future that a wrong clock has made."""
+    return tuple(f for f in claim.refusals if 0 <= now - f.at <= REFUSED_FOR)
 
 
 def charge(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failure, ...]:

@@ -209,7 +209,7 @@ def after_wait(draft: Draft, instance: Instance, strays: List[str]) -> None:
         stop_strays(draft, name, strays)
         return
     draft.free(name, claim.reason)
-    slowly = given_up(claim, draft.site.settings)
+    slowly = instance.application.after_budget is not None and given_up(claim, draft.site.settings)
     if slowly:
         reason = "%s is tried again although its failure budget is spent (after_budget)" % name
     else:

@@ -84,4 +84,5 @@ def move(
     asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
     hosts = (wanted_host,) if wanted_host else None
     tired = tuple(tired_hosts(draft.troubles(name)) if avoid is None else avoid)
+    tired += tuple(host for host in draft.refusing(name) if host not in tired)
     draft.moves.append(Move(name, reason, tuple(stops), hosts, tired, exclude or {}, stays, leaves, asked))

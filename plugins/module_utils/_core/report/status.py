@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ..decide import failures
 from ..model import sentences
 from ..model import site as site_model
+from ..model.observation import is_full
 from ..model.records import Claim
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UNREACHABLE, UP
 from . import attention as report_attention
@@ -313,6 +314,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append("as seen at %s" % sentences.clock(entry["at"], now))
     if entry["answer"] == SEEN and entry["service_manager"] not in (None, "running"):
         words.append("its service manager is %s" % entry["service_manager"])
+    if is_full(load):
+        words.append("its disk is full, so nothing starts there")
     words.extend(entry["drift"])
     return (entry["host"], state, measured, "%d/%d" % (entry["reserved"], entry["limit"]), "; ".join(words) or "-")
 

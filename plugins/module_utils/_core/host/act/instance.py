@@ -9,6 +9,7 @@ starts before the claim is written.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     Steps = Generator[List[Tuple[str, str, str]], List[Any], Any]
 
+_OF_THE_HOST = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other instance could start there either
 _TAKE_SECONDS = 5.0  # within which the service manager must take, or drop, an instance
 _EXEC_SECONDS = 1.0  # that a process forked by the service manager may take to become its program
 
@@ -62,22 +64,24 @@ class InstanceJob:
             return (yield from self._locked())
         except (OSError, ValueError) as error:
             what = str(error)
+            full = isinstance(error, OSError) and error.errno in _OF_THE_HOST
             if isinstance(error, OSError) and error.filename:
                 what = "%s: %s" % (error.filename, error.strerror)
-            return (yield from self._broken("%s on %s: %s" % (self.instance, self.where, what)))
+            return (yield from self._broken("%s on %s: %s" % (self.instance, self.where, what), full))
         finally:
             lock.release()
 
-    def _broken(self, why: str) -> Steps:
+    def _broken(self, why: str, of_the_host: bool) -> Steps:
         """The result when this host cannot do its part, for example with a full disk.
 
-        A copy that lives and was left alone is not a failed start: "refused". A failed start whose programs live keeps
+        A copy that lives and was left alone is not a failed start, and neither is what no instance could do on this
+        host: "refused", so that it starts elsewhere. A failed start whose programs live keeps
         its claim on this host: they are reported as ``left``.
         """
         if self.request["do"] == "stop":
             return self._result("failed", why)
         left = yield from self._alive()
-        if left and not self.staging.started:
+        if not self.staging.started and (left or of_the_host):
             return self._result("refused", why, changed=False)
         why = "; ".join(["%s %s" % pair for pair in sorted(self.staging.failed.items())] + [why])
         return self._result("failed", why, left=left)
