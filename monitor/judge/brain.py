@@ -71,11 +71,15 @@ class Brain:
         known = self.watch.revision >= 0 or self.schedule.asked
         if self.reconciling or not known or self.hosts.storm:
             return []
-        why = self.schedule.due(self.watch, now, wall)
+        why = self.schedule.due(self.watch, now, wall, regular=not self._waits_for_a_run())
         if not why:
             return []
         leave_out = sorted(set(self.left_out()) - self.schedule.looks_at(now))
         return [Reconcile(why, tuple(leave_out), now)]
+
+    def _waits_for_a_run(self) -> bool:
+        """Whether a request or an intent has not had a run yet: these come before the regular look at all hosts."""
+        return self.asks.next() is not None or any(not i.run and not i.attempts for i in self.intents)
 
     def next_time(self, now: float) -> float | None:
         """When something falls due although nothing happens."""
@@ -223,7 +227,7 @@ class Brain:
             if line.signal is Signal.GONE and self.watch.hosts.get(name) == DOWN and name not in self._looked:
                 self._looked.add(name)  # what was there is moved: now its service manager can be started again
                 self.schedule.soon("%s: %s" % (name, line.why), LOOK_APART_SECONDS)
-        effects += [Answer(ask.waiter, content) for ask, content in self.asks.over(run, result, why)]
+        effects += [Answer(ask.waiter, content, ask.request) for ask, content in self.asks.over(run, result, why)]
         return [*effects, Wake()]
 
     def reconcile_over(self, result: Mapping[str, Any], began: float) -> list[Effect]:

@@ -61,7 +61,11 @@ class ActionModule(_controller_call.ControllerAction):
                 "observations": observations,
                 "observed_revision": _compiled.kept("revision"),
                 "observed_mark": _compiled.kept("mark"),
-                "request": dict(request.from_arguments(options), dry_run=bool(self._task.check_mode)),
+                "request": dict(
+                    request.from_arguments(options),
+                    dry_run=bool(self._task.check_mode),
+                    id=str(task_vars.get("muster_request_id") or ""),  # of the monitor's record of it
+                ),
             },
             task_vars,
         )

@@ -27,6 +27,14 @@ class Ladder(Tuple[float, ...]):
         return self[min(tries, len(self) - 1)]
 
 
+def duration(text: str) -> Optional[float]:
+    """Seconds of ``90s``, ``5min``, ``1h30m``; None when the text is no duration."""
+    parts = _DURATION.findall(text)
+    if not parts or _DURATION.sub("", text):
+        return None
+    return sum(float(count) * _UNITS[unit] for count, unit in parts)
+
+
 def moment(written: Any, now: float) -> Optional[float]:
     """Seconds since 1970; None for nothing written. A time of day that is over today is tomorrow's.
 
@@ -49,9 +57,9 @@ def moment(written: Any, now: float) -> Optional[float]:
 def _text(text: str, now: float) -> float:
     if _STAMP.match(text):
         return float(text)
-    parts = _DURATION.findall(text)
-    if parts and not _DURATION.sub("", text):
-        return now + sum(float(count) * _UNITS[unit] for count, unit in parts)
+    after = duration(text)
+    if after is not None:
+        return now + after
     today = datetime.fromtimestamp(now)
     for shape in ("%H:%M", "%H:%M:%S"):
         try:

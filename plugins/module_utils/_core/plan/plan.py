@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 from ..decide import drains, notices, pauses
 from ..decide.draft import WHOLE, Draft, Json, PlanError
+from ..decide.keep_running import waits_for
 from ..decide.reconcile import reconcile
 from ..model.observation import Observation, observed, unseen
 from ..model.plan import (
@@ -29,6 +30,7 @@ from ..model.plan import (
     REVIVE,
     START,
     STOP,
+    Action,
     Plan,
 )
 from ..model.records import HostRecord, State
@@ -267,8 +269,14 @@ def _summary(draft: Draft) -> None:
         for a in draft.actions
         if a.instance and a.kind not in (HOLD, REFUSE, FREE_CLAIM)
     ]
-    if acts:
+    if acts and not all(_asked_again(draft, a) for a in draft.actions if a.acts):
         draft.note("run %s (%s) begins: %s" % (draft.run, draft.kind, listing(acts, most=12)), draft.why)
+
+
+def _asked_again(draft: Draft, action: Action) -> bool:
+    """Whether a gate that waits is only run again, at every look: no news for the trail."""
+    instance = draft.site.by_name().get(action.instance)
+    return action.kind == CONTINUE and instance is not None and not waits_for(instance, draft.claim(instance.name))
 
 
 def fingerprint(draft: Draft) -> str:

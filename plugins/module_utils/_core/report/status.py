@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ..decide import failures
 from ..model import sentences
 from ..model import site as site_model
+from ..model.observation import is_full
 from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UNREACHABLE, UP
 from . import attention as report_attention
@@ -194,6 +195,7 @@ def _instances(
         host = claim.host if claim.holds else None
         seen = ((observations.get(host or "") or {}).get("instances") or {}).get(name) or {}
         instance = known.get(name)
+        after = instance.application.after_budget if instance else None
         found[name] = {
             "item": instance.item.id if instance else "",
             "application": instance.application.name if instance else "",
@@ -211,6 +213,7 @@ def _instances(
             "failed": dict(claim.failed),
             "failures": len(failures.charges(claim, now, site.settings)),
             "failure_budget": site.settings.failure_budget,
+            "retry": after.retry if after else None,
             "actor": claim.to_json()["actor"] if claim.actor and claim.actor.deadline > now else None,
             "programs": seen.get("programs") or {},
             "cpu": seen.get("cpu"),
@@ -326,6 +329,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append("as seen at %s" % sentences.clock(entry["at"], now))
     if entry["answer"] == SEEN and entry["service_manager"] not in (None, "running"):
         words.append("its service manager is %s" % entry["service_manager"])
+    if is_full(load):
+        words.append("its disk is full, so nothing starts there")
     words.extend(entry["drift"])
     return (entry["host"], state, measured, "%d/%d" % (entry["reserved"], entry["limit"]), "; ".join(words) or "-")
 
