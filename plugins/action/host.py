@@ -48,7 +48,7 @@ class ActionModule(_host_call.HostAction):
                     if name in service["hosts"]
                 },
                 "supervisord": options["supervisord"],
-                "environment": {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()},
+                "environment": {str(k): str(v) for k, v in sorted(_inventory.plain(options["environment"]).items())},
                 "boot": options["boot"],
                 "system": _inventory.plain({"packages": options["packages"], "user": options["user"]}),
             }
