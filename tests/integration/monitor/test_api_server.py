@@ -1,8 +1,8 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API inside a monitor's loop when things are not as they should be: ports taken, clients that do not read, a loop
-that stands still, a state folder that is not readable."""
+"""The API when things are not as they should be: ports taken, clients that do not read, a loop that stands still, a
+state folder that is not readable, callers beyond their limits."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from monitor.core.controller import publish
 from monitor.core.model import site
 from monitor.loop import Monitor
 from monitor.web import app, events
+from monitor.web.doors import limits, wire
+from monitor.web.server import Web
 from tests.integration.addresses import NET
 from tests.integration.api_client import Answer, Client
 from tests.integration.probes.real_buses import free_port, until
@@ -72,11 +74,40 @@ def tell(folder: Path, entries: int, size: int) -> None:
         ledger.commit(ledger.read()[1], {}, [line] * entries)
 
 
+class Near:
+    """A monitor as the API sees it, without a process between them: a test can so change what is in the API's code."""
+
+    def __init__(self, core: Monitor) -> None:
+        self._core = core
+        self.state_dir, self.counts = core.state_dir, core.journal.counts
+        self.ask, self.subscribe, self.unsubscribe = core.ask, core.subscribe, core.unsubscribe
+
+    @property
+    def turned(self) -> float:
+        return self._core.turned
+
+    async def seen(self) -> dict[str, Any]:
+        return self._core.snapshot()
+
+
 @contextlib.asynccontextmanager
-async def monitor(folder: Path, journal: Told) -> AsyncIterator[tuple[Monitor, asyncio.Task[None]]]:
-    """A monitor that only watches, with its API."""
+async def web_here(core: Monitor, journal: Told) -> AsyncIterator[None]:
+    """The API in this process."""
+    web = Web(Near(core), journal)
+    await web.begin()
+    try:
+        yield
+    finally:
+        await web.end()
+
+
+@contextlib.asynccontextmanager
+async def monitor(
+    folder: Path, journal: Told, around: Any = surface
+) -> AsyncIterator[tuple[Monitor, asyncio.Task[None]]]:
+    """A monitor that only watches, with its API, by default in the API's own process."""
     core = Monitor(folder, [], journal, standby=False)
-    async with surface(core, journal):
+    async with around(core, journal):
         running = asyncio.create_task(core.run())
         await until(lambda: any(line.get("doors") for line in journal.lines), "the API")
         try:
@@ -210,7 +241,7 @@ def test_a_left_over_socket_is_replaced_and_a_file_is_not(folder: Path) -> None:
 def test_health_says_why_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         journal = Told()
-        async with monitor(folder, journal) as (core, running):
+        async with monitor(folder, journal, web_here) as (core, running):
             await until(lambda: core.snapshot()["revision"] >= 0, "the watch list")
             good = await get(folder, "/healthz")
             assert (good.status, good.json["ok"], good.json["why"]) == (200, True, "")
@@ -253,7 +284,7 @@ def test_a_client_that_does_not_read_is_dropped_and_delays_no_other(
 
     async def scene() -> None:
         journal = Told()
-        async with monitor(folder, journal):
+        async with monitor(folder, journal, web_here):
             tell(folder, 3000, 2000)
             with socket.socket(socket.AF_UNIX) as lazy:
                 lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -306,15 +337,16 @@ def test_a_client_that_reads_gets_everything_once_and_in_order(folder: Path) -> 
 
 
 def test_too_many_streams_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "STREAMS", 1)
+    monkeypatch.setattr(limits, "ACT", limits.ACT._replace(streams=1))
 
     async def scene() -> None:
         journal = Told()
-        async with monitor(folder, journal):
+        async with monitor(folder, journal, web_here):
             stream = Client(folder / "run" / "api.sock").stream()
             with contextlib.closing(stream):
                 await asyncio.to_thread(next, stream)
                 refused = await get(folder, "/api/v1/events/stream")
-                assert (refused.status, "1 streams are open already" in refused.json["error"]) == (503, True)
+                assert (refused.status, "has 1 streams open, the limit" in refused.json["error"]) == (429, True)
+                assert int(refused.headers["retry-after"]) > 0
 
     play(scene)

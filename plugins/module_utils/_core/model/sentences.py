@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .site import Site
 
+LONGEST_NAME = 300  # characters
 CANNOT_RUN = "monitor: cannot run playbooks since"  # begins a line of the status as text
 
 
@@ -37,6 +38,8 @@ def listing(names: Iterable[str], most: int = 6) -> str:
 
 def nearest(word: Any, words: Iterable[str]) -> str:
     """The known word that was probably meant, or "". Case and hyphens do not count, and a few letters may differ."""
+    if len(str(word)) > LONGEST_NAME:
+        return ""  # no name of ours, and comparing it would take long
     known = {_folded(entry): entry for entry in words}
     wanted = _folded(str(word))
     if wanted in known:

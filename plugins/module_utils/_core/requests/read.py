@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional
 from ..model.request import KINDS, Request, RequestKind, filled, renamed
 from ..model.sentences import did_you_mean
 from . import check
-from .names import PATTERN, Names, meanings
+from .names import PATTERN, Names, meaning_of
 
 Json = Dict[str, Any]
 
@@ -82,7 +82,10 @@ def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Erro
     item = document.pop("item", None) if "instances" in kind.one_of and not errors else None
     written = document.get("instances", [])
     found: Dict[str, None] = {}
-    for position, meaning in enumerate(meanings(kind.name, [item] if item else written, names)):
+    for position, name in enumerate([item] if item else written):
+        if len(errors) >= check.MOST:
+            break
+        meaning = meaning_of(kind.name, name, names)
         field = "item" if item else "instances[%d]" % position
         if meaning.problem and (item or any(sign in meaning.name for sign in PATTERN) or meaning.name in names.items):
             errors.append(check.error(field, meaning.problem, meaning.name))
