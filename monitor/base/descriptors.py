@@ -6,30 +6,40 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 
 WANTED = 65536
+_given: list[int] = []  # the soft limit before this process raised it
 SPARE = 16  # fewer than this is none: a probe, a run and a file need some at once
 
 
-def raise_limit(wanted: int = WANTED) -> int:
-    """Raise this process's own soft limit as far as it may.
-
-    :return: the soft limit that it had: what it starts for others gets that one back (`lower_limit`).
-    """
+def raise_limit(wanted: int = WANTED) -> None:
+    """Raise this process's own soft limit as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _given[:] = [soft]
     goal = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < goal:
         with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
             resource.setrlimit(resource.RLIMIT_NOFILE, (goal, hard))
-    return soft
+
+
+def given() -> int:
+    """The soft limit that this process was started with. Runs get that one: programs that they start would else have
+    another limit than those that a person's deploy starts."""
+    return _given[0] if _given else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def limit() -> int:
     """The soft limit."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return soft if soft != resource.RLIM_INFINITY else WANTED
+
+
+def missing(error: OSError) -> bool:
+    """Whether it failed because this process, or this machine, has none left: that says nothing about anything else."""
+    return error.errno in (errno.EMFILE, errno.ENFILE)
 
 
 def scarce() -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..base import descriptors
 from . import environment, playbooks
 from .runner_child import WORKING
 
@@ -103,6 +104,7 @@ class Runs:
             "project": str(made.folder),
             "deadline": deadline,
             "parent": os.getpid(),
+            "open_files": descriptors.given(),
         }
         path = folder / "job.json"
         path.write_text(json.dumps(spec), encoding="utf-8")

@@ -12,11 +12,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ..base.bucket import Bucket
 from ..base.channel import Channel
 from ..base.journal import Journal
 from ..core.model.request import Request
 from .desk import NotNow
-from .doors.limits import Bucket
 
 Json = dict[str, Any]
 SEEN_WITHIN_SECONDS = 2.0  # after which what it saw last is told

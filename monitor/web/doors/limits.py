@@ -5,15 +5,16 @@
 
 Each caller has an account of its own, so that nobody's use limits anybody else's. Those who may only look share one
 pool of connections and of streams, and those who may act have another: the second is never filled by the first.
-A limit that grows with time is a bucket that may be overdrawn once: what is under way is never cut off in the middle,
-and who used too much waits until it is made up for.
+A limit that grows with time may be overdrawn once: what is under way is never cut off in the middle, and who used too
+much waits until it is made up for.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from ...base.bucket import Bucket
 
 FORGOTTEN_AFTER_SECONDS = 600.0  # an account that is not used
 ACCOUNTS = 200  # kept
@@ -54,29 +55,6 @@ class Principal(NamedTuple):
     @property
     def quota(self) -> Quota:
         return ACT if self.acts else LOOK
-
-
-@dataclass(slots=True)
-class Bucket:
-    """Filled by `rate` each second up to `most`; taking may overdraw it."""
-
-    rate: float
-    most: float
-    level: float = field(init=False)
-    at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.level = self.most
-
-    def wait(self, now: float) -> float:
-        """Seconds until something may be taken; 0 when it may be now."""
-        self.level = min(self.most, self.level + self.rate * max(0.0, now - self.at))
-        self.at = now
-        return 0.0 if self.level > 0 else (1e-3 - self.level) / self.rate
-
-    def take(self, amount: float, now: float) -> None:
-        self.wait(now)
-        self.level -= amount
 
 
 class Account:

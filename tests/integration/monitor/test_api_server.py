@@ -27,7 +27,7 @@ from monitor.core.controller import publish
 from monitor.core.model import site
 from monitor.loop import Monitor
 from monitor.web import app, events
-from monitor.web.doors import limits, wire
+from monitor.web.doors import limits
 from monitor.web.server import Web
 from tests.integration.addresses import NET
 from tests.integration.api_client import Answer, Client

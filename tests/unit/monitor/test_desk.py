@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -24,7 +24,7 @@ class Core:
     """A monitor that answers only requests that the test releases."""
 
     turned = 0.0
-    counts: dict[tuple[str, str], int] = {}
+    counts: ClassVar[dict[tuple[str, str], int]] = {}
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
