@@ -38,10 +38,12 @@ class Places(NamedTuple):
         :raises UsageError: with the reason why there is no answer.
         """
         if self.remote is not None:
-            from ..core.client.api import Refused
+            from ..core.client.api import Busy, Refused
 
             try:
                 return self.remote.answer(request)
+            except Busy:
+                raise
             except Refused as error:
                 raise UsageError(str(error)) from None
         from ..core.controller import calls

@@ -218,6 +218,8 @@ class Api:
         if ticket is None:
             name = errors.show(request.path_params["id"])
             raise Wrong(404, "there is no request %s, or its answer is no longer kept" % name)
+        if wait := _whole(request, "wait"):
+            await asyncio.wait([ticket.task], timeout=wait)
         return _json(encode(ticket.to_json()))
 
     async def openapi(self, request: Request) -> Response:

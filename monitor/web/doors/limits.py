@@ -76,10 +76,11 @@ class Account:
         """Count a request. :return: why it is refused, None when it may begin."""
         self.used = now
         quota, who = self.principal.quota, self.principal.name
+        found = self.overdrawn(now)
         self._buckets["requests"].take(1, now)
         if self.under_way >= quota.under_way:
             return Refusal(429, "%d requests of %s are under way, the limit: wait for one" % (self.under_way, who), 1)
-        return self.overdrawn(now)
+        return found
 
     def overdrawn(self, now: float) -> Refusal | None:
         """Why this caller has to wait; None when it need not."""

@@ -135,6 +135,9 @@ class Wire(H11Protocol):
         self._gate.open.discard(self)
         if self._turned_away:
             self._gate.lingering -= 1
+        self._release()
+
+    def _release(self) -> None:
         if self._account is not None:
             self._gate.limits.disconnect(self._account)
             self._account = None
@@ -163,6 +166,7 @@ class Wire(H11Protocol):
         gate = self._gate
         self._turned_away = True
         gate.lingering += 1
+        self._release()  # how many linger has a limit of its own
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

@@ -22,10 +22,12 @@ def act(body: Mapping[str, Any], remote: api.Remote, timeout: float) -> int:
 
     The caller's identity comes from the socket, never from the body.
 
-    :raises Lost, Late: as `Remote.post`.
+    :raises Lost, Late, Busy: as `Remote.act`.
     """
     try:
-        answer = remote.post("/actions", body, timeout)
+        answer = remote.act(body, timeout)
+    except api.Busy:
+        raise
     except api.Refused as refused:
         return refusal(refused)
     stream = sys.stdout if answer["ok"] or not answer.get("refused") else sys.stderr
