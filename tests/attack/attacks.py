@@ -121,7 +121,7 @@ def few_descriptors(lab: SiteLab) -> Iterator[None]:
     pids = [int((lab.state / "run" / "monitor.pid").read_text())]
     pids += [int(p) for p in Path("/proc/%d/task/%d/children" % (pids[0], pids[0])).read_text().split()]
     for pid in pids:
-        subprocess.run(["prlimit", "--pid", str(pid), "--nofile=1024:65536"], check=True)
+        subprocess.run(["prlimit", "--pid", str(pid), "--nofile=1024:"], check=True)
     with flood("idle", 1100)(lab):
         yield
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 _LISTENING = "0A"
-_ANSWERED = []  # not empty once the kernel answered by `_asked`: what it does not know then is not there
+_ANSWERED: List[bool] = []  # not empty once the kernel answered by `_asked`: what it does not know then is not there
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST = 4, 20, 1
 _MESSAGE = struct.Struct("=IHHII")  # length, type, flags, number, port
 _END = struct.Struct("!HH16s16s")  # port and address of both ends

@@ -12,6 +12,8 @@ import re
 from datetime import datetime, timedelta
 from typing import Any, Optional, Tuple
 
+from .request import LATEST
+
 ALLOWED = "a duration (90s, 30m, 2h, 1d, 1h30m), a time of day (14:00) or a date and time (2030-01-31 14:00)"
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(min|[smhd]) ?")
@@ -40,6 +42,8 @@ def moment(written: Any, now: float) -> Optional[float]:
         at = _text(str(written).strip(), now)
     if at <= now:
         raise ValueError("%s is over already" % written)
+    if not at <= LATEST:
+        raise ValueError("%s is too far away: must be before the year 2100" % written)
     return at
 
 

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 Json = Dict[str, Any]
 PREFIX = "muster_"  # of the variables of playbooks
+LATEST = 4102444800  # 2100-01-01, of moments: later ones are slips, and not every clock can show them
 
 
 class Field(NamedTuple):
@@ -73,7 +74,7 @@ def _texts(longest: int) -> Json:
 
 _FLAG: Json = {"type": "boolean"}
 _TRUE: Json = {"type": "boolean", "const": True}
-_MOMENT: Json = {"type": ["number", "string"], "minimum": 0, "maxLength": 40}
+_MOMENT: Json = {"type": ["number", "string"], "minimum": 0, "maximum": LATEST, "maxLength": 40}
 
 FIELDS: Mapping[str, Field] = {
     field.name: field

@@ -139,7 +139,9 @@ def _log(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[st
             line = "%s run %s: %s %s (epoch %d, %s): %s" % (
                 time.strftime("%Y-%m-%dT%H:%M:%S%z"), request.get("run", "?"), entry["do"], entry["instance"],
                 entry["epoch"], entry.get("reason") or "no reason given", result["result"])
-            lines.append(line + (", " + result["reason"] if result["reason"] else "") + "\n")
+            line += ", " + result["reason"] if result["reason"] else ""
+            # People's words are part of it, and none of them may make a line of its own.
+            lines.append("".join(c if c.isprintable() else "?" for c in line) + "\n")
     path = root + "/log/muster.log"
     try:
         if os.path.exists(path) and os.stat(path).st_size > _MAX_LOG_BYTES:
