@@ -286,7 +286,7 @@ class Desk:
             self.changed()
 
     async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Run work for whoever the current task serves, and charge the processor time to that caller."""
+        """Run work for the caller whom the current task serves, and charge the processor time to that caller."""
         account, loop = METERED.get(), asyncio.get_running_loop()
         if account is None:
             return await self._run_for_all(work, *arguments)

@@ -19,7 +19,7 @@ from ..core.model.request import Request
 from .desk import NotNow
 
 Json = dict[str, Any]
-SEEN_WITHIN_SECONDS = 2.0  # after which what it saw last is told
+SEEN_WITHIN_SECONDS = 2.0  # after which what it saw last counts
 LINES = (1.0, 60.0)  # of the log: so many a second, and so many at once after a pause
 AUDITED = ("asked",)  # lines that are always written; how many there can be is limited elsewhere
 

@@ -38,7 +38,7 @@ ACT = Quota(128, 48, 64, (300, 1500), (4e6, 16e6), (64e6, 512e6), (1.0, 20.0))
 
 
 class Refusal(NamedTuple):
-    """Why something is refused, and how it is told: an HTTP status, a sentence, and when to try again."""
+    """Why something is refused, and how the caller learns it: an HTTP status, a sentence, and when to try again."""
 
     status: int
     sentence: str

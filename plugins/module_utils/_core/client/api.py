@@ -78,7 +78,7 @@ class Remote:
     def act(self, body: Mapping[str, Any], timeout: float) -> Json:
         """Have a request carried out; returns its outcome.
 
-        It is taken at once and answered later, so that a monitor that takes nothing is told from one that works.
+        It is taken at once and answered later, so that a monitor that takes nothing differs from one that works.
 
         :raises Busy, Silent: when it is not taken. :raises Refused, Lost, Late:
         """

@@ -39,7 +39,7 @@ def listing(names: Iterable[str], most: int = 6) -> str:
 def nearest(word: Any, words: Iterable[str]) -> str:
     """The known word that was probably meant, or "". Case and hyphens do not count, and a few letters may differ."""
     if len(str(word)) > LONGEST_NAME:
-        return ""  # no name of ours, and comparing it would take long
+        return ""  # it is no name, and comparing it would take long
     known = {_folded(entry): entry for entry in words}
     wanted = _folded(str(word))
     if wanted in known:

@@ -19,7 +19,7 @@ from ..model.sentences import nearest
 
 Error = Dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?}
 
-MOST = 20  # errors of one value; what is wrong beyond that is told after these are mended
+MOST = 20  # errors of one value; what is wrong beyond that comes after these are mended
 LONGEST_PATH = 200  # characters of a field's name in an error
 
 KEYWORDS = frozenset((
