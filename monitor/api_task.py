@@ -212,7 +212,11 @@ class ApiProcess:
             self._asked.clear()
             began, monitor = loop.time(), self._monitor
             counts = [[event, cause, number] for (event, cause), number in self._journal.counts.items()]
-            seen = {"seen": monitor.snapshot(), "look": self._look, "turned": monitor.turned, "counts": counts}
+            heard = {name: at for host in monitor.watch.hosts for name, at in monitor.heard(host).items()}
+            seen = {
+                "seen": monitor.snapshot(), "look": self._look, "turned": monitor.turned, "counts": counts,
+                "heard": heard,
+            }  # fmt: skip
             if not channel.send(seen):
                 self._asked.set()
             await asyncio.sleep(max(SEEN_APART_SECONDS, 10 * (loop.time() - began)))

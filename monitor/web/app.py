@@ -42,7 +42,6 @@ STREAM = routes.BASE + "/events/stream"
 ACTIONS = routes.BASE + "/actions"
 ALWAYS = ("stop", "close")  # kinds of requests that no limit holds up
 AGAIN_SECONDS = 2  # when what cannot be read now is worth another try
-AWAY = 499  # the status of an answer that nobody reads any more
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -80,14 +79,15 @@ class Api:
                 if route.acts and ACT not in (await self._caller(request)).may:
                     raise Wrong(403, "only the owner of %s may act; you may look" % self._desk.state_dir)
                 return await serve(request)
+            except ClientDisconnect:
+                return Response(status_code=408)  # nobody reads it
             except Wrong as wrong:
                 return _problem(wrong.status, str(wrong), wrong.problems, wrong.again)
             except Unknown as error:
-                return _problem(404 if route.method == "GET" else 422, str(error))
+                unknown = [dict(check.error("", str(error), None), unknown=True)] if error.name else None
+                return _problem(404 if route.method == "GET" else 422, str(error), unknown)
             except NotNow as error:
                 return _problem(503, str(error), again=AGAIN_SECONDS)
-            except ClientDisconnect:
-                return Response(None, AWAY)
 
         return handle
 
@@ -182,7 +182,8 @@ class Api:
         problems = await self._checked(size, check.errors, body, routes.bodies()["WhatIf"])
         if problems:
             raise Wrong(422, check.sentence(problems), problems)
-        return _json(encode(await self._desk.question("what_if", assume=body)))
+        answer = await self._desk.question("what_if", assume=body)
+        return _json(encode({**answer, "answers": await self._desk.answers(body.get("down") or [])}))
 
     async def _checked(self, size: int, work: Callable[..., Any], *arguments: Any) -> Any:
         """Check a body; a large one in a thread, so that others are answered meanwhile."""
@@ -202,6 +203,8 @@ class Api:
             wanted = await self._checked(size, actions.request_of, body, names, who)
         except RequestErrors as wrong:
             raise Wrong(422, str(wrong), wrong.errors) from None
+        if request.query_params.get("dry_run") == "1":
+            return _json(encode(await self._desk.dry_run(wanted)))
         if request.query_params.get("wait") == "0":
             ticket = self._desk.begin(wanted, always)
             where = "%s/actions/%s" % (routes.BASE, ticket.id)

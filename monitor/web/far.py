@@ -31,6 +31,7 @@ class FarMonitor:
         self._channel = channel
         self._state_dir = state_dir
         self._snapshot: Json = {}
+        self._heard: dict[str, float] = {}
         self._turned = 0.0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._listeners: set[asyncio.Event] = set()
@@ -73,6 +74,9 @@ class FarMonitor:
                     await self._news.wait_for(lambda: self._looked >= wanted)
         return self._snapshot
 
+    def heard(self, host: str) -> dict[str, float]:
+        return {host: self._heard[host]} if host in self._heard else {}
+
     def subscribe(self) -> asyncio.Event:
         event = asyncio.Event()
         self._listeners.add(event)
@@ -86,7 +90,7 @@ class FarMonitor:
         if "turned" in message:
             self._turned = float(message["turned"])
         if "seen" in message:
-            self._snapshot = message["seen"]
+            self._snapshot, self._heard = message["seen"], message["heard"]
             self._counts = Counter({(event, cause): number for event, cause, number in message["counts"]})
             async with self._news:
                 self._looked = int(message["look"])

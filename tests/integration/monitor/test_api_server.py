@@ -91,6 +91,9 @@ class Near:
     async def ask(self, request: Any) -> dict[str, Any]:
         return await self._core.ask(request)
 
+    def heard(self, host: str) -> dict[str, float]:
+        return self._core.heard(host)
+
     async def seen(self) -> dict[str, Any]:
         return self._core.snapshot()
 

@@ -39,11 +39,6 @@ class Refused(Exception):
         self.status = status
         self.errors = errors
 
-    @property
-    def incomplete(self) -> bool:
-        """Something is missing, so that the command was used wrongly."""
-        return any(error.get("value") is None for error in self.errors)
-
 
 class Busy(Refused):
     """The monitor cannot take this now: too much is asked of it, or it cannot read its state. It did nothing."""
