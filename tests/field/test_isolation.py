@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ from monitor.watch import host_events
 from monitor.watch.host_events import HostEvents
 from monitor.watch.lines import SocketLine
 from monitor.web.schema import routes
+from tests.unit.embedded_site import ROOT
 
 GOOD = {"event": "exited", "instance": "a_01", "program": "p", "epoch": 3, "code": 1, "expected": False, "busy": False}
 
@@ -127,3 +129,47 @@ def test_a_body_of_many_errors_is_refused_in_no_time() -> None:
     assert len(problems) == check.MOST
     long = check.errors({"k" * 60000: 1}, routes.bodies()["WhatIf"])
     assert len(json.dumps(long)) < 5000
+
+
+DOOR = "sudo -n -- /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server_1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "runs"),
+    [
+        (DOOR, DOOR),
+        ("/bin/sh -c '%s'" % DOOR, DOOR),  # as Ansible asks
+        (DOOR + " listen", DOOR + " listen"),
+        (None, ""),
+        ("", ""),
+        ("id", ""),
+        (DOOR + "; id", ""),
+        (DOOR + "\nid", ""),
+        (DOOR + " listen; id", ""),
+        (DOOR + " other", ""),
+        ("/bin/sh -c 'id'", ""),
+        ("/bin/sh -c '%s' 'id'" % DOOR, ""),
+        ("/bin/sh -c '%s'; id ''" % DOOR, ""),
+        (DOOR.replace("-I -S", "-c"), ""),
+        (DOOR.replace("/usr/local/libexec/muster-agent-server_1", "/tmp/x"), ""),
+        (DOOR.replace("sudo -n", "sudo -n -u root"), ""),
+        ("sudo -n id", ""),
+        ("internal-sftp", ""),
+    ],
+)
+def test_the_monitors_key_opens_the_agents_door_and_nothing_else(asked: str | None, runs: str, tmp_path: Path) -> None:
+    """sshd(8), `command=`: what was asked for is in SSH_ORIGINAL_COMMAND."""
+    script = ROOT / "roles" / "monitor" / "templates" / "ssh_door.sh.j2"
+    fake = tmp_path / "sudo"
+    fake.write_text('#!/bin/sh\necho "sudo $*"\n')
+    fake.chmod(0o755)
+    for name in ("id", "internal-sftp"):
+        (tmp_path / name).write_text("#!/bin/sh\necho ran\n")
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": str(tmp_path), **({"SSH_ORIGINAL_COMMAND": asked} if asked is not None else {})}
+    done = subprocess.run(["/bin/sh", str(script)], env=env, capture_output=True, text=True, timeout=20, check=False)
+    if runs:
+        assert (done.returncode, done.stdout) == (0, runs + "\n"), done
+    else:
+        assert (done.returncode, done.stdout) == (126, ""), done
+        assert done.stderr == "this key is for the agent of muster only\n"

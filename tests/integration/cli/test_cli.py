@@ -273,7 +273,7 @@ def test_a_monitor_that_takes_nothing_is_done_without(state: Path, tmp_path: Pat
         started = muster("start", "scen2_srv_1", cwd=tmp_path)
         assert asked[-1].startswith(b"POST /api/v1/actions?wait=0 ")
         # Without the monitor the name is looked up here, before Ansible starts.
-        sentence = "there is no instance scen2_srv_1 in this site; did you mean"
+        sentence = "there is no instance or item scen2_srv_1 in this site; did you mean scen2_srv_01?"
         assert WITHOUT in started.stderr and sentence in started.stderr, started
 
 
