@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak attack lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
@@ -43,6 +43,9 @@ faults: develop ## every fault alone, twice, then two at once, one pair after th
 
 soak: develop ## random faults and requests for as long as you like: ARGS="--faults 200 --seed 1"
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+attack: develop ## what an ordinary user can do to a running site, as root: ARGS="--only idle-300"
+	@$(BIN)/python -m tests.attack $(ARGS)
 
 browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" takes its pictures again
 	@$(BIN)/python -m pytest tests/browser -m "not long" $(ARGS)

@@ -69,7 +69,7 @@ def _main(arguments: Sequence[str]) -> int:
             by_sudo.enter(options)
         found = places_module.find(options.inventory or [], options.state_dir or "", os.environ)
         found = found._replace(remote=_remote(options, found))
-        return int(options.command(options, found))
+        return _carried_out(options, found)
     except (UsageError, UnknownName) as error:
         print("muster: %s" % error, file=sys.stderr)
         return UNKNOWN if isinstance(error, UnknownName) else USAGE
@@ -96,6 +96,17 @@ def _main(arguments: Sequence[str]) -> int:
             raise
         print("muster: %s" % error, file=sys.stderr)
         return USAGE
+
+
+def _carried_out(options: argparse.Namespace, found: Places) -> int:
+    """Carry the command out, without the monitor when that does not take it: too much is asked of it, or it hangs."""
+    try:
+        return int(options.command(options, found))
+    except (remote.Busy, remote.Silent) as error:
+        if not (found.inventory or found.state_dir):
+            raise
+        print("muster: %s; the command goes on without the monitor" % error, file=sys.stderr)
+        return int(options.command(options, found._replace(remote=None)))
 
 
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
