@@ -61,7 +61,8 @@ def notice(draft: Draft, name: str) -> List[str]:
     claim = draft.claim(name)
     hosts = sorted(set(wrong) | ({claim.host} if claim.holds and claim.host else set()))
     about = claim_of(claim)
-    if before is not None and before.get("open") and (before.get("hosts"), before.get("claim", about)) == (hosts, about):
+    known = before if before is not None and before.get("open") else {}
+    if (known.get("hosts"), known.get("claim", about)) == (hosts, about):
         return wrong
     what = policy(draft, instance)
     why = describe(draft, name, wrong)

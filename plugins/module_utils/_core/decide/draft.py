@@ -24,7 +24,7 @@ from ..model.plan import (
 )
 from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
 from ..model.site import Site
-from ..model.words import FREE, MUSTER, RUNNING, STARTED, STARTING, STOPPING
+from ..model.words import FREE, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
 from .failures import charges, refused_lately
 from .known import Known
 from .upkeep import Upkeep
@@ -101,14 +101,16 @@ class Draft(Known):
         self._dropped: List[str] = []
 
     def want(self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None) -> None:
-        """Change what is wanted; the same again keeps the first one's record.
+        """Change what is wanted; the same again keeps the first one's record, but for a person's stop after muster's.
 
         :param state: STARTED or STOPPED.
         :param host: the console of an HCI.
         :param by: defaults to who asked.
         """
         before = self._wanted.get(name) or self.state.wanted.get(name)
-        if before is not None and (before.state, before.host) == (state, host):
+        same = before is not None and (before.state, before.host) == (state, host)
+        person = state == STOPPED and (by or self.who) not in (MUSTER, MONITOR)
+        if same and before is not None and not (person and before.by == MUSTER):
             return
         self._wanted[name] = Wanted(state, host, by or self.who, why, self.now)
         self.note("%s is wanted %s%s" % (name, state, " on %s" % host if host else ""), why, instance=name, who=by)

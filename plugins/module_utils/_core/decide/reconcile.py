@@ -25,6 +25,7 @@ from .keep_running import after_wait, apply_strategy, keep_running, repair_gone,
 from .relocate import in_place, misplaced, move, stop_strays, strays_of
 
 CLOCKS_APART = 1.0  # s
+BY_HAND = "stopped"  # how a program ended, by the word of its service manager: as somebody ordered
 BELIEVED_DOWN = "%s is believed down"  # why a window is no longer wanted
 FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
 
@@ -259,9 +260,29 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
         notices.drift(draft, name, host, "%s was stopped on %s" % (name, host), report=True)
         draft.hold(name, host, "%s was stopped on %s outside muster (repair: report): start it" % (name, host))
     else:
-        what = "%s no longer runs on %s, and muster did not stop it" % (name, host)
+        _after_its_end(draft, instance, host, strays)
+
+
+def _after_its_end(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
+    """All of it is gone, for a reason of its own: what its service manager knows decides what that is called and costs.
+
+    Only an order to the service manager is somebody's doing, and costs nothing. What ended by itself is a crash.
+    """
+    name, copy = instance.name, draft.copies(instance.name).get(host)
+    expected = expected_programs(instance.application)
+    endings = {program: how for program, how in (copy.endings if copy else {}).items() if program in expected}
+    if endings and all(how == BY_HAND for how in endings.values()):
+        what = "somebody stopped %s on %s by an order to its service manager, past muster" % (name, host)
         notices.drift(draft, name, host, what, report=False)
-        repair_gone(draft, instance, host, what, strays)
+        in_place(draft, instance, host, what, strays)
+        return
+    by_itself = ["%s %s" % (program, how) for program, how in endings.items() if how != BY_HAND]
+    if by_itself:
+        repair_gone(draft, instance, host, "%s ended by itself on %s: %s" % (name, host, "; ".join(by_itself)), strays)
+        return
+    what = "%s no longer runs on %s, and muster did not stop it" % (name, host)
+    notices.drift(draft, name, host, what, report=False)
+    repair_gone(draft, instance, host, what, strays)
 
 
 def _bus_ended(draft: Draft, instance: Instance, host: str) -> bool:
