@@ -97,7 +97,8 @@ class Schedule:
                 return "a drain or a pause is over"
             for why in self._stuck.due(now).values():
                 return why
-            if self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS:
+            settled = self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS
+            if settled and waiting(watch):
                 return "capacity may have come back for %s" % _few(waiting(watch))
             if self._asked and apart >= self._asked_apart:
                 return self._asked

@@ -27,7 +27,7 @@ class Known:
     applications: Tuple[str, ...] = ()
 
     def resolve(self, names: Tuple[str, ...], keys: Keys, problems: Problems) -> Tuple[str, ...]:
-        """Hosts and groups as host names: in the order written, a group in inventory order, each once."""
+        """Hosts and groups as host names: in the order written, a group in site order, each once."""
         hosts = [host.name for host in self.hosts]
         found: Dict[str, None] = {}
         for name in names:
@@ -178,7 +178,7 @@ class ApplicationReader:
         for name, entry in entries.items():
             matching = [rule for rule in rules if rule.pattern.search(name)]
             used.update(rule.text for rule in matching)
-            rule = max(matching, key=lambda candidate: len(candidate.text)) if matching else None
+            rule = max(matching, key=lambda candidate: (len(candidate.text), candidate.text)) if matching else None
             programs.append(self._program(name, entry, rule, values, place + (name,)))
         for rule in rules:
             if rule.text not in used and values.sound("programs"):
@@ -187,7 +187,7 @@ class ApplicationReader:
                                   "programs: " + (", ".join(entries) or "none"))
         if programs and not self.unsure and not any(program.start_sequence for program in programs):
             self.problems.add(place, "no program of %s has a start_sequence above 0: nothing would start" % application)
-        return tuple(programs)
+        return tuple(sorted(programs, key=lambda p: (not p.start_sequence, p.start_sequence)))  # names are in order
 
     def _program(self, name: str, entry: Any, rule: Optional[_Rule], application: Values, keys: Keys) -> Program:
         own = _Layer(self.reader.table(compile_keys.PROGRAM, entry, keys, "program %s" % name, require=False), keys)

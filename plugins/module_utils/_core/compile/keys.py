@@ -207,8 +207,8 @@ PORTS = _table(
 FILE = _table(
     "A configuration file",
     "files.<name>",
-    "A template's name, or a mapping with these keys. Templates are looked for beside the inventory, then the"
-    " playbook, then in the collection.",
+    "A template's name, or a mapping with these keys. Templates are looked for in `templates` beside the inventory,"
+    " then beside the playbook, then in the collection.",
     (
         Field("template", "template", "The Jinja template.", required=True),
         Field("mode", "mode", "Its permissions, in quotes.", default=site.ConfigFile.mode),

@@ -84,7 +84,7 @@ def handle(request: Mapping[str, Any]) -> Json:
     try:
         return verbs[verb](_call(request))
     except (controller_ledger.LedgerError, PlanError, Refused) as error:
-        return {"error": str(error)}
+        return {"error": str(error), **({"unknown": True} if getattr(error, "unknown", False) else {})}
 
 
 class _Call(NamedTuple):

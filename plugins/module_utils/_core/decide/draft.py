@@ -36,6 +36,8 @@ WHOLE = ("deploy", "reconcile")  # kinds of requests that look at every instance
 class PlanError(Exception):
     """No plan can be made; the text is the sentence for a person."""
 
+    unknown = False  # whether it is because the site has nothing of a name that was given
+
 
 @dataclass(frozen=True)
 class Move:

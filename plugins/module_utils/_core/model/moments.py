@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Optional, Tuple
 
 ALLOWED = "a duration (90s, 30m, 2h, 1d, 1h30m), a time of day (14:00) or a date and time (2030-01-31 14:00)"
+LAST = 4102444800.0  # seconds since 1970
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(min|[smhd]) ?")
 _STAMP = re.compile(r"\d{9,}(\.\d*)?$")
@@ -48,6 +49,8 @@ def moment(written: Any, now: float) -> Optional[float]:
         at = _text(str(written).strip(), now)
     if at <= now:
         raise ValueError("%s is over already" % written)
+    if not at <= LAST:
+        raise ValueError("%s is too far away: the last moment is the end of 2099" % written)
     return at
 
 

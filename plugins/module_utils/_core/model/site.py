@@ -104,7 +104,7 @@ class Application:
     """The generic definition; one instance of it per item."""
 
     name: str
-    identifiers: Tuple[str, ...]  # host names that may run it: in the order written, a group in inventory order
+    identifiers: Tuple[str, ...]  # host names that may run it: in the order written, a group in site order
     identifiers_as_written: Tuple[str, ...]  # groups and hosts as the user wrote them, for messages
     programs: Tuple[Program, ...]
     distribution: str = "single_instance"

@@ -39,7 +39,7 @@ from ..model.sentences import listing
 from ..model.sequence import application_of
 from ..model.site import Site, to_json
 from ..model.words import DOWN, FREE, MUSTER, SUSPECT, UNREACHABLE, UP
-from ..requests import ask
+from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
 from . import intents
 from .act_requests import DEADLINE_SHARE
@@ -71,6 +71,8 @@ def make_plan(
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
     request = renamed(request)
+    if request.get("kind") == "confirm_down":
+        request = dict(request, **{confirm.HEARD: confirm.heard(request, observations, now)})
     for host, why in intents.dead_hosts(request).items():
         observations = dict(observations, **{host: unseen(host, UNREACHABLE, why)})
     draft = _draft(site, state, observations, request, now, run, digests)
@@ -93,6 +95,8 @@ def make_plan(
         Batch(draft).resolve()
     if draft.kind == "drain" and not draft.refused:
         refuse_unless_forced(draft)
+    if draft.kind == "confirm_down" and not draft.refused:
+        confirm.refuse_if_it_answers(draft)
     if draft.kind in WHOLE:
         _configure(draft, config_digests or {})
         _revive(draft)
