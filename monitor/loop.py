@@ -205,10 +205,11 @@ class Monitor:
         Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
         """
         request = request._replace(where=request.where or self._list.watch.controller)
-        if self._pool is not None and self._pool.refusal:
+        whole = KINDS[request.kind].whole_run
+        if self._pool is not None and self._pool.refusal and not whole:
             return whole_runs.not_begun(self._pool.refusal)
         ident = await self._kept.note(request)
-        if KINDS[request.kind].whole_run or self._pool is None:
+        if whole or self._pool is None:
             return await self._whole_run(request, ident)
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._carry_out(self._brain.ask({**request.to_json(), "id": ident}, answer))

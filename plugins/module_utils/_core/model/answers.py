@@ -215,6 +215,7 @@ _SEEN = _fields(
         "deferred": _many(_text),
         "failed": _by_name(_text),
         "ended": _fields({"program": _text}),
+        "endings": _by_name(_text),
         "cpu": _figure,
         "memory": _figure,
     }

@@ -52,7 +52,7 @@ LEFT_OUT: Dict[type, Json] = {  # what a site cannot be read without, although n
 }
 SEEN = ("host", "answer", "why", "prepared", "site_id", "controller", "incarnation", "service_manager", "config",
         "drift", "foreign")  # fmt: skip
-COPY = ("epoch", "epochs", "claim", "digest", "last_epoch", "deferred", "failed", "cpu", "memory", "ended")
+COPY = ("epoch", "epochs", "claim", "digest", "last_epoch", "deferred", "failed", "cpu", "memory", "ended", "endings")
 
 
 def captured(
