@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.local_site import SERVERS, SiteLab, alive, site_lab, wait_for
+from tests.integration.local_site import SERVERS, SiteLab, site_lab, wait_for
+from tests.integration.process_table import alive
 from tests.integration.reference.programs_by_hand import MOSQUITTO, NO_MOSQUITTO
 
 pytestmark = pytest.mark.skipif(not os.access(MOSQUITTO, os.X_OK), reason=NO_MOSQUITTO)
