@@ -63,13 +63,16 @@ class SiteLab(Hands):
 
     service_manager = "supervisor"
 
-    def __init__(self, number: int, profile: str = "local", **variables: Any) -> None:
-        """:param profile: an inventory of the checkout with the hosts and the site of inventory/local."""
+    def __init__(self, number: int, profile: str = "local", consoles: int = len(CONSOLES), **variables: Any) -> None:
+        """:param profile: an inventory of the checkout with the hosts and the site of inventory/local.
+        :param consoles: how many of its consoles there are: each host costs processor time in every run.
+        """
         self.folder = Path(tempfile.mkdtemp(prefix="m%d-" % number, dir="/tmp"))
         own(self.folder)
         self.net = "127.%d.%d" % (100 + os.getpid() % 100, number)
         self.inventory = self.folder / "inventory"
         shutil.copytree(ROOT / "inventory" / profile, self.inventory)
+        self._keep(CONSOLES[:consoles])
         self._site = self.inventory / "group_vars" / "all" / "site.yml"
         self._variables = dict(variables)
         self.environment = {
@@ -93,6 +96,13 @@ class SiteLab(Hands):
 
     def root(self, host: str) -> Path:
         return self.folder / "m" / "hosts" / host
+
+    def _keep(self, consoles: tuple[str, ...]) -> None:
+        path = self.inventory / "hosts.yml"
+        document = yaml.safe_load(path.read_text())
+        group = document["all"]["children"]["muster_hosts"]["children"]["consoles"]
+        group["hosts"] = {name: group["hosts"][name] for name in consoles}
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def set(self, **variables: Any) -> None:
         """Change the site: top-level variables, written into its file."""
@@ -220,10 +230,11 @@ class SiteLab(Hands):
 
 
 @contextlib.contextmanager
-def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
+def site_lab(number: int, consoles: int = len(CONSOLES), **variables: Any) -> Iterator[SiteLab]:
     """A deployed site; `number` keeps labs of one test run apart.
 
-    With MUSTER_TEST_SITE=lab in the environment it is one of real hosts, reached over ssh: `tests.lab`.
+    With MUSTER_TEST_SITE=lab in the environment it is one of real hosts, reached over ssh: `tests.lab`. That one has
+    all consoles.
     """
     if os.environ.get("MUSTER_TEST_SITE") == "lab":
         from tests.lab.site import of_its_own
@@ -231,7 +242,7 @@ def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
         with of_its_own(**variables) as elsewhere:
             yield elsewhere
         return
-    lab = SiteLab(number, **variables)
+    lab = SiteLab(number, consoles=consoles, **variables)
     try:
         lab.good("deploy")
         lab.watch.start()
