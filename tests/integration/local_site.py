@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ import yaml
 from tests.integration.manual_actions import Hands
 from tests.integration.process_table import Process, sweep
 from tests.integration.site_watch import Watcher
+from tests.integration.warm_playbooks import WarmPlaybooks
 from tests.leftovers import end, own
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +91,8 @@ class SiteLab(Hands):
         self.environment.pop("SUDO_USER", None)
         self.set(**variables)
         self.watch = Watcher(self)
+        self._playbooks: WarmPlaybooks | None = None
+        self._playing = threading.Lock()
 
     @property
     def state(self) -> Path:
@@ -121,7 +125,20 @@ class SiteLab(Hands):
         command = ["-i", str(self.inventory), "control_room.muster." + name, *arguments]
         if variables:
             command += ["-e", json.dumps({"muster_" + key: value for key, value in variables.items()})]
-        return self.run(["ansible-playbook", *command])
+        return self._played(command)
+
+    def _played(self, command: list[str]) -> Played:
+        if not self._playing.acquire(blocking=False):  # another thread of the test plays one
+            return self.run(["ansible-playbook", *command])
+        try:
+            if self._playbooks is not None and self._playbooks.environment != self.environment:
+                self._playbooks.close()
+                self._playbooks = None
+            if self._playbooks is None:
+                self._playbooks = WarmPlaybooks(self.environment, self.folder, ROOT)
+            return Played(*self._playbooks.run(command, PLAY_WITHIN))
+        finally:
+            self._playing.release()
 
     def begin(self, name: str, **variables: Any) -> subprocess.Popen[str]:
         """The same in the background."""
@@ -225,6 +242,8 @@ class SiteLab(Hands):
     def end(self) -> None:
         """End all that mentions the site's folder, by process id: playbook remove has tests of its own."""
         self.watch.stop()
+        if self._playbooks is not None:
+            self._playbooks.close()
         end(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
