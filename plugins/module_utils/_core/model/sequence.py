@@ -26,9 +26,8 @@ def start_ranks(application: Application) -> List[List[Program]]:
 def expected_programs(application: Application, without: Iterable[str] = ()) -> Tuple[str, ...]:
     """The long-running programs of a whole instance, in start order; gates exit and are never among them."""
     absent = set(without)
-    return tuple(
-        p.name for ranks in start_ranks(application) for p in ranks if not p.is_gate and p.name not in absent
-    )
+    lasting = (p for p in application.programs if p.start_sequence > 0 and not p.is_gate and p.name not in absent)
+    return tuple(p.name for p in sorted(lasting, key=lambda p: p.start_sequence))
 
 
 def application_of(site: Site, instance: str) -> Optional[Application]:

@@ -222,7 +222,15 @@ class Candidate:
     limit: float
     reserved: float  # on the node, with everything placed so far
     effective: float
-    why: str
+    unfit: str = ""  # why it cannot, for another reason than its load
+
+    @property
+    def why(self) -> str:
+        """A sentence; made when somebody reads it, because fleets have many hosts."""
+        if self.unfit:
+            return self.unfit
+        figures = "%g of %g reserved, it needs %g" % (self.reserved, self.limit, self.load)
+        return "%s has %s: %s" % (self.host, "room" if self.fits else "no room", figures)
 
     def to_json(self) -> Dict[str, object]:
         return {
@@ -247,9 +255,6 @@ def explain(load: float, hosts: Sequence[str], fleet: Fleet, unfit: Mapping[str,
     for host in hosts:
         limit, reserved = fleet.loads[host].limit, fleet.node_reserved(host)
         why = unfit.get(host)
-        fits = why is None and reserved + load <= limit
-        if why is None:
-            figures = "%g of %g reserved, it needs %g" % (reserved, limit, load)
-            why = "%s has room: %s" % (host, figures) if fits else "%s has no room: %s" % (host, figures)
-        rows.append(Candidate(host, fits, load, limit, reserved, fleet.effective(host), why))
+        fits = not why and reserved + load <= limit
+        rows.append(Candidate(host, fits, load, limit, reserved, fleet.effective(host), why or ""))
     return rows

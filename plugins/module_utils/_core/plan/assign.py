@@ -226,10 +226,10 @@ def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> st
     if len(candidates) <= 4:
         return "; ".join(c.why for c in candidates)
     roomless = [c for c in candidates if not ruled_out.get(c.host)]
+    others = [c.why for c in candidates if ruled_out.get(c.host)]
     words = []
     if roomless:
         best = min(roomless, key=lambda c: c.reserved - c.limit)
         words.append("%d hosts have no room, the best of them is %s: %g of %g reserved, it needs %g" % (
             len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
-    others = [c.why for c in candidates if c not in roomless]
     return "; ".join(words + ([listing(others, most=3)] if others else []))

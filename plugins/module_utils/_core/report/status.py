@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ..decide import failures
 from ..model import sentences
 from ..model import site as site_model
-from ..model.records import Claim
+from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UNREACHABLE, UP
 from . import attention as report_attention
 from . import readiness
@@ -58,14 +58,20 @@ def status_document(
     watching = _monitor(monitor, now)
     alive = watching["state"] == "running"
     probed = bus_health(monitor) if alive else {}
-    verdicts = report_verdict.verdicts(site, state, observations, probed, now)
-    claims = {name: Claim.from_json(record) for name, record in state["claims"].items()}
+    view = State.from_json(state)
+    claims = dict(view.claims)
+    verdicts = report_verdict.verdicts(site, view, observations, probed, now)
     instances = _instances(site, state, claims, observations, now)
     for name, bus in probed.items():
         if name in instances and instances[name]["host"] and bus["epoch"] == instances[name]["epoch"]:
             instances[name]["bus"] = {key: bus[key] for key in ("health", "why", "since")}
     attention = report_attention.part(state, now)
-    losses = readiness.readiness(site, state, observations, now)
+    losses = readiness.readiness(site, state, observations, now, view)
+    suspected = monitor.get("hosts") or {} if alive else {}
+    held: Dict[str, List[str]] = {}
+    for name, claim in claims.items():
+        for place in {claim.host, claim.target} - {None} if claim.holds else ():
+            held.setdefault(str(place), []).append(name)
     items: List[Dict[str, Any]] = []
     counts: Dict[str, int] = {}
     for item in site.items:
@@ -83,7 +89,7 @@ def status_document(
         "at": now,
         "items": items,
         "hosts": [
-            _doubted(_host(site, host, state, claims, observations, now), monitor.get("hosts") or {} if alive else {})
+            _doubted(_host(site, host, state, held.get(host.name, ()), observations, now), suspected)
             for host in site.hosts
         ],
         "instances": instances,
@@ -209,14 +215,13 @@ def _host(
     site: site_model.Site,
     host: site_model.Host,
     state: Mapping[str, Any],
-    claims: Mapping[str, Claim],
+    holding: Sequence[str],
     observations: Mapping[str, Mapping[str, Any]],
     now: float,
 ) -> Dict[str, Any]:
     record = state["hosts"].get(host.name) or {}
     seen = observations.get(host.name) or {}
     known = site.by_name()
-    holding = [name for name, claim in claims.items() if claim.holds and host.name in (claim.host, claim.target)]
     return {
         "host": host.name,
         "address": host.address,
