@@ -46,7 +46,7 @@ pipelining = True
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
     """A deployed site whose monitor has settings of its own, and no locale that Ansible takes."""
-    lab = SiteLab(71, consoles=1)
+    lab = SiteLab(71, consoles=["console_1"])
     try:
         folder = lab.folder / "settings"
         folder.mkdir()

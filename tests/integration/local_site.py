@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,16 +65,18 @@ class SiteLab(Hands):
 
     service_manager = "supervisor"
 
-    def __init__(self, number: int, profile: str = "local", consoles: int = len(CONSOLES), **variables: Any) -> None:
+    def __init__(
+        self, number: int, profile: str = "local", consoles: Sequence[str] = CONSOLES, **variables: Any
+    ) -> None:
         """:param profile: an inventory of the checkout with the hosts and the site of inventory/local.
-        :param consoles: how many of its consoles there are: each host costs processor time in every run.
+        :param consoles: those of its consoles that are there: each host costs processor time in every run.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="m%d-" % number, dir="/tmp"))
         own(self.folder)
         self.net = "127.%d.%d" % (100 + os.getpid() % 100, number)
         self.inventory = self.folder / "inventory"
         shutil.copytree(ROOT / "inventory" / profile, self.inventory)
-        self._keep(CONSOLES[:consoles])
+        self._keep(consoles)
         self._site = self.inventory / "group_vars" / "all" / "site.yml"
         self._variables = dict(variables)
         self.environment = {
@@ -101,7 +103,7 @@ class SiteLab(Hands):
     def root(self, host: str) -> Path:
         return self.folder / "m" / "hosts" / host
 
-    def _keep(self, consoles: tuple[str, ...]) -> None:
+    def _keep(self, consoles: Sequence[str]) -> None:
         path = self.inventory / "hosts.yml"
         document = yaml.safe_load(path.read_text())
         group = document["all"]["children"]["muster_hosts"]["children"]["consoles"]
@@ -249,7 +251,7 @@ class SiteLab(Hands):
 
 
 @contextlib.contextmanager
-def site_lab(number: int, consoles: int = len(CONSOLES), **variables: Any) -> Iterator[SiteLab]:
+def site_lab(number: int, consoles: Sequence[str] = CONSOLES, **variables: Any) -> Iterator[SiteLab]:
     """A deployed site; `number` keeps labs of one test run apart.
 
     With MUSTER_TEST_SITE=lab in the environment it is one of real hosts, reached over ssh: `tests.lab`. That one has

@@ -25,7 +25,7 @@ INSTANCES = ("scen2_srv_01", "scen2_srv_02", "scen2_srv_03")
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[SiteLab]:
-    with site_lab(41, consoles=1) as deployed:
+    with site_lab(41, consoles=["console_1"]) as deployed:
         deployed.start_monitor()
         yield deployed
 

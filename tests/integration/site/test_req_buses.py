@@ -29,7 +29,8 @@ FAULTS = [
 @pytest.fixture(scope="module")
 def faulty() -> Iterator[SiteLab]:
     settings = {"failure_budget": 3, "stable_after": 1}
-    with site_lab(2, consoles=1, muster_items=FAULTS, muster_settings=settings, muster_load_limit=130) as deployed:
+    site = {"muster_items": FAULTS, "muster_settings": settings, "muster_load_limit": 130}
+    with site_lab(2, consoles=["console_1"], **site) as deployed:
         yield deployed
 
 
@@ -41,7 +42,7 @@ def deployed_fixture(faulty: SiteLab) -> Verdicts:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
-    with site_lab(3, consoles=2) as deployed:
+    with site_lab(3, consoles=["console_1", "console_2"]) as deployed:
         deployed.start_monitor()
         yield deployed
 

@@ -30,7 +30,7 @@ MANAGERS_TEMPLATE = {
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
-    with site_lab(1, consoles=1) as deployed:
+    with site_lab(1, consoles=["console_1"]) as deployed:
         yield deployed
 
 

@@ -28,7 +28,7 @@ def lab() -> Iterator[SiteLab]:
     programs["data_processing"]["running_failure_strategy"] = "restart_application"
     settings = {"stable_after": 1, "observe_interval": 3600}
     site = {"muster_items": ["01"], "muster_applications": applications, "muster_settings": settings}
-    with site_lab(45, consoles=1, **site) as deployed:
+    with site_lab(45, consoles=["console_1"], **site) as deployed:
         deployed.start_monitor()
         yield deployed
 
