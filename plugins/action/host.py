@@ -46,7 +46,7 @@ class ActionModule(_host_call.HostAction):
                     if name in service["hosts"]
                 },
                 "supervisord": options["supervisord"],
-                "environment": {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()},
+                "environment": {str(k): str(v) for k, v in sorted(_inventory.plain(options["environment"]).items())},
                 "boot": options["boot"],
             }
             verb, install = "prepare", True

@@ -100,9 +100,14 @@ options:
     default: 0
   force:
     description:
-      - Drain a host although some instances cannot leave it; they stay there.
+      - Drain a host although some instances cannot leave it (they stay there), or confirm a host down that answers.
     type: bool
     default: false
+  confirm_host:
+    description:
+      - The name of the host once more, where O(force) could start a second copy.
+    type: str
+    default: ""
   ids:
     description:
       - Ids of the conflicts and failed actions to acknowledge, as status lists them.
@@ -124,6 +129,12 @@ options:
       - In a later phase, use the site that is published on the controller.
     type: bool
     default: false
+  observed:
+    description:
+      - The name of the variable that M(control_room.muster.observe) registered in this run.
+      - A host without it counts as not asked, and what it holds is held.
+    type: str
+    default: muster_observed
   report:
     description:
       - Write the plan as JSON to this file on the control node.

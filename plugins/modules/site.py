@@ -67,7 +67,7 @@ controller:
   returned: success
   type: str
 hosts:
-  description: Hosts of the site, in inventory order.
+  description: Hosts of the site, in site order.
   returned: success
   type: list
   elements: str

@@ -24,6 +24,12 @@ attributes:
   idempotent:
     support: full
 options:
+  observed:
+    description:
+      - The name of the variable that M(control_room.muster.observe) registered in this run.
+      - Without it, what the hosts said last counts, and a warning says so.
+    type: str
+    default: muster_observed
   report:
     description:
       - Write the status as JSON to this file on the control node.
@@ -43,6 +49,35 @@ status:
   description: Items with their verdicts, hosts, instances.
   returned: always
   type: dict
+  contains:
+    items:
+      description: Per item its C(item), C(verdict) and first C(cause), and the states of C(services) and C(hci).
+      type: list
+      elements: dict
+      returned: always
+      sample: [{item: "01", slot: 1, verdict: operational, cause: "", paused: false}]
+    counts:
+      description: Number of items by verdict.
+      type: dict
+      returned: always
+      sample: {operational: 3}
+    hosts:
+      description: Per host its C(host), C(state), C(answer), C(load), and the C(instances) that it holds.
+      type: list
+      elements: dict
+      returned: always
+    instances:
+      description: Per instance its C(item), C(phase), C(host), C(epoch), C(programs) and C(reason).
+      type: dict
+      returned: always
+    services:
+      description: Per host service its state on each host.
+      type: dict
+      returned: always
+    monitor:
+      description: What the monitor does, and since when.
+      type: dict
+      returned: always
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402

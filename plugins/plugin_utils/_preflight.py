@@ -32,6 +32,7 @@ try:
     found = os.statvfs(place)
     facts["free"] = found.f_bavail * found.f_frsize
     facts["inodes"] = found.f_favail if found.f_files else -1
+    facts["noexec"] = bool(found.f_flag & 8)  # ST_NOEXEC of Linux
 except OSError:
     pass
 try:
@@ -144,6 +145,11 @@ def findings(
         found.append(
             "%s may not write to %s, where %s is to be: give it to them, or use become"
             % (facts.get("user") or "the user", place, host.get("root"))
+        )
+    if facts.get("noexec"):
+        found.append(
+            "no program can be started from %s, which is mounted noexec: mount it without that, or choose another "
+            "muster_root" % place
         )
     free = facts.get("free")
     floor = max(FREE, int(host.get("min_free_disk") or 0))

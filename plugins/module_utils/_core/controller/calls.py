@@ -23,7 +23,7 @@ from ..plan.act_requests import act_requests
 from ..plan.outcome import settle
 from ..plan.plan import make_plan
 from ..report import status
-from . import last_seen, ledger_files, publish
+from . import asked, last_seen, ledger_files, publish
 from . import ledger as controller_ledger
 from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
 
@@ -84,7 +84,7 @@ def handle(request: Mapping[str, Any]) -> Json:
     try:
         return verbs[verb](_call(request))
     except (controller_ledger.LedgerError, PlanError, Refused) as error:
-        return {"error": str(error)}
+        return {"error": str(error), **({"unknown": True} if getattr(error, "unknown", False) else {})}
 
 
 class _Call(NamedTuple):
@@ -176,6 +176,8 @@ def _make_plan(given: _Call) -> Json:
     with call.ledger as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = _read(given, ledger)
+            if request.get("id") and request["id"] not in state[asked.KIND]:
+                raise Refused("another run has planned this request already")
             call = _over_what_is_deployed(given, state, str(request.get("kind")))
             configs = {h: d for h, d in call.config_digests.items() if given.config_digests.get(h) == d}  # can be sent
             observations = last_seen.current(call.site, ledger, state, revision, call.request, call.check)
@@ -184,6 +186,8 @@ def _make_plan(given: _Call) -> Json:
             plan = make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
             looked = revision
             changes = _with_meta(call, state, plan, run)
+            if request.get("id"):
+                changes[asked.KIND] = {request["id"]: None}  # with the plan: so it is carried out once
             if call.check or not (changes or plan.trail):
                 break
             try:

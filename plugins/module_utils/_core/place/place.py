@@ -5,7 +5,7 @@
 
 The order within a batch is application ``start_sequence``, then larger load, then item order. First it is decided
 *which* fit: the earlier one wins, a later one never displaces it. Then *where*: the spreading strategies make the
-highest effective load as small as possible (then the second highest, and so on), ties by inventory order; the others
+highest effective load as small as possible (then the second highest, and so on), ties by site order; the others
 take, in order, the host they prefer. Small batches (`EXACT_PENDING` on `EXACT_HOSTS`) are solved exactly, larger ones
 by a greedy pass and one repair pass. The same input always gives the same answer.
 """
@@ -46,7 +46,7 @@ def place(pending: Iterable[Pending], loads: Iterable[HostLoad]) -> Placed:
 def preferred(hosts: Sequence[str], strategy: str, fleet: Fleet) -> List[str]:
     """The hosts from the most to the least preferred, by the loads that `fleet` has now.
 
-    :param hosts: in inventory order.
+    :param hosts: in site order.
     :param strategy: one of `model.site.STARTING_STRATEGIES`.
     """
     if strategy.startswith("less_loaded"):

@@ -35,6 +35,8 @@ def unfit(draft: Draft, host: str) -> str:
         return "%s is not prepared: deploy to it first" % host
     if observation.service_manager != "running" and draft.kind not in WHOLE:
         return "the service manager of %s does not run: reconcile starts it" % host
+    if observation.disk_full:
+        return "the disk of %s is full" % host
     known = draft.site.host(host)
     for floor, figure, word in (
         (known.min_free_memory, observation.load.get("free_memory"), "memory"),

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ..decide import failures
 from ..model import sentences
 from ..model import site as site_model
+from ..model.observation import is_full
 from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UNREACHABLE, UP
 from . import attention as report_attention
@@ -22,6 +23,8 @@ from . import readiness
 from . import verdict as report_verdict
 
 SCHEMA = 1
+CLOCKS_APART = 3.0  # s that the clocks of a host and of its controller may differ
+JUST_BEGUN = 10.0  # s
 WIDTH = 120
 SILENCE = 20.0  # s without a word from the monitor until it does not count as running
 RECENT = 90.0  # s; an older observation is shown with its time
@@ -162,10 +165,17 @@ def _services(
 
 
 def _answered_by_a_stranger(name: str, probe: Mapping[str, Any], seen: Mapping[str, Any], now: float) -> bool:
-    """The host showed no process of the service while its port was answered at already."""
-    if seen.get("answer") != SEEN or name in seen.get("services", {name: {}}) or "at" not in seen:
+    """The host showed no process of the service while its port was answered at already, or one that had only just
+    begun: one that cannot listen is tried again and again."""
+    if seen.get("answer") != SEEN or "at" not in seen:
         return False
-    return float(probe.get("since") or 0.0) >= now - float(seen["at"])
+    answered = now - float(probe.get("since") or 0.0)  # since when
+    at = float(seen["at"])
+    own = seen.get("services", {name: {}}).get(name)
+    if own is None:
+        return answered <= at
+    began = float(own.get("started") or answered)
+    return began - answered > CLOCKS_APART and at - began < JUST_BEGUN
 
 
 def _instances(
@@ -185,6 +195,7 @@ def _instances(
         host = claim.host if claim.holds else None
         seen = ((observations.get(host or "") or {}).get("instances") or {}).get(name) or {}
         instance = known.get(name)
+        after = instance.application.after_budget if instance else None
         found[name] = {
             "item": instance.item.id if instance else "",
             "application": instance.application.name if instance else "",
@@ -202,6 +213,7 @@ def _instances(
             "failed": dict(claim.failed),
             "failures": len(failures.charges(claim, now, site.settings)),
             "failure_budget": site.settings.failure_budget,
+            "retry": after.retry if after else None,
             "actor": claim.to_json()["actor"] if claim.actor and claim.actor.deadline > now else None,
             "programs": seen.get("programs") or {},
             "cpu": seen.get("cpu"),
@@ -300,7 +312,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
     if entry["answer"] == UNREACHABLE and state == UP:
         state = UNREACHABLE
     load = entry["load"]
-    measured = "cpu %.0f %% mem %.0f %%" % (load["cpu"], load["memory"]) if "cpu" in load and "memory" in load else "-"
+    known = {"cpu", "memory"} <= load.keys() and state not in (UNREACHABLE, DOWN)  # else it is not of now
+    measured = "cpu %.0f %% mem %.0f %%" % (load["cpu"], load["memory"]) if known else "-"
     words = []
     if entry["instances"]:
         words.append(sentences.listing(entry["instances"], most=12))
@@ -316,6 +329,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append("as seen at %s" % sentences.clock(entry["at"], now))
     if entry["answer"] == SEEN and entry["service_manager"] not in (None, "running"):
         words.append("its service manager is %s" % entry["service_manager"])
+    if is_full(load):
+        words.append("its disk is full, so nothing starts there")
     words.extend(entry["drift"])
     return (entry["host"], state, measured, "%d/%d" % (entry["reserved"], entry["limit"]), "; ".join(words) or "-")
 
