@@ -89,7 +89,7 @@ class Pool:
     @property
     def refusal(self) -> str:
         """Why a request need not wait for a run, as a sentence; empty when one may come."""
-        return "" if self.no_runs is None or self._trouble.slow else "cannot run playbooks: %s" % self._trouble.why
+        return "" if self.no_runs is None or self._trouble.hopeful else "cannot run playbooks: %s" % self._trouble.why
 
     @property
     def notes(self) -> list[str]:
@@ -268,7 +268,7 @@ class Pool:
     def _cold_failed(self, standby: Standby, outcome: Outcome) -> Outcome:
         """It did nothing; who waits for it gets to know why."""
         words = self._runs.last_words(standby.job)
-        self._trouble.ended(outcome.why, words)
+        self._trouble.ended(outcome.why, words, at_work=True)
         self._tell()
         error = of_ansible(words)
         return replace(outcome, why="%s: %s" % (outcome.why, error)) if error else outcome

@@ -57,6 +57,20 @@ options:
       - Where the service manager is systemd, the host's services start with the machine in any case.
     type: bool
     default: false
+  packages:
+    description:
+      - The packages that must be installed first, by family of the system as Ansible names it (V(Debian), V(RedHat)).
+        When one is missing, nothing is prepared and RV(lacks) names it.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  user:
+    description:
+      - The user that programs run as, as C(name), C(comment), C(home) and C(shell). When it is missing, or has this
+        comment and differs, nothing is prepared and RV(lacks) says so.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   request:
     description:
       - The request that the action plugin sends to the host. Not for playbooks.
@@ -76,6 +90,13 @@ did:
   returned: success
   type: list
   elements: str
+lacks:
+  description:
+    - What must be there before the host can be prepared, as C(family), C(packages) and C(user). Empty when the host was
+      prepared.
+  returned: success
+  type: dict
+  version_added: 0.2.0
 unreachable_host:
   description: Why the host did not answer.
   returned: when it did not
@@ -95,6 +116,8 @@ def main() -> None:
             supervisord=dict(type="list", elements="str", default=["/usr/bin/supervisord"]),
             environment=dict(type="dict", default={}),
             boot=dict(type="bool", default=False),
+            packages=dict(type="dict", default={}),
+            user=dict(type="dict", default={}),
         ),
         "request",
         agent.handle,
