@@ -26,8 +26,8 @@ demo: ## scenario 2 on this machine, from nothing; again: brings it up to date. 
 demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
-test: develop ## everything below up to "installed", two targets at a time; durations in .cache/checks/durations.txt
-	@$(BIN)/python tests/all_checks.py integration sanity unit lint lab-core browser installed docs
+test: develop ## everything below up to "installed", some targets at a time; durations in .cache/checks/durations.txt
+	@$(BIN)/python tests/all_checks.py integration lab-core browser installed sanity unit lint docs
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit -m "not long" $(ARGS)
