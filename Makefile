@@ -50,8 +50,9 @@ browser: develop ## the page of a real monitor in a real Chromium. ARGS="--scree
 lint: develop ## ruff, mypy (strict on core and monitor), yamllint, ansible-lint (production), phrases that are hard to read
 	@tests/sanity/lint.sh
 
-docs: develop ## documentation of plugins and roles, changelog fragments, links
+docs: develop ## documentation of plugins and roles, changelog fragments, links, and Galaxy's importer (half a minute)
 	@tests/sanity/docs.sh
+	@tests/release/importer.sh
 
 sanity: develop ## ansible-test sanity on a copy in the path that it wants
 	@tests/sanity/sanity.sh
@@ -87,7 +88,7 @@ bench: develop ## measurements beside Supvisors (needs root for the peer); ARGS=
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 build: setup ## the collection's archive below build/
-	@mkdir -p build && $(BIN)/ansible-galaxy collection build --force --output-path build .
+	@$(BIN)/python -m tests.release.pack build
 
 requirements: ## pins requirements/*.txt again (needs pip-compile, from pip-tools)
 	@tests/sanity/pin_requirements.sh

@@ -12,17 +12,10 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, REFUSE, Plan
-from ansible_collections.control_room.muster.plugins.plugin_utils import (
-    _compiled,
-    _controller_call,
-    _sentences,
-    _standby,
-)
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call, _sentences
 
 _SPEC = {
     **request.argument_spec(),
-    "phase": {"type": "int", "default": 1},
-    "published": {"type": "bool", "default": False},
     "report": {"type": "path", "default": ""},
 }
 
@@ -35,8 +28,6 @@ class ActionModule(_controller_call.ControllerAction):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
-        if options["phase"] > 1:
-            return self._later_phase(result, options, task_vars)
         compiled = _compiled.compiled_site(self, task_vars)
         names = [host["name"] for host in compiled.document["hosts"]]
         observations = {}
@@ -96,19 +87,4 @@ class ActionModule(_controller_call.ControllerAction):
             sentences=sentences,
             plan=document,
         )
-        return result
-
-    def _later_phase(
-        self, result: dict[str, Any], options: dict[str, Any], task_vars: dict[str, Any]
-    ) -> dict[str, Any]:
-        asked: dict[str, Any] = {"plan": _compiled.kept("plan"), "phase": options["phase"]}
-        if options["published"]:
-            asked["site"] = _standby.published_site(task_vars)["document"]
-        else:
-            compiled = _compiled.compiled_site(self, task_vars)
-            asked.update(site=compiled.document, digests=compiled.digests)
-        names = [host["name"] for host in asked["site"]["hosts"]]
-        asked["answers"] = _controller_call.answers(task_vars, names, asked["plan"]["run"])
-        answer = self.call_controller("phase", asked, task_vars)
-        result.update(changed=False, requests=answer["requests"], hosts=sorted(answer["requests"]))
         return result

@@ -57,10 +57,6 @@ options:
       - Where the service manager is systemd, the host's services start with the machine in any case.
     type: bool
     default: false
-  request:
-    description:
-      - The request that the action plugin sends to the host. Not for playbooks.
-    type: dict
 """
 
 EXAMPLES = r"""
@@ -76,19 +72,20 @@ did:
   returned: success
   type: list
   elements: str
+  sample: [installed the agent, wrote etc/services/common_data_bus.ini]
 unreachable_host:
   description: Why the host did not answer.
   returned: when it did not
   type: str
+  sample: "ssh: connect to host 192.0.2.11 port 22: Connection timed out"
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
-from ansible_collections.control_room.muster.plugins.module_utils._core.host import agent  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path, on this host."""
-    _entry.run(
+    """Only describe the options: the action plugin of the same name does the work."""
+    _entry.described(
         dict(
             state=dict(type="str", choices=["prepared", "removed"], default="prepared"),
             programs=dict(type="list", elements="str", default=[]),
@@ -96,8 +93,6 @@ def main() -> None:
             environment=dict(type="dict", default={}),
             boot=dict(type="bool", default=False),
         ),
-        "request",
-        agent.handle,
     )
 
 

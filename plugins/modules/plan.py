@@ -114,16 +114,6 @@ options:
       - Acknowledge all conflicts and failed actions.
     type: bool
     default: false
-  phase:
-    description:
-      - V(1) makes the plan. A later phase returns the requests for what may start now, after the answers so far.
-    type: int
-    default: 1
-  published:
-    description:
-      - In a later phase, use the site that is published on the controller.
-    type: bool
-    default: false
   report:
     description:
       - Write the plan as JSON to this file on the control node.
@@ -142,31 +132,63 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: Ordered actions, each with its reason.
-  returned: in the first phase
+  description: What is to be done, as it was committed.
+  returned: success
   type: dict
+  contains:
+    run:
+      description: Number of the run.
+      type: str
+      returned: always
+      sample: "12"
+    actions:
+      description:
+        - The actions in their order, each with what it is about (C(instance), C(host)), its C(reason) and its C(phase).
+        - With an action of the kind V(refuse) there are no others.
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - {kind: start, instance: scen2_srv_01, host: server_1, reason: it is wanted and runs nowhere, phase: 1}
+    candidates:
+      description: Instance, and the hosts that were looked at for it, with load, limit and verdict of each.
+      type: dict
+      returned: always
+    waits:
+      description: Instance that another run works on, and when the deadline of that run is over.
+      type: dict
+      returned: always
+    request:
+      description: What was requested, by whom, from where and why.
+      type: dict
+      returned: always
+      sample: {kind: reconcile, who: operator, from: console_3, why: "", host: ""}
 sentences:
   description: The plan in words.
-  returned: in the first phase
+  returned: success
   type: list
   elements: str
+  sample: ["start scen2_srv_01 on server_1: it is wanted and runs nowhere"]
 requests:
-  description: The request to each host, for M(control_room.muster.act).
-  returned: always
+  description: Host, and the request to its agent. The playbooks send it.
+  returned: success
   type: dict
 hosts:
   description: The hosts that have something to do.
-  returned: always
+  returned: success
   type: list
   elements: str
+  sample: [server_1, server_2]
 phases:
-  description: Number of phases of the plan.
-  returned: in the first phase
+  description: Number of phases of the plan. What starts in a later one waits for another host.
+  returned: success
   type: int
+  sample: 1
 run:
   description: Number of this run.
-  returned: in the first phase
+  returned: success
   type: str
+  sample: "12"
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
@@ -178,8 +200,6 @@ def main() -> None:
     _entry.described(
         dict(
             request.argument_spec(),
-            phase=dict(type="int", default=1),
-            published=dict(type="bool", default=False),
             report=dict(type="path", default=""),
         ),
     )

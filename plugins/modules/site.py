@@ -66,32 +66,38 @@ controller:
   description: The inventory host that holds the ledger.
   returned: success
   type: str
+  sample: controller
 hosts:
   description: Hosts of the site, in inventory order.
   returned: success
   type: list
   elements: str
+  sample: [server_1, server_2, console_1]
 items:
   description: Number of items.
   returned: success
   type: int
+  sample: 3
 instances:
   description: Number of instances, that is applications times items.
   returned: success
   type: int
+  sample: 6
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
-    """Only describe the options: the action plugin of the same name does the work."""
+    """Describe the options of the action plugin, and carry the requests of all of them to the controller."""
     _entry.described(
         dict(
             create=dict(type="bool", default=False),
             validate_only=dict(type="bool", default=False),
             anew=dict(type="bool", default=False),
         ),
+        calls.handle,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils import _entry
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls
 from ansible_collections.control_room.muster.plugins.plugin_utils import _host_call, _inventory
 
@@ -26,7 +27,7 @@ class ControllerAction(_host_call.HostAction):
             answer = calls.handle(request)
         else:
             result = self._execute_module(
-                module_name="control_room.muster.controller", module_args={"payload": request}, task_vars=task_vars
+                module_name="control_room.muster.site", module_args={_entry.REQUEST: request}, task_vars=task_vars
             )
             if result.get("failed"):
                 raise AnsibleActionFail("%s: %s" % (request.get("controller", "the controller"), result.get("msg")))
