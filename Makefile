@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed matrix lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
@@ -59,6 +59,9 @@ sanity: develop ## ansible-test sanity on a copy in the path that it wants
 
 installed: develop ## builds the collection, installs it elsewhere, deploys and removes a site with it
 	@$(BIN)/python -m pytest tests/installed $(ARGS)
+
+matrix: develop ## the same with other versions of ansible-core and Python (forty minutes); ARGS="ends --write", ARGS=--help
+	@$(BIN)/python -m tests.installed.matrix $(ARGS)
 
 lab-test: develop ## tests on hosts with systemd and sshd of their own, which lose power and network (needs root)
 	@tests/lab/packages.sh
