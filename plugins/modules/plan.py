@@ -103,6 +103,11 @@ options:
       - Drain a host although some instances cannot leave it; they stay there.
     type: bool
     default: false
+  accept:
+    description:
+      - Deploy although the source of the items lost half of them or more.
+    type: bool
+    default: false
   ids:
     description:
       - Ids of the conflicts and failed actions to acknowledge, as status lists them.

@@ -30,6 +30,12 @@ options:
       - Make the ledger when the controller has none yet. Only a deploy sets this.
     type: bool
     default: false
+  accept:
+    description:
+      - With O(create=true), accept that the source of the items lost half of them or more since the last deploy.
+    type: bool
+    default: false
+    version_added: 0.2.0
   validate_only:
     description:
       - Stop after validation; read neither ledger nor hosts.
@@ -94,6 +100,7 @@ def main() -> None:
     _entry.described(
         dict(
             create=dict(type="bool", default=False),
+            accept=dict(type="bool", default=False),
             validate_only=dict(type="bool", default=False),
             anew=dict(type="bool", default=False),
         ),

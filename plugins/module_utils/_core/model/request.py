@@ -90,6 +90,7 @@ FIELDS: Mapping[str, Field] = {
         Field("at_a_time", {"type": "integer", "minimum": 1, "maximum": 1000},
               "number of instances that move together (default: all)", "N"),
         Field("force", _FLAG, "drain the host although some instances cannot leave it: they stay there"),
+        Field("accept", _FLAG, "deploy although the source of the items lost half of them or more"),
         Field("ids", _texts(255), "ids of conflicts and failed actions, as status lists them", "ID"),
         Field("all", _TRUE, "all of them"),
         Field("why", _text(500, 0), "the reason, for the trail", "TEXT", ("--reason", "--why")),
@@ -174,7 +175,7 @@ KINDS: Mapping[str, RequestKind] = {
         ),
         RequestKind(
             "deploy", "Prepare the hosts, and bring every instance to its wanted state.", whole_run=True,
-            example="deploy", by_api=False,
+            takes=("accept",), example="deploy", by_api=False,
         ),
         RequestKind(
             "start", "Start instances on the best host; clears a failed state.", subject=_INSTANCES,
@@ -266,6 +267,7 @@ class Request(NamedTuple):
     until: Union[str, float] = ""
     at_a_time: int = 0
     force: bool = False
+    accept: bool = False
     ids: Tuple[str, ...] = ()
     all: bool = False
 
