@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed matrix lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed matrix lab lab-down lab-test lab-core lab-acceptance lab-bench bench build release requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
@@ -92,6 +92,9 @@ bench: develop ## measurements beside Supvisors (needs root for the peer); ARGS=
 
 build: setup ## the collection's archive below build/
 	@$(BIN)/python -m tests.release.pack build
+
+release: develop ## changelog, archive and notes of the version that galaxy.yml names (docs/releasing.md)
+	@tests/release/release.sh
 
 requirements: ## pins requirements/*.txt again (needs pip-compile, from pip-tools)
 	@tests/sanity/pin_requirements.sh

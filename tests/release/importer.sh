@@ -9,7 +9,7 @@
 # MUSTER_IMPORTER_LINT=1 runs it here, too.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
-venv=$root/.venv/bin
+venv=${MUSTER_RELEASE_BIN:-$root/.venv/bin}
 place=$(mktemp -d "${TMPDIR:-/tmp}/muster-import.XXXXXX")
 trap 'rm -rf "$place"' EXIT
 trap 'exit 130' INT TERM
