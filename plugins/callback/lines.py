@@ -9,7 +9,7 @@ DOCUMENTATION = """
 name: lines
 type: stdout
 short_description: One JSON line per task and result, for programs
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Writes each begun task, each result and each failure as one line of JSON behind V(MUSTER:) to standard output.
   - The C(muster) command line reads playbook runs through it. What actions say in words stays on lines of its own.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host
 short_description: Prepare a host, or remove everything of muster from it
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Makes the host's folders, installs the agent, C(muster-exec) and the application's programs, writes the
     configuration of the service manager and of the host's own services, and starts the service manager when it does

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: monitor
 short_description: Run the monitor on the controller
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Makes the monitor a program of the controller's own service manager, or stops and removes it.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: observe
 short_description: Ask a host for its instances and its load
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Returns instances present, the digest of the configuration folder, load facts and the host's incarnation.
   - A host that does not answer is data, not a failure (its C(answer) is then V(unreachable)).

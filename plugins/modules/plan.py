@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: plan
 short_description: Decide what to do, and commit it
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Makes a plan from the ledger and from the observations that M(control_room.muster.observe) registered as
     C(muster_observed) on every host, and commits the plan before anything is done.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: site
 short_description: Compile and validate the site
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Reads the C(muster_*) variables and the inventory, validates them and renders every item's configuration.
   - Reports all errors at once, each with its place and the allowed values, before any host is touched.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: status
 short_description: Report one verdict per item, with its first cause
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Combines the states of services, HCI, buses and hosts into one word per item, from the ledger and from the
     observations that M(control_room.muster.observe) registered.

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_SECTION = re.compile(r'^<a id="[^"]*"></a>\n## v?(\S+)$', re.MULTILINE)
+_SECTION = re.compile(r'^(?:<a id="[^"]*"></a>\n)?## v?([\d.\\]+\S*)$', re.MULTILINE)
 
 
 def notes(text: str, version: str) -> str:
@@ -20,7 +20,7 @@ def notes(text: str, version: str) -> str:
     """
     found = list(_SECTION.finditer(text))
     for match, following in zip(found, [*found[1:], None]):
-        if match.group(1) == version:
+        if match.group(1).replace("\\", "") == version:
             return text[match.end() : following.start() if following else len(text)].strip() + "\n"
     raise KeyError(version)
 

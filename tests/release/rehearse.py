@@ -18,8 +18,8 @@ BIN = Path(sys.executable).parent
 def run(*command: str, cwd: Path, **more: str) -> None:
     """A command with what this checkout has installed. :raises CalledProcessError: when it fails."""
     print("$", " ".join(command), flush=True)
-    path = f"{BIN}:{os.environ['PATH']}"
-    subprocess.run(command, cwd=cwd, check=True, env={**os.environ, "PATH": path, "MUSTER_RELEASE_BIN": str(BIN), **more})
+    ours = {"PATH": f"{BIN}:{os.environ['PATH']}", "MUSTER_RELEASE_BIN": str(BIN)}
+    subprocess.run(command, cwd=cwd, check=True, env={**os.environ, **ours, **more})
 
 
 def main() -> None:

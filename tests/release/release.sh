@@ -21,10 +21,10 @@ copy=$(mktemp -d "${TMPDIR:-/tmp}/muster-release.XXXXXX")
 trap 'rm -rf "$copy"' EXIT
 trap 'exit 130' INT TERM
 tree=$(tests/sanity/export.sh "$copy")
-cp -r .git "$tree/.git" 2>/dev/null || true
 rm -f "$tree/ansible.cfg"
 (
   cd "$tree"
+  git init -q . && git add -A # it asks git which files there are
   export ANSIBLE_COLLECTIONS_PATH="$copy" ANSIBLE_HOME="$copy/.ansible"
   antsibull-changelog lint
   antsibull-changelog release --version "$version"

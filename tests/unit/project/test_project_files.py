@@ -11,11 +11,12 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 import yaml
 
 from monitor.core.model.plan import Plan
 from monitor.web.schema import shapes
-from tests.release import pack, role_readmes
+from tests.release import notes, pack, role_readmes
 
 ROOT = Path(__file__).resolve().parents[3]
 # REUSE.toml speaks for these.
@@ -158,3 +159,11 @@ def test_every_make_target_is_documented_and_phony():
     documented = set(re.findall(r"^([a-z][a-z-]*):.*## \S", text, re.MULTILINE))
     phony = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())
     assert targets == documented == phony
+
+
+def test_the_notes_of_a_release_are_its_section_of_the_changelog():
+    text = '# R\n\n<a id="v0-3-0"></a>\n## v0\\.3\\.0\n\nNew\\.\n\n## v0\\.2\\.0\n\nOld\\.\n'
+    assert notes.notes(text, "0.3.0") == "New\\.\n"
+    assert notes.notes(text, "0.2.0") == "Old\\.\n"
+    with pytest.raises(KeyError):
+        notes.notes(text, "0.1.0")
