@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -100,6 +101,19 @@ def run(*command: str, cwd: Path, place: Path, name: str = "", check: bool = Tru
     if check and done.returncode:
         pytest.fail(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-6000:]}")
     return done
+
+
+def examples(play: Callable[[str, dict[str, object]], str], muster_command: list[str], place: Path) -> None:
+    """Each playbook of examples/ on a site that works."""
+    assert "3 items are operational" in play("assert_status.yml", {})
+    play("wait_operational.yml", {"muster_command": muster_command, "awaited_items": ["02"]})
+    play("backup.yml", {"backup_folder": str(place / "backup")})
+    [copy] = (place / "backup").glob("scenario_2-*.db")
+    with contextlib.closing(sqlite3.connect(copy)) as ledger:
+        assert ledger.execute("select count(*) from sqlite_master").fetchone()[0] > 0
+    copy.unlink()
+    said = play("rolling_reboot.yml", {"muster_command": muster_command, "reboot_it": False})
+    assert {host: number for host, number in changed(said).items() if number} == {f"server_{n}": 2 for n in (1, 2, 3)}
 
 
 def hosts_of_another_python(place: Path) -> list[str]:
@@ -188,6 +202,10 @@ def test_a_site_is_deployed_used_and_removed_by_full_names(
     def muster(*words: str) -> str:
         return run(str(collection / "bin" / "muster"), *inventory, *words, cwd=cwd, place=place, name=site).stdout
 
+    def play_file(file: str, more: dict[str, object]) -> str:
+        return run("ansible-playbook", *inventory, str(collection / "examples" / file), "-e", json.dumps(more), cwd=cwd,
+                   place=place, name=site).stdout
+
     first = play("deploy")
     assert sum(changed(first).values()) > 0
     assert instances_of(home) == {"scen2_srv_01", "scen2_srv_02", "scen2_srv_03"}
@@ -206,6 +224,9 @@ def test_a_site_is_deployed_used_and_removed_by_full_names(
     os.kill(bus, signal.SIGKILL)
     until(lambda: any(plays(environment, "scen2_srv_02", "common_bus_interface")
                       for pid, environment in processes_of(home).items() if pid not in old))
+
+    until(lambda: json.loads(muster("status", "--json"))["counts"] == {"operational": 3}, timeout=60)
+    examples(play_file, muster_command=[str(collection / "bin" / "muster"), *inventory], place=place)
 
     play("remove", "-e", '{"muster_confirm": true}')
     until(lambda: processes_of(home) == {})
