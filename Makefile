@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed matrix lab lab-down lab-test lab-core lab-acceptance lab-bench bench build release requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs site sanity installed matrix lab lab-down lab-test lab-core lab-acceptance lab-bench bench build release requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
@@ -50,9 +50,13 @@ browser: develop ## the page of a real monitor in a real Chromium. ARGS="--scree
 lint: develop ## ruff, mypy (strict on core and monitor), yamllint, ansible-lint (production), phrases that are hard to read
 	@tests/sanity/lint.sh
 
-docs: develop ## documentation of plugins and roles, changelog fragments, links, and Galaxy's importer (half a minute)
+docs: develop ## documentation of plugins and roles, changelog fragments, links, Galaxy's importer, the site (half a minute)
 	@tests/sanity/docs.sh
 	@tests/release/importer.sh
+	@$(BIN)/python -m tests.release.site build/site
+
+site: develop ## the site of the documentation, with a search, in build/site (ten seconds)
+	@$(BIN)/python -m tests.release.site build/site
 
 sanity: develop ## ansible-test sanity on a copy in the path that it wants
 	@tests/sanity/sanity.sh

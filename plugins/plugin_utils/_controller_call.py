@@ -27,8 +27,8 @@ class ControllerAction(_host_call.HostAction):
         request = {"verb": verb, "check": bool(self._task.check_mode), **request}
         if self._connection.transport == "local" and _JOB in os.environ:
             raise AnsibleActionFail(
-                "this is a job of AWX, and the controller is reached by ansible_connection: local: its ledger would lie in"
-                " the container of the job, and be gone with it. Let AWX reach the controller by ssh (docs/awx.md)"
+                "this is a job of AWX, and the controller is reached by ansible_connection: local: its ledger would lie"
+                " in the container of the job, and be gone with it. Let AWX reach the controller by ssh (docs/awx.md)"
             )
         if self._connection.transport == "local" and not self._as_another_user():
             answer = calls.handle(request)
