@@ -31,6 +31,7 @@ from .judge.hosts import Signal
 from .judge.intents import Intents
 from .judge.schedule import Schedule
 from .judge.watch_list import Watch
+from .kept import Kept
 from .runs import whole_runs
 from .runs.playbooks import NoAnsible
 from .runs.pool import Pool
@@ -68,6 +69,7 @@ class Monitor:
         intents = Intents("%x" % int(time.time()))
         self._brain = Brain(self._prober.buses, self._prober.services, intents, Schedule(now))
         self._jobs: set[Job] = set()  # whole runs under way
+        self._kept = Kept(state_dir, journal)
         self._woken = asyncio.Event()
         self._listeners: set[asyncio.Event] = set()
         self._status_due = now
@@ -100,6 +102,7 @@ class Monitor:
         self.journal.say("monitor started", state_dir=str(self.state_dir), pid=os.getpid())
         if self._pool is not None:
             self._pool.fill()
+        self._kept.later(self._take_up())
         try:
             while not self._stopping:
                 await (self._sleep() if self.turn() else self._recover())
@@ -149,7 +152,8 @@ class Monitor:
         try:
             self.observe()
             self._carry_out(self._brain.turn(self.turned, time.time()))
-            self._carry_out(self._brain.reconcile_due(self.turned, time.time()))
+            if self._pool is None or self._pool.may_look():
+                self._carry_out(self._brain.reconcile_due(self.turned, time.time()))
             self._next = self._brain.next_time(self._loop.time())
         except Exception as error:
             self._failures += 1
@@ -180,8 +184,9 @@ class Monitor:
                 case Reconcile():
                     begun = self._begin_reconcile(effect.why, effect.leave_out)
                     self._carry_out(self._brain.reconcile_begun(effect, begun))
-                case Answer(waiter, content):
-                    if not waiter.done():
+                case Answer(waiter, content, request):
+                    self._kept.forget(str(request.get("id") or ""))
+                    if waiter is not None and not waiter.done():
                         waiter.set_result(content)
                 case Wake():
                     self._changed()
@@ -195,13 +200,26 @@ class Monitor:
         Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
         """
         request = request._replace(where=request.where or self._list.watch.controller)
-        if KINDS[request.kind].whole_run or self._pool is None:
-            return await self._whole_run(request)
-        if self._pool.refusal:
+        if self._pool is not None and self._pool.refusal:
             return whole_runs.not_begun(self._pool.refusal)
+        ident = await self._kept.note(request)
+        if KINDS[request.kind].whole_run or self._pool is None:
+            return await self._whole_run(request, ident)
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
-        self._carry_out(self._brain.ask(request.to_json(), answer))
+        self._carry_out(self._brain.ask({**request.to_json(), "id": ident}, answer))
         return await answer
+
+    def heard(self, host: str) -> dict[str, float]:
+        """When the host answered last, by line, bus or run: {host: seconds since 1970}; empty if never."""
+        return self._brain.heard(host, self._loop.time(), time.time())
+
+    async def _take_up(self) -> None:
+        """Carry out what a monitor that is gone was asked for and did not do."""
+        for ident, request in await self._kept.left():
+            if KINDS[request.kind].whole_run or self._pool is None:
+                self._kept.later(self._whole_run(request, ident))
+            else:
+                self._carry_out(self._brain.ask({**request.to_json(), "id": ident}, None))
 
     @property
     def watch(self) -> Watch:
@@ -308,13 +326,16 @@ class Monitor:
         self._look()
         self._carry_out(take(report, job.began))
 
-    async def _whole_run(self, request: Request) -> dict[str, Any]:
-        """Carry out a request by a run of its own that looks at every host first."""
-        job = self._begin(request.kind, request.variables(), self._brain.left_out(asked=True))
+    async def _whole_run(self, request: Request, ident: str) -> dict[str, Any]:
+        """Carry out a request by a run of its own that looks at every host first. :param ident: of its record."""
+        extra = {**request.variables(), **({"muster_request_id": ident} if ident else {})}
+        job = self._begin(request.kind, extra, self._brain.left_out(asked=True))
         if isinstance(job, str):
+            self._kept.forget(ident)
             return whole_runs.not_begun(job)
         self.journal.say("run", "a request is carried out", run=job.ident, kind=request.kind, who=request.who)
         outcome = await asyncio.shield(job.done)
+        self._kept.forget(ident)
         report = self._runs.report(job)
         self._reported(job, report, self._brain.request_over)
         return whole_runs.answer(job, outcome, report, self._runs.last_words(job) if outcome.why else "")

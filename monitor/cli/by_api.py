@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.client import terminal
 from ..core.client.api import Remote
-from ..core.client.commands import NO, OK, watch
+from ..core.client.commands import FAILED, OK, watch
 
 Json = dict[str, Any]
 
@@ -39,11 +39,11 @@ def status(options: argparse.Namespace, remote: Remote) -> int:
 def show_status(document: Json, options: argparse.Namespace) -> int:
     """Print a status document, as a table or as JSON.
 
-    :return: the exit code: `NO` while the monitor cannot run playbooks.
+    :return: the exit code: `FAILED` while the monitor cannot run playbooks.
     """
     import json
 
-    code = NO if (document.get("monitor") or {}).get("no_runs") else OK
+    code = FAILED if (document.get("monitor") or {}).get("no_runs") else OK
 
     if sys.stdout.isatty() and options.watch and not options.json:
         print(terminal.CLEAR, end="")

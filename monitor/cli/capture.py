@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.client.api import before_sudo
-from ..core.client.commands import NO, OK
+from ..core.client.commands import FAILED, OK
 from ..core.decide.draft import PlanError
 from ..core.report import scenario
 from .places import Places, UsageError
@@ -80,7 +80,7 @@ def plan(name: str, json: bool) -> int:
         raise UsageError("%s cannot be read: %s %s" % (name, type(error).__name__, error)) from error
     for line in lines:
         print(line)
-    return NO if lines[0].startswith("no plan") else OK
+    return FAILED if lines[0].startswith("no plan") else OK
 
 
 def read(path: Path) -> Json:

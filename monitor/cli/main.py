@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from ..core.client import api as remote
 from ..core.client import terminal
-from ..core.client.commands import LATE, NO, USAGE
+from ..core.client.commands import NO_ANSWER, REFUSED, UNKNOWN, USAGE, UnknownName, code, codes
 from . import by_sudo
 from . import places as places_module
 from .places import Places, UsageError
@@ -26,7 +26,7 @@ EPILOG = """\
 examples:
   muster status                              what runs where, and how well
   muster open 02 --console console_3         open the HCI of item 02 on console_3
-  muster stop scen2_srv_01                   stop an instance until someone starts it
+  muster stop 02                             stop the services of item 02 until someone starts them
   muster start 'scen2_srv_*' --reason "maintenance is over"
   muster drain server_2 --dry-run            what would move to other hosts, and what cannot
   muster pause 02 --why 'new fan' --until 2h no automatic actions for item 02 for two hours
@@ -37,14 +37,16 @@ examples:
   muster what-if --down server_2             what would happen then; nothing is done
   muster -i inventory/example plan           what reconcile would do now, and why
 
-exit codes: 0 done, 1 refused or failed (status: the monitor cannot run playbooks), 2 wrong usage or configuration,
-4 not done in time
+%s
 Where a monitor runs, it carries commands out; elsewhere they run the playbooks.
 environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of the caller), MUSTER_HOST_ROOT (the folder
 of this host: commands ask the monitor through it), NO_COLOR
 Through sudo for another user, commands are about this installation's site (/etc/muster/state): -i and --state-dir are
 refused.
-"""
+""" % codes()
+
+GOES_ON = "what hosts or the monitor have begun goes on: muster status tells, and reconcile finishes it"
+LOOKS = ("status", "plan", "why", "explain", "what-if", "events", "check", "capture")  # they change nothing
 
 Command = Callable[[argparse.Namespace, Places], int]
 Add = Callable[[str, Command, str, str], argparse.ArgumentParser]
@@ -68,18 +70,22 @@ def _main(arguments: Sequence[str]) -> int:
         found = places_module.find(options.inventory or [], options.state_dir or "", os.environ)
         found = found._replace(remote=_remote(options, found))
         return int(options.command(options, found))
-    except UsageError as error:
+    except (UsageError, UnknownName) as error:
         print("muster: %s" % error, file=sys.stderr)
-        return USAGE
-    except remote.Late as error:
+        return UNKNOWN if isinstance(error, UnknownName) else USAGE
+    except (remote.Late, remote.Lost) as error:
         print("muster: %s" % error, file=sys.stderr)
-        return LATE
-    except (remote.Lost, remote.Refused) as error:
+        return NO_ANSWER
+    except remote.Refused as error:
         print("muster: %s" % error, file=sys.stderr)
-        return NO
+        return code(error)
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        begun = options.command is _change and not options.dry_run
+        print("\nmuster: interrupted" + ("; " + GOES_ON if begun else ""), file=sys.stderr)
         return 130
+    except PermissionError as error:
+        print("muster: %s may not be used by this user: the owner of the site may" % error.filename, file=sys.stderr)
+        return REFUSED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -104,7 +110,7 @@ def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the nearest command when there is no such command."""
+    """Names the nearest command when there is no such command. One that changes something is never proposed."""
 
     commands: Collection[str] = ()
 
@@ -112,8 +118,8 @@ class _Parser(argparse.ArgumentParser):
         from ..core.model.sentences import did_you_mean
 
         typed = re.search(r"invalid choice: '([^']*)'", message)
-        near = did_you_mean(typed[1], self.commands) if typed else ""
-        if typed and near:
+        if typed and typed[1] not in self.commands:
+            near = did_you_mean(typed[1], LOOKS)
             message = "there is no command %s%s (muster --help shows all)" % (typed[1], near)
         super().error(message)
 
@@ -177,9 +183,7 @@ def _requests(add: Add) -> None:
         if what:
             sub.add_argument("what", choices=[what], help=options.phrase(kind))
         options.add_arguments(sub, kind)
-        if kind.name == "drain":
-            sub.epilog = "examples:\n  muster drain server_2 --dry-run\n  muster %s" % kind.example
-            sub.add_argument("--dry-run", action="store_true", help="show what would move and what cannot; do nothing")
+        sub.epilog = "examples:\n  muster %s --dry-run\n  muster %s" % (kind.example, kind.example)
 
 
 def _status(add: Add) -> None:
@@ -202,7 +206,7 @@ def _plan(add: Add) -> None:
 
 def _why(add: Add) -> None:
     why = add("why", _view("why"), "how one instance is, why, and what happened", "why scen2_srv_02")
-    why.add_argument("instance", metavar="INSTANCE")
+    why.add_argument("instance", metavar="INSTANCE", help="name of the instance, or id of an item")
     why.add_argument("-n", "--number", type=int, default=12, help="number of events shown (12)")
     why.add_argument("--json", action="store_true", help="the same, for programs")
 

@@ -9,14 +9,12 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.model.request import Request
+from ..core.client.commands import UnknownName
+from ..core.model.request import KINDS, Request
 from .places import UsageError
 
 LEFT_TOO = ("stop", "close")  # may name what only the ledger knows: instances whose item left the site
-
-
-class UnknownName(Exception):
-    """The site has nothing of this name; the text is one sentence."""
+HOSTS_TOO = ("confirm_down", "forget")  # may name a host that left the inventory
 
 
 def in_full(request: Request, document: Mapping[str, Any]) -> Request:
@@ -25,15 +23,21 @@ def in_full(request: Request, document: Mapping[str, Any]) -> Request:
     :param document: of the published site; empty when it is not on this machine: then the plan completes the names.
     :raises UnknownName: when the site has no such instance.
     """
-    if not document or not request.instances:
+    if not document:
         return request
     from ..core.model.site import site_from_json
     from ..core.requests.names import PATTERN, meanings, names_of
+    from ..core.requests.read import unnamed
 
     try:
         names = names_of(site_from_json(document))
     except ValueError:  # another version of muster published it: the plan says so
         return request
+    named = request.to_json()
+    for field in ("instances", *(["host"] if request.kind in HOSTS_TOO else [])):
+        named.pop(field, None)
+    for problem in unnamed(KINDS[request.kind], named, names):
+        raise UnknownName(problem["message"])
     found: dict[str, None] = {}
     for meaning in meanings(request.kind, list(request.instances), names):
         plain = meaning.name not in names.items and not any(sign in meaning.name for sign in PATTERN)

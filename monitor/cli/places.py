@@ -39,16 +39,18 @@ class Places(NamedTuple):
         """
         if self.remote is not None:
             from ..core.client.api import Refused
+            from ..core.client.commands import UNKNOWN, UnknownName, code
 
             try:
                 return self.remote.answer(request)
             except Refused as error:
-                raise UsageError(str(error)) from None
+                raise (UnknownName if code(error) == UNKNOWN else UsageError)(str(error)) from None
+        from ..core.client.commands import UnknownName
         from ..core.controller import calls
 
         answer: dict[str, Any] = calls.handle({**request, "state_dir": str(self.need_state())})
         if answer.get("error"):
-            raise UsageError(answer["error"])
+            raise (UnknownName if answer.get("unknown") else UsageError)(answer["error"])
         return answer
 
     def need_inventory(self) -> list[str]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.client.commands import NO, OK
+from ..core.client.commands import FAILED, OK
 from ..core.model import sentences
 from ..core.report import readiness, story
 from .places import Places, UsageError
@@ -48,7 +48,7 @@ def what_if(options: argparse.Namespace, places: Places) -> int:
     assume = assumptions(options)
     document = places.question({"verb": "what_if", "assume": assume})["what_if"]
     lost = [entry for entry in document["waits"] if not entry["already"]]
-    code = NO if lost else OK
+    code = FAILED if lost else OK
     if options.json:
         as_json(document)
         return code

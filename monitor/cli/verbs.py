@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.client.api import before_sudo
-from ..core.client.commands import NO, OK, USAGE, act
+from ..core.client.commands import FAILED, OK, REFUSED, UNKNOWN, USAGE, UnknownName, act
 from ..core.client.options import Incomplete, request_of
 from ..core.model.request import KINDS, Request
 from .by_playbook import Event, play
-from .names import UnknownName, console, in_full
+from .names import console, in_full
 from .places import Places, UsageError
 
 _PROGRESS = {"site": "checking the site", "observe": "observing every host", "plan": "planning", "act": "acting",
@@ -39,13 +39,13 @@ def change(options: argparse.Namespace, places: Places) -> int:
         raise UsageError(str(error)) from None
     if kind.name == "open":
         request = request._replace(console=console(options, os.environ, needed=remote is None))
-    if remote is not None and not getattr(options, "dry_run", False):
-        return act(request.to_json(), remote, options.timeout)
+    if remote is not None:
+        return act(request.to_json(), remote, options.timeout, options.dry_run)
     try:
-        request = in_full(request, places.site() if remote is None else {})
+        request = in_full(request, places.site())
     except UnknownName as error:
         print(error, file=sys.stderr)
-        return NO
+        return UNKNOWN
     code = run(options, places, kind.name, _from_here(request).variables())
     if kind.name == "deploy" and code == OK and places.state_dir is None:
         with contextlib.suppress(UsageError):
@@ -61,10 +61,13 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
     :return: the exit code.
     """
     inventory = places.need_inventory()
-    progress = Progress(sys.stderr)
+    progress = Progress(sys.stderr, lines=verb == "deploy")
     failed: list[Event] = []
+    results: dict[str, Any] = {}
     check = bool(getattr(options, "dry_run", False))
     for event in play(verb, inventory, extra, timeout=options.timeout, check=check):
+        if event.kind == "ok" and event.action == "settle":
+            results.update(event.result.get("results") or {})
         if event.kind == "said" and event.text and not event.text.startswith("refuse "):  # its failure has this text
             progress.clear()
             print(event.text, flush=True)
@@ -74,8 +77,10 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
             failed.append(event)
         elif event.kind == "end":
             progress.clear()
-            return ended(event, failed)
-    return NO
+            code = ended(event, failed)
+            lost = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
+            return FAILED if code == OK and lost else code
+    return FAILED
 
 
 def ended(end: Event, failed: list[Event]) -> int:
@@ -87,7 +92,12 @@ def ended(end: Event, failed: list[Event]) -> int:
         sentences = dict.fromkeys(_sentence(event) for event in failed)
         for sentence in sentences:
             print(sentence, file=sys.stderr)
-        return USAGE if any(event.action == "site" for event in failed) else NO
+        mistakes = {event.result.get("mistake") for event in failed}
+        if any(event.action == "site" for event in failed):
+            return USAGE
+        if mistakes <= {"refused", "unknown name"}:
+            return UNKNOWN if mistakes == {"unknown name"} else REFUSED
+        return FAILED
     if end.code:
         words = [line for line in end.text.splitlines() if line.strip()]
         print("\n".join(words[:20]) or "ansible-playbook ended with %d" % end.code, file=sys.stderr)
@@ -96,14 +106,19 @@ def ended(end: Event, failed: list[Event]) -> int:
 
 
 class Progress:
-    """One line that says what is being done, on a terminal only."""
+    """One line that says what is being done, on a terminal only; with `lines`, elsewhere one for each step."""
 
-    def __init__(self, stream: Any, on: bool = True) -> None:
+    def __init__(self, stream: Any, on: bool = True, lines: bool = False) -> None:
         self._stream = stream
         self._shown = 0
         self._on = on and bool(stream.isatty())
+        self._lines = lines and not self._on
+        self._said = ""
 
     def show(self, text: str) -> None:
+        if self._lines and text != self._said:
+            self._said = text
+            print("%s ..." % text, file=self._stream, flush=True)
         if self._on:
             self.clear()
             self._stream.write("%s ..." % text)

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.client.commands import NO, OK, follow, print_why
-from ..core.model import sentences
+from ..core.client.commands import FAILED, OK, follow, named, print_why
 from ..core.report import plan_text, story
 from .by_api import show_status
 from .by_playbook import Event, play
@@ -87,12 +86,17 @@ def check(options: argparse.Namespace, places: Places) -> int:
 
 
 def why(options: argparse.Namespace, places: Places) -> int:
-    """Print one instance: its state, the wanted state, the next actions, and its history."""
+    """Print one instance, or each of an item: its state, the wanted state, the next actions, and its history."""
     document = _last_status(places)
-    name = options.instance
-    instance = document["instances"].get(name)
-    if instance is None:
-        raise UsageError("there is no instance %s%s" % (name, sentences.did_you_mean(name, document["instances"])))
+    for number, name in enumerate(named(options.instance, document)):
+        if number and not options.json:
+            print()
+        _why(name, document, options, places)
+    return OK
+
+
+def _why(name: str, document: Json, options: argparse.Namespace, places: Places) -> None:
+    instance = document["instances"][name]
     # Without observations the controller uses the last ones, corrected by what was committed since.
     planned: Json
     try:
@@ -102,9 +106,8 @@ def why(options: argparse.Namespace, places: Places) -> int:
     trail = places.question({"verb": "trail", "instance": name, "limit": options.number})["trail"]
     if options.json:
         as_json({"instance": dict(instance, name=name), "plan": planned.get("plan"), "trail": trail})
-        return OK
+        return
     print_why(name, instance, document, planned.get("plan"), planned.get("error") or "", trail)
-    return OK
 
 
 def events(options: argparse.Namespace, places: Places) -> int:
@@ -150,7 +153,7 @@ def _fresh(
             code = ended(event, failed)
             return code, document if code == OK else None
         document = event.result.get(key) or document
-    return NO, None
+    return FAILED, None
 
 
 def _watch(options: argparse.Namespace, places: Places) -> int:

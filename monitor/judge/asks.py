@@ -18,7 +18,7 @@ class Ask:
     """One request; `run` is the run that has it now, "" while it waits for one."""
 
     request: Mapping[str, Any]
-    waiter: Any  # opaque: whom the caller answers
+    waiter: Any  # opaque: whom the caller answers; None: nobody waits any more
     run: str = ""
     attempts: int = 0
 

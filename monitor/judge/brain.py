@@ -60,7 +60,7 @@ class Brain:
         """What is to be done now because of failures and requests."""
         effects = self._judge(now)
         effects += self._queue(self._wishes(now, wall), wall)
-        return effects + self._send_intents(now) + self._send_request(now)
+        return effects + self._send_intents(now) + self._send_request(now, wall)
 
     def reconcile_due(self, now: float, wall: float) -> list[Effect]:
         """The reconcile that is due although no failure asks for it; at most one runs at a time, none in a storm.
@@ -71,11 +71,15 @@ class Brain:
         known = self.watch.revision >= 0 or self.schedule.asked
         if self.reconciling or not known or self.hosts.storm:
             return []
-        why = self.schedule.due(self.watch, now, wall)
+        why = self.schedule.due(self.watch, now, wall, regular=not self._waits_for_a_run())
         if not why:
             return []
         leave_out = sorted(set(self.left_out()) - self.schedule.looks_at(now))
         return [Reconcile(why, tuple(leave_out), now)]
+
+    def _waits_for_a_run(self) -> bool:
+        """Whether a request or an intent has not had a run yet: these come before the regular look at all hosts."""
+        return self.asks.next() is not None or any(not i.run and not i.attempts for i in self.intents)
 
     def next_time(self, now: float) -> float | None:
         """When something falls due although nothing happens."""
@@ -153,9 +157,20 @@ class Brain:
         order = self._order("intents", [intent.to_json() for intent in ready])
         return [Send(order, now, intents=tuple(ready))]
 
-    def _send_request(self, now: float) -> list[Effect]:
+    def _send_request(self, now: float, wall: float) -> list[Effect]:
         ask = self.asks.next()
-        return [] if ask is None else [Send(self._order("request", ask.request), now, ask=ask)]
+        if ask is None:
+            return []
+        request = dict(ask.request)
+        if request.get("kind") == "confirm_down":
+            request["heard"] = self.heard(str(request.get("host")), now, wall)
+        return [Send(self._order("request", request), now, ask=ask)]
+
+    def heard(self, name: str, now: float, wall: float) -> dict[str, float]:
+        """When a host answered last, by its line, its buses or a run: {host: seconds since 1970}; empty if never."""
+        verdict = self.verdicts.get(name)
+        at = now if verdict is not None and verdict.answers else self.hosts.last_answer(name)
+        return {name: wall - (now - at)} if at is not None else {}
 
     def _order(self, key: str, content: Any) -> dict[str, Any]:
         suspects = {name: verdict.why for name, verdict in self.verdicts.items() if verdict.state == SUSPECT}
@@ -212,7 +227,7 @@ class Brain:
             if line.signal is Signal.GONE and self.watch.hosts.get(name) == DOWN and name not in self._looked:
                 self._looked.add(name)  # what was there is moved: now its service manager can be started again
                 self.schedule.soon("%s: %s" % (name, line.why), LOOK_APART_SECONDS)
-        effects += [Answer(ask.waiter, content) for ask, content in self.asks.over(run, result, why)]
+        effects += [Answer(ask.waiter, content, ask.request) for ask, content in self.asks.over(run, result, why)]
         return [*effects, Wake()]
 
     def reconcile_over(self, result: Mapping[str, Any], began: float) -> list[Effect]:

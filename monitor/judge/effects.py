@@ -51,6 +51,7 @@ class Answer:
 
     waiter: Any  # as it was given to `Brain.ask`
     content: Mapping[str, Any]  # {"ok", "said": sentences, "refused", "run", "results": {instance: {"result", ...}}}
+    request: Mapping[str, Any] = field(default_factory=dict)  # the same as given to `Brain.ask`
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,13 @@ class Hosts:
             _note(host.run, Signal.LOST, why, now)
             host.looked = now
 
+    def last_answer(self, name: str) -> float | None:
+        """When the host answered last on its line, or to a run; None when it never did."""
+        host = self._hosts.get(name)
+        if host is None or (host.heard is None and host.run.signal is not Signal.FINE):
+            return None
+        return max(host.heard or 0.0, host.left, host.looked if host.run.signal is Signal.FINE else 0.0)
+
     def lines(self) -> Mapping[str, Line]:
         return {name: host.line for name, host in self._hosts.items()}
 

@@ -9,7 +9,7 @@ Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the d
 - capacity that may have come back while instances wait for it;
 - instances that are wanted and do not run (the plan limits the tries, by their budget);
 - an intent that a run did not satisfy;
-- an instance that crashed in a row, whose wait is over;
+- an instance that crashed in a row, or whose budget is spent, and whose wait is over;
 - a claim that is stuck, because its run died between commit and outcome;
 - a host that a run did not reach;
 - a reconcile that ended before it planned.
@@ -76,8 +76,8 @@ class Schedule:
             moving[name] = known if same and known is not None else (entry.epoch, entry.phase, now)
         self._moving = moving
 
-    def due(self, watch: Watch, now: float, wall: float) -> str:
-        """Why a reconcile is due now, as a sentence; "" if none is."""
+    def due(self, watch: Watch, now: float, wall: float, regular: bool = True) -> str:
+        """Why a reconcile is due now, as a sentence; "" if none is. :param regular: whether the regular look may be."""
         apart = now - self._last
         self._follow_stuck(watch, now, wall)
         self._follow_waits(watch, now, wall)
@@ -97,7 +97,8 @@ class Schedule:
                 return "a drain or a pause is over"
             for why in self._stuck.due(now).values():
                 return why
-            if self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS:
+            settled = self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS
+            if settled and waiting(watch):
                 return "capacity may have come back for %s" % _few(waiting(watch))
             if self._asked and apart >= self._asked_apart:
                 return self._asked
@@ -105,7 +106,7 @@ class Schedule:
                 since = max(self._waiting_since, self._last)
                 if now - since >= RETRIES[self._retries]:
                     return "%s wanted and not running" % _few(sorted(name for name, _unused in self._waiting))
-        if 0 < watch.observe_interval <= apart:
+        if regular and 0 < watch.observe_interval <= apart:
             return "the regular look at all hosts"
         return ""
 
@@ -122,7 +123,7 @@ class Schedule:
         found = {}
         for name, entry in watch.instances.items():
             if 0 < entry.until <= wall:
-                found[name, entry.epoch, entry.until] = "%s crashed in a row and has waited" % name
+                found[name, entry.epoch, entry.until] = "%s has waited and is tried again" % name
         self._waited.follow(found, now)
 
     def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:

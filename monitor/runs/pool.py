@@ -13,26 +13,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..base import usage
 from ..base.journal import Journal
 from ..core.model.moments import Ladder
-from . import inventory_stamp
+from . import inventory_stamp, turns
 from .playbooks import NoAnsible
-from .runs import Outcome, Runs
+from .runs import Job, Outcome, Runs
 from .standby import Standby
 from .trouble import Trouble, of_ansible
 
 POLL_SECONDS = 0.02  # between looks whether it is parked
-READY_WITHIN_SECONDS = 60.0
 SUCCESSOR_AFTER_SECONDS = 2.0  # after a run began to work: earlier, the next one would take processor time from it
 # s before the next standby, after 0, 1, ... in a row that failed. Without a failure it starts at once, for an alert
 # needs it. One that fails takes about 2 CPU seconds: 60 s bounds that to a few per cent of a core, and meanwhile cold
 # runs serve.
 DELAYS = Ladder((0.0, 2.0, 5.0, 15.0, 60.0))
+SLOW_SECONDS = 10.0  # that a run waits for a processor until status says so
 OLDEST_SECONDS = 1800.0  # until a parked run is replaced, so that its connections stay fresh
 LOOK_SECONDS = 10.0  # between looks whether a parked run has grown old, or its inventory changed
-COLD_AFTER_SECONDS = 3.0  # an order waits for a run to park
 FORGOTTEN_AFTER_SECONDS = 5.0  # without a try to send: the order that waited is gone, for the loop turns more often
-COLD_RUNS_AT_ONCE = 4
+AGAIN_SECONDS = 1.0  # between looks whether a standby may begin on a busy machine
 
 
 class Pool:
@@ -89,13 +89,22 @@ class Pool:
     @property
     def refusal(self) -> str:
         """Why a request need not wait for a run, as a sentence; empty when one may come."""
-        return "" if self.no_runs is None or self._trouble.slow else "cannot run playbooks: %s" % self._trouble.why
+        return "" if self.no_runs is None or self._trouble.hopeful else "cannot run playbooks: %s" % self._trouble.why
 
     @property
     def notes(self) -> list[str]:
         """What people should know about the settings of the runs, one sentence each."""
         more = self._ready and self._trouble.why
-        return [*self._runs.notes, *(["no further run can be made: %s" % self._trouble.why] if more else [])]
+        told = ["no further run can be made: %s" % self._trouble.why] if more else []
+        slow = max((run.job.own.waited for run in (self.coming, *self.working.values()) if run), default=0.0)
+        if slow > SLOW_SECONDS:
+            told.append("runs are slow, but go on: one has waited %.0f s for a processor of this machine" % slow)
+        return [*self._runs.notes, *told]
+
+    def may_look(self) -> bool:
+        """Whether a run that looks at every host may begin beside those under way."""
+        others = self._runs.under_way()
+        return not others or turns.may_look(others, usage.busy())
 
     @property
     def _ready(self) -> bool:
@@ -140,6 +149,9 @@ class Pool:
 
         :param usable: the parked one may serve until then; False: there is a host now that it cannot reach.
         """
+        if self.coming is not None and usable and usage.busy():
+            self.coming.stale = True  # it has cost much already: it serves until the next one is there
+            return
         if self.coming is not None:
             self.coming.dismiss()
             self.coming = None
@@ -172,10 +184,12 @@ class Pool:
             self._refused = now
         self._tried = now
         waited = now - self._refused
-        # A standby that is about to park is ready sooner than a cold run.
-        soon = self.coming is not None and now - self.coming.job.began < max(COLD_AFTER_SECONDS, 1.5 * self._usual)
-        if waited < COLD_AFTER_SECONDS or soon or len(self._cold) >= COLD_RUNS_AT_ONCE or self._closing:
+        turn = turns.cold(self._runs.under_way(), waited, self._usual, usage.busy())
+        if turn is turns.Turn.WAIT or self._closing:
             return None
+        if turn is turns.Turn.INSTEAD and self.coming is not None:
+            self.coming.dismiss()
+            self.coming = None
         self._refused = now  # the next order has to wait as long, whatever becomes of this one
         standby = self._started("cold-%d-%d.json", "run failed", "no cold run can be started", order)
         if standby is None:
@@ -188,6 +202,9 @@ class Pool:
     def _begin(self) -> None:
         self._waiting = None
         if not self._lacking():
+            return
+        if not turns.may_park(self._runs.under_way(), usage.busy()):
+            self._waiting = self._loop.call_later(AGAIN_SECONDS, self._begin)
             return
         self.coming = self._started("standby-%d-%d.fifo", "standby failed", "no standby run can be started")
         if self.coming is None:
@@ -251,7 +268,7 @@ class Pool:
     def _cold_failed(self, standby: Standby, outcome: Outcome) -> Outcome:
         """It did nothing; who waits for it gets to know why."""
         words = self._runs.last_words(standby.job)
-        self._trouble.ended(outcome.why, words)
+        self._trouble.ended(outcome.why, words, at_work=True)
         self._tell()
         error = of_ansible(words)
         return replace(outcome, why="%s: %s" % (outcome.why, error)) if error else outcome
@@ -268,15 +285,11 @@ class Pool:
     async def _park(self, standby: Standby) -> None:
         """Wait until a standby is parked, and put it in the place of the one before; or until it is over."""
         job = standby.job
-        late = self._loop.time() + READY_WITHIN_SECONDS
         try:
             while not (job.done.done() or standby.dismissed or standby.try_to_park()):
-                if self._trouble.is_late(self._loop.time()):
+                if self._trouble.is_late(self._loop.time() - job.own.waited):
                     self._trouble.late(self._runs.last_words(job))
                     self._tell()
-                if self._loop.time() > late:
-                    self._runs.end(job, "it was not ready within %.0f s" % READY_WITHIN_SECONDS)
-                    return
                 await asyncio.sleep(POLL_SECONDS)
         except OSError as error:
             self._runs.end(job, "its FIFO cannot be opened: %s" % error)
@@ -285,8 +298,9 @@ class Pool:
             return
         self._trouble.fine()
         self._tell()
-        self._usual = self._loop.time() - job.began
-        self._journal.say("standby parked", run=job.ident, seconds=round(self._usual, 2))
+        self._usual = job.own.seconds
+        seconds = round(self._loop.time() - job.began, 2)
+        self._journal.say("standby parked", run=job.ident, seconds=seconds, **_waited(job))
         before, self.current, self.coming = self.current, standby, None
         if before is not None:
             before.dismiss()
@@ -312,3 +326,8 @@ class Pool:
             self.fill()
         else:
             self._look_later(standby, until)
+
+
+def _waited(job: Job) -> dict[str, Any]:
+    """For the log: how long it has waited for a processor, if that matters."""
+    return {"waited": round(job.own.waited, 1)} if job.own.waited >= 1.0 else {}

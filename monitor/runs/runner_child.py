@@ -9,6 +9,7 @@ deadline; else what it began would stay half done until its actor's deadline.
 
 A job is {"playbook", "inventory": [...], "extravars": {...}, "ident", "artifacts", "private", "environment": {...},
 "project": the folder it runs in, "deadline": s, "parent": pid}; the file `working` beside it says that it is at work.
+The file `begun` appears there with its first task: Ansible itself is there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 WORKING = "working"
+BEGUN = "begun"
 
 
 def main(path: str) -> int:
@@ -46,6 +48,14 @@ def main(path: str) -> int:
 
     import ansible_runner
 
+    begun = Path(path).with_name(BEGUN)
+
+    def event(said: dict[str, Any]) -> bool:
+        if said.get("event") == "playbook_on_task_start" and not begun.exists():
+            with contextlib.suppress(OSError):  # a full disk ends no run
+                begun.touch()
+        return True
+
     result = ansible_runner.run(
         private_data_dir=job["private"],
         project_dir=job["project"],
@@ -58,6 +68,7 @@ def main(path: str) -> int:
         quiet=True,
         suppress_env_files=True,
         fact_cache_type="",
+        event_handler=event,
         cancel_callback=lambda: False,  # without one it takes SIGTERM for itself, and looks at it every 30 s
         settings={"pexpect_timeout": 30, "suppress_ansible_output": True},
     )

@@ -22,11 +22,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..base import usage
 from . import environment, playbooks
-from .runner_child import WORKING
+from .runner_child import BEGUN, WORKING
+from .turns import OwnTime, UnderWay, finished
 
 REPORT = "report.json"  # in a run's folder
 KILLED_AFTER_SECONDS = 5.0  # from SIGTERM to SIGKILL
+TICK_SECONDS = 0.5  # between looks at a run that is not parked
+STARTS_WITHIN_SECONDS = 60.0  # of its own time, from the process's start to its first task
+NOT_BEGUN = "it did not begin its first task within %.0f s" % STARTS_WITHIN_SECONDS
+READY_WITHIN_SECONDS = 60.0  # the same, to its being parked
+ENDS_WITHIN_SECONDS = 30.0  # after its work is done
 OLDEST_ARTIFACT_SECONDS = 30 * 86400.0  # an artefact is kept at most
 MIB = 1024 * 1024
 
@@ -39,7 +46,7 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A run under way."""
+    """A run under way. Its limits are in its own time, which stands while it waits for a processor."""
 
     ident: str
     playbook: str
@@ -47,6 +54,14 @@ class Job:
     process: subprocess.Popen[bytes]
     done: asyncio.Future[Outcome]
     folder: Path
+    own: OwnTime
+    result: Path | None = None  # where it leaves its result, if not in its folder
+    standby: bool = False  # it has not been sent to work yet
+    parked: bool = False
+    begun: bool = False  # its first task has begun
+    until: float = STARTS_WITHIN_SECONDS  # when it is ended, in its own time
+    late: str = NOT_BEGUN  # why, then
+    deadline: float = 0.0  # s for its work, once it has begun
     ended_because: str = ""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
@@ -116,23 +131,62 @@ class Runs:
                 start_new_session=True,
                 close_fds=True,
             )
-        job = Job(ident, verb, self._loop.time(), process, self._loop.create_future(), folder)
+        now = self._loop.time()
+        job = Job(ident, verb, now, process, self._loop.create_future(), folder, OwnTime(now), standby=parked)
         self.jobs[ident] = job
         self._await_end(job)
-        if not parked:
+        if parked:
+            self.limit(job, READY_WITHIN_SECONDS, "it was not ready within %.0f s" % READY_WITHIN_SECONDS)
+        else:
             self.at_work(job, deadline)
+        job.timers.append(self._loop.call_later(TICK_SECONDS, self._tick, job))
         return job
 
+    def under_way(self) -> list[UnderWay]:
+        """The runs that take processor time: neither parked nor over."""
+        return [UnderWay(job.standby, job.begun, job.own.seconds) for job in self.jobs.values() if not job.parked]
+
     def at_work(self, job: Job, deadline: float) -> None:
-        """The run begins its work: it has `deadline` seconds, and now survives the end of this monitor."""
+        """The run begins its work, now or with its first task: it has `deadline` seconds from then on, and now survives
+        the end of this monitor."""
         with contextlib.suppress(OSError):
             (job.folder / WORKING).touch()
-        self.limit(job, deadline)
+        job.standby, job.deadline = False, deadline
+        self.follow(job)
+        if job.begun:
+            self.limit(job, deadline)
+        else:
+            self.limit(job, STARTS_WITHIN_SECONDS, NOT_BEGUN)
 
-    def limit(self, job: Job, seconds: float) -> None:
-        """End the run if it is not over in so many seconds."""
-        why = "it was ended after %.0f s, its deadline" % seconds
-        job.timers.append(self._loop.call_later(seconds, self.end, job, why))
+    def follow(self, job: Job) -> None:
+        """It was parked, or its own time begins: what it waited until now does not count."""
+        if job.parked:
+            job.own.rest(self._loop.time(), usage.waited(job.process.pid))
+            job.parked = False
+
+    def limit(self, job: Job, seconds: float, why: str = "") -> None:
+        """End the run if it is not over after so many seconds of its own time."""
+        job.until = job.own.seconds + seconds
+        job.late = why or "it was ended after %.0f s, its deadline" % seconds
+
+    def _tick(self, job: Job) -> None:
+        """Look how a run gets on, and end it when its time is over."""
+        if job.done.done():
+            return
+        job.timers[:] = [timer for timer in job.timers if timer.when() > self._loop.time()]
+        job.timers.append(self._loop.call_later(TICK_SECONDS, self._tick, job))
+        if job.parked:
+            return
+        now = self._loop.time()
+        job.own.advance(now, usage.waited(job.process.pid))
+        if not job.begun and (job.folder / BEGUN).exists():
+            job.begun = True
+            if not job.standby and job.deadline:
+                self.limit(job, job.deadline)
+        if job.own.seconds >= job.until and not job.standby and finished(self.report(job)):
+            self.limit(job, ENDS_WITHIN_SECONDS)  # what it was to do is done
+        elif job.own.seconds >= job.until or job.own.too_long(now, job.until):
+            self.end(job, job.late)
 
     def end(self, job: Job, why: str) -> None:
         """Ask a run to end, and kill it after `KILLED_AFTER_SECONDS`. :param why: one sentence for its outcome."""
@@ -145,7 +199,7 @@ class Runs:
     def report(self, job: Job) -> dict[str, Any]:
         """What the run left as its result; empty when it left nothing."""
         try:
-            content = json.loads((job.folder / REPORT).read_bytes())
+            content = json.loads((job.result or job.folder / REPORT).read_bytes())
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -184,7 +238,9 @@ class Runs:
         for timer in job.timers:
             timer.cancel()
         self.jobs.pop(job.ident, None)
-        if job.ended_because:
+        if job.ended_because and finished(self.report(job)):
+            outcome = Outcome(None, "")  # it had done its work
+        elif job.ended_because:
             outcome = Outcome(None, job.ended_because)
         else:
             outcome = Outcome(code, "" if code == 0 else "it ended with %d" % code)

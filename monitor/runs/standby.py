@@ -60,6 +60,7 @@ class Standby:
                 with open(os.open(fifo, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
                     handle.write(_line(order))
             self.job: Job = runs.begin("standby", extra, deadline, order is None, leave_out)
+            self.job.result = self._beside(".result")
         except BaseException:
             fifo.unlink(missing_ok=True)
             raise
@@ -77,6 +78,7 @@ class Standby:
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._handle, F_SETPIPE_SZ, PIPE_BYTES)
         self.state = "parked"
+        self.job.parked = True
         return True
 
     def work(self, order: Mapping[str, Any]) -> None:
@@ -96,6 +98,7 @@ class Standby:
         """End it: a parked run by closing its FIFO, a starting one by a signal."""
         if self.state == "parked":
             self._close()
+            self._runs.follow(self.job)
             self._runs.limit(self.job, 5.0)
         elif self.state == "starting":
             self._runs.end(self.job, "it was no longer needed")
@@ -105,11 +108,7 @@ class Standby:
 
     def result(self) -> dict[str, Any]:
         """What the run left as its result; empty when it left nothing."""
-        try:
-            content = json.loads(self._beside(".result").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+        return self._runs.report(self.job)
 
     def clean(self) -> None:
         self.state = "over"

@@ -19,11 +19,13 @@ _FATAL = re.compile(r"^fatal: \[(?P<host>[^\]]*)\]: [A-Z!]+ => .*?\"msg\": \"(?P
 class Trouble:
     """What is known of the attempts since the last run that was ready."""
 
-    failures: int = 0  # in a row
+    failures: int = 0  # in a row, of runs that were to be ready ahead
+    unproven: int = 0  # of these, since a run did its work
     began: float | None = None  # s, monotonic: when the first of these attempts began
     since: float = 0.0  # the same, in seconds since 1970
     why: str = ""  # "" while it may still go well
-    slow: bool = False  # that is all: an attempt may still come to its end
+    hopeful: bool = False  # a request is tried all the same: an attempt goes on, or a run did its work not long ago
+    proven: bool = False  # the last run that had something to do, did it
 
     def begins(self, now: float, wall: float) -> None:
         """An attempt begins."""
@@ -32,26 +34,30 @@ class Trouble:
 
     def fine(self) -> None:
         """A run is ready."""
-        self.failures, self.began, self.why, self.slow = 0, None, "", False
+        self.failures, self.unproven, self.began, self.why, self.hopeful, self.proven = 0, 0, None, "", False, True
 
     def worked(self) -> None:
         """A run did its work that had not been made ready ahead: runs can be made, those ahead perhaps not."""
-        self.began, self.why, self.slow = None, "", False
+        self.unproven, self.began, self.why, self.hopeful, self.proven = 0, None, "", False, True
 
     def impossible(self, why: str) -> None:
         """No attempt can even begin."""
         self.failures += 1
-        self.why, self.slow = printable(why), False
+        self.why, self.hopeful, self.proven = printable(why), False, False
 
-    def ended(self, why: str, output: str) -> None:
-        """A run ended before it was ready.
+    def ended(self, why: str, output: str, at_work: bool = False) -> None:
+        """A run ended before it was ready, or `at_work` without doing anything.
 
         :param output: the last of what it said.
         """
         self.failures += 1
+        self.unproven += 1
         error = of_ansible(output)
-        if error or self.failures >= IN_A_ROW:
-            self.why, self.slow = error or printable(": ".join(filter(None, [why, _last(output)]))), False
+        if error or at_work:
+            self.proven = False
+        if error or self.unproven >= IN_A_ROW:
+            self.why = error or printable(": ".join(filter(None, [why, _last(output)])))
+            self.hopeful = self.proven
 
     def is_late(self, now: float) -> bool:
         """Whether no run was ready for so long that it has to be told."""
@@ -60,7 +66,7 @@ class Trouble:
     def late(self, output: str) -> None:
         """The last attempt goes on, and says this."""
         self.why = printable("no run was ready within %.0f s: %s" % (LATE, _last(output) or "it has said nothing yet"))
-        self.slow = True
+        self.hopeful = True
 
 
 def of_ansible(output: str) -> str:

@@ -21,13 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base import usage
 from ..base.files import SOCKET_PATH_BYTES
 from ..core.host import line as host_line
 from ..core.model.moments import Ladder
-from ..judge.hosts import NOT_HELD, Signal
+from ..judge.hosts import AWAY, NOT_HELD, Signal
 from ..judge.watch_list import WatchedHost
 
 SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
+CONNECT_WAITS = 10  # as long as it takes to connect, for one connection that is there and has not answered yet
+SILENT_AFTER_WAITS = 3  # of these make silence
 RETRY_SECONDS = 1.0  # between attempts to get a line back
 HELD_SECONDS = 10.0  # a line that ends sooner than this is connected again at once only the first time
 SLOW_RETRY_SECONDS = 15.0  # where ssh gets through and nothing can run there
@@ -70,6 +73,7 @@ class SshLine:
         self._event = event
         self._complain = complain
         self._told = ""
+        self._shown = Signal.NONE  # the last signal
         self._door = door
         # Through the agent's door runs what a deploy installed, and nothing that is sent along.
         self._source = b"" if _by_door(host) else Path(host_line.__file__).read_bytes()
@@ -77,6 +81,10 @@ class SshLine:
 
     def stop(self) -> None:
         self._task.cancel()
+
+    def _say(self, signal: Signal, why: str) -> None:
+        self._shown = signal
+        self._changed(self._host.name, signal, why)
 
     async def _hold(self) -> None:
         loop = asyncio.get_running_loop()
@@ -96,7 +104,7 @@ class SshLine:
             if signal is Signal.FINE:
                 signal, why = Signal.NONE, "a line to %s ends soon after it is there, again and again" % self._host.name
             refused = refused + 1 if signal is Signal.REFUSED and KEY_REFUSED in why else 0
-            self._changed(self._host.name, signal, why)
+            self._say(signal, why)
             if signal in NOT_HELD and why != self._told:
                 self._told = why
                 self._complain(why)
@@ -119,15 +127,13 @@ class SshLine:
 
     async def _talk(self, process: asyncio.subprocess.Process, api: str) -> tuple[Signal, str]:
         assert process.stdin is not None and process.stdout is not None
-        within = connect_within(self._interval) + self._interval
         try:
-            async with asyncio.timeout(within):
-                process.stdin.write(self._source)
-                ready = await process.stdout.readline()
-        except TimeoutError:
-            return Signal.LOST, "%s takes connections, but does not answer within %g s" % (self._host.name, within)
+            process.stdin.write(self._source)
+            ready: bytes | str = await self._ready(process)
         except OSError:
             ready = b""
+        if isinstance(ready, str):
+            return Signal.LOST, ready
         if not ready:
             return await self._refused(process)
         patience = math.ceil(PATIENCE_INTERVALS * max(self._interval, 1.0))
@@ -145,7 +151,30 @@ class SshLine:
             why = "%s does not answer over ssh within %g s" % (self._host.name, self._interval * missed)
             if missed >= SILENT_AFTER_QUESTIONS:
                 return Signal.LOST, why
-            self._changed(self._host.name, Signal.DOUBT, why)
+            self._say(Signal.DOUBT, why)
+
+    async def _ready(self, process: asyncio.subprocess.Process) -> bytes | str:
+        """The first line of the far end; empty when ssh ended; a text says why there is none.
+
+        A connection that is there is left to finish: a busy host would have to do the same again for the next one.
+        """
+        assert process.stdout is not None
+        within = connect_within(self._interval)
+        why = ""
+        answer = asyncio.ensure_future(process.stdout.readline())
+        try:
+            for number in range(1, CONNECT_WAITS + 1):
+                await asyncio.wait({answer}, timeout=within)
+                if answer.done():
+                    return answer.result()
+                if not usage.connected(process.pid):
+                    return why or "no line to %s: it takes no connection within %g s" % (self._host.name, within)
+                why = "%s takes connections, but does not answer within %g s" % (self._host.name, number * within)
+                doubt = number < SILENT_AFTER_WAITS and self._shown not in AWAY
+                self._say(Signal.DOUBT if doubt else Signal.LOST, why)
+        finally:
+            answer.cancel()
+        return why
 
     async def _ask(self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> bool | None:
         """Ask once, and take in what comes within the interval.
@@ -182,7 +211,7 @@ class SshLine:
         if "beat" not in said:
             return False
         self._told = ""
-        self._changed(self._host.name, Signal.FINE, "")
+        self._say(Signal.FINE, "")
         return True
 
     async def _refused(self, process: asyncio.subprocess.Process) -> tuple[Signal, str]:
@@ -248,7 +277,7 @@ def again(signal: Signal, short: int, refused: int = 0) -> float:
 
 
 def connect_within(interval: float) -> int:
-    """Seconds that ssh gets to connect, handshake included."""
+    """Seconds that a host gets to take a connection."""
     return max(3, math.ceil(3 * interval))
 
 
@@ -260,7 +289,8 @@ def command(host: WatchedHost, interval: float, length: int, api: str, door: Pat
     ssh = host.ssh
     options = {
         "BatchMode": "yes", "ControlMaster": "no", "ControlPath": "none", "LogLevel": "ERROR", "ForwardAgent": "no",
-        "ForwardX11": "no", "ExitOnForwardFailure": "no", "ConnectTimeout": str(connect_within(interval)),
+        "ForwardX11": "no", "ExitOnForwardFailure": "no",
+        "ConnectTimeout": str(CONNECT_WAITS * connect_within(interval)),
         "ServerAliveInterval": str(max(1, math.ceil(interval))), "ServerAliveCountMax": "3",
     }  # fmt: skip
     arguments = ["ssh", "-T"]

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as Served
@@ -70,10 +70,13 @@ class Api:
                 if route.acts and ACT not in (await self._caller(request)).may:
                     raise Wrong(403, "only the owner of %s may act; you may look" % self._desk.state_dir)
                 return await serve(request)
+            except ClientDisconnect:
+                return Response(status_code=408)  # nobody reads it
             except Wrong as wrong:
                 return _problem(wrong.status, str(wrong), wrong.problems)
             except Unknown as error:
-                return _problem(404 if route.method == "GET" else 422, str(error))
+                unknown = [dict(check.error("", str(error), None), unknown=True)] if error.name else None
+                return _problem(404 if route.method == "GET" else 422, str(error), unknown)
             except NotNow as error:
                 return _problem(503, str(error))
 
@@ -158,7 +161,8 @@ class Api:
         problems = check.errors(body, routes.bodies()["WhatIf"])
         if problems:
             raise Wrong(422, check.sentence(problems), problems)
-        return _json(encode(await self._desk.question("what_if", assume=body)))
+        answer = await self._desk.question("what_if", assume=body)
+        return _json(encode({**answer, "answers": await self._desk.answers(body.get("down") or [])}))
 
     async def whoami(self, request: Request) -> Response:
         return _json(encode((await self._caller(request)).to_json()))
@@ -169,6 +173,8 @@ class Api:
             wanted = actions.request_of(body, await self._desk.names(), await self._caller(request))
         except RequestErrors as wrong:
             raise Wrong(422, str(wrong), wrong.errors) from None
+        if request.query_params.get("dry_run") == "1":
+            return _json(encode(await self._desk.dry_run(wanted)))
         if request.query_params.get("wait") == "0":
             ticket = self._desk.begin(wanted)
             where = "%s/actions/%s" % (routes.BASE, ticket.id)

@@ -25,6 +25,8 @@ from ..core.model.observation import observed
 from ..core.model.records import State
 from ..core.model.request import Request
 from ..core.place import loads as place_loads
+from ..core.report import plan_text
+from ..core.requests.confirm import patience
 from ..core.requests.names import Names, names_of
 from .doors.caller import Places, owner_of, places_of
 from .since import Since
@@ -48,6 +50,9 @@ class Core(Protocol):
 
     async def ask(self, request: Request) -> Json: ...
 
+    def heard(self, host: str) -> dict[str, float]:
+        """When the host answered last, by line, bus or run: {host: seconds since 1970}; empty if never."""
+
     def snapshot(self) -> Json: ...
 
     def subscribe(self) -> asyncio.Event: ...
@@ -60,7 +65,14 @@ class NotNow(Exception):
 
 
 class Unknown(Exception):
-    """The site has no such item, instance or host, or the question makes no sense there; the text is one sentence."""
+    """The site has no such item, instance or host, or the question makes no sense there; the text is one sentence.
+
+    :param name: whether the site does not have what is named.
+    """
+
+    def __init__(self, sentence: str, name: bool = False) -> None:
+        super().__init__(sentence)
+        self.name = name
 
 
 @dataclass(frozen=True)
@@ -184,6 +196,17 @@ class Desk:
         plan: Json = (await self.run(self._controller, request))["plan"]
         return plan
 
+    async def dry_run(self, wanted: Request) -> Json:
+        """The plan of a request over what the hosts said last, as the answer to the request; nothing is done."""
+        body = wanted.to_json()
+        if wanted.kind == "confirm_down":
+            body["heard"] = self.core.heard(wanted.host)
+        request = {"verb": "plan", "check": True, "request": dict(body, dry_run=True)}
+        plan: Json = (await self.run(self._controller, request))["plan"]
+        refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
+        said = refused or plan_text.plan_lines(plan, time.time())
+        return {"ok": not refused, "said": said, "refused": bool(refused), "run": "", "results": {}}
+
     async def trail(self, after: int | None, limit: int, instance: str | None = None) -> list[Json]:
         request = {"verb": "trail", "after": after, "limit": limit, "instance": instance}
         entries: list[Json] = (await self.run(self._controller, request))["trail"]
@@ -197,6 +220,12 @@ class Desk:
             raise Unknown(str(error)) from None
         found: Json = answer[verb]
         return found
+
+    async def answers(self, hosts: list[str]) -> dict[str, float]:
+        """Those of these hosts that answered within their patience, so are not dead: host -> when."""
+        site, now = (await self.site()).site, time.time()
+        heard = {name: at for host in hosts for name, at in self.core.heard(host).items()}
+        return {n: at for n, at in heard.items() if site is not None and now - at <= patience(site.settings)}
 
     async def loads(self) -> dict[str, tuple[float, ...]]:
         """host -> at, cpu, memory, reserved, effective; of the hosts that were seen."""
@@ -263,6 +292,8 @@ class Desk:
 
     def _controller(self, request: Json) -> Json:
         answer: Json = calls.handle({"state_dir": str(self.state_dir), **request})
+        if answer.get("unknown"):
+            raise Unknown(answer["error"], name=True)
         if answer.get("error"):
             raise NotNow(answer["error"])
         return answer
@@ -272,4 +303,4 @@ class Desk:
 
 
 def encode(document: Any) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")

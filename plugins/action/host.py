@@ -17,6 +17,8 @@ _SPEC = {
     "supervisord": {"type": "list", "elements": "str", "default": ["/usr/bin/supervisord"]},
     "environment": {"type": "dict", "default": {}},
     "boot": {"type": "bool", "default": False},
+    "packages": {"type": "dict", "default": {}},
+    "user": {"type": "dict", "default": {}},
 }
 
 
@@ -46,8 +48,9 @@ class ActionModule(_host_call.HostAction):
                     if name in service["hosts"]
                 },
                 "supervisord": options["supervisord"],
-                "environment": {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()},
+                "environment": {str(k): str(v) for k, v in sorted(_inventory.plain(options["environment"]).items())},
                 "boot": options["boot"],
+                "system": _inventory.plain({"packages": options["packages"], "user": options["user"]}),
             }
             verb, install = "prepare", True
         try:
@@ -61,7 +64,7 @@ class ActionModule(_host_call.HostAction):
         except AnsibleActionFail as error:
             _compiled.keep("failed-" + name, str(error.message))
             raise
-        result.update(changed=bool(answer.get("changed")), did=answer.get("did", []))
+        result.update(changed=bool(answer.get("changed")), did=answer.get("did", []), lacks=answer.get("lacks", {}))
         if answer.get("diff"):
             result["diff"] = answer["diff"]
         for warning in answer.get("warnings", []):

@@ -12,11 +12,17 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, REFUSE, Plan
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.request import KINDS
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import site_from_json
+from ansible_collections.control_room.muster.plugins.module_utils._core.requests.names import names_of
+from ansible_collections.control_room.muster.plugins.module_utils._core.requests.read import unnamed
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call, _sentences
 
+NOT_OBSERVED = "it was not observed in this run (--limit, serial, --start-at-task)"
 _SPEC = {
     **request.argument_spec(),
     "report": {"type": "path", "default": ""},
+    "observed": {"type": "str", "default": "muster_observed"},
 }
 
 
@@ -31,11 +37,11 @@ class ActionModule(_controller_call.ControllerAction):
         compiled = _compiled.compiled_site(self, task_vars)
         names = [host["name"] for host in compiled.document["hosts"]]
         observations = {}
-        for name, value in _controller_call.registered(task_vars, "muster_observed", names).items():
+        for name, value in _controller_call.registered(task_vars, options["observed"], names).items():
             if value.get("observation"):
                 observations[name] = value["observation"]
         for name in [name for name in names if name not in observations]:
-            why = _compiled.kept("failed-" + name) or "it was left out of this run (--limit)"
+            why = _compiled.kept("failed-" + name) or NOT_OBSERVED
             observations[name] = {"host": name, "answer": "not asked", "why": why}
         answer = self.call_controller(
             "plan",
@@ -46,11 +52,15 @@ class ActionModule(_controller_call.ControllerAction):
                 "observations": observations,
                 "observed_revision": _compiled.kept("revision"),
                 "observed_mark": _compiled.kept("mark"),
-                "request": dict(request.from_arguments(options), dry_run=bool(self._task.check_mode)),
+                "request": dict(
+                    request.from_arguments(options),
+                    dry_run=bool(self._task.check_mode),
+                    id=str(task_vars.get("muster_request_id") or ""),  # of the monitor's record of it
+                ),
             },
             task_vars,
         )
-        return self._planned(result, answer, options, observations, task_vars)
+        return self._planned(result, answer, options, observations, compiled, task_vars)
 
     def _planned(
         self,
@@ -58,6 +68,7 @@ class ActionModule(_controller_call.ControllerAction):
         answer: dict[str, Any],
         options: dict[str, Any],
         observations: dict[str, Any],
+        compiled: _compiled.Compiled,
         task_vars: dict[str, Any],
     ) -> dict[str, Any]:
         document = answer["plan"]
@@ -74,7 +85,11 @@ class ActionModule(_controller_call.ControllerAction):
         if options["report"]:
             _sentences.write_report(options["report"], {"plan": document, "sentences": sentences, **heard})
         if plan.refusals:
-            raise AnsibleActionFail("; ".join(plan.refusals))
+            site = site_from_json(compiled.document)
+            unknown = unnamed(KINDS[options["kind"]], request.from_arguments(options), names_of(site))
+            raise AnsibleActionFail(
+                "; ".join(plan.refusals), result={"mistake": "unknown name" if unknown else "refused"}
+            )
         silent = [name for name, seen in observations.items() if seen["answer"] == "unreachable"]
         if silent and task_vars.get("muster_strict"):
             raise AnsibleActionFail("muster_strict: %s did not answer" % ", ".join(silent))

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call, _sentences
 
-_SPEC = {"report": {"type": "path", "default": ""}}
+_SPEC = {"report": {"type": "path", "default": ""}, "observed": {"type": "str", "default": "muster_observed"}}
 
 
 class ActionModule(_controller_call.ControllerAction):
@@ -22,7 +22,11 @@ class ActionModule(_controller_call.ControllerAction):
         _unused, options = self.validate_argument_spec(_SPEC)
         compiled = _compiled.compiled_site(self, task_vars)
         names = [host["name"] for host in compiled.document["hosts"]]
-        seen = _controller_call.registered(task_vars, "muster_observed", names)
+        seen = _controller_call.registered(task_vars, options["observed"], names)
+        if not seen:
+            self._display.warning(
+                "no host was observed in this run (there is no %s): this is what they said last" % options["observed"]
+            )
         answer = self.call_controller(
             "status",
             {

@@ -57,6 +57,20 @@ options:
       - Where the service manager is systemd, the host's services start with the machine in any case.
     type: bool
     default: false
+  packages:
+    description:
+      - The packages that must be installed first, by family of the system as Ansible names it (V(Debian), V(RedHat)).
+        When one is missing, nothing is prepared and RV(lacks) names it.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  user:
+    description:
+      - The user that programs run as, as C(name), C(comment), C(home) and C(shell). When it is missing, or has this
+        comment and differs, nothing is prepared and RV(lacks) says so.
+    type: dict
+    default: {}
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -73,6 +87,13 @@ did:
   type: list
   elements: str
   sample: [installed the agent, wrote etc/services/common_data_bus.ini]
+lacks:
+  description:
+    - What must be there before the host can be prepared, as C(family), C(packages) and C(user). Empty when the host was
+      prepared.
+  returned: success
+  type: dict
+  version_added: 0.2.0
 unreachable_host:
   description: Why the host did not answer.
   returned: when it did not
@@ -92,6 +113,8 @@ def main() -> None:
             supervisord=dict(type="list", elements="str", default=["/usr/bin/supervisord"]),
             environment=dict(type="dict", default={}),
             boot=dict(type="bool", default=False),
+            packages=dict(type="dict", default={}),
+            user=dict(type="dict", default={}),
         ),
     )
 

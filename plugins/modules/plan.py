@@ -100,7 +100,7 @@ options:
     default: 0
   force:
     description:
-      - Drain a host although some instances cannot leave it; they stay there.
+      - Drain a host although some instances cannot leave it (they stay there), or confirm a host down that answers.
     type: bool
     default: false
   accept:
@@ -108,6 +108,11 @@ options:
       - Deploy although the source of the items lost half of them or more.
     type: bool
     default: false
+  confirm_host:
+    description:
+      - The name of the host once more, where O(force) could start a second copy.
+    type: str
+    default: ""
   ids:
     description:
       - Ids of the conflicts and failed actions to acknowledge, as status lists them.
@@ -119,6 +124,12 @@ options:
       - Acknowledge all conflicts and failed actions.
     type: bool
     default: false
+  observed:
+    description:
+      - The name of the variable that M(control_room.muster.observe) registered in this run.
+      - A host without it counts as not asked, and what it holds is held.
+    type: str
+    default: muster_observed
   report:
     description:
       - Write the plan as JSON to this file on the control node.

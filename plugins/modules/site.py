@@ -74,7 +74,7 @@ controller:
   type: str
   sample: controller
 hosts:
-  description: Hosts of the site, in inventory order.
+  description: Hosts of the site, in site order.
   returned: success
   type: list
   elements: str

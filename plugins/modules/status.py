@@ -24,6 +24,12 @@ attributes:
   idempotent:
     support: full
 options:
+  observed:
+    description:
+      - The name of the variable that M(control_room.muster.observe) registered in this run.
+      - Without it, what the hosts said last counts, and a warning says so.
+    type: str
+    default: muster_observed
   report:
     description:
       - Write the status as JSON to this file on the control node.

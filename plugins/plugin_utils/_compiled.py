@@ -105,7 +105,10 @@ def _rendered(action: Any, site: site_model.Site, document: dict[str, Any], task
                systemd_orders, machine_files, site_model)  # fmt: skip
     code = [module.__file__ for module in modules]
     inputs = {part: document[part] for part in ("hosts", "groups", "applications", "services", "items")}
-    name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)
+    folders = [*map(_folder_of, _inventory.sources(task_vars)), str(task_vars.get("playbook_dir") or "")]
+    name = None
+    if not _render_memory.secret(variables, folders):
+        name = _render_memory.key(renderer.sources(), _render.CONTEXT, resolve, [inputs, __version__], code)
     shared = C.DEFAULT_LOCAL_TMP.rpartition("/ansible-local-")[0] or C.DEFAULT_LOCAL_TMP
     memory = os.path.join(shared, "muster-rendered")
     found = _render_memory.recall(memory, name) if name else None
@@ -162,7 +165,7 @@ def _write(name: str, content: Any) -> None:
     os.makedirs(_folder(), mode=0o700, exist_ok=True)
     path = os.path.join(_folder(), name + ".json")
     own = "%s.%d" % (path, os.getpid())  # the hosts of a task write at the same time
-    with open(own, "w", encoding="utf-8") as handle:
+    with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as handle:
         json.dump(content, handle, separators=(",", ":"))
     os.replace(own, path)
 
@@ -176,10 +179,12 @@ def _read(name: str) -> Any:
 
 
 def _find(name: str, task_vars: Mapping[str, Any]) -> str:
-    """A template's path: beside the inventory, beside the playbook, then the collection's own."""
+    """A template's path: in or beside the inventory, beside the playbook, then the collection's own."""
     folders = []
     for folder in [*map(_folder_of, _inventory.sources(task_vars)), str(task_vars.get("playbook_dir") or "")]:
         folders += [os.path.join(folder, "templates"), folder]
+        if folder:  # within the folder of an inventory, Ansible would read templates as sources of hosts
+            folders.append(os.path.join(os.path.dirname(folder), "templates"))
     folders += [os.path.join(COLLECTION, below) for below in TEMPLATE_FOLDERS]
     for folder in folders:
         path = os.path.join(folder, name)

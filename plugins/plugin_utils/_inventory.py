@@ -57,6 +57,7 @@ OTHER_VARIABLES = (
     "muster_monitor_command",
     "muster_strict",
     *request.VARIABLES,
+    "muster_request_id",
     "muster_items_wanted",
     "muster_request",
     "muster_confirm",

@@ -34,6 +34,7 @@ try:
     found = os.statvfs(place)
     facts["free"] = found.f_bavail * found.f_frsize
     facts["inodes"] = found.f_favail if found.f_files else -1
+    facts["noexec"] = bool(found.f_flag & 8)  # ST_NOEXEC of Linux
 except OSError:
     pass
 try:
@@ -167,6 +168,11 @@ def findings(
             "logind ends all processes of %s when their last session ends (KillUserProcesses=yes), supervisord and what"
             " it runs included: name them in KillExcludeUsers= of logind.conf, or let systemd run the host"
             % facts.get("user")
+        )
+    if facts.get("noexec"):
+        found.append(
+            "no program can be started from %s, which is mounted noexec: mount it without that, or choose another "
+            "muster_root" % place
         )
     free = facts.get("free")
     floor = max(FREE, int(host.get("min_free_disk") or 0))

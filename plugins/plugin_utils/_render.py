@@ -21,7 +21,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import files as machine_files
-from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement, sequence
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import site as site_model
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render_programs, _render_systemd
 
@@ -128,6 +128,7 @@ class Renderer:
         :raises ansible.errors.AnsibleError: naming the template and the first item it fails for.
         """
         rendered = Rendered()
+        self._variables = ordered_variables(self._variables)
         for application in self._site.applications:
             for manager, files in self._application(application, rendered.digests).items():
                 rendered.by_application[application.name, manager] = files
@@ -346,6 +347,12 @@ class Renderer:
         return str(text).split(separator)[:-1]
 
 
+def ordered_variables(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of the inventory with all keys in one order: a template may go through a mapping."""
+    return {name: sequence.ordered(value) if isinstance(value, (dict, list)) else value
+            for name, value in variables.items()}  # fmt: skip
+
+
 class _Batch:
     """The contexts as objects: the template engine wraps every dict and list it meets, at ten times the cost."""
 
@@ -366,7 +373,7 @@ def _separator() -> str:
 
 
 def _addresses(site: site_model.Site) -> dict[str, list[str]]:
-    """Group or host name -> addresses, in inventory order."""
+    """Group or host name -> addresses, in site order."""
     by_host = {host.name: [host.address] for host in site.hosts}
     by_group = {name: [by_host[h][0] for h in members if h in by_host] for name, members in site.groups.items()}
     return {**by_group, **by_host}

@@ -167,6 +167,8 @@ _TESTS = frozenset(
 _ELSEWHERE = frozenset(["lookup", "query", "q", "now", "undef", "hostvars", "vars", "groups", "lipsum", "omit"])
 _PLAIN = frozenset(["range", "dict", "namespace", "cycler", "joiner", "true", "false", "none", "loop"])
 _KEPT = 8
+_ENCRYPTED = ("EncryptedString", "AnsibleVaultEncryptedUnicode")  # of ansible-core since 2.19, and before
+_VAULT = b"$ANSIBLE_VAULT;"
 
 
 def key(
@@ -211,6 +213,38 @@ def key(
     return digest.hexdigest()[:32]
 
 
+def secret(variables: Mapping[str, Any], folders: Iterable[str]) -> bool:
+    """Whether what is rendered may hold something that is encrypted in the inventory: then it is not remembered.
+
+    :param variables: of the inventory, as written; those of connections are no part of what is rendered.
+    :param folders: with `group_vars` and `host_vars`, whose files may be encrypted as a whole.
+    """
+    if any(_encrypted(value) for name, value in variables.items() if not str(name).startswith("ansible_")):
+        return True
+    for folder in folders:
+        for below in ("group_vars", "host_vars"):
+            for where, _unused, names in os.walk(os.path.join(folder, below)):
+                if any(_is_vault(os.path.join(where, name)) for name in names):
+                    return True
+    return False
+
+
+def _encrypted(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_encrypted(entry) for entry in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_encrypted(entry) for entry in value)
+    return type(value).__name__ in _ENCRYPTED
+
+
+def _is_vault(path: str) -> bool:
+    try:
+        with open(path, "rb") as handle:
+            return handle.read(len(_VAULT)) == _VAULT
+    except OSError:
+        return False
+
+
 def recall(folder: str, name: str) -> str | None:
     """The folder with the contents remembered under this key; None when there is none."""
     path = os.path.join(folder, name)
@@ -229,8 +263,9 @@ def remember(folder: str, name: str, contents: Mapping[str, Any]) -> str:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     own = tempfile.mkdtemp(prefix=".new-", dir=folder)
     for file, content in contents.items():
-        with open(os.path.join(own, file), "w", encoding="utf-8") as handle:
-            json.dump(content, handle, separators=(",", ":"))
+        handle = os.open(os.path.join(own, file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(content, stream, separators=(",", ":"))
     path = os.path.join(folder, name)
     try:
         os.rename(own, path)

@@ -165,6 +165,7 @@ def test_a_failed_action_stays_until_it_is_acknowledged(look: Opened, site: Site
     seen.row("02").focus()
     seen.keys("x")
     dialog.get_by_text("It stays stopped").wait_for()
+    seen.page.keyboard.type("a test")
     seen.keys("Enter")
     seen.until_verdict("02", "stopped")
     with strangers(site, 20008):
@@ -177,6 +178,7 @@ def test_a_failed_action_stays_until_it_is_acknowledged(look: Opened, site: Site
         seen.row("02").focus()
         seen.keys("x")
         dialog.get_by_text("It stays stopped").wait_for()
+        seen.page.keyboard.type("a test")
         seen.keys("Enter")
         seen.until_verdict("02", "stopped")
     assert site.status()["failures"]
@@ -210,6 +212,46 @@ def test_draining_a_host_shows_first_where_its_items_go(look: Opened, site: Site
     dialog.get_by_role("button", name="Use again").click()
     seen.page.locator('#detail .state[data-kind="good"]', has_text="up").first.wait_for()
     assert any(e.get("why") == "a new disk" for e in trail(site))
+
+
+def test_a_host_that_answers_is_not_confirmed_down_by_a_slip(look: Opened, site: SiteLab) -> None:
+    seen = look()
+    before = site.claims()
+    seen.page.locator('[data-host="server_2"]').click()
+    seen.page.locator("#detail").get_by_role("button", name="It is down").click()
+    dialog = seen.page.locator("#ask")
+    dialog.get_by_text("server_2 answered at").wait_for()
+    dialog.get_by_label("Reason").fill("the wrong one")
+    go = dialog.get_by_role("button", name="It is down")
+    assert go.is_disabled()
+    name = dialog.get_by_label("If it is dead all the same, write server_2")
+    name.fill("server_3")
+    assert go.is_disabled()
+    name.fill("server_2")
+    assert go.is_enabled()
+    seen.shot("answers")
+    seen.keys("Escape")
+    assert site.muster("host", "confirm-down", "server_2", "--reason", "the wrong one").rc == 5
+    assert site.claims() == before
+
+
+def test_enter_alone_stops_nothing_and_a_wrong_time_is_said_in_the_question(look: Opened, site: SiteLab) -> None:
+    seen = look()
+    before = site.claims()
+    seen.row("01").focus()
+    seen.keys("x")
+    dialog = seen.page.locator("#ask")
+    dialog.get_by_text("scen2_srv_01 on server_").wait_for()
+    seen.keys("Enter")
+    dialog.get_by_text("Enter does it once there is a reason").wait_for()
+    seen.keys("Escape")
+    seen.keys("p")
+    dialog.get_by_label("Until").fill("14h00")
+    dialog.get_by_role("button", name="Pause").click()
+    dialog.get_by_text("14h00 is no moment").wait_for()
+    assert dialog.is_visible()
+    seen.keys("Escape")
+    assert site.claims() == before
 
 
 def test_a_monitor_that_is_silent_or_dead_is_seen_at_once(look: Opened, site: SiteLab) -> None:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import time
 from collections.abc import Iterator
 
@@ -23,6 +24,7 @@ from tests.integration.api_client import Client
 from tests.integration.local_site import SiteLab, wait_for
 
 ITEM = "scen2_srv_01"
+SECRET = "S3CRET-of-item-01"
 KNOWN_WITHIN = 30.0  # s
 
 _SETTINGS = """
@@ -52,6 +54,7 @@ def lab() -> Iterator[SiteLab]:
         folder.mkdir()
         (folder / "ansible.cfg").write_text(_SETTINGS)
         (folder / ".vault_prod").write_text("word\n")
+        vaulted(lab)
         lab.set(monitor_environment={
             "MUSTER_LOCAL_NET": lab.net, "MUSTER_LOCAL_DIR": str(lab.folder / "m"), "LC_ALL": "xx_YY.UTF-8",
             "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PATH": ".:/usr/bin:/bin",
@@ -64,6 +67,26 @@ def lab() -> Iterator[SiteLab]:
         assert not lab.watch.violations, "%s\n%s" % (lab.watch.violations, lab.monitor_log())
     finally:
         lab.end()
+
+
+def vaulted(lab: SiteLab) -> None:
+    """Give an item a variable that is encrypted in the inventory; it gets into a program's environment."""
+    password = lab.folder / "password"
+    password.write_text("word\n")
+    lab.environment["ANSIBLE_VAULT_IDENTITY_LIST"] = "prod@%s" % password
+    made = lab.run(["ansible-vault", "encrypt_string", "--encrypt-vault-id", "prod", SECRET, "--name", "site_token"])
+    assert made.rc == 0, made.output
+    lines = made.output.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("site_token:"))
+    text = "\n".join([lines[first], *(line for line in lines[first + 1 :] if line.startswith(" "))])
+    (lab.inventory / "group_vars" / "all" / "vaulted.yml").write_text(text + "\n")
+    applications = yaml.safe_load((lab.inventory / "group_vars/all/site.yml").read_text())["muster_applications"]
+    programs = applications["scen2_srv"]["programs"]
+    programs["config_manager"]["environment"] = {
+        **programs["config_manager"].get("environment", {}), "TOKEN": "{{ item.token | default('') }}",
+    }  # fmt: skip
+    items = [{"id": "01", "token": "{{ site_token }}"}, "02", "03"]
+    lab.set(muster_items=items, muster_applications=applications)
 
 
 def restarted(lab: SiteLab) -> None:
@@ -157,6 +180,43 @@ def test_a_monitor_that_gets_no_run_says_so_everywhere_and_when_it_is_over(lab: 
     wait_for(lambda: lab.muster("status").rc == 0, "it is over", lab.monitor_log, 90)
     assert door.ask("GET", "/healthz").status == 200
     restarted(lab)
+
+
+def test_decrypted_values_stay_where_they_are_needed_and_nowhere_else(lab: SiteLab) -> None:
+    """Not in trail, ledger, watch list, artefacts of runs, logs, nor in what is remembered between runs."""
+    lab.good("reconcile")
+    restarted(lab)
+    assert lab.muster("status", "--fresh").rc == 0
+    found = {}
+    for folder, _unused, names in os.walk(lab.folder):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.isfile(path) or os.path.islink(path):
+                continue
+            with open(path, "rb") as handle:
+                if SECRET.encode() in handle.read():
+                    found[os.path.relpath(path, lab.folder)] = stat.S_IMODE(os.stat(path).st_mode)
+    site_json = os.path.relpath(lab.state / "site.json", lab.folder)
+    assert found.pop(site_json) == 0o600
+    rest = {name: oct(mode) for name, mode in found.items() if mode & 0o007 or "/etc/" not in name}
+    assert found and rest == {}, rest
+    assert all(("/server_" in name) and ITEM in name for name in found), found
+
+
+def test_an_inventory_with_sorted_keys_is_the_same_site(lab: SiteLab) -> None:
+    """As AWX has it: what `ansible-inventory --list` prints."""
+    listed = lab.run(["ansible-inventory", "-i", str(lab.inventory), "--list"])
+    assert listed.rc == 0, listed.output
+    (lab.folder / "awx.json").write_text(listed.output[listed.output.index("{") : listed.output.rindex("}") + 1])
+    script = lab.folder / "awx"
+    script.write_text("#!/bin/sh\ncat %s\n" % (lab.folder / "awx.json"))
+    script.chmod(0o755)
+    before = {name: claim["epoch"] for name, claim in lab.claims().items()}
+    for inventory in (str(script), str(lab.inventory)):
+        done = lab.run(["ansible-playbook", "-i", inventory, "control_room.muster.deploy"])
+        assert (done.rc, done.changed) == (0, 0), done.output
+        assert "nothing to do: everything is as wanted" in done.output
+    assert {name: claim["epoch"] for name, claim in lab.claims().items()} == before
 
 
 # -- login shells, interpreters, accounts: every host is reached by ssh, as far as Ansible can tell

@@ -46,11 +46,13 @@ folders = [%r + "/roles/%%s/templates/" %% role for role in ("host", "programs")
 def find(name):
     return next(folder + name for folder in folders if os.path.exists(folder + name))
 for line in sys.stdin:
-    site = site_from_json(json.loads(line))
-    variables = {"muster_common_bus_hosts": "servers", "db_password": "S3CRET"}
+    asked = json.loads(line)
+    site = site_from_json(asked["site"])
+    variables = {"muster_common_bus_hosts": "servers", "db_password": "S3CRET", **asked["variables"]}
     try:
         made = _render.Renderer(site, Templar(loader=DataLoader()), variables, find).render()
-        answer = {"files": {name: made.files_for(site, name) for name in ("server_1", "server_2")}}
+        answer = {"files": {name: made.files_for(site, name) for name in ("server_1", "server_2")},
+                  "digests": made.digests}
     except AnsibleError as error:
         answer = {"refused": str(error)}
     print("MADE:" + json.dumps(answer), flush=True)
@@ -77,10 +79,13 @@ class Renderer:
             env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"},
         )  # fmt: skip
 
-    def __call__(self, compiled: site.Site) -> dict[str, Any]:
+    def __call__(self, compiled: site.Site, **variables: Any) -> dict[str, Any]:
+        """
+        :param variables: further ones of the inventory.
+        """
         source, answer = self._process.stdin, self._process.stdout
         assert source is not None and answer is not None
-        source.write(json.dumps(site.site_to_json(compiled)) + "\n")
+        source.write(json.dumps({"site": site.site_to_json(compiled), "variables": variables}) + "\n")
         source.flush()
         line = next(line for line in answer if line.startswith("MADE:"))
         made: dict[str, Any] = json.loads(line[5:])

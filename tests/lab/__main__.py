@@ -122,7 +122,7 @@ def _up(lab: Lab, rest: list[str]) -> int:
   ... or past the net   .venv/bin/{this} run server_1
   the inventory         {lab.opt(CONTROLLER)}/site/inventory  ({inventory.INVENTORY} on the controller)
   break something       .venv/bin/{this} cut server_1; all of it: .venv/bin/{this} --help
-  take it away          make lab-down
+  take it away          {"" if lab.names.lab == "lab" else f"LAB={lab.names.lab} "}make lab-down
 """)
     return 0
 

@@ -29,6 +29,8 @@ A site is validated as a whole before any host is touched.
 All errors come at once, each with file and line, what is allowed and the nearest known key.
 `bin/muster check` does only that.
 
+Write a duration as a number of seconds, or as a text: `90s`, `5min`, `2h`, `1h30m`.
+
 The names are those of Supvisors' rules file where it has one.
 `inventory/local` and `inventory/example` are complete sites to start from.
 """

@@ -154,7 +154,10 @@ ROUTES = (
             500: Answer("The monitor failed at it; see its log.", "Problem"),
             503: _LATER,
         },
-        (Parameter("wait", "query", "0: do not wait for the answer", {"type": "integer", "enum": [0, 1]}),),
+        (
+            Parameter("wait", "query", "0: do not wait for the answer", {"type": "integer", "enum": [0, 1]}),
+            Parameter("dry_run", "query", "1: answer with the plan, do nothing", {"type": "integer", "enum": [0, 1]}),
+        ),
         body="Request",
         acts=True,
     ),

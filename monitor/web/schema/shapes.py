@@ -43,7 +43,11 @@ SCHEMAS: dict[str, Json] = {
         "Why a request was refused: a sentence, and for a wrong body every error in it.",
         {
             "errors": _list(
-                _object({"field": TEXT, "message": TEXT, "value": {}}, "", {"allowed": _list(TEXT), "nearest": TEXT})
+                _object(
+                    {"field": TEXT, "message": TEXT, "value": {}},
+                    "",
+                    {"allowed": _list(TEXT), "nearest": TEXT, "unknown": FLAG},
+                )
             )
         },
     ),

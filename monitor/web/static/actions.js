@@ -6,14 +6,15 @@
 
 import { get, post } from "./api.js";
 import { hostNamed, instancesOf, isOpen, itemNamed, model, servicesOf, windowsOf } from "./model.js";
-import { clock, listing } from "./words.js";
+import { ago, clock, listing } from "./words.js";
 
 const names = (instances) => instances.map((instance) => instance.name);
 const running = (instances) => instances.filter((instance) => instance.host);
 
 /**
  * A question to the person: {title, verb, what(): sentences (may be a promise), request, reason: "" | "needed",
- * fields: [names], about, danger}. `what` may also give {sentences, force}: force names what must be agreed to.
+ * fields: [names], about, danger}. `what` may also give {sentences, force, confirm}: force names what must be agreed to,
+ * by a click, or where `confirm` is a name, by writing it.
  */
 
 export function start(id) {
@@ -207,11 +208,14 @@ export function confirmDown(name) {
     request: { kind: "confirm_down", host: name },
     what: async () => {
       const answer = await post("/what-if", { down: [name] });
-      return [
+      const at = answer.answers[name];
+      const alive = at ? [`${name} answered at ${clock(at)}, ${ago(at)} ago: what runs there would run twice.`] : [];
+      const sentences = [
         `Only say so when nothing can run on ${name} any more: what it held is started elsewhere, and would run twice.`,
         ...moves(answer),
-        ...answer.waits.map((wait) => wait.why),
+        ...answer.waits.filter((wait) => !wait.already).map((wait) => wait.why),
       ];
+      return { sentences, force: alive, confirm: name };
     },
   };
 }

@@ -71,7 +71,13 @@ function ask(wish) {
   dialog.replaceChildren(form);
 
   tell(wish, list, agree, go);
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("keydown", (event) => {
+    // The reason has the focus at first: Enter alone, by habit, must not stop anything.
+    if (event.key !== "Enter" || !wish.danger || reason.value.trim() || event.target.tagName !== "INPUT") return;
+    event.preventDefault();
+    error.textContent = "Enter does it once there is a reason. Without one, use the button.";
+  });
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (go.disabled) return;
     const given = { why: reason.value.trim() };
@@ -85,12 +91,30 @@ function ask(wish) {
       if (text) given[field.name] = field.name === "at_a_time" && /^\d+$/.test(text) ? Number(text) : text;
     }
     if (agree.firstChild) given.force = true;
+    if (agree.dataset.name) given.confirm = agree.dataset.name;
+    if (fields.some((field) => field.name in given)) {
+      go.disabled = true;
+      error.textContent = await wrongIn({ ...wish.request, ...given });
+      go.disabled = false;
+      if (error.textContent || !dialog.open) return;
+    }
     dialog.close();
     act(wish, given);
   });
   dialog.addEventListener("close", () => goBack(back), { once: true });
   dialog.showModal();
   reason.focus();
+}
+
+/** What is wrong with a request, as far as it is known before it is sent, so that nothing has to be written again. */
+async function wrongIn(request) {
+  try {
+    const answer = await post("/actions?dry_run=1", request);
+    return answer.ok ? "" : answer.said.join("; ");
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return error.message;
+  }
 }
 
 /** Give the focus back to where it was; a button that was drawn again meanwhile is found by its text. */
@@ -117,15 +141,20 @@ async function tell(wish, list, agree, go) {
     if (!(error instanceof Refused)) throw error;
     answer = [`What would happen is not known: ${error.message}`];
   }
-  const { sentences, force } = Array.isArray(answer) ? { sentences: answer, force: [] } : answer;
+  const { sentences, force, confirm } = Array.isArray(answer) ? { sentences: answer, force: [] } : answer;
   list.replaceChildren(...sentences.map((text) => el("li", { text })));
   go.disabled = force.length > 0;
   if (force.length) {
-    const box = el("input", { type: "checkbox", id: "force", on: { change: () => (go.disabled = !box.checked) } });
-    agree.replaceChildren(
-      el("ul", { class: "what cannot" }, ...force.map((text) => el("li", {}, shape("warn"), text))),
-      el("label", { class: "check" }, box, "Also though these cannot leave"),
-    );
+    const reasons = el("ul", { class: "what cannot" }, ...force.map((text) => el("li", {}, shape("warn"), text)));
+    if (confirm) {
+      const name = el("input", { id: "force", autocomplete: "off", spellcheck: "false" });
+      name.addEventListener("input", () => (go.disabled = name.value.trim() !== confirm));
+      agree.dataset.name = confirm;
+      agree.replaceChildren(reasons, el("label", { for: "force", text: `If it is dead all the same, write ${confirm}` }), name);
+    } else {
+      const box = el("input", { type: "checkbox", id: "force", on: { change: () => (go.disabled = !box.checked) } });
+      agree.replaceChildren(reasons, el("label", { class: "check" }, box, "Also though these cannot leave"));
+    }
   }
 }
 

@@ -49,6 +49,7 @@ export function beginKeys() {
   by("site-button").addEventListener("click", () => show("site"));
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || !model.status) return;
+    const key = event.getModifierState("CapsLock") ? event.key.toLowerCase() : event.key;
     if (document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") {
       if (event.target === by("filter") && shown.text) return;
@@ -60,20 +61,30 @@ export function beginKeys() {
       if (event.key === "Enter" && event.target === by("filter")) focusItem();
       return;
     }
+    if (!lettersWork() && key !== "?") return;
     const row = event.target.closest("[data-item]");
     const id = row ? row.dataset.item : by("detail").contains(event.target) ? shownItem() : "";
-    if (id && event.key in ITEM) {
+    if (id && key in ITEM) {
       event.preventDefault();
-      want(ITEM[event.key][0](id));
-    } else if (event.key in PAGE) {
+      want(ITEM[key][0](id));
+    } else if (key in PAGE) {
       event.preventDefault();
-      PAGE[event.key][0]();
+      PAGE[key][0]();
     }
   });
 }
 
+const OFF = "muster-letters-off"; // kept on this screen only
+
+const lettersWork = () => localStorage.getItem(OFF) === null;
+
 function help() {
   const dialog = by("help");
+  const letters = el("input", { type: "checkbox", id: "letters" });
+  letters.checked = lettersWork();
+  letters.addEventListener("change", () =>
+    letters.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1"),
+  );
   const list = (keys) =>
     el(
       "dl",
@@ -106,6 +117,7 @@ function help() {
         ]),
       ),
     ),
+    el("label", { class: "check" }, letters, "Letters are shortcuts on this screen"),
     el("p", { text: "Grey is normal. Every other state has a colour, a shape and a word." }),
     el(
       "div",

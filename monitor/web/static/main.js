@@ -13,7 +13,7 @@ import { beginHosts, drawHosts, growHistory } from "./hosts.js";
 import { beginMatrix, drawMatrix, focusItem, shown } from "./matrix.js";
 import { model, needsLook, noOpen } from "./model.js";
 import { drawAttention, drawBands, tellStory } from "./story.js";
-import { clock, kindOf, listing, now, setClock } from "./words.js";
+import { clock, kindOf, listing, now, setClock, skew, zone } from "./words.js";
 
 const TOLD = 200; // entries of the trail that the page begins with
 const AGAIN = 2000; // ms until it is tried again while no monitor answers
@@ -40,7 +40,8 @@ function draw() {
 }
 
 function drawHead() {
-  setText(by("clock").firstChild, clock(now()));
+  setText(by("clock").firstChild, `${clock(now())} ${zone()}`);
+  fact("skew", "warn", skew());
   const { site, monitor, readiness, items } = model.status;
   const { caller } = model;
   setText(by("site"), site);
@@ -63,6 +64,7 @@ function drawHead() {
 function fact(id, kind, text) {
   setAttr(by(id), "data-kind", kind);
   setAttr(by(id), "title", text);
+  by(id).hidden = !text;
   setParts(by(id), kind + text, () => [shape(kind), text]);
 }
 

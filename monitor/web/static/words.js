@@ -34,6 +34,7 @@ export const isNormal = (kind) => kind === "good" || kind === "off";
 /** The worst first. */
 export const VERDICTS = ["not operational", "unknown", "waiting", "degraded", "stopped", "operational"];
 
+const SKEWED = 10; // s between two clocks that are worth a word
 let ahead = 0; // s: how much the monitor's clock is ahead of this one
 
 export function setClock(at) {
@@ -48,14 +49,24 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", {
   second: "2-digit",
   hourCycle: "h23",
 });
+const ZONE = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short" });
 
-/** `14:03:07`, with the day when it is not today; local time. */
+/** The time zone of all times here. */
+export const zone = () => ZONE.formatToParts(new Date()).find((part) => part.type === "timeZoneName").value;
+
+/** A sentence when the clock of this screen differs from the monitor's, whose times are shown; else empty. */
+export function skew() {
+  if (Math.abs(ahead) < SKEWED) return "";
+  return `this screen's clock is ${span(Math.abs(ahead))} ${ahead > 0 ? "behind" : "ahead of"} the monitor's`;
+}
+
+/** `14:03:07`, with the day when it is not today; the monitor's time, in the zone of this screen. */
 export function clock(at, seconds = true) {
   if (!at) return "";
-  const when = new Date((at - ahead) * 1000);
+  const when = new Date(at * 1000);
   const text = seconds ? CLOCK.format(when) : CLOCK.format(when).slice(0, 5);
-  return when.toDateString() === new Date().toDateString() ? text : `${DAY.format(when)} ${text}`;
+  return when.toDateString() === new Date(now() * 1000).toDateString() ? text : `${DAY.format(when)} ${text}`;
 }
 
 /** `12 min` */

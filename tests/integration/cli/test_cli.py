@@ -175,8 +175,16 @@ def test_why_tells_wanted_reason_next_step_and_story(state: Path, tmp_path: Path
 
 def test_why_of_an_unknown_instance_names_the_nearest(state: Path, tmp_path: Path) -> None:
     told = muster("why", "scen2_srv_1", cwd=tmp_path)
-    assert told.returncode == 2
-    assert "there is no instance scen2_srv_1; did you mean scen2_srv_01?" in told.stderr
+    assert told.returncode == 3
+    assert "there is no instance or item scen2_srv_1 in this site; did you mean scen2_srv_01?" in told.stderr
+
+
+def test_why_of_an_item_tells_of_each_of_its_instances(state: Path, tmp_path: Path) -> None:
+    told = muster("why", "02", cwd=tmp_path)
+    assert told.returncode == 0, told
+    assert [line.split(":")[0] for line in told.stdout.splitlines() if line and not line.startswith(" ")] == [
+        "scen2_srv_02", "scen2_hci_02"
+    ]  # fmt: skip
 
 
 def test_events_are_the_trail(state: Path, tmp_path: Path) -> None:
@@ -231,8 +239,23 @@ def test_patterns_are_put_in_full() -> None:
     assert in_site("stop", "scen2_srv_*", "other") == ("scen2_srv_01", "scen2_srv_02", "scen2_srv_03", "other")
     with pytest.raises(UnknownName, match="no instance of the site fits the pattern x\\*"):
         in_site("stop", "x*")
-    with pytest.raises(UnknownName, match="there is no instance scen2_srv_1 in this site; did you mean scen2_srv_01"):
+    with pytest.raises(UnknownName, match="there is no instance or item scen2_srv_1 in this site; did you"):
         in_site("start", "scen2_srv_1")
+
+
+def test_names_of_hosts_and_items_are_looked_up_as_well() -> None:
+    for request in (Request("drain", host="server_9"), Request("start", instances=("01",), host="server_9")):
+        with pytest.raises(UnknownName, match="there is no host server_9 in this site; there are server_1, "):
+            in_full(request, SITE)
+    with pytest.raises(UnknownName, match="there is no item 09 in this site"):
+        in_full(Request("pause", item="09"), SITE)
+    left = Request("confirm_down", host="server_9")  # may have left the inventory and still hold something
+    assert in_full(left, SITE) == left
+
+
+def test_an_item_stands_for_its_services() -> None:
+    assert in_site("stop", "02") == ("scen2_srv_02",)
+    assert in_site("restart", "01..02") == ("scen2_srv_01", "scen2_srv_02")
 
 
 def test_an_item_stands_for_its_hci() -> None:

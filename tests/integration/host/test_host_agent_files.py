@@ -218,7 +218,7 @@ def test_records_of_another_epoch_are_not_reported_for_the_running_copy(host: Ho
     assert seen["last_epoch"] == 2
 
 
-def test_a_full_disk_fails_a_start_with_a_sentence_and_no_process(small_disk: Path) -> None:
+def test_a_full_disk_refuses_a_start_with_a_sentence_and_no_process(small_disk: Path) -> None:
     other = Host("server_2", NET + ".1.2", str(small_disk))
     try:
         other.prepare()
@@ -226,7 +226,7 @@ def test_a_full_disk_fails_a_start_with_a_sentence_and_no_process(small_disk: Pa
         other.act()
         fill(small_disk)
         result = other.do("start", "app_01", 1, config=None)
-        assert (result["result"], result["left"]) == ("failed", [])
+        assert (result["result"], result["changed"]) == ("refused", False), "it costs nothing, and starts elsewhere"
         assert "No space left on device" in result["reason"]
         assert other.processes("app_01") == []
         os.unlink(small_disk / "filler")

@@ -154,6 +154,25 @@ def test_a_deferred_gate_ends_the_start_well_and_the_rest_follows_later(host: Ho
     assert host.observe()["instances"]["app_01"]["deferred"] == []
 
 
+def test_a_gate_in_the_first_rank_may_wait_for_what_comes_late(host: Host) -> None:
+    """Supervisor/supervisor#1219, epics-extensions/EPNix PR#52: nothing runs until the instrument is there."""
+    host.define("app_01", [gate("instrument", 1, start_timeout=0.3, on_timeout="defer"), program("bus", 2)])
+    everything = ["instrument", "bus"]
+    result = host.do("start", "app_01", 1)
+    assert (result["result"], result["deferred"]) == ("running", everything), result
+    seen = host.observe()["instances"]["app_01"]
+    assert (seen["claim"], seen["programs"], seen["deferred"]) == (1, {}, everything)
+    again = host.do("continue", "app_01", 1)
+    assert (again["result"], again["deferred"]) == ("running", everything), again
+    assert host.processes("app_01") == []
+    assert host.do("continue", "app_01", 2)["result"] == "refused", "another epoch does not wait here"
+    host.open_gate()
+    result = host.do("continue", "app_01", 1)
+    assert (result["result"], result["deferred"]) == ("running", []), result
+    assert set(host.pids("app_01")) == {"bus"}
+    assert host.do("stop", "app_01", 1)["result"] == "stopped"
+
+
 def test_when_the_rest_of_a_deferred_start_fails_the_strategy_decides_about_all_of_it(host: Host) -> None:
     for number, (strategy, left) in enumerate({"stop": set(), "abort": {"bus"}}.items(), 1):
         name = "app_0%d" % number

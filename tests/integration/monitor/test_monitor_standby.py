@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from monitor.base import usage
 from monitor.base.journal import Journal
 from monitor.runs import playbooks
 from monitor.runs.pool import Pool
@@ -32,6 +33,7 @@ PARKS = 40.0  # s
 
 @pytest.fixture(autouse=True)
 def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "busy", lambda: False)
     monkeypatch.setattr(playbooks, "ROOT", standin.make(tmp_path / "collections"))
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "ansible"))
     monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
@@ -204,6 +206,28 @@ def test_one_that_is_starting_for_what_is_past_is_ended_at_once(tmp_path: Path) 
             await one.until_parked()
             assert one.pool.current is not first
             assert "standby failed" not in (one.state / "monitor.log").read_text()
+
+    run(scenario)
+
+
+def test_on_a_busy_machine_one_that_is_starting_serves_until_the_next_one_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ansible/ansible-runner#397: what takes long to begin is not ended and begun again."""
+    monkeypatch.setattr(usage, "busy", lambda: True)
+
+    async def scenario() -> None:
+        async with bench(tmp_path) as one:
+            await until(lambda: one.pool.coming, "one begins")
+            first = one.pool.coming
+            one.pool.replace(usable=True)
+            await one.until_parked()
+            assert one.pool.current is first
+            assert one.pool.send({"intents": [INTENT]}) is not None
+            await until(lambda: one.over, "the end of the run")
+            await one.until_parked(2)
+            log = (one.state / "monitor.log").read_text()
+            assert "standby failed" not in log and "cold run" not in log
 
     run(scenario)
 

@@ -322,8 +322,8 @@ def test_commands_ask_the_monitor_from_any_host(lab: SiteLab, api: Client) -> No
     assert len(at_console("events", "-n", "2").output.splitlines()) == 2
     assert at_console("close", "03").rc == 0
     refused = at_console("start", "scen2_srv_1")
-    assert refused.rc == 1
-    assert refused.output == "there is no instance scen2_srv_1 in this site; did you mean scen2_srv_01?\n"
+    assert refused.rc == 3
+    assert refused.output == "there is no instance or item scen2_srv_1 in this site; did you mean scen2_srv_01?\n"
     nowhere = lab.muster("open", "03")
     assert nowhere.rc == 2
     assert nowhere.output.startswith("on which console?")

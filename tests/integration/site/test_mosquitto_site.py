@@ -29,6 +29,14 @@ def lab() -> Iterator[SiteLab]:
         yield deployed
 
 
+@pytest.fixture
+def shown(lab: SiteLab) -> SiteLab:
+    """Items 02 and 03 are open, each on a console; opening them again changes nothing."""
+    for item, console in (("02", "console_3"), ("03", "console_1")):
+        lab.good("open", instances=["scen2_hci_" + item], host=console)
+    return lab
+
+
 def test_every_item_is_operational_and_no_process_is_on_nats(lab: SiteLab) -> None:
     assert {entry["item"]: entry["verdict"] for entry in lab.status()["items"]} == dict.fromkeys(
         ("01", "02", "03"), "operational"
@@ -50,9 +58,9 @@ def test_a_second_deploy_changes_nothing(lab: SiteLab) -> None:
     assert sorted(p.pid for p in lab.processes()) == before
 
 
-def test_the_values_on_a_console_come_from_the_server_of_its_item(lab: SiteLab) -> None:
+def test_the_values_on_a_console_come_from_the_server_of_its_item(shown: SiteLab) -> None:
+    lab = shown
     for item, console in (("02", "console_3"), ("03", "console_1")):
-        lab.good("open", instances=["scen2_hci_" + item], host=console)
         assert set(lab.programs("scen2_hci_" + item)) == WINDOWS
         (server,) = lab.hosts_of("scen2_srv_" + item)
         for program in ("sensor_view", "chart_view"):
@@ -66,7 +74,8 @@ def test_the_values_on_a_console_come_from_the_server_of_its_item(lab: SiteLab) 
 
 
 @pytest.mark.long
-def test_a_console_says_that_the_services_are_not_reachable_while_their_bus_is_away(lab: SiteLab) -> None:
+def test_a_console_says_that_the_services_are_not_reachable_while_their_bus_is_away(shown: SiteLab) -> None:
+    lab = shown
     windows, said = lab.programs("scen2_hci_02"), log(lab, "console_3", "02", "sensor_view")
     os.kill(lab.bus("scen2_srv_02"), signal.SIGKILL)
     wait_for(lambda: "services not reachable" in said.read_text(), "the window tells it", said.read_text)

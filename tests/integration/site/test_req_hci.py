@@ -45,7 +45,7 @@ def test_the_values_on_the_console_come_from_the_server_of_the_item(lab: SiteLab
 
 def test_req_23_a_second_hci_is_refused_and_the_holder_named(lab: SiteLab) -> None:
     played = lab.muster("open", "02", "--console", "console_1")
-    assert played.rc == 1
+    assert played.rc == 5
     assert "console_3 already shows item 02" in played.output
     assert lab.hosts_of("scen2_hci_02") == {"console_3"}
 

@@ -23,8 +23,9 @@ class TestAFreshLedger:
     def test_knows_its_site_and_holds_nothing(self, ledger: controller_ledger.Ledger) -> None:
         state, revision = ledger.read()
         assert revision == 1
-        meta = {"site": "scenario_2", "site_id": "scenario_2-c0ffee", "schema": 2, "last_run": 0}
-        assert state == {"meta": meta, "wanted": {}, "claims": {}, "hosts": {}, "pauses": {}, "notices": {}}
+        meta = {"site": "scenario_2", "site_id": "scenario_2-c0ffee", "schema": 3, "last_run": 0}
+        empty: dict[str, object] = {kind: {} for kind in ("wanted", "claims", "hosts", "pauses", "notices", "requests")}
+        assert state == {"meta": meta, **empty}
 
     def test_of_a_muster_that_still_had_leases_is_read_and_written(self, ledger: controller_ledger.Ledger) -> None:
         with sqlite3.connect(ledger.path) as earlier:

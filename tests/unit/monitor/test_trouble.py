@@ -12,7 +12,7 @@ def test_an_error_of_ansible_counts_at_once_and_other_ends_count_in_a_row() -> N
     one = Trouble()
     one.begins(1.0, 1000.0)
     one.ended("it ended with 1", "[ERROR]: no such file\n")
-    assert (one.why, one.since, one.slow) == ("ERROR! no such file", 1000.0, False)
+    assert (one.why, one.since, one.hopeful) == ("ERROR! no such file", 1000.0, False)
     other = Trouble()
     for _attempt in range(IN_A_ROW):
         assert other.why == ""
@@ -40,7 +40,7 @@ def test_a_run_that_does_not_become_ready_is_late_from_the_first_attempt_on() ->
     assert not one.is_late(LATE)
     assert one.is_late(LATE + 0.1)
     one.late("Passphrase:\x1b[0m")
-    assert (one.slow, one.why.endswith("Passphrase: [0m")) == (True, True)
+    assert (one.hopeful, one.why.endswith("Passphrase: [0m")) == (True, True)
     assert not one.is_late(LATE + 1), "it is said once"
 
 
@@ -51,3 +51,24 @@ def test_a_cold_run_that_worked_shows_that_runs_can_be_made_but_the_pauses_betwe
         one.ended("it ended with 9", "")
     one.worked()
     assert (one.why, one.failures) == ("", IN_A_ROW)
+
+
+def test_a_request_is_tried_while_the_last_run_that_had_something_to_do_did_it() -> None:
+    """Runs that are made ready ahead are killed by something: that says nothing of one that begins with its work."""
+    one = Trouble()
+    one.worked()
+    for _time in range(IN_A_ROW):
+        one.begins(0.0, 1000.0)
+        one.ended("it ended with -9", "")
+    assert (one.why, one.hopeful) == ("it ended with -9", True)
+    one.ended("it ended with -9", "", at_work=True)
+    assert (one.why, one.hopeful) == ("it ended with -9", False)
+
+
+def test_an_error_of_ansible_refuses_requests_whatever_worked_before() -> None:
+    one = Trouble()
+    one.worked()
+    one.ended("it ended with 4", "[ERROR]: no such file")
+    assert (one.why, one.hopeful) == ("ERROR! no such file", False)
+    one.worked()
+    assert one.why == "" and one.failures == 1, "those made ready ahead still wait longer and longer"

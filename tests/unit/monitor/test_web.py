@@ -76,7 +76,7 @@ def test_patterns_applications_and_items_are_put_in_full() -> None:
     [
         ([], "the body must be a JSON object"),
         ({}, "kind: is missing"),
-        ({"kind": "strat"}, "did you mean start?"),
+        ({"kind": "strat"}, "kind: \"strat\" is not known (allowed: reconcile, start, "),
         ({"kind": 3}, "kind: 3 is not known"),
         ({"kind": "start"}, "instances: is missing"),
         ({"kind": "start", "instances": []}, "instances: must name at least one"),

@@ -52,7 +52,7 @@ def test_the_documentation_of_the_module_has_every_argument_of_a_request() -> No
     for name, argument in spec.items():
         facts = {key: documented[name].get(key) for key in argument}
         assert facts == argument, name
-    assert set(documented) - set(spec) == {"report"}
+    assert set(documented) - set(spec) == {"report", "observed"}
 
 
 def test_module_and_action_plugin_take_the_arguments_of_the_table() -> None:
@@ -88,7 +88,8 @@ def test_the_example_of_each_command_is_a_request_without_errors(kind: RequestKi
 @pytest.mark.parametrize("kind", BY_COMMAND, ids=named)
 def test_commands_have_every_field_of_their_kind(kind: RequestKind) -> None:
     found = arguments_of(main._parser(""), (kind.command or kind.name).split()[0])
-    assert set(kind.fields) - set(found) <= ({"item"} if kind.name in names.BY_ITEM else set())
+    # An item is a subject, and `confirm` follows from --force.
+    assert set(kind.fields) - set(found) <= ({"item"} if kind.name in names.BY_HCI else {"confirm"})
     if kind.name in console.REQUESTS:
         there = arguments_of(console._parser(), kind.name)
         assert {name: there[name].help for name in kind.fields if name in there} == {
@@ -148,9 +149,17 @@ def test_arguments_of_the_module_become_the_request() -> None:
         ("stop", "scen2_srv", ["scen2_srv_01", "scen2_srv_02", "scen2_srv_03"], ""),
         ("stop", "scen2_srv_9*", ["scen2_srv_99"], ""),
         ("close", "02", ["scen2_hci_02"], ""),
-        ("start", "02", [], "there is no instance 02 in this site"),
+        ("close", "2", [], "there is no instance or item 2 in this site; did you mean 02?"),
+        ("start", "02", ["scen2_srv_02"], ""),
+        ("stop", "99", ["scen2_srv_99"], ""),
+        ("restart", "02..03", ["scen2_srv_02", "scen2_srv_03"], ""),
+        ("reset", "03..02", ["scen2_srv_02", "scen2_hci_02", "scen2_srv_03", "scen2_hci_03"], ""),
+        ("open", "01..02", ["scen2_hci_01", "scen2_hci_02"], ""),
+        ("stop", "04", [], "there is no instance or item 04 in this site; there are 01, 02 and 03"),
+        ("stop", "02..09", [], "there is no instance or item 02..09 in this site"),
+        ("resolve", "02", [], "there is no instance 02 in this site"),
         ("start", "x*", [], "no instance of the site fits the pattern x*"),
-        ("start", "scen2_srv_1", [], "there is no instance scen2_srv_1 in this site; did you mean scen2_srv_01?"),
+        ("start", "scen2_srv_1", [], "there is no instance or item scen2_srv_1 in this site; did you mean scen2_srv"),
     ],
 )
 def test_what_a_name_stands_for(kind: str, written: str, instances: list[str], problem: str) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -134,12 +135,16 @@ def test_it_says_what_the_plan_does_when_the_host_is_down(
         assert found["hosts"][dead]["moves"] == len(starts) + len(waits)
 
 
-def test_only_what_would_move_is_placed(monkeypatch: Any) -> None:
-    """1,000 items on 50 hosts: each service is placed once, so that the whole takes tens of milliseconds."""
+@pytest.mark.parametrize(("roomy", "placed"), [(0, 0), (10, 1000), (50, 0)])
+def test_only_what_would_move_is_placed_and_only_where_room_is_short(
+    roomy: int, placed: int, monkeypatch: Any
+) -> None:  # fmt: skip
+    """1,000 items on 50 hosts, of which some have room for one more: each service is placed at most once."""
     servers = tuple("server_%02d" % number for number in range(50))
     small = small_site(items=1000)
     hosts = tuple(
-        site_model.Host(name, order, name, "127.60.2.%d" % order, "/nowhere/" + name, ("servers",), load_limit=450)
+        site_model.Host(name, order, name, "127.60.2.%d" % order, "/nowhere/" + name, ("servers",),
+                        load_limit=470 if order < roomy else 450)
         for order, name in enumerate(servers)
     )
     services = replace(small.applications[0], identifiers=servers)
@@ -147,15 +152,16 @@ def test_only_what_would_move_is_placed(monkeypatch: Any) -> None:
     claims = {name: running(servers[number % 50]) for number, name in enumerate(site.by_name())}
     records = {name: {"state": "up", "incarnation": "boot/1"} for name in servers}
     state = small_state(claims=claims, wanted=dict.fromkeys(claims, WANTED), hosts=records)
-    placed = 0
+    count = 0
     real = readiness.place
 
     def counting(pending: Any, loads: Any) -> Any:
-        nonlocal placed
-        placed += len(pending)
+        nonlocal count
+        count += len(pending)
         return real(pending, loads)
 
     monkeypatch.setattr(readiness, "place", counting)
     found = readiness.readiness(site, state, {}, NOW)
-    assert placed == 1000
+    assert count == placed
+    assert found["ready"] == (roomy == 50)
     assert len(found["hosts"]) == 50 and found["hosts"]["server_00"]["moves"] == 20

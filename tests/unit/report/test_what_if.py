@@ -94,7 +94,7 @@ def test_windows_of_a_dead_console_are_held_and_reported() -> None:
     [
         ({"dwn": ["server_1"]}, "dwn cannot be assumed, only down, .*did you mean down"),
         ({"down": "server_1"}, "down must be a list"),
-        ({"down": ["server_9"]}, "there is no host server_9 in this site; did you mean"),
+        ({"down": ["server_9"]}, "there is no host server_9 in this site; there are server_1, server_2 and server_3"),
         ({"add_items": ["09:x"]}, "the slot of item 09 is x, must be 0 to 9999"),
         ({"add_items": ["a b"]}, 'item a b cannot be added: is "a b", must be an id'),
         ({"add_items": ["01:7"]}, "there is one already"),

@@ -36,11 +36,6 @@ class Refused(Exception):
         self.status = status
         self.errors = errors
 
-    @property
-    def incomplete(self) -> bool:
-        """Something is missing, so that the command was used wrongly."""
-        return any(error.get("value") is None for error in self.errors)
-
 
 class Remote:
     """A monitor that answers.

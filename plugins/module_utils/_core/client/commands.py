@@ -11,34 +11,74 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, TextIO
 
 from . import api
 
-OK, NO, USAGE, LATE = 0, 1, 2, 4  # exit codes: done, refused or failed, wrong usage, not done in time
+# Exit codes, one for each kind of mistake.
+OK, FAILED, USAGE, UNKNOWN, NO_ANSWER, REFUSED = 0, 1, 2, 3, 4, 5
+CODES = (
+    (OK, "done"),
+    (FAILED, "it was tried and failed; status: the monitor cannot run playbooks; what-if: a service finds no place"),
+    (USAGE, "wrong command, option or value, or wrong configuration"),
+    (UNKNOWN, "the site has no item, instance or host of this name"),
+    (NO_ANSWER, "not done in time, or no monitor answers"),
+    (REFUSED, "understood and refused, with the reason"),
+)
+WITHOUT_SUBJECT = ("is ", "must ", "holds ", "names ", '"')  # what begins so is about the field of its error
 BACK = 1.0  # s between attempts to reach a monitor that went away
 
 Json = Dict[str, Any]
 
 
-def act(body: Mapping[str, Any], remote: api.Remote, timeout: float) -> int:
+def codes() -> str:
+    """The table of exit codes, for `--help`."""
+    return "exit codes:\n" + "\n".join("  %d  %s" % row for row in CODES)
+
+
+def act(body: Mapping[str, Any], remote: api.Remote, timeout: float, dry_run: bool = False) -> int:
     """Post a request, print what came of it, and return the exit code.
 
     The caller's identity comes from the socket, never from the body.
 
+    :param dry_run: print the plan of it only.
+
     :raises Lost, Late: as `Remote.post`.
     """
     try:
-        answer = remote.post("/actions", body, timeout)
+        answer = remote.post("/actions" + ("?dry_run=1" if dry_run else ""), body, timeout)
     except api.Refused as refused:
         return refusal(refused)
     stream = sys.stdout if answer["ok"] or not answer.get("refused") else sys.stderr
     for sentence in answer["said"]:
         say(sentence, stream)
-    return OK if answer["ok"] else NO
+    if answer["ok"]:
+        return OK
+    return REFUSED if answer.get("refused") else FAILED
 
 
 def refusal(refused: api.Refused) -> int:
     """Print each error of a refused request; the exit code."""
     for error in refused.errors or [{"message": str(refused)}]:
-        say(error["message"], sys.stderr)
-    return USAGE if refused.incomplete else NO
+        say(_told(error), sys.stderr)
+    return code(refused)
+
+
+def code(refused: api.Refused) -> int:
+    """The exit code of what the API refused."""
+    if refused.status == 404 or (refused.errors and all(error.get("unknown") for error in refused.errors)):
+        return UNKNOWN
+    if refused.status == 403:
+        return REFUSED
+    if refused.status >= 500:
+        return FAILED if refused.status == 500 else NO_ANSWER
+    return USAGE
+
+
+def _told(error: Mapping[str, Any]) -> str:
+    """An error of a request in words: with its option, where the sentence has no subject."""
+    from ..model.request import FIELDS  # only after an error
+
+    field, message = str(error.get("field") or ""), str(error["message"])
+    if not field or not message.startswith(WITHOUT_SUBJECT):
+        return message
+    return "%s %s" % (FIELDS[field].options[0] if field in FIELDS else field, message)
 
 
 def watch(remote: api.Remote, show: Callable[[Json], None]) -> None:
@@ -65,6 +105,28 @@ def follow(remote: api.Remote, after: int, show: Callable[[Json], None]) -> None
         except (OSError, ValueError, api.Lost):
             pass
         time.sleep(BACK)
+
+
+class UnknownName(Exception):
+    """The site has nothing of this name; the text is one sentence."""
+
+
+def named(name: str, status: Mapping[str, Any]) -> List[str]:
+    """The instances that a name stands for: itself, or all of an item.
+
+    :param status: the status document.
+    :raises UnknownName: for neither.
+    """
+    instances = status["instances"]
+    if name in instances:
+        return [name]
+    items = [item["item"] for item in status["items"]]
+    if name in items:
+        return [one for one, entry in instances.items() if entry["item"] == name]
+    from ..model.sentences import did_you_mean
+
+    near = did_you_mean(name, [*instances, *items])
+    raise UnknownName("there is no instance or item %s in this site%s" % (name, near))
 
 
 def print_why(

@@ -23,7 +23,22 @@ from ..model.request import KINDS
 from ..model.sentences import CANNOT_RUN
 from . import api, peer, terminal
 from . import options as request_options
-from .commands import LATE, NO, OK, USAGE, act, follow, print_why, refusal, say, watch
+from .commands import (
+    FAILED,
+    NO_ANSWER,
+    OK,
+    UNKNOWN,
+    USAGE,
+    UnknownName,
+    act,
+    codes,
+    follow,
+    named,
+    print_why,
+    refusal,
+    say,
+    watch,
+)
 
 WIDTH = 120  # characters of a line where there is no terminal
 PORT = 8770
@@ -33,12 +48,12 @@ examples:
   muster status                          what runs where, and how well
   muster open 02                         open the HCI of item 02 on this console
   muster close 02                        close it, on whichever console shows it
-  muster stop scen2_srv_01               stop an instance until someone starts it
+  muster stop 02                         stop the services of item 02 until someone starts them
   muster page                            serve the page of this console at http://127.0.0.1:8770/
 
-exit codes: 0 done, 1 refused or failed, 2 wrong usage, 4 not done in time
+%s
 environment: MUSTER_HOST (the name of this host in the inventory, where the machine is several hosts)
-"""
+""" % codes()
 
 
 class NoWay(Exception):
@@ -56,17 +71,17 @@ def _main(arguments: Optional[Sequence[str]]) -> int:
     try:
         remote = api.Remote(find(os.environ, line.SHARED))
         return int(options.command(options, remote))
-    except (NoWay, api.Lost) as error:
+    except UnknownName as error:
         _tell("muster: %s" % error)
-        return NO
+        return UNKNOWN
+    except (NoWay, api.Lost, api.Late) as error:
+        _tell("muster: %s" % error)
+        return NO_ANSWER
     except api.Refused as refused:
         return refusal(refused)
     except request_options.Incomplete as error:
         _tell("muster: %s" % error)
         return USAGE
-    except api.Late as error:
-        _tell("muster: %s" % error)
-        return LATE
     except KeyboardInterrupt:
         _tell("")
         return 130
@@ -108,7 +123,7 @@ def find(environ: Mapping[str, str], shared: str) -> str:
 def status(options: argparse.Namespace, remote: api.Remote) -> int:
     """What runs where, as a table made by the monitor.
 
-    :return: the exit code: `NO` while the monitor cannot run playbooks.
+    :return: the exit code: `FAILED` while the monitor cannot run playbooks.
     """
 
     def show(_document: Any) -> None:
@@ -126,30 +141,38 @@ def _show(options: argparse.Namespace, remote: api.Remote) -> int:
     if options.json:
         document = remote.get("/status", options.timeout)
         _as_json(document)
-        return NO if document["monitor"].get("no_runs") else OK
+        return FAILED if document["monitor"].get("no_runs") else OK
     width = max(40, min(1000, shutil.get_terminal_size((WIDTH, 40)).columns))
     text = remote.text("/status.txt", options.timeout, width=width)
     if options.watch and sys.stdout.isatty():
         sys.stdout.write(terminal.CLEAR)
     sys.stdout.write(text)
     sys.stdout.flush()
-    return NO if "\n" + CANNOT_RUN in text else OK
+    return FAILED if "\n" + CANNOT_RUN in text else OK
 
 
 def request(options: argparse.Namespace, remote: api.Remote) -> int:
     """Any of `REQUESTS`."""
-    return act(request_options.request_of(KINDS[options.kind], options).to_json(), remote, options.timeout)
+    body = request_options.request_of(KINDS[options.kind], options).to_json()
+    return act(body, remote, options.timeout, options.dry_run)
 
 
 def why(options: argparse.Namespace, remote: api.Remote) -> int:
-    """One instance: how it is, why, what would be done next, and what happened."""
-    document = remote.get("/why/" + api.quoted(options.instance), options.timeout, limit=options.number)
+    """One instance, or each of an item: how it is, why, what would be done next, and what happened."""
+    for number, name in enumerate(named(options.instance, remote.get("/status", options.timeout))):
+        if number and not options.json:
+            say("")
+        _why(name, options, remote)
+    return OK
+
+
+def _why(name: str, options: argparse.Namespace, remote: api.Remote) -> None:
+    document = remote.get("/why/" + api.quoted(name), options.timeout, limit=options.number)
     if options.json:
         _as_json(document)
-        return OK
+        return
     status, error = {"monitor": document}, document.get("error") or ""
-    print_why(options.instance, document["instance"], status, document.get("plan"), error, document["trail"])
-    return OK
+    print_why(name, document["instance"], status, document.get("plan"), error, document["trail"])
 
 
 def events(options: argparse.Namespace, remote: api.Remote) -> int:
@@ -257,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
         request_options.add_arguments(
             add(name, request, request_options.phrase(kind), request_options.description(kind)), kind)
     sub = add("why", why, "how one instance is, why, and what happened")
-    sub.add_argument("instance", metavar="INSTANCE")
+    sub.add_argument("instance", metavar="INSTANCE", help="name of the instance, or id of an item")
     sub.add_argument("-n", "--number", type=int, default=12, help="number of events shown (12)")
     sub.add_argument("--json", action="store_true", help="the same, for programs")
     sub = add("events", events, "what happened, who did it, and why")

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: RequestKind) -> None:
         if field.type == "whole":
             given["type"] = _Whole(field.schema)
         parser.add_argument(*field.options, **given)
+    parser.add_argument("--dry-run", action="store_true", help="show the plan; do nothing")
     parser.set_defaults(kind=kind.name)
 
 
@@ -58,6 +59,8 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
         if FIELDS[name].type == "list":
             value = (value,) if isinstance(value, str) else tuple(value)
         values[FIELDS[name].attribute] = value
+    if kind.confirmed and values["force"]:
+        values["confirm"] = values["host"]  # it was named beside --force
     given = [name for name in kind.one_of if values[FIELDS[name].attribute]]
     if kind.one_of and len(given) != 1:
         subject = [kind.subject.metavar] if kind.subject is not None else []
@@ -69,7 +72,7 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
 def _optional(kind: RequestKind) -> List[Field]:
     """The fields that are options. What follows the command stands for its whole choice, but for flags."""
     subject = kind.subject.field if kind.subject is not None else ""
-    fields = [FIELDS[name] for name in kind.fields if name != subject]
+    fields = [FIELDS[name] for name in kind.fields if name not in (subject, "confirm")]
     return [f for f in fields if f.type == "flag" or subject not in kind.one_of or f.name not in kind.one_of]
 
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
-from ..model.site import Application, Bus, Host, Ports, Program, Settings
+from ..model.site import AfterBudget, Application, Bus, Host, Ports, Program, Settings
 from . import keys as compile_keys
 from .errors import Keys, Problems, show, suggest
 from .probes import Place, read_link, read_probe
@@ -27,7 +27,7 @@ class Known:
     applications: Tuple[str, ...] = ()
 
     def resolve(self, names: Tuple[str, ...], keys: Keys, problems: Problems) -> Tuple[str, ...]:
-        """Hosts and groups as host names: in the order written, a group in inventory order, each once."""
+        """Hosts and groups as host names: in the order written, a group in site order, each once."""
         hosts = [host.name for host in self.hosts]
         found: Dict[str, None] = {}
         for name in names:
@@ -129,6 +129,7 @@ class ApplicationReader:
             bus=self._bus(values, programs, ports, keys + ("bus",)) if "bus" in values else None,
             ports=ports,
             files=self.reader.files(values.get("files", {}), keys + ("files",)),
+            after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
                                             "repair", "conflicts", "limits") if key in values},
         )
@@ -141,6 +142,16 @@ class ApplicationReader:
             self.problems.add(keys + ("peer",), "%s is not another application" % show(application.peer),
                               application.peer, suggest(application.peer, others))
         return application
+
+    def _after_budget(self, name: str, values: Values, keys: Keys) -> Optional[AfterBudget]:
+        if "after_budget" not in values:
+            return None
+        written = values["after_budget"]
+        if not values.get("start_sequence") and values.sound("start_sequence"):
+            self.problems.add(keys, "after_budget is about services, but %s starts on request only" % name, written,
+                              "give the application a start_sequence above 0")
+        read = self.reader.table(compile_keys.AFTER_BUDGET, written, keys, "after_budget")
+        return AfterBudget(read["retry"]) if "retry" in read else None
 
     def _rules(self, written: Mapping[str, Any], keys: Keys) -> List[_Rule]:
         rules = []
@@ -167,7 +178,7 @@ class ApplicationReader:
         for name, entry in entries.items():
             matching = [rule for rule in rules if rule.pattern.search(name)]
             used.update(rule.text for rule in matching)
-            rule = max(matching, key=lambda candidate: len(candidate.text)) if matching else None
+            rule = max(matching, key=lambda candidate: (len(candidate.text), candidate.text)) if matching else None
             programs.append(self._program(name, entry, rule, values, place + (name,)))
         for rule in rules:
             if rule.text not in used and values.sound("programs"):
@@ -176,7 +187,7 @@ class ApplicationReader:
                                   "programs: " + (", ".join(entries) or "none"))
         if programs and not self.unsure and not any(program.start_sequence for program in programs):
             self.problems.add(place, "no program of %s has a start_sequence above 0: nothing would start" % application)
-        return tuple(programs)
+        return tuple(sorted(programs, key=lambda p: (not p.start_sequence, p.start_sequence)))  # names are in order
 
     def _program(self, name: str, entry: Any, rule: Optional[_Rule], application: Values, keys: Keys) -> Program:
         own = _Layer(self.reader.table(compile_keys.PROGRAM, entry, keys, "program %s" % name, require=False), keys)

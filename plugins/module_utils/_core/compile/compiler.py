@@ -9,9 +9,11 @@ It must not know Ansible, files or hosts: it gets plain data and gives frozen da
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from dataclasses import replace
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..model import text
+from ..model.sequence import natural, ordered
 from ..model.site import Application, Hook, Host, Item, Service, Settings, Site
 from ..model.words import VERDICTS
 from . import checks
@@ -36,7 +38,7 @@ def compile_site(raw: Mapping[str, Any]) -> Site:
 
     :param raw: the ``muster_*`` variables by name, rendered but for commands and environments, and ``inventory``:
         ``{"hosts": {name: {"groups": [...], "muster_root": ..., ...}}, "groups": {name: [hosts]},
-        "controllers": [...], "muster_hosts": [names in inventory order]}``.
+        "controllers": [...], "muster_hosts": [names]}``.
     :raises SiteErrors: with all errors.
     """
     return _Compiler(raw).site()
@@ -46,6 +48,7 @@ class _Compiler:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.problems = Problems()
         self.reader = Reader(self.problems)
+        raw = ordered(raw)  # nothing that is made of the site may depend on the order of keys
         self.inventory: Mapping[str, Any] = raw.get("inventory") or {}
         self.top = self._top({name: value for name, value in raw.items() if name != "inventory"})
 
@@ -63,7 +66,7 @@ class _Compiler:
             name=top.get("muster_site", ""),
             controller=controller,
             state_dir=top.get("muster_state_dir", ""),
-            hosts=hosts,
+            hosts=_in_order(hosts, applications),
             groups=groups,
             applications=applications,
             services=services,
@@ -95,7 +98,7 @@ class _Compiler:
         return ""
 
     def _hosts(self) -> Tuple[Host, ...]:
-        names = [str(name) for name in self.inventory.get("muster_hosts", [])]
+        names = sorted((str(name) for name in self.inventory.get("muster_hosts", [])), key=natural)
         if not names:
             self.problems.add(("groups", "muster_hosts"), "the inventory group muster_hosts is empty or missing", None,
                               "it holds every host that may run something: servers and consoles")
@@ -107,7 +110,7 @@ class _Compiler:
                                   "allowed: letters, digits, _ . -")
                 continue
             written = dict(self.inventory.get("hosts", {}).get(name, {}))
-            groups = tuple(str(group) for group in written.pop("groups", ()))
+            groups = tuple(sorted(str(group) for group in written.pop("groups", ())))
             connection, ssh = str(written.pop("connection", "")), dict(written.pop("ssh", {}))
             values = self.reader.table(compile_keys.HOST, written, keys, "host %s" % name)
             if values.get("muster_service_manager") == "systemd":
@@ -121,7 +124,7 @@ class _Compiler:
     def _groups(self, hosts: Any) -> Dict[str, Tuple[str, ...]]:
         groups = {}
         for name, members in self.inventory.get("groups", {}).items():
-            groups[str(name)] = tuple(str(member) for member in members if member in hosts)
+            groups[str(name)] = tuple(sorted((str(m) for m in members if m in hosts), key=natural))
         return groups
 
     def _settings(self) -> Settings:
@@ -257,7 +260,16 @@ class _Compiler:
         known.applications = tuple(written)
         reader = ApplicationReader(self.reader, known, settings)
         reader.read_models(self.top.get("muster_models", {}))
-        return tuple(reader.application(name, entry, place + (name,)) for name, entry in written.items())
+        applications = [reader.application(name, entry, place + (name,)) for name, entry in written.items()]
+        return tuple(sorted(applications, key=lambda a: (a.on_request, a.start_sequence)))  # names are in order
+
+
+def _in_order(hosts: Iterable[Host], applications: Iterable[Application]) -> Tuple[Host, ...]:
+    """Hosts in the order in which applications name them, those of a group by name. It decides where all else is equal,
+    and it is the same wherever the inventory was read from."""
+    named = list(dict.fromkeys(name for application in applications for name in application.identifiers))
+    placed = sorted(hosts, key=lambda host: named.index(host.name) if host.name in named else len(named))
+    return tuple(replace(host, order=order) for order, host in enumerate(placed))
 
 
 def _hooks(reader: Reader, written: Any) -> Tuple[Hook, ...]:

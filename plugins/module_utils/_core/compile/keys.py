@@ -114,6 +114,8 @@ APPLICATION = _table(
               " stopped; `stop_all`: every copy is, then it starts once on the claimed host; `ask`: nothing, until"
               " somebody decides (`muster resolve`).", default=site.Application.conflicts,
               choices=site.CONFLICTS),
+        Field("after_budget", "mapping", "What becomes of a service whose failure budget is spent. Without it, it stays"
+              " failed until somebody starts it.", default_doc="none"),
         Field("limits", "limits", "Of all processes of an instance together, on systemd: `memory_max`, `memory_high`"
               " (`2G`, or `25%` of the memory), `cpu_quota` (percent of one processor), `cpu_weight`, `io_weight`,"
               " `tasks_max`.", default={}),
@@ -127,6 +129,17 @@ APPLICATION = _table(
     operational_status="mark the programs that matter with required: true",
     numprocs="muster makes one instance per entry of muster_items",
     pattern="one application serves all items: no pattern is needed",
+)
+
+AFTER_BUDGET = _table(
+    "What follows a spent budget",
+    "muster_applications.<name>.after_budget",
+    "For services that need something which may come late or be away for hours: an instrument, a file server, a"
+    " licence.",
+    (
+        Field("retry", "number", "A service whose failure budget is spent is tried again, once per such time, for ever."
+              " Its budget comes back when it runs.", required=True, minimum=10, unit="s"),
+    ),
 )
 
 PROGRAM = _table(
@@ -200,8 +213,8 @@ PORTS = _table(
 FILE = _table(
     "A configuration file",
     "files.<name>",
-    "A template's name, or a mapping with these keys. Templates are looked for beside the inventory, then the"
-    " playbook, then in the collection.",
+    "A template's name, or a mapping with these keys. Templates are looked for in `templates` beside the inventory,"
+    " then beside the playbook, then in the collection.",
     (
         Field("template", "template", "The Jinja template.", required=True),
         Field("mode", "mode", "Its permissions, in quotes.", default=site.ConfigFile.mode),
@@ -314,8 +327,8 @@ HOOK = _table(
     ),
 )
 
-TABLES = (SITE, ITEM, APPLICATION, PROGRAM, BUS, keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE, HOST,
-          SETTINGS, HOOK)
+TABLES = (SITE, ITEM, APPLICATION, AFTER_BUDGET, PROGRAM, BUS, keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
+          HOST, SETTINGS, HOOK)
 
 
 def site_reference() -> List[Dict[str, Any]]:
@@ -370,6 +383,8 @@ def _kind(field: Field) -> str:
         kind += ", %g to %g" % (field.minimum, field.maximum)
     elif field.minimum is not None and field.minimum >= 1:
         kind += ", at least %g" % field.minimum
+    if field.kind == "number" and field.unit == "s":
+        return kind.replace("number", "duration", 1)
     return kind + (", in %s" % field.unit if field.unit else "")
 
 

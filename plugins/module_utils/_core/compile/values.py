@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any, Callable, Dict, Mapping, Tuple
 
+from ..model.moments import duration
 from ..model.text import unreadable
 from . import values_confinement
 from .errors import show, suggest
@@ -93,24 +94,29 @@ def _integer(field: Field, value: Any) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise _must(value, "a whole number" + _limits(field))
-    _within(field, value)
+    _within(field, value, value)
     return value
 
 
 def _number(field: Field, value: Any) -> float:
     if isinstance(value, str) and _NUMBER.match(value.strip()):
         value = float(value)
+    written = value
+    if isinstance(value, str) and field.unit == "s":
+        seconds = duration(value.strip())
+        value = value if seconds is None else seconds
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-        raise _must(value, "a number%s%s" % (" of seconds" if field.unit == "s" else "", _limits(field)))
-    _within(field, value)
+        kind = " of seconds, or a duration such as 90s, 5min or 2h," if field.unit == "s" else ""
+        raise _must(value, ("a number%s%s" % (kind, _limits(field))).rstrip(","))
+    _within(field, value, written)
     return float(value)
 
 
-def _within(field: Field, value: float) -> None:
+def _within(field: Field, value: float, written: Any) -> None:
     low = field.minimum is not None and value < field.minimum
     high = field.maximum is not None and value > field.maximum
     if low or high or value in (float("inf"), float("-inf")):
-        raise Bad("is %s, must be%s" % (show(value), _limits(field) or " finite"))
+        raise Bad("is %s, must be%s" % (show(written), _limits(field) or " finite"))
 
 
 def _limits(field: Field) -> str:

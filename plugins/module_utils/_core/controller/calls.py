@@ -24,7 +24,7 @@ from ..plan.outcome import settle
 from ..plan.plan import make_plan
 from ..report import status
 from ..requests import shrink
-from . import last_seen, ledger_files, publish
+from . import asked, last_seen, ledger_files, publish
 from . import ledger as controller_ledger
 from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
 
@@ -85,7 +85,7 @@ def handle(request: Mapping[str, Any]) -> Json:
     try:
         return verbs[verb](_call(request))
     except (controller_ledger.LedgerError, PlanError, Refused) as error:
-        return {"error": str(error)}
+        return {"error": str(error), **({"unknown": True} if getattr(error, "unknown", False) else {})}
 
 
 class _Call(NamedTuple):
@@ -147,7 +147,7 @@ def _open_site(call: _Call) -> Json:
         state, revision = ledger.read()
         _same_site(call, state)
         if call.request.get("create") and not call.request.get("accept"):
-            _no_less(call, state)
+            shrink.check(call.site, state["wanted"])
         published = int(watch.get("revision", 0)) if watch.get("site_id") == state["meta"]["site_id"] else 0
         if published > revision and not call.check:
             revision = _put_back(call, ledger, revision, published)
@@ -179,6 +179,8 @@ def _make_plan(given: _Call) -> Json:
     with call.ledger as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = _read(given, ledger)
+            if request.get("id") and request["id"] not in state[asked.KIND]:
+                raise Refused("another run has planned this request already")
             call = _over_what_is_deployed(given, state, str(request.get("kind")))
             configs = {h: d for h, d in call.config_digests.items() if given.config_digests.get(h) == d}  # can be sent
             observations = last_seen.current(call.site, ledger, state, revision, call.request, call.check)
@@ -187,6 +189,8 @@ def _make_plan(given: _Call) -> Json:
             plan = make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
             looked = revision
             changes = _with_meta(call, state, plan, run)
+            if request.get("id"):
+                changes[asked.KIND] = {request["id"]: None}  # with the plan: so it is carried out once
             if call.check or not (changes or plan.trail):
                 break
             try:
@@ -342,12 +346,6 @@ def _same_site(call: _Call, state: controller_ledger.State) -> None:
             "the ledger in %s belongs to the site %s and this inventory describes %s: "
             "give each site a muster_state_dir of its own" % (call.state_dir, state["meta"]["site"], call.site.name)
         )
-
-
-def _no_less(call: _Call, state: controller_ledger.State) -> None:
-    why = shrink.refusal(call.site, state["wanted"])
-    if why:
-        raise Refused(why)
 
 
 def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: str) -> _Call:

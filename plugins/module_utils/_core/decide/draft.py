@@ -25,7 +25,7 @@ from ..model.plan import (
 from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
 from ..model.site import Site
 from ..model.words import FREE, MUSTER, STARTED, STARTING, STOPPING
-from .failures import charges
+from .failures import charges, refused_lately
 from .known import Known
 from .upkeep import Upkeep
 
@@ -35,6 +35,8 @@ WHOLE = ("deploy", "reconcile")  # kinds of requests that look at every instance
 
 class PlanError(Exception):
     """No plan can be made; the text is the sentence for a person."""
+
+    unknown = False  # whether it is because the site has nothing of a name that was given
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,7 @@ class Draft(Known):
                 actor=self.actor,
                 failures=self.charges(name),
                 crashes=claim.crashes,
+                refusals=refused_lately(claim, self.now),
                 reason=reason,
                 since=self.now,
                 digest=self.digests.get(name, ""),
@@ -274,8 +277,12 @@ class Draft(Known):
 
     def troubles(self, name: str) -> Tuple[Failure, ...]:
         """The same, and the crashes in a row: what speaks for another host."""
-        charged = self.charges(name)
-        return charged + tuple(crash for crash in self.claim(name).crashes if crash not in charged)
+        charged, claim = self.charges(name), self.claim(name)
+        return charged + tuple(crash for crash in claim.crashes if crash not in charged)
+
+    def refusing(self, name: str) -> List[str]:
+        """Hosts that lately refused to start it: another one is tried first."""
+        return [refusal.host for refusal in refused_lately(self.claim(name), self.now)]
 
     def note(
         self, what: str, why: str = "", result: str = "", instance: str = "", host: str = "", who: Optional[str] = None

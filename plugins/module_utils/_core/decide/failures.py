@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Sequence, Tuple
+from dataclasses import replace
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 from ..model.moments import Ladder
 from ..model.records import Claim, Failure
+from ..model.sentences import clock, duration
 from ..model.site import Application, Settings
 from ..model.words import RUNNING
 
@@ -19,6 +21,8 @@ TRIES_PER_HOST = 2  # failed starts on one host before another one is tried
 # the cause is probably still there, and each restart is a burst of load for the host and for the bus's clients. 60 s is
 # as long as the regular look: somebody who repairs the cause waits no longer than that.
 WAITS = Ladder((0.0, 0.0, 2.0, 5.0, 15.0, 30.0, 60.0))
+REFUSED_FOR = 600.0  # s that a refusal of a host keeps an instance from it while another one may take it
+KEPT = 100  # failures of an instance that are remembered, of one that is tried again for ever
 SOUND = 12  # stretches of `stable_after` after which a crash is no longer in a row with those before
 
 
@@ -52,9 +56,14 @@ def charges(claim: Claim, now: float, settings: Settings) -> Tuple[Failure, ...]
     return tuple(f for f in claim.failures if f.at > now - settings.failure_window)[regained:]
 
 
+def refused_lately(claim: Claim, now: float) -> Tuple[Failure, ...]:
+    """The refusals for which another host is tried first; none of a future that a wrong clock has made."""
+    return tuple(f for f in claim.refusals if 0 <= now - f.at <= REFUSED_FOR)
+
+
 def charge(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failure, ...]:
     """The failures of an instance after one more."""
-    return charges(claim, failure.at, settings) + (failure,)
+    return (charges(claim, failure.at, settings) + (failure,))[-KEPT:]
 
 
 def exhausted(failures: Sequence[Failure], settings: Settings) -> bool:
@@ -69,7 +78,7 @@ def in_a_row(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failur
     against an instance; this row is what ends a loop that is slower than that.
     """
     sound = claim.phase == RUNNING and failure.at - claim.since >= SOUND * max(settings.stable_after, 1.0)
-    return (() if sound else claim.crashes) + (failure,)
+    return ((() if sound else claim.crashes) + (failure,))[-KEPT:]
 
 
 def wait_before(crashes: Sequence[Failure]) -> float:
@@ -85,6 +94,24 @@ def endless(crashes: Sequence[Failure], settings: Settings) -> bool:
 def given_up(claim: Claim, settings: Settings) -> bool:
     """Whether a failed instance stays failed until a person clears it."""
     return exhausted(claim.failures, settings) or endless(claim.crashes, settings)
+
+
+def tried_slowly(application: Application, claim: Claim, last: str, now: float) -> Optional[Claim]:
+    """The claim of an instance whose budget is spent, with the moment of its next try, and the sentence about it.
+
+    None where it stays failed.
+
+    :param last: the last failure, as a phrase.
+    """
+    after = application.after_budget
+    if after is None or application.on_request:
+        return None
+    count = max(len(claim.failures), len(claim.crashes))
+    until = now + after.retry
+    reason = "%s%d attempts failed; muster tries again every %s, next at %s (last: %s)" % (
+        "more than " if count >= KEPT else "", count, duration(after.retry), clock(until, now), last,
+    )  # fmt: skip
+    return replace(claim, until=until, reason=reason)
 
 
 def avoided_hosts(claim: Claim, now: float, settings: Settings) -> List[str]:

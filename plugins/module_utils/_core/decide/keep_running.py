@@ -14,10 +14,10 @@ from ..model.records import Claim, Failure
 from ..model.sentences import clock, duration, listing, times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
-from ..model.words import DOWN, DRAINED, FAILED, FREE, MUSTER, STOPPED, SUSPECT
+from ..model.words import DOWN, DRAINED, FAILED, FREE, MUSTER, RUNNING, STOPPED, SUSPECT
 from . import notices
 from .draft import WHOLE, Draft
-from .failures import charge, endless, in_a_row, running_failure, tired_hosts, wait_before
+from .failures import charge, endless, given_up, in_a_row, running_failure, tired_hosts, tried_slowly, wait_before
 from .relocate import in_place, misplaced, move, stop_strays
 
 
@@ -29,7 +29,7 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
     :param strays: hosts with copies that no claim allows.
     """
     name, claim = instance.name, draft.claim(instance.name)
-    if copy.epochs != (claim.epoch,):
+    if copy.epochs != (claim.epoch,) and not waits_in_a_gate(instance, claim, copy):
         runs = listing(str(e) if e else "none" for e in copy.epochs)
         reason = "%s runs on %s under epoch %s, the ledger says %d" % (name, host, runs, claim.epoch)
         in_place(draft, instance, host, reason, strays)
@@ -69,6 +69,15 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
     incarnation = draft.observation(host).incarnation
     if incarnation and claim.incarnation != incarnation:
         draft.set_claim(name, replace(claim, incarnation=incarnation))
+
+
+def waits_in_a_gate(instance: Instance, claim: Claim, copy: Optional[Seen]) -> bool:
+    """Whether nothing of it runs because all its programs come after a gate that waits for something."""
+    return (
+        copy is not None and claim.phase == RUNNING and bool(claim.deferred) and not copy.live
+        and copy.claim == claim.epoch
+        and not expected_programs(instance.application, without=_not_expected(claim, copy))
+    )  # fmt: skip
 
 
 def _not_expected(claim: Claim, copy: Seen) -> Tuple[str, ...]:
@@ -118,9 +127,9 @@ def apply_strategy(
         claim, failures=charge(claim, failure, settings), crashes=in_a_row(claim, failure, settings), until=0.0
     )
     draft.set_claim(name, charged)
-    given_up = _given_up(draft, name, what)
-    if given_up:
-        draft.stop(name, host, given_up, after=FAILED, urgent=urgent)
+    ended = _given_up(draft, instance, what)
+    if ended:
+        draft.stop(name, host, ended, after=FAILED, urgent=urgent)
     elif wait_before(charged.crashes):
         bus = instance.application.bus.program if instance.application.bus else ""
         alone = programs if strategy == "restart_process" and bus not in programs else []
@@ -146,9 +155,9 @@ def repair_gone(draft: Draft, instance: Instance, host: str, what: str, strays: 
     failures = charge(replace(claim, since=draft.now), failure, settings)
     crashes = in_a_row(claim, failure, settings)
     draft.set_claim(name, replace(claim, failures=failures, crashes=crashes, until=0.0))
-    given_up = _given_up(draft, name, what)
-    if given_up:
-        draft.stop(name, host, given_up, after=FAILED)
+    ended = _given_up(draft, instance, what)
+    if ended:
+        draft.stop(name, host, ended, after=FAILED)
         stop_strays(draft, name, strays)
     elif wait_before(crashes) and not instance.application.on_request:
         _wait(draft, name, host, what, [], urgent=False)
@@ -157,9 +166,15 @@ def repair_gone(draft: Draft, instance: Instance, host: str, what: str, strays: 
         _again(draft, instance, host, what, strays, urgent=False)
 
 
-def _given_up(draft: Draft, name: str, what: str) -> str:
-    """Why an instance is not restarted any more; empty while it is."""
+def _given_up(draft: Draft, instance: Instance, what: str) -> str:
+    """Why an instance is not restarted any more, or only slowly; empty while it is restarted at once."""
+    name = instance.name
     claim, settings = draft.claim(name), draft.site.settings
+    if len(claim.failures) > settings.failure_budget or endless(claim.crashes, settings):
+        slow = tried_slowly(instance.application, claim, what, draft.now)
+        if slow is not None:
+            draft.set_claim(name, slow)
+            return slow.reason
     if len(claim.failures) > settings.failure_budget:
         return spent(name, what, draft)
     if endless(claim.crashes, settings):
@@ -194,8 +209,13 @@ def after_wait(draft: Draft, instance: Instance, strays: List[str]) -> None:
         stop_strays(draft, name, strays)
         return
     draft.free(name, claim.reason)
-    reason = "%s crashed %s in a row, has waited and is tried again" % (name, times(len(claim.crashes)))
-    move(draft, instance, reason, list(draft.copies(name)))
+    slowly = instance.application.after_budget is not None and given_up(claim, draft.site.settings)
+    if slowly:
+        reason = "%s is tried again although its failure budget is spent (after_budget)" % name
+    else:
+        reason = "%s crashed %s in a row, has waited and is tried again" % (name, times(len(claim.crashes)))
+    last = claim.failures[-1:] or claim.crashes[-1:]
+    move(draft, instance, reason, list(draft.copies(name)), avoid=[last[0].host] if last and slowly else None)
 
 
 def _repair_after_wait(draft: Draft, instance: Instance, host: str) -> None:

@@ -13,15 +13,15 @@ from dataclasses import replace
 from typing import List, Optional
 
 from ..model.observation import Seen
-from ..model.records import Claim
+from ..model.records import Claim, Failure
 from ..model.sentences import times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
 from ..model.words import DOWN, FAILED, FREE, MUSTER, RUNNING, STARTING, STOPPED, STOPPING
 from . import conflicts, notices, pauses
 from .draft import WHOLE, Draft
-from .failures import avoided_hosts, given_up, running_failure
-from .keep_running import after_wait, apply_strategy, keep_running, repair_gone
+from .failures import avoided_hosts, given_up, running_failure, tried_slowly
+from .keep_running import after_wait, apply_strategy, keep_running, repair_gone, waits_in_a_gate
 from .relocate import in_place, move, stop_strays, strays_of
 
 FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
@@ -142,6 +142,8 @@ def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
     if not instance.application.on_request or not draft.is_started(name) or claim.phase == STOPPING:
         return
     observation, copy = draft.observation(host), draft.copies(name).get(host)
+    if waits_in_a_gate(instance, claim, copy) and observation.incarnation == claim.incarnation:
+        return
     if copy is not None and copy.epochs == (claim.epoch,):
         return  # processes of this epoch live: whatever restarted did so before they began
     if claim.incarnation and observation.incarnation != claim.incarnation:
@@ -187,11 +189,11 @@ def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], becau
         move(draft, instance, because, strays)
         return
     copy = draft.copies(name).get(holder)
-    if copy is None or not copy.live:
+    if (copy is None or not copy.live) and not waits_in_a_gate(instance, claim, copy):
         _gone(draft, instance, holder, strays)
-    elif claim.phase == RUNNING:
+    elif claim.phase == RUNNING and copy is not None:
         keep_running(draft, instance, holder, copy, strays)
-    elif claim.phase == STARTING:
+    elif claim.phase == STARTING and copy is not None:
         _take_over_start(draft, instance, holder, copy, strays)
     else:
         _finish_stop(draft, instance, holder, strays)
@@ -281,6 +283,12 @@ def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], stra
         draft.hold(name, claim.host, "the start of %s on %s failed: %s; open it again, or close it" % (
             name, claim.host, claim.reason))  # fmt: skip
         stop_strays(draft, name, strays)
+        return
+    last = (claim.failures or claim.crashes or (Failure(claim.since, "", claim.reason),))[-1].why
+    slow = tried_slowly(instance.application, claim, last, claim.since)
+    if given_up(claim, draft.site.settings) and slow is not None:  # the site says so since it failed
+        draft.set_claim(name, slow)
+        after_wait(draft, instance, strays)
         return
     if given_up(claim, draft.site.settings):
         draft.hold(name, claim.host, "%s stays failed until somebody starts it: %s" % (name, claim.reason))

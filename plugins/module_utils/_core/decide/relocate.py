@@ -69,6 +69,7 @@ def move(
     stays: str = "",
     exclude: Optional[Mapping[str, str]] = None,
     leaves: str = "",
+    avoid: Optional[List[str]] = None,
 ) -> None:
     """Queue an instance for placement.
 
@@ -76,10 +77,12 @@ def move(
     :param stays: it runs, and why it should not run there; without room elsewhere it stays for this reason.
     :param exclude: host -> why it must not start there; "" where `reason` says so.
     :param leaves: the drained host that it leaves, in its turn.
+    :param avoid: hosts where it starts only if there is no room elsewhere; None: those where it failed too often.
     """
     name = instance.name
     wanted_host = draft.wanted(name).host
     asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
     hosts = (wanted_host,) if wanted_host else None
-    avoid = tuple(tired_hosts(draft.troubles(name)))
-    draft.moves.append(Move(name, reason, tuple(stops), hosts, avoid, exclude or {}, stays, leaves, asked))
+    tired = tuple(tired_hosts(draft.troubles(name)) if avoid is None else avoid)
+    tired += tuple(host for host in draft.refusing(name) if host not in tired)
+    draft.moves.append(Move(name, reason, tuple(stops), hosts, tired, exclude or {}, stays, leaves, asked))

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Mapping, Optional
 
+UMASK = 0o022  # whatever the account has: the modes of folders and files say who may read them
 PREFIX = "MUSTER:"
 
 
@@ -100,9 +101,11 @@ def main(request: Optional[Mapping[str, Any]] = None) -> None:
 
     :param request: read from standard input when it is None.
     """
+    import os
     import signal
     import sys
 
+    os.umask(UMASK)
     if request is None:
         request = json.loads(sys.stdin.buffer.readline())
     if request.get("verb") != "observe":  # an act that was begun is completed, even when its caller is gone

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from .machine import files, procs
+from .machine import files, limits, procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +30,13 @@ _MIB = 1024 * 1024
 
 
 def measure(
-    root: str, processes: Sequence[procs.Process], own: bool, prepared: bool
+    root: str, processes: Sequence[procs.Process], own: bool, prepared: bool, pid: str = "self"
 ) -> Tuple[Dict[str, Any], Used]:
     """
     :param processes: of this host, from a sweep.
     :param own: report the load of these processes instead of the node's: several hosts on one machine stand for nodes.
     :param prepared: whether the host has a folder in which the sample can be kept.
+    :param pid: a process whose limits (control groups, a container) are those of the programs.
     :return: ``{"cpu", "memory", "load_average", "cpus", "free_memory", "free_disk"}`` in percent of the node and MiB,
         and per instance (cpu, memory) in percent of the node.
     """
@@ -48,7 +49,8 @@ def measure(
         now = _sample(processes)
     if prepared:
         _keep(root, now)
-    facts = _node(root)
+    facts = _within(_node(root), limits.of(pid))
+    limited = facts.pop("limited", False)
     elapsed = max(now["at"] - before["at"], 1e-6) * facts["cpus"] * _TICKS
     total = facts.pop("total_memory") or 1
     used: Used = {}
@@ -66,7 +68,8 @@ def measure(
         facts["memory"] = sum(memory for _unused, memory in used.values())
     else:
         busy, idle = (now["node"][n] - before["node"][n] for n in (0, 1))
-        facts["cpu"] = 100.0 * busy / max(busy + idle, 1e-6)
+        ours = sum(cpu for cpu, _unused in used.values())  # may be more of what a container has than of the machine
+        facts["cpu"] = max(100.0 * busy / max(busy + idle, 1e-6), ours if limited else 0.0)
     for key in ("cpu", "memory"):
         facts[key] = round(min(facts[key], 100.0), 1)
     return facts, {name: (round(cpu, 1), round(memory, 1)) for name, (cpu, memory) in used.items()}
@@ -117,6 +120,18 @@ def _node(root: str) -> Dict[str, Any]:
         "free_memory": memory.available // _MIB,
         "free_disk": psutil.disk_usage(root).free // _MIB,
     }
+
+
+def _within(facts: Dict[str, Any], limit: limits.Limits) -> Dict[str, Any]:
+    """The facts of the node within limits: of both figures the smaller one is what programs get."""
+    found = dict(facts)
+    if limit.memory and limit.memory < facts["total_memory"]:
+        free = min(facts["free_memory"], max(0, limit.memory - limit.used) // _MIB)
+        found.update(total_memory=limit.memory, free_memory=free, limited=True)
+        found["memory"] = max(0.0, 100.0 * (1 - free * _MIB / limit.memory))
+    if limit.cpus and limit.cpus < facts["cpus"]:
+        found.update(cpus=limit.cpus, limited=True)
+    return found
 
 
 def _node_without_psutil(root: str) -> Dict[str, Any]:

@@ -47,6 +47,13 @@ def foreign_marker(marker: Mapping[str, Any], host: Mapping[str, Any]) -> str:
     if not marker:
         return ""
     where = "%s (%s)" % (host["host"], host["root"])
+    ours = host["site_id"] or str(host.get("site"))
+    named = [name.rpartition("-")[0] or name for name in (str(marker["site_id"]), ours)]
+    other = marker["site_id"] != host["site_id"]
+    if other and named[0] == named[1] and marker.get("controller") == host["controller"]:
+        return ("%s belongs to the site %s, and this ledger to %s: either the ledger was lost (put a copy of it back"
+                " and reconcile: what runs goes on), or this is another checkout (give it another muster_root)" % (
+                    where, marker["site_id"], ours))
     if marker["site_id"] != host["site_id"]:
         return ("%s belongs to the site %s (controller %s), not to %s (controller %s): remove it there first, or give "
                 "it another muster_root here" % (where, marker["site_id"], marker.get("controller"),
@@ -120,7 +127,10 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         from . import load as host_load
 
         own = host.get("measure") == "processes"
-        observation["load"], used = host_load.measure(root, processes, own, bool(marker))
+        # systemd keeps programs in control groups of its own, supervisord has them in the one that it is in itself
+        observation["load"], used = host_load.measure(
+            root, processes, own, bool(marker), "1" if named == "systemd" else str(pid or "self")
+        )
         for name, entry in observation["instances"].items():
             entry["cpu"], entry["memory"] = used.get(name, (0.0, 0.0))
     return observation
@@ -181,5 +191,10 @@ def _instances(
 
 
 def _services(processes: Sequence[procs.Process]) -> Dict[str, Any]:
-    return {process.service: {"pid": process.pid} for process in processes
-            if process.service and process.main and procs.alive(process.pid)}
+    found: Dict[str, Any] = {}
+    ticks = os.sysconf("SC_CLK_TCK")
+    for process in processes:
+        seen = procs.stat(process.pid) if process.service and process.main else None
+        if seen is not None and not seen.gone:
+            found[process.service] = {"pid": process.pid, "started": round(procs.boot_time() + seen.started / ticks, 2)}
+    return found

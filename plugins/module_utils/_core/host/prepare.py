@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import install, observe
+from . import install, observe, system
 from .machine import files as machine_files
 from .machine import ports, procs
 from .service.choose import setup_of
@@ -32,8 +32,9 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
     :param request: ``host``, ``check``, ``diff``; ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files
         below ``etc/services``; ``service_ports``: service -> {name: port}; ``supervisord``: argument list;
         ``environment``: for it and all programs; ``boot``: start supervisord with the machine; ``agent``: see
-        `host.install`.
-    :return: ``{"changed", "did": [sentences], "warnings", "diff"}``, or ``{"error": sentence}``.
+        `host.install`; ``system``: what must be there first, see `host.system.lacking`.
+    :return: ``{"changed", "did": [sentences], "warnings", "diff"}``; ``{"lacks"}``, as `host.system.lacking` says, when
+        something must be installed first and nothing was done; or ``{"error": sentence}``.
     """
     work, setup = Preparation(request), setup_of(request["host"])
     root, host = work.root, work.host
@@ -42,8 +43,16 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
     except ValueError as error:
         marker = {}
         work.warnings.append("%s: it is written again" % error)
-    problem = (observe.foreign_marker(marker, host) or observe.other_manager(marker, host)
-               or setup.needs(work.check))
+    problem = observe.foreign_marker(marker, host) or observe.other_manager(marker, host)
+    if problem:
+        return {"error": problem}
+    try:
+        lacks = system.lacking(request.get("system") or {})
+    except system.Unknown as error:
+        return {"error": str(error)}
+    if lacks:
+        return {"lacks": lacks}
+    problem = setup.needs(work.check)
     if problem:
         return {"error": problem}
     try:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Optional, Tuple
 
 ALLOWED = "a duration (90s, 30m, 2h, 1d, 1h30m), a time of day (14:00) or a date and time (2030-01-31 14:00)"
+LAST = 4102444800.0  # seconds since 1970
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(min|[smhd]) ?")
 _STAMP = re.compile(r"\d{9,}(\.\d*)?$")
@@ -24,6 +25,14 @@ class Ladder(Tuple[float, ...]):
     def wait(self, tries: int) -> float:
         """The delay after so many tries that failed, counted from 0; the last step goes on for all that follow."""
         return self[min(tries, len(self) - 1)]
+
+
+def duration(text: str) -> Optional[float]:
+    """Seconds of ``90s``, ``5min``, ``1h30m``; None when the text is no duration."""
+    parts = _DURATION.findall(text)
+    if not parts or _DURATION.sub("", text):
+        return None
+    return sum(float(count) * _UNITS[unit] for count, unit in parts)
 
 
 def moment(written: Any, now: float) -> Optional[float]:
@@ -40,15 +49,17 @@ def moment(written: Any, now: float) -> Optional[float]:
         at = _text(str(written).strip(), now)
     if at <= now:
         raise ValueError("%s is over already" % written)
+    if not at <= LAST:
+        raise ValueError("%s is too far away: the last moment is the end of 2099" % written)
     return at
 
 
 def _text(text: str, now: float) -> float:
     if _STAMP.match(text):
         return float(text)
-    parts = _DURATION.findall(text)
-    if parts and not _DURATION.sub("", text):
-        return now + sum(float(count) * _UNITS[unit] for count, unit in parts)
+    after = duration(text)
+    if after is not None:
+        return now + after
     today = datetime.fromtimestamp(now)
     for shape in ("%H:%M", "%H:%M:%S"):
         try:

@@ -85,6 +85,11 @@ class Observation:
         return self.answer == SEEN
 
     @property
+    def disk_full(self) -> bool:
+        """Whether nothing can be written below its folder, so that nothing can start."""
+        return is_full(self.load)
+
+    @property
     def boot(self) -> str:
         """The kernel's boot id; empty when the document has none."""
         return str(self.load.get("boot") or self.incarnation.partition("/")[0])
@@ -119,6 +124,12 @@ class Observation:
             services=dict(document.get("services") or {}),
             load=dict(document.get("load") or {}),
         )
+
+
+def is_full(load: Mapping[str, Any]) -> bool:
+    """:param load: of an observation; ``free_disk`` is in whole MiB."""
+    free = load.get("free_disk")
+    return isinstance(free, (int, float)) and free < 1
 
 
 def unseen(host: str, answer: str, why: str) -> Dict[str, Any]:

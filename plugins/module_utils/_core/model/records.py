@@ -81,6 +81,7 @@ class Claim:
     left: Tuple[str, ...] = ()
     crashes: Tuple[Failure, ...] = ()  # in a row, see `decide.failures.in_a_row`
     until: float = 0.0  # it crashed and waits; when it is started again
+    refusals: Tuple[Failure, ...] = ()  # by hosts, to start it, since it ran last; they cost nothing
 
     @property
     def holds(self) -> bool:
@@ -108,6 +109,7 @@ class Claim:
             left=tuple(document.get("left") or ()),
             crashes=_failures(document.get("crashes")),
             until=float(document.get("until") or 0.0),
+            refusals=_failures(document.get("refusals")),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -130,6 +132,8 @@ class Claim:
             document["crashes"] = [[f.at, f.host, f.why] for f in self.crashes]
         if self.until:
             document["until"] = self.until
+        if self.refusals:
+            document["refusals"] = [[f.at, f.host, f.why] for f in self.refusals]
         return document
 
 

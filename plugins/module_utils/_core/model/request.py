@@ -73,12 +73,13 @@ def _texts(longest: int) -> Json:
 
 _FLAG: Json = {"type": "boolean"}
 _TRUE: Json = {"type": "boolean", "const": True}
-_MOMENT: Json = {"type": ["number", "string"], "minimum": 0, "maxLength": 40}
+_MOMENT: Json = {"type": ["number", "string"], "minimum": 0, "maximum": 4102444800, "maxLength": 40}  # up to 2100
 
 FIELDS: Mapping[str, Field] = {
     field.name: field
     for field in (
-        Field("instances", _texts(200), "names of instances, or patterns such as `scen2_srv_*`", "INSTANCE"),
+        Field("instances", _texts(200), "names of instances, ids of items (`02`, `02..05`), or patterns such as"
+              " `scen2_srv_*`", "INSTANCE"),
         Field("item", _text(64), "the id of an item", "ITEM"),
         Field("site", _TRUE, "the whole site", word="whole_site"),
         Field("host", _text(255), "the name of a host in the inventory", "HOST"),
@@ -88,8 +89,11 @@ FIELDS: Mapping[str, Field] = {
         Field("until", _MOMENT, "the end: a duration (30m, 2h, 1d), a time of day (14:00), a date and time"
               " (2030-01-31 14:00), or seconds since 1970", "WHEN"),
         Field("at_a_time", {"type": "integer", "minimum": 1, "maximum": 1000},
-              "number of instances that move together (default: all)", "N"),
-        Field("force", _FLAG, "drain the host although some instances cannot leave it: they stay there"),
+              "number of instances that move together (default: 1)", "N"),
+        Field("force", _FLAG, "do it although muster would refuse: drain a host that some instances cannot leave (they"
+              " stay there), confirm down a host that answers"),
+        Field("confirm", _text(255), "the name of the host once more, where `force` could start a second copy", "HOST",
+              word="confirm_host"),
         Field("accept", _FLAG, "deploy although the source of the items lost half of them or more"),
         Field("ids", _texts(255), "ids of conflicts and failed actions, as status lists them", "ID"),
         Field("all", _TRUE, "all of them"),
@@ -128,6 +132,7 @@ class RequestKind(NamedTuple):
     example: str = ""  # what follows `muster`
     by_api: bool = True
     by_command: bool = True
+    confirmed: bool = False  # `force` needs `confirm`: the name of the host once more
     renamed: Mapping[str, str] = {}  # former names of fields, which are still taken: former -> name
 
     @property
@@ -161,7 +166,8 @@ class RequestKind(NamedTuple):
         return document
 
 
-_INSTANCES = Subject("instances", "INSTANCE", "name of an instance, or a pattern such as 'scen2_srv_*'", many=True)
+_INSTANCES = Subject("instances", "INSTANCE", "id of an item (02, or 02..05 for several), name of an instance, or a"
+                     " pattern such as 'scen2_srv_*'", many=True)
 _HCI = Subject("instances", "ITEM", "id of the item, or name of the instance that shows it")
 _ITEM = Subject("item", "ITEM", "id of the item", needed=False)
 _HOST = Subject("host", "HOST", "name of the host in the inventory")
@@ -211,8 +217,11 @@ KINDS: Mapping[str, RequestKind] = {
         ),
         RequestKind(
             "confirm_down", "Confirm that a host is dead, so that its instances may start elsewhere.",
-            "Confirm it only when nothing can run on the host any more: its services are started on other hosts.",
-            subject=_HOST, needs=("host",), reason=True, command="host confirm-down",
+            "Confirm it only when nothing can run on the host any more: its services are started on other hosts. A host"
+            " that answers is not dead: muster refuses then, says when it answered last and what would follow. With"
+            " --force it does so all the same, and what still runs there runs twice.",
+            subject=_HOST, needs=("host",), takes=("force", "confirm"), confirmed=True, reason=True,
+            command="host confirm-down",
             example="host confirm-down server_2 --reason 'it burnt'",
         ),
         RequestKind(
@@ -268,6 +277,7 @@ class Request(NamedTuple):
     at_a_time: int = 0
     force: bool = False
     accept: bool = False
+    confirm: str = ""
     ids: Tuple[str, ...] = ()
     all: bool = False
 

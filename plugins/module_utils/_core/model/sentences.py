@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from datetime import datetime
 from typing import Any, Iterable, List
 
@@ -13,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .site import Site
 
+_NUMBER = re.compile("[0-9]+")
 CANNOT_RUN = "monitor: cannot run playbooks since"  # begins a line of the status as text
 
 
@@ -36,9 +38,13 @@ def listing(names: Iterable[str], most: int = 6) -> str:
 
 
 def nearest(word: Any, words: Iterable[str]) -> str:
-    """The known word that was probably meant, or "". Case and hyphens do not count, and a few letters may differ."""
-    known = {_folded(entry): entry for entry in words}
+    """The known word that was probably meant, or "".
+
+    Case, hyphens and leading zeros do not count, and a few letters may differ. Its numbers are those of the word:
+    another number names another machine or item.
+    """
     wanted = _folded(str(word))
+    known = {_folded(entry): entry for entry in words if _numbers(_folded(entry)) == _numbers(wanted)}
     if wanted in known:
         return known[wanted]
     close = difflib.get_close_matches(wanted, list(known), n=1, cutoff=0.7)
@@ -48,9 +54,14 @@ def nearest(word: Any, words: Iterable[str]) -> str:
 
 
 def did_you_mean(word: Any, words: Iterable[str]) -> str:
-    """``; did you mean x?`` or nothing."""
-    meant = nearest(word, words)
-    return "; did you mean %s?" % meant if meant else ""
+    """``; did you mean x?``, or what there is where only the numbers differ, or nothing."""
+    known = list(words)
+    meant = nearest(word, known)
+    if meant:
+        return "; did you mean %s?" % meant
+    wanted = _folded(str(word))
+    others = [entry for entry in known if _numbers(wanted) and _shape(_folded(entry)) == _shape(wanted)]
+    return "; there %s %s" % ("is" if len(others) == 1 else "are", listing(others)) if others else ""
 
 
 def times(count: int) -> str:
@@ -83,4 +94,12 @@ def kinds(site: Site, names: Iterable[str]) -> str:
 
 
 def _folded(word: str) -> str:
-    return word.lower().replace("-", "_")
+    return _NUMBER.sub(lambda found: found[0].lstrip("0") or "0", word.lower().replace("-", "_"))
+
+
+def _shape(word: str) -> str:
+    return _NUMBER.sub("0", word)
+
+
+def _numbers(word: str) -> List[str]:
+    return _NUMBER.findall(word)

@@ -1,13 +1,35 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The order in which the programs of an instance start and stop."""
+"""Orders: of the programs of an instance as they start and stop, of names, of the keys of mappings."""
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Optional, Tuple
+import re
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from .site import Application, Program, Site
+
+_DIGITS = re.compile("([0-9]+)")
+
+
+def natural(name: str) -> Tuple[Tuple[int, int, str], ...]:
+    """The key that sorts names as people do: server_2 before server_10."""
+    parts = [part for part in _DIGITS.split(name) if part]
+    found = [(0, int(part[:4000]), "") if _DIGITS.match(part) else (1, 0, part) for part in parts]
+    return (*found, (-1, 0, name))  # 1 and 01 are two names
+
+
+def ordered(value: Any) -> Any:
+    """Data with the keys of every mapping in one order, whatever the order in which they came.
+
+    Who keeps an inventory may sort its keys. What is made of it must be the same, or everything would restart.
+    """
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value, key=lambda key: natural(str(key)))}
+    if isinstance(value, (list, tuple)):
+        return [ordered(entry) for entry in value]
+    return value
 
 
 def _ranked(programs: Iterable[Tuple[int, Program]]) -> Dict[int, List[Program]]:
@@ -26,9 +48,8 @@ def start_ranks(application: Application) -> List[List[Program]]:
 def expected_programs(application: Application, without: Iterable[str] = ()) -> Tuple[str, ...]:
     """The long-running programs of a whole instance, in start order; gates exit and are never among them."""
     absent = set(without)
-    return tuple(
-        p.name for ranks in start_ranks(application) for p in ranks if not p.is_gate and p.name not in absent
-    )
+    lasting = (p for p in application.programs if p.start_sequence > 0 and not p.is_gate and p.name not in absent)
+    return tuple(p.name for p in sorted(lasting, key=lambda p: p.start_sequence))
 
 
 def application_of(site: Site, instance: str) -> Optional[Application]:

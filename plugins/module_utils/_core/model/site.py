@@ -93,11 +93,18 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class AfterBudget:
+    """What becomes of a service whose failure budget is spent."""
+
+    retry: float  # s between two more tries
+
+
+@dataclass(frozen=True)
 class Application:
     """The generic definition; one instance of it per item."""
 
     name: str
-    identifiers: Tuple[str, ...]  # host names that may run it: in the order written, a group in inventory order
+    identifiers: Tuple[str, ...]  # host names that may run it: in the order written, a group in site order
     identifiers_as_written: Tuple[str, ...]  # groups and hosts as the user wrote them, for messages
     programs: Tuple[Program, ...]
     distribution: str = "single_instance"
@@ -113,6 +120,7 @@ class Application:
     repair: str = "auto"  # "auto" | "report": what reconcile does about drift
     limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
+    after_budget: Optional[AfterBudget] = None  # None: it stays failed until a person clears it
 
     @property
     def on_request(self) -> bool:
@@ -363,6 +371,8 @@ def _application(document: Mapping[str, Any]) -> Application:
         link = known["bus"].get("link")
         known["bus"] = Bus(known["bus"]["program"], probe_from_json(known["bus"]["probe"]),
                            probe_from_json(link) if link else None)
+    if known.get("after_budget"):
+        known["after_budget"] = AfterBudget(**known["after_budget"])
     if known["ports"]:
         known["ports"] = Ports(**known["ports"])
     return Application(**known)

@@ -4,7 +4,7 @@
 """Exact placement of a small batch: level by level over the reachable loads of the hosts.
 
 A level holds every distinct load of the hosts that the instances so far can produce, each with the first assignment (in
-inventory order) that leads to it. Two loads are one when they differ only by an exchange of interchangeable hosts.
+site order) that leads to it. Two loads are one when they differ only by an exchange of interchangeable hosts.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _bound(problem: _Problem, kept: List[int], greedy: Placed) -> Optional[Tuple
 
 
 def _spread(problem: _Problem, kept: List[int], bound: Optional[Tuple[float, ...]]) -> Optional[Path]:
-    """The assignment with the smallest profile; among equals the first in inventory order."""
+    """The assignment with the smallest profile; among equals the first in site order."""
     start: Added = (0,) * len(problem.hosts)
     level: Dict[Added, Tuple[Added, Path]] = {start: (start, ())}
     for i in kept:

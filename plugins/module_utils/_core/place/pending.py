@@ -17,7 +17,7 @@ class Pending:
 
     name: str  # of the instance, as in ``scen2_srv_01``
     load: int  # what it reserves, in percent of a node's capacity
-    hosts: Tuple[str, ...]  # those that may take it, in inventory order
+    hosts: Tuple[str, ...]  # those that may take it, in site order
     strategy: str = "config"  # one of `model.site.STARTING_STRATEGIES`
     sequence: int = 0  # the application's start_sequence
     order: int = 0  # position of its item in the site

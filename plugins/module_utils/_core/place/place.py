@@ -5,7 +5,7 @@
 
 The order within a batch is application ``start_sequence``, then larger load, then item order. First it is decided
 *which* fit: the earlier one wins, a later one never displaces it. Then *where*: the spreading strategies make the
-highest effective load as small as possible (then the second highest, and so on), ties by inventory order; the others
+highest effective load as small as possible (then the second highest, and so on), ties by site order; the others
 take, in order, the host they prefer. Small batches (`EXACT_PENDING` on `EXACT_HOSTS`) are solved exactly, larger ones
 by a greedy pass and one repair pass. The same input always gives the same answer.
 """
@@ -46,7 +46,7 @@ def place(pending: Iterable[Pending], loads: Iterable[HostLoad]) -> Placed:
 def preferred(hosts: Sequence[str], strategy: str, fleet: Fleet) -> List[str]:
     """The hosts from the most to the least preferred, by the loads that `fleet` has now.
 
-    :param hosts: in inventory order.
+    :param hosts: in site order.
     :param strategy: one of `model.site.STARTING_STRATEGIES`.
     """
     if strategy.startswith("less_loaded"):
@@ -222,7 +222,15 @@ class Candidate:
     limit: float
     reserved: float  # on the node, with everything placed so far
     effective: float
-    why: str
+    unfit: str = ""  # why it cannot, for another reason than its load
+
+    @property
+    def why(self) -> str:
+        """A sentence; made when somebody reads it, because fleets have many hosts."""
+        if self.unfit:
+            return self.unfit
+        figures = "%g of %g reserved, it needs %g" % (self.reserved, self.limit, self.load)
+        return "%s has %s: %s" % (self.host, "room" if self.fits else "no room", figures)
 
     def to_json(self) -> Dict[str, object]:
         return {
@@ -247,9 +255,6 @@ def explain(load: float, hosts: Sequence[str], fleet: Fleet, unfit: Mapping[str,
     for host in hosts:
         limit, reserved = fleet.loads[host].limit, fleet.node_reserved(host)
         why = unfit.get(host)
-        fits = why is None and reserved + load <= limit
-        if why is None:
-            figures = "%g of %g reserved, it needs %g" % (reserved, limit, load)
-            why = "%s has room: %s" % (host, figures) if fits else "%s has no room: %s" % (host, figures)
-        rows.append(Candidate(host, fits, load, limit, reserved, fleet.effective(host), why))
+        fits = not why and reserved + load <= limit
+        rows.append(Candidate(host, fits, load, limit, reserved, fleet.effective(host), why or ""))
     return rows

@@ -35,6 +35,8 @@ def unfit(draft: Draft, host: str) -> str:
         return "%s is not prepared: deploy to it first" % host
     if observation.service_manager != "running" and draft.kind not in WHOLE:
         return "the service manager of %s does not run: reconcile starts it" % host
+    if observation.disk_full:
+        return "the disk of %s is full" % host
     known = draft.site.host(host)
     for floor, figure, word in (
         (known.min_free_memory, observation.load.get("free_memory"), "memory"),
@@ -226,10 +228,10 @@ def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> st
     if len(candidates) <= 4:
         return "; ".join(c.why for c in candidates)
     roomless = [c for c in candidates if not ruled_out.get(c.host)]
+    others = [c.why for c in candidates if ruled_out.get(c.host)]
     words = []
     if roomless:
         best = min(roomless, key=lambda c: c.reserved - c.limit)
         words.append("%d hosts have no room, the best of them is %s: %g of %g reserved, it needs %g" % (
             len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
-    others = [c.why for c in candidates if c not in roomless]
     return "; ".join(words + ([listing(others, most=3)] if others else []))

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
-from ..decide.failures import charge, exhausted, starting_failure_strategy
-from ..model.plan import CONTINUE, MOVE, NOTHING, REPAIR, START, STOP, Action, Plan
+from ..decide.failures import charge, exhausted, starting_failure_strategy, tried_slowly
+from ..model.plan import CONTINUE, MOVE, NOTHING, REPAIR, RESTART, START, STOP, Action, Plan
 from ..model.records import Actor, Claim, Failure, State
 from ..model.sentences import duration, times
 from ..model.sequence import application_of, expected_programs
@@ -187,7 +187,8 @@ class _Settler:
                 known = self._state.hosts.get(action.host)
                 self._claims[name] = Claim(
                     host=action.host, epoch=action.epoch, phase=STARTING, actor=self._renewed(),
-                    failures=claim.failures, crashes=claim.crashes, reason=action.reason, since=self._now,
+                    failures=claim.failures, crashes=claim.crashes, refusals=claim.refusals, reason=action.reason,
+                    since=self._now,
                     digest=action.digest, incarnation=known.incarnation if known else "",
                 )  # fmt: skip
             elif final and reached >= 1:
@@ -230,11 +231,13 @@ class _Settler:
             deferred = claim.deferred
         self._claims[name] = replace(
             claim, phase=RUNNING, target=None, actor=None, deferred=deferred, failed=failed, left=(), reason="",
-            since=claim.since if action.kind == CONTINUE else self._now,
+            refusals=(), since=claim.since if action.kind == CONTINUE else self._now,
         )  # fmt: skip
         waits = "; waits with %s" % ", ".join(deferred) if deferred else ""
         if failed:
             waits += "; without " + "; ".join("%s: %s" % pair for pair in sorted(failed.items()))
+        if action.kind == CONTINUE and deferred == claim.deferred and failed == dict(claim.failed):
+            return  # it waits as before: the trail says so already
         self._note(action, "%s runs on %s%s" % (name, host, waits), "running", action.reason)
 
     def _failed(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
@@ -251,13 +254,18 @@ class _Settler:
             )  # fmt: skip
             return
         failures = charge(replace(claim, phase=STARTING), Failure(self._now, host, reason), self._site.settings)
-        if exhausted(failures, self._site.settings):
+        application, slow = application_of(self._site, name), None
+        if exhausted(failures, self._site.settings) and application is not None:
+            slow = tried_slowly(application, replace(claim, failures=failures), reason, self._now)
+        if slow is not None:
+            reason = slow.reason
+        elif exhausted(failures, self._site.settings):
             reason += "; it failed %s in %s and stays failed until somebody starts it" % (
                 times(len(failures)), duration(self._site.settings.failure_window),
             )  # fmt: skip
         self._claims[name] = replace(
             claim, phase=FAILED, target=None, actor=None, deferred=(), failed=failed, failures=failures, left=left,
-            reason=reason, since=self._now,
+            reason=reason, since=self._now, until=slow.until if slow is not None else 0.0,
         )  # fmt: skip
 
     def _left(
@@ -284,7 +292,10 @@ class _Settler:
         reason = str(answer.get("reason") or "%s refused" % action.host)
         what = "%s refused to %s %s" % (action.host, action.kind, action.instance)
         self._note(action, what, "refused", reason)
-        self._claims[action.instance] = replace(claim, actor=None, reason=reason)
+        refusals = claim.refusals
+        if action.kind in (START, RESTART):
+            refusals = (*(f for f in refusals if f.host != action.host), Failure(self._now, action.host, reason))
+        self._claims[action.instance] = replace(claim, actor=None, reason=reason, refusals=refusals)
 
 
 def _deed(action: Action) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 from ..decide import drains, notices, pauses
 from ..decide.draft import WHOLE, Draft, Json, PlanError
+from ..decide.keep_running import waits_for
 from ..decide.reconcile import reconcile
 from ..model.observation import Observation, observed, unseen
 from ..model.plan import (
@@ -29,6 +30,7 @@ from ..model.plan import (
     REVIVE,
     START,
     STOP,
+    Action,
     Plan,
 )
 from ..model.records import HostRecord, State
@@ -37,7 +39,7 @@ from ..model.sentences import listing
 from ..model.sequence import application_of
 from ..model.site import Site, to_json
 from ..model.words import DOWN, FREE, MUSTER, SUSPECT, UNREACHABLE, UP
-from ..requests import ask
+from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
 from . import intents
 from .act_requests import DEADLINE_SHARE
@@ -69,6 +71,8 @@ def make_plan(
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
     request = renamed(request)
+    if request.get("kind") == "confirm_down":
+        request = dict(request, **{confirm.HEARD: confirm.heard(request, observations, now)})
     for host, why in intents.dead_hosts(request).items():
         observations = dict(observations, **{host: unseen(host, UNREACHABLE, why)})
     draft = _draft(site, state, observations, request, now, run, digests)
@@ -91,6 +95,8 @@ def make_plan(
         Batch(draft).resolve()
     if draft.kind == "drain" and not draft.refused:
         refuse_unless_forced(draft)
+    if draft.kind == "confirm_down" and not draft.refused:
+        confirm.refuse_if_it_answers(draft)
     if draft.kind in WHOLE:
         _configure(draft, config_digests or {})
         _revive(draft)
@@ -263,8 +269,14 @@ def _summary(draft: Draft) -> None:
         for a in draft.actions
         if a.instance and a.kind not in (HOLD, REFUSE, FREE_CLAIM)
     ]
-    if acts:
+    if acts and not all(_asked_again(draft, a) for a in draft.actions if a.acts):
         draft.note("run %s (%s) begins: %s" % (draft.run, draft.kind, listing(acts, most=12)), draft.why)
+
+
+def _asked_again(draft: Draft, action: Action) -> bool:
+    """Whether a gate that waits is only run again, at every look: no news for the trail."""
+    instance = draft.site.by_name().get(action.instance)
+    return action.kind == CONTINUE and instance is not None and not waits_for(instance, draft.claim(instance.name))
 
 
 def fingerprint(draft: Draft) -> str:

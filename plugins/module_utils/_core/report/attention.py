@@ -14,6 +14,7 @@ from ..model.records import Pause
 from ..model.words import SITE, item_key
 
 Json = Dict[str, Any]
+MOST_OVER = 2  # conflicts that are over and are listed one by one
 MOST = 20  # notes of the monitor; beyond, they are counted
 
 
@@ -50,12 +51,21 @@ def lines(document: Mapping[str, Any], now: float) -> List[str]:
     """The same as text, with the ids to acknowledge."""
     text = ["paused: %s" % pause["says"] for pause in document.get("pauses") or []]
     text += ["drift: %s (only reported)" % drift["why"] for drift in document.get("drift") or []]
-    for conflict in document.get("conflicts") or []:
+    conflicts = document.get("conflicts") or []
+    over = [conflict for conflict in conflicts if not conflict["open"]]
+    if len(over) > MOST_OVER:  # what is true now must be seen
+        conflicts = [conflict for conflict in conflicts if conflict["open"]]
+    else:
+        over = []
+    for conflict in sorted(conflicts, key=lambda conflict: not conflict["open"]):
         more = "" if conflict["open"] else ", it is over"
         if conflict["acknowledged"]:
             more += ", acknowledged by %s" % conflict["acknowledged"]["by"]
         since = sentences.clock(conflict["since"] or now, now)
         text.append("conflict: %s (since %s%s) [%s]" % (conflict["why"], since, more, conflict["id"]))
+    if over:
+        about = sentences.listing(dict.fromkeys(conflict["instance"] for conflict in over))
+        text.append("conflicts that are over: %d, about %s (muster acknowledge --all)" % (len(over), about))
     for failure in document.get("failures") or []:
         often = " (%s)" % sentences.times(failure["count"]) if failure["count"] > 1 else ""
         at = sentences.clock(failure["at"] or now, now)

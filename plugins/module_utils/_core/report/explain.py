@@ -57,7 +57,9 @@ def _names(site: Site, item: str) -> List[str]:
         return [item]
     if item not in [entry.id for entry in site.items]:
         ids = [entry.id for entry in site.items]
-        raise PlanError("there is no item %s in this site%s" % (item, did_you_mean(item, ids + list(known))))
+        error = PlanError("there is no item %s in this site%s" % (item, did_you_mean(item, ids + list(known))))
+        error.unknown = True
+        raise error
     return [instance_name(application.name, item) for application in site.applications]
 
 

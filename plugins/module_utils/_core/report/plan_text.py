@@ -158,11 +158,12 @@ class _Text:
         facts += ["%s failed (%s)" % (program, why) for program, why in sorted((record.get("failed") or {}).items())]
         facts += ["failure %s" % self._failure(failure) for failure in record.get("failures") or ()]
         facts += ["crash %s" % self._failure(crash) for crash in record.get("crashes") or ()]
+        facts += ["refusal %s" % self._failure(refusal) for refusal in record.get("refusals") or ()]
         facts += ["since %s" % self._clock(record["since"])] if record.get("since") else []
         facts += ["configuration %s" % record["digest"][:SHORT]] if record.get("digest") else []
         facts += ["incarnation %s" % record["incarnation"]] if record.get("incarnation") else []
         known = ("phase", "host", "target", "epoch", "actor", "until", "deferred", "left", "failed", "failures",
-                 "crashes", "since", "digest", "incarnation", "reason")  # fmt: skip
+                 "crashes", "refusals", "since", "digest", "incarnation", "reason")  # fmt: skip
         return ", ".join(facts + self._rest(record, known)) + self._why(name, record.get("reason"))
 
     def _failure(self, failure: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ real decision. Cheap enough for every status: only what would move is placed, ov
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..decide import corrections
 from ..decide.draft import Draft
@@ -19,27 +19,31 @@ from ..model.records import Claim, State
 from ..model.sentences import listing
 from ..model.site import Instance, Site
 from ..model.words import FAILED
-from ..place.loads import Fleet, HostLoad, host_loads
-from ..place.pending import Pending
-from ..place.place import explain, place
+from ..place.loads import Fleet, host_loads
+from ..place.pending import Pending, Placed
+from ..place.place import Candidate, explain, place
+from ..place.room import Room
 from ..plan import assign
 
 Json = Dict[str, Any]
 NAMED = 3  # hosts in the sentence; beyond, they are counted
 
 
-def readiness(site: Site, state: Mapping[str, Any], observations: Mapping[str, Any], now: float) -> Json:
+def readiness(
+    site: Site, state: Mapping[str, Any], observations: Mapping[str, Any], now: float, view: Optional[State] = None
+) -> Json:
     """What the loss of each server would mean.
 
     :param state: the ledger's state, JSON.
     :param observations: by host; a host that was not asked is taken for what the ledger says of it, one that does not
         answer takes nothing.
+    :param view: of `state`, where the caller has read it already.
     :returns: {ready, hosts}; hosts that may run services -> {moves, without_place, why}: how many services would move,
         and which of them would find no room and wait. HCIs never move, so they are not counted.
     """
     seen = corrections.as_claimed(site, state, observations)
     views: Dict[str, Observation] = {host.name: observed(seen, host.name) for host in site.hosts}
-    return _Losses(Draft(site, State.from_json(state), views, {"kind": "reconcile"}, now, "", {})).all()
+    return _Losses(Draft(site, view or State.from_json(state), views, {"kind": "reconcile"}, now, "", {})).all()
 
 
 def sentence(document: Mapping[str, Any]) -> str:
@@ -65,8 +69,10 @@ class _Losses:
         self._draft, self._site = draft, draft.site
         self._ruled_out = {host.name: assign.unfit(draft, host.name) for host in draft.site.hosts}
         self._claims = draft.claims()
-        self._loads = host_loads(draft.site, self._claims, draft.observations)
-        self._left: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
+        self._fleet = Fleet(host_loads(draft.site, self._claims, draft.observations).values())
+        self._room = Room(self._fleet)
+        self._rows: Dict[Tuple[Tuple[str, ...], float], List[Candidate]] = {}  # with nothing of a batch placed
+        self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
         self._held: Dict[str, List[str]] = {}  # host -> services that would have to move from there
         for name, instance in self._site.by_name().items():
             claim = self._claims.get(name)
@@ -91,45 +97,69 @@ class _Losses:
         return claim.phase != FAILED or bool(claim.until) or not given_up(claim, self._site.settings)
 
     def _loss(self, gone: List[str]) -> Json:
-        names = [name for host in gone for name in self._held.get(host, ())]
-        self._left = {}
-        batch = {name: self._pending(name, gone) for name in dict.fromkeys(names)}
-        loads = self._loads
+        names = dict.fromkeys(name for host in gone for name in self._held.get(host, ()))
+        loads_of = self._loads_of(names)
+        if self._room.surely(loads_of, gone):
+            return {"moves": len(names), "without_place": [], "why": ""}
+        left: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
+        batch = {name: self._pending(name, gone, left) for name in names}
+        fleet, placed = self._fleet, dict.fromkeys(names)  # type: Fleet, Placed
         if any(self._claims[name].target for name in batch):  # its other half is free, too, before it is placed
             without = {name: claim for name, claim in self._claims.items() if name not in batch}
-            loads = host_loads(self._site, without, self._draft.observations)
-        placed = place(batch.values(), loads.values()) if batch else {}
+            fleet = Fleet(host_loads(self._site, without, self._draft.observations).values())
+            placed = place(batch.values(), fleet.loads.values())
+        elif not self._room.surely_none(loads_of, gone):
+            placed = place(batch.values(), fleet.loads.values())
         lost = sorted((name for name, host in placed.items() if host is None), key=lambda n: batch[n].order)
         return {
             "moves": len(batch),
             "without_place": lost,
-            "why": self._why(batch[lost[0]], gone, placed, batch, loads) if lost else "",
+            "why": self._why(batch[lost[0]], gone, placed, batch, fleet) if lost else "",
         }
 
-    def _pending(self, name: str, gone: List[str]) -> Pending:
+    def _loads_of(self, names: Iterable[str]) -> Dict[Tuple[str, ...], List[float]]:
+        """Hosts that may take some of these -> what each of those reserves."""
+        batch: Dict[Tuple[str, ...], List[float]] = {}
+        for name in names:
+            application = self._site.instance(name).application
+            batch.setdefault(self._hosts(application.identifiers), []).append(application.loading)
+        return batch
+
+    def _hosts(self, identifiers: Tuple[str, ...]) -> Tuple[str, ...]:
+        """Those where something new may start."""
+        known = self._fit.get(identifiers)
+        if known is None:
+            known = self._fit[identifiers] = tuple(host for host in identifiers if not self._ruled_out[host])
+        return known
+
+    def _pending(self, name: str, gone: List[str], left: Dict[Tuple[str, ...], Tuple[str, ...]]) -> Pending:
         instance = self._site.instance(name)
         application = instance.application
-        left = self._left.get(application.identifiers)
-        if left is None:
-            left = self._left[application.identifiers] = tuple(
-                host for host in application.identifiers if host not in gone and not self._ruled_out[host]
-            )
+        hosts = left.get(application.identifiers)
+        if hosts is None:
+            fit = self._hosts(application.identifiers)
+            hosts = left[application.identifiers] = tuple(host for host in fit if host not in gone)
         return Pending(
-            name, application.loading, left, application.starting_strategy, application.start_sequence,
+            name, application.loading, hosts, application.starting_strategy, application.start_sequence,
             self._draft.item_order(instance),
         )  # fmt: skip
 
     def _why(
-        self, p: Pending, gone: List[str], placed: Mapping[str, Any], batch: Mapping[str, Pending],
-        loads: Mapping[str, HostLoad],
+        self, p: Pending, gone: List[str], placed: Placed, batch: Mapping[str, Pending], fleet: Fleet
     ) -> str:  # fmt: skip
-        fleet = Fleet(loads.values())
-        for name, host in placed.items():
-            if host is not None:
-                fleet.take(host, batch[name].load)
-        rest = [h for h in self._site.instance(p.name).application.identifiers if h not in gone]
+        identifiers = self._site.instance(p.name).application.identifiers
         ruled_out = {host: why for host, why in self._ruled_out.items() if why}
-        why = assign.no_room(explain(p.load, rest, fleet, ruled_out), ruled_out)
+        if fleet is self._fleet and not any(placed.values()):
+            rows = self._rows.get((identifiers, p.load))
+            if rows is None:
+                rows = self._rows[identifiers, p.load] = explain(p.load, identifiers, fleet, ruled_out)
+        else:
+            fleet = Fleet(fleet.loads.values())
+            for name, host in placed.items():
+                if host is not None:
+                    fleet.take(host, batch[name].load)
+            rows = explain(p.load, identifiers, fleet, ruled_out)
+        why = assign.no_room([row for row in rows if row.host not in gone], ruled_out)
         machine = " (one machine)" if len(gone) > 1 else ""
         return "without %s%s, %s: %s" % (
             listing(gone), machine, p.name, why or "it may run on no other host",

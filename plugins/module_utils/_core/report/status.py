@@ -15,13 +15,16 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ..decide import failures
 from ..model import sentences
 from ..model import site as site_model
-from ..model.records import Claim
+from ..model.observation import is_full
+from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UNREACHABLE, UP
 from . import attention as report_attention
 from . import readiness
 from . import verdict as report_verdict
 
 SCHEMA = 1
+CLOCKS_APART = 3.0  # s that the clocks of a host and of its controller may differ
+JUST_BEGUN = 10.0  # s
 WIDTH = 120
 SILENCE = 20.0  # s without a word from the monitor until it does not count as running
 RECENT = 90.0  # s; an older observation is shown with its time
@@ -58,14 +61,20 @@ def status_document(
     watching = _monitor(monitor, now)
     alive = watching["state"] == "running"
     probed = bus_health(monitor) if alive else {}
-    verdicts = report_verdict.verdicts(site, state, observations, probed, now)
-    claims = {name: Claim.from_json(record) for name, record in state["claims"].items()}
+    view = State.from_json(state)
+    claims = dict(view.claims)
+    verdicts = report_verdict.verdicts(site, view, observations, probed, now)
     instances = _instances(site, state, claims, observations, now)
     for name, bus in probed.items():
         if name in instances and instances[name]["host"] and bus["epoch"] == instances[name]["epoch"]:
             instances[name]["bus"] = {key: bus[key] for key in ("health", "why", "since")}
     attention = report_attention.part(state, now)
-    losses = readiness.readiness(site, state, observations, now)
+    losses = readiness.readiness(site, state, observations, now, view)
+    suspected = monitor.get("hosts") or {} if alive else {}
+    held: Dict[str, List[str]] = {}
+    for name, claim in claims.items():
+        for place in {claim.host, claim.target} - {None} if claim.holds else ():
+            held.setdefault(str(place), []).append(name)
     items: List[Dict[str, Any]] = []
     counts: Dict[str, int] = {}
     for item in site.items:
@@ -83,7 +92,7 @@ def status_document(
         "at": now,
         "items": items,
         "hosts": [
-            _doubted(_host(site, host, state, claims, observations, now), monitor.get("hosts") or {} if alive else {})
+            _doubted(_host(site, host, state, held.get(host.name, ()), observations, now), suspected)
             for host in site.hosts
         ],
         "instances": instances,
@@ -156,10 +165,17 @@ def _services(
 
 
 def _answered_by_a_stranger(name: str, probe: Mapping[str, Any], seen: Mapping[str, Any], now: float) -> bool:
-    """The host showed no process of the service while its port was answered at already."""
-    if seen.get("answer") != SEEN or name in seen.get("services", {name: {}}) or "at" not in seen:
+    """The host showed no process of the service while its port was answered at already, or one that had only just
+    begun: one that cannot listen is tried again and again."""
+    if seen.get("answer") != SEEN or "at" not in seen:
         return False
-    return float(probe.get("since") or 0.0) >= now - float(seen["at"])
+    answered = now - float(probe.get("since") or 0.0)  # since when
+    at = float(seen["at"])
+    own = seen.get("services", {name: {}}).get(name)
+    if own is None:
+        return answered <= at
+    began = float(own.get("started") or answered)
+    return began - answered > CLOCKS_APART and at - began < JUST_BEGUN
 
 
 def _instances(
@@ -179,6 +195,7 @@ def _instances(
         host = claim.host if claim.holds else None
         seen = ((observations.get(host or "") or {}).get("instances") or {}).get(name) or {}
         instance = known.get(name)
+        after = instance.application.after_budget if instance else None
         found[name] = {
             "item": instance.item.id if instance else "",
             "application": instance.application.name if instance else "",
@@ -196,6 +213,7 @@ def _instances(
             "failed": dict(claim.failed),
             "failures": len(failures.charges(claim, now, site.settings)),
             "failure_budget": site.settings.failure_budget,
+            "retry": after.retry if after else None,
             "actor": claim.to_json()["actor"] if claim.actor and claim.actor.deadline > now else None,
             "programs": seen.get("programs") or {},
             "cpu": seen.get("cpu"),
@@ -209,14 +227,13 @@ def _host(
     site: site_model.Site,
     host: site_model.Host,
     state: Mapping[str, Any],
-    claims: Mapping[str, Claim],
+    holding: Sequence[str],
     observations: Mapping[str, Mapping[str, Any]],
     now: float,
 ) -> Dict[str, Any]:
     record = state["hosts"].get(host.name) or {}
     seen = observations.get(host.name) or {}
     known = site.by_name()
-    holding = [name for name, claim in claims.items() if claim.holds and host.name in (claim.host, claim.target)]
     return {
         "host": host.name,
         "address": host.address,
@@ -295,7 +312,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
     if entry["answer"] == UNREACHABLE and state == UP:
         state = UNREACHABLE
     load = entry["load"]
-    measured = "cpu %.0f %% mem %.0f %%" % (load["cpu"], load["memory"]) if "cpu" in load and "memory" in load else "-"
+    known = {"cpu", "memory"} <= load.keys() and state not in (UNREACHABLE, DOWN)  # else it is not of now
+    measured = "cpu %.0f %% mem %.0f %%" % (load["cpu"], load["memory"]) if known else "-"
     words = []
     if entry["instances"]:
         words.append(sentences.listing(entry["instances"], most=12))
@@ -311,6 +329,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append("as seen at %s" % sentences.clock(entry["at"], now))
     if entry["answer"] == SEEN and entry["service_manager"] not in (None, "running"):
         words.append("its service manager is %s" % entry["service_manager"])
+    if is_full(load):
+        words.append("its disk is full, so nothing starts there")
     words.extend(entry["drift"])
     return (entry["host"], state, measured, "%d/%d" % (entry["reserved"], entry["limit"]), "; ".join(words) or "-")
 

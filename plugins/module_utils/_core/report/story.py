@@ -63,7 +63,10 @@ def facts(instance: Mapping[str, Any], document: Mapping[str, Any], name: str, n
     if instance["deferred"]:
         found.append(("deferred", ", ".join(instance["deferred"])))
     found += [("failed", "%s: %s" % pair) for pair in sorted(instance["failed"].items())]
-    if instance["failures"]:
+    if instance["failures"] and instance.get("retry"):
+        found.append(("failures", "%d, and the budget is %d: when it is spent, muster tries again every %s" % (
+            instance["failures"], instance["failure_budget"], sentences.duration(instance["retry"]))))  # fmt: skip
+    elif instance["failures"]:
         found.append(("failures", "%(failures)d of the %(failure_budget)d after which it stays failed" % instance))
     if instance["programs"]:
         # A run that restarted it just now knows that a program runs, the next observation its process id.

@@ -194,8 +194,9 @@ def _running(
     if observation.seen:
         copy = observation.instances.get(name)
         alive = copy.programs if copy is not None and claim.epoch in copy.epochs else ()
+        expected = expected_programs(application, without=(*claim.deferred, *claim.failed))
         missing = [p for p in expected_programs(application, without=claim.deferred) if p not in alive]
-        if not alive:
+        if not alive and expected:
             status.update(major=True, missing=missing, cause="%s does not run on %s any more" % (name, host))
             return
     failed = {p: why for p, why in claim.failed.items() if p not in missing}
@@ -213,6 +214,8 @@ def _running(
             name, host, ": " + unhealthy if unhealthy else ""))  # fmt: skip
     if status["deferred"] and not status["cause"]:
         status["cause"] = "waiting for %s" % _awaited(site, application, claim)
+        if not expected_programs(application, without=(*claim.deferred, *claim.failed)):
+            status["state"] = "waiting"  # nothing of it runs yet
 
 
 def _required(application: Application, program: str) -> bool:

@@ -31,10 +31,17 @@ from . import readiness
 ASSUMPTIONS = ("down", "up", "drain", "undrain", "add_items", "remove_items", "load")
 ROUNDS = 20  # plans made one after another; more would mean that they undo each other
 WHO = "what-if"
+ALL = 1000  # instances at a time
 
 
 class WrongQuestion(PlanError):
     """What is assumed makes no sense for this site; the text is the sentence for a person."""
+
+
+class UnknownName(WrongQuestion):
+    """What is assumed names something that the site does not have."""
+
+    unknown = True
 
 
 def what_if(
@@ -63,7 +70,8 @@ def what_if(
     waiting = world.waiting()
     for kind in ("undrain", "drain"):
         for host in assume.get(kind) or ():
-            world.round({"kind": kind, "host": host, "who": WHO, "why": "what if", "force": True}, revision)
+            request = {"kind": kind, "host": host, "who": WHO, "why": "what if", "force": True}
+            world.round(dict(request, at_a_time=ALL) if kind == "drain" else request, revision)
     last = world.round({"kind": "reconcile", "who": WHO, "why": "what if"}, revision)
     while last.acts:
         if world.rounds >= ROUNDS:
@@ -134,7 +142,7 @@ class _World:
     def _known(self, host: str) -> Host:
         names = [known.name for known in self.site.hosts]
         if host not in names:
-            raise WrongQuestion("there is no host %s in this site%s" % (host, did_you_mean(str(host), names)))
+            raise UnknownName("there is no host %s in this site%s" % (host, did_you_mean(str(host), names)))
         return self.site.host(host)
 
     def _add(self, written: str) -> str:
@@ -163,7 +171,7 @@ class _World:
     def _remove(self, item_id: str) -> str:
         ids = [item.id for item in self.site.items]
         if item_id not in ids:
-            raise WrongQuestion("there is no item %s in this site%s" % (item_id, did_you_mean(item_id, ids)))
+            raise UnknownName("there is no item %s in this site%s" % (item_id, did_you_mean(item_id, ids)))
         self.site = replace(self.site, items=tuple(item for item in self.site.items if item.id != item_id))
         return "item %s is removed" % item_id
 

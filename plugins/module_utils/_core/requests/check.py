@@ -16,8 +16,9 @@ from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
 from ..compile.errors import show, suggest
 from ..model.sentences import nearest
+from ..model.text import printable
 
-Error = Dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?}
+Error = Dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?, "unknown"?}
 
 KEYWORDS = frozenset((
     "type", "const", "enum", "minLength", "maxLength", "minItems", "maxItems", "items", "minimum", "maximum",
@@ -126,5 +127,7 @@ def _is(value: Any, kind: str) -> bool:
 
 def _short(value: Any) -> Any:
     if isinstance(value, str):
-        return value[:60]
+        return printable(value[:60])
+    if isinstance(value, float) and not math.isfinite(value):
+        return show(value)
     return value if value is None or isinstance(value, (int, float)) else show(value)

@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List
+from typing import Any, Dict, List, Mapping
 
 from ..decide.draft import Draft
-from ..model.sentences import did_you_mean, listing
+from ..model.observation import observed
+from ..model.plan import HOLD, START
+from ..model.sentences import clock, did_you_mean, listing
+from ..model.site import Settings
 from ..model.words import DOWN, MONITOR
+
+HEARD = "heard"  # in the request: host -> when it answered last, as far as is known, seconds since 1970
 
 
 def confirm_down(draft: Draft) -> List[str]:
@@ -24,6 +29,9 @@ def confirm_down(draft: Draft) -> List[str]:
     if host not in names and not claimed:  # one that left the inventory may still hold something
         draft.refuse(None, host, "there is no host %s in this site%s" % (host, did_you_mean(host, names)))
         return []
+    if draft.request.get("force") and draft.request.get("confirm") != host:
+        draft.refuse(None, host, "to force it, name the host once more (confirm: %s)" % host)
+        return []
     record = draft.record(host)
     if record.state != DOWN or record.by == MONITOR:
         why = draft.why or "%s says so" % draft.who
@@ -33,3 +41,41 @@ def confirm_down(draft: Draft) -> List[str]:
     draft.hold(None, host, "%s is confirmed down by %s%s" % (host, draft.who, freed))
     order = {name: position for position, name in enumerate(draft.site.by_name())}
     return sorted(claimed, key=lambda name: (order.get(name, len(order)), name))
+
+
+def heard(request: Mapping[str, Any], observations: Mapping[str, Any], now: float) -> Dict[str, float]:
+    """When the host that the request is about answered last: its sender may know, and what was observed says it.
+
+    :param observations: before the request's word counts for more than what was seen. One of this run has no time.
+    """
+    host = str(request.get("host") or "")
+    times = [float(at) for name, at in (request.get(HEARD) or {}).items() if name == host]
+    document = observations.get(host)
+    if document is not None and observed(observations, host).seen:
+        times.append(float(document.get("at") or now) if isinstance(document, Mapping) else now)
+    return {host: max(times)} if times else {}
+
+
+def patience(settings: Settings) -> float:
+    """Seconds since its last answer within which a host is not dead."""
+    return settings.host_down_after + settings.host_interval
+
+
+def refuse_if_it_answers(draft: Draft) -> None:
+    """A host that answered within its patience is not dead: what it holds would run twice. In check mode the
+    plan says so, and nothing is refused."""
+    host = str(draft.request.get("host") or "")
+    at = (draft.request.get(HEARD) or {}).get(host)
+    if at is None or draft.request.get("force") or draft.now - at > patience(draft.site.settings):
+        return
+    answered = "%s answered at %s, %.1f s ago" % (host, clock(at, draft.now, seconds=True), max(0.0, draft.now - at))
+    if draft.request.get("dry_run"):
+        draft.hold(None, host, "%s: without --force this is refused" % answered)
+        return
+    follows = [_follows(action) for action in draft.actions if action.instance and action.kind in (START, HOLD)]
+    draft.refuse(None, host, "%s, so it is not dead%s. If nothing can run there all the same: --force" % (
+        answered, ", and what runs there would run twice: %s" % "; ".join(follows) if follows else ""))  # fmt: skip
+
+
+def _follows(action: Any) -> str:
+    return "%s starts on %s" % (action.instance, action.host) if action.kind == START else str(action.reason)

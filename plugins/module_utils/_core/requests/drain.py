@@ -15,6 +15,8 @@ from ..model.records import Drain, HostRecord
 from ..model.sentences import clock, did_you_mean, listing
 from ..model.words import DOWN, DRAINED, SUSPECT, UP
 
+AT_A_TIME = 1  # instances that leave a host together, where the request does not say
+
 
 def drain(draft: Draft) -> List[str]:
     """Drain or undrain a host; the instances concerned, in site order."""
@@ -63,13 +65,14 @@ def _wanted(draft: Draft, record: HostRecord) -> Drain:
     before = record.drain or Drain(record.by, record.evidence, record.since) if record.state == DRAINED else None
     until = moment(draft.request.get("until"), draft.now)
     asked = draft.request.get("at_a_time")
-    at_a_time = int(asked or 0)
-    if at_a_time < 0:
+    at_a_time = int(asked or AT_A_TIME)
+    if at_a_time < 1:
         raise ValueError("%d at a time is no number of instances: say 1 or more" % at_a_time)
     if before is None:
         return Drain(draft.who, draft.why, draft.now, until, at_a_time)
     return replace(
-        before, until=until if until is not None else before.until, at_a_time=at_a_time or before.at_a_time,
+        before, until=until if until is not None else before.until,
+        at_a_time=at_a_time if asked else before.at_a_time,
         why=draft.why or before.why,
     )  # fmt: skip
 

@@ -15,8 +15,12 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 from ..model.sentences import did_you_mean, listing
 from ..model.site import Site, instance_name
 
-BY_ITEM = ("open", "close")  # the kinds in which an item stands for its HCI
+BY_HCI = ("open", "close")  # the kinds in which an item stands for its HCI
+BY_SERVICES = ("start", "stop", "restart")  # in which it stands for its services
+BY_ALL = ("reset",)  # in which it stands for all its instances
+BY_ITEM = BY_HCI + BY_SERVICES + BY_ALL
 PATTERN = "*?["
+RANGE = ".."  # between two items: these and those between them, in site order
 
 
 class Names(NamedTuple):
@@ -57,8 +61,8 @@ def names_of(site: Site, held: Optional[Mapping[str, Optional[str]]] = None) -> 
 def meanings(kind: str, written: List[str], names: Names) -> List[Meaning]:
     """What each name of a request of this kind stands for.
 
-    A name is that of an instance, of an application (all its instances), a pattern of instance names, or, to open and
-    to close, the id of an item.
+    A name is that of an instance, of an application (all its instances), a pattern of instance names, the id of an item
+    (`BY_ITEM`), or two ids with `..` between them.
     """
     return [_meaning(kind, name, names) for name in written]
 
@@ -68,13 +72,42 @@ def _meaning(kind: str, name: str, names: Names) -> Meaning:
         return Meaning(name, (name,))
     if name in names.applications:
         return Meaning(name, tuple(instance_name(name, item) for item in names.items))
-    if kind in BY_ITEM and name in names.items:
-        return _hci(name, names)
+    if kind in BY_ITEM:
+        items = _items(name, names)
+        of_items = [_item(kind, item, names) for item in items]
+        problems = [meaning.problem for meaning in of_items if meaning.problem]
+        if items:
+            return Meaning(name, tuple(i for one in of_items for i in one.instances), "; ".join(problems))
     if any(sign in name for sign in PATTERN):
         fitting = tuple(fnmatch.filter(names.instances, name))
         return Meaning(name, fitting, "" if fitting else "no instance of the site fits the pattern %s" % name)
     known = [*names.instances, *sorted(names.applications)]
+    if kind in BY_ITEM:
+        near = did_you_mean(name, [*known, *names.items])
+        return Meaning(name, (), "there is no instance or item %s in this site%s" % (name, near))
     return Meaning(name, (), "there is no instance %s in this site%s" % (name, did_you_mean(name, known)))
+
+
+def _items(name: str, names: Names) -> List[str]:
+    """The items that a name stands for: one, those of a range, or one that left the site while something of it runs."""
+    if name in names.items:
+        return [name]
+    first, between, last = name.partition(RANGE)
+    if between and first in names.items and last in names.items:
+        known = list(names.items)
+        start, end = sorted((known.index(first), known.index(last)))
+        return known[start : end + 1]
+    left = any(instance_name(application, name) in names.instances for application in names.applications)
+    return [name] if left else []
+
+
+def _item(kind: str, item: str, names: Names) -> Meaning:
+    if kind in BY_HCI:
+        return _hci(item, names)
+    wanted = [a for a, opened in names.applications.items() if kind in BY_ALL or not opened]
+    found = tuple(instance_name(application, item) for application in wanted)
+    there = tuple(name for name in found if name in names.instances)
+    return Meaning(item, there, "" if there else "item %s has no service to %s" % (item, kind))
 
 
 def _hci(item: str, names: Names) -> Meaning:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
+from ..compile.errors import show
+from ..model.moments import moment
 from ..model.request import KINDS, Request, RequestKind, filled, renamed
 from ..model.sentences import did_you_mean
 from . import check
@@ -36,7 +38,9 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
     if "kind" not in document:
         raise RequestErrors([dict(check.error("kind", "is missing", None), allowed=taken)])
     if document["kind"] not in taken:
-        raise RequestErrors([check.unknown("kind", document["kind"], taken)])
+        # Without the nearest: a request that was not meant must not be proposed.
+        sentence = "%s is not known (allowed: %s)" % (show(document["kind"]), ", ".join(taken))
+        raise RequestErrors([dict(check.error("kind", sentence, document["kind"]), allowed=taken)])
     kind = KINDS[document["kind"]]
     errors = check.errors(document, kind.schema()) + _choice(kind.name, kind.one_of, document)
     for former, name in kind.renamed.items():
@@ -47,7 +51,8 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
             errors.append(check.error(name, "is missing", None))
     if not errors:
         document = renamed(document)
-        errors += _unnamed(kind, document, names) if names is not None else []
+        errors += _ill_timed(document)
+        errors += unnamed(kind, document, names) if names is not None else []
     if (kind.reason or document.get("take")) and not str(document.get("why", "")).strip():
         what, missing = ("take", "") if document.get("take") else (kind.name, None)
         errors = [error for error in errors if error["field"] != "why" or error["value"] is not None]
@@ -67,8 +72,17 @@ def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> Li
     return [check.error(names[0], words, None)]
 
 
-def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error]:
-    """Put the instances in full; the errors are names that the site does not have."""
+def _ill_timed(document: Mapping[str, Any]) -> List[check.Error]:
+    """The error when `until` is no moment; whether it is over already is for the plan, which has a clock."""
+    try:
+        moment(document.get("until"), 0.0)
+    except (ValueError, OverflowError) as error:
+        return [check.error("until", str(error), document["until"])]
+    return []
+
+
+def unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error]:
+    """Put the instances in full; the errors are names that the site does not have, marked as `unknown`."""
     errors: List[check.Error] = []
     for field, what, known in (
         ("item", "item", names.items), ("host", "host", names.hosts), ("console", "host", names.hosts),
@@ -78,17 +92,18 @@ def _unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Erro
         if field in document and document[field] not in known and not paused:
             name = document[field]
             sentence = "there is no %s %s in this site%s" % (what, name, did_you_mean(name, known))
-            errors.append(dict(check.unknown(field, name, known), message=sentence))
+            errors.append(dict(check.unknown(field, name, known), message=sentence, unknown=True))
     item = document.pop("item", None) if "instances" in kind.one_of and not errors else None
     written = document.get("instances", [])
     found: Dict[str, None] = {}
     for position, meaning in enumerate(meanings(kind.name, [item] if item else written, names)):
         field = "item" if item else "instances[%d]" % position
-        if meaning.problem and (item or any(sign in meaning.name for sign in PATTERN) or meaning.name in names.items):
-            errors.append(check.error(field, meaning.problem, meaning.name))
+        pattern = any(sign in meaning.name for sign in PATTERN)
+        if meaning.problem and (item or pattern or meaning.name in names.items):
+            errors.append(dict(check.error(field, meaning.problem, meaning.name), unknown=True))
         elif meaning.problem:
             allowed = [*names.instances, *names.applications]
-            errors.append(dict(check.unknown(field, meaning.name, allowed), message=meaning.problem))
+            errors.append(dict(check.unknown(field, meaning.name, allowed), message=meaning.problem, unknown=True))
         found.update(dict.fromkeys(meaning.instances))
     if found:
         document["instances"] = list(found)

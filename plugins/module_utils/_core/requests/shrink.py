@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Iterable, Set
 
+from ..decide.draft import PlanError
 from ..model.sentences import listing
 from ..model.site import Site
 
@@ -31,6 +32,13 @@ def refusal(site: Site, deployed: Iterable[str]) -> str:
         " --accept (muster_accept: true) deploys without them"
         % (len(lost), len(before), listing(sorted(lost)), site.items_source)
     )
+
+
+def check(site: Site, deployed: Iterable[str]) -> None:
+    """:raises PlanError: with the sentence of `refusal`."""
+    why = refusal(site, deployed)
+    if why:
+        raise PlanError(why)
 
 
 def _items(site: Site, instances: Iterable[str]) -> Set[str]:

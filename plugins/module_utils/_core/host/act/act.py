@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..service.manager import Manager
 
 _DEADLINE_SECONDS = 60.0
+_LAST_EPOCH = 2**53  # every later one has to be greater than the last that was seen
 _MAX_LOG_BYTES = 1_000_000
 
 
@@ -48,6 +49,9 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         return {"error": problem}
     if not marker and not check:
         return {"error": "%s was never prepared (%s is not there): deploy first" % (host["host"], root)}
+    epochs = [entry["epoch"] for entry in request.get("instances") or []]
+    if not all(isinstance(epoch, int) and 0 <= epoch <= _LAST_EPOCH for epoch in epochs):
+        return {"error": "an epoch is a whole number from 0 to %d" % _LAST_EPOCH}
     answer: Dict[str, Any] = {"changed": False, "results": {}}
     if request.get("config"):
         _configure(request, answer)
@@ -139,7 +143,9 @@ def _log(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[st
             line = "%s run %s: %s %s (epoch %d, %s): %s" % (
                 time.strftime("%Y-%m-%dT%H:%M:%S%z"), request.get("run", "?"), entry["do"], entry["instance"],
                 entry["epoch"], entry.get("reason") or "no reason given", result["result"])
-            lines.append(line + (", " + result["reason"] if result["reason"] else "") + "\n")
+            line += ", " + result["reason"] if result["reason"] else ""
+            # what came from elsewhere must not look like a line of its own, or like an order to a terminal
+            lines.append("".join(c if c.isprintable() else "?" for c in line) + "\n")
     path = root + "/log/muster.log"
     try:
         if os.path.exists(path) and os.stat(path).st_size > _MAX_LOG_BYTES:

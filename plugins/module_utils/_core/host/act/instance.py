@@ -9,6 +9,7 @@ starts before the claim is written.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     Steps = Generator[List[Tuple[str, str, str]], List[Any], Any]
 
+_OF_THE_HOST = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other instance could start there either
 _TAKE_SECONDS = 5.0  # within which the service manager must take, or drop, an instance
 _EXEC_SECONDS = 1.0  # that a process forked by the service manager may take to become its program
 
@@ -62,22 +64,24 @@ class InstanceJob:
             return (yield from self._locked())
         except (OSError, ValueError) as error:
             what = str(error)
+            full = isinstance(error, OSError) and error.errno in _OF_THE_HOST
             if isinstance(error, OSError) and error.filename:
                 what = "%s: %s" % (error.filename, error.strerror)
-            return (yield from self._broken("%s on %s: %s" % (self.instance, self.where, what)))
+            return (yield from self._broken("%s on %s: %s" % (self.instance, self.where, what), full))
         finally:
             lock.release()
 
-    def _broken(self, why: str) -> Steps:
+    def _broken(self, why: str, of_the_host: bool) -> Steps:
         """The result when this host cannot do its part, for example with a full disk.
 
-        A copy that lives and was left alone is not a failed start: "refused". A failed start whose programs live keeps
+        A copy that lives and was left alone is not a failed start, and neither is what no instance could do on this
+        host: "refused", so that it starts elsewhere. A failed start whose programs live keeps
         its claim on this host: they are reported as ``left``.
         """
         if self.request["do"] == "stop":
             return self._result("failed", why)
         left = yield from self._alive()
-        if left and not self.staging.started:
+        if not self.staging.started and (left or of_the_host):
             return self._result("refused", why, changed=False)
         why = "; ".join(["%s %s" % pair for pair in sorted(self.staging.failed.items())] + [why])
         return self._result("failed", why, left=left)
@@ -97,7 +101,7 @@ class InstanceJob:
         if self.scene.contact.silent:
             return self._result("refused", self.scene.contact.silent, changed=False)
         present = yield from self._find_present()
-        fresh, refused = self._how(present)
+        fresh, refused = self._how(present, seen)
         if refused:
             return self._result("refused", refused, changed=False)
         if fresh:  # before anything is stopped: on a full disk nothing could start again
@@ -122,16 +126,22 @@ class InstanceJob:
             return self._result("running", "", seen=seen, changed=False)
         return (yield from self._start(names, fresh, new, seen, restarted))
 
-    def _how(self, present: Present) -> Tuple[bool, str]:
+    def _how(self, present: Present, seen: Mapping[str, Any]) -> Tuple[bool, str]:
         """:return: (whether all its programs are started, a sentence when nothing may be done)."""
         action = self.request["do"]
         epochs = {process.epoch for process in present.processes}
-        if action == "continue" and not epochs:
+        if action == "continue" and not epochs and not self._waits_in_a_gate(seen):
             return False, "%s does not run on %s, so its start cannot go on: start it" % (self.instance, self.where)
         if action in ("continue", "repair") and epochs - {self.epoch, -1}:
             return False, "%s runs on %s with epoch %s, not %d: restart it" % (
                 self.instance, self.where, ", ".join(str(e) for e in sorted(epochs)), self.epoch)
         return action == "restart" or (action == "start" and epochs != {self.epoch}), ""
+
+    def _waits_in_a_gate(self, seen: Mapping[str, Any]) -> bool:
+        """Whether nothing of it runs because all its programs come after a gate that waits for something."""
+        kept = (seen.get("epoch"), instance_files.read_claim(self.root, self.instance))
+        return kept == (self.epoch, self.epoch) and bool(seen.get("deferred")) and not missing(
+            dict(self.request, only=None), (), dict(seen, deferred=[*seen["deferred"], *seen.get("failed", {})]))
 
     def _names(self, fresh: bool, seen: Mapping[str, Any]) -> List[str]:
         """The programs to start."""

@@ -1,0 +1,74 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people asked the monitor for, in the ledger until a run has planned it: so it outlives the monitor.
+
+A record is the request as JSON, with ``at``. The commit of the plan drops it, so each is carried out once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Mapping, Tuple
+
+from .ledger import Ledger, LedgerError, LostRace
+from .places import LEDGER_FILE
+
+KIND = "requests"
+LONGEST = 900.0  # s after which a request that no run has planned is not carried out any more: its person has gone on
+ATTEMPTS = 8
+
+Json = Dict[str, Any]
+
+
+def note(state_dir: str, request: Mapping[str, Any], now: float) -> str:
+    """Write a request down. :return: its id. :raises LedgerError: when that is not possible."""
+    ident = os.urandom(8).hex()
+    with _ledger(state_dir) as ledger:
+        _commit(ledger, {KIND: {ident: dict(request, at=now)}}, [])
+    return ident
+
+
+def drop(state_dir: str, ident: str) -> None:
+    """It was answered. :raises LedgerError: when that cannot be written."""
+    with _ledger(state_dir) as ledger:
+        if ident in ledger.read()[0][KIND]:
+            _commit(ledger, {KIND: {ident: None}}, [])
+
+
+def left(state_dir: str, now: float) -> List[Tuple[str, Json]]:
+    """(id, request) of what no run has planned yet, the oldest first. Too old ones are dropped, which the trail says.
+
+    :raises LedgerError: when the ledger cannot be used.
+    """
+    with _ledger(state_dir) as ledger:
+        if not ledger.exists():
+            return []
+        known = sorted(ledger.read()[0][KIND].items(), key=lambda pair: float(pair[1].get("at") or 0.0))
+        old = [(ident, asked) for ident, asked in known if not 0 <= now - float(asked.get("at") or 0.0) <= LONGEST]
+        if old:
+            _commit(ledger, {KIND: {ident: None for ident, _unused in old}}, [_too_old(a, now) for _i, a in old])
+    gone = {ident for ident, _unused in old}
+    return [(i, {k: v for k, v in asked.items() if k != "at"}) for i, asked in known if i not in gone]
+
+
+def _too_old(asked: Mapping[str, Any], now: float) -> Json:
+    return {
+        "at": now, "who": asked.get("who") or "", "from": asked.get("from") or "", "result": "refused",
+        "what": "%s was asked for, and is not carried out any more" % asked.get("kind"),
+        "why": "no run could plan it within %.0f min: ask again" % (LONGEST / 60),
+    }  # fmt: skip
+
+
+def _ledger(state_dir: str) -> Ledger:
+    return Ledger(os.path.join(state_dir, LEDGER_FILE), patience=5.0)
+
+
+def _commit(ledger: Ledger, changes: Mapping[str, Mapping[str, Any]], trail: List[Json]) -> None:
+    for _unused in range(ATTEMPTS):
+        try:
+            ledger.commit(ledger.read()[1], changes, trail)
+            return
+        except LostRace:
+            continue
+    raise LedgerError("others kept changing the ledger: try again")
