@@ -168,7 +168,7 @@ def _parser(first: str) -> argparse.ArgumentParser:
         return sub
 
     views = {"status": _status, "plan": _plan, "why": _why, "explain": _explain, "what-if": _what_if,
-             "events": _events, "check": _check, "capture": _capture}  # fmt: skip
+             "events": _events, "check": _check, "capture": _capture, "demo": _demo}  # fmt: skip
     if first in views:
         views[first](add)
         return parser
@@ -262,6 +262,17 @@ def _capture(add: Add) -> None:
     text = "write everything that a plan depends on to a file"
     capture = add("capture", _write_capture, text, "capture before.yml")
     capture.add_argument("file", nargs="?", metavar="FILE", help="a new file (default: named after site and time)")
+
+
+def _demo(add: Add) -> None:
+    text = "three servers, three consoles and three items on this machine, with a monitor"
+    demo = add("demo", _run_demo, text, "demo")
+    demo.add_argument("what", nargs="?", choices=["stop"], help="take everything of it away again")
+
+
+def _run_demo(options: argparse.Namespace, _found: Places) -> int:
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bin", "demo")
+    os.execv(os.path.normpath(program), ["demo", *([options.what] if options.what else [])])
 
 
 def _common(parser: argparse.ArgumentParser, default: object) -> None:
