@@ -21,7 +21,7 @@ from starlette.routing import Route as Served
 
 from ..core.compile import errors
 from ..core.model import sentences
-from ..core.report import status as status_report
+from ..core.report import status_text
 from ..core.requests import check
 from ..core.requests.read import RequestErrors
 from . import events, page
@@ -119,7 +119,7 @@ class Api:
 
     async def status_text(self, request: Request) -> Response:
         document = (await self._desk.picture()).document
-        text = status_report.render_table(document, _whole(request, "width") or status_report.WIDTH)
+        text = status_text.render_table(document, _whole(request, "width") or status_text.WIDTH)
         return Response(text, media_type=routes.TEXT_TYPE)
 
     async def plan(self, request: Request) -> Response:

@@ -29,7 +29,7 @@ from monitor.core.host import agent, observe
 from monitor.core.host import load as host_load
 from monitor.core.host.machine import limits
 from monitor.core.model.moments import LAST, moment
-from monitor.core.report import attention, status
+from monitor.core.report import attention, status, status_text
 from monitor.core.requests import check, read
 from monitor.web.desk import encode
 from plugins.plugin_utils import _agent_files, _preflight, _render_memory
@@ -267,7 +267,7 @@ def test_the_load_of_a_host_that_does_not_answer_is_not_shown_as_that_of_now(
     entry = {"host": "server_1", "state": state, "answer": answer, "why": "", "evidence": "", "drain": None, "at": NOW,
              "load": {"cpu": 1.0, "memory": 1.0}, "reserved": 0, "limit": 100, "instances": [], "drift": [],
              "service_manager": "running"}  # fmt: skip
-    assert (status._host_row(entry, NOW)[2] != "-") == shown
+    assert (status_text._host_row(entry, NOW)[2] != "-") == shown
 
 
 def test_a_host_of_a_ledger_that_was_lost_is_not_said_to_be_removed() -> None:

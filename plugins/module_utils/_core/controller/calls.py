@@ -22,7 +22,7 @@ from ..model.records import apply_changes
 from ..plan.act_requests import act_requests
 from ..plan.outcome import settle
 from ..plan.plan import make_plan
-from ..report import status
+from ..report import status, status_text
 from ..requests import shrink
 from . import asked, last_seen, ledger_files, publish
 from . import ledger as controller_ledger
@@ -299,7 +299,7 @@ def _show_status(call: _Call) -> Json:
         last_seen.keep(call.site, fresh, revision, now)
     monitor = call.request.get("monitor") or publish.read_published(call.state_dir, MONITOR_FILE)
     document = status.status_document(call.site, state, revision, observations, monitor, now)
-    return {"status": document, "table": status.render_table(document)}
+    return {"status": document, "table": status_text.render_table(document)}
 
 
 def _show_trail(call: _Call) -> Json:
