@@ -21,7 +21,7 @@ from ..core.model.words import DOWN, FAILED, FREE, MONITOR, PROGRAM_EXIT, RUNNIN
 from .asks import Asks
 from .bus_signals import BusSignals
 from .effects import Answer, Effect, Reconcile, Send, Wake, note
-from .health import Health, State
+from .health import Health, Kind, State
 from .hosts import AWAY, NOT_HELD, Hosts, Line, Signal, Verdict
 from .intents import Intent, Intents
 from .schedule import LOOK_APART_SECONDS, Schedule
@@ -295,6 +295,8 @@ class Brain:
                 return [note("would act", "%s on %s: %s" % (name, where, health.why), what="reconcile"), Wake()]
             # a host service: its service manager, or what supervises that, may be gone
             self.schedule.soon("%s on %s does not answer: %s" % (name, where, health.why), SERVICES_APART_SECONDS)
+        elif health.state(now) is State.UNKNOWN and health.last.kind is Kind.REFUSED:
+            self.schedule.soon("%s: %s" % (name, health.why), LOOK_APART_SECONDS)  # the host knows more
         return [Wake()]
 
     def line_changed(self, host: str, signal: Signal, why: str, now: float) -> list[Effect]:
@@ -320,6 +322,10 @@ class Brain:
         if entry is None or entry.epoch != epoch:
             return []
         strategy = self.watch.programs.get(entry.application, {}).get(program)
+        bus = self.buses.get((instance, epoch))
+        if strategy is None and bus is not None and bus.last.kind is Kind.REFUSED and not bus.cause:
+            self.schedule.soon("%s of %s on %s %s" % (program, instance, entry.host, how), LOOK_APART_SECONDS)
+            return [Wake()]  # its bus cannot be probed from here
         if strategy is None:
             return []
         known = self.exits.setdefault((instance, epoch), Exit(wall, entry.host))

@@ -127,8 +127,16 @@ class Health:
         if starting or self._misses.bit_count() < self.failures:
             self.why = "it is starting: %s" % result.why if starting else result.why
             return False
+        if result.kind is Kind.REFUSED and not self._answered:
+            return self._never_heard(result)
         cause = BUS_CRASH if result.kind is Kind.REFUSED else BUS_HANG
         return self._become(State.UNHEALTHY, cause, self._counted(result.why), result.at)
+
+    def _never_heard(self, result: Result) -> bool:
+        """A port that was never open here may be closed by a firewall: the host knows whether its bus runs."""
+        why = "%s; it has never answered here: it does not run, or a firewall rejects this controller" % result.why
+        untold = why != self.why
+        return self._become(State.UNKNOWN, "", why, result.at) or untold
 
     def _note_answer(self, result: Result) -> bool:
         self._answered = True

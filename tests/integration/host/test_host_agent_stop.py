@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from monitor.core.host.machine import procs
+from monitor.core.host.service.supervisor.orders import SupervisordOrders
 from tests.integration.host.host_in_a_folder import Host, gate, host_fixture, kill, only_supervisor, program, wait_for  # noqa: F401 - a fixture
 
 
@@ -195,3 +196,20 @@ def test_a_process_that_sigkill_does_not_end_is_reported_and_nothing_new_starts(
     (freezer / "freezer.state").write_text("THAWED")
     wait_for(lambda: not host.processes("app_01"), "the thawed process is gone")
     assert host.do("restart", "app_01", 3)["result"] == "running"
+
+
+@only_supervisor  # systemd does not tell an order from an end with 0
+def test_what_ended_past_muster_is_distinguished_by_the_word_of_the_service_manager(host: Host) -> None:
+    """Supervisor/supervisor#888; ralphlange/procServ (a program that ends with 0)."""
+    for name in ("app_01", "app_02"):
+        host.define(name, [program("bus", 1)])
+        host.do("start", name, 1)
+    assert "endings" not in host.observe()["instances"]["app_01"], "it lives"
+    orders = SupervisordOrders(host.root)
+    orders.exchange([("stop", "app_01", "bus")])
+    for process in host.processes("app_02"):
+        os.kill(process.pid, signal.SIGKILL)
+    for name, how in (("app_01", "stopped"), ("app_02", "was killed by a signal")):
+        wait_for(lambda: not host.processes(name), "%s is gone" % name)  # noqa: B023
+        wait_for(lambda: "endings" in host.observe()["instances"][name], "its end is known")  # noqa: B023
+        assert host.observe()["instances"][name]["endings"] == {"bus": how}

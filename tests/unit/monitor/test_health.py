@@ -44,9 +44,19 @@ def test_an_answer_between_two_misses_restarts_the_count() -> None:
     assert bus.state(5.0) is State.HEALTHY
 
 
-def test_nothing_listening_long_enough_is_a_crash_that_happened_before_we_looked() -> None:
-    bus = health(Kind.REFUSED, times=3)
-    assert (bus.state(2.0), bus.cause) == (State.UNHEALTHY, BUS_CRASH)
+def test_nothing_listening_is_a_crash_where_it_had_answered_and_unknown_where_it_never_did() -> None:
+    """ClusterLabs/crmsh PR#1024: a firewall that rejects with a reset looks the same from here."""
+    bus = health(Kind.ANSWERED)
+    for second in range(1, 4):
+        bus.note(Result(Kind.REFUSED, float(second), "nothing listens"))
+    assert (bus.state(3.0), bus.cause) == (State.UNHEALTHY, BUS_CRASH)
+    never = health()
+    told = [never.note(Result(Kind.REFUSED, float(second), "nothing listens")) for second in range(600)]
+    assert (never.state(600.0), never.cause) == (State.UNKNOWN, "")
+    assert never.why.startswith("nothing listens; it has never answered here")
+    assert told.count(True) == 1, "said once, so that one run looks"
+    never.note(Result(Kind.ANSWERED, 601.0))
+    assert never.state(601.0) is State.HEALTHY
 
 
 def test_an_unreachable_machine_says_nothing_about_its_bus() -> None:
@@ -88,7 +98,7 @@ def test_only_a_crash_or_enough_misses_in_a_row_make_it_unhealthy(
     results: list[tuple[Kind, float]], failures: int
 ) -> None:
     bus, now, in_a_row = Health(0.0, failures=failures, interval=1.0, timeout=1.0), 0.0, 0
-    expected = False
+    expected = heard = False
     for kind, pause in results:
         now += pause
         bus.note(Result(kind, now, "x"))
@@ -96,9 +106,10 @@ def test_only_a_crash_or_enough_misses_in_a_row_make_it_unhealthy(
             in_a_row += 1
         elif kind is not Kind.GONE:
             in_a_row = 0
+        heard = heard or kind is Kind.ANSWERED
         if kind is Kind.ANSWERED:
             expected = False
-        elif kind is Kind.GONE or in_a_row >= failures:
+        elif kind is Kind.GONE or (in_a_row >= failures and (heard or kind is Kind.MISSED)):
             expected = True
         assert (bus.state(now) is State.UNHEALTHY) == expected
         assert bool(bus.cause) == expected
@@ -147,9 +158,9 @@ class TestStarting:
     def test_a_bus_that_never_answered_is_unhealthy_at_the_first_miss_after_its_time_to_start(self) -> None:
         bus = self.starting()
         for second in range(10):
-            bus.note(Result(Kind.REFUSED, float(second), "nothing listens"))
-        assert bus.note(Result(Kind.REFUSED, 10.0, "nothing listens"))
-        assert (bus.state(10.0), bus.cause) == (State.UNHEALTHY, BUS_CRASH)
+            bus.note(Result(Kind.MISSED, float(second), "no answer"))
+        assert bus.note(Result(Kind.MISSED, 10.0, "no answer"))
+        assert (bus.state(10.0), bus.cause) == (State.UNHEALTHY, BUS_HANG)
 
 
 class TestSomeOfMany:

@@ -120,8 +120,12 @@ def test_a_host_that_is_down_is_unknown_and_says_why():
     assert (found["verdict"], found["cause"]) == ("unknown", "server_1 is down: two signals")
 
 
-def test_without_a_look_the_ledger_is_believed():
-    assert verdict(SERVICES)["verdict"] == "operational"
+def test_without_a_look_the_ledger_is_believed_for_a_while():
+    lately = {"scen2_srv_01": running("server_1", since=1990.0)}
+    assert verdict(lately)["verdict"] == "operational"
+    found = verdict(SERVICES)
+    assert found["verdict"] == "unknown"
+    assert found["cause"].startswith("nobody has seen scen2_srv_01 on server_1 since ")
 
 
 def test_a_bus_that_does_not_answer_is_a_major_failure():

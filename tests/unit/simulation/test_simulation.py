@@ -96,7 +96,7 @@ def forgets_intents(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_looks_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Schedule, "due", lambda *_unused: "")
+    patch.setattr(Schedule, "due", lambda *_unused, **_more: "")
 
 
 def leaves_requests_unanswered(patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from ..model.sentences import listing
 from ..model.site import Instance
 from ..model.words import RUNNING
 from .draft import Draft
-from .notices import CONFLICT, conflict_id
+from .notices import CONFLICT, claim_of, conflict_id
 from .relocate import in_place
 
 KEEP_CLAIMED, STOP_ALL, ASK, REPORT = "keep_claimed", "stop_all", "ask", "report"
@@ -60,12 +60,15 @@ def notice(draft: Draft, name: str) -> List[str]:
         return []
     claim = draft.claim(name)
     hosts = sorted(set(wrong) | ({claim.host} if claim.holds and claim.host else set()))
-    if before is not None and before.get("open") and before.get("hosts") == hosts:
+    about = claim_of(claim)
+    known = before if before is not None and before.get("open") else {}
+    if (known.get("hosts"), known.get("claim", about)) == (hosts, about):
         return wrong
     what = policy(draft, instance)
     why = describe(draft, name, wrong)
     draft.upkeep.set_notice(key, {
         "what": CONFLICT, "instance": name, "hosts": hosts, "policy": what, "open": True, "why": why,
+        "claim": about,
         "since": before["since"] if before is not None and before.get("open") else draft.now, "acknowledged": None,
     })  # fmt: skip
     draft.note("conflict: %s" % why, "conflicts: %s" % what if what != REPORT else "repair: report", CONFLICT, name)

@@ -24,7 +24,7 @@ from ..model.plan import (
 )
 from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
 from ..model.site import Site
-from ..model.words import FREE, MUSTER, STARTED, STARTING, STOPPING
+from ..model.words import FREE, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
 from .failures import charges, refused_lately
 from .known import Known
 from .upkeep import Upkeep
@@ -52,6 +52,7 @@ class Move:
     stays: str = ""  # it runs, and why it should not where it does: without room elsewhere it is left alone
     leaves: str = ""  # the drained host that it leaves, in its turn
     asked: bool = False  # a person waits for the answer: no room is a refusal
+    keeps: bool = False  # it runs there, and only its claim was lost
 
 
 class Mark(NamedTuple):
@@ -102,14 +103,16 @@ class Draft(Known):
         self._dropped: List[str] = []
 
     def want(self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None) -> None:
-        """Change what is wanted; the same again keeps the first one's record.
+        """Change what is wanted; the same again keeps the first one's record, but for a person's stop after muster's.
 
         :param state: STARTED or STOPPED.
         :param host: the console of an HCI.
         :param by: defaults to who asked.
         """
         before = self._wanted.get(name) or self.state.wanted.get(name)
-        if before is not None and (before.state, before.host) == (state, host):
+        same = before is not None and (before.state, before.host) == (state, host)
+        person = state == STOPPED and (by or self.who) not in (MUSTER, MONITOR)
+        if same and before is not None and not (person and before.by == MUSTER):
             return
         self._wanted[name] = Wanted(state, host, by or self.who, why, self.now)
         self.note("%s is wanted %s%s" % (name, state, " on %s" % host if host else ""), why, instance=name, who=by)
@@ -233,6 +236,17 @@ class Draft(Known):
             ),
         )
         self._add(kind, name, host, reason, epoch=epoch, urgent=urgent)
+
+    def keep(self, name: str, host: str, reason: str) -> None:
+        """Claim again what runs on a host under the epoch of the free claim."""
+        claim, copy = self.claim(name), self.copies(name)[host]
+        kept = replace(
+            claim, host=host, phase=RUNNING, target=None, actor=None, deferred=copy.deferred, failed=dict(copy.failed),
+            left=(), reason="", since=self.now, incarnation=self.observation(host).incarnation, until=0.0,
+        )  # fmt: skip
+        self.set_claim(name, kept)
+        self.hold(name, host, "%s, so it is kept" % reason)
+        self.note("%s is kept on %s" % (name, host), reason, "running", name, host)
 
     def start_after_stops(self, name: str, host: str, reason: str) -> None:
         """Start in the second phase; the claim follows when the stops of the first one are confirmed."""

@@ -50,10 +50,12 @@ def charges(claim: Claim, now: float, settings: Settings) -> Tuple[Failure, ...]
     They age out after ``failure_window``, and one comes back for every ``stable_after``, but only of operation: an
     instance that fails at every start exhausts its budget however seldom it is tried.
     """
+    # Failures further ahead than the window are of a clock that was wrong: they would never age.
+    known = tuple(f for f in claim.failures if f.at < now + settings.failure_window)
     if claim.phase != RUNNING:
-        return claim.failures
+        return known
     regained = int(max(0.0, now - claim.since) // max(settings.stable_after, 0.001))
-    return tuple(f for f in claim.failures if f.at > now - settings.failure_window)[regained:]
+    return tuple(f for f in known if f.at > now - settings.failure_window)[regained:]
 
 
 def refused_lately(claim: Claim, now: float) -> Tuple[Failure, ...]:
@@ -84,6 +86,11 @@ def in_a_row(claim: Claim, failure: Failure, settings: Settings) -> Tuple[Failur
 def wait_before(crashes: Sequence[Failure]) -> float:
     """Seconds until an instance with so many crashes in a row is started again."""
     return WAITS.wait(len(crashes) - 1)
+
+
+def longest_wait(application: Application) -> float:
+    """Seconds: a wait that is longer was made by a clock that was wrong."""
+    return max(WAITS[-1], application.after_budget.retry if application.after_budget else 0.0)
 
 
 def endless(crashes: Sequence[Failure], settings: Settings) -> bool:

@@ -17,7 +17,17 @@ from ..model.site import Instance
 from ..model.words import DOWN, DRAINED, FAILED, FREE, MUSTER, RUNNING, STOPPED, SUSPECT
 from . import notices
 from .draft import WHOLE, Draft
-from .failures import charge, endless, given_up, in_a_row, running_failure, tired_hosts, tried_slowly, wait_before
+from .failures import (
+    charge,
+    endless,
+    given_up,
+    in_a_row,
+    longest_wait,
+    running_failure,
+    tired_hosts,
+    tried_slowly,
+    wait_before,
+)
 from .relocate import in_place, misplaced, move, stop_strays
 
 
@@ -204,7 +214,7 @@ def _wait(draft: Draft, name: str, host: str, what: str, alone: List[str], urgen
 def after_wait(draft: Draft, instance: Instance, strays: List[str]) -> None:
     """What crashed in a row waits for its time, and is then placed like anything that runs nowhere."""
     name, claim = instance.name, draft.claim(instance.name)
-    if draft.now < claim.until:
+    if draft.now < claim.until <= draft.now + longest_wait(instance.application):
         draft.hold(name, claim.host, claim.reason)
         stop_strays(draft, name, strays)
         return

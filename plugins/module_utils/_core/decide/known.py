@@ -100,8 +100,9 @@ class Known:
             return ""
         if claim.actor is None or claim.actor.run == self.run or claim.actor.deadline <= self.now:
             return ""
+        deadline = min(claim.actor.deadline, self.now + self.site.settings.run_timeout)
         doing = {STARTING: "starting it", STOPPING: "moving it" if claim.target else "stopping it"}
-        until = clock(claim.actor.deadline, self.now, seconds=True)
+        until = clock(deadline, self.now, seconds=True)
         return "run %s is %s until %s" % (claim.actor.run, doing.get(claim.phase, "changing it"), until)
 
     def confirmed_down(self, host: str) -> bool:

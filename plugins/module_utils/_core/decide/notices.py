@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ..model.records import Claim
 from ..model.sentences import listing
 from .draft import Draft, Json
 
@@ -42,8 +43,16 @@ def failed(before: Optional[Mapping[str, Any]], instance: str, host: str, at: fl
     return {"what": FAILURE, "instance": instance, "hosts": [host], "at": at, "why": why, "count": count, "run": run}
 
 
-def shown(notices: Mapping[str, Any]) -> Dict[str, List[Json]]:
-    """``{"conflicts", "failures", "drift"}`` for the status document, the oldest first."""
+def claim_of(claim: Claim) -> List[Any]:
+    """What a sentence about a conflict depends on: a claim that is another one by now makes it untrue."""
+    return [claim.host if claim.holds else "", claim.epoch]
+
+
+def shown(notices: Mapping[str, Any], claims: Mapping[str, Claim]) -> Dict[str, List[Json]]:
+    """``{"conflicts", "failures", "drift"}`` for the status document, the oldest first.
+
+    A conflict is shown as open only while the claim that it is about is the present one.
+    """
     conflicts: List[Json] = []
     failures: List[Json] = []
     drifts: List[Json] = []
@@ -53,7 +62,7 @@ def shown(notices: Mapping[str, Any]) -> Dict[str, List[Json]]:
         if notice.get("what") == CONFLICT:
             conflicts.append(
                 dict(common, hosts=list(notice.get("hosts") or []), policy=notice.get("policy") or "",
-                     since=notice.get("since"), open=bool(notice.get("open")),
+                     since=notice.get("since"), open=bool(notice.get("open")) and _present(notice, claims),
                      acknowledged=notice.get("acknowledged"))
             )  # fmt: skip
         elif notice.get("what") == DRIFT:
@@ -64,6 +73,11 @@ def shown(notices: Mapping[str, Any]) -> Dict[str, List[Json]]:
                      count=notice.get("count") or 1, acknowledged=None)
             )  # fmt: skip
     return {"conflicts": conflicts, "failures": failures, "drift": drifts}
+
+
+def _present(notice: Mapping[str, Any], claims: Mapping[str, Claim]) -> bool:
+    about = notice.get("claim")
+    return about is None or list(about) == claim_of(claims.get(str(notice.get("instance"))) or Claim())
 
 
 def drift(draft: Draft, instance: str, host: str, why: str, report: bool) -> None:

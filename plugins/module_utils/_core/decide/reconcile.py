@@ -17,13 +17,16 @@ from ..model.records import Claim, Failure
 from ..model.sentences import times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
-from ..model.words import DOWN, FAILED, FREE, MUSTER, RUNNING, STARTING, STOPPED, STOPPING
+from ..model.words import DOWN, FAILED, FREE, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
 from . import conflicts, notices, pauses
-from .draft import WHOLE, Draft
+from .draft import WHOLE, Draft, Move
 from .failures import avoided_hosts, given_up, running_failure, tried_slowly
 from .keep_running import after_wait, apply_strategy, keep_running, repair_gone, waits_in_a_gate
-from .relocate import in_place, move, stop_strays, strays_of
+from .relocate import in_place, misplaced, move, stop_strays, strays_of
 
+CLOCKS_APART = 1.0  # s
+BY_HAND = "stopped"  # how a program ended, by the word of its service manager: as somebody ordered
+BELIEVED_DOWN = "%s is believed down"  # why a window is no longer wanted
 FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
 
 
@@ -31,6 +34,7 @@ def reconcile(draft: Draft, name: str) -> None:
     """Add what one instance needs to the draft; nothing when all is as wanted."""
     busy = draft.busy(name)
     if busy:
+        _shorten(draft, name)
         draft.waits[name] = _deadline(draft.claim(name))
         draft.hold(name, draft.claim(name).host, "%s waits: %s" % (name, busy))
         return
@@ -60,6 +64,7 @@ def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
         _leave(draft, name)
         return
     if holder is not None:
+        _hci_was_cut_off(draft, instance, holder)
         _hci_ends(draft, instance, holder)
     else:
         _hci_waits(draft, instance)
@@ -67,6 +72,13 @@ def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
         _keep_started(draft, instance, holder, because)
     else:
         _keep_stopped(draft, name, _why_stopped(draft, name))
+
+
+def _shorten(draft: Draft, name: str) -> None:
+    """A deadline further away than a run may take was made by a clock that was wrong: it begins anew."""
+    claim, longest = draft.claim(name), draft.now + draft.site.settings.run_timeout
+    if claim.actor is not None and claim.actor.deadline > longest + CLOCKS_APART:
+        draft.set_claim(name, replace(claim, actor=replace(claim.actor, deadline=longest)))
 
 
 def _deadline(claim: Claim) -> float:
@@ -93,7 +105,7 @@ def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
         draft.hold(name, host, "%s stays claimed on %s: %s" % (name, host, observation.why))
         return True
     if instance is not None and instance.application.on_request and not draft.confirmed_down(host):
-        draft.want(name, STOPPED, "%s is believed down" % host, by=MUSTER)
+        draft.want(name, STOPPED, BELIEVED_DOWN % host, by=MUSTER)
         draft.hold(
             name, host, "%s stays claimed on %s, which is believed down: see it empty, confirm it down, or take over "
             "with a reason" % (name, host),
@@ -134,6 +146,17 @@ def _stop_all(draft: Draft, name: str, reason: str) -> bool:
 
 
 # --- wanted stopped
+
+
+def _hci_was_cut_off(draft: Draft, instance: Instance, host: str) -> None:
+    """A window that was given up with its console, and has been open and well there all the time, is left open."""
+    name, claim, wanted = instance.name, draft.claim(instance.name), draft.wanted(instance.name)
+    copy = draft.copies(name).get(host)
+    given_up_with_it = (wanted.state, wanted.by, wanted.why) == (STOPPED, MUSTER, BELIEVED_DOWN % host)
+    if not (instance.application.on_request and given_up_with_it and name not in draft.asked):
+        return
+    if claim.phase == RUNNING and copy is not None and copy.epochs == (claim.epoch,):
+        draft.want(name, STARTED, "%s answers again and has shown it all the time" % host, host=host, by=MUSTER)
 
 
 def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
@@ -185,6 +208,11 @@ def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], becau
     if claim.phase == FAILED:
         _after_failure(draft, instance, holder, strays)
         return
+    if holder is None and _lives_on(draft, instance):
+        host = str(claim.host)
+        reason = "%s still runs on %s, whole and nowhere else" % (name, host)
+        draft.moves.append(Move(name, reason, (host,), hosts=(host,), keeps=True))
+        return
     if holder is None:
         move(draft, instance, because, strays)
         return
@@ -197,6 +225,18 @@ def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], becau
         _take_over_start(draft, instance, holder, copy, strays)
     else:
         _finish_stop(draft, instance, holder, strays)
+
+
+def _lives_on(draft: Draft, instance: Instance) -> bool:
+    """Whether what a free claim held last runs on in full, under the last epoch that anybody knows: a host that was
+    believed down was only cut off, and nothing has replaced it elsewhere."""
+    name, claim, copies = instance.name, draft.claim(instance.name), draft.copies(instance.name)
+    copy = copies.get(str(claim.host))
+    if claim.phase != FREE or copy is None or len(copies) > 1 or name in draft.asked or name in draft.restarts:
+        return False
+    whole = not expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
+    last = copy.epochs == (claim.epoch,) and draft.known_epoch(name) == claim.epoch
+    return whole and last and not misplaced(draft, instance, str(claim.host))
 
 
 def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
@@ -220,9 +260,29 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
         notices.drift(draft, name, host, "%s was stopped on %s" % (name, host), report=True)
         draft.hold(name, host, "%s was stopped on %s outside muster (repair: report): start it" % (name, host))
     else:
-        what = "%s no longer runs on %s, and muster did not stop it" % (name, host)
+        _after_its_end(draft, instance, host, strays)
+
+
+def _after_its_end(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
+    """All of it is gone, for a reason of its own: what its service manager knows decides what that is called and costs.
+
+    Only an order to the service manager is somebody's doing, and costs nothing. What ended by itself is a crash.
+    """
+    name, copy = instance.name, draft.copies(instance.name).get(host)
+    expected = expected_programs(instance.application)
+    endings = {program: how for program, how in (copy.endings if copy else {}).items() if program in expected}
+    if endings and all(how == BY_HAND for how in endings.values()):
+        what = "somebody stopped %s on %s by an order to its service manager, past muster" % (name, host)
         notices.drift(draft, name, host, what, report=False)
-        repair_gone(draft, instance, host, what, strays)
+        in_place(draft, instance, host, what, strays)
+        return
+    by_itself = ["%s %s" % (program, how) for program, how in endings.items() if how != BY_HAND]
+    if by_itself:
+        repair_gone(draft, instance, host, "%s ended by itself on %s: %s" % (name, host, "; ".join(by_itself)), strays)
+        return
+    what = "%s no longer runs on %s, and muster did not stop it" % (name, host)
+    notices.drift(draft, name, host, what, report=False)
+    repair_gone(draft, instance, host, what, strays)
 
 
 def _bus_ended(draft: Draft, instance: Instance, host: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from .machine import files, instance_files, procs
+from .machine import files, instance_files, procs, starts
 from .service import identity
 from .service.choose import manager_of, setup_of
 
@@ -112,6 +112,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         "service_manager": ("running" if pid else "stopped") if marker else "absent",
         "instances": _instances(manager, look, only),
     }
+    manager.close()
     if only is None:
         observation["config"], drift, foreign = files.examine(root + "/etc/available")
         service_digest, service_drift, service_foreign = files.examine(root + "/etc/services")
@@ -187,6 +188,11 @@ def _instances(
             ended = seen.get("ended") or manager.ended(name, claim)
             if ended and claim == ended.get("epoch"):
                 result[name]["ended"] = ended  # its bus ended, and the service manager stopped the rest
+            else:
+                record = starts.read(root, name)
+                how = manager.endings(name, sorted(record.programs)) if record.epoch == claim else {}
+                if how:
+                    result[name]["endings"] = how
     return result
 
 

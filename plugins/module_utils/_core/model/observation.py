@@ -29,6 +29,7 @@ class Seen:
     cpu: float = 0.0  # percent of the node
     memory: float = 0.0
     ended: str = ""  # the program whose end made the host stop all the rest of it
+    endings: Mapping[str, str] = field(default_factory=dict)  # program -> how it ended, of what does not live any more
 
     @property
     def live(self) -> bool:
@@ -57,6 +58,7 @@ class Seen:
             cpu=float(document.get("cpu") or 0.0),
             memory=float(document.get("memory") or 0.0),
             ended=str((document.get("ended") or {}).get("program") or ""),
+            endings={str(name): printable(how) for name, how in (document.get("endings") or {}).items()},
         )
 
 

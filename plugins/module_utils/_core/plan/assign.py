@@ -117,6 +117,9 @@ class Batch:
 
     def _emit(self, move: Move, p: Pending, target: str) -> None:
         draft = self._draft
+        if move.keeps:
+            draft.keep(move.name, target, move.reason)
+            return
         reason = move.reason + self._chosen(move, p, target)
         copy = draft.copies(move.name).get(target)
         if self._rows + len(p.hosts) <= CANDIDATE_ROWS and draft.kind in ("start", "open"):

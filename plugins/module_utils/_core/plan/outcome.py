@@ -56,7 +56,7 @@ class _Settler:
         self._run = plan.run
         self._claims: Dict[str, Claim] = {}
         self._wanted: Dict[str, Any] = {}
-        self._notices: Dict[str, Any] = {}
+        self._notices: Dict[str, Optional[Json]] = {}
         self._trail: List[Json] = []
 
     def settle(self, final: bool) -> Tuple[Changes, List[Json]]:
@@ -148,10 +148,30 @@ class _Settler:
 
     def _copy(self, action: Action, answer: Mapping[str, Any]) -> None:
         done = answer.get("result") == "stopped"
-        if not done:
+        if done:
+            self._conflict_ends(action)
+        else:
             self._must_be_seen(action, "it could not be stopped: %s" % (answer.get("reason") or action.reason))
         what = "%s %s on %s" % (action.instance, "stopped" if done else "could not be stopped", action.host)
         self._note(action, what, str(answer.get("result")), answer.get("reason") or action.reason)
+
+    def _conflict_ends(self, action: Action) -> None:
+        """It is over when every copy that no claim allowed is confirmed to be stopped."""
+        name, key = action.instance, decide_notices.conflict_id(action.instance)
+        before = self._notices.get(key) or self._state.notices.get(key)
+        if not before or not before.get("open"):
+            return
+        left = set(before["hosts"])
+        for other in self._plan.acts:
+            answer = self._answer(other) if (other.instance, other.after) == (name, NOTHING) else None
+            if answer is not None and answer.get("result") == "stopped":
+                left.discard(other.host)
+        claim = self._claim(name)
+        if claim is not None and claim.holds:
+            left.discard(str(claim.host))
+        if not left:
+            self._notices[key] = None if before.get("acknowledged") else dict(before, open=False)
+            self._note(action, "the conflict about %s is over" % name, "over", str(before.get("why") or ""))
 
     def _stop(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
         name, host = action.instance, action.host

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping
 from ..decide import notices
 from ..decide import pauses as decide_pauses
 from ..model import sentences
-from ..model.records import Pause
+from ..model.records import Claim, Pause, Records
 from ..model.words import SITE, item_key
 
 Json = Dict[str, Any]
@@ -29,7 +29,8 @@ def part(state: Mapping[str, Any], now: float) -> Json:
         dict(pause.to_json(), key=key, says=decide_pauses.sentence(key, pause, now))
         for key, pause in sorted(_now(state, now).items())
     ]
-    return dict(notices.shown(state.get("notices") or {}), pauses=pauses)
+    claims = Records(dict(state.get("claims") or {}), Claim.from_json)
+    return dict(notices.shown(state.get("notices") or {}, claims), pauses=pauses)
 
 
 def _now(state: Mapping[str, Any], now: float) -> Dict[str, Pause]:

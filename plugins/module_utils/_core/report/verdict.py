@@ -10,11 +10,11 @@ failure; open HCIs that are unhealthy make the item degraded at most, because it
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..model.observation import Observation, observed
 from ..model.records import Claim, HostRecord, State, Wanted
-from ..model.sentences import listing
+from ..model.sentences import clock, listing
 from ..model.sequence import expected_programs
 from ..model.site import Application, Instance, Item, Site, instance_name
 from ..model.words import (
@@ -28,6 +28,7 @@ from ..model.words import (
     STARTED,
     STARTING,
     STOPPED,
+    SUSPECT,
     UNKNOWN,
     UNREACHABLE,
     WAITING,
@@ -38,6 +39,8 @@ _WORDS = {
     "failed": NOT_OPERATIONAL, "unknown": UNKNOWN, "waiting": WAITING, "starting": WAITING, "stopping": WAITING,
     "stopped": STOPPED,
 }  # fmt: skip
+NEW = 10.0  # s of a monitor without having seen a host
+LATELY = 90.0  # s, at least: what nobody has seen for longer is not known
 _SEVERITY = (OPERATIONAL, STOPPED, DEGRADED, WAITING, UNKNOWN, NOT_OPERATIONAL)
 
 Json = Dict[str, Any]
@@ -49,8 +52,12 @@ def verdicts(
     observations: Mapping[str, Any],
     bus_health: Mapping[str, Any],
     now: float,
+    watched: Optional[Mapping[str, Json]] = None,
 ) -> Dict[str, Json]:
     """item -> {verdict, cause, services, hci, instances}.
+
+    :param watched: host -> {state, line, since, why, began} as a monitor that runs sees it; ``since``, and when it
+        ``began`` itself, in seconds since 1970.
 
     :param bus_health: instance -> "healthy" | "unhealthy" | "unknown", or {"health": that, "why", "epoch", "link"};
         what is missing, or about another epoch, is not known and changes nothing. ``link`` is {"state", "why"} of what
@@ -61,11 +68,44 @@ def verdicts(
     """
     view = State.from_json(state)
     seen = {host.name: observed(observations, host.name) for host in site.hosts}
-    return {item.id: _item(site, view, seen, bus_health, item) for item in site.items}
+    sight = _Sight(site, observations, watched or {}, bus_health, now)
+    return {item.id: _item(site, view, seen, bus_health, item, sight) for item in site.items}
+
+
+class _Sight:
+    """Who saw what when: what nobody has seen lately is not known."""
+
+    def __init__(
+        self, site: Site, observations: Mapping[str, Any], watched: Mapping[str, Json], bus_health: Mapping[str, Any],
+        now: float,
+    ) -> None:  # fmt: skip
+        self._observations, self._watched, self._buses, self._now = observations, watched, bus_health, now
+        self._lately = max(LATELY, 2 * site.settings.observe_interval)
+
+    def unseen(self, name: str, claim: Claim) -> str:
+        """A sentence when nobody has seen a running instance lately; "" when somebody has."""
+        host, bus = str(claim.host), self._buses.get(name)
+        if _healthy(bus, claim.epoch):
+            return ""
+        seen = observed(self._observations, host)
+        at = float((self._observations.get(host) or {}).get("at") or self._now) if seen.seen else 0.0
+        at = max(at, claim.since)  # its host said that it runs
+        monitor = self._watched.get(host) or {}
+        away = monitor.get("state") in (SUSPECT, DOWN)
+        if monitor.get("line") == "fine" and not away:
+            return ""
+        since = at
+        if away and at <= monitor["since"]:
+            new = monitor["since"] - monitor["began"] < NEW  # what it did not see before, it never saw
+            since = at if new else monitor["since"]
+        elif at >= self._now - self._lately:
+            return ""
+        why = ": %s" % monitor["why"] if away and monitor.get("why") else ""
+        return "nobody has seen %s on %s since %s%s" % (name, host, clock(since, self._now, seconds=True), why)
 
 
 def _item(
-    site: Site, state: State, seen: Mapping[str, Observation], bus_health: Mapping[str, Any], item: Item
+    site: Site, state: State, seen: Mapping[str, Observation], bus_health: Mapping[str, Any], item: Item, sight: _Sight
 ) -> Json:
     statuses: Dict[str, Json] = {}
     services: List[Json] = []
@@ -73,6 +113,10 @@ def _item(
     for application in site.applications:
         instance = site.by_name()[instance_name(application.name, item.id)]
         status = instance_status(site, state, seen, bus_health, instance)
+        claim = state.claims.get(instance.name) or Claim()
+        unseen = sight.unseen(instance.name, claim) if claim.phase == RUNNING and status["state"] != "unknown" else ""
+        if unseen:
+            status.update(state="unknown", cause=unseen, major=False, minor=False)
         statuses[instance.name] = status
         (windows if application.on_request else services).append(status)
     for application in site.applications:
@@ -239,6 +283,13 @@ def _parted(health: Any, epoch: int) -> str:
         return ""
     link = health.get("link") or {}
     return "no link to their bus: %s" % link.get("why") if link.get("state") == "unhealthy" else ""
+
+
+def _healthy(health: Any, epoch: int) -> bool:
+    """Whether its bus answers now."""
+    if isinstance(health, str):
+        return health == "healthy"
+    return bool(health) and health.get("health") == "healthy" and health.get("epoch", epoch) == epoch
 
 
 def _unhealthy(health: Any, epoch: int) -> Union[str, None]:

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 class Reply:
     """What the service manager said to one order."""
 
-    __slots__ = ("busy", "error", "exit_status", "known", "pid")
+    __slots__ = ("busy", "error", "exit_status", "known", "pid", "stopped")
 
     def __init__(self, pid: int = 0, exit_status: Optional[int] = None, error: str = "", known: bool = True) -> None:
         self.pid = pid  # of the process that lives or was not collected yet; 0: none
         self.exit_status = exit_status  # of the last run; -1: ended by a signal; None: there was none
         self.error = error  # why the order was refused, a phrase; "" when it was not
         self.known = known  # whether the service manager has such a program
+        self.stopped = False  # somebody had the service manager stop it, or it has not been started since it reloaded
         self.busy = False  # refused because the last run is not collected yet: order it again
 
 
@@ -152,6 +153,13 @@ class Manager:
         :return: ``{"program", "epoch", "code", "at"}`` (seconds since 1970); None when that is unknown.
         """
         return None
+
+    def endings(self, instance: str, programs: Sequence[str]) -> Dict[str, str]:
+        """How programs ended that do not live any more, as phrases; those of which that is unknown are missing.
+
+        "stopped" stands for an order to the service manager, which somebody gave past muster.
+        """
+        return {}
 
     def own(self, pid: int) -> int:
         """:param pid: of the service manager.

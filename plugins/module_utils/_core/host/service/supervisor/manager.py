@@ -90,6 +90,24 @@ class SupervisordManager(Manager):
     def last_words(self, instance: str, program: str, position: float) -> str:
         return supervisor_orders.last_words(self._log(instance, program), int(position))
 
+    def endings(self, instance: str, programs: Sequence[str]) -> Dict[str, str]:
+        try:
+            replies = self.exchange([("look", instance, program) for program in programs])
+        except OSError:
+            return {}
+        found = {}
+        for program, reply in zip(programs, replies):
+            if reply.error or not reply.known or reply.pid:
+                continue
+            if reply.stopped:
+                found[program] = "stopped"
+                continue
+            words = self.last_words(instance, program, 0)
+            code = reply.exit_status
+            how = "ended" if code is None else "was killed by a signal" if code < 0 else "exited with %d" % code
+            found[program] = how + (" (%s)" % words if words else "")
+        return found
+
     def _log(self, instance: str, program: str) -> str:
         return "%s/log/%s/%s.log" % (self.root, instance, program)
 

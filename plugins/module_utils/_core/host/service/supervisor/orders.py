@@ -127,7 +127,9 @@ def _reply(verb: str, results: List[Any]) -> Reply:
 
 
 def _info(info: Mapping[str, Any]) -> Reply:
-    return Reply(int(info.get("pid") or 0), info.get("exitstatus"))
+    reply = Reply(int(info.get("pid") or 0), info.get("exitstatus"))
+    reply.stopped = info.get("state") == _STOPPED
+    return reply
 
 
 def socket_path(root: str) -> str:
