@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak lint docs sanity installed lab lab-down lab-test lab-core lab-acceptance lab-bench bench build requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak attack lint docs site sanity installed matrix lab lab-down lab-test lab-core lab-acceptance lab-bench bench build release requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
@@ -26,8 +26,8 @@ demo: ## scenario 2 on this machine, from nothing; again: brings it up to date. 
 demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
-test: develop ## everything below up to "installed", two targets at a time; durations in .cache/checks/durations.txt
-	@$(BIN)/python tests/all_checks.py integration sanity unit lint lab-core browser installed docs
+test: develop ## everything below up to "installed", some targets at a time; durations in .cache/checks/durations.txt
+	@$(BIN)/python tests/all_checks.py integration lab-core browser installed sanity unit lint docs
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit -m "not long" $(ARGS)
@@ -44,20 +44,31 @@ faults: develop ## every fault alone, twice, then two at once, one pair after th
 soak: develop ## random faults and requests for as long as you like: ARGS="--faults 200 --seed 1"
 	@$(BIN)/python -m tests.soak $(ARGS)
 
+attack: develop ## what an ordinary user can do to a running site, as root: ARGS="--only idle-300"
+	@$(BIN)/python -m tests.attack $(ARGS)
+
 browser: develop ## the page of a real monitor in a real Chromium. ARGS="--screenshots docs/img" takes its pictures again
 	@$(BIN)/python -m pytest tests/browser -m "not long" $(ARGS)
 
 lint: develop ## ruff, mypy (strict on core and monitor), yamllint, ansible-lint (production), phrases that are hard to read
 	@tests/sanity/lint.sh
 
-docs: develop ## documentation of plugins and roles, changelog fragments, links
+docs: develop ## documentation of plugins and roles, changelog fragments, links, Galaxy's importer, the site (half a minute)
 	@tests/sanity/docs.sh
+	@tests/release/importer.sh
+	@$(BIN)/python -m tests.release.site build/site
+
+site: develop ## the site of the documentation, with a search, in build/site (ten seconds)
+	@$(BIN)/python -m tests.release.site build/site
 
 sanity: develop ## ansible-test sanity on a copy in the path that it wants
 	@tests/sanity/sanity.sh
 
 installed: develop ## builds the collection, installs it elsewhere, deploys and removes a site with it
 	@$(BIN)/python -m pytest tests/installed $(ARGS)
+
+matrix: develop ## the same with other versions of ansible-core and Python (forty minutes); ARGS="ends --write", ARGS=--help
+	@$(BIN)/python -m tests.installed.matrix $(ARGS)
 
 lab-test: develop ## tests on hosts with systemd and sshd of their own, which lose power and network (needs root)
 	@tests/lab/packages.sh
@@ -87,7 +98,10 @@ bench: develop ## measurements beside Supvisors (needs root for the peer); ARGS=
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 build: setup ## the collection's archive below build/
-	@mkdir -p build && $(BIN)/ansible-galaxy collection build --force --output-path build .
+	@$(BIN)/python -m tests.release.pack build
+
+release: develop ## changelog, archive and notes of the version that galaxy.yml names (docs/releasing.md)
+	@tests/release/release.sh
 
 requirements: ## pins requirements/*.txt again (needs pip-compile, from pip-tools)
 	@tests/sanity/pin_requirements.sh

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .api_task import surface
+from .base import descriptors
 from .base.journal import Journal
 from .cli.remembered import remember
 from .core.controller import places
@@ -33,6 +34,7 @@ def serve(state_dir: Path, inventory: list[str], journal: Journal, *, standby: b
 
     :raises AlreadyRunning: when another one does.
     """
+    descriptors.raise_limit()
     folder = state_dir / places.RUN_FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(state_dir / places.MONITOR_LOCK):

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .base import descriptors
 from .base.files import file_stamp, replace_text
 from .base.journal import Journal
 from .core.controller import places
@@ -80,6 +81,7 @@ class Monitor:
         self._next: float | None = None  # when something falls due although nothing happens
         self._failures = 0  # turns in a row that failed
         self.failing = ""  # why, while they do: one sentence
+        self.scarce = ""  # why it can hardly open a file any more
         self._stopping = False
         self._notify = Notify()
         self._look_again = LOOK_AGAIN_SECONDS
@@ -166,6 +168,9 @@ class Monitor:
 
     @survived("the writing of the status")
     def _show(self) -> None:
+        before, self.scarce = self.scarce, descriptors.scarce()
+        if self.scarce and not before:
+            self.journal.say("descriptors", self.scarce)
         if self._loop.time() >= self._status_due:
             self._write_status("running")
         self._notify.turned(self.turned, self._list.looked, self.failing or self.journal.last)
@@ -238,7 +243,7 @@ class Monitor:
             no_runs=self._pool.no_runs if self._pool is not None else None,
             notes=self._pool.notes if self._pool is not None else [],
             runs=self._runs.jobs,
-            failing=self.failing,
+            failing=self.failing or self.scarce,
         )
 
     def subscribe(self) -> asyncio.Event:
@@ -286,6 +291,9 @@ class Monitor:
             return
         self._look()
         instance, epoch, program = str(event["instance"]), int(event["epoch"]), str(event["program"])
+        entry = self.watch.instances.get(instance)
+        if entry is not None and event.get("host", entry.host) != entry.host:
+            return  # no host has a say about what another one holds
         code = event.get("code")
         how = "was killed by a signal" if code == -1 else "ended with code %s" % code
         self.journal.say("program ended", how, instance=instance, epoch=epoch, program=program, host=event.get("host"))

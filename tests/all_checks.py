@@ -5,13 +5,18 @@
 
 usage: python tests/all_checks.py TARGET...
 
-Two targets run at a time, in the order in which they are named. A target that runs pytest counts with its tests, any
-other one as a single check. `.cache/checks/durations.txt` has the seconds of every target, test file and slow test.
+Targets that deploy sites wait as often as they compute: two of them run at a time. Beside them runs one of the others,
+which only compute, with what processor time is left. In both kinds the order is that in which they are named.
+
+A target that runs pytest counts with its tests, any other one as a single check. `.cache/checks/durations.txt` has the
+seconds of every target, test file and slow test.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,12 +32,15 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".cache" / "checks"
 DURATIONS = REPORTS / "durations.txt"
-AT_A_TIME = 2
-PYTEST_TARGETS = ("unit", "integration", "browser", "installed", "lab-core", "lab-test")
+SITE_TARGETS = ("integration", "lab-core", "lab-test", "browser", "installed")
+PYTEST_TARGETS = (*SITE_TARGETS, "unit")
+SITES_AT_A_TIME, OTHERS_AT_A_TIME = 2, 1
+POLITE = 10  # nice value of the others: what a site does in time must not wait for them
 NOTED = 1.0  # s: faster tests are not listed
 SLOWEST = 10  # test files in the summary
 
 _printing = threading.Lock()
+_polite: set[int] = set()  # process groups of the others, which run in sessions of their own
 
 
 @dataclass
@@ -64,10 +72,20 @@ def run(target: str) -> Result:
     if target in PYTEST_TARGETS:
         command.append(f"ARGS=--junitxml={report}")
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "ARGS")}
+    polite = target not in SITE_TARGETS
     begin = time.monotonic()
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            ["nice", "-n", str(POLITE), *command] if polite else command,
+            cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=polite,
+        )  # fmt: skip
+        if polite:
+            _polite.add(process.pid)
+            # Linux may share processor time between sessions first, and then by the nice value within each.
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{process.pid}/autogroup").write_text(str(POLITE))
         _pid, status, used = os.wait4(process.pid, 0)
+        _polite.discard(process.pid)
         process.returncode = os.waitstatus_to_exitcode(status)
         result = Result(target, seconds=time.monotonic() - begin, processor=used.ru_utime + used.ru_stime)
         said.seek(0)
@@ -117,12 +135,23 @@ def durations(results: list[Result]) -> Iterator[str]:
             yield from (f"{seconds:7.1f}  {name}" for name, seconds in slow if seconds >= NOTED)
 
 
+def _ends(number: int, _frame: object) -> None:
+    """A signal that this process gets does not reach other sessions."""
+    for group in tuple(_polite):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, number)
+    os._exit(128 + number)
+
+
 def main(targets: list[str]) -> int:
     """0 when nothing failed."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        results = list(pool.map(run, targets))
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ends)
+    with ThreadPoolExecutor(SITES_AT_A_TIME) as sites, ThreadPoolExecutor(OTHERS_AT_A_TIME) as others:
+        running = [(sites if target in SITE_TARGETS else others).submit(run, target) for target in targets]
+        results = [one.result() for one in running]
     DURATIONS.write_text("\n".join(durations(results)) + "\n")
     files = Counter({f"{name} ({result.target})": s for result in results for name, s in result.files.items()})
     print(f"\nthe slowest files; all of them are in {DURATIONS.relative_to(ROOT)}")

@@ -54,9 +54,9 @@ def show_status(document: Json, options: argparse.Namespace) -> int:
         return code
     import shutil
 
-    from ..core.report import status as status_report
+    from ..core.report import status_text
 
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((120, 40)).columns
-    print(status_report.render_table(document, width, colour), end="", flush=True)
+    print(status_text.render_table(document, width, colour), end="", flush=True)
     return code

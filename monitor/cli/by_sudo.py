@@ -39,7 +39,7 @@ def refuse(options: argparse.Namespace) -> None:
             "by sudo it is about the site of this installation: leave out %s, or run it as an administrator"
             % " and ".join(given)
         )
-    if options.verb == "deploy":
+    if options.verb in ("deploy", "demo"):
         raise UsageError("by sudo nothing is deployed: an administrator does that, with ansible-playbook")
 
 

@@ -69,7 +69,7 @@ def _main(arguments: Sequence[str]) -> int:
             by_sudo.enter(options)
         found = places_module.find(options.inventory or [], options.state_dir or "", os.environ)
         found = found._replace(remote=_remote(options, found))
-        return int(options.command(options, found))
+        return _carried_out(options, found)
     except (UsageError, UnknownName) as error:
         print("muster: %s" % error, file=sys.stderr)
         return UNKNOWN if isinstance(error, UnknownName) else USAGE
@@ -96,6 +96,17 @@ def _main(arguments: Sequence[str]) -> int:
             raise
         print("muster: %s" % error, file=sys.stderr)
         return USAGE
+
+
+def _carried_out(options: argparse.Namespace, found: Places) -> int:
+    """Carry the command out, without the monitor when that does not take it: too much is asked of it, or it hangs."""
+    try:
+        return int(options.command(options, found))
+    except (remote.Busy, remote.Silent) as error:
+        if not (found.inventory or found.state_dir):
+            raise
+        print("muster: %s; the command goes on without the monitor" % error, file=sys.stderr)
+        return int(options.command(options, found._replace(remote=None)))
 
 
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
@@ -157,7 +168,7 @@ def _parser(first: str) -> argparse.ArgumentParser:
         return sub
 
     views = {"status": _status, "plan": _plan, "why": _why, "explain": _explain, "what-if": _what_if,
-             "events": _events, "check": _check, "capture": _capture}  # fmt: skip
+             "events": _events, "check": _check, "capture": _capture, "demo": _demo}  # fmt: skip
     if first in views:
         views[first](add)
         return parser
@@ -251,6 +262,17 @@ def _capture(add: Add) -> None:
     text = "write everything that a plan depends on to a file"
     capture = add("capture", _write_capture, text, "capture before.yml")
     capture.add_argument("file", nargs="?", metavar="FILE", help="a new file (default: named after site and time)")
+
+
+def _demo(add: Add) -> None:
+    text = "three servers, three consoles and three items on this machine, with a monitor"
+    demo = add("demo", _run_demo, text, "demo")
+    demo.add_argument("what", nargs="?", choices=["stop"], help="take everything of it away again")
+
+
+def _run_demo(options: argparse.Namespace, _found: Places) -> int:
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bin", "demo")
+    os.execv(os.path.normpath(program), ["demo", *([options.what] if options.what else [])])
 
 
 def _common(parser: argparse.ArgumentParser, default: object) -> None:

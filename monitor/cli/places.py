@@ -38,11 +38,13 @@ class Places(NamedTuple):
         :raises UsageError: with the reason why there is no answer.
         """
         if self.remote is not None:
-            from ..core.client.api import Refused
+            from ..core.client.api import Busy, Refused
             from ..core.client.commands import UNKNOWN, UnknownName, code
 
             try:
                 return self.remote.answer(request)
+            except Busy:
+                raise
             except Refused as error:
                 raise (UnknownName if code(error) == UNKNOWN else UsageError)(str(error)) from None
         from ..core.client.commands import UnknownName

@@ -8,8 +8,9 @@ ansible-runner starts it with hang-ups ignored. Only a run that is at work when 
 deadline; else what it began would stay half done until its actor's deadline.
 
 A job is {"playbook", "inventory": [...], "extravars": {...}, "ident", "artifacts", "private", "environment": {...},
-"project": the folder it runs in, "deadline": s, "parent": pid}; the file `working` beside it says that it is at work.
-The file `begun` appears there with its first task: Ansible itself is there.
+"project": the folder it runs in, "deadline": s, "parent": pid, "open_files": its soft limit of them}; the file
+`working` beside it says that it is at work. The file `begun` appears there with its first task: Ansible itself is
+there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -43,6 +45,8 @@ def main(path: str) -> int:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGUSR1, 0, 0, 0)
     if os.getppid() != job["parent"]:
         return 3
+    if job.get("open_files"):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (job["open_files"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     os.environ.clear()
     os.environ.update(job["environment"])
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..base import usage
+from ..base import descriptors, usage
 from . import environment, playbooks
 from .runner_child import BEGUN, WORKING
 from .turns import OwnTime, UnderWay, finished
@@ -118,6 +118,7 @@ class Runs:
             "project": str(made.folder),
             "deadline": deadline,
             "parent": os.getpid(),
+            "open_files": descriptors.given(),
         }
         path = folder / "job.json"
         path.write_text(json.dumps(spec), encoding="utf-8")

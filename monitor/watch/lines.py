@@ -17,9 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base import descriptors
 from ..core.model.site import BY_SSH, HERE
 from ..judge.hosts import Signal
 from ..judge.watch_list import Watch, WatchedHost
+from .host_events import HostEvents
 from .lines_ssh import SshLine
 from .local_events import EventSocket, EventSocketError
 
@@ -56,6 +58,10 @@ class SocketLine:
             except TimeoutError:
                 why = "%s takes no connection" % self._what
             except OSError as error:
+                if descriptors.missing(error):  # that says nothing about the host
+                    self._changed(self._host.name, Signal.NONE, "no line to %s: %s" % (self._host.name, error.strerror))
+                    await asyncio.sleep(self._interval)
+                    continue
                 silent, gone = SILENT_AFTER_QUESTIONS, isinstance(error, (ConnectionRefusedError, FileNotFoundError))
                 why = "%s is gone (%s)" % (self._what, error.strerror or error)
             if not why:
@@ -146,11 +152,14 @@ class Lines:
 
     def _over_ssh(self, host: WatchedHost, interval: float) -> SshLine:
         door = self._doors / (host.name + ".sock") if self._doors is not None else None
-        return SshLine(host, interval, self._changed, self._event, self._complain, door)
+        return SshLine(host, interval, self._changed, self._events(host), self._complain, door)
+
+    def _events(self, host: WatchedHost) -> Event:
+        return HostEvents(host.name, self._event, self._complain).take
 
     def _open_events(self, host: WatchedHost) -> None:
         try:
-            self._event_sockets[host.name] = EventSocket(Path(host.root), self._event)
+            self._event_sockets[host.name] = EventSocket(Path(host.root), self._events(host))
         except EventSocketError as error:  # tried again with the next watch list
             if host.name not in self._told:
                 self._told.add(host.name)

@@ -24,6 +24,7 @@ from typing import Any
 from ..base import usage
 from ..base.files import SOCKET_PATH_BYTES
 from ..core.host import line as host_line
+from ..core.model.answers import Nonsense
 from ..core.model.moments import Ladder
 from ..judge.hosts import AWAY, NOT_HELD, Signal
 from ..judge.watch_list import WatchedHost
@@ -39,6 +40,7 @@ SLOW_RETRY_SECONDS = 15.0  # where ssh gets through and nothing can run there
 SHORT_LINES = Ladder((RETRY_SECONDS, RETRY_SECONDS, 2.0, 4.0, 8.0, SLOW_RETRY_SECONDS))
 PATIENCE_INTERVALS = 30  # after which the far end gives up
 LINE_BYTES = 1 << 20  # of a line
+LINES_PER_QUESTION = 1000  # that a host may write in the interval of one; the events of a full host are fewer
 # s after the 1st, 2nd, ... time in a row that the host refused the key: each try counts against this address there.
 REFUSED_KEYS = Ladder((1.0, 3.0, 10.0, 30.0, 60.0, 300.0))
 # What ssh says when it fails. Silence first: with a jump host, the words of both ends are there.
@@ -95,6 +97,8 @@ class SshLine:
                 signal, why = await self._once()
             except OSError as error:  # no ssh here, or no process can be started: that says nothing about the host
                 signal, why = Signal.NONE, "ssh cannot be started here: %s" % error
+            except Nonsense as error:
+                signal, why = Signal.NONE, "no line held: %s %s" % (self._host.name, error)
             except Exception as error:  # a defect must not end the line for good
                 why = "the line to %s failed: %s: %s" % (self._host.name, type(error).__name__, error)
                 signal = Signal.NONE
@@ -187,14 +191,19 @@ class SshLine:
         try:
             writer.write(b"?\n")
             async with asyncio.timeout_at(until):
-                while True:
+                for _unused in range(LINES_PER_QUESTION):
                     line = await reader.readline()
                     if not line:
                         return None
                     answered = self._take(line) or answered
+                raise Nonsense("it writes more than %d lines at once" % LINES_PER_QUESTION)
         except TimeoutError:
             return answered
-        except (OSError, ValueError):  # ended, or a line that is far too long
+        except Nonsense:
+            raise
+        except ValueError:
+            raise Nonsense("it writes a line of more than %d bytes" % LINE_BYTES) from None
+        except OSError:
             return None
 
     def _take(self, line: bytes) -> bool:
@@ -206,7 +215,7 @@ class SshLine:
         if not isinstance(said, dict):
             return False
         event = said.get("event")
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
+        if event is not None:
             self._event(event)
         if "beat" not in said:
             return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -20,36 +21,44 @@ from starlette.routing import Route as Served
 
 from ..core.compile import errors
 from ..core.model import sentences
-from ..core.report import status as status_report
+from ..core.report import status_text
 from ..core.requests import check
 from ..core.requests.read import RequestErrors
 from . import events, page
 from .desk import Desk, NotNow, Unknown, encode
 from .doors import caller, guard
 from .doors.caller import ACT, Caller, Connection
+from .doors.limits import Account, Limits, Refusal
+from .doors.meter import ACCOUNT, REFUSAL, Meter
+from .doors.wire import ABORT, CONNECTION
 from .history import History
 from .schema import actions, openapi, routes
 
 TURN_LATE_SECONDS = 10.0  # without a turn of the monitor's loop, after which `/healthz` fails
 STATUS_OLD_SECONDS = 15.0  # without a status that could be read, after which `/healthz` fails
 READ_WITHIN_SECONDS = 5.0  # a status that `/healthz` needs
-CONNECTION = "muster.connection"  # keys of the ASGI scope, set by `server`
-ABORT = "muster.abort"
+LARGE_BYTES = 4096  # a body that is checked in a thread
+STREAM = routes.BASE + "/events/stream"
+ACTIONS = routes.BASE + "/actions"
+ALWAYS = ("stop", "close")  # kinds of requests that no limit holds up
+AGAIN_SECONDS = 2  # when what cannot be read now is worth another try
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Wrong(Exception):
-    """The request is refused: HTTP status, one sentence, and every error of the body."""
+    """The request is refused: HTTP status, one sentence, every error of the body, and when to try again."""
 
-    def __init__(self, status: int, sentence: str, problems: list[check.Error] | None = None) -> None:
+    def __init__(self, status: int, sentence: str, problems: list[check.Error] | None = None, again: int = 0) -> None:
         super().__init__(sentence)
         self.status = status
         self.problems = problems
+        self.again = again
 
 
 class Api:
-    def __init__(self, desk: Desk, hub: events.Hub, history: History) -> None:
+    def __init__(self, desk: Desk, hub: events.Hub, history: History, limits: Limits) -> None:
+        self._limits = limits
         self._desk = desk
         self._hub = hub
         self._history = history
@@ -73,12 +82,12 @@ class Api:
             except ClientDisconnect:
                 return Response(status_code=408)  # nobody reads it
             except Wrong as wrong:
-                return _problem(wrong.status, str(wrong), wrong.problems)
+                return _problem(wrong.status, str(wrong), wrong.problems, wrong.again)
             except Unknown as error:
                 unknown = [dict(check.error("", str(error), None), unknown=True)] if error.name else None
                 return _problem(404 if route.method == "GET" else 422, str(error), unknown)
             except NotNow as error:
-                return _problem(503, str(error))
+                return _problem(503, str(error), again=AGAIN_SECONDS)
 
         return handle
 
@@ -86,8 +95,10 @@ class Api:
     def _parameters(route: routes.Route, request: Request) -> None:
         """Check the query parameters. :raises Wrong: for unknown ones, and for values of the wrong kind."""
         known = {p.name: p for p in route.parameters if p.place == "query"}
-        problems = []
+        problems: list[check.Error] = []
         for name, text in request.query_params.multi_items():
+            if len(problems) >= check.MOST:
+                break
             if name not in known:
                 problems.append(dict(check.unknown(name, name, known), value=text[:60]))
                 continue
@@ -108,7 +119,7 @@ class Api:
 
     async def status_text(self, request: Request) -> Response:
         document = (await self._desk.picture()).document
-        text = status_report.render_table(document, _whole(request, "width") or status_report.WIDTH)
+        text = status_text.render_table(document, _whole(request, "width") or status_text.WIDTH)
         return Response(text, media_type=routes.TEXT_TYPE)
 
     async def plan(self, request: Request) -> Response:
@@ -125,12 +136,22 @@ class Api:
         if last and not (last.isdecimal() and len(last) < 16):
             problem = check.error("Last-Event-ID", "must be the number of an event", last)
             raise Wrong(422, check.sentence([problem]), [problem])
-        if self._hub.streams >= events.STREAMS:
-            raise Wrong(503, "%d streams are open already, more are not served" % events.STREAMS)
-        bell = await self._hub.open()
+        account: Account = request.scope[ACCOUNT]
+        refusal = self._limits.stream(account)
+        if refusal is not None:
+            raise Wrong(refusal.status, refusal.sentence, again=refusal.again)
+        try:
+            bell = await self._hub.open()
+        except BaseException:
+            self._limits.stream_over(account)
+            raise
         after = int(last) if last else _whole(request, "after")
+
+        def over() -> None:
+            self._limits.stream_over(account)
+
         # Not a Response: Starlette only requires something that can be called like one.
-        return cast(Response, events.EventStream(self._hub, bell, after, request.scope[ABORT]))
+        return cast(Response, events.EventStream(self._hub, bell, after, request.scope[ABORT], over))
 
     async def history(self, request: Request) -> Response:
         return _json(encode(self._history.to_json()))
@@ -157,30 +178,41 @@ class Api:
         return _json(encode(await self._desk.question("explain", item=request.path_params["item"])))
 
     async def what_if(self, request: Request) -> Response:
-        body = await _body(request)
-        problems = check.errors(body, routes.bodies()["WhatIf"])
+        body, size = await _body(request)
+        problems = await self._checked(size, check.errors, body, routes.bodies()["WhatIf"])
         if problems:
             raise Wrong(422, check.sentence(problems), problems)
         answer = await self._desk.question("what_if", assume=body)
         return _json(encode({**answer, "answers": await self._desk.answers(body.get("down") or [])}))
 
+    async def _checked(self, size: int, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Check a body; a large one in a thread, so that others are answered meanwhile."""
+        return await self._desk.run(work, *arguments) if size > LARGE_BYTES else work(*arguments)
+
     async def whoami(self, request: Request) -> Response:
         return _json(encode((await self._caller(request)).to_json()))
 
     async def act(self, request: Request) -> Response:
-        body = await _body(request)
+        body, size = await _body(request)
+        refusal: Refusal | None = request.scope.get(REFUSAL)
+        always = isinstance(body, dict) and body.get("kind") in ALWAYS
+        if refusal is not None and not always:
+            raise Wrong(refusal.status, refusal.sentence, again=refusal.again)
+        names, who = await self._desk.names(), await self._caller(request)
         try:
-            wanted = actions.request_of(body, await self._desk.names(), await self._caller(request))
+            wanted = await self._checked(size, actions.request_of, body, names, who)
         except RequestErrors as wrong:
             raise Wrong(422, str(wrong), wrong.errors) from None
         if request.query_params.get("dry_run") == "1":
             return _json(encode(await self._desk.dry_run(wanted)))
         if request.query_params.get("wait") == "0":
-            ticket = self._desk.begin(wanted)
+            ticket = self._desk.begin(wanted, always)
             where = "%s/actions/%s" % (routes.BASE, ticket.id)
             return _json(encode(ticket.to_json()), 202, {"location": where})
         try:
-            return _json(encode(await self._desk.ask(wanted)))
+            return _json(encode(await self._desk.ask(wanted, always)))
+        except NotNow:
+            raise
         except Exception as error:
             raise Wrong(500, "the request failed in the monitor: %s; its log says more" % error) from error
 
@@ -189,6 +221,8 @@ class Api:
         if ticket is None:
             name = errors.show(request.path_params["id"])
             raise Wrong(404, "there is no request %s, or its answer is no longer kept" % name)
+        if wait := _whole(request, "wait"):
+            await asyncio.wait([ticket.task], timeout=wait)
         return _json(encode(ticket.to_json()))
 
     async def openapi(self, request: Request) -> Response:
@@ -198,17 +232,20 @@ class Api:
         picture = await self._desk.picture()
         facts = {
             "status": picture.document,
-            "snapshot": self._desk.core.snapshot(),
-            "counts": dict(self._desk.journal.counts),
+            "snapshot": await self._desk.core.seen(),
+            "counts": dict(self._desk.core.counts),
             "now": time.time(),
             "turned": self._turned(),
             "streams": self._hub.streams,
+            "connections": sum(self._limits.connections.values()),
+            "refused": self._limits.refused,
         }
         body, content_type = await self._desk.run(_exposition, facts, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
     async def healthz(self, request: Request) -> Response:
-        turned, snapshot = self._turned(), self._desk.core.snapshot()
+        snapshot = await self._desk.core.seen()
+        turned = self._turned()
         facts = {"turned": round(turned or 0.0, 3), "revision": int(snapshot.get("revision", -1))}
         why = ""
         if turned is None or turned > TURN_LATE_SECONDS:
@@ -249,14 +286,15 @@ class Api:
 
     def _turned(self) -> float:
         """Seconds since the monitor's loop turned last."""
-        return max(0.0, asyncio.get_running_loop().time() - self._desk.core.turned)
+        return max(0.0, time.monotonic() - self._desk.core.turned)
 
 
-def application(desk: Desk, hub: events.Hub, history: History) -> Starlette:
+def application(desk: Desk, hub: events.Hub, history: History, limits: Limits) -> Starlette:
     """The API and the page."""
-    served = [*Api(desk, hub, history).served(), *page.routes()]
+    served = [*Api(desk, hub, history, limits).served(), *page.routes()]
     handlers: Any = {404: _not_found, 405: _not_allowed, 500: _failed}
-    return Starlette(routes=served, middleware=[Middleware(guard.Guard)], exception_handlers=handlers)
+    around = [Middleware(Meter, STREAM, ACTIONS), Middleware(guard.Guard)]
+    return Starlette(routes=served, middleware=around, exception_handlers=handlers)
 
 
 def _exposition(facts: dict[str, Any], accept: str) -> tuple[bytes, str]:
@@ -265,21 +303,29 @@ def _exposition(facts: dict[str, Any], accept: str) -> tuple[bytes, str]:
     return metrics.exposition(metrics.Facts(**facts), accept)
 
 
-async def _body(request: Request) -> Any:
-    """:raises Wrong: when it is not valid JSON, or too large."""
+async def _body(request: Request) -> tuple[Any, int]:
+    """The body and its size. :raises Wrong: when it is not valid JSON, or too large."""
     data = b""
     async for part in request.stream():
         data += part
         if len(data) > guard.LARGEST:
             raise Wrong(400, "the body is larger than %d bytes" % guard.LARGEST)
     try:
-        return json.loads(data, parse_constant=_no_number)
+        body = json.loads(data, parse_constant=_no_number, parse_float=_finite)
+        json.dumps(body, ensure_ascii=False).encode()  # half a character cannot be written, nor shown
+    except UnicodeEncodeError:
+        raise Wrong(400, "the body is not valid JSON: it holds half of a character") from None
     except (ValueError, RecursionError) as error:
         raise Wrong(400, "the body is not valid JSON: %s" % error) from None
+    return body, len(data)
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError("%s is not a number" % text)
+    raise ValueError("%s is not a number" % text[:60])
+
+
+def _finite(text: str) -> float:
+    return float(text) if math.isfinite(float(text)) else _no_number(text)
 
 
 def _whole(request: Request, name: str) -> int | None:
@@ -291,11 +337,13 @@ def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None)
     return Response(body, status, headers, media_type="application/json")
 
 
-def _problem(status: int, sentence: str, problems: list[check.Error] | None = None) -> Response:
+def _problem(
+    status: int, sentence: str, problems: list[check.Error] | None = None, again: int = 0
+) -> Response:
     body: dict[str, Any] = {"error": sentence}
     if problems:
         body["errors"] = problems
-    return _json(encode(body), status)
+    return _json(encode(body), status, {"retry-after": str(again)} if again else None)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -1,15 +1,15 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the site for the API and passes requests to the monitor. Slow reads run in a thread, so that the monitor's loop
-keeps supervising."""
+"""Reads the site for the API and passes requests to the monitor. Slow reads run in threads."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,31 +29,41 @@ from ..core.report import plan_text
 from ..core.requests.confirm import patience
 from ..core.requests.names import Names, names_of
 from .doors.caller import Places, owner_of, places_of
+from .doors.meter import METERED
 from .since import Since
 
 Json = dict[str, Any]
 Result = TypeVar("Result")
 YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
+PAINTED_APART = 5  # times what the making of a picture takes: callers who only look get the last one until then
 TICKETS = 200  # requests under way, and those whose answers are kept
+ALWAYS_TICKETS = 100  # more of them, for stop and close
 _FILES = (SITE_FILE, WATCH_FILE, SEEN_FILE)
 
 
 class Core(Protocol):
-    """The part of `monitor.loop.Monitor` that the API uses."""
+    """The supervising monitor as the API sees it (`far.FarMonitor`)."""
 
     @property
     def state_dir(self) -> Path: ...
 
     @property
     def turned(self) -> float:
-        """Time of the last turn of its loop, by the loop's clock."""
+        """Time of the last turn of its loop, by the monotonic clock."""
 
-    async def ask(self, request: Request) -> Json: ...
+    @property
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """Lines of its journal, by event and cause."""
+
+    async def ask(self, request: Request) -> Json:
+        """Carry a request out. :raises NotNow: when it cannot be passed on."""
+
+    async def seen(self) -> Json:
+        """What it sees now; where it does not answer, what it saw last."""
 
     def heard(self, host: str) -> dict[str, float]:
-        """When the host answered last, by line, bus or run: {host: seconds since 1970}; empty if never."""
-
-    def snapshot(self) -> Json: ...
+        """When the host answered last as `seen` said last, by line, bus or run: {host: seconds since 1970}; empty if
+        never."""
 
     def subscribe(self) -> asyncio.Event: ...
 
@@ -83,6 +93,7 @@ class Picture:
     body: bytes
     key: Any
     made: float  # monotonic
+    took: float  # s
 
 
 @dataclass(frozen=True)
@@ -115,13 +126,18 @@ class Ticket:
 
 
 class Desk:
-    """One per monitor; used from its loop's thread."""
+    """One per monitor; used from the loop's thread.
+
+    Those who may act, those who only look, and what is read for all have threads of their own: none waits for another.
+    """
 
     def __init__(self, core: Core, journal: Journal) -> None:
         self.core = core
         self.journal = journal
         self.state_dir = core.state_dir
-        self._workers = ThreadPoolExecutor(2, thread_name_prefix="api")
+        self.owner = owner_of(core.state_dir)  # uid
+        self._for_all = ThreadPoolExecutor(1, thread_name_prefix="api")
+        self._for = {acts: ThreadPoolExecutor(1 + acts, thread_name_prefix="api") for acts in (False, True)}
         self._picture: Picture | None = None
         self.painted = time.monotonic()
         self._painting = asyncio.Lock()
@@ -133,7 +149,8 @@ class Desk:
         self._begun = "%x" % int(time.time())
 
     def close(self) -> None:
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for workers in (self._for_all, *self._for.values()):
+            workers.shutdown(wait=False, cancel_futures=True)
 
     def changed(self) -> None:
         """Mark the picture as old: something changed that may not be in a file yet."""
@@ -147,7 +164,7 @@ class Desk:
         """The site's document that requests are checked against; empty while no site is published."""
         stamp = self.stamp(SITE_FILE)
         if stamp != self._facts.stamp:
-            self._facts = await self.run(self._site_facts, stamp)
+            self._facts = await self._run_for_all(self._site_facts, stamp)
         return self._facts
 
     def _site_facts(self, stamp: Any) -> SiteFacts:
@@ -173,11 +190,14 @@ class Desk:
         """The status now. :raises NotNow:"""
         async with self._painting:
             key = (self._changes, *(self.stamp(name) for name in _FILES))
-            known = self._picture
-            if known is not None and known.key == key and time.monotonic() - known.made < YOUNG:
-                return known
-            snapshot = self.core.snapshot()
-            self._picture = await self.run(self._paint, snapshot, key)
+            known, account = self._picture, METERED.get()
+            if known is not None:
+                age = time.monotonic() - known.made
+                looks = account is not None and not account.principal.acts
+                if (known.key == key and age < YOUNG) or (looks and age < PAINTED_APART * known.took):
+                    return known
+            snapshot = await self.core.seen()
+            self._picture = await self._run_for_all(self._paint, snapshot, key)
             self.painted = self._picture.made
             return self._picture
 
@@ -187,9 +207,11 @@ class Desk:
         return time.monotonic() - self.painted
 
     def _paint(self, snapshot: Json, key: Any) -> Picture:
+        began = time.monotonic()
         document = self._controller({"verb": "status", "monitor": snapshot})["status"]
         self._since.mark(document)
-        return Picture(document, encode(document), key, time.monotonic())
+        body, made = encode(document), time.monotonic()
+        return Picture(document, body, key, made, made - began)
 
     async def plan(self) -> Json:
         request = {"verb": "plan", "check": True, "request": {"kind": "reconcile"}}
@@ -200,6 +222,7 @@ class Desk:
         """The plan of a request over what the hosts said last, as the answer to the request; nothing is done."""
         body = wanted.to_json()
         if wanted.kind == "confirm_down":
+            await self.core.seen()
             body["heard"] = self.core.heard(wanted.host)
         request = {"verb": "plan", "check": True, "request": dict(body, dry_run=True)}
         plan: Json = (await self.run(self._controller, request))["plan"]
@@ -224,12 +247,13 @@ class Desk:
     async def answers(self, hosts: list[str]) -> dict[str, float]:
         """Those of these hosts that answered within their patience, so are not dead: host -> when."""
         site, now = (await self.site()).site, time.time()
+        await self.core.seen()
         heard = {name: at for host in hosts for name, at in self.core.heard(host).items()}
         return {n: at for n, at in heard.items() if site is not None and now - at <= patience(site.settings)}
 
     async def loads(self) -> dict[str, tuple[float, ...]]:
         """host -> at, cpu, memory, reserved, effective; of the hosts that were seen."""
-        return await self.run(self._loads)
+        return await self._run_for_all(self._loads)
 
     def _loads(self) -> dict[str, tuple[float, ...]]:
         seen = self._read(SEEN_FILE).get("hosts") or {}
@@ -254,16 +278,20 @@ class Desk:
             if name in loads and {"cpu", "memory"} <= (entry.get("load") or {}).keys()
         }
 
-    async def ask(self, request: Request) -> Json:
-        """The outcome of a request. The request is carried out even when its sender no longer waits."""
-        return await asyncio.shield(self.begin(request).task)
+    async def ask(self, request: Request, always: bool = False) -> Json:
+        """The outcome of a request. The request is carried out even when its sender no longer waits.
 
-    def begin(self, request: Request) -> Ticket:
+        :param always: it is taken although others fill the list. :raises NotNow:
+        """
+        return await asyncio.shield(self.begin(request, always).task)
+
+    def begin(self, request: Request, always: bool = False) -> Ticket:
         """:raises NotNow: when too many are under way."""
+        most = TICKETS + (ALWAYS_TICKETS if always else 0)
         over = [name for name, ticket in self._tickets.items() if ticket.task.done()]
-        for name in over[: max(0, len(self._tickets) - TICKETS + 1)]:
+        for name in over[: max(0, len(self._tickets) - most + 1)]:
             del self._tickets[name]
-        if len(self._tickets) >= TICKETS:
+        if len(self._tickets) >= most:
             raise NotNow("%d requests are under way already, more are not taken" % len(self._tickets))
         self._asked += 1
         task = asyncio.get_running_loop().create_task(self._ask(request))
@@ -281,6 +309,8 @@ class Desk:
             {"request": facts} if facts else {}))  # fmt: skip
         try:
             return await self.core.ask(request)
+        except NotNow:
+            raise
         except Exception as error:
             self.journal.say("error", "the request %s failed: %s %s" % (request.kind, type(error).__name__, error))
             raise
@@ -288,7 +318,23 @@ class Desk:
             self.changed()
 
     async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
+        """Run work for the caller whom the current task serves, and charge the processor time to that caller."""
+        account, loop = METERED.get(), asyncio.get_running_loop()
+        if account is None:
+            return await self._run_for_all(work, *arguments)
+
+        def charged() -> Result:
+            began = time.thread_time()
+            try:
+                return work(*arguments)
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(account.worked, time.thread_time() - began, time.monotonic())
+
+        return await loop.run_in_executor(self._for[account.principal.acts], charged)
+
+    async def _run_for_all(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._for_all, work, *arguments)
 
     def _controller(self, request: Json) -> Json:
         answer: Json = calls.handle({"state_dir": str(self.state_dir), **request})

@@ -22,7 +22,6 @@ from .desk import Desk, NotNow, encode
 
 HEARTBEAT_SECONDS = 5.0
 SLOW_CLIENT_SECONDS = 20.0  # after which a client that does not read is dropped
-STREAMS = 64  # at once
 KEPT_ENTRIES = 1000  # of the trail in memory, the newest
 ENTRIES_PER_READ = 200  # of the trail, for a client that resumes
 LOOK_SECONDS = 2.0  # between looks at the trail while there are streams, in case nothing wakes them
@@ -115,7 +114,11 @@ class Hub:
 class EventStream:
     """The response: runs until its client leaves, reads too slowly, or the monitor stops."""
 
-    def __init__(self, hub: Hub, bell: asyncio.Event, last: int | None, abort: Callable[[], None]) -> None:
+    def __init__(
+        self, hub: Hub, bell: asyncio.Event, last: int | None, abort: Callable[[], None], over: Callable[[], None]
+    ) -> None:
+        """:param over: called once, when the stream has ended."""
+        self._over = over
         self._hub = hub
         self._bell = bell
         self._last = last
@@ -133,6 +136,7 @@ class EventStream:
             self._abort()  # it will not read what lies in its buffer
         finally:
             self._hub.leave(self._bell)
+            self._over()
             gone.cancel()
 
     async def _follow(self, send: Callable[[bytes], Awaitable[None]], gone: asyncio.Task[None]) -> None:

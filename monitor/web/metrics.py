@@ -34,6 +34,8 @@ class Facts:
     now: float  # s since 1970
     turned: float | None  # s since the monitor's loop turned last; None: it has not
     streams: int  # clients that follow the events
+    connections: int  # of the API that are open
+    refused: int  # connections that were turned away since its process began
 
 
 def exposition(facts: Facts, accept: str) -> tuple[bytes, str]:
@@ -95,6 +97,7 @@ def _monitor(facts: Facts) -> Iterator[Metric]:
     cannot = bool(snapshot.get("no_runs"))
     yield _gauge("muster_runs_impossible", "No playbook can be run, so nothing is restarted.", [({}, cannot)])
     yield _gauge("muster_event_streams", "Clients that follow the events.", [({}, facts.streams)])
+    yield _gauge("muster_api_connections", "Open connections to the API.", [({}, facts.connections)])
 
 
 def _items(status: Mapping[str, Any]) -> Iterator[Metric]:
@@ -162,6 +165,7 @@ def _counters(facts: Facts) -> Iterator[Metric]:
         "Times the monitor had something restarted, stopped, moved or continued, by cause.",
         [({"cause": cause}, number) for cause, number in sorted(causes.items())],
     )
+    yield _counter("muster_api_refused", "Connections to the API beyond a limit.", [({}, facts.refused)])
     for name, event, doc in (
         ("muster_runs_over", "run over", "Runs that ended."),
         ("muster_runs_failed", "run failed", "Runs that could not be started, or ended badly."),

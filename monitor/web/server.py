@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Serves the API inside the monitor's own loop: opens and closes its doors as the site says, and ends with the loop."""
+"""Serves the API: opens and closes its doors as the site says, and ends with the loop that it runs in."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ..base import descriptors
 from ..base.journal import Journal
-from ..core.client.peer import unix_user
 from ..core.controller import publish
 from ..core.controller.places import SITE_FILE
 from . import app, events
 from .desk import Core, Desk, NotNow
 from .doors import doors
-from .doors.caller import Connection, Door, introduced
+from .doors.caller import Door
+from .doors.limits import Limits
+from .doors.wire import Gate, Wire
 from .history import History
 
 HISTORY = "run/history.jsonl"
-AT_ONCE = 256  # connections and requests
+CONNECTIONS = 1500  # at most, of all doors; fewer where the process may not have as many descriptors
+RESERVED = 100  # descriptors for files, and the doors come on top
 GRACE = 1  # s for open requests when the monitor stops
+HEAD_BYTES = 16384  # of a request
+SWEEP_SECONDS = 1.0  # between looks at connections that say nothing
 
 
 class Web:
@@ -41,10 +43,14 @@ class Web:
         self._desk = Desk(core, journal)
         self._hub = events.Hub(self._desk)
         self._history = History(core.state_dir / HISTORY)
-        self._server = _Server(app.application(self._desk, self._hub, self._history), journal)
+        self._limits = Limits(max(64, min(CONNECTIONS, descriptors.limit() // 2 - RESERVED)))
+        self._gate = Gate(self._limits, lambda: self._desk.owner)
+        application = app.application(self._desk, self._hub, self._history, self._limits)
+        self._server = _Server(application, journal, self._gate)
         self._open: dict[Door, tuple[asyncio.Server, socket.socket]] = {}
         self._told: set[str] = set()
         self._site: Any = None
+        self._missing = False
         self._seen: Any = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -52,7 +58,7 @@ class Web:
         await self._server.startup(sockets=[])
         await self._open_doors()
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._wake()), loop.create_task(self._look())]
+        self._tasks = [loop.create_task(step()) for step in (self._wake, self._look, self._sweep)]
 
     async def end(self) -> None:
         for task in self._tasks:
@@ -84,6 +90,15 @@ class Web:
             await asyncio.sleep(events.LOOK_SECONDS)
             await self._turn()
 
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                self._gate.sweep(loop.time())
+            except Exception as error:
+                self._journal.failed("the closing of silent connections", error)
+
     async def _turn(self) -> None:
         """Run each step on its own: when one fails, even by an unexpected error, the others still run."""
         for step in (self._follow_site, self._remember_loads, self._hub.turn):
@@ -95,7 +110,8 @@ class Web:
                 self._journal.failed("the API", error)
 
     async def _follow_site(self) -> None:
-        if self._desk.stamp(SITE_FILE) != self._site:
+        """Look at the doors when the site changed, and while one of them could not be opened."""
+        if self._missing or self._desk.stamp(SITE_FILE) != self._site:
             await self._open_doors()
 
     async def _remember_loads(self) -> None:
@@ -121,12 +137,14 @@ class Web:
         for door in [door for door in self._open if door not in wanted]:
             self._close(door)
         opened = []
+        self._missing = False
         for door in wanted:
             if door in self._open:
                 continue
             try:
                 made = doors.listen(door)
             except doors.NotOpened as error:
+                self._missing = True
                 self._tell(str(error))
                 continue
             self._open[door] = (await self._server.serve_at(made, door), made)
@@ -150,12 +168,13 @@ class Web:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own loop and signal handlers: those are the monitor's."""
+    """uvicorn without its own loop and signal handlers: those are of the process."""
 
-    def __init__(self, application: Any, journal: Journal) -> None:
+    def __init__(self, application: Any, journal: Journal, gate: Gate) -> None:
+        self._gate = gate
         config = uvicorn.Config(
             application,
-            http=_Protocol,
+            http=Wire,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -163,7 +182,7 @@ class _Server(uvicorn.Server):
             server_header=False,
             date_header=False,
             proxy_headers=False,  # what a request says of its sender counts nothing
-            limit_concurrency=AT_ONCE,
+            h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=GRACE,
         )
@@ -172,14 +191,14 @@ class _Server(uvicorn.Server):
         self.lifespan = config.lifespan_class(config)
         logger = logging.getLogger("uvicorn")
         logger.propagate = False
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.ERROR)  # what it warns of is what callers sent
         logger.handlers = [_ToJournal(journal)]
 
     async def serve_at(self, made: socket.socket, door: Door) -> asyncio.Server:
         loop = asyncio.get_running_loop()
 
-        def protocol() -> _Protocol:
-            return _Protocol(self.config, self.server_state, {}, loop).through(door)
+        def protocol() -> Wire:
+            return Wire(self.config, self.server_state, {}, loop).through(door, self._gate)
 
         return await loop.create_server(protocol, sock=made)
 
@@ -188,56 +207,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _Protocol(H11Protocol):
-    """Gives the application the door of each connection and the kernel's facts about its other end."""
-
-    _door = Door("unix", "", "")
-    _connection = Connection(_door)
-    _begins: bytes | None = None  # what came before it was known who is at the far end
-
-    def through(self, door: Door) -> _Protocol:
-        self._door = door
-        self._begins = b"" if door.kind == "unix" else None
-        return self
-
-    def data_received(self, data: bytes) -> None:
-        if self._begins is not None:
-            found = introduced(self._begins + data)
-            if found is None:
-                self._begins += data
-                return
-            self._begins = None
-            user, data = found
-            self._connection = replace(self._connection, user=user)
-            if not data:  # to h11 that would be the end
-                return
-        super().data_received(data)
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        end = transport.get_extra_info("socket")
-        if self._door.kind == "unix":
-            self._connection = Connection(self._door, unix_user(end))
-        else:
-            peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-            self._connection = Connection(self._door, None, tuple(peer[:2]), tuple(local[:2]))
-        application = self.app
-
-        async def told(scope: Scope, receive: Receive, send: Send) -> None:
-            scope[app.CONNECTION] = self._connection
-            scope[app.ABORT] = transport.abort
-            await application(scope, receive, send)
-
-        self.app = told
-
-
 class _ToJournal(logging.Handler):
     def __init__(self, journal: Journal) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.ERROR)
         self._journal = journal
 
     def emit(self, record: logging.LogRecord) -> None:
         why = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             why += ": %s %s" % (type(record.exc_info[1]).__name__, record.exc_info[1])
-        self._journal.say("error" if record.levelno >= logging.ERROR else "api", why)
+        self._journal.say("error", why)

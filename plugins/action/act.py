@@ -17,7 +17,7 @@ _SPEC = {"request": {"type": "dict", "required": True}, "published": {"type": "b
 
 
 class ActionModule(_host_call.HostAction):
-    """See the documentation of the module of the same name."""
+    """A step of the playbooks, without documentation for others."""
 
     _supports_check_mode = True
     _supports_diff = True

@@ -16,18 +16,11 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.model.re
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import site_from_json
 from ansible_collections.control_room.muster.plugins.module_utils._core.requests.names import names_of
 from ansible_collections.control_room.muster.plugins.module_utils._core.requests.read import unnamed
-from ansible_collections.control_room.muster.plugins.plugin_utils import (
-    _compiled,
-    _controller_call,
-    _sentences,
-    _standby,
-)
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call, _sentences
 
 NOT_OBSERVED = "it was not observed in this run (--limit, serial, --start-at-task)"
 _SPEC = {
     **request.argument_spec(),
-    "phase": {"type": "int", "default": 1},
-    "published": {"type": "bool", "default": False},
     "report": {"type": "path", "default": ""},
     "observed": {"type": "str", "default": "muster_observed"},
 }
@@ -41,8 +34,6 @@ class ActionModule(_controller_call.ControllerAction):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
-        if options["phase"] > 1:
-            return self._later_phase(result, options, task_vars)
         compiled = _compiled.compiled_site(self, task_vars)
         names = [host["name"] for host in compiled.document["hosts"]]
         observations = {}
@@ -111,19 +102,4 @@ class ActionModule(_controller_call.ControllerAction):
             sentences=sentences,
             plan=document,
         )
-        return result
-
-    def _later_phase(
-        self, result: dict[str, Any], options: dict[str, Any], task_vars: dict[str, Any]
-    ) -> dict[str, Any]:
-        asked: dict[str, Any] = {"plan": _compiled.kept("plan"), "phase": options["phase"]}
-        if options["published"]:
-            asked["site"] = _standby.published_site(task_vars)["document"]
-        else:
-            compiled = _compiled.compiled_site(self, task_vars)
-            asked.update(site=compiled.document, digests=compiled.digests)
-        names = [host["name"] for host in asked["site"]["hosts"]]
-        asked["answers"] = _controller_call.answers(task_vars, names, asked["plan"]["run"])
-        answer = self.call_controller("phase", asked, task_vars)
-        result.update(changed=False, requests=answer["requests"], hosts=sorted(answer["requests"]))
         return result

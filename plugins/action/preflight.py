@@ -61,7 +61,7 @@ class ActionModule(_host_call.HostAction):
                 doubt = (ended - began) / 2
                 offset = float(facts["time"]) - (began + ended) / 2
                 by_door = self.by_door(task_vars)
-                found = _preflight.findings(facts, host, offset, doubt, by_door), _preflight.hints(facts)
+                found = _preflight.findings(facts, host, offset, doubt, by_door), _preflight.hints(facts, host)
                 for told, more in zip(found, self._door(host, reached, task_vars) if by_door else ([], [])):
                     told.extend(more)
                 return found

@@ -27,7 +27,7 @@ ROUNDS = 25  # of one run; Ansible nests them
 
 
 class ActionModule(_controller_call.ControllerAction):
-    """See the documentation of the module of the same name."""
+    """A step of the playbooks, without documentation for others."""
 
     _supports_check_mode = True
 

@@ -11,6 +11,7 @@ from ansible_collections.control_room.muster.plugins.plugin_utils import _compil
 
 _SPEC = {
     "create": {"type": "bool", "default": False},
+    "accept": {"type": "bool", "default": False},
     "validate_only": {"type": "bool", "default": False},
     "anew": {"type": "bool", "default": False},
 }
@@ -37,7 +38,8 @@ class ActionModule(_controller_call.ControllerAction):
         )
         if options["validate_only"]:
             return result
-        answer = self.call_controller("open_site", {"site": site, "create": options["create"]}, task_vars)
+        asked = {"site": site, "create": options["create"], "accept": options["accept"]}
+        answer = self.call_controller("open_site", asked, task_vars)
         _compiled.keep("site_id", answer["site_id"])
         _compiled.keep("revision", answer["revision"])
         _compiled.keep("mark", answer["mark"])

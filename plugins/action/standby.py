@@ -19,7 +19,7 @@ _SPEC = {"fifo": {"type": "path", "default": ""}, "intents": {"type": "list", "e
 
 
 class ActionModule(_controller_call.ControllerAction):
-    """See the documentation of the module of the same name."""
+    """A step of the playbooks, without documentation for others."""
 
     _supports_check_mode = False
 

@@ -9,7 +9,7 @@ DOCUMENTATION = """
 name: lines
 type: stdout
 short_description: One JSON line per task and result, for programs
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Writes each begun task, each result and each failure as one line of JSON behind V(MUSTER:) to standard output.
   - The C(muster) command line reads playbook runs through it. What actions say in words stays on lines of its own.
@@ -54,9 +54,17 @@ class CallbackModule(CallbackBase):
         self._say_result("unreachable", result)
 
     def _say_result(self, event, result):
-        content = {key: result.result[key] for key in self.get_option("result_keys") if key in result.result}
-        self._say({"event": event, "host": result.host.get_name(), "action": result.task.action, "result": content})
+        said, host, task = _parts(result)
+        content = {key: said[key] for key in self.get_option("result_keys") if key in said}
+        self._say({"event": event, "host": host.get_name(), "action": task.action, "result": content})
 
     def _say(self, line):
         sys.stdout.write("%s%s\n" % (MARK, json.dumps(line, default=str, separators=(",", ":"))))
         sys.stdout.flush()
+
+
+def _parts(result):
+    """What a task returned, and its host and task. Before ansible-core 2.19 these names began with an underscore."""
+    if hasattr(result, "result"):
+        return result.result, result.host, result.task
+    return result._result, result._host, result._task

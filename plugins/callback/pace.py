@@ -9,7 +9,7 @@ DOCUMENTATION = """
 name: pace
 type: aggregate
 short_description: How often a run that waits looks for results
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Sets the interval at which Ansible looks for results, for which there is a setting in C(ansible.cfg) only.
   - The monitor keeps a run parked with it, without a copy of the C(ansible.cfg) of the site. It does nothing else.

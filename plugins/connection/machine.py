@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: machine
 short_description: A host that lives in a folder of this machine
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Runs tasks on the control node, as P(ansible.builtin.local#connection) does, for inventories that put several hosts
     on one machine.

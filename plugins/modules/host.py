@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host
 short_description: Prepare a host, or remove everything of muster from it
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Makes the host's folders, installs the agent, C(muster-exec) and the application's programs, writes the
     configuration of the service manager and of the host's own services, and starts the service manager when it does
@@ -71,10 +71,6 @@ options:
     type: dict
     default: {}
     version_added: 0.2.0
-  request:
-    description:
-      - The request that the action plugin sends to the host. Not for playbooks.
-    type: dict
 """
 
 EXAMPLES = r"""
@@ -90,6 +86,7 @@ did:
   returned: success
   type: list
   elements: str
+  sample: [installed the agent, wrote etc/services/common_data_bus.ini]
 lacks:
   description:
     - What must be there before the host can be prepared, as C(family), C(packages) and C(user). Empty when the host was
@@ -101,15 +98,15 @@ unreachable_host:
   description: Why the host did not answer.
   returned: when it did not
   type: str
+  sample: "ssh: connect to host 192.0.2.11 port 22: Connection timed out"
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
-from ansible_collections.control_room.muster.plugins.module_utils._core.host import agent  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path, on this host."""
-    _entry.run(
+    """Only describe the options: the action plugin of the same name does the work."""
+    _entry.described(
         dict(
             state=dict(type="str", choices=["prepared", "removed"], default="prepared"),
             programs=dict(type="list", elements="str", default=[]),
@@ -119,8 +116,6 @@ def main() -> None:
             packages=dict(type="dict", default={}),
             user=dict(type="dict", default={}),
         ),
-        "request",
-        agent.handle,
     )
 
 

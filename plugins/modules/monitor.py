@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: monitor
 short_description: Run the monitor on the controller
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Makes the monitor a program of the controller's own service manager, or stops and removes it.
 author:
@@ -52,10 +52,6 @@ options:
         systemd. Needs root, or a user who may linger.
     type: bool
     default: false
-  request:
-    description:
-      - The request that the action plugin sends to the host. Not for playbooks.
-    type: dict
 """
 
 EXAMPLES = r"""
@@ -71,15 +67,15 @@ did:
   returned: success
   type: list
   elements: str
+  sample: [wrote etc/services/monitor.ini, started the monitor]
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
-from ansible_collections.control_room.muster.plugins.module_utils._core.host import agent  # noqa: E402
 
 
 def main() -> None:
-    """Run the same function as the fast path, on this host."""
-    _entry.run(
+    """Only describe the options: the action plugin of the same name does the work."""
+    _entry.described(
         dict(
             state=dict(type="str", choices=["started", "stopped", "removed"], default="started"),
             command=dict(type="list", elements="str", default=[]),
@@ -87,8 +83,6 @@ def main() -> None:
             environment=dict(type="dict", default={}),
             boot=dict(type="bool", default=False),
         ),
-        "request",
-        agent.handle,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: plan
 short_description: Decide what to do, and commit it
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Makes a plan from the ledger and from the observations that M(control_room.muster.observe) registered as
     C(muster_observed) on every host, and commits the plan before anything is done.
@@ -103,6 +103,11 @@ options:
       - Drain a host although some instances cannot leave it (they stay there), or confirm a host down that answers.
     type: bool
     default: false
+  accept:
+    description:
+      - Deploy although the source of the items lost half of them or more.
+    type: bool
+    default: false
   confirm_host:
     description:
       - The name of the host once more, where O(force) could start a second copy.
@@ -117,16 +122,6 @@ options:
   all:
     description:
       - Acknowledge all conflicts and failed actions.
-    type: bool
-    default: false
-  phase:
-    description:
-      - V(1) makes the plan. A later phase returns the requests for what may start now, after the answers so far.
-    type: int
-    default: 1
-  published:
-    description:
-      - In a later phase, use the site that is published on the controller.
     type: bool
     default: false
   observed:
@@ -153,31 +148,63 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: Ordered actions, each with its reason.
-  returned: in the first phase
+  description: What is to be done, as it was committed.
+  returned: success
   type: dict
+  contains:
+    run:
+      description: Number of the run.
+      type: str
+      returned: always
+      sample: "12"
+    actions:
+      description:
+        - The actions in their order, each with what it is about (C(instance), C(host)), its C(reason) and its C(phase).
+        - With an action of the kind V(refuse) there are no others.
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - {kind: start, instance: scen2_srv_01, host: server_1, reason: it is wanted and runs nowhere, phase: 1}
+    candidates:
+      description: Instance, and the hosts that were looked at for it, with load, limit and verdict of each.
+      type: dict
+      returned: always
+    waits:
+      description: Instance that another run works on, and when the deadline of that run is over.
+      type: dict
+      returned: always
+    request:
+      description: What was requested, by whom, from where and why.
+      type: dict
+      returned: always
+      sample: {kind: reconcile, who: operator, from: console_3, why: "", host: ""}
 sentences:
   description: The plan in words.
-  returned: in the first phase
+  returned: success
   type: list
   elements: str
+  sample: ["start scen2_srv_01 on server_1: it is wanted and runs nowhere"]
 requests:
-  description: The request to each host, for M(control_room.muster.act).
-  returned: always
+  description: Host, and the request to its agent. The playbooks send it.
+  returned: success
   type: dict
 hosts:
   description: The hosts that have something to do.
-  returned: always
+  returned: success
   type: list
   elements: str
+  sample: [server_1, server_2]
 phases:
-  description: Number of phases of the plan.
-  returned: in the first phase
+  description: Number of phases of the plan. What starts in a later one waits for another host.
+  returned: success
   type: int
+  sample: 1
 run:
   description: Number of this run.
-  returned: in the first phase
+  returned: success
   type: str
+  sample: "12"
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
@@ -189,8 +216,6 @@ def main() -> None:
     _entry.described(
         dict(
             request.argument_spec(),
-            phase=dict(type="int", default=1),
-            published=dict(type="bool", default=False),
             report=dict(type="path", default=""),
         ),
     )

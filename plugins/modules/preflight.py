@@ -46,11 +46,13 @@ findings:
   returned: always
   type: list
   elements: str
+  sample: ["server_1: its clock is 42 s behind"]
 hints:
-  description: Missing programs that the roles can install.
+  description: What is worth knowing and no reason to stop, for example a missing program that the roles can install.
   returned: always
   type: list
   elements: str
+  sample: [xterm]
 """
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402

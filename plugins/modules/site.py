@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: site
 short_description: Compile and validate the site
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Reads the C(muster_*) variables and the inventory, validates them and renders every item's configuration.
   - Reports all errors at once, each with its place and the allowed values, before any host is touched.
@@ -30,6 +30,12 @@ options:
       - Make the ledger when the controller has none yet. Only a deploy sets this.
     type: bool
     default: false
+  accept:
+    description:
+      - With O(create=true), accept that the source of the items lost half of them or more since the last deploy.
+    type: bool
+    default: false
+    version_added: 0.2.0
   validate_only:
     description:
       - Stop after validation; read neither ledger nor hosts.
@@ -66,32 +72,39 @@ controller:
   description: The inventory host that holds the ledger.
   returned: success
   type: str
+  sample: controller
 hosts:
   description: Hosts of the site, in site order.
   returned: success
   type: list
   elements: str
+  sample: [server_1, server_2, console_1]
 items:
   description: Number of items.
   returned: success
   type: int
+  sample: 3
 instances:
   description: Number of instances, that is applications times items.
   returned: success
   type: int
+  sample: 6
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls  # noqa: E402
 
 
 def main() -> None:
-    """Only describe the options: the action plugin of the same name does the work."""
+    """Describe the options of the action plugin, and carry the requests of all of them to the controller."""
     _entry.described(
         dict(
             create=dict(type="bool", default=False),
+            accept=dict(type="bool", default=False),
             validate_only=dict(type="bool", default=False),
             anew=dict(type="bool", default=False),
         ),
+        calls.handle,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: status
 short_description: Report one verdict per item, with its first cause
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Combines the states of services, HCI, buses and hosts into one word per item, from the ledger and from the
     observations that M(control_room.muster.observe) registered.
@@ -46,36 +46,73 @@ EXAMPLES = r"""
 
 RETURN = r"""
 status:
-  description: Items with their verdicts, hosts, instances.
+  description:
+    - What runs where, and how well. The document of C(muster status --json) and of the monitor's API, whose OpenAPI
+      document describes every key.
+    - Times are seconds since 1970.
   returned: always
   type: dict
   contains:
-    items:
-      description: Per item its C(item), C(verdict) and first C(cause), and the states of C(services) and C(hci).
-      type: list
-      elements: dict
+    site:
+      description: The site's name.
+      type: str
       returned: always
-      sample: [{item: "01", slot: 1, verdict: operational, cause: "", paused: false}]
+      sample: scenario_2
+    at:
+      description: When this was put together.
+      type: float
+      returned: always
+      sample: 1893456000.5
+    revision:
+      description: Revision of the ledger.
+      type: int
+      returned: always
+      sample: 42
     counts:
-      description: Number of items by verdict.
+      description: Verdict, and the number of items that have it. A verdict that no item has is missing.
       type: dict
       returned: always
-      sample: {operational: 3}
-    hosts:
-      description: Per host its C(host), C(state), C(answer), C(load), and the C(instances) that it holds.
+      sample: {operational: 2, not operational: 1}
+    items:
+      description:
+        - One entry per item, with its verdict and the first cause of it.
+        - C(services) and C(hci) have the state of the worst instance of that kind, and its host.
       type: list
       elements: dict
       returned: always
+      sample:
+        - item: "01"
+          slot: 1
+          verdict: operational
+          cause: null
+          services: {state: running, host: server_1}
+          hci: {state: stopped, host: null}
+    hosts:
+      description: One entry per host, in inventory order, with its state, last answer, load, capacity and instances.
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - {host: server_1, state: up, answer: seen, reserved: 42, limit: 100, instances: [scen2_srv_01]}
     instances:
-      description: Per instance its C(item), C(phase), C(host), C(epoch), C(programs) and C(reason).
+      description: Instance, and its item, application, phase, host, epoch, state and cause.
       type: dict
       returned: always
+      sample:
+        scen2_srv_01: {item: "01", application: scen2_srv, phase: running, host: server_1, epoch: 3, state: running}
     services:
-      description: Per host service its state on each host.
+      description: Service that hosts run themselves, and its state on each host.
       type: dict
       returned: always
+      sample:
+        common_data_bus: {label: the common bus, hosts: {server_1: {state: healthy, why: ""}}}
     monitor:
-      description: What the monitor does, and since when.
+      description: Whether the monitor runs, and when it last said so.
+      type: dict
+      returned: always
+      sample: {state: running, at: 1893456000.0}
+    readiness:
+      description: Which hosts the site can lose without losing an item.
       type: dict
       returned: always
 """

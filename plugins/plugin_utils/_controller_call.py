@@ -12,8 +12,11 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils import _entry
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls
 from ansible_collections.control_room.muster.plugins.plugin_utils import _host_call, _inventory
+
+_JOB = "AWX_PRIVATE_DATA_DIR"  # AWX sets it for each job
 
 
 class ControllerAction(_host_call.HostAction):
@@ -22,11 +25,16 @@ class ControllerAction(_host_call.HostAction):
     def call_controller(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """:raises AnsibleActionFail: with the controller's sentence."""
         request = {"verb": verb, "check": bool(self._task.check_mode), **request}
+        if self._connection.transport == "local" and _JOB in os.environ:
+            raise AnsibleActionFail(
+                "this is a job of AWX, and the controller is reached by ansible_connection: local: its ledger would lie"
+                " in the container of the job, and be gone with it. Let AWX reach the controller by ssh (docs/awx.md)"
+            )
         if self._connection.transport == "local" and not self._as_another_user():
             answer = calls.handle(request)
         else:
             result = self._execute_module(
-                module_name="control_room.muster.controller", module_args={"payload": request}, task_vars=task_vars
+                module_name="control_room.muster.site", module_args={_entry.REQUEST: request}, task_vars=task_vars
             )
             if result.get("failed"):
                 raise AnsibleActionFail("%s: %s" % (request.get("controller", "the controller"), result.get("msg")))

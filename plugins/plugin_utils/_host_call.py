@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One call to a host's agent: the installed one, else the same one sent along with the request.
 
-The ordinary module of the same name is used only where no Python is at its usual place: the module can find one, but it
-takes half a second of processor to start, on every host of a first deploy.
+A module of Ansible is used only where no Python is at its usual place: it finds one. It takes half a second of
+processor to start, on every host of a first deploy.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class HostAction(ActionBase):
             if answer is None:
                 answer = self._run(_agent_files.CARRIED, request, task_vars)
             if answer is None:
-                answer = self._module(verb, request, task_vars)
+                answer = self._run(_agent_files.CARRIED, request, self._with_python(task_vars))
+            if answer is None:
+                raise AnsibleActionFail("%s: the Python found there cannot run the agent" % request["host"]["host"])
         except AnsibleConnectionFailure as error:
             raise UnreachableHost(_one_line(error)) from error
         try:
@@ -152,16 +154,17 @@ class HostAction(ActionBase):
             return False
         return bool(self._templar.template(task_vars.get("muster_agent_sudo")))
 
-    def _module(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        result = self._execute_module(
-            module_name="control_room.muster.%s" % {"prepare": "host", "remove": "host"}.get(verb, verb),
-            module_args={"request": request},
-            task_vars=task_vars,
-        )
-        if result.get("failed"):
-            raise AnsibleActionFail("%s: %s" % (request["host"]["host"], result.get("msg", "the module failed")))
-        answer: dict[str, Any] = result["answer"]
-        return answer
+    def _with_python(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables with the Python that Ansible finds on the host; what a module needs tells whether one is there.
+
+        :raises AnsibleActionFail: when none is there, or the one that is named does not run.
+        """
+        found = self._execute_module(module_name="ansible.builtin.ping", module_args={}, task_vars=dict(task_vars))
+        if found.get("failed"):
+            words = found.get("module_stderr") or found.get("msg") or "no module runs there"
+            raise AnsibleActionFail("%s: %s" % (task_vars["inventory_hostname"], printable(str(words).strip(), 300)))
+        facts = {**(task_vars.get("ansible_facts") or {}), **(found.get("ansible_facts") or {})}
+        return {**task_vars, "ansible_facts": facts}
 
 
 def agent_door(python: Sequence[str], host: str) -> list[str]:

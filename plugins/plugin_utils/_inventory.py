@@ -23,6 +23,8 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.model.si
 SITE_VARIABLES = (
     "muster_site",
     "muster_items",
+    "muster_items_source",
+    "muster_items_problems",
     "muster_models",
     "muster_applications",
     "muster_services",

@@ -18,6 +18,8 @@ OLDEST_CONTROLLER = (3, 11)  # of the monitor
 CLOCK_OFF = 2.0  # s that a host's clock may differ from the control node's
 FREE = 64  # MiB below which a disk counts as full
 _MIB = 1024 * 1024
+FIRST_PERSON = 1000  # logind spares the accounts below it
+EXECUTABLE = ("bin_t", "usr_t")  # labels of SELinux from which systemd may start programs
 
 # Takes its arguments as JSON in the first line of its own text.
 PROBE = """
@@ -44,6 +46,21 @@ path = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin" + os.pathsep + "/sb
 for name in PROGRAMS:
     if not any(os.access(os.path.join(folder, name), os.X_OK) for folder in path.split(os.pathsep)):
         facts["missing"].append(name)
+facts["uid"] = os.geteuid()
+facts["lingers"] = os.path.exists("/var/lib/systemd/linger/" + facts["user"])
+try:
+    with open("/sys/fs/selinux/enforce") as handle:
+        if handle.read().strip() == "1":
+            facts["selinux"] = os.getxattr(place, "security.selinux").decode().strip("\\0").split(":")[2]
+except Exception:
+    pass
+try:
+    asked = ["busctl", "get-property", "org.freedesktop.login1", "/org/freedesktop/login1",
+             "org.freedesktop.login1.Manager", "KillUserProcesses", "RemoveIPC"]
+    said = subprocess.run(asked, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5)
+    facts["logind"] = [line.split()[-1:] == [b"true"] for line in said.stdout.splitlines()]
+except Exception:
+    pass
 if "setpriv" in PROGRAMS and "setpriv" not in facts["missing"]:
     words = ["setpriv", "--pdeathsig", "KILL", "true"]
     with open(os.devnull, "r+") as nothing:
@@ -146,6 +163,12 @@ def findings(
             "%s may not write to %s, where %s is to be: give it to them, or use become"
             % (facts.get("user") or "the user", place, host.get("root"))
         )
+    if _in_sessions(facts, host) and facts["logind"][0]:
+        found.append(
+            "logind ends all processes of %s when their last session ends (KillUserProcesses=yes), supervisord and what"
+            " it runs included: name them in KillExcludeUsers= of logind.conf, or let systemd run the host"
+            % facts.get("user")
+        )
     if facts.get("noexec"):
         found.append(
             "no program can be started from %s, which is mounted noexec: mount it without that, or choose another "
@@ -160,10 +183,29 @@ def findings(
     return found
 
 
-def hints(facts: Mapping[str, Any]) -> list[str]:
-    """Hints: missing programs that the roles install, or that a site can do without."""
+def hints(facts: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
+    """Hints: missing programs that the roles install or a site can do without, and what stops only some programs."""
     packages = {"psutil": "Python's psutil (its load is not measured)", "setpriv": "setpriv (package util-linux)"}
-    return ["%s is missing" % packages.get(name, name) for name in facts.get("missing") or ()]
+    said = ["%s is missing" % packages.get(name, name) for name in facts.get("missing") or ()]
+    if _in_sessions(facts, host) and facts["logind"][1] and not facts.get("lingers"):
+        said.append(
+            "logind removes shared memory and semaphores of %s when their last session ends (RemoveIPC=yes): where"
+            " programs use them, loginctl enable-linger %s" % (facts.get("user"), facts.get("user"))
+        )
+    label = facts.get("selinux")
+    if label and label not in EXECUTABLE and host.get("service_manager") == "systemd":
+        root = host.get("root")
+        said.append(
+            "SELinux is enforcing, and %s is labelled %s, from which systemd starts nothing: semanage fcontext -a -t"
+            " bin_t '%s(/.*)?', then deploy, then restorecon -R %s" % (facts.get("place"), label, root, root)
+        )
+    return said
+
+
+def _in_sessions(facts: Mapping[str, Any], host: Mapping[str, Any]) -> bool:
+    """Whether what runs there belongs to a login session of a person's account, which logind cleans up."""
+    by_session = host.get("service_manager") == "supervisor" and int(facts.get("uid") or 0) >= FIRST_PERSON
+    return by_session and len(facts.get("logind") or ()) == 2
 
 
 def controller(facts: Mapping[str, Any], python: str) -> list[str]:

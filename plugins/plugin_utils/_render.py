@@ -19,12 +19,19 @@ from types import SimpleNamespace
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.template import trust_as_template
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import files as machine_files
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement, sequence
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import site as site_model
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render_programs, _render_systemd
+
+try:
+    from ansible.template import trust_as_template as _trusted
+except ImportError:  # before ansible-core 2.19 every text is one
+
+    def _trusted(value: str) -> str:
+        return value
+
 
 TOKENS = {"root": "@@root@@", "address": "@@address@@", "host": "@@host@@", "site_id": "@@site_id@@"}
 # Files for a service manager: pattern of a file's name -> template.
@@ -336,7 +343,7 @@ class Renderer:
             "muster_batch": _Batch(contexts),
         }
         engine = self._templar.copy_with_new_env(available_variables=variables, **options)
-        text = engine.template(trust_as_template(source), escape_backslashes=False, overrides=_LINES)
+        text = engine.template(_trusted(source), escape_backslashes=False, overrides=_LINES)
         return str(text).split(separator)[:-1]
 
 

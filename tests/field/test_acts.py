@@ -10,7 +10,9 @@ and git propose the nearest command, and people press Return (git/git `help.auto
 
 from __future__ import annotations
 
+import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 
 from monitor.cli import main, verbs
 from monitor.cli.by_playbook import Event
+from monitor.cli.places import Places
 from monitor.core.client import api, commands, console
 from monitor.core.model.request import KINDS
 from monitor.core.model.sentences import did_you_mean, nearest
@@ -191,6 +194,28 @@ class TestExitCodes:
     def test_of_a_playbook_that_failed(self, action: str, result: dict[str, Any], code: int) -> None:
         failed = [Event("failed", "x", action, result, "why")]
         assert verbs.ended(Event("end", code=2), failed) == code
+
+    @pytest.mark.parametrize(("result", "code"), [("running", commands.OK), ("failed", commands.FAILED)])
+    def test_of_a_run_that_ended_well_while_an_instance_failed(
+        self, result: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        events = [Event("task", "Plan", "plan"), Event("ok", "controller", "settle", {
+            "results": {"scen2_srv_01": {"result": result}}}), Event("end")]  # fmt: skip
+        monkeypatch.setattr(verbs, "play", lambda *_unused, **_options: iter(events))
+        options = argparse.Namespace(timeout=1.0, dry_run=False)
+        assert verbs.run(options, Places(("x",), None), "deploy", {}) == code
+        assert "planning ..." in capsys.readouterr().err  # long work is not silent, where there is no terminal
+
+    def test_of_a_command_that_was_interrupted_says_what_goes_on(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        def interrupted(*_unused: object) -> int:
+            raise KeyboardInterrupt
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(verbs, "change", interrupted)
+        assert main.main(["-i", str(tmp_path), "deploy"]) == 130
+        assert "interrupted; what hosts or the monitor have begun goes on" in capsys.readouterr().err
 
     def test_are_in_the_help_of_both_command_lines_and_in_the_documentation(self) -> None:
         operations = (ROOT / "docs" / "operations.md").read_text()

@@ -25,7 +25,7 @@ import pytest
 from monitor.core.controller import asked, calls
 from monitor.core.controller.ledger import Ledger
 from monitor.core.model.site import site_to_json
-from monitor.core.report import status
+from monitor.core.report import status, status_text
 from monitor.judge.health import Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.watch_list import WatchedHost
@@ -121,7 +121,7 @@ class TestAFullDisk:
         world.finish(world.begin("deploy"))
         assert world.state["claims"][NAME]["host"] == host
         seen = {name: there.observe() for name, there in world.hosts.items()}
-        text = status.render_table(status.status_document(world.site, world.state, 1, seen, {}, world.now), 400)
+        text = status_text.render_table(status.status_document(world.site, world.state, 1, seen, {}, world.now), 400)
         assert ("its disk is full, so nothing starts there" in text) is (free == 0)
 
     def test_everywhere_is_a_reason_to_wait_with_a_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:

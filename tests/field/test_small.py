@@ -13,23 +13,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.host import agent
+from monitor.core.host import agent, observe
 from monitor.core.host import load as host_load
 from monitor.core.host.machine import limits
 from monitor.core.model.moments import LAST, moment
-from monitor.core.report import status
+from monitor.core.report import attention, status, status_text
 from monitor.core.requests import check, read
 from monitor.web.desk import encode
 from plugins.plugin_utils import _agent_files, _preflight, _render_memory
@@ -242,6 +242,43 @@ def test_what_a_request_says_is_one_line_of_the_log_and_its_epoch_leaves_room_fo
         one.close()
 
 
+# -- words
+
+
+def conflict(number: int, is_open: bool) -> dict[str, Any]:
+    return {"id": "c%d" % number, "why": "copy %d" % number, "instance": "app_0%d" % number, "since": NOW,
+            "open": is_open, "acknowledged": None}  # fmt: skip
+
+
+def test_conflicts_that_are_over_do_not_hide_the_one_that_is_true() -> None:
+    few = attention.lines({"conflicts": [conflict(1, False), conflict(2, True)]}, NOW)
+    assert [line.split(" (")[0] for line in few] == ["conflict: copy 2", "conflict: copy 1"]
+    many = attention.lines({"conflicts": [*(conflict(n, False) for n in range(1, 7)), conflict(7, True)]}, NOW)
+    assert len(many) == 2 and many[0].startswith("conflict: copy 7")
+    assert many[1].startswith("conflicts that are over: 6, about app_01, ") and "acknowledge --all" in many[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "shown"), [("up", "seen", True), ("up", "unreachable", False), ("down", "seen", False)]
+)
+def test_the_load_of_a_host_that_does_not_answer_is_not_shown_as_that_of_now(
+    state: str, answer: str, shown: bool
+) -> None:
+    entry = {"host": "server_1", "state": state, "answer": answer, "why": "", "evidence": "", "drain": None, "at": NOW,
+             "load": {"cpu": 1.0, "memory": 1.0}, "reserved": 0, "limit": 100, "instances": [], "drift": [],
+             "service_manager": "running"}  # fmt: skip
+    assert (status_text._host_row(entry, NOW)[2] != "-") == shown
+
+
+def test_a_host_of_a_ledger_that_was_lost_is_not_said_to_be_removed() -> None:
+    host = {"host": "server_2", "root": "/srv/m", "site_id": "site-b", "site": "site", "controller": "ctl"}
+    marker = {"site_id": "site-a", "controller": "ctl", "host": "server_2"}
+    told = observe.foreign_marker(marker, host)
+    assert "the ledger was lost (put a copy of it back" in told and "remove" not in told
+    assert "remove it there first" in observe.foreign_marker(dict(marker, site_id="other-a"), host)
+    assert observe.foreign_marker(dict(marker, site_id="site-b"), host) == ""
+
+
 # -- names in from=
 
 
@@ -251,12 +288,7 @@ def test_what_a_request_says_is_one_line_of_the_log_and_its_epoch_leaves_room_fo
      ("ctl.example.org", False), ("bad.cafe", False), ("1.2.3.4.example.org", False)],
 )  # fmt: skip
 def test_the_key_is_bound_to_addresses_only(address: str, kept: bool) -> None:
-    written = yaml.safe_load((ROOT / "roles/monitor/defaults/main.yml").read_text())["monitor_authorized_from"]
-    import re
-
-    engine = jinja2.Environment(autoescape=False)
-    engine.tests["match"] = lambda text, pattern: bool(re.match(pattern, text))
-    found = engine.from_string(written).render(
-        groups={"muster_controller": ["c"]}, hostvars={"c": {"ansible_host": address}}
-    )
-    assert (address in found) == kept
+    """What is no address is looked up on the host, and its addresses are taken instead."""
+    tasks = yaml.safe_load((ROOT / "roles/monitor/tasks/access.yml").read_text())
+    [pattern] = [task["vars"]["monitor_is_address"] for task in tasks if "access_key.yml" in str(task)]
+    assert bool(re.match(pattern, address)) == kept

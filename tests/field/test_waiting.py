@@ -20,7 +20,7 @@ from monitor.core.model.sentences import clock
 from monitor.core.model.site import AfterBudget, Program, Site, site_from_json, site_to_json
 from monitor.core.plan.outcome import settle
 from monitor.core.plan.plan import make_plan
-from monitor.core.report import status, story
+from monitor.core.report import status, status_text, story
 from monitor.core.report.verdict import verdicts
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 from tests.unit.embedded_site import changed, raw_site
@@ -76,7 +76,7 @@ class TestAServiceWhoseBudgetIsSpent:
         told = dict(story.facts(instance, document, NAME, world.now))
         assert told["cause"] == said
         assert told["failures"] == "5, and the budget is 5: when it is spent, muster tries again every 5 min"
-        assert said in status.render_table(document, 400)
+        assert said in status_text.render_table(document, 400)
 
     def test_runs_as_soon_as_a_try_succeeds_and_has_its_budget_back(self) -> None:
         world = self.world()

@@ -1,15 +1,21 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection as users get it: built, installed elsewhere, and run from there without the checkout's settings."""
+"""The collection as users get it: built, installed elsewhere, and run from there without the checkout's settings.
+
+`make matrix` runs it with other versions: MUSTER_TEST_BIN names the folder of their programs, and
+MUSTER_TEST_HOST_PYTHON the Python of the hosts.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -21,18 +27,23 @@ from pathlib import Path
 import pytest
 
 from tests.leftovers import own
+from tests.release import pack
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+TRIED = Path(os.environ.get("MUSTER_TEST_BIN") or BIN)
+HOST_PYTHON = os.environ.get("MUSTER_TEST_HOST_PYTHON", "")
 # A network of its own for each deployment: 127.0.0.0/8 is all this machine's.
 NETS = {"installed": "127.61.1", "checkout": "127.61.2"}
+# What an ansible-core says of a collection that does not suit it.
+UNFIT = re.compile(r"does not support Ansible|DEPRECATION|unexpected exception", re.IGNORECASE)
 NEEDED = (
     "README.md", "LICENSES/GPL-3.0-or-later.txt", "meta/runtime.yml", "meta/execution-environment.yml",
     "playbooks/deploy.yml", "plugins/module_utils/_core/model/site.py",
     "monitor/__main__.py", "bin/muster", "bin/muster-exec",
-    "bin/scen2/internal_data_bus", "inventory/local/hosts.yml",
+    "bin/scen2/internal_data_bus", "inventory/local/hosts.yml", "bin/demo", "requirements/runtime.txt",
 )
-UNWANTED = (".", "build", "collections/ansible_collections", "tests", "Makefile", "bin/demo", "bin/setup")
+UNWANTED = (".", "build", "collections/ansible_collections", "tests", "Makefile", "bin/setup")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +58,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def archive(place: Path) -> Path:
     """The built collection, made from what git knows and nothing else."""
-    tree = run(str(ROOT / "tests/sanity/export.sh"), str(place / "tree"), cwd=ROOT, place=place).stdout.strip()
-    run("ansible-galaxy", "collection", "build", "--output-path", str(place), cwd=Path(tree), place=place)
-    return next(place.glob("control_room-muster-*.tar.gz"))
+    return pack.pack(place)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +86,7 @@ def site(request: pytest.FixtureRequest, place: Path) -> Iterator[str]:
 def run(*command: str, cwd: Path, place: Path, name: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
     """A command with nothing of the user's or the checkout's own settings."""
     environment = {
-        "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(place / "home"), "LC_ALL": "C.UTF-8", "USER": "tester",
+        "PATH": f"{TRIED}:/usr/bin:/bin", "HOME": str(place / "home"), "LC_ALL": "C.UTF-8", "USER": "tester",
         "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1",
     }
     (place / "home").mkdir(exist_ok=True)
@@ -92,6 +101,29 @@ def run(*command: str, cwd: Path, place: Path, name: str = "", check: bool = Tru
     if check and done.returncode:
         pytest.fail(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-6000:]}")
     return done
+
+
+def examples(play: Callable[[str, dict[str, object]], str], muster_command: list[str], place: Path) -> None:
+    """Each playbook of examples/ on a site that works."""
+    assert "3 items are operational" in play("assert_status.yml", {})
+    play("wait_operational.yml", {"muster_command": muster_command, "awaited_items": ["02"]})
+    play("backup.yml", {"backup_folder": str(place / "backup")})
+    [copy] = (place / "backup").glob("scenario_2-*.db")
+    with contextlib.closing(sqlite3.connect(copy)) as ledger:
+        assert ledger.execute("select count(*) from sqlite_master").fetchone()[0] > 0
+    copy.unlink()
+    said = play("rolling_reboot.yml", {"muster_command": muster_command, "reboot_it": False})
+    assert {host: number for host, number in changed(said).items() if number} == {f"server_{n}": 2 for n in (1, 2, 3)}
+
+
+def hosts_of_another_python(place: Path) -> list[str]:
+    """Arguments for a further inventory, when the hosts have a Python of their own."""
+    if not HOST_PYTHON:
+        return []
+    more = place / "python.json"
+    hosts = {"vars": {"ansible_python_interpreter": HOST_PYTHON}}
+    more.write_text(json.dumps({"all": {"children": {"muster_hosts": hosts}}}), encoding="utf-8")
+    return ["-i", str(more)]
 
 
 def processes_of(folder: Path) -> dict[int, dict[str, str]]:
@@ -159,19 +191,26 @@ def test_a_site_is_deployed_used_and_removed_by_full_names(
         cwd.mkdir()
     else:
         collection = cwd = ROOT
-    inventory = str(collection / "inventory" / "local")
+    inventory = ["-i", str(collection / "inventory" / "local"), *hosts_of_another_python(place)]
 
     def play(verb: str, *more: str) -> str:
-        return run("ansible-playbook", "-i", inventory, f"control_room.muster.{verb}", *more, cwd=cwd, place=place,
+        said = run("ansible-playbook", *inventory, f"control_room.muster.{verb}", *more, cwd=cwd, place=place,
                    name=site).stdout
+        assert [line for line in said.splitlines() if UNFIT.search(line)] == []
+        return said
 
     def muster(*words: str) -> str:
-        return run(str(collection / "bin" / "muster"), "-i", inventory, *words, cwd=cwd, place=place, name=site).stdout
+        return run(str(collection / "bin" / "muster"), *inventory, *words, cwd=cwd, place=place, name=site).stdout
+
+    def play_file(file: str, more: dict[str, object]) -> str:
+        return run("ansible-playbook", *inventory, str(collection / "examples" / file), "-e", json.dumps(more), cwd=cwd,
+                   place=place, name=site).stdout
 
     first = play("deploy")
     assert sum(changed(first).values()) > 0
     assert instances_of(home) == {"scen2_srv_01", "scen2_srv_02", "scen2_srv_03"}
-    assert sum(changed(play("deploy")).values()) == 0, "the second run changes nothing"
+    again = [play("deploy"), play("reconcile"), play("reconcile"), play("deploy", "--check", "--diff"), play("status")]
+    assert [sum(changed(said).values()) for said in again] == [0] * 5
 
     muster("open", "02", "--console", "console_3")
     assert "scen2_hci_02" in instances_of(home)
@@ -185,6 +224,9 @@ def test_a_site_is_deployed_used_and_removed_by_full_names(
     os.kill(bus, signal.SIGKILL)
     until(lambda: any(plays(environment, "scen2_srv_02", "common_bus_interface")
                       for pid, environment in processes_of(home).items() if pid not in old))
+
+    until(lambda: json.loads(muster("status", "--json"))["counts"] == {"operational": 3}, timeout=60)
+    examples(play_file, muster_command=[str(collection / "bin" / "muster"), *inventory], place=place)
 
     play("remove", "-e", '{"muster_confirm": true}')
     until(lambda: processes_of(home) == {})

@@ -12,8 +12,9 @@ import pytest
 from tests.integration.controller.data_hosts import Room
 
 LONG_FIRST = (
-    "test_faults_pairs", "test_faults_alone", "test_monitor_faults", "test_req_hosts", "test_schedule_role",
-    "test_discovery",
+    "test_faults_pairs", "test_faults_alone", "test_req_buses", "test_req_hosts", "test_req_items", "test_demo",
+    "test_api", "test_req_hci", "test_runs_site", "test_no_runs", "test_faults_site", "test_mosquitto_site",
+    "test_monitor_faults", "test_schedule_role", "test_discovery",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,32 +26,21 @@ from typing import Any
 import yaml
 
 from tests.integration.manual_actions import Hands
+from tests.integration.process_table import Process, sweep
+from tests.integration.site_watch import Watcher
+from tests.integration.warm_playbooks import WarmPlaybooks
 from tests.leftovers import end, own
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 PLAY_WITHIN = 120.0  # s
 WITHIN = 40.0  # s, for anything that is waited for
-SETTLED, AGAIN = 5.0, 1.0  # s
-_TICKS = os.sysconf("SC_CLK_TCK")  # per second
 API_PORT = 8770  # of inventory/local
 SERVERS = ("server_1", "server_2", "server_3")
 CONSOLES = ("console_1", "console_2", "console_3")
 SERVICE_PROGRAMS = frozenset(
     ("internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface")
 )
-
-
-@dataclass(frozen=True)
-class Process:
-    """A live process of a site, as its environment tells."""
-
-    pid: int
-    instance: str
-    host: str
-    program: str
-    epoch: int
-    started: float  # clock ticks since boot
 
 
 @dataclass(frozen=True)
@@ -76,13 +65,18 @@ class SiteLab(Hands):
 
     service_manager = "supervisor"
 
-    def __init__(self, number: int, profile: str = "local", **variables: Any) -> None:
-        """:param profile: an inventory of the checkout with the hosts and the site of inventory/local."""
+    def __init__(
+        self, number: int, profile: str = "local", consoles: Sequence[str] = CONSOLES, **variables: Any
+    ) -> None:
+        """:param profile: an inventory of the checkout with the hosts and the site of inventory/local.
+        :param consoles: those of its consoles that are there: each host costs processor time in every run.
+        """
         self.folder = Path(tempfile.mkdtemp(prefix="m%d-" % number, dir="/tmp"))
         own(self.folder)
         self.net = "127.%d.%d" % (100 + os.getpid() % 100, number)
         self.inventory = self.folder / "inventory"
         shutil.copytree(ROOT / "inventory" / profile, self.inventory)
+        self._keep(consoles)
         self._site = self.inventory / "group_vars" / "all" / "site.yml"
         self._variables = dict(variables)
         self.environment = {
@@ -99,6 +93,8 @@ class SiteLab(Hands):
         self.environment.pop("SUDO_USER", None)
         self.set(**variables)
         self.watch = Watcher(self)
+        self._playbooks: WarmPlaybooks | None = None
+        self._playing = threading.Lock()
 
     @property
     def state(self) -> Path:
@@ -106,6 +102,13 @@ class SiteLab(Hands):
 
     def root(self, host: str) -> Path:
         return self.folder / "m" / "hosts" / host
+
+    def _keep(self, consoles: Sequence[str]) -> None:
+        path = self.inventory / "hosts.yml"
+        document = yaml.safe_load(path.read_text())
+        group = document["all"]["children"]["muster_hosts"]["children"]["consoles"]
+        group["hosts"] = {name: group["hosts"][name] for name in consoles}
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def set(self, **variables: Any) -> None:
         """Change the site: top-level variables, written into its file."""
@@ -124,7 +127,20 @@ class SiteLab(Hands):
         command = ["-i", str(self.inventory), "control_room.muster." + name, *arguments]
         if variables:
             command += ["-e", json.dumps({"muster_" + key: value for key, value in variables.items()})]
-        return self.run(["ansible-playbook", *command])
+        return self._played(command)
+
+    def _played(self, command: list[str]) -> Played:
+        if not self._playing.acquire(blocking=False):  # another thread of the test plays one
+            return self.run(["ansible-playbook", *command])
+        try:
+            if self._playbooks is not None and self._playbooks.environment != self.environment:
+                self._playbooks.close()
+                self._playbooks = None
+            if self._playbooks is None:
+                self._playbooks = WarmPlaybooks(self.environment, self.folder, ROOT)
+            return Played(*self._playbooks.run(command, PLAY_WITHIN))
+        finally:
+            self._playing.release()
 
     def begin(self, name: str, **variables: Any) -> subprocess.Popen[str]:
         """The same in the background."""
@@ -228,86 +244,18 @@ class SiteLab(Hands):
     def end(self) -> None:
         """End all that mentions the site's folder, by process id: playbook remove has tests of its own."""
         self.watch.stop()
+        if self._playbooks is not None:
+            self._playbooks.close()
         end(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Watcher:
-    """Samples `/proc` while a test runs: no instance may ever live on two hosts (Req 2, 12), and what lives on a host
-    never reserves more than its limit (Req 5), the highest one since a lower one moves nothing by itself."""
-
-    def __init__(self, lab: SiteLab) -> None:
-        self._lab = lab
-        self._ending = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.violations: list[str] = []
-        self.frozen: set[str] = set()  # hosts nobody can reach: what stands still there does not count
-        self.samples = 0
-        self.fullest: dict[str, int] = {}  # host -> the largest sum of loads in a sample
-        self._limits: dict[str, int] = {}
-        self._loads: dict[str, int] = {}  # application -> what an instance reserves
-        self._site_read = 0
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._ending.set()
-        if self._thread:
-            self._thread.join()
-            self._thread = None
-
-    def _sample(self) -> None:
-        while not self._ending.wait(0.1):
-            seen: dict[str, list[Process]] = {}
-            for process in self._lab.processes():
-                if process.epoch and process.host not in self.frozen:
-                    seen.setdefault(process.instance, []).append(process)
-            self.samples += 1
-            for found in seen.values():
-                if len({process.host for process in found}) > 1:
-                    # A sweep takes its time: only those count that live now, after all of them were seen.
-                    living = [process for process in found if alive(process.pid)]
-                    if len({process.host for process in living}) > 1:
-                        self.violations.append("at %.3f: %s" % (time.time(), living))
-            self._sum_up(seen)
-
-    def _sum_up(self, seen: dict[str, list[Process]]) -> None:
-        self._read_site()
-        there: dict[str, list[Process]] = {}
-        for found in seen.values():
-            for process in found:
-                there.setdefault(process.host, []).append(process)
-        for host, found in there.items():
-            total = self._reserved({process.instance for process in found})
-            if total > self._limits.get(host, total):
-                total = self._reserved({process.instance for process in found if alive(process.pid)})
-                if total > self._limits[host]:
-                    self.violations.append("at %.3f: %d %% are reserved on %s" % (time.time(), total, host))
-            self.fullest[host] = max(total, self.fullest.get(host, 0))
-
-    def _reserved(self, instances: set[str]) -> int:
-        return sum(self._loads.get(instance.rpartition("_")[0], 0) for instance in instances)
-
-    def _read_site(self) -> None:
-        path = self._lab.state / "site.json"
-        with contextlib.suppress(OSError):  # before the first deploy, or on another machine
-            changed = path.stat().st_mtime_ns
-            if changed == self._site_read:
-                return
-            site, self._site_read = json.loads(path.read_text())["site"], changed
-            for host in site["hosts"]:
-                self._limits[host["name"]] = max(host["load_limit"], self._limits.get(host["name"], 0))
-            for application in site["applications"]:
-                self._loads[application["name"]] = sum(p["expected_loading"] for p in application["programs"])
-
-
 @contextlib.contextmanager
-def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
+def site_lab(number: int, consoles: Sequence[str] = CONSOLES, **variables: Any) -> Iterator[SiteLab]:
     """A deployed site; `number` keeps labs of one test run apart.
 
-    With MUSTER_TEST_SITE=lab in the environment it is one of real hosts, reached over ssh: `tests.lab`.
+    With MUSTER_TEST_SITE=lab in the environment it is one of real hosts, reached over ssh: `tests.lab`. That one has
+    all consoles.
     """
     if os.environ.get("MUSTER_TEST_SITE") == "lab":
         from tests.lab.site import of_its_own
@@ -315,7 +263,7 @@ def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
         with of_its_own(**variables) as elsewhere:
             yield elsewhere
         return
-    lab = SiteLab(number, **variables)
+    lab = SiteLab(number, consoles=consoles, **variables)
     try:
         lab.good("deploy")
         lab.watch.start()
@@ -324,86 +272,6 @@ def site_lab(number: int, **variables: Any) -> Iterator[SiteLab]:
         assert not lab.watch.violations, "%s\n%s" % (lab.watch.violations, lab.monitor_log())
     finally:
         lab.end()
-
-
-_strangers: dict[str, tuple[float, float]] = {}  # process id -> when it was seen without an instance, first and last
-_known: dict[str, _Seen] = {}  # process id -> one that carries an instance, of any site of this machine
-
-
-@dataclass
-class _Seen:
-    """A process that carries an instance. Only of those of the swept site must the environment make sense."""
-
-    start: bytes
-    environment: bytes
-    age: float  # s, when its environment was read
-    process: Process | None = None
-
-
-def sweep(root: str) -> list[Process]:
-    """Processes whose MUSTER_ROOT is below this folder and that carry an instance.
-
-    A test run makes tens of thousands of sweeps. So a process that had no instance for `SETTLED` is read again only
-    after `AGAIN`, and one that has an instance since `SETTLED` only when its start time, which a reused process id
-    changes, differs: until then a process may still execute another program.
-    """
-    mark = b"MUSTER_ROOT=" + root.encode()
-    now = time.monotonic()
-    found = []
-    for pid in os.listdir("/proc"):
-        if not pid.isdigit():
-            continue
-        stranger = _strangers.get(pid)
-        if stranger and stranger[1] - stranger[0] > SETTLED and now - stranger[1] < AGAIN:
-            continue
-        known = _known.get(pid)
-        try:
-            stat = _read("/proc/%s/stat" % pid).rpartition(b")")[2].split() if known else []
-            if known is None or stat[19] != known.start or known.age < SETTLED:
-                data = _read("/proc/%s/environ" % pid)
-                if b"MUSTER_INSTANCE=" not in data:
-                    _known.pop(pid, None)
-                    _strangers[pid] = (stranger[0] if stranger else now, now)
-                    continue
-                _strangers.pop(pid, None)
-                stat = stat or _read("/proc/%s/stat" % pid).rpartition(b")")[2].split()
-                known = _known[pid] = _Seen(stat[19], data, _age(stat[19]))
-        except OSError:
-            _known.pop(pid, None)
-            continue
-        if stat[0] != b"Z" and mark in known.environment:
-            known.process = known.process or _process(int(pid), known.environment, float(known.start))
-            found.append(known.process)
-    return found
-
-
-def _process(pid: int, data: bytes, started: float) -> Process:
-    environment = dict(entry.partition("=")[::2] for entry in data.decode(errors="replace").split("\0"))
-    return Process(
-        pid,
-        environment["MUSTER_INSTANCE"],
-        environment["MUSTER_HOST"],
-        environment.get("MUSTER_PROGRAM", ""),
-        int(environment.get("MUSTER_EPOCH") or 0),
-        started,
-    )
-
-
-def _age(started: bytes) -> float:
-    """Seconds since a process started, of the clock ticks since boot that its stat has."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / _TICKS
-
-
-def _read(path: str) -> bytes:
-    """A file of /proc, which is short. :raises OSError:"""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        data = os.read(handle, 65536)
-        while more := os.read(handle, 65536):
-            data += more
-        return data
-    finally:
-        os.close(handle)
 
 
 def wait_for(condition: Callable[[], Any], what: str, say: Callable[[], Any] = str, within: float = WITHIN) -> Any:
@@ -418,10 +286,3 @@ def wait_for(condition: Callable[[], Any], what: str, say: Callable[[], Any] = s
             return value
         assert time.monotonic() < deadline, "%s: not within %.0f s\n%s" % (what, within, say())
         time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from monitor.core.host.machine import procs, starts
 
 if TYPE_CHECKING:
-    from tests.integration.local_site import Played, Process
+    from tests.integration.local_site import Played
+    from tests.integration.process_table import Process
 
 DIES_WITHIN = 20.0  # s until the programs of a supervisord that was killed must be gone
 

@@ -20,7 +20,9 @@ from typing import Any
 
 import yaml
 
-from tests.integration.local_site import PLAY_WITHIN, Played, Process, SiteLab, Watcher
+from tests.integration.local_site import PLAY_WITHIN, Played, SiteLab
+from tests.integration.process_table import Process
+from tests.integration.site_watch import Watcher
 from tests.lab import inventory
 from tests.lab.disks import ROOT
 from tests.lab.hosts import Lab, lab

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local_site import SERVICE_PROGRAMS, Process, wait_for
+from tests.integration.local_site import SERVICE_PROGRAMS, wait_for
+from tests.integration.process_table import Process
 from tests.lab import inventory
 from tests.lab.names import CONTROLLER
 from tests.lab.seen import believed, settle

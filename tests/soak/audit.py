@@ -12,7 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.local_site import CONSOLES, SERVERS, SERVICE_PROGRAMS, alive
+from tests.integration.local_site import CONSOLES, SERVERS, SERVICE_PROGRAMS
+from tests.integration.process_table import alive
 from tests.leftovers import ours
 from tests.soak.world import CLOSED, OPEN, SERVICES, WINDOW_PROGRAMS, WINDOWS, Sight, World
 

@@ -21,7 +21,8 @@ from typing import Any
 
 import yaml
 
-from tests.integration.local_site import ROOT, SERVICE_PROGRAMS, Process, SiteLab, alive, sweep
+from tests.integration.local_site import ROOT, SERVICE_PROGRAMS, SiteLab
+from tests.integration.process_table import Process, alive, sweep
 
 ITEMS = ("01", "02", "03", "04")
 SERVICES = tuple("scen2_srv_" + item for item in ITEMS)

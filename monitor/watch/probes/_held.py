@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 
+from ...base import descriptors
 from ...judge.health import Kind, Result
 from ...judge.target import Target
 from . import Report, _secrets
@@ -225,6 +226,10 @@ class HeldProbe:
             except (OSError, TimeoutError) as error:
                 why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer in time"
                 self._drop_link()
+                if isinstance(error, OSError) and descriptors.missing(error):
+                    self._emit(Kind.UNSURE, "%s cannot be asked: %s" % (where, why))
+                    delay, reason = self.target.interval, "first"
+                    continue
                 self._emit(Kind.UNREACHABLE, "%s cannot be reached: %s" % (where, why))
                 delay = self.target.interval
             except Exception as error:  # a probe that ended would report nothing any more

@@ -13,6 +13,7 @@ import asyncio
 import os
 import socket
 
+from ...base import descriptors
 from ...core.host.machine import procs
 from ...core.model.site import HERE, reach_of
 from ...judge.health import Kind, Result
@@ -142,6 +143,8 @@ class Probe:
             self._descriptor = None
 
     def _emit(self, kind: Kind, why: str = "") -> None:
+        if kind in (Kind.GONE, Kind.REFUSED) and (why_not := descriptors.scarce()):
+            kind, why = Kind.UNSURE, "%s cannot be looked at: %s" % (self._what(), why_not)
         if not self._stopped:
             self._report(Result(kind, self._loop.time(), why))
 

@@ -39,7 +39,12 @@ class Probe(HeldProbe):
         if transport is None or (held := transport.get_extra_info("socket")) is None:
             return  # the link is gone, which `link_lost` reports
         # A bare socket: what a transport costs to make and end would be most of what watching a thousand buses costs.
-        with socket.socket(held.family, socket.SOCK_STREAM) as other:
+        try:
+            other = socket.socket(held.family, socket.SOCK_STREAM)
+        except OSError as error:
+            self.unsure("%s cannot be asked: %s" % (self._where(), error.strerror))
+            return
+        with other:
             other.setblocking(False)
             try:
                 async with asyncio.timeout(self.target.timeout):

@@ -4,7 +4,8 @@
 """Keeps pages of other origins out: a browser on this machine reaches loopback for any page it shows.
 
 A name in `Host` that is not loopback is a rebound DNS name; an `Origin` that is not this very address is another page.
-What changes something must be JSON: a plain form cannot send that.
+What changes something must be JSON: a plain form cannot send that. A page of elsewhere may link to the page, and load
+nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ...core.model.api import is_loopback
 
 LARGEST = 65536  # bytes of a body
-_NAMES = ("localhost", "muster")  # "muster": what the command line writes
+COMMAND_LINE = "muster"  # the Host that command lines write, without a port, on Unix sockets. A browser names the port
 HEADERS = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -29,15 +30,19 @@ HEADERS = {
 }
 
 
-def refusal(method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
-    """Status and sentence for a request that is not let in. Header names in small letters. Pure."""
+def refusal(method: str, headers: Mapping[str, str], unix: bool = False) -> tuple[int, str] | None:
+    """Status and sentence for a request that is not let in. Header names in small letters. Pure.
+
+    :param unix: it came through a Unix socket.
+    """
     host = headers.get("host", "")
-    if not _ours(host):
+    if not (_ours(host) or (unix and host == COMMAND_LINE)):
         return 421, "this is not %s: ask for this monitor by a loopback address or localhost" % (host or "a known host")
     origin = headers.get("origin")
     if origin is not None and origin.lower() != "http://" + host.lower():
         return 403, "pages of %s may not use this API" % origin[:100]
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and method not in ("GET", "HEAD"):
+    followed = method == "GET" and headers.get("sec-fetch-mode") == "navigate"  # a link, or a frame, which CSP refuses
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not followed:
         return 403, "pages of other sites may not use this API"
     if method in ("GET", "HEAD"):
         return None
@@ -62,7 +67,21 @@ async def _swallow(receive: Receive) -> None:
 
 def _ours(host: str) -> bool:
     name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
-    return name.lower() in _NAMES or is_loopback(name)
+    return name.lower() == "localhost" or is_loopback(name)
+
+
+async def answer_refused(
+    scope: Scope, receive: Receive, send: Send, status: int, sentence: str, again: int = 0
+) -> None:
+    """Answer a request that is not let in, and close the connection.
+
+    :param again: seconds after which it makes sense to try again; 0 when it never does.
+    """
+    await _swallow(receive)
+    headers = {name.decode(): value.decode() for name, value in HEADERS.items()}
+    headers.update({"connection": "close", **({"retry-after": str(again)} if again else {})})
+    response: Any = JSONResponse({"error": sentence}, status, headers)
+    await response(scope, receive, send)
 
 
 class Guard:
@@ -89,10 +108,8 @@ class Guard:
             headers[key] = (
                 "%s, %s" % (headers[key], value.decode("latin-1")) if key in headers else value.decode("latin-1")
             )
-        refused = refusal(scope["method"], headers)
+        refused = refusal(scope["method"], headers, unix=scope.get("server") is None or scope["server"][1] is None)
         if refused is not None:
-            await _swallow(receive)
-            response: Any = JSONResponse({"error": refused[1]}, refused[0], {"connection": "close"})
-            await response(scope, receive, send_with_headers)
+            await answer_refused(scope, receive, send_with_headers, *refused)
             return
         await self._app(scope, receive, send_with_headers)

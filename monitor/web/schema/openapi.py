@@ -52,6 +52,10 @@ def _operation(route: routes.Route) -> Json:
             schema = {"type": "string"}
         operation["responses"][str(code)] = {"description": answer.doc, "content": {answer.media: {"schema": schema}}}
     problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    doc = "Refused before it was looked at: another host name, a page of another origin, a body that is no JSON."
+    doc = (
+        "Refused before it was looked at: another host name, a page of another origin, a body that is no JSON, or a"
+        " caller who uses more than a limit allows (429, or 503 where all together do); `Retry-After` says when to ask"
+        " again."
+    )
     operation["responses"]["default"] = {"description": doc, "content": {routes.JSON_TYPE: problem}}
     return operation

@@ -166,8 +166,13 @@ ROUTES = (
         "/actions/{id}",
         "ticket",
         "The outcome of a request that was not waited for",
-        {200: Answer("How far it is.", "Ticket"), 404: _GONE},
-        (Parameter("id", "path", "as the 202 gave it"),),
+        {200: Answer("How far it is.", "Ticket"), 404: _GONE, 422: _BAD},
+        (
+            Parameter("id", "path", "as the 202 gave it"),
+            Parameter(
+                "wait", "query", "seconds to wait for the outcome", {"type": "integer", "minimum": 0, "maximum": 60}
+            ),
+        ),
     ),
     Route("GET", "/openapi.json", "openapi", "This document", {200: Answer("OpenAPI 3.1.")}),
     Route(

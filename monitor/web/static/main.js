@@ -106,7 +106,7 @@ function takeStatus(status) {
 const hands = {
   trail: tellStory,
   status: takeStatus,
-  alive: ({ at }) => setClock(at),
+  alive: ({ at }) => setClock(at, true),
   stale(since, unread) {
     Object.assign(model, { stale: true, unread });
     staleSince = since + now() - Date.now() / 1000;

@@ -35,10 +35,13 @@ export const isNormal = (kind) => kind === "good" || kind === "off";
 export const VERDICTS = ["not operational", "unknown", "waiting", "degraded", "stopped", "operational"];
 
 const SKEWED = 10; // s between two clocks that are worth a word
+let known = false;
 let ahead = 0; // s: how much the monitor's clock is ahead of this one
 
-export function setClock(at) {
+/** `sure`: the word came just now; an answer that took its time says little about clocks. */
+export function setClock(at, sure = false) {
   ahead = at - Date.now() / 1000;
+  known = known || sure;
 }
 
 export const now = () => Date.now() / 1000 + ahead;
@@ -57,7 +60,7 @@ export const zone = () => ZONE.formatToParts(new Date()).find((part) => part.typ
 
 /** A sentence when the clock of this screen differs from the monitor's, whose times are shown; else empty. */
 export function skew() {
-  if (Math.abs(ahead) < SKEWED) return "";
+  if (!known || Math.abs(ahead) < SKEWED) return "";
   return `this screen's clock is ${span(Math.abs(ahead))} ${ahead > 0 ? "behind" : "ahead of"} the monitor's`;
 }
 

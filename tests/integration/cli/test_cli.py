@@ -9,16 +9,21 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from monitor.cli.by_playbook import failure
+from monitor.cli.main import main
 from monitor.cli.names import UnknownName, in_full
+from monitor.core.client import api
 from monitor.core.controller import ledger as controller_ledger
 from monitor.core.controller import publish
 from monitor.core.model import site
@@ -217,6 +222,72 @@ def test_events_can_be_followed(state: Path, tmp_path: Path) -> None:
         following.wait()
         with contextlib.suppress(AttributeError):
             following.stdout.close()  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def monitor_that_says(state: Path, answer: bytes) -> Iterator[list[bytes]]:
+    """A door of a monitor that answers all requests like this, or with nothing at all; what was asked."""
+    asked: list[bytes] = []
+    held = []
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(state / "run" / "api.sock"))
+        door.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _unused = door.accept()
+                except OSError:
+                    return
+                held.append(connection)
+                request = connection.recv(65536)
+                if not request:
+                    connection.close()  # a look whether there is a monitor
+                    continue
+                asked.append(request.partition(b"\r\n")[0])
+                if answer:
+                    connection.sendall(answer)
+                    connection.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield asked
+        finally:
+            door.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+            for connection in held:
+                connection.close()
+
+
+BUSY = b'HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\n\r\n{"error": "eve used more than 20 requests a second"}'
+WITHOUT = "the command goes on without the monitor\n"
+
+
+def test_a_monitor_that_takes_nothing_is_done_without(state: Path, tmp_path: Path) -> None:
+    with monitor_that_says(state, BUSY) as asked:
+        told = muster("events", cwd=tmp_path)
+        assert told.returncode == 0, told
+        assert told.stderr == "muster: eve used more than 20 requests a second; " + WITHOUT
+        assert "its bus crashed" in told.stdout
+        started = muster("start", "scen2_srv_1", cwd=tmp_path)
+        assert asked[-1].startswith(b"POST /api/v1/actions?wait=0 ")
+        # Without the monitor the name is looked up here, before Ansible starts.
+        sentence = "there is no instance or item scen2_srv_1 in this site; did you mean scen2_srv_01?"
+        assert WITHOUT in started.stderr and sentence in started.stderr, started
+
+
+def test_a_monitor_that_hangs_is_done_without(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(api, "ANSWERS", 0.5)
+    monkeypatch.setenv("MUSTER_STATE_DIR", str(state))
+    monkeypatch.chdir(tmp_path)
+    with monitor_that_says(state, b""):
+        assert main(["events"]) == 0
+        printed = capfd.readouterr()
+        assert printed.err == "muster: the monitor does not answer within 0.5 s; " + WITHOUT
+        assert "its bus crashed" in printed.out
 
 
 def test_a_damaged_ledger_is_reported(state: Path, tmp_path: Path) -> None:

@@ -18,6 +18,11 @@ from tests.integration.controller.data_hosts import Room
 DAY = 86400.0
 
 
+@pytest.fixture(autouse=True)
+def a_short_trail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller_ledger, "NEVER_FORGOTTEN", 0)
+
+
 def remember(room: Room, *ages: float) -> None:
     """Entries of the trail of so many days ago."""
     with controller_ledger.Ledger(os.path.join(room.site.state_dir, "ledger.db")) as ledger:

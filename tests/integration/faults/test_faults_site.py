@@ -16,7 +16,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.local_site import BIN, Played, SiteLab, alive, site_lab, wait_for
+from tests.integration.local_site import BIN, Played, SiteLab, site_lab, wait_for
+from tests.integration.process_table import alive
 
 SERVICES = {"internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface"}
 SLOW = {"id": "02", "faults": {"scen2_srv": {"internal_data_bus": {"start_delay": 2}}}}
@@ -25,7 +26,7 @@ SLOW = {"id": "02", "faults": {"scen2_srv": {"internal_data_bus": {"start_delay"
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
     settings = {"start_timeout": 10, "run_timeout": 12, "stable_after": 1}
-    with site_lab(5, muster_items=["01", SLOW, "03"], muster_settings=settings) as deployed:
+    with site_lab(5, consoles=["console_1"], muster_items=["01", SLOW, "03"], muster_settings=settings) as deployed:
         yield deployed
 
 

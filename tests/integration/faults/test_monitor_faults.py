@@ -18,14 +18,15 @@ from typing import Any
 
 import pytest
 
-from tests.integration.local_site import ROOT, SiteLab, alive, site_lab, wait_for
+from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
+from tests.integration.process_table import alive
 
 INSTANCES = ("scen2_srv_01", "scen2_srv_02", "scen2_srv_03")
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[SiteLab]:
-    with site_lab(41) as deployed:
+    with site_lab(41, consoles=["console_1"]) as deployed:
         deployed.start_monitor()
         yield deployed
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 import xmlrpc.client
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,20 @@ from tests.integration.host.host_in_a_folder import REPOSITORY, SUPERVISORD, Hos
 from tests.integration.host.supervisor_events import BUS, Ear, application, collected, ear_fixture, ended  # noqa: F401 - a fixture
 
 DISTRIBUTION = "/usr/bin/supervisord"
+
+
+@contextlib.contextmanager
+def prepared_and_ended(folder: Path) -> Iterator[Host]:
+    """A host that was prepared; its supervisord has ended."""
+    host = Host(folder=str(folder))
+    try:
+        host.prepare()
+        manager = host.manager_pid()
+        kill(manager)
+        ended(manager)
+        yield host
+    finally:
+        host.close()
 
 
 def test_programs_do_not_get_the_listeners_python_path(host: Host) -> None:
@@ -59,44 +74,25 @@ def test_it_goes_on_after_supervisord_was_reloaded(host: Host, ear: Ear) -> None
 
 @pytest.mark.parametrize("broken", ["no python at all (", "", "raise OSError('at import')", "import no_such_module"])
 def test_a_broken_listener_keeps_no_host_from_starting(tmp_path: Path, broken: str) -> None:
-    host = Host(folder=str(tmp_path))
-    try:
-        host.prepare()
-        manager = host.manager_pid()
-        kill(manager)
-        ended(manager)
+    with prepared_and_ended(tmp_path) as host:
         Path(host.root, "bin", daemon.LISTENER).write_text(broken)
         warnings: list[str] = []
         assert daemon.start(host.facts, SUPERVISORD, {}, warnings)
         assert len(warnings) == 1 and "without muster's listener" in warnings[0]
         application(host, "app_01")
-    finally:
-        host.close()
 
 
 def test_a_listener_that_fails_when_it_is_made_keeps_no_host_from_starting(tmp_path: Path) -> None:
-    host = Host(folder=str(tmp_path))
-    try:
-        host.prepare()
-        manager = host.manager_pid()
-        kill(manager)
-        ended(manager)
+    with prepared_and_ended(tmp_path) as host:
         path = Path(host.root, "bin", daemon.LISTENER)
         path.write_text(path.read_text().replace('os.environ["MUSTER_ROOT"]', 'os.environ["NO_SUCH"]'))
         assert daemon.start(host.facts, SUPERVISORD, {})
         assert "muster's listener does not work" in Path(host.root, "log/supervisord.log").read_text()
         application(host, "app_01")
-    finally:
-        host.close()
 
 
 def test_a_supervisord_of_before_keeps_working_and_gets_the_listener_at_its_next_start(tmp_path: Path) -> None:
-    host = Host(folder=str(tmp_path))
-    try:
-        host.prepare()
-        manager = host.manager_pid()
-        kill(manager)
-        ended(manager)
+    with prepared_and_ended(tmp_path) as host:
         listener = Path(host.root, "bin", daemon.LISTENER)
         configuration = Path(host.root, daemon.WITH_LISTENER)
         listener.unlink()
@@ -122,8 +118,6 @@ def test_a_supervisord_of_before_keeps_working_and_gets_the_listener_at_its_next
         pids = host.pids("app_01")
         kill(pids[BUS])
         ended(*pids.values())
-    finally:
-        host.close()
 
 
 def test_a_supervisord_that_looks_nowhere_else_for_modules_runs_without_it(tmp_path: Path) -> None:

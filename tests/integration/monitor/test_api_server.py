@@ -1,8 +1,8 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API inside a monitor's loop when things are not as they should be: ports taken, clients that do not read, a loop
-that stands still, a state folder that is not readable."""
+"""The API when things are not as they should be: ports taken, clients that do not read, a loop that stands still, a
+state folder that is not readable, callers beyond their limits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import io
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +29,8 @@ from monitor.core.controller import publish
 from monitor.core.model import site
 from monitor.loop import Monitor
 from monitor.web import app, events
+from monitor.web.doors import limits, wire
+from monitor.web.server import Web
 from tests.integration.addresses import NET
 from tests.integration.api_client import Answer, Client
 from tests.integration.probes.real_buses import free_port, until
@@ -72,11 +76,46 @@ def tell(folder: Path, entries: int, size: int) -> None:
         ledger.commit(ledger.read()[1], {}, [line] * entries)
 
 
+class Near:
+    """A monitor as the API sees it, without a process between them: a test can so change what is in the API's code."""
+
+    def __init__(self, core: Monitor) -> None:
+        self._core = core
+        self.state_dir, self.counts = core.state_dir, core.journal.counts
+        self.subscribe, self.unsubscribe = core.subscribe, core.unsubscribe
+
+    @property
+    def turned(self) -> float:
+        return self._core.turned
+
+    async def ask(self, request: Any) -> dict[str, Any]:
+        return await self._core.ask(request)
+
+    def heard(self, host: str) -> dict[str, float]:
+        return self._core.heard(host)
+
+    async def seen(self) -> dict[str, Any]:
+        return self._core.snapshot()
+
+
 @contextlib.asynccontextmanager
-async def monitor(folder: Path, journal: Told) -> AsyncIterator[tuple[Monitor, asyncio.Task[None]]]:
-    """A monitor that only watches, with its API."""
+async def web_here(core: Monitor, journal: Told) -> AsyncIterator[None]:
+    """The API in this process."""
+    web = Web(Near(core), journal)
+    await web.begin()
+    try:
+        yield
+    finally:
+        await web.end()
+
+
+@contextlib.asynccontextmanager
+async def monitor(
+    folder: Path, journal: Told, around: Any = surface
+) -> AsyncIterator[tuple[Monitor, asyncio.Task[None]]]:
+    """A monitor that only watches, with its API, by default in the API's own process."""
     core = Monitor(folder, [], journal, standby=False)
-    async with surface(core, journal):
+    async with around(core, journal):
         running = asyncio.create_task(core.run())
         await until(lambda: any(line.get("doors") for line in journal.lines), "the API")
         try:
@@ -210,7 +249,7 @@ def test_a_left_over_socket_is_replaced_and_a_file_is_not(folder: Path) -> None:
 def test_health_says_why_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         journal = Told()
-        async with monitor(folder, journal) as (core, running):
+        async with monitor(folder, journal, web_here) as (core, running):
             await until(lambda: core.snapshot()["revision"] >= 0, "the watch list")
             good = await get(folder, "/healthz")
             assert (good.status, good.json["ok"], good.json["why"]) == (200, True, "")
@@ -253,7 +292,7 @@ def test_a_client_that_does_not_read_is_dropped_and_delays_no_other(
 
     async def scene() -> None:
         journal = Told()
-        async with monitor(folder, journal):
+        async with monitor(folder, journal, web_here):
             tell(folder, 3000, 2000)
             with socket.socket(socket.AF_UNIX) as lazy:
                 lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -306,15 +345,122 @@ def test_a_client_that_reads_gets_everything_once_and_in_order(folder: Path) -> 
 
 
 def test_too_many_streams_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "STREAMS", 1)
+    monkeypatch.setattr(limits, "ACT", limits.ACT._replace(streams=1))
 
     async def scene() -> None:
         journal = Told()
-        async with monitor(folder, journal):
+        async with monitor(folder, journal, web_here):
             stream = Client(folder / "run" / "api.sock").stream()
             with contextlib.closing(stream):
                 await asyncio.to_thread(next, stream)
                 refused = await get(folder, "/api/v1/events/stream")
-                assert (refused.status, "1 streams are open already" in refused.json["error"]) == (503, True)
+                assert (refused.status, "has 1 streams open, the limit" in refused.json["error"]) == (429, True)
+                assert int(refused.headers["retry-after"]) > 0
 
     play(scene)
+
+
+def test_silent_callers_are_turned_away_and_cost_no_one_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port(ADDRESS)
+    write_site(folder, api_address=ADDRESS, api_port=port)
+    monkeypatch.setattr(wire, "tcp_user", lambda _peer, _local: 65534)
+    monkeypatch.setattr(wire, "HEAD_SECONDS", 3.0)
+    monkeypatch.setattr(wire, "BODY_SECONDS", 3.0)
+
+    async def scene() -> None:
+        async with monitor(folder, Told(), web_here):
+            first = [b"", b"GET /healthz HTTP/1.1\r\nHost: loc", POSTED + b"Content-Length: 9\r\n\r\n{"]
+            held = [await asyncio.open_connection(ADDRESS, port) for _unused in range(limits.LOOK.connections)]
+            for number, (_reader, writer) in enumerate(held):
+                writer.write(first[number % 3])
+                await writer.drain()
+            away = await asyncio.to_thread(Client((ADDRESS, port)).ask, "GET", "/healthz")
+            assert away.status == 429
+            assert away.json["error"].endswith("24 connections open, the limit: close some, or try again in 10 s")
+            assert int(away.headers["retry-after"]) == 10
+            assert (await get(folder, "/healthz")).status == 200
+            told = [await asyncio.wait_for(reader.read(), 30) for reader, _writer in held]
+            for answer in told:
+                assert answer.startswith(b"HTTP/1.1 408 "), answer
+            for _reader, writer in held:
+                writer.close()
+            open_again = await asyncio.to_thread(Client((ADDRESS, port)).ask, "GET", "/healthz")
+            assert open_again.status == 200
+
+    play(scene)
+
+
+POSTED = b"POST /api/v1/what-if HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+def test_stop_is_taken_from_a_caller_beyond_every_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ACT", limits.ACT._replace(requests=(1e-6, 1)))
+
+    async def scene() -> None:
+        async with monitor(folder, Told(), web_here) as (core, _running):
+            asked = []
+
+            async def ask(request: Any) -> dict[str, Any]:
+                asked.append(request.kind)
+                return {"ok": True, "said": [], "results": {}}
+
+            monkeypatch.setattr(core, "ask", ask)
+            client = Client(folder / "run" / "api.sock")
+            late = [await get(folder, "/healthz") for _unused in range(3)][-1]
+            assert (late.status, int(late.headers["retry-after"]) > 0) == (429, True)
+            for kind, status in (("start", 429), ("stop", 200), ("restart", 429), ("stop", 200)):
+                body = {"kind": kind, "instances": ["scen2_srv_01"]}
+                answer = await asyncio.to_thread(client.post, "/actions", body)
+                assert answer.status == status, answer.body
+            assert asked == ["stop", "stop"]
+
+    play(scene)
+
+
+def api_processes() -> list[int]:
+    """Of the monitor in this process."""
+    children = Path("/proc/self/task/%d/children" % os.getpid()).read_text().split()
+    return [int(pid) for pid in children if b"monitor.web.process" in Path("/proc/%s/cmdline" % pid).read_bytes()]
+
+
+def test_a_process_of_the_api_that_hangs_delays_nothing_and_one_that_dies_comes_back(folder: Path) -> None:
+    async def scene() -> None:
+        journal = Told()
+        async with monitor(folder, journal) as (core, _running):
+            [first] = api_processes()
+            os.kill(first, signal.SIGSTOP)
+            for _unused in range(3):
+                before = core.turned
+                write_site(folder)
+                await until(lambda: core.turned > before and core.watch.revision >= 0, "the loop turns")  # noqa: B023
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: api_processes() not in ([], [first]), "another process")
+            await until(lambda: (folder / "run" / "api.sock").exists(), "its door")
+            assert journal.said("its process ended with -9; its process is started again")
+            end = time.monotonic() + 30
+            while True:
+                with contextlib.suppress(OSError):
+                    if (await get(folder, "/healthz")).status == 200:
+                        break
+                assert time.monotonic() < end
+                await asyncio.sleep(0.1)
+
+    play(scene)
+
+
+def test_the_process_of_the_api_ends_with_the_monitor(folder: Path) -> None:
+    journal = folder / "log"
+    command = [sys.executable, "-m", "monitor", "--state-dir", str(folder), "-i", "none", "--log", str(journal)]
+    process = subprocess.Popen([*command, "--no-standby"], start_new_session=True)
+    try:
+        end = time.monotonic() + 40
+        while "it listens" not in (journal.read_text() if journal.exists() else ""):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        [child] = Path("/proc/%d/task/%d/children" % (process.pid, process.pid)).read_text().split()
+    finally:
+        process.kill()
+        process.wait()
+    while Path("/proc/%s/cmdline" % child).exists() and Path("/proc/%s/cmdline" % child).read_bytes():
+        assert time.monotonic() < end
+        time.sleep(0.05)

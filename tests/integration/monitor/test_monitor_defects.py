@@ -21,7 +21,7 @@ from monitor.loop import Monitor
 from monitor.runs.runs import Outcome
 from monitor.web import app, desk, events
 from tests.integration.api_client import Client
-from tests.integration.monitor.test_api_server import Told, folder, get, monitor, play, write_site
+from tests.integration.monitor.test_api_server import Told, folder, get, monitor, play, web_here, write_site
 from tests.integration.probes.real_buses import until
 
 __all__ = ["folder"]  # the fixture
@@ -153,7 +153,7 @@ def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, mo
 
     async def scene() -> None:
         journal = Told()
-        async with monitor(folder, journal):
+        async with monitor(folder, journal, web_here):
             stream = Client(folder / "run" / "api.sock").stream()
             with contextlib.closing(stream):
                 await asyncio.to_thread(alive, stream, lambda age: age < 0.3)
@@ -178,7 +178,7 @@ def test_a_ledger_that_cannot_be_read_makes_the_status_old(folder: Path, monkeyp
 
     async def scene() -> None:
         journal = Told()
-        async with monitor(folder, journal):
+        async with monitor(folder, journal, web_here):
             stream = Client(folder / "run" / "api.sock").stream()
             with contextlib.closing(stream):
                 await asyncio.to_thread(alive, stream, lambda age: age < 0.3)

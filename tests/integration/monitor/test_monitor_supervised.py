@@ -23,7 +23,8 @@ import pytest
 from monitor.core.host.service.supervisor import orders
 from tests.integration.addresses import NET
 from tests.integration.host.host_in_a_folder import Host
-from tests.integration.local_site import ROOT, alive, wait_for
+from tests.integration.local_site import ROOT, wait_for
+from tests.integration.process_table import alive
 
 pytestmark = pytest.mark.long
 

@@ -12,13 +12,11 @@ import ipaddress
 import os
 import pwd
 import shutil
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -27,7 +25,7 @@ from monitor.judge.health import Kind, Result
 from monitor.judge.target import Target, Whose
 from monitor.watch.probes import Asking, make
 from tests.integration.probes.cut_wire import Wire
-from tests.integration.probes.real_buses import ADDRESS, WAIT, free_port
+from tests.integration.probes.real_buses import ADDRESS, WAIT, Server
 
 MOSQUITTO = os.environ.get("MUSTER_MOSQUITTO") or shutil.which(
     "mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
@@ -80,52 +78,29 @@ def run(scenario: Callable[[Seen], Coroutine[Any, Any, None]]) -> Seen:
     return seen
 
 
-class Server:
-    """A server program that can be killed, frozen and started again at the same port."""
+class ListeningServer(Server):
+    """One that listens as soon as it is started."""
 
-    def __init__(self, command: Callable[[int], list[str]], port: int | None = None) -> None:
-        self.port = port or free_port()
-        self._command = command
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> Server:
-        self._process = subprocess.Popen(self._command(self.port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _until_listening(self.port, self._process)
-        return self
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def freeze(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+    def start(self) -> Self:
+        super().start()
+        end = time.monotonic() + WAIT
+        while True:
+            try:
+                socket.create_connection((self.address, self.port), 1.0).close()
+                return self
+            except OSError:
+                assert self.ended is None, "the server ended with exit code %s" % self.ended
+                assert time.monotonic() < end, "the server does not listen"
+                time.sleep(0.01)
 
 
 @contextlib.contextmanager
-def serving(command: Callable[[int], list[str]], port: int | None = None) -> Iterator[Server]:
-    server = Server(command, port)
+def serving(command: Callable[[int], list[str]], port: int | None = None) -> Iterator[ListeningServer]:
+    server = ListeningServer(command, port)
     try:
         yield server.start()
     finally:
         server.kill()
-
-
-def _until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + WAIT
-    while True:
-        try:
-            socket.create_connection((ADDRESS, port), 1.0).close()
-            return
-        except OSError:
-            assert process.poll() is None, "the server ended with exit code %s" % process.returncode
-            assert time.monotonic() < end, "the server does not listen"
-            time.sleep(0.01)
 
 
 def mosquitto(folder: Path, *lines: str) -> Callable[[int], list[str]]:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 from tests.integration.addresses import NET
 
@@ -35,24 +36,29 @@ def free_port(address: str = ADDRESS) -> int:
         return int(probe.getsockname()[1])
 
 
-class Bus:
-    """A nats-server that can be killed, frozen and started again on the same port."""
+class Server:
+    """A server program that can be killed, frozen and started again at the same port."""
 
-    def __init__(self, port: int | None = None, *options: str, address: str = ADDRESS) -> None:
+    def __init__(self, command: Callable[[int], list[str]], port: int | None = None, address: str = ADDRESS) -> None:
         self.address = address
         self.port = port or free_port(address)
-        self._options = options
+        self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Bus:
-        command = [nats_server(), "-a", self.address, "-p", str(self.port), *self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(self) -> Self:
+        self._process = subprocess.Popen(self._command(self.port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self
 
     @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code, if it ended."""
+        assert self._process is not None
+        return self._process.poll()
 
     def kill(self) -> None:
         if self._process is not None:
@@ -66,6 +72,13 @@ class Bus:
     def thaw(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+class Bus(Server):
+    """A nats-server."""
+
+    def __init__(self, port: int | None = None, *options: str, address: str = ADDRESS) -> None:
+        super().__init__(lambda at: [nats_server(), "-a", address, "-p", str(at), *options], port, address)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local_site import sweep, wait_for
+from tests.integration.local_site import wait_for
+from tests.integration.process_table import sweep
 from tests.integration.roles.own_checkout import clone, prepare
 from tests.leftovers import ours, own
 

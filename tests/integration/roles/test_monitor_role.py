@@ -109,18 +109,23 @@ def test_a_bus_crash_is_handled_as_that_user_through_the_door(site: RealControll
 
 @pytest.mark.core
 def test_the_account_may_do_nothing_else(site: RealController) -> None:
-    def on_server(*words: str) -> Played:
-        return site.as_muster("ssh", "-o", "BatchMode=yes", site.lab.names.address("server_1"), *words)
+    def on_server(*words: str, given: str = "") -> Played:
+        ssh = shlex.join(["ssh", "-o", "BatchMode=yes", site.lab.names.address("server_1"), *words])
+        return site.as_muster("sh", "-c", "printf %%s %s | %s" % (shlex.quote(given), ssh))
 
-    assert on_server("true").rc == 0
-    assert on_server("sudo -n id").rc != 0
-    assert on_server("sudo -n /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server_1 other").rc != 0
-    door = "sudo -n /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server_1"
+    # sshd runs nothing else than the door for this key, and the account cannot change that.
+    door = "sudo -n -- /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server_1"
+    for words in ("true", "sh", "sudo -n id", door + " other", door + "; id", door + " listen; id",
+                  "sudo -n -- /usr/bin/python3 -I -S /usr/local/libexec/../bin/muster", "/bin/sh -c 'id'",
+                  ""):  # fmt: skip
+        refused = on_server(*([words] if words else []))
+        assert (refused.rc, "this key is for the agent of muster only" in refused.output) == (126, True), words
+    assert site.on("server_1", "stat", "-c", "%U %a", "/etc/ssh/muster_keys/muster").split() == ["root", "644"]
+    assert "No such file" in site.on("server_1", "cat", "/var/lib/muster/.ssh/authorized_keys")
     library = next(p.name for p in (site.root("server_1") / "lib").iterdir() if len(p.name) == 16)
 
     def ask(request: dict[str, object], version: str = library) -> str:
-        text = "%s\n%s\n" % (version, json.dumps(request))
-        return on_server("printf %%s %s | %s" % (shlex.quote(text), door)).output
+        return on_server(door, given="%s\n%s\n" % (version, json.dumps(request))).output
 
     host = {"root": inventory.MUSTER_ROOT}
     assert "may not prepare" in ask({"verb": "prepare", "host": host})
@@ -134,11 +139,12 @@ def test_the_account_may_do_nothing_else(site: RealController) -> None:
         {"instance": "scen2_srv_01", "environment": {"LD_PRELOAD": "x"}},
         {"instance": "scen2_srv_01", "environment": {"MUSTER_PEERS": "a\nLD_PRELOAD=x"}},
         {"instance": "scen2_srv_01", "programs": [{"name": "a/b"}]},
+        {"instance": "scen2_srv_01", "epoch": 10**40},
     ):
         assert "no request to the agent" in ask({"verb": "act", "host": host, "instances": [entry]}), entry
     assert "another version" in ask({"verb": "observe", "host": host}, "0" * 16)
     # Nothing but the API's socket can be forwarded, and there is no terminal.
-    key = site.on("server_1", "cat", "/var/lib/muster/.ssh/authorized_keys")
+    key = site.on("server_1", "cat", "/etc/ssh/muster_keys/muster")
     assert key.startswith('from="%s",restrict,' % site.lab.names.address(CONTROLLER))
     refused = site.as_muster("ssh", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22",
                              site.lab.names.address("server_1"), "true")  # fmt: skip

@@ -36,7 +36,8 @@ def lab() -> Iterator[SiteLab]:
     program["environment"] = {"SENSOR_PASSWORD": SECRET}
     program["command"].append("--key=" + SECRET)
     items = [{"id": "01", "sensor_password": SECRET}, "02"]
-    with site_lab(63, muster_applications=site["muster_applications"], muster_items=items) as deployed:
+    applications = site["muster_applications"]
+    with site_lab(63, consoles=["console_1"], muster_applications=applications, muster_items=items) as deployed:
         yield deployed
 
 

@@ -18,7 +18,7 @@ NAME = "scen2_hci_bus.conf.j2"
 
 @pytest.fixture
 def lab() -> Iterator[SiteLab]:
-    with site_lab(76, muster_items=["01"]) as deployed:
+    with site_lab(76, consoles=["console_1"], muster_items=["01"]) as deployed:
         yield deployed
 
 

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.long
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.local_site import Played, Process
+    from tests.integration.local_site import Played
+    from tests.integration.process_table import Process
 
 DISCOVERY = ROOT / "inventory" / "discovery"
 NUMBERS = {"server_1": 11, "server_2": 12, "server_3": 13, "server_4": 14, "console_1": 21, "console_2": 22}

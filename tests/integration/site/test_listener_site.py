@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.local_site import SiteLab, alive, site_lab, wait_for
+from tests.integration.local_site import SiteLab, site_lab, wait_for
+from tests.integration.process_table import alive
 
 pytestmark = pytest.mark.long
 

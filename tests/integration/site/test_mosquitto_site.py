@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.local_site import SERVERS, SiteLab, alive, site_lab, wait_for
+from tests.integration.local_site import SERVERS, SiteLab, site_lab, wait_for
+from tests.integration.process_table import alive
 from tests.integration.reference.programs_by_hand import MOSQUITTO, NO_MOSQUITTO
 
 pytestmark = pytest.mark.skipif(not os.access(MOSQUITTO, os.X_OK), reason=NO_MOSQUITTO)
@@ -25,7 +26,7 @@ WINDOWS = {"internal_data_bus", "sensor_view", "chart_view", "sensor_control"}
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
-    with site_lab(47, profile="mosquitto") as deployed:
+    with site_lab(47, profile="mosquitto", consoles=["console_1", "console_3"]) as deployed:
         yield deployed
 
 

@@ -16,7 +16,7 @@ WINDOWS = {"internal_data_bus", "sensor_view", "chart_view", "sensor_control"}
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
-    with site_lab(4) as deployed:
+    with site_lab(4, consoles=["console_1", "console_3"]) as deployed:
         yield deployed
 
 

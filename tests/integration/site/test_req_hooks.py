@@ -33,7 +33,7 @@ def told(path: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.long
 def test_a_hook_hears_of_an_item_that_fails_and_of_its_return() -> None:
-    with site_lab(46, muster_items=["01"]) as lab:
+    with site_lab(46, consoles=["console_1"], muster_items=["01"]) as lab:
         folder, there = lab.shared()
         (folder / "hook.py").write_text(SCRIPT)
         out = folder / "told"

@@ -27,7 +27,8 @@ def lab() -> Iterator[SiteLab]:
     programs["sensor_acquisition"]["running_failure_strategy"] = "restart_process"
     programs["data_processing"]["running_failure_strategy"] = "restart_application"
     settings = {"stable_after": 1, "observe_interval": 3600}
-    with site_lab(45, muster_items=["01"], muster_applications=applications, muster_settings=settings) as deployed:
+    site = {"muster_items": ["01"], "muster_applications": applications, "muster_settings": settings}
+    with site_lab(45, consoles=["console_1"], **site) as deployed:
         deployed.start_monitor()
         yield deployed
 

@@ -38,6 +38,11 @@ def places(lab: SiteLab) -> dict[str, set[str]]:
     return {name: lab.hosts_of(name) for name in SERVICES}
 
 
+def stop_by_hand(lab: SiteLab, host: str, name: str) -> None:
+    lab.by_hand(host, "stop", name)
+    wait_for(lambda: not lab.programs(name), name + " stopped by hand")
+
+
 def over_at(moment: float) -> None:
     wait_for(lambda: time.time() > moment, "the end of what was given one")
 
@@ -48,8 +53,7 @@ def test_a_paused_item_is_left_alone_until_a_person_requests_something_or_the_pa
     done = lab.muster("pause", "02", "--why", "new fan", "--until", "2h")
     assert done.rc == 0, done.output
     assert "item 02 is paused by eve until" in done.output
-    lab.by_hand(home, "stop", "scen2_srv_02")
-    wait_for(lambda: not lab.programs("scen2_srv_02"), "scen2_srv_02 stopped by hand")
+    stop_by_hand(lab, home, "scen2_srv_02")
     held = lab.good("reconcile")
     assert "paused by eve" in held.output and "so nothing is done" in held.output
     assert held.changed == 0
@@ -67,8 +71,7 @@ def test_a_paused_item_is_left_alone_until_a_person_requests_something_or_the_pa
     assert lab.programs("scen2_srv_02") == {}
     assert lab.muster("start", "scen2_srv_02").rc == 0
 
-    lab.by_hand(home, "stop", "scen2_srv_02")
-    wait_for(lambda: not lab.programs("scen2_srv_02"), "scen2_srv_02 stopped by hand again")
+    stop_by_hand(lab, home, "scen2_srv_02")
     resumed = lab.muster("resume", "02")
     assert resumed.rc == 0, resumed.output
     assert lab.programs("scen2_srv_02"), resumed.output
@@ -79,8 +82,7 @@ def test_a_paused_item_is_left_alone_until_a_person_requests_something_or_the_pa
 def test_a_pause_ends_by_itself(lab: SiteLab) -> None:
     (home,) = lab.hosts_of("scen2_srv_03")
     lab.good("pause", whole_site=True, why="network work", until="1h")
-    lab.by_hand(home, "stop", "scen2_srv_03")
-    wait_for(lambda: not lab.programs("scen2_srv_03"), "scen2_srv_03 stopped by hand")
+    stop_by_hand(lab, home, "scen2_srv_03")
     assert lab.good("reconcile").changed == 0
     assert not lab.programs("scen2_srv_03")
     lab.good("pause", whole_site=True, why="network work", until="1s")
@@ -190,8 +192,7 @@ def test_with_repair_report_drift_is_shown_and_left(lab: SiteLab) -> None:
     changed = lab.definition(other, "scen2_srv_04")
     text = changed.read_text(encoding="utf-8")
     changed.write_text(text + "; by hand\n", encoding="utf-8")
-    lab.by_hand(home, "stop", "scen2_srv_04")
-    wait_for(lambda: not lab.programs("scen2_srv_04"), "scen2_srv_04 stopped by hand")
+    stop_by_hand(lab, home, "scen2_srv_04")
     with lab.stray("scen2_srv_01", next(h for h in SERVERS if h not in lab.hosts_of("scen2_srv_01"))) as copy:
         for _ in range(2):
             shown = lab.good("reconcile")

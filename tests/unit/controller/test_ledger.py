@@ -132,10 +132,19 @@ class TestTheTrail:
         with sqlite3.connect(ledger.path) as other, pytest.raises(sqlite3.IntegrityError, match="append-only"):
             other.execute("UPDATE trail SET entry = '{}'")
 
-    def test_forgets_only_what_is_old(self, ledger: controller_ledger.Ledger) -> None:
+    def test_forgets_only_what_is_old(
+        self, ledger: controller_ledger.Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(controller_ledger, "NEVER_FORGOTTEN", 0)
         ledger.commit(1, {}, [line("old"), dict(line("new"), at=2000.0)])
         assert ledger.forget_trail(1500.0) == 1
         assert [entry["what"] for entry in ledger.trail()] == ["new"]
+
+    def test_a_clock_that_runs_ahead_does_not_empty_it(self, ledger: controller_ledger.Ledger) -> None:
+        most = controller_ledger.NEVER_FORGOTTEN
+        ledger.commit(1, {}, [dict(line("now"), at=2000.0)] * (most + 5))
+        assert ledger.forget_trail(1e12) == 5
+        assert len(ledger.trail(limit=2 * most)) == most
 
 
 _COUNT_UP = """

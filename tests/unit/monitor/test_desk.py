@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -24,6 +24,7 @@ class Core:
     """A monitor that answers only requests that the test releases."""
 
     turned = 0.0
+    counts: ClassVar[dict[tuple[str, str], int]] = {}
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
@@ -35,7 +36,7 @@ class Core:
             await self.go.wait()
         return {"ok": True, "said": [], "results": {}}
 
-    def snapshot(self) -> dict[str, Any]:
+    async def seen(self) -> dict[str, Any]:
         return {}
 
     def subscribe(self) -> asyncio.Event:

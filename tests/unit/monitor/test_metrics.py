@@ -54,7 +54,7 @@ def facts(**more: Any) -> Facts:
         state, seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)), monitor=snapshot
     )
     values: dict[str, Any] = {"status": status, "snapshot": snapshot, "counts": COUNTS, "now": NOW, "turned": 0.25,
-                              "streams": 2, **more}  # fmt: skip
+                              "streams": 2, "connections": 3, "refused": 4, **more}  # fmt: skip
     return Facts(**values)
 
 
@@ -113,6 +113,7 @@ def test_parsed_metrics_equal_the_monitors_data(accept: str) -> None:
         "muster_ledger_revision": 17, "muster_watch_list_revision": 17, "muster_intents": 1,
         "muster_runs": 2, "muster_standby_parked": 1, "muster_event_streams": 2, "muster_runs_over_total": 4,
         "muster_runs_failed_total": 0, "muster_requests_total": 0, "muster_errors_total": 2,
+        "muster_api_connections": 3, "muster_api_refused_total": 4,
     }  # fmt: skip
     assert of(read, "muster_bus_healthy", "instance", "host") == {
         ("scen2_srv_01", "server_1"): 1, ("scen2_srv_02", "server_2"): 0,

@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 
+from monitor.core.model.moments import moment
 from monitor.core.model.request import KINDS
 from monitor.core.requests import check, read
 from monitor.web.schema import routes
@@ -124,6 +125,11 @@ def accepted_by_rules(document: Json) -> bool:
     kind = KINDS[document["kind"]]
     needs_reason = kind.reason or bool(document.get("take"))
     twice = [former for former, name in kind.renamed.items() if former in document and name in document]
+    until = document.get("until")
+    try:
+        moment(until if isinstance(until, str) else None, 0.0)
+    except (ValueError, OverflowError):
+        return False
     return not twice and (not needs_reason or bool(str(document.get("why", "")).strip()))
 
 

@@ -366,3 +366,27 @@ def test_where_the_site_names_a_group_of_people_the_socket_is_made_for_them() ->
     assert line._forwarded().startswith("/var/lib/muster_api/console_1/api-")
     line._host = WatchedHost("console_1", root="/opt/m", ssh=SSH)
     assert line._forwarded().startswith("/opt/m/run/api-")
+
+
+@pytest.mark.parametrize(("logind", "uid", "manager", "finding", "hint"), [
+    ([True, True], 1000, "supervisor", True, True),
+    ([False, True], 1000, "supervisor", False, True),
+    ([True, True], 0, "supervisor", False, False),
+    ([True, True], 1000, "systemd", False, False),
+    ([], 1000, "supervisor", False, False),
+])  # fmt: skip
+def test_preflight_names_what_logind_takes_away(
+    logind: list[bool], uid: int, manager: str, finding: bool, hint: bool
+) -> None:
+    facts, host = {"logind": logind, "uid": uid, "user": "eve"}, {"root": "/srv/m", "service_manager": manager}
+    found, hints = _preflight.findings(facts, host, 0.0, 0.0), _preflight.hints(facts, host)
+    assert any("KillUserProcesses" in said for said in found) is finding
+    assert any("enable-linger eve" in said for said in hints) is hint
+    assert _preflight.hints({**facts, "lingers": True}, host) == []
+
+
+def test_preflight_names_the_label_that_systemd_starts_nothing_from() -> None:
+    host = {"root": "/srv/muster", "service_manager": "systemd"}
+    [said] = _preflight.hints({"selinux": "var_t", "place": "/srv"}, host)
+    assert "semanage fcontext -a -t bin_t '/srv/muster(/.*)?'" in said
+    assert _preflight.hints({"selinux": "usr_t", "place": "/opt"}, host) == []

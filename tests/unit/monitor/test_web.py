@@ -150,7 +150,8 @@ JSON = {"host": "localhost:1", "content-type": "application/json"}
     [
         ("GET", {"host": "127.77.1.1:8770"}, None),
         ("GET", {"host": "localhost"}, None),
-        ("GET", {"host": "muster"}, None),
+        ("GET", {"host": "muster"}, 421),
+        ("GET", {"host": "muster:8770"}, 421),
         ("GET", {"host": "[::1]:8770"}, None),
         ("GET", {}, 421),
         ("GET", {"host": "evil.example:8770"}, 421),
@@ -163,6 +164,9 @@ JSON = {"host": "localhost:1", "content-type": "application/json"}
         ("POST", {**JSON, "origin": "http://localhost:2"}, 403),
         ("POST", {**JSON, "origin": "null"}, 403),
         ("POST", {**JSON, "sec-fetch-site": "cross-site"}, 403),
+        ("GET", {"host": "localhost:1", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        ("GET", {"host": "localhost:1", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, None),
+        ("GET", {"host": "localhost:1", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, None),
         ("POST", {**JSON, "content-type": "text/plain"}, 415),
         ("POST", {"host": "localhost:1"}, 415),
         ("POST", {**JSON, "content-length": "99999999"}, 413),
@@ -171,6 +175,14 @@ JSON = {"host": "localhost:1", "content-type": "application/json"}
 def test_pages_of_other_origins_are_kept_out(method: str, headers: dict[str, str], status: int | None) -> None:
     refused = guard.refusal(method, headers)
     assert (refused[0] if refused else None) == status
+
+
+def test_the_name_that_command_lines_write_is_no_name_for_browsers() -> None:
+    assert guard.refusal("GET", {"host": "muster"}, unix=True) is None
+    page = {"host": "muster:8770", "origin": "http://muster:8770"}  # a rebound name, through `muster page`
+    for unix in (False, True):
+        refused = guard.refusal("GET", page, unix)
+        assert refused is not None and refused[0] == 421
 
 
 def test_door_and_address_show_the_host() -> None:

@@ -52,7 +52,7 @@ def test_the_documentation_of_the_module_has_every_argument_of_a_request() -> No
     for name, argument in spec.items():
         facts = {key: documented[name].get(key) for key in argument}
         assert facts == argument, name
-    assert set(documented) - set(spec) == {"phase", "published", "report", "observed"}
+    assert set(documented) - set(spec) == {"report", "observed"}
 
 
 def test_module_and_action_plugin_take_the_arguments_of_the_table() -> None:

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from monitor.core.report import status, story
+from monitor.core.report import status, status_text, story
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 
 NOW = 1_700_000_000.0
@@ -58,7 +58,7 @@ class TestAMonitorThatGetsNoRun:
         told = monitor(no_runs={"since": NOW - 600, "why": "ERROR! no vault password"}, settings=["ansible.cfg asks"])
         found = document(two_running(), monitor=told)
         assert found["monitor"]["no_runs"] == told["no_runs"]
-        text = status.render_table(found, 120, False).splitlines()
+        text = status_text.render_table(found, 120, False).splitlines()
         [line] = [line for line in text if line.startswith("monitor:")]
         assert re.fullmatch(
             r"monitor: cannot run playbooks since \d\d:\d\d.*, so nothing is restarted by itself: ERROR! no vault .*",
@@ -172,7 +172,7 @@ class TestTheTable:
             state, seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)), quiet_host("server_3"),
             seen("console_1", ("scen2_hci_02", 1)), lost, monitor=monitor(),
         )  # fmt: skip
-        lines = status.render_table(found).splitlines()
+        lines = status_text.render_table(found).splitlines()
         assert re.fullmatch(r"site scenario_2, revision 17, \d\d:\d\d:\d\d", lines[0])
         assert lines[1:] == [
             "",
@@ -195,31 +195,33 @@ class TestTheTable:
         state = two_running()
         reason = "data_processing exited 3 (Traceback: no such file /etc/sensors.conf) on server_1; " * 4
         state["claims"]["scen2_srv_01"].update(phase="failed", reason=reason.strip())
-        table = status.render_table(document(state), width=90)
+        table = status_text.render_table(document(state), width=90)
         assert max(map(len, table.splitlines())) <= 90
         items = table.split("\n\n")[1]
         assert " ".join(reason.split()) in " ".join(items.split())
 
     def test_colours_whole_words_only_when_asked(self) -> None:
         found = document(two_running(), seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)))
-        assert "\033" not in status.render_table(found)
-        coloured = status.render_table(found, colour=True)
+        assert "\033" not in status_text.render_table(found)
+        coloured = status_text.render_table(found, colour=True)
         assert "\033[32moperational\033[0m" in coloured
-        assert re.sub(r"\033\[\d*m", "", coloured) == status.render_table(found)
+        assert re.sub(r"\033\[\d*m", "", coloured) == status_text.render_table(found)
 
     def test_says_when_no_monitor_runs(self) -> None:
-        assert "monitor: not running: nothing is restarted by itself" in status.render_table(document(two_running()))
-        silent = status.render_table(document(two_running(), monitor=monitor(at=NOW - 100)))
+        told = status_text.render_table(document(two_running()))
+        assert "monitor: not running: nothing is restarted by itself" in told
+        silent = status_text.render_table(document(two_running(), monitor=monitor(at=NOW - 100)))
         assert re.search(r"monitor: silent since \d\d:\d\d:\d\d: nothing is restarted by itself", silent)
 
     def test_says_how_old_an_observation_is_and_which_hosts_were_not_asked(self) -> None:
-        table = status.render_table(document(two_running(), dict(seen("server_1", ("scen2_srv_01", 4)), at=NOW - 300)))
+        seen_before = dict(seen("server_1", ("scen2_srv_01", 4)), at=NOW - 300)
+        table = status_text.render_table(document(two_running(), seen_before))
         assert re.search(r"server_1 .*scen2_srv_01; as seen at \d\d:\d\d", table)
         assert re.search(r"server_2 .*scen2_srv_02; not asked", table)
 
     def test_shows_drift_and_a_service_manager_that_does_not_run(self) -> None:
         drift = ["etc/available/scen2_srv_01.ini changed by somebody"]
-        table = status.render_table(
+        table = status_text.render_table(
             document(two_running(), quiet_host("server_3", drift=drift, service_manager="stopped"))
         )
         assert "its service manager is stopped; etc/available/scen2_srv_01.ini changed by somebody" in " ".join(

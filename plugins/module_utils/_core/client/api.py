@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Tuple
 
 Json = Dict[str, Any]
 SOCKET = "run/api.sock"  # below the state folder, and below the folder of a host
 CONNECT = 2.0  # s
 BASE = "/api/v1"
+ANSWERS = 20.0  # s, within which a monitor answers a question, or takes a request
+ASKED_APART = 30  # s, at most, until the answer to a request that was taken is asked for again
 
 
 class Lost(Exception):
@@ -35,6 +38,14 @@ class Refused(Exception):
         super().__init__(sentence)
         self.status = status
         self.errors = errors
+
+
+class Busy(Refused):
+    """The monitor cannot take this now: too much is asked of it, or it cannot read its state. It did nothing."""
+
+
+class Silent(Late):
+    """The monitor does not answer at all, long before the time for the whole is over."""
 
 
 class Remote:
@@ -58,6 +69,31 @@ class Remote:
     def post(self, path: str, body: Mapping[str, Any], timeout: float) -> Json:
         """:raises Refused, Lost, Late:"""
         return self._call("POST", path, body, {}, timeout)
+
+    def act(self, body: Mapping[str, Any], timeout: float) -> Json:
+        """Have a request carried out; returns its outcome.
+
+        It is taken at once and answered later, so that a monitor that takes nothing differs from one that works.
+
+        :raises Busy, Silent: when it is not taken. :raises Refused, Lost, Late:
+        """
+        end = time.monotonic() + timeout
+        ticket = self._call("POST", "/actions?wait=0", body, {}, timeout)
+        while ticket["state"] == "running":
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Late("the monitor did not answer within %g s; what it was asked goes on" % timeout)
+            wait = max(1, min(ASKED_APART, int(left)))
+            try:
+                ticket = self._call("GET", "/actions/%s" % quoted(ticket["id"]), None, {"wait": wait}, wait + ANSWERS)
+            except Busy:
+                time.sleep(1.0)
+            except Refused as error:  # another process serves the API now, which does not know the ticket
+                raise Lost("%s; `muster status` tells what came of it" % error) from None
+        if ticket["state"] != "done":
+            raise Refused(500, str(ticket.get("error") or "the request failed in the monitor"), [])
+        answer: Json = ticket["answer"]
+        return answer
 
     def answer(self, request: Mapping[str, Any], timeout: float = 30.0) -> Json:
         """What `controller.calls.handle` would answer to a request that only looks."""
@@ -106,10 +142,13 @@ class Remote:
         if query:
             path += "?" + "&".join("%s=%s" % (key, quoted(str(value))) for key, value in query.items())
         try:
-            with self._send(method, path, body, timeout) as connection, connection.makefile("rb") as answer:
+            patience = min(timeout, ANSWERS) if "wait" not in query else timeout
+            with self._send(method, path, body, patience) as connection, connection.makefile("rb") as answer:
                 status = _head(answer)
                 data = answer.read()
         except TimeoutError:
+            if patience < timeout:
+                raise Silent("the monitor does not answer within %g s" % patience) from None
             raise Late("the monitor did not answer within %g s; what it was asked goes on" % timeout) from None
         except OSError as error:
             raise Lost("the monitor went away (%s); `muster status` tells what came of it" % error) from None
@@ -200,11 +239,12 @@ def _head(answer: BinaryIO) -> int:
 
 
 def _refusal(status: int, data: bytes) -> Refused:
+    kind = Busy if status in (429, 503) else Refused
     try:
         body = json.loads(data)
-        return Refused(status, str(body["error"]), list(body.get("errors") or []))
+        return kind(status, str(body["error"]), list(body.get("errors") or []))
     except (ValueError, KeyError, TypeError):
-        return Refused(status, "the monitor answered with status %d" % status, [])
+        return kind(status, "the monitor answered with status %d" % status, [])
 
 
 def quoted(text: str) -> str:

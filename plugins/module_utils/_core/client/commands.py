@@ -39,10 +39,12 @@ def act(body: Mapping[str, Any], remote: api.Remote, timeout: float, dry_run: bo
 
     :param dry_run: print the plan of it only.
 
-    :raises Lost, Late: as `Remote.post`.
+    :raises Lost, Late, Busy: as `Remote.act`.
     """
     try:
-        answer = remote.post("/actions" + ("?dry_run=1" if dry_run else ""), body, timeout)
+        answer = remote.post("/actions?dry_run=1", body, timeout) if dry_run else remote.act(body, timeout)
+    except api.Busy:
+        raise
     except api.Refused as refused:
         return refusal(refused)
     stream = sys.stdout if answer["ok"] or not answer.get("refused") else sys.stderr

@@ -27,6 +27,7 @@ from .commands import (
     FAILED,
     NO_ANSWER,
     OK,
+    REFUSED,
     UNKNOWN,
     USAGE,
     UnknownName,
@@ -57,7 +58,14 @@ environment: MUSTER_HOST (the name of this host in the inventory, where the mach
 
 
 class NoWay(Exception):
-    """The monitor cannot be reached from here; the text is one sentence."""
+    """The monitor cannot be reached from here; the text is one sentence.
+
+    :param code: the exit code.
+    """
+
+    def __init__(self, sentence: str, code: int = NO_ANSWER) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -74,7 +82,10 @@ def _main(arguments: Optional[Sequence[str]]) -> int:
     except UnknownName as error:
         _tell("muster: %s" % error)
         return UNKNOWN
-    except (NoWay, api.Lost, api.Late) as error:
+    except NoWay as error:
+        _tell("muster: %s" % error)
+        return error.code
+    except (api.Lost, api.Late) as error:
         _tell("muster: %s" % error)
         return NO_ANSWER
     except api.Refused as refused:
@@ -106,11 +117,11 @@ def find(environ: Mapping[str, str], shared: str) -> str:
         raise NoWay("there is no way to the monitor for people on this machine: its inventory names no"
                     " muster_console_group, or the playbook controller was not run since")
     if len(hosts) > 1:
-        raise NoWay("this machine is several hosts: set MUSTER_HOST to one of %s" % ", ".join(hosts))
+        raise NoWay("this machine is several hosts: set MUSTER_HOST to one of %s" % ", ".join(hosts), USAGE)
     folder = os.path.join(shared, hosts[0])
     if not os.access(folder, os.X_OK):
         raise NoWay("only members of the group %s may use muster on %s; log in again after you became one"
-                    % (_group(os.stat(folder).st_gid), hosts[0]))
+                    % (_group(os.stat(folder).st_gid), hosts[0]), REFUSED)
     path = os.path.join(folder, line.SOCKET)
     connection = api.connect(path)
     if connection is None:
@@ -209,7 +220,7 @@ def page(options: argparse.Namespace, remote: api.Remote) -> int:
         made.bind(("127.0.0.1", options.port))
     except OSError as error:
         raise NoWay("port %d is not available (%s): choose another one with --port" % (
-            options.port, error.strerror or error)) from None
+            options.port, error.strerror or error), FAILED) from None
     made.listen(64)
     page = "http://127.0.0.1:%d/" % made.getsockname()[1]
     say(page + " is the page of this console for you, until you end this command with Ctrl-C")

@@ -71,6 +71,7 @@ class _Compiler:
             applications=applications,
             services=services,
             items=items,
+            items_source=top.get("muster_items_source", ""),
             settings=settings,
             hooks=_hooks(self.reader, top.get("muster_hooks", ())),
         )
@@ -141,6 +142,8 @@ class _Compiler:
     def _items(self) -> Tuple[Item, ...]:
         items: List[Item] = []
         ids: Dict[str, int] = {}
+        for position, problem in enumerate(self.top.get("muster_items_problems", ())):
+            self.problems.add(("muster_items_problems", position), str(problem), None)
         slots: Dict[int, str] = {}
         for position, entry in enumerate(self.top.get("muster_items", ())):
             keys: Keys = ("muster_items", position)

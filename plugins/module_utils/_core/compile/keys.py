@@ -42,6 +42,12 @@ SITE = _table(
     (
         Field("muster_site", "name", "Name of the site. Every process carries it in `MUSTER_SITE`.", required=True),
         Field("muster_items", "items", "What the control room controls: one entry per item.", required=True),
+        Field("muster_items_source", "text", "Where the items come from, for people, when a source that others edit"
+              " holds them: `control_room.muster.items` sets it. Such a site is not deployed with half of its items"
+              " gone, unless that is accepted ([items from elsewhere](items.md)).", default="",
+              default_doc="they are written here"),
+        Field("muster_items_problems", "items", "What is wrong in that source: `control_room.muster.items` sets it, and"
+              " nothing is deployed.", default=[]),
         Field("muster_applications", "mapping", "The applications, by name. One instance of each per item.",
               required=True),
         Field("muster_models", "mapping", "Reusable sets of program keys, by name.", default={}),

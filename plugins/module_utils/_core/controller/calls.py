@@ -22,7 +22,8 @@ from ..model.records import apply_changes
 from ..plan.act_requests import act_requests
 from ..plan.outcome import settle
 from ..plan.plan import make_plan
-from ..report import status
+from ..report import status, status_text
+from ..requests import shrink
 from . import asked, last_seen, ledger_files, publish
 from . import ledger as controller_ledger
 from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
@@ -145,6 +146,8 @@ def _open_site(call: _Call) -> Json:
         watch = publish.read_published(call.state_dir, WATCH_FILE)
         state, revision = ledger.read()
         _same_site(call, state)
+        if call.request.get("create") and not call.request.get("accept"):
+            shrink.check(call.site, state["wanted"])
         published = int(watch.get("revision", 0)) if watch.get("site_id") == state["meta"]["site_id"] else 0
         if published > revision and not call.check:
             revision = _put_back(call, ledger, revision, published)
@@ -201,7 +204,7 @@ def _make_plan(given: _Call) -> Json:
     warnings: List[str] = []
     if call is not given and call.request.get("observations") is not None:
         warnings.append(NOT_DEPLOYED)
-    if not call.check:
+    if not call.check and not (plan.refusals and plan.kind in SITE_CHANGES):
         warnings += _publish_all(call, state, revision, durable=False)
         if call.request.get("observations") is not None:
             last_seen.keep(call.site, observations, looked, now)
@@ -296,7 +299,7 @@ def _show_status(call: _Call) -> Json:
         last_seen.keep(call.site, fresh, revision, now)
     monitor = call.request.get("monitor") or publish.read_published(call.state_dir, MONITOR_FILE)
     document = status.status_document(call.site, state, revision, observations, monitor, now)
-    return {"status": document, "table": status.render_table(document)}
+    return {"status": document, "table": status_text.render_table(document)}
 
 
 def _show_trail(call: _Call) -> Json:
@@ -376,7 +379,7 @@ def _with_meta(call: _Call, state: controller_ledger.State, plan: Plan, run: str
     changes: Json = {kind: dict(records) for kind, records in plan.changes.items() if records}
     meta: Json = changes.pop("meta", {})
     before = state["meta"].get("site_mark")
-    if not before or plan.kind in SITE_CHANGES:
+    if (not before or plan.kind in SITE_CHANGES) and not plan.refusals:
         mark = publish.site_mark(call.document, call.digests)
         if mark != before:
             meta["site_mark"] = mark

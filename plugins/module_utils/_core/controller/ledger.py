@@ -36,6 +36,8 @@ CREATE INDEX trail_by_time ON trail (at);
 CREATE TRIGGER trail_is_append_only BEFORE UPDATE ON trail BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END;
 """
 
+NEVER_FORGOTTEN = 1000  # entries of the trail
+
 State = Dict[str, Dict[str, Any]]
 
 
@@ -200,9 +202,14 @@ class Ledger:
     def forget_trail(self, before: float, most: int = -1) -> int:
         """Drop what happened before a moment (seconds since the epoch), the oldest first; returns how many entries.
 
+        The newest `NEVER_FORGOTTEN` stay, whatever the clock says: one that runs ahead must not empty the trail.
+
         :param most: how many at once; others wait for the lock meanwhile. -1: all.
         """
-        old = "SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?"
+        old = (
+            "SELECT id FROM trail WHERE at < ? AND id <= (SELECT max(id) FROM trail) - %d ORDER BY at LIMIT ?"
+            % NEVER_FORGOTTEN
+        )
         with self._words(), self._write() as database:
             return database.execute("DELETE FROM trail WHERE id IN (%s)" % old, (before, most)).rowcount
 

@@ -17,7 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Mapping, Optional
 
-UMASK = 0o022  # whatever the account has: the modes of folders and files say who may read them
+UMASK = 0o022
+HIDING = 0o050  # bits of an umask that keep a group out: the modes of folders and files say who may read them
 PREFIX = "MUSTER:"
 
 
@@ -105,7 +106,9 @@ def main(request: Optional[Mapping[str, Any]] = None) -> None:
     import signal
     import sys
 
-    os.umask(UMASK)
+    before = os.umask(UMASK)
+    if not before & HIDING:
+        os.umask(before)
     if request is None:
         request = json.loads(sys.stdin.buffer.readline())
     if request.get("verb") != "observe":  # an act that was begun is completed, even when its caller is gone

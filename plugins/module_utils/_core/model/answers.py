@@ -52,6 +52,18 @@ def checked(verb: str, answer: Any, host: str = "") -> Dict[str, Any]:
     return clean
 
 
+def event(said: Any, host: str) -> Dict[str, Any]:
+    """A copy of an event that a host reported, with the host that it came from.
+
+    :raises Nonsense: when it does not fit.
+    """
+    clean: Dict[str, Any] = _fields(_EVENT)(said, "event")
+    for name in _NEEDED if clean.get("event") == "exited" else ("event",):
+        if clean.get(name) is None:
+            raise _refuse(None, "event." + name, "there")
+    return dict(clean, host=host)
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, str):
         return "a text"
@@ -175,6 +187,23 @@ def _fields(known: Mapping[str, Check]) -> Check:
     return check
 
 
+def _code(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -255 <= value <= 255:
+        raise _refuse(value, where, "an exit code")
+    return value
+
+
+_NEEDED = ("event", "instance", "program", "epoch", "code")  # of a program that ended
+_EVENT = {
+    "event": _text,
+    "instance": _name,
+    "program": _name,
+    "epoch": _epoch,
+    "code": _code,
+    "expected": _flag,
+    "busy": _flag,
+    "stopped": _many(_text),
+}
 _SEEN = _fields(
     {
         "epoch": _epoch,

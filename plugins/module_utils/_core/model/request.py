@@ -94,6 +94,7 @@ FIELDS: Mapping[str, Field] = {
               " stay there), confirm down a host that answers"),
         Field("confirm", _text(255), "the name of the host once more, where `force` could start a second copy", "HOST",
               word="confirm_host"),
+        Field("accept", _FLAG, "deploy although the source of the items lost half of them or more"),
         Field("ids", _texts(255), "ids of conflicts and failed actions, as status lists them", "ID"),
         Field("all", _TRUE, "all of them"),
         Field("why", _text(500, 0), "the reason, for the trail", "TEXT", ("--reason", "--why")),
@@ -180,7 +181,7 @@ KINDS: Mapping[str, RequestKind] = {
         ),
         RequestKind(
             "deploy", "Prepare the hosts, and bring every instance to its wanted state.", whole_run=True,
-            example="deploy", by_api=False,
+            takes=("accept",), example="deploy", by_api=False,
         ),
         RequestKind(
             "start", "Start instances on the best host; clears a failed state.", subject=_INSTANCES,
@@ -275,6 +276,7 @@ class Request(NamedTuple):
     until: Union[str, float] = ""
     at_a_time: int = 0
     force: bool = False
+    accept: bool = False
     confirm: str = ""
     ids: Tuple[str, ...] = ()
     all: bool = False

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .site import Site
 
+LONGEST_NAME = 300  # characters
 _NUMBER = re.compile("[0-9]+")
 CANNOT_RUN = "monitor: cannot run playbooks since"  # begins a line of the status as text
 
@@ -43,6 +44,8 @@ def nearest(word: Any, words: Iterable[str]) -> str:
     Case, hyphens and leading zeros do not count, and a few letters may differ. Its numbers are those of the word:
     another number names another machine or item.
     """
+    if len(str(word)) > LONGEST_NAME:
+        return ""  # it is no name, and comparing it would take long
     wanted = _folded(str(word))
     known = {_folded(entry): entry for entry in words if _numbers(_folded(entry)) == _numbers(wanted)}
     if wanted in known:

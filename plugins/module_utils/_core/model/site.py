@@ -252,6 +252,7 @@ class Site:
     items: Tuple[Item, ...]
     settings: Settings = Settings()
     hooks: Tuple[Hook, ...] = ()
+    items_source: str = ""  # where they come from, when others edit that
 
     def host(self, name: str) -> Host:
         """:raises KeyError: when there is no such host."""

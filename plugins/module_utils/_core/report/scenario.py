@@ -27,7 +27,8 @@ from .plan_text import plan_lines, settled_lines
 
 Json = Dict[str, Any]
 KEPT: Dict[type, Tuple[str, ...]] = {
-    site_model.Site: ("name", "controller", "hosts", "groups", "applications", "services", "items", "settings"),
+    site_model.Site: ("name", "controller", "hosts", "groups", "applications", "services", "items", "settings",
+                      "items_source"),
     site_model.Host: ("name", "order", "node", "groups", "service_manager", "load_limit", "extra_load", "measure",
                       "min_free_memory", "min_free_disk"),
     site_model.Item: ("id", "slot"),

@@ -21,6 +21,7 @@ from .forget import forget
 from .names import meanings, names_of
 from .pause import pause, resume
 from .resolve import resolve
+from .shrink import refusal as shrink_refusal
 
 LEFT_TOO = ("stop", "close")  # also of instances whose item left the site
 
@@ -51,6 +52,9 @@ def ask(draft: Draft) -> List[str]:
 
 def _whole(draft: Draft) -> List[str]:
     """Every known instance; services that are seen for the first time become wanted."""
+    shrunk = "" if draft.request.get("accept") else shrink_refusal(draft.site, draft.state.wanted)
+    if draft.kind == "deploy" and shrunk:
+        draft.refuse(None, None, shrunk)
     known = draft.site.by_name()
     first = [n for n, i in known.items() if not i.application.on_request and n not in draft.state.wanted]
     for name in first:

@@ -20,6 +20,9 @@ from ..model.text import printable
 
 Error = Dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?, "unknown"?}
 
+MOST = 20  # errors of one value; what is wrong beyond that comes after these are mended
+LONGEST_PATH = 200  # characters of a field's name in an error
+
 KEYWORDS = frozenset((
     "type", "const", "enum", "minLength", "maxLength", "minItems", "maxItems", "items", "minimum", "maximum",
     "properties", "additionalProperties", "required",
@@ -39,7 +42,7 @@ _WORDS = {"object": "an object", "array": "a list", "string": "a text", "number"
 
 
 def errors(value: Any, schema: Mapping[str, Any], field: str = "") -> List[Error]:
-    """Every error of a value; none when the schema accepts it.
+    """The errors of a value, at most `MOST`; none when the schema accepts it.
 
     :param field: path of the value, for the errors.
     """
@@ -65,6 +68,8 @@ def errors(value: Any, schema: Mapping[str, Any], field: str = "") -> List[Error
         if len(value) > schema.get("maxItems", math.inf):
             found.append(error(field, "names more than %d" % schema["maxItems"], len(value)))
         for position, entry in enumerate(value):
+            if len(found) >= MOST:
+                break
             found += errors(entry, schema.get("items", {}), "%s[%d]" % (field, position))
     elif isinstance(value, dict):
         found += _object(value, schema, field)
@@ -80,7 +85,9 @@ def _object(value: Mapping[str, Any], schema: Mapping[str, Any], field: str) -> 
     found: List[Error] = []
     known = schema.get("properties", {})
     for name, entry in value.items():
-        path = "%s.%s" % (field, name) if field else name
+        if len(found) >= MOST:
+            break
+        path = ("%s.%s" % (field, name) if field else name)[:LONGEST_PATH]
         if name in known:
             found += errors(entry, known[name], path)
         elif isinstance(schema.get("additionalProperties"), dict):

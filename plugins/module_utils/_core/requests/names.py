@@ -64,10 +64,11 @@ def meanings(kind: str, written: List[str], names: Names) -> List[Meaning]:
     A name is that of an instance, of an application (all its instances), a pattern of instance names, the id of an item
     (`BY_ITEM`), or two ids with `..` between them.
     """
-    return [_meaning(kind, name, names) for name in written]
+    return [meaning_of(kind, name, names) for name in written]
 
 
-def _meaning(kind: str, name: str, names: Names) -> Meaning:
+def meaning_of(kind: str, name: str, names: Names) -> Meaning:
+    """What one name stands for; see `meanings`."""
     if name in names.instances:
         return Meaning(name, (name,))
     if name in names.applications:

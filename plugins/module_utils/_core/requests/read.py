@@ -12,7 +12,7 @@ from ..model.moments import moment
 from ..model.request import KINDS, Request, RequestKind, filled, renamed
 from ..model.sentences import did_you_mean
 from . import check
-from .names import PATTERN, Names, meanings
+from .names import PATTERN, Names, meaning_of
 
 Json = Dict[str, Any]
 
@@ -74,8 +74,9 @@ def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> Li
 
 def _ill_timed(document: Mapping[str, Any]) -> List[check.Error]:
     """The error when `until` is no moment; whether it is over already is for the plan, which has a clock."""
+    written = document.get("until")
     try:
-        moment(document.get("until"), 0.0)
+        moment(written if isinstance(written, str) else None, 0.0)
     except (ValueError, OverflowError) as error:
         return [check.error("until", str(error), document["until"])]
     return []
@@ -96,7 +97,10 @@ def unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error
     item = document.pop("item", None) if "instances" in kind.one_of and not errors else None
     written = document.get("instances", [])
     found: Dict[str, None] = {}
-    for position, meaning in enumerate(meanings(kind.name, [item] if item else written, names)):
+    for position, name in enumerate([item] if item else written):
+        if len(errors) >= check.MOST:
+            break
+        meaning = meaning_of(kind.name, name, names)
         field = "item" if item else "instances[%d]" % position
         pattern = any(sign in meaning.name for sign in PATTERN)
         if meaning.problem and (item or pattern or meaning.name in names.items):

@@ -1,0 +1,127 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The supervising monitor as the process of the API sees it: over a channel, and never waited for without a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ..base.bucket import Bucket
+from ..base.channel import Channel
+from ..base.journal import Journal
+from ..core.model.request import Request
+from .desk import NotNow
+
+Json = dict[str, Any]
+SEEN_WITHIN_SECONDS = 2.0  # after which what it saw last counts
+LINES = (1.0, 60.0)  # of the log: so many a second, and so many at once after a pause
+AUDITED = ("asked",)  # lines that are always written; how many there can be is limited elsewhere
+
+
+class FarMonitor:
+    """`desk.Core` over a channel."""
+
+    def __init__(self, channel: Channel, state_dir: Path) -> None:
+        self._channel = channel
+        self._state_dir = state_dir
+        self._snapshot: Json = {}
+        self._heard: dict[str, float] = {}
+        self._turned = 0.0
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._listeners: set[asyncio.Event] = set()
+        self._asked: dict[int, asyncio.Future[Json]] = {}
+        self._number = 0
+        self._look = 0  # the number of the last question what it sees
+        self._looked = 0  # and of the last that was answered
+        self._news = asyncio.Condition()
+
+    @property
+    def state_dir(self) -> Path:
+        return self._state_dir
+
+    @property
+    def turned(self) -> float:
+        return self._turned
+
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        return self._counts
+
+    async def ask(self, request: Request) -> Json:
+        self._number += 1
+        number = self._number
+        answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            if not self._channel.send({"ask": number, "request": request.to_json()}):
+                raise NotNow("the monitor takes no requests at the moment")
+            return await answer
+        finally:
+            self._asked.pop(number, None)
+
+    async def seen(self) -> Json:
+        self._look += 1
+        wanted = self._look
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEEN_WITHIN_SECONDS), self._news:
+                if self._channel.send({"look": wanted}):
+                    await self._news.wait_for(lambda: self._looked >= wanted)
+        return self._snapshot
+
+    def heard(self, host: str) -> dict[str, float]:
+        return {host: self._heard[host]} if host in self._heard else {}
+
+    def subscribe(self) -> asyncio.Event:
+        event = asyncio.Event()
+        self._listeners.add(event)
+        return event
+
+    def unsubscribe(self, event: asyncio.Event) -> None:
+        self._listeners.discard(event)
+
+    async def take(self, message: Json) -> None:
+        """Take in a message of the monitor."""
+        if "turned" in message:
+            self._turned = float(message["turned"])
+        if "seen" in message:
+            self._snapshot, self._heard = message["seen"], message["heard"]
+            self._counts = Counter({(event, cause): number for event, cause, number in message["counts"]})
+            async with self._news:
+                self._looked = int(message["look"])
+                self._news.notify_all()
+        if "changed" in message:
+            for event in self._listeners:
+                event.set()
+        answer = self._asked.get(message.get("answer", 0))
+        if answer is not None and not answer.done():
+            if "why" in message:
+                answer.set_exception(NotNow(message["why"]) if message.get("later") else RuntimeError(message["why"]))
+            else:
+                answer.set_result(message["content"])
+
+
+class FarJournal(Journal):
+    """Passes lines to the monitor's log. What callers can cause is written a limited number of times, and counted."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+        self._lines = Bucket(*LINES)
+        self._left_out = 0
+
+    def say(self, event: str, why: str = "", **facts: Any) -> None:
+        now = time.monotonic()
+        if event not in AUDITED:
+            if self._lines.wait(now):
+                self._left_out += 1
+                return
+            self._lines.take(1, now)
+        if self._left_out:
+            facts["left_out"], self._left_out = self._left_out, 0
+        self._channel.send({"say": event, "why": why, "facts": facts})
