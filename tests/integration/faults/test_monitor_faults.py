@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -82,6 +83,48 @@ def test_a_monitor_killed_in_the_middle_of_a_restart_loses_nothing(lab: SiteLab)
     wait_for(lambda: facts(lab)["pid"] != pid, "the next monitor", lab.monitor_log)
     wait_for(lambda: lab.whole("scen2_srv_02", before["scen2_srv_02"]), "all of it again", lab.monitor_log, 150)
     assert epochs(lab)["scen2_srv_01"] == before["scen2_srv_01"]
+
+
+def requests(lab: SiteLab) -> int:
+    """How many requests are written down and not planned yet."""
+    with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % (lab.state / "ledger.db"), uri=True)) as ledger:
+        return int(ledger.execute("SELECT count(*) FROM record WHERE kind = 'requests'").fetchone()[0])
+
+
+def runs_of(lab: SiteLab, verb: str) -> list[int]:
+    """Processes of the runs of a playbook for this site."""
+    found = []
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError, ValueError), open("/proc/%d/cmdline" % int(name), "rb") as handle:
+            line = handle.read()
+            mine = str(lab.folder).encode() in line
+            if mine and any(mark % verb.encode() in line for mark in (b"/%s-", b"muster.%s")):
+                found.append(int(name))
+    return found
+
+
+def test_a_request_of_a_person_outlives_the_monitor_and_its_run(lab: SiteLab) -> None:
+    pid = monitor(lab)
+    command = [str(ROOT / "bin" / "muster"), "drain", "server_3", "--reason", "a test"]
+    asking = subprocess.Popen(
+        command, cwd=ROOT, env=lab.environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+    )
+    try:
+        wait_for(lambda: requests(lab), "the request in the ledger", lab.monitor_log)
+        os.kill(pid, signal.SIGKILL)
+        for one in runs_of(lab, "drain"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        asking.wait(timeout=60)
+        wait_for(lambda: facts(lab)["pid"] != pid, "the next monitor", lab.monitor_log)
+        watch = lab.state / "watch.json"
+        state = lambda: json.loads(watch.read_text())["hosts"]["server_3"]["state"]  # noqa: E731
+        wait_for(lambda: state() == "drained", "server_3 is drained", lab.monitor_log, 150)
+        wait_for(lambda: not requests(lab), "no request left", lab.monitor_log)
+    finally:
+        asking.kill()
+        asking.wait()
+        lab.good("undrain", host="server_3")
 
 
 @pytest.mark.long

@@ -51,7 +51,8 @@ def status_document(
     probed = bus_health(monitor) if alive else {}
     view = State.from_json(state)
     claims = dict(view.claims)
-    verdicts = report_verdict.verdicts(site, view, observations, probed, now, _watched(monitor) if alive else {})
+    watched = report_verdict.watched(monitor) if alive else {}
+    verdicts = report_verdict.verdicts(site, view, observations, probed, now, watched)
     instances = _instances(site, state, claims, observations, now)
     for name, bus in probed.items():
         if name in instances and instances[name]["host"] and bus["epoch"] == instances[name]["epoch"]:
@@ -107,15 +108,6 @@ def bus_health(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
             "link": bus.get("link"),
         }
         for name, bus in (monitor.get("buses") or {}).items()
-    }
-
-
-def _watched(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
-    """What the monitor sees of each host, as `report.verdict.verdicts` takes it."""
-    at, began = float(monitor.get("at") or 0.0), float(monitor.get("since") or 0.0)
-    return {
-        name: dict(entry, since=at - float(entry.get("since") or 0.0), began=began)
-        for name, entry in (monitor.get("hosts") or {}).items()
     }
 
 

@@ -72,6 +72,15 @@ def verdicts(
     return {item.id: _item(site, view, seen, bus_health, item, sight) for item in site.items}
 
 
+def watched(monitor: Mapping[str, Any]) -> Dict[str, Json]:
+    """What the monitor sees of each host, as `verdicts` takes it."""
+    at, began = float(monitor.get("at") or 0.0), float(monitor.get("since") or 0.0)
+    return {
+        name: dict(entry, since=at - float(entry.get("since") or 0.0), began=began)
+        for name, entry in (monitor.get("hosts") or {}).items()
+    }
+
+
 class _Sight:
     """Who saw what when: what nobody has seen lately is not known."""
 
