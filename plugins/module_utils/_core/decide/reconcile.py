@@ -75,7 +75,7 @@ def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
 
 
 def _shorten(draft: Draft, name: str) -> None:
-    """A deadline further away than a run may take was made by a clock that was wrong: it begins anew."""
+    """A deadline further away than a run may take was made by a clock that was wrong: it begins again."""
     claim, longest = draft.claim(name), draft.now + draft.site.settings.run_timeout
     if claim.actor is not None and claim.actor.deadline > longest + CLOCKS_APART:
         draft.set_claim(name, replace(claim, actor=replace(claim.actor, deadline=longest)))
