@@ -216,6 +216,7 @@ def main() -> None:
     _entry.described(
         dict(
             request.argument_spec(),
+            observed=dict(type="str", default="muster_observed"),
             report=dict(type="path", default=""),
         ),
     )

@@ -124,6 +124,7 @@ def main() -> None:
     """Only describe the options: the action plugin of the same name does the work."""
     _entry.described(
         dict(
+            observed=dict(type="str", default="muster_observed"),
             report=dict(type="path", default=""),
         ),
     )

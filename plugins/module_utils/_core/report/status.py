@@ -25,7 +25,6 @@ JUST_BEGUN = 10.0  # s
 SILENCE = 20.0  # s without a word from the monitor until it does not count as running
 
 
-
 def status_document(
     site: site_model.Site,
     state: Mapping[str, Any],
