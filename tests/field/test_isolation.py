@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import resource
+import shlex
 import socket
 import subprocess
 import time
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.plugins.shell.sh import ShellModule
 
 from monitor.base import descriptors
 from monitor.core.model import answers
@@ -134,11 +136,17 @@ def test_a_body_of_many_errors_is_refused_in_no_time() -> None:
 DOOR = "sudo -n -- /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server_1"
 
 
+def as_ansible_asks(command: str) -> str:
+    """What its connection by ssh has the host run (`ActionBase._low_level_execute_command`)."""
+    return "/bin/sh -c " + shlex.quote(ShellModule().append_command(command, "sleep 0"))
+
+
 @pytest.mark.parametrize(
     ("asked", "runs"),
     [
         (DOOR, DOOR),
-        ("/bin/sh -c '%s'" % DOOR, DOOR),  # as Ansible asks
+        ("/bin/sh -c '%s'" % DOOR, DOOR),
+        (as_ansible_asks(DOOR), DOOR),
         (DOOR + " listen", DOOR + " listen"),
         (None, ""),
         ("", ""),
@@ -148,6 +156,9 @@ DOOR = "sudo -n -- /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server
         (DOOR + " listen; id", ""),
         (DOOR + " other", ""),
         ("/bin/sh -c 'id'", ""),
+        (as_ansible_asks("id"), ""),
+        (as_ansible_asks(DOOR + "; id"), ""),
+        (DOOR + " && id", ""),
         ("/bin/sh -c '%s' 'id'" % DOOR, ""),
         ("/bin/sh -c '%s'; id ''" % DOOR, ""),
         (DOOR.replace("-I -S", "-c"), ""),

@@ -113,10 +113,13 @@ def test_the_account_may_do_nothing_else(site: RealController) -> None:
         ssh = shlex.join(["ssh", "-o", "BatchMode=yes", site.lab.names.address("server_1"), *words])
         return site.as_muster("sh", "-c", "printf %%s %s | %s" % (shlex.quote(given), ssh))
 
-    # The account cannot change what its key is for.
+    # sshd runs nothing else than the door for this key, and the account cannot change that.
     door = "sudo -n -- /usr/bin/python3 -I -S /usr/local/libexec/muster-agent-server_1"
-    assert on_server("sudo -n id").rc != 0
-    assert on_server(door + " other").rc != 0
+    for words in ("true", "sh", "sudo -n id", door + " other", door + "; id", door + " listen; id",
+                  "sudo -n -- /usr/bin/python3 -I -S /usr/local/libexec/../bin/muster", "/bin/sh -c 'id'",
+                  ""):  # fmt: skip
+        refused = on_server(*([words] if words else []))
+        assert (refused.rc, "this key is for the agent of muster only" in refused.output) == (126, True), words
     assert site.on("server_1", "stat", "-c", "%U %a", "/etc/ssh/muster_keys/muster").split() == ["root", "644"]
     assert "No such file" in site.on("server_1", "cat", "/var/lib/muster/.ssh/authorized_keys")
     library = next(p.name for p in (site.root("server_1") / "lib").iterdir() if len(p.name) == 16)
