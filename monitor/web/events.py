@@ -21,6 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from .desk import Desk, NotNow, encode
 
 HEARTBEAT_SECONDS = 5.0
+SILENT_SECONDS = 5.0  # without a turn of the monitor's loop, after which nobody says that it is there
 SLOW_CLIENT_SECONDS = 20.0  # after which a client that does not read is dropped
 KEPT_ENTRIES = 1000  # of the trail in memory, the newest
 ENTRIES_PER_READ = 200  # of the trail, for a client that resumes
@@ -88,7 +89,10 @@ class Hub:
             self.ring()
 
     def alive(self) -> bytes:
-        """A sign of life: when it was sent, and when the status was read last."""
+        """A sign of life of the monitor, not of the process that sends it: when it was sent, and when the status was
+        read last."""
+        if time.monotonic() - self._desk.core.turned > SILENT_SECONDS:
+            return b": the monitor is silent\n\n"
         at = time.time()
         facts = {"at": round(at, 3), "painted": round(at - self._desk.age, 3)}
         return b": the monitor is there\n" + message("alive", encode(facts))

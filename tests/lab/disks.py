@@ -43,6 +43,7 @@ WantedBy=multi-user.target
 """
 # No PAM session (a round trip to logind for each), no DNS; a silent peer is dropped after some seconds.
 _SSHD_CONFIG = """Include /etc/ssh/clock.conf
+Include /etc/ssh/sshd_config.d/*.conf
 ListenAddress 0.0.0.0
 HostKey /etc/ssh/ssh_host_ed25519_key
 PermitRootLogin prohibit-password
@@ -147,6 +148,7 @@ class Disks:
         for unit in _MASKED:
             (self._layer / "etc/systemd/system" / unit).symlink_to("/dev/null")
         self._write("etc/ssh/sshd_config", _SSHD_CONFIG)
+        (self._layer / "etc/ssh/sshd_config.d").mkdir()  # as Debian's package makes it
         self._write(
             "etc/systemd/journald.conf.d/lab.conf",
             "[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\nReadKMsg=no\nAudit=no\n",

@@ -106,6 +106,13 @@ def gate(name: str, rank: int, command: Iterable[str] = ("dummy/gate",), **extra
     return program(name, rank, command, wait_exit=True, **extra)
 
 
+def dying(folder: str, words: str) -> tuple[list[str], list[str]]:
+    """(command of a program that says something and exits with 1, command of a gate that passes once it is gone)."""
+    mark = os.path.join(folder, "dying.pid")
+    gone = "until [ -s %s ] && ! kill -0 $(cat %s) 2>/dev/null; do sleep 0.02; done" % (mark, mark)
+    return ["/bin/sh", "-c", "echo $$ >%s; echo %s; exit 1" % (mark, words)], ["/bin/sh", "-c", gone]
+
+
 def seven(port: int, delay: float = 0) -> dict[str, Any]:
     """The peer's seven programs in five ranks."""
     return {"ports": {"client": port}, "environment": {"DELAY": str(delay)}, "programs": [

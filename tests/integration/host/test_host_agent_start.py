@@ -18,6 +18,7 @@ from tests.integration.addresses import NET
 from tests.integration.host.host_in_a_folder import (  # noqa: F401 - a fixture
     MANAGER,
     Host,
+    dying,
     gate,
     host_fixture,
     kill,
@@ -212,8 +213,9 @@ def test_a_program_that_ends_soon_after_the_last_rank_is_noticed(host: Host) -> 
 
 def test_a_program_that_is_not_required_may_fail(host: Host) -> None:
     """Req 24: an HCI start continues after a failure."""
-    host.define("app_01", [program("bus", 1), program("view", 2, ["dummy/say", "no display", "1"], required=False),
-                           program("other", 2, required=False), program("late", 3)])
+    view, gone = dying(host.folder, "no display")
+    host.define("app_01", [program("bus", 1), program("view", 2, view, required=False),
+                           program("other", 2, required=False), gate("gone", 3, gone), program("late", 4)])
     result = host.do("start", "app_01", 1)
     assert result["result"] == "running", result
     assert result["failed"] == {"view": "exited with 1 (no display)"}
@@ -222,9 +224,10 @@ def test_a_program_that_is_not_required_may_fail(host: Host) -> None:
 
 
 def test_with_continue_the_start_goes_on_after_a_required_program_too(host: Host) -> None:
-    host.define("app_01", [program("bus", 1), program("bad", 2, ["dummy/say", "no", "1"]), program("late", 3)],
+    bad, gone = dying(host.folder, "no")
+    host.define("app_01", [program("bus", 1), program("bad", 2, bad), gate("gone", 3, gone), program("late", 4)],
                 strategy="continue")
-    result = host.do("start", "app_01", 1, settle=0.1)
+    result = host.do("start", "app_01", 1)
     assert result["result"] == "running" and list(result["failed"]) == ["bad"]
     assert set(host.pids("app_01")) == {"bus", "late"}
 

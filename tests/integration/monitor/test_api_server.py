@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -299,6 +300,7 @@ def test_a_client_that_does_not_read_is_dropped_and_delays_no_other(
                 lazy.connect(str(folder / "run" / "api.sock"))
                 lazy.sendall(b"GET /api/v1/events/stream?after=0 HTTP/1.1\r\nHost: muster\r\n\r\n")
                 lazy.setblocking(False)
+                await asyncio.to_thread(select.select, [lazy], [], [], 10)  # the stream has begun
                 for _ in range(3):
                     assert (await get(folder, "/healthz")).status == 200
                 page = await get(folder, "/metrics")
