@@ -323,9 +323,11 @@ class Brain:
             return []
         strategy = self.watch.programs.get(entry.application, {}).get(program)
         bus = self.buses.get((instance, epoch))
-        if strategy is None and bus is not None and bus.last.kind is Kind.REFUSED and not bus.cause:
-            self.schedule.soon("%s of %s on %s %s" % (program, instance, entry.host, how), LOOK_APART_SECONDS)
-            return [Wake()]  # its bus cannot be probed from here
+        if bus is not None and program == entry.bus_program:  # the probe may not have reached it yet, or cannot
+            why = "%s on %s %s" % (program, entry.host, how)
+            if not bus.ended(why):
+                return []
+            return [note("health", why, name=instance, where=epoch, state="unhealthy", cause=bus.cause), Wake()]
         if strategy is None:
             return []
         known = self.exits.setdefault((instance, epoch), Exit(wall, entry.host))

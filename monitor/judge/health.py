@@ -132,6 +132,13 @@ class Health:
         cause = BUS_CRASH if result.kind is Kind.REFUSED else BUS_HANG
         return self._become(State.UNHEALTHY, cause, self._counted(result.why), result.at)
 
+    def ended(self, why: str) -> bool:
+        """The host's service manager says that the program of this bus ended, whatever a probe can see of it.
+
+        :return: whether the state changed.
+        """
+        return self._become(State.UNHEALTHY, BUS_CRASH, why, self.last.at)
+
     def _never_heard(self, result: Result) -> bool:
         """A port that was never open here may be closed by a firewall: the host knows whether its bus runs."""
         why = "%s; it has never answered here: it does not run, or a firewall rejects this controller" % result.why
@@ -235,6 +242,11 @@ class Composed(Health):
         self.warning = self._warning(state, result.at)
         unsure = result.kind is Kind.UNSURE and state is State.UNKNOWN and why != before[1]
         return changed or unsure or bool(before[0]) != bool(self.warning)
+
+    def ended(self, why: str) -> bool:
+        for part in self._parts:
+            part.ended(why)
+        return super().ended(why)
 
     def state(self, now: float) -> State:
         return self._together(now)[0]

@@ -42,6 +42,7 @@ class WatchedInstance:
     deadline: float | None  # s since 1970: until when a run is at work on it
     until: float = 0.0  # s since 1970: it crashed in a row, and is started again then
     link: Target | None = None  # what joins its bus to the peer's
+    bus_program: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,7 @@ def _instance(
         deadline=float(actor["deadline"]) if actor.get("deadline") is not None else None,
         until=float(entry.get("until") or 0.0),
         link=target.parse(bus["link"], str(entry["address"]), whose) if bus.get("link") else None,
+        bus_program=str(bus.get("program") or ""),
     )
 
 

@@ -23,7 +23,7 @@ from monitor.core.model.site import Settings
 from monitor.core.plan.plan import make_plan
 from monitor.core.report import attention, status
 from monitor.core.report.verdict import verdicts
-from monitor.judge.health import Kind, Result
+from monitor.judge.health import Health, Kind, Result
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 from tests.unit.monitor.brain_alone import WALL, Scene
 from tests.unit.monitor.watch_lists import entry, health
@@ -182,15 +182,28 @@ class TestAPortThatNeverAnswered:
         assert scene.orders == []
         assert len(scene.reconciles) == 1 and "has never answered here" in scene.reconciles[0][0]
 
-    def test_is_looked_up_again_when_its_host_says_that_a_program_ended(self) -> None:
-        scene = Scene(entry(NAME))
+    def test_is_a_crash_when_its_host_says_that_the_program_ended(self) -> None:
+        scene = Scene(entry(NAME, bus_program="internal_data_bus"))
         known = scene.buses[NAME, 1] = health()
         for second in range(4):
             known.note(Result(Kind.REFUSED, float(second), "nothing listens"))
         scene.do(scene.brain.program_ended(NAME, 1, "internal_data_bus", "was killed by a signal", WALL + 60))
         scene.turn(60.0)
-        assert [why for why, _unused in scene.reconciles] == [
-            "internal_data_bus of scen2_srv_01 on server_1 was killed by a signal"]  # fmt: skip
+        [intent] = scene.intents
+        assert (intent["what"], intent["cause"]) == ("restart", "bus crash")
+        assert "internal_data_bus on server_1 was killed by a signal" in intent["why"]
+
+    def test_of_a_bus_that_has_just_started_is_a_crash_by_the_word_of_its_host_too(self) -> None:
+        """It was killed before the probe had reached it: without that word, three questions would have to fail."""
+        scene = Scene(entry(NAME, bus_program="internal_data_bus"))
+        known = scene.buses[NAME, 1] = Health(0.0, failures=3, interval=1.0, timeout=1.0, grace=30.0)
+        known.note(Result(Kind.GONE, 1.0, "its connection ended"))
+        scene.turn(1.0)
+        assert scene.orders == []
+        scene.do(scene.brain.program_ended(NAME, 1, "internal_data_bus", "was killed by a signal", WALL + 1))
+        scene.turn(1.0)
+        assert [intent["cause"] for intent in scene.intents] == ["bus crash"]
+        assert scene.brain.program_ended(NAME, 1, "internal_data_bus", "was killed by a signal", WALL + 2) == []
 
 
 class TestWhyItEnded:
