@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,11 @@ def play(made: environment.Made, text: str = _PLAY) -> subprocess.CompletedProce
 
 
 def run_of_monitor(state: Path, inventory: str = "here,") -> tuple[Outcome, str]:
-    """The result of a run as the monitor makes it, and its output."""
+    """The result of a run as the monitor makes it, and its output. Each is the first of a monitor of its own: the names
+    of runs tell these apart by their process and second."""
 
     async def scenario() -> tuple[Outcome, str]:
-        runs = Runs(state, [inventory])
+        runs = Runs(Path(tempfile.mkdtemp(dir=state)), [inventory])
         job = runs.begin("reconcile", {"muster_why": "a test"}, WITHIN)
         return await job.done, runs.last_words(job, 100)
 

@@ -421,8 +421,12 @@ def test_stop_is_taken_from_a_caller_beyond_every_limit(folder: Path, monkeypatc
 
 def api_processes() -> list[int]:
     """Of the monitor in this process."""
-    children = Path("/proc/self/task/%d/children" % os.getpid()).read_text().split()
-    return [int(pid) for pid in children if b"monitor.web.process" in Path("/proc/%s/cmdline" % pid).read_bytes()]
+    found = []
+    for pid in Path("/proc/self/task/%d/children" % os.getpid()).read_text().split():
+        with contextlib.suppress(OSError):  # it has just ended
+            if b"monitor.web.process" in Path("/proc/%s/cmdline" % pid).read_bytes():
+                found.append(int(pid))
+    return found
 
 
 def test_a_process_of_the_api_that_hangs_delays_nothing_and_one_that_dies_comes_back(folder: Path) -> None:
