@@ -26,7 +26,7 @@ from .base.journal import Journal
 from .core.controller import places
 from .core.model.request import KINDS, Request
 from .judge.brain import Brain
-from .judge.effects import Answer, Effect, Note, Reconcile, Send, Wake
+from .judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send, Wake
 from .judge.health import Health
 from .judge.hosts import Signal
 from .judge.intents import Intents
@@ -196,6 +196,8 @@ class Monitor:
                 case Wake():
                     self._changed()
                     self.wake()
+                case BusEnded(instance, epoch, why):
+                    self._prober.ended((instance, epoch), why)
 
     # What people and programs ask.
 

@@ -20,7 +20,7 @@ from typing import Any
 from ..core.model.words import DOWN, FAILED, FREE, MONITOR, PROGRAM_EXIT, RUNNING, STARTED, SUSPECT, UP
 from .asks import Asks
 from .bus_signals import BusSignals
-from .effects import Answer, Effect, Reconcile, Send, Wake, note
+from .effects import Answer, BusEnded, Effect, Reconcile, Send, Wake, note
 from .health import Health, Kind, State
 from .hosts import AWAY, NOT_HELD, Hosts, Line, Signal, Verdict
 from .intents import Intent, Intents
@@ -322,12 +322,8 @@ class Brain:
         if entry is None or entry.epoch != epoch:
             return []
         strategy = self.watch.programs.get(entry.application, {}).get(program)
-        bus = self.buses.get((instance, epoch))
-        if bus is not None and program == entry.bus_program:  # the probe may not have reached it yet, or cannot
-            why = "%s on %s %s" % (program, entry.host, how)
-            if not bus.ended(why):
-                return []
-            return [note("health", why, name=instance, where=epoch, state="unhealthy", cause=bus.cause), Wake()]
+        if program == entry.bus_program:  # its probe may not have reached it yet, or cannot
+            return [BusEnded(instance, epoch, "%s on %s %s" % (program, entry.host, how))]
         if strategy is None:
             return []
         known = self.exits.setdefault((instance, epoch), Exit(wall, entry.host))

@@ -59,7 +59,16 @@ class Wake:
     """Take a turn soon, and tell those that follow the status: what the brain knows has changed."""
 
 
-Effect = Note | Send | Reconcile | Answer | Wake
+@dataclass(frozen=True, slots=True)
+class BusEnded:
+    """Take the word of a host that the program of a bus ended as a result of its probe."""
+
+    instance: str
+    epoch: int
+    why: str  # one sentence
+
+
+Effect = Note | Send | Reconcile | Answer | Wake | BusEnded
 
 
 def note(event: str, why: str = "", **facts: Any) -> Note:

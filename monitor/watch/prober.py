@@ -98,13 +98,21 @@ class Prober:
             return self.links
         return self.buses if isinstance(key[1], int) else self.services
 
+    def ended(self, bus: BusKey, why: str) -> None:
+        """The host of a bus says that its program ended."""
+        health = self._counting(bus)
+        if health is not None and health.ended(why):
+            self._changed(bus, health)
+
     def _note(self, key: Key, part: int, result: Result) -> None:
-        kind = self._kind(key)
-        if kind is self.buses and key not in self._counted:
-            return
-        health = kind[key]
-        if health.note(result, part):
+        health = self._counting(key)
+        if health is not None and health.note(result, part):
             self._changed(key, health)
+
+    def _counting(self, key: Key) -> Health | None:
+        """The health of this key; None where nothing counts for it: of a bus whose instance is not running yet."""
+        kind = self._kind(key)
+        return None if kind is self.buses and key not in self._counted else kind.get(key)
 
 
 def _fresh(target: Target, now: float) -> Health:

@@ -203,7 +203,9 @@ class TestAPortThatNeverAnswered:
         scene.do(scene.brain.program_ended(NAME, 1, "internal_data_bus", "was killed by a signal", WALL + 1))
         scene.turn(1.0)
         assert [intent["cause"] for intent in scene.intents] == ["bus crash"]
-        assert scene.brain.program_ended(NAME, 1, "internal_data_bus", "was killed by a signal", WALL + 2) == []
+        scene.do(scene.brain.program_ended(NAME, 1, "internal_data_bus", "was killed by a signal", WALL + 2))
+        scene.turn(2.0)
+        assert len(scene.intents) == 1
 
 
 class TestWhyItEnded:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.judge.brain import Brain
-from monitor.judge.effects import Answer, Effect, Note, Reconcile, Send
+from monitor.judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
@@ -101,6 +101,10 @@ class Scene:
                     self.do(self.brain.reconcile_begun(effect, self.can_reconcile))
                 case Answer(waiter, content):
                     self.answers.append((waiter, content))
+                case BusEnded(instance, epoch, why):
+                    known = self.buses[instance, epoch]
+                    if known.ended(why):
+                        self.do(self.brain.health_changed((instance, epoch), known, known.since))
 
 
 def planned(**more: Any) -> Result_:

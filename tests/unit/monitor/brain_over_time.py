@@ -23,7 +23,7 @@ from typing import Any
 from monitor.core.model.sentences import listing
 from monitor.core.report.watch_list import watch_document
 from monitor.judge.brain import Brain
-from monitor.judge.effects import Answer, Effect, Note, Reconcile, Send, Wake
+from monitor.judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send, Wake
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
@@ -179,6 +179,8 @@ class BrainOverTime:
                     self.do(self.brain.reconcile_begun(effect, True))
                 case Answer(waiter, content):
                     self.show("answer to %s: %s" % (waiter, "ok" if content["ok"] else listing(content["said"])))
+                case BusEnded(instance, epoch, why):
+                    self.prober.ended((instance, epoch), why)
                 case Wake():
                     pass
 

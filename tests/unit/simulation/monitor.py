@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from monitor.judge.brain import Brain
-from monitor.judge.effects import Answer, Effect, Note, Reconcile, Send, Wake
+from monitor.judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send, Wake
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
@@ -186,6 +186,8 @@ class Monitor:
                     self.do(self.brain.reconcile_begun(effect, self._reconcile(why, list(leave_out))))
                 case Answer(waiter, content):
                     waiter(content)
+                case BusEnded(instance, epoch, why):
+                    self.prober.ended((instance, epoch), why)
                 case Wake():
                     self.wake()
 
