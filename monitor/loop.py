@@ -23,6 +23,7 @@ from typing import Any
 from .base import descriptors
 from .base.files import file_stamp, replace_text
 from .base.journal import Journal
+from .base.listeners import Listened
 from .core.controller import places
 from .core.model.request import KINDS, Request
 from .judge.brain import Brain
@@ -49,10 +50,11 @@ LOOK_OFTEN_SECONDS = 0.2  # the same where the system gives no file events
 STATUS_EVERY_SECONDS = 5.0  # between rewrites of run/monitor.json when nothing changed
 
 
-class Monitor:
+class Monitor(Listened):
     """One per state folder. Belongs to the asyncio loop that it was made in."""
 
     def __init__(self, state_dir: Path, inventory: list[str], journal: Journal, *, standby: bool = True) -> None:
+        super().__init__()
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self.journal = journal
@@ -72,7 +74,6 @@ class Monitor:
         self._jobs: set[Job] = set()  # whole runs under way
         self._kept = Kept(state_dir, journal)
         self._woken = asyncio.Event()
-        self._listeners: set[asyncio.Event] = set()
         self._status_due = now
         self._since = time.time()
         self.turned = now  # when the loop turned last: the API's health check
@@ -248,21 +249,11 @@ class Monitor:
             failing=self.failing or self.scarce,
         )
 
-    def subscribe(self) -> asyncio.Event:
-        """An event that is set whenever something changed; the subscriber clears it. End with `unsubscribe`."""
-        event = asyncio.Event()
-        self._listeners.add(event)
-        return event
-
-    def unsubscribe(self, event: asyncio.Event) -> None:
-        self._listeners.discard(event)
-
     # What wakes the loop.
 
     def _changed(self) -> None:
         self._status_due = self._loop.time()
-        for event in self._listeners:
-            event.set()
+        self._tell()
 
     @survived("the intake of the watch list")
     def _look(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from ..base.bucket import Bucket
 from ..base.channel import Channel
 from ..base.journal import Journal
+from ..base.listeners import Listened
 from ..core.model.request import Request
 from .desk import NotNow
 
@@ -24,17 +25,17 @@ LINES = (1.0, 60.0)  # of the log: so many a second, and so many at once after a
 AUDITED = ("asked",)  # lines that are always written; how many there can be is limited elsewhere
 
 
-class FarMonitor:
+class FarMonitor(Listened):
     """`desk.Core` over a channel."""
 
     def __init__(self, channel: Channel, state_dir: Path) -> None:
+        super().__init__()
         self._channel = channel
         self._state_dir = state_dir
         self._snapshot: Json = {}
         self._heard: dict[str, float] = {}
         self._turned = 0.0
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._listeners: set[asyncio.Event] = set()
         self._asked: dict[int, asyncio.Future[Json]] = {}
         self._number = 0
         self._look = 0  # the number of the last question what it sees
@@ -77,14 +78,6 @@ class FarMonitor:
     def heard(self, host: str) -> dict[str, float]:
         return {host: self._heard[host]} if host in self._heard else {}
 
-    def subscribe(self) -> asyncio.Event:
-        event = asyncio.Event()
-        self._listeners.add(event)
-        return event
-
-    def unsubscribe(self, event: asyncio.Event) -> None:
-        self._listeners.discard(event)
-
     async def take(self, message: Json) -> None:
         """Take in a message of the monitor."""
         if "turned" in message:
@@ -96,8 +89,7 @@ class FarMonitor:
                 self._looked = int(message["look"])
                 self._news.notify_all()
         if "changed" in message:
-            for event in self._listeners:
-                event.set()
+            self._tell()
         answer = self._asked.get(message.get("answer", 0))
         if answer is not None and not answer.done():
             if "why" in message:
