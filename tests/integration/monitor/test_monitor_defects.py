@@ -21,7 +21,7 @@ from monitor.loop import Monitor
 from monitor.runs.runs import Outcome
 from monitor.web import app, desk, events
 from tests.integration.api_client import Client
-from tests.integration.monitor.test_api_server import Told, folder, get, monitor, play, web_here, write_site
+from tests.integration.monitor.served_monitor import Told, folder, get, monitor, play, web_here, write_site
 from tests.integration.probes.real_buses import until
 
 __all__ = ["folder"]  # the fixture
