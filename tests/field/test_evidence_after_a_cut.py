@@ -79,7 +79,7 @@ class TestWhatLivesUnderItsLastEpoch:
         world.finish(world.begin("reconcile"))
         assert not [action for action in world.plans[-1]["actions"] if action["action"] != "hold"]
 
-    def test_is_started_anew_when_a_part_of_it_ended(self) -> None:
+    def test_starts_again_when_a_part_of_it_ended(self) -> None:
         world = self.alone()
         cut(world, "server_1")
         world.hosts["server_1"].copies[NAME].programs.remove("data_processing")

@@ -24,7 +24,7 @@ from .failures import avoided_hosts, given_up, running_failure, tried_slowly
 from .keep_running import after_wait, apply_strategy, keep_running, repair_gone, waits_in_a_gate
 from .relocate import in_place, misplaced, move, stop_strays, strays_of
 
-CLOCKS_APART = 1.0  # s
+DEADLINE_SLACK = 1.0  # s, for a deadline that was written in this second
 BY_HAND = "stopped"  # how a program ended, by the word of its service manager: as somebody ordered
 BELIEVED_DOWN = "%s is believed down"  # why a window is no longer wanted
 FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
@@ -77,7 +77,7 @@ def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
 def _shorten(draft: Draft, name: str) -> None:
     """A deadline further away than a run may take was made by a clock that was wrong: it begins again."""
     claim, longest = draft.claim(name), draft.now + draft.site.settings.run_timeout
-    if claim.actor is not None and claim.actor.deadline > longest + CLOCKS_APART:
+    if claim.actor is not None and claim.actor.deadline > longest + DEADLINE_SLACK:
         draft.set_claim(name, replace(claim, actor=replace(claim.actor, deadline=longest)))
 
 
