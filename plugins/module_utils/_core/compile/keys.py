@@ -12,11 +12,13 @@ from ..model import site
 from ..model.confinement import LIMITS, SANDBOX
 from . import keys_probe
 from . import table as key_table
+from .item import keys as item_keys
 from .table import table as _table
 
 Field = key_table.Field
+HIGHEST_SLOT = item_keys.HIGHEST_SLOT
+ITEM = item_keys.ITEM
 
-HIGHEST_SLOT = 9999
 LOWEST_EPHEMERAL_PORT = 32768  # Linux hands out ports from here on to any outgoing connection
 
 # What Supvisors' users may write, and what muster says to it.
@@ -60,19 +62,6 @@ SITE = _table(
               required=True),
     ),
     muster_hosts="hosts are written in the inventory, in the group muster_hosts",
-)
-
-ITEM = _table(
-    "An item",
-    "muster_items[]",
-    "A text (its id), or a mapping with these keys and any variables of its own, which commands, environment and"
-    " templates read as `item.<name>`.",
-    (
-        Field("id", "item id", "Its name, unique: up to 64 letters, digits, `_`, `-`, `.`. Write it in quotes.",
-              required=True),
-        Field("slot", "integer", "Its number, unique: ports are computed from it.", minimum=0, maximum=HIGHEST_SLOT,
-              default_doc="the id, when that is all digits"),
-    ),
 )
 
 APPLICATION = _table(
@@ -330,6 +319,9 @@ HOOK = _table(
 TABLES = (SITE, ITEM, APPLICATION, AFTER_BUDGET, PROGRAM, BUS, keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
           HOST, SETTINGS, HOOK)
 
+# Whose keys no variable of an item may have by mistake: the first one that has it says where it counts.
+COUNTED = (APPLICATION, PROGRAM, BUS, AFTER_BUDGET, SERVICE, SITE, HOST, SETTINGS)
+
 
 def site_reference() -> List[Dict[str, Any]]:
     """The tables as plain data, for the reference page: title, place, doc and one row of texts per key."""
@@ -362,6 +354,8 @@ _KINDS = {
     "limits": "name -> limit",
     "sandbox": "name -> value",
     "display": "name -> text",
+    "factor": "number or mapping",
+    "hosts": "name, list or mapping",
 }
 
 

@@ -298,4 +298,6 @@ KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "limits": _confined(values_confinement.limits),
     "sandbox": _confined(values_confinement.sandbox),
     "display": _confined(values_confinement.display),
+    "factor": lambda field, value: value,  # read further where the applications are known
+    "hosts": lambda field, value: value,
 }

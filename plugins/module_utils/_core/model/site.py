@@ -9,12 +9,20 @@ Built once by ``compile.compiler.compile_site`` from validated input, published 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from . import item as model_item
+from . import parts
 from . import probe as model_probe
+from .item import item_from_json
 from .probe import probe_from_json
 
+ConfigFile = parts.ConfigFile
+Hook = parts.Hook
+Item = model_item.Item
+Ports = parts.Ports
+Terms = model_item.Terms
 Probe = model_probe.Probe
 
 SCHEMA = 1
@@ -31,15 +39,6 @@ BY_SSH = "ssh"  # by Ansible's own ssh connection, whose facts are known
 OTHER = "other"  # by a connection that only Ansible knows, or nothing is known
 LOCAL_CONNECTIONS = ("local", "ansible.builtin.local", "machine", "control_room.muster.machine")
 SSH_CONNECTIONS = ("", "smart", "ssh", "ansible.builtin.ssh")  # an inventory that names none means ssh
-
-
-@dataclass(frozen=True)
-class ConfigFile:
-    """A file rendered per item (or per host service) from a Jinja template."""
-
-    name: str  # below etc/available/<instance>/
-    template: str  # looked up beside the inventory, the playbook, then in the collection
-    mode: str = "0640"
 
 
 @dataclass(frozen=True)
@@ -80,19 +79,6 @@ class Bus:
 
 
 @dataclass(frozen=True)
-class Ports:
-    """TCP ports of an instance: ``base + slot * stride + offset``."""
-
-    base: int
-    stride: int
-    offsets: Mapping[str, int]
-
-    def of(self, slot: int) -> Dict[str, int]:
-        """Name of a port -> its number."""
-        return {name: self.base + slot * self.stride + offset for name, offset in self.offsets.items()}
-
-
-@dataclass(frozen=True)
 class AfterBudget:
     """What becomes of a service whose failure budget is spent."""
 
@@ -121,6 +107,7 @@ class Application:
     limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
     after_budget: Optional[AfterBudget] = None  # None: it stays failed until a person clears it
+    reserves: Optional[int] = None  # of one item, instead of the sum of its programs
 
     @property
     def on_request(self) -> bool:
@@ -130,7 +117,19 @@ class Application:
     @property
     def loading(self) -> int:
         """What one instance reserves, percent of a host."""
+        if self.reserves is not None:
+            return self.reserves
         return sum(program.expected_loading for program in self.programs)
+
+    def under(self, terms: Optional[Terms]) -> Application:
+        """As it is for an item with these terms."""
+        loading = terms.loading.get(self.name) if terms else None
+        hosts = terms.identifiers.get(self.name) if terms else None
+        if terms is None or (loading is None and hosts is None):
+            return self
+        written = terms.written.get(self.name, self.identifiers_as_written)
+        return replace(self, reserves=loading, identifiers=self.identifiers if hosts is None else hosts,
+                       identifiers_as_written=written)
 
     def program(self, name: str) -> Program:
         """:raises KeyError: when there is no such program."""
@@ -187,15 +186,6 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Item:
-    """The thing controlled."""
-
-    id: str
-    slot: int
-    variables: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Instance:
     """An application for one item: ``scen2_srv_01``."""
 
@@ -206,16 +196,6 @@ class Instance:
     @property
     def ports(self) -> Dict[str, int]:
         return self.application.ports.of(self.item.slot) if self.application.ports else {}
-
-
-@dataclass(frozen=True)
-class Hook:
-    """A command that the monitor runs when the verdict of an item has changed. Times in seconds."""
-
-    command: Tuple[str, ...]  # arguments as a list; the first one is an absolute path
-    on: Tuple[str, ...] = ("all",)  # the verdicts it wants to hear of
-    debounce: float = 5.0  # how long a verdict must last before the command runs
-    timeout: float = 30.0  # how long the command may take
 
 
 @dataclass(frozen=True)
@@ -288,7 +268,7 @@ class Site:
             for application in self.applications:
                 for item in self.items:
                     name = instance_name(application.name, item.id)
-                    cache[name] = Instance(name, application, item)
+                    cache[name] = Instance(name, application.under(item.terms), item)
             self.__dict__["_instances"] = cache
         return cache
 
@@ -353,7 +333,7 @@ def site_from_json(document: Mapping[str, Any]) -> Site:
     known["groups"] = {name: tuple(members) for name, members in document["groups"].items()}
     known["applications"] = tuple(_application(a) for a in document["applications"])
     known["services"] = tuple(_service(s) for s in document["services"])
-    known["items"] = tuple(Item(**i) for i in document["items"])
+    known["items"] = tuple(item_from_json(i) for i in document["items"])
     known["settings"] = Settings(**document["settings"])
     known["hooks"] = tuple(
         Hook(**dict(h, command=tuple(h["command"]), on=tuple(h["on"]))) for h in document.get("hooks") or ()
