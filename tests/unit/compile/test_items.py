@@ -13,7 +13,7 @@ import pytest
 from monitor.core.compile import compiler, keys
 from monitor.core.model import site as site_model
 from monitor.core.place.ties import ties_of
-from tests.unit.compile.refused_sites import SRV, Case, each, refused
+from tests.unit.compile.refused_sites import HCI, SRV, Case, each, refused
 from tests.unit.embedded_site import changed, raw_site
 
 FIRST, SECOND = "muster_items/0", "muster_items/1"
@@ -72,6 +72,45 @@ CASES: list[Case] = [
 ]  # fmt: skip
 
 
+ARCHIVE = {"per": "site", "identifiers": "servers", "start_sequence": 1,
+           "programs": {"archive": {"command": ["dummy/idle"], "start_sequence": 1}}}  # fmt: skip
+OVERVIEW = {"per": "host", "identifiers": "consoles", "peer": "archive",
+            "programs": {"overview": {"command": ["dummy/idle"], "start_sequence": 1}}}  # fmt: skip
+BOTH = {"muster_applications/archive": ARCHIVE, "muster_applications/overview": OVERVIEW}
+CASES += [
+    ("no such application", {FIRST: item(1, applications=["scen2_srv", "scen2_hic"])},
+     'muster_items[0].applications: "scen2_hic" is no application', ["did you mean scen2_hci?"]),
+    ("an application of the site", {**BOTH, FIRST: item(1, applications=["scen2_*", "archive"])},
+     'muster_items[0].applications: "archive" is no application, and no pattern or range of some', ["scen2_srv"]),
+    ("no such item", {SRV + "/items": ["01", "4"], HCI + "/items": "01"},
+     'muster_applications.scen2_srv.items: "4" is no item', ["(allowed: 01, 02, 03)"]),
+    ("a pattern of no item", {SRV + "/items": "north-*"},
+     'muster_applications.scen2_srv.items: "north-*" is no item', []),
+    ("no such variable", {FIRST: item(1, kind="radar"), SRV + "/items": {"knid": "radar"}},
+     'muster_applications.scen2_srv.items.knid: no item has a variable "knid"', ["did you mean kind?"]),
+    ("no item of that value", {FIRST: item(1, kind="radar"), SRV + "/items": {"kind": "sonar"}},
+     "muster_applications.scen2_srv.items: no item has these values", []),
+    ("an item without an application", {SRV + "/items": "01..02", HCI + "/items": "01..02"},
+     'muster_items: item "03" has no application', []),
+    ("a peer that its item has not", {SRV + "/items": "01..02"},
+     "muster_applications.scen2_hci.peer: items 03 have scen2_hci, but not its peer scen2_srv", []),
+    ("an application that is left with none", {SRV + "/items": "01", FIRST: item(1, applications="scen2_hci")},
+     "muster_applications.scen2_srv.items: no item has scen2_srv", []),
+    ("items of what the site has once", {"muster_applications/archive": {**ARCHIVE, "items": "01"}},
+     "muster_applications.archive.items: items is about applications with one instance per item", ["per site"]),
+    ("an item that is called site", {**BOTH, FIRST: {"id": "site", "slot": 1}},
+     'muster_items: an item has the id "site"', ["archive"]),
+    ("an item that is called as a console", {**BOTH, FIRST: {"id": "console_1", "slot": 1}},
+     'muster_items: an item has the id "console_1", which is a host with an instance of overview', []),
+    ("a peer per item of what the site has once", {"muster_applications/archive": {**ARCHIVE, "peer": "scen2_srv"}},
+     "muster_applications.archive.peer: archive has one instance per site and its peer scen2_srv one per item", []),
+    ("one port at one address for two hosts", {
+        **BOTH, "muster_applications/overview": {**OVERVIEW, "ports": {"base": 30000, "stride": 1, "web": 0}},
+        "inventory/hosts/console_2/muster_address": "127.60.0.14"},
+     "muster_applications.overview.ports: overview would listen twice at 127.60.0.14, for console_1 and console_2", []),
+]  # fmt: skip
+
+
 @each(CASES)
 def test_it_is_refused(case: Case) -> None:
     refused(case)
@@ -121,7 +160,10 @@ def test_an_item_without_terms_has_none() -> None:
     assert [entry.terms for entry in compiled().items] == [None] * 3
 
 
-@pytest.mark.parametrize("name", sorted({n for table in keys.COUNTED for n in table.names()} - set(keys.ITEM.names())))
+ELSEWHERE = {name for table in keys.COUNTED for name in table.names()} - set(keys.ITEM.names()) - set(dir({}))
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
 def test_no_key_of_the_site_does_nothing_in_an_item(name: str) -> None:
     line = refused_line({FIRST: {"id": "01", name: "x"}})
     assert line.startswith("muster_items[0].%s: %s is a key of the site" % (name, name))
@@ -140,3 +182,24 @@ def test_hosts_by_application_count_for_an_hci_too() -> None:
     assert site.items[0].terms is not None
     assert site.items[0].terms.prefer == {"scen2_hci": ("console_3",)}
 
+
+
+def test_items_and_applications_say_together_who_has_what() -> None:
+    site = compiled(**{FIRST: item(1, kind="radar"), SECOND: item(2, kind="sonar", applications="scen2_*"),
+                       "muster_items__2": item(3, kind="buoy", applications=["scen2_srv"]),
+                       HCI + "/items": {"kind": ["radar", "buoy"]}})  # fmt: skip
+    assert sorted(site.by_name()) == ["scen2_hci_01", "scen2_srv_01", "scen2_srv_02", "scen2_srv_03"]
+    assert site_model.site_from_json(json.loads(json.dumps(site_model.site_to_json(site)))) == site
+
+
+def test_the_site_and_hosts_have_rows_names_ports_and_peers() -> None:
+    archive = {**ARCHIVE, "ports": {"base": 30000, "stride": 2, "web": 1}}
+    site = compiled(**{**BOTH, "muster_applications__archive": archive})
+    assert [row.id for row in site.rows] == ["01", "02", "03", "site", "console_1", "console_2", "console_3"]
+    assert [name for name in site.by_name() if name.startswith(("archive", "overview"))] == [
+        "archive_site", "overview_console_1", "overview_console_2", "overview_console_3"]
+    one = site.instance("overview_console_2")
+    assert one.application.identifiers == ("console_2",)
+    assert site.peer_of(one) is site.instance("archive_site")
+    assert site.instance("archive_site").ports == {"web": 30001}
+    assert site.peer_of(site.instance("scen2_hci_01")) is site.instance("scen2_srv_01")

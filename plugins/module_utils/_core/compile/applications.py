@@ -87,6 +87,7 @@ class ApplicationReader:
         self.known = known
         self.settings = settings
         self.models: Dict[str, _Layer] = {}
+        self.items: Dict[str, Any] = {}  # application -> which items have it, as written
         self.unsure: Set[str] = set()  # programs of this application whose rank was refused: no rule speaks about them
 
     def read_models(self, written: Any) -> None:
@@ -131,8 +132,10 @@ class ApplicationReader:
             files=self.reader.files(values.get("files", {}), keys + ("files",)),
             after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
-                                            "repair", "conflicts", "limits") if key in values},
+                                            "repair", "conflicts", "limits", "per") if key in values},
         )
+        if "items" in values:
+            self.items[name] = values["items"]
         if application.starting_strategy == "local" and not application.on_request:
             self.problems.add(keys + ("starting_strategy",), "local is the console of who asks, but %s starts by itself"
                               " (start_sequence %d)" % (name, application.start_sequence), "local",

@@ -106,7 +106,7 @@ def _check_instance_names(site: Site, problems: Problems) -> None:
     }
     seen: Set[Tuple[str, str]] = set()
     for application in site.applications:
-        for item in site.items:
+        for item in site.owners(application):
             name = instance_name(application.name, item.id)
             owner = ("application %s for item %s", application.name, item.id)
             other = owners.setdefault(name, owner)
@@ -118,9 +118,9 @@ def _check_instance_names(site: Site, problems: Problems) -> None:
 
 def _check_highest_ports(site: Site, problems: Problems) -> None:
     for application in site.applications:
-        if not application.ports or not site.items:
+        if not application.ports or not site.owners(application):
             continue
-        highest = max(site.items, key=lambda item: item.slot)
+        highest = max(site.owners(application), key=lambda item: item.slot)
         ports = application.ports.of(highest.slot)
         for name, port in ports.items():
             if port >= LOWEST_EPHEMERAL_PORT:
@@ -142,6 +142,11 @@ def _check_port_clashes(site: Site, problems: Problems) -> None:
         names = {host.name for host in hosts}
         applications = [a for a in site.applications if names.intersection(a.identifiers)]
         for position, application in enumerate(applications):
+            twice = [host.name for host in hosts if host.name in application.identifiers]
+            if application.per == "host" and ports[application.name] and len(twice) > 1:
+                problems.add(("muster_applications", application.name, "ports"), "%s would listen twice at %s, for %s"
+                             % (application.name, address, listing(twice)), address,
+                             "give each host an address of its own")
             for other in applications[:position]:
                 pair = (other.name, application.name)
                 clash = min(ports[pair[0]].keys() & ports[pair[1]].keys(), default=None)
@@ -186,7 +191,7 @@ def _ports_of(application: Application, site: Site) -> _Listeners:
     if not application.ports:
         return {}
     of = application.ports.of
-    return {port: (name, item.id) for item in site.items for name, port in of(item.slot).items()}
+    return {port: (name, item.id) for item in site.owners(application) for name, port in of(item.slot).items()}
 
 
 def _owner(ports: Mapping[str, _Listeners], application: Application, port: int) -> str:
@@ -223,7 +228,7 @@ def _check_api(site: Site, problems: Problems) -> None:
             taken = "a port of host service %s" % service.name
     for application in site.applications:
         if application.ports and names.intersection(application.identifiers):
-            for item in site.items:
+            for item in site.owners(application):
                 if settings.api_port in application.ports.of(item.slot).values():
                     taken = "a port of %s for item %s" % (application.name, item.id)
     if taken:

@@ -19,7 +19,7 @@ from . import keys as compile_keys
 from .applications import ApplicationReader, Known
 from .errors import Keys, Problems, SiteError, SiteErrors, show, suggest
 from .item import checks as item_checks
-from .item import names
+from .item import names, who
 from .item.items import ItemReader
 from .item.terms import with_terms
 from .probes import Place, read_probe
@@ -52,6 +52,7 @@ class _Compiler:
         self.read = names.read_in(
             *(raw.get(name) for name in ("muster_applications", "muster_models", "muster_services", "templates"))
         )
+        self.chosen: Dict[str, Any] = {}
         self.top = self._top({name: value for name, value in raw.items() if name not in ("inventory", "templates")})
 
     def site(self) -> Site:
@@ -67,6 +68,8 @@ class _Compiler:
             self.problems.add(("muster_items_problems", position), str(problem), None)
         items = item_reader.items(top.get("muster_items", ()))
         applications = self._applications(known, settings)
+        applications = who.chosen(applications, items, self.chosen, item_reader.written, self.problems)
+        who.check(applications, items, hosts, item_reader.written, self.problems)
         items = with_terms(items, item_reader.written, applications, known, self.reader)
         site = Site(
             name=top.get("muster_site", ""),
@@ -194,6 +197,7 @@ class _Compiler:
         reader = ApplicationReader(self.reader, known, settings)
         reader.read_models(self.top.get("muster_models", {}))
         applications = [reader.application(name, entry, place + (name,)) for name, entry in written.items()]
+        self.chosen = reader.items
         return tuple(sorted(applications, key=lambda a: (a.on_request, a.start_sequence)))  # names are in order
 
 

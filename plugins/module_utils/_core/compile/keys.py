@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List
 
+from ..model import item as item_model
 from ..model import site
 from ..model.confinement import LIMITS, SANDBOX
 from . import keys_probe
@@ -50,8 +51,8 @@ SITE = _table(
               default_doc="they are written here"),
         Field("muster_items_problems", "items", "What is wrong in that source: `control_room.muster.items` sets it, and"
               " nothing is deployed.", default=[]),
-        Field("muster_applications", "mapping", "The applications, by name. One instance of each per item.",
-              required=True),
+        Field("muster_applications", "mapping", "The applications, by name. One instance of each per item, or as `per`"
+              " says.", required=True),
         Field("muster_models", "mapping", "Reusable sets of program keys, by name.", default={}),
         Field("muster_services", "mapping", "Host services, by name: started on each of their hosts by themselves.",
               default={}),
@@ -67,12 +68,18 @@ SITE = _table(
 APPLICATION = _table(
     "An application",
     "muster_applications.<name>",
-    "One generic definition; muster makes an instance `<name>_<item id>` of it per item. An instance is never spread"
-    " over hosts, and runs at most once.",
+    "One generic definition; muster makes an instance `<name>_<item id>` of it per item (or as `per` says). An instance"
+    " is never spread over hosts, and runs at most once.",
     (
         Field("identifiers", "names", "Where it may run: hosts and groups of the inventory, one or a list.",
               required=True),
         Field("programs", "mapping", "Its programs, by name.", required=True),
+        Field("per", "choice", "What it has one instance for: each `item`; the `site` (`<name>_site`: one that all"
+              " items share, such as an archive); or each `host` of its `identifiers` (`<name>_<host>`, such as one per"
+              " console), which runs there or nowhere.", default=site.Application.per, choices=item_model.PER),
+        Field("items", "choice of items", "The items that have it: ids, patterns (`north-*`), ranges (`01..07`), one or"
+              " a list; or a mapping of item variables to the value, or the values, that they must have.",
+              default_doc="all"),
         Field("program_rules", "mapping", "Program keys by regular expression over program names, found anywhere in"
               " the name. The longest expression that matches counts; keys of the program itself win.", default={}),
         Field("start_sequence", "integer", "Rank among the applications, smallest first. 0: started on request only,"
@@ -355,6 +362,7 @@ _KINDS = {
     "sandbox": "name -> value",
     "display": "name -> text",
     "factor": "number or mapping",
+    "choice of items": "name, list or mapping",
     "hosts": "name, list or mapping",
 }
 

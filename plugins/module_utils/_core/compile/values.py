@@ -298,6 +298,7 @@ KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "limits": _confined(values_confinement.limits),
     "sandbox": _confined(values_confinement.sandbox),
     "display": _confined(values_confinement.display),
+    "choice of items": lambda field, value: dict(value) if isinstance(value, Mapping) else _names(field, value),
     "factor": lambda field, value: value,  # read further where the applications are known
     "hosts": lambda field, value: value,
 }

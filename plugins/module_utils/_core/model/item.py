@@ -33,6 +33,25 @@ class Item:
     terms: Optional[Terms] = None
 
 
+SITE = "site"  # the row of what the site has once
+PER = ("item", "site", "host")
+
+
+def owners(
+    per: str, chosen: Optional[Tuple[str, ...]], hosts: Tuple[str, ...], items: Tuple[Item, ...]
+) -> Tuple[Item, ...]:
+    """For whom an application has an instance: items, the site, or each of its hosts.
+
+    :param per: one of `PER`.
+    :param chosen: ids of the items that have it; None: all.
+    """
+    if per == "site":
+        return (Item(SITE, 0),)
+    if per == "host":
+        return tuple(Item(host, 0) for host in hosts)
+    return items if chosen is None else tuple(item for item in items if item.id in set(chosen))
+
+
 _BY_APPLICATION = ("identifiers", "written", "prefer")
 NO_TERMS = Terms()
 

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small parts of a site: files, ports, hooks."""
+"""Small parts of a site: files, ports, hooks, what follows a spent budget."""
 
 from __future__ import annotations
 
@@ -39,3 +39,10 @@ class Hook:
     on: Tuple[str, ...] = ("all",)  # the verdicts it wants to hear of
     debounce: float = 5.0  # how long a verdict must last before the command runs
     timeout: float = 30.0  # how long the command may take
+
+
+@dataclass(frozen=True)
+class AfterBudget:
+    """What becomes of a service whose failure budget is spent."""
+
+    retry: float  # s between two more tries

@@ -18,6 +18,7 @@ from . import probe as model_probe
 from .item import item_from_json
 from .probe import probe_from_json
 
+AfterBudget = parts.AfterBudget
 ConfigFile = parts.ConfigFile
 Hook = parts.Hook
 Item = model_item.Item
@@ -79,13 +80,6 @@ class Bus:
 
 
 @dataclass(frozen=True)
-class AfterBudget:
-    """What becomes of a service whose failure budget is spent."""
-
-    retry: float  # s between two more tries
-
-
-@dataclass(frozen=True)
 class Application:
     """The generic definition; one instance of it per item."""
 
@@ -108,6 +102,8 @@ class Application:
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
     after_budget: Optional[AfterBudget] = None  # None: it stays failed until a person clears it
     reserves: Optional[int] = None  # of one item, instead of the sum of its programs
+    per: str = "item"  # "item" | "site" | "host": what it has one instance for
+    items: Optional[Tuple[str, ...]] = None  # ids of the items that have one; None: all
 
     @property
     def on_request(self) -> bool:
@@ -121,8 +117,11 @@ class Application:
             return self.reserves
         return sum(program.expected_loading for program in self.programs)
 
-    def under(self, terms: Optional[Terms]) -> Application:
-        """As it is for an item with these terms."""
+    def under(self, item: Item) -> Application:
+        """As it is for this owner of an instance."""
+        if self.per == "host":
+            return replace(self, identifiers=(item.id,), identifiers_as_written=(item.id,))
+        terms = item.terms
         loading = terms.loading.get(self.name) if terms else None
         hosts = terms.identifiers.get(self.name) if terms else None
         if terms is None or (loading is None and hosts is None):
@@ -256,6 +255,31 @@ class Site:
             cache = self.__dict__["_by_id"] = {item.id: item for item in self.items}
         return cache[item_id]
 
+    def owners(self, application: Application) -> Tuple[Item, ...]:
+        """For whom it has an instance; the site and hosts as items that are in no list."""
+        return model_item.owners(application.per, application.items, application.identifiers, self.items)
+
+    @property
+    def rows(self) -> Tuple[Item, ...]:
+        """The items, then the site and the hosts that have instances of their own."""
+        cache: Optional[Tuple[Item, ...]] = self.__dict__.get("_rows")
+        if cache is None:
+            found = {item.id: item for item in self.items}
+            for per in model_item.PER[1:]:
+                for application in self.applications:
+                    if application.per == per:
+                        found.update((item.id, item) for item in self.owners(application) if item.id not in found)
+            cache = self.__dict__["_rows"] = tuple(found.values())
+        return cache
+
+    def peer_of(self, instance: Instance) -> Optional[Instance]:
+        """The instance that it talks to: that of its own item or host, or the one of the site."""
+        name = instance.application.peer
+        if not name:
+            return None
+        owner = model_item.SITE if self.application(name).per == "site" else instance.item.id
+        return self.by_name().get(instance_name(name, owner))
+
     def instances(self) -> Iterator[Instance]:
         """Every instance, by application then item, in the order written."""
         return iter(self.by_name().values())
@@ -266,9 +290,9 @@ class Site:
         if cache is None:
             cache = {}
             for application in self.applications:
-                for item in self.items:
+                for item in self.owners(application):
                     name = instance_name(application.name, item.id)
-                    cache[name] = Instance(name, application.under(item.terms), item)
+                    cache[name] = Instance(name, application.under(item), item)
             self.__dict__["_instances"] = cache
         return cache
 
@@ -347,6 +371,7 @@ def _application(document: Mapping[str, Any]) -> Application:
         known[key] = tuple(known[key])
     known["programs"] = tuple(Program(**dict(p, command=tuple(p["command"]))) for p in known["programs"])
     known["files"] = _files(known["files"])
+    known["items"] = tuple(known["items"]) if known.get("items") is not None else None
     if known["bus"]:
         link = known["bus"].get("link")
         known["bus"] = Bus(known["bus"]["program"], probe_from_json(known["bus"]["probe"]),

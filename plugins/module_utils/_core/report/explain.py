@@ -51,19 +51,21 @@ def explain_item(site: Site, state: Mapping[str, Any], observations: Mapping[str
     views = {host.name: observed(seen, host.name) for host in site.hosts}
     ledger = State.from_json(state)
     applications = [_application(site, ledger, views, site.instance(name), now) for name in names]
-    return {"item": site.instance(names[0]).item.id, "applications": applications}
+    row = site.instance(names[0]).item.id if names else item
+    return {"item": row, "applications": applications}
 
 
 def _names(site: Site, item: str) -> List[str]:
     known = site.by_name()
     if item in known:
         return [item]
-    if item not in [entry.id for entry in site.items]:
-        ids = [entry.id for entry in site.items]
+    ids = [entry.id for entry in site.rows]
+    if item not in ids:
         error = PlanError("there is no item %s in this site%s" % (item, did_you_mean(item, ids + list(known))))
         error.unknown = True
         raise error
-    return [instance_name(application.name, item) for application in site.applications]
+    named = (instance_name(application.name, item) for application in site.applications)
+    return [name for name in named if name in known]
 
 
 def _application(

@@ -93,7 +93,8 @@ class _Losses:
         return {"ready": not any(loss["without_place"] for loss in hosts.values()), "hosts": hosts}
 
     def _moves(self, instance: Instance, claim: Claim) -> bool:
-        if instance.application.on_request or not claim.holds or not self._draft.is_started(instance.name):
+        bound = instance.application.on_request or instance.application.per == "host"  # it never moves
+        if bound or not claim.holds or not self._draft.is_started(instance.name):
             return False
         return claim.phase != FAILED or bool(claim.until) or not given_up(claim, self._site.settings)
 

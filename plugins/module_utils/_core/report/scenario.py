@@ -35,7 +35,7 @@ KEPT: Dict[type, Tuple[str, ...]] = {
     site_model.Terms: ("loading", "identifiers", "written", "prefer", "apart", "together", "priority", "displace"),
     site_model.Application: ("name", "identifiers", "identifiers_as_written", "programs", "distribution",
                              "start_sequence", "stop_sequence", "starting_strategy", "starting_failure_strategy",
-                             "bus", "peer", "repair", "conflicts", "after_budget"),
+                             "bus", "peer", "repair", "conflicts", "after_budget", "per", "items"),
     site_model.Program: ("name", "start_sequence", "stop_sequence", "wait_exit", "required", "expected_loading",
                          "starting_failure_strategy", "running_failure_strategy", "start_timeout", "stop_timeout",
                          "on_timeout", "waits_for"),

@@ -40,10 +40,11 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts", "readiness"}``. An item is {item, slot, verdict, cause, services, hci}, the last two the state of
-        its worst instance of that kind; ``instances`` has all of them in full; ``bus`` there is what the monitor's
-        probe says, {health, why, since}, or nothing. ``readiness`` is `report.readiness.readiness`, and the sentence
-        about it in ``says``; the rest is `report.attention.part`.
+        "counts", "readiness"}``. An item is {item, slot, per, verdict, cause, services, hci}, the last two the state
+        of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have of their own;
+        ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health, why, since}, or
+        nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``; the rest is
+        `report.attention.part`.
     """
     watching = _monitor(monitor, now)
     alive = watching["state"] == "running"
@@ -65,11 +66,14 @@ def status_document(
             held.setdefault(str(place), []).append(name)
     items: List[Dict[str, Any]] = []
     counts: Dict[str, int] = {}
-    for item in site.items:
+    own = {item.id for item in site.items}
+    hosts = {host.name for host in site.hosts}
+    for item in site.rows:
         found = dict(verdicts[item.id])
         for name, status in found.pop("instances").items():
             instances[name].update({key: status[key] for key in ("state", "major", "minor", "cause", "missing")})
-        items.append(dict(found, item=item.id, slot=item.slot))
+        per = "item" if item.id in own else "host" if item.id in hosts else "site"
+        items.append(dict(found, item=item.id, slot=item.slot, per=per))
         report_attention.mark_paused(items[-1], attention["pauses"])
         counts[found["verdict"]] = counts.get(found["verdict"], 0) + 1
     return {

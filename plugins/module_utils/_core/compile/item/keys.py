@@ -20,6 +20,8 @@ ITEM = table(
               required=True),
         Field("slot", "integer", "Its number, unique: ports are computed from it.", minimum=0, maximum=HIGHEST_SLOT,
               default_doc="the id, when that is all digits"),
+        Field("applications", "names", "The applications it has, among those with one instance per item: names or"
+              " patterns (`scen2_*`).", default_doc="all that have it among their `items`"),
         Field("expected_loading", "factor", "What its instances reserve: a factor (`1.5`) for all of them, or percent"
               " of a host by application (`{scen2_srv: 60}`).", default_doc="the sum of their programs"),
         Field("identifiers", "hosts", "Where its services may run, within the `identifiers` of their application: hosts"
