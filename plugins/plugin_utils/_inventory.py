@@ -31,6 +31,7 @@ SITE_VARIABLES = (
     "muster_settings",
     "muster_hooks",
     "muster_state_dir",
+    "muster_site_resources",
 )
 HOST_VARIABLES = (
     "muster_address",
@@ -44,6 +45,7 @@ HOST_VARIABLES = (
     "muster_measure",
     "muster_min_free_memory",
     "muster_min_free_disk",
+    "muster_resources",
 )
 # Read by roles and playbooks, not part of the site.
 OTHER_VARIABLES = (

@@ -111,6 +111,29 @@ CASES += [
 ]  # fmt: skip
 
 
+NEEDS = SRV + "/programs/data_processing/resources"
+CASES += [
+    ("a resource that nobody has", {NEEDS: {"gpu": 1}, "muster_site_resources": {"licence": 1}},
+     "muster_applications.scen2_srv: scen2_srv needs 1 of gpu, which neither its hosts nor the site have",
+     ["(allowed: licence)"]),
+    ("more than any host has", {NEEDS: {"gpu": 3}, "inventory/hosts/server_1/muster_resources": {"gpu": 2}},
+     "muster_applications.scen2_srv: one instance of scen2_srv needs 3 of gpu, and no host of it has more than 2", []),
+    ("a resource of hosts and of the site", {
+        "muster_site_resources": {"gpu": 1}, "inventory/hosts/server_1/muster_resources": {"gpu": 2}},
+     "muster_site_resources.gpu: gpu is a resource of hosts, too", []),
+    ("a node that has two amounts", {
+        "inventory/hosts/server_1/muster_resources": {"gpu": 2},
+        "inventory/hosts/server_2/muster_resources": {"gpu": 1},
+        "inventory/hosts/server_2/muster_node": "server_1"},
+     "hosts.server_2.muster_resources.gpu: hosts of one node (server_1) have it together, but say 2 and 1", []),
+    ("memory as a resource", {NEEDS: {"memory": 1}},
+     "muster_applications.scen2_srv.programs.data_processing.resources: \"memory\" is not a name of a resource",
+     ["expected_memory"]),
+    ("half of a resource", {NEEDS: {"gpu": 0.5}},
+     "muster_applications.scen2_srv.programs.data_processing.resources: gpu is 0.5, must be a whole number", []),
+]  # fmt: skip
+
+
 @each(CASES)
 def test_it_is_refused(case: Case) -> None:
     refused(case)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import Counter
 
@@ -30,6 +31,13 @@ def allowed(order: list[Pending], assignment: Assignment, loads: list[HostLoad])
         new = sum(p.load for p, host in zip(order, assignment) if host is not None and nodes[host] == node)
         if new and sum(load.reserved for load in on_node) + new > min(load.limit for load in on_node):
             return False
+    shared = {(where, name): most for load in loads for where, name, most in load.rooms}
+    taken: Counter[tuple[str, str]] = Counter()
+    for node, ties in held:
+        for name, amount in ties.needs:
+            taken["" if ("", name) in shared else node, name] += amount
+    if any(much > shared.get(key, 0) for key, much in taken.items()):
+        return False
     for (node, one), (other_node, other) in itertools.combinations(held, 2):
         if one.item != other.item and node == other_node and set(one.apart) & set(other.apart):
             return False
@@ -61,17 +69,21 @@ def tied_fleets(draw, most_pending: int = 5, most_hosts: int = 3):
     old = st.builds(Ties, st.just("old"), st.sampled_from([(), ("g1",)]), st.sampled_from([(), ("t1",)]))
     there = (draw(old),)
     where = draw(st.integers(0, count - 1))
+    licences, gpus = draw(st.integers(0, 3)), draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
     loads = [
-        HostLoad(f"h{i}", f"n{nodes[i]}", i, 100, reserved, reserved, 0, there if i == where else ())
+        HostLoad(f"h{i}", f"n{nodes[i]}", i, 100, reserved, reserved, 0, there if i == where else (),
+                 (("", "licence", licences), (f"n{nodes[i]}", "gpu", gpus[nodes[i]])))
         for i, reserved in enumerate(draw(st.lists(st.integers(0, 50), min_size=count, max_size=count)))
     ]
+    needs = st.sampled_from([(), (), (("gpu", 1),), (("licence", 1),), (("gpu", 2), ("licence", 1))])
     names = [load.host for load in loads]
     some = st.lists(st.sampled_from(names), unique=True, max_size=2).map(lambda found: tuple(sorted(found)))
     pending = []
     for i in range(draw(st.integers(1, most_pending))):
         hosts = tuple(sorted(draw(st.lists(st.sampled_from(names), min_size=1, unique=True))))
         groups = st.lists(st.sampled_from(["g1", "g2"]), unique=True, max_size=1).map(tuple)
-        ties = Ties(f"i{i}", draw(groups), draw(st.sampled_from([(), (), ("t1",), ("t2",)])))
+        ties = Ties(f"i{i}", draw(groups), draw(st.sampled_from([(), (), ("t1",), ("t2",)])),
+                    draw(needs))  # fmt: skip
         liked = tuple(h for h in draw(some) if h in hosts)
         pending.append(Pending(f"p{i}", draw(st.integers(10, 60)), hosts, "less_loaded", draw(st.integers(1, 2)), i,
                                draw(st.sampled_from([0, 0, 5])), liked, ties))
@@ -160,7 +172,8 @@ def test_a_candidate_says_what_keeps_an_instance_away() -> None:
 
 def large(count: int = 10000, nodes: int = 500) -> tuple[list[Pending], list[HostLoad]]:
     """Every item has a neighbour that it is apart from or together with; some prefer a host, some have a priority."""
-    fleet = hosts(*[0] * nodes)
+    fleet = [dataclasses.replace(load, rooms=((load.node, "gpu", 4 * (load.order % 10 == 0)),))
+             for load in hosts(*[0] * nodes)]  # fmt: skip
     names = tuple(load.host for load in fleet)
     pending = []
     for i in range(count):
@@ -170,7 +183,7 @@ def large(count: int = 10000, nodes: int = 500) -> tuple[list[Pending], list[Hos
             apart += (f"label {i // 1000}",)
         prefer = (names[i % nodes],) if i % 5 == 0 else ()
         pending.append(Pending(f"p{i}", (2, 3, 5)[i % 3], names, "less_loaded", 1, i, i % 7 == 0, prefer,
-                               Ties(f"i{i}", apart, together)))
+                               Ties(f"i{i}", apart, together, (("gpu", 1),) if i % 100 == 0 else ())))
     return pending, fleet
 
 

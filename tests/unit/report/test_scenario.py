@@ -27,7 +27,7 @@ NOT_KEPT = {
     site.Host: {"address", "root", "user", "display", "connection", "ssh"},
     site.Item: {"variables"},
     site.Terms: set(),
-    site.Application: {"ports", "files", "template", "limits", "reserves"},
+    site.Application: {"ports", "files", "template", "limits", "reserves", "learn"},
     site.Program: {"command", "environment", "user", "group", "limits", "sandbox"},
     site.Bus: set(),
     site.Service: {"command", "environment", "ports", "files", "user", "group", "limits", "sandbox"},

@@ -12,6 +12,8 @@ from monitor.core.model.item import Terms
 from monitor.core.model.site import Site
 from monitor.core.report.explain import explain_item
 from monitor.core.report.readiness import readiness
+from monitor.core.report.status import status_document
+from monitor.core.report.status_text import render_table
 from monitor.core.report.what_if import what_if
 from tests import scenario_form
 
@@ -100,3 +102,29 @@ def test_a_plan_tells_of_neighbours_that_run_already() -> None:
         "scen2_srv_01 stays on server_1 for now, although server_1 has item 02, and item 01 must be apart from it",
         "scen2_srv_02 stays on server_1 for now, although server_1 has item 01, and item 02 must be apart from it",
     ]
+
+
+def test_a_licence_of_the_site_is_for_as_many_instances_and_moves_with_the_one_that_has_it() -> None:
+    given = {"programs": {"scen2_srv": {"data_processing": {"resources": {"licence": 1}}}}}
+    site, state, seen = three({}, **given)
+    few = dataclasses.replace(site, resources={"licence": 3})
+    digests = dict.fromkeys(site.by_name(), "d")
+    drained = what_if(few, state, 7, seen, {"drain": ["server_1"]}, NOW, digests)
+    assert [(a["action"], a["instance"]) for a in drained["actions"]] == [
+        ("stop", "scen2_srv_01"), ("start", "scen2_srv_01")]
+    more = what_if(few, state, 7, seen, {"add_items": ["04"]}, NOW, {**digests, "scen2_srv_04": "d"})
+    (waits,) = more["waits"]
+    assert "the site has too little licence: 3 of 3 reserved, it needs 1" in waits["why"]
+
+
+def test_learn_reports_what_an_instance_uses_beyond_what_it_reserves_and_decides_nothing() -> None:
+    site, state, seen = three({})
+    copy = seen["server_1"]["instances"]["scen2_srv_01"]
+    copy.update(cpu=60.0, memory=50.0)
+    seen["server_1"]["load"]["total_memory"] = 8000
+    assert status_document(site, state, 7, seen, {}, NOW)["instances"]["scen2_srv_01"]["beyond"] == ""
+    applications = tuple(dataclasses.replace(a, learn=True) for a in site.applications)
+    told = status_document(dataclasses.replace(site, applications=applications), state, 7, seen, {}, NOW)
+    assert told["instances"]["scen2_srv_01"]["beyond"] == (
+        "scen2_srv_01 uses 60 % of load, and reserves 22; 4000 MiB of memory, and reserves 0")
+    assert "scen2_srv_01 uses 60 % of load" in render_table(told)

@@ -132,7 +132,7 @@ class ApplicationReader:
             files=self.reader.files(values.get("files", {}), keys + ("files",)),
             after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
-                                            "repair", "conflicts", "limits", "per") if key in values},
+                                            "repair", "conflicts", "limits", "per", "learn") if key in values},
         )
         if "items" in values:
             self.items[name] = values["items"]

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 
 from ..model.api import WIDER, is_loopback
+from ..model.item import MEMORY
 from ..model.probe import NEEDS_PORT, Probe, leaves
 from ..model.sentences import listing
 from ..model.site import HERE, Application, Host, Service, Site, instance_name
-from .errors import Keys, Problems, show
+from .errors import Keys, Problems, show, suggest
 from .keys import LOWEST_EPHEMERAL_PORT
 
 # supervisord binds its socket under a name with its process id added, then links it: ".4194304" must fit too.
@@ -26,6 +27,7 @@ def check(site: Site, problems: Problems) -> None:
     """Add what is wrong between parts that are each right."""
     _check_roots(site.hosts, problems)
     _check_loads(site, problems)
+    _check_resources(site, problems)
     _check_instance_names(site, problems)
     _check_highest_ports(site, problems)
     _check_port_clashes(site, problems)
@@ -95,6 +97,35 @@ def _check_loads(site: Site, problems: Problems) -> None:
                 " allows more than %d %% (muster_load_limit)" % (application.name, application.loading, max(limits)),
                 application.loading,
                 ", ".join("%s: %d" % (p.name, p.expected_loading) for p in application.programs if p.expected_loading))
+
+
+def _check_resources(site: Site, problems: Problems) -> None:
+    """Each resource is of hosts or of the site, and somewhere there is enough of it for one instance."""
+    on_nodes: Dict[str, Dict[str, int]] = {}  # name -> node -> amount
+    for host in site.hosts:
+        for name, amount in host.resources.items():
+            of_node = on_nodes.setdefault(name, {})
+            if of_node.setdefault(host.node, amount) != amount:
+                problems.add(("hosts", host.name, "muster_resources", name), "hosts of one node (%s) have it together,"
+                             " but say %d and %d" % (host.node, of_node[host.node], amount), amount)
+    for name in sorted(on_nodes.keys() & site.resources.keys()):
+        problems.add(("muster_site_resources", name), "%s is a resource of hosts, too (muster_resources)" % name, name)
+    known = {*on_nodes, *site.resources}
+    for application in site.applications:
+        keys: Keys = ("muster_applications", application.name)
+        nodes = {site.host(name).node for name in application.identifiers}
+        for name, amount in application.needs.items():
+            if name == MEMORY:
+                continue
+            if name not in known:
+                hint = suggest(name, sorted(known)) or "give hosts muster_resources, or the site muster_site_resources"
+                problems.add(keys, "%s needs %d of %s, which neither its hosts nor the site have" % (
+                    application.name, amount, name), name, hint)
+                continue
+            most = max([site.resources.get(name, 0), *(on_nodes.get(name, {}).get(node, 0) for node in nodes)])
+            if amount > most:
+                problems.add(keys, "one instance of %s needs %d of %s, and no host of it has more than %d" % (
+                    application.name, amount, name, most), amount)
 
 
 def _check_instance_names(site: Site, problems: Problems) -> None:

@@ -81,6 +81,7 @@ class _Compiler:
             services=services,
             items=items,
             items_source=top.get("muster_items_source", ""),
+            resources=top.get("muster_site_resources", {}),
             settings=settings,
             hooks=_hooks(self.reader, top.get("muster_hooks", ())),
         )

@@ -33,6 +33,7 @@ class Item:
     terms: Optional[Terms] = None
 
 
+MEMORY = "memory"  # the name of this resource, in MiB
 SITE = "site"  # the row of what the site has once
 PER = ("item", "site", "host")
 

@@ -23,6 +23,7 @@ ConfigFile = parts.ConfigFile
 Hook = parts.Hook
 Item = model_item.Item
 Ports = parts.Ports
+Settings = parts.Settings
 Terms = model_item.Terms
 Probe = model_probe.Probe
 
@@ -54,6 +55,8 @@ class Program:
     wait_exit: bool = False  # a gate: the next rank begins when it has exited with 0
     required: bool = False  # its failure is major, not minor
     expected_loading: int = 0  # percent of a host's capacity, 0..100
+    expected_memory: int = 0  # MiB
+    resources: Mapping[str, int] = field(default_factory=dict)  # of its node, or of the site
     starting_failure_strategy: str = ""  # empty: the application's
     running_failure_strategy: str = "continue"
     start_timeout: float = 10.0  # s; for a gate: until its exit
@@ -104,6 +107,7 @@ class Application:
     reserves: Optional[int] = None  # of one item, instead of the sum of its programs
     per: str = "item"  # "item" | "site" | "host": what it has one instance for
     items: Optional[Tuple[str, ...]] = None  # ids of the items that have one; None: all
+    learn: bool = False  # whether the status reports what an instance uses beyond what it reserves
 
     @property
     def on_request(self) -> bool:
@@ -116,6 +120,15 @@ class Application:
         if self.reserves is not None:
             return self.reserves
         return sum(program.expected_loading for program in self.programs)
+
+    @property
+    def needs(self) -> Dict[str, int]:
+        """Besides load, what one instance reserves: MiB of memory, and resources by name."""
+        found: Dict[str, int] = {}
+        for program in self.programs:
+            for name, amount in ((model_item.MEMORY, program.expected_memory), *program.resources.items()):
+                found[name] = found.get(name, 0) + amount
+        return {name: found[name] for name in sorted(found) if found[name]}
 
     def under(self, item: Item) -> Application:
         """As it is for this owner of an instance."""
@@ -172,6 +185,7 @@ class Host:
     measure: str = "node"  # "node" | "processes": what counts as the node's measured load
     min_free_memory: int = 0  # MiB; 0: no floor
     min_free_disk: int = 0  # MiB
+    resources: Mapping[str, int] = field(default_factory=dict)  # of its node, for those of programs
     user: str = ""  # who programs run as, on systemd; empty: root
     display: Mapping[str, str] = field(default_factory=dict)  # environment and user of programs with windows
     connection: str = ""  # Ansible's connection plugin; tells the monitor how it may hold a line to this host
@@ -198,26 +212,6 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Site-wide numbers. Times in seconds."""
-
-    start_timeout: float = 60.0  # one instance's whole staged start
-    run_timeout: float = 120.0  # an actor's deadline; past it another run takes over
-    stable_after: float = 10.0
-    failure_budget: int = 5
-    failure_window: float = 600.0
-    observe_interval: float = 60.0
-    host_interval: float = 1.0  # between two questions to a host's service manager
-    host_down_after: float = 2.0  # of silence, on two independent signals
-    artifacts: int = 50  # ansible-runner artefacts kept
-    artifacts_size: int = 200  # MiB that they may take together
-    trail_days: int = 365
-    api: bool = True  # whether the monitor answers requests
-    api_address: str = "127.0.0.1"  # loopback; where it listens besides its Unix sockets
-    api_port: int = 0  # 0: Unix sockets only
-
-
-@dataclass(frozen=True)
 class Site:
     """Everything a decision needs to know about what people wrote."""
 
@@ -229,9 +223,10 @@ class Site:
     applications: Tuple[Application, ...]
     services: Tuple[Service, ...]
     items: Tuple[Item, ...]
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     hooks: Tuple[Hook, ...] = ()
     items_source: str = ""  # where they come from, when others edit that
+    resources: Mapping[str, int] = field(default_factory=dict)  # there once, for those of programs
 
     def host(self, name: str) -> Host:
         """:raises KeyError: when there is no such host."""

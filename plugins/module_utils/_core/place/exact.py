@@ -16,7 +16,7 @@ from .loads import Fleet
 from .pending import Pending, Placed
 
 Added = Tuple[int, ...]  # load added per host
-Marks = Tuple[Tuple[str, str, str], ...]  # (kind and group, node, item), in order
+Marks = Tuple[Tuple[str, str, str], ...]  # (kind and group, node, item or amount), in order
 State = Tuple[Added, Marks]
 Path = Tuple[int, ...]  # host index per placed instance
 MOST_STATES = 20000  # of one level; only batches with many ties have more
@@ -49,6 +49,8 @@ class _Problem:
         self._last: Dict[str, int] = {}  # group -> the last instance of the batch that asks about it
         for i, p in enumerate(batch):
             self._last.update(dict.fromkeys(_groups(p), i))
+        self.left = {(node, name): left for p in batch for name, _amount in p.ties.needs for h in self.hosts
+                     for node, left in (fleet.left(h, name),)}  # fmt: skip
         self.plain = not any(p.ties or p.prefer for p in batch)
         self.groups = self._alike(fleet) if self.plain else []
 
@@ -71,11 +73,25 @@ class _Problem:
         if p.ties:
             if self._kept_away(marks, p, self.nodes[host]):
                 return None
-            own = {(group, self.nodes[host], p.ties.item) for group in _groups(p)}
-            marks = tuple(sorted(mark for mark in own.union(marks) if self._last[mark[0]] > i))
+            taken = self._taken(marks, p, self.nodes[host])
+            if taken is None:
+                return None
+            own = {(group, self.nodes[host], p.ties.item) for group in _apart(p) + _together(p)}
+            marks = tuple(sorted(mark for mark in own.union(taken) if self._last[mark[0]] > i))
         elif marks:
             marks = tuple(mark for mark in marks if self._last[mark[0]] > i)
         return added[:host] + (added[host] + p.load,) + added[host + 1 :], marks
+
+    def _taken(self, marks: Marks, p: Pending, node: str) -> Optional[Marks]:
+        """The marks with what it takes of resources; None where too little is left."""
+        for name, amount in p.ties.needs:
+            where = "" if ("", name) in self.left else node
+            used = next((int(much) for key, at, much in marks if key == "needs " + name and at == where), 0)
+            if used + amount > self.left[where, name]:
+                return None
+            kept = tuple(mark for mark in marks if mark[:2] != ("needs " + name, where))
+            marks = (*kept, ("needs " + name, where, str(used + amount)))
+        return marks
 
     @staticmethod
     def _kept_away(marks: Marks, p: Pending, node: str) -> bool:
@@ -133,7 +149,7 @@ def _together(p: Pending) -> List[str]:
 
 
 def _groups(p: Pending) -> List[str]:
-    return _apart(p) + _together(p)
+    return _apart(p) + _together(p) + ["needs " + name for name, _amount in p.ties.needs]
 
 
 def place_exactly(batch: Sequence[Pending], fleet: Fleet, greedy: Placed) -> Placed:

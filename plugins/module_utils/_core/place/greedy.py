@@ -13,6 +13,7 @@ from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tupl
 
 from .loads import Fleet
 from .pending import Pending, Placed
+from .ties import FREE, Ties
 
 REPAIR_STEPS = 200000  # pairs of hosts that the repair pass tries at most: on full fleets it would go on
 TIED_STEPS = 20  # of these that it costs to look at ties
@@ -40,8 +41,8 @@ class _Candidates:
     are checked against the fleet when they come up.
     """
 
-    def __init__(self, hosts: Sequence[str], strategy: str, load: int, fleet: Fleet) -> None:
-        self._load = load
+    def __init__(self, hosts: Sequence[str], strategy: str, load: int, needs: Ties, fleet: Fleet) -> None:
+        self._load, self._needs = load, needs
         self._strategy = strategy
         self._fleet = fleet
         self._heap: List[Tuple[Tuple[float, ...], int, str]] = []
@@ -64,7 +65,7 @@ class _Candidates:
         aside = []
         while self._heap:
             key, order, host = self._heap[0]
-            if self._fleet.free(host) < self._load:
+            if self._fleet.free(host) < self._load or self._fleet.lacks(host, self._needs):
                 heapq.heappop(self._heap)
             elif key != self._key(host):
                 heapq.heapreplace(self._heap, (self._key(host), order, host))
@@ -88,7 +89,7 @@ class _Choice:
 
     def __init__(self, batch: Sequence[Pending], fleet: Fleet) -> None:
         self._fleet = fleet
-        self._kinds: Dict[Tuple[Tuple[str, ...], str, int], _Candidates] = {}
+        self._kinds: Dict[Tuple[Tuple[str, ...], str, int, Ties], _Candidates] = {}
         self._rising: List[_Candidates] = []
         self._waiting: Dict[str, int] = {}  # group -> load of its instances without a host
         for p in batch:
@@ -110,15 +111,17 @@ class _Choice:
                 near = [h for h in hosts if h in near] if near else []
                 return preferred(near, p.strategy, self._fleet)[0] if near else None
             total = max(self._waiting[group] for group in p.ties.together)
-            host = self._candidates(hosts, p.strategy, total).best(p) if total > p.load else None
+            host = self._candidates(hosts, p, total).best(p) if total > p.load else None
             if host is not None:
                 return host
-        return self._candidates(hosts, p.strategy, p.load).best(p)
+        return self._candidates(hosts, p, p.load).best(p)
 
-    def _candidates(self, hosts: Tuple[str, ...], strategy: str, load: int) -> _Candidates:
-        kind = self._kinds.get((hosts, strategy, load))
+    def _candidates(self, hosts: Tuple[str, ...], p: Pending, load: int) -> _Candidates:
+        needs = Ties(needs=p.ties.needs) if p.ties.needs else FREE
+        kind = self._kinds.get((hosts, p.strategy, load, needs))
         if kind is None:
-            kind = self._kinds[hosts, strategy, load] = _Candidates(hosts, strategy, load, self._fleet)
+            kind = _Candidates(hosts, p.strategy, load, needs, self._fleet)
+            self._kinds[hosts, p.strategy, load, needs] = kind
             if kind.most_loaded:
                 self._rising.append(kind)
         return kind

@@ -10,8 +10,9 @@ services are apart or together: an HCI goes to the console of who asks.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, Mapping, Optional, Set, Tuple
+from typing import Collection, Dict, List, Mapping, Optional, Set, Tuple
 
+from ..model.item import MEMORY, NO_TERMS
 from ..model.sentences import listing
 from ..model.site import Instance, Site, instance_name
 
@@ -23,13 +24,19 @@ class Ties:
     item: str = ""
     apart: Tuple[str, ...] = ()
     together: Tuple[str, ...] = ()  # with the application in front: each application by itself
+    needs: Tuple[Tuple[str, int], ...] = ()  # resource -> amount
 
     def __bool__(self) -> bool:
-        return bool(self.apart or self.together)
+        return bool(self.apart or self.together or self.needs)
 
-    def unpinned(self) -> Ties:
-        """Of one that leaves its place: where it is, does not bind those that it is together with."""
-        return replace(self, together=()) if self.together else self
+    def leaving(self, shared: Collection[str]) -> Ties:
+        """Of one that leaves its place: where it is, does not bind those that it is together with, and what it has of
+        the site's resources goes with it.
+
+        :param shared: the resources of the site.
+        """
+        needs = tuple(need for need in self.needs if need[0] not in shared)
+        return replace(self, together=(), needs=needs)
 
 
 FREE = Ties()
@@ -45,15 +52,61 @@ def ties_of(site: Site, name: str) -> Ties:
 
 
 def _any(site: Site) -> bool:
-    return any(item.terms is not None for item in site.items)
+    return any(item.terms is not None for item in site.items) or any(a.needs for a in site.applications)
 
 
 def _ties(instance: Instance) -> Ties:
-    terms = instance.item.terms
-    if terms is None or instance.application.on_request:
-        return FREE
+    terms, needs = instance.item.terms or NO_TERMS, tuple(instance.application.needs.items())
+    if instance.application.on_request:
+        return Ties(needs=needs)
     together = tuple("%s:%s" % (instance.application.name, group) for group in terms.together)
-    return Ties(instance.item.id, terms.apart, together)
+    return Ties(instance.item.id, terms.apart, together, needs)
+
+
+class Store:
+    """What is left of each resource, on each node and of what the site has once. What is nowhere is not counted."""
+
+    def __init__(self) -> None:
+        self._left: Dict[Tuple[str, str], float] = {}  # (node, or "" for the site; resource) -> amount
+        self._all: Dict[Tuple[str, str], float] = {}
+
+    def has(self, node: str, rooms: Tuple[Tuple[str, str, float], ...]) -> None:
+        """Take in what a host says of its node and of the site: (node, resource, amount), as in `HostLoad.rooms`."""
+        for where, name, amount in rooms:
+            known = self._left.get((where, name))
+            self._left[where, name] = self._all[where, name] = amount if known is None else min(known, amount)
+
+    def take(self, node: str, ties: Ties, count: int) -> None:
+        for name, amount in ties.needs:
+            where = self._where(node, name)
+            if where in self._left:
+                self._left[where] -= count * amount
+
+    def left(self, node: str, name: str) -> Tuple[str, float]:
+        """(the node, or "" for the site; how much is left there)."""
+        where = self._where(node, name)
+        return where[0], self._left.get(where, float("inf") if name == MEMORY else 0)
+
+    def lacks(self, node: str, ties: Ties) -> str:
+        """The first resource of which there is too little; empty when there is enough of all."""
+        for name, amount in ties.needs:
+            if self.left(node, name)[1] < amount:
+                return name
+        return ""
+
+    def why_not(self, host: str, node: str, ties: Ties) -> str:
+        """The same as a sentence."""
+        name = self.lacks(node, ties)
+        if not name:
+            return ""
+        where, amount = self._where(node, name), dict(ties.needs)[name]
+        unit = " MiB" if name == MEMORY else ""
+        most = self._all.get(where, 0)
+        return "%s has too little %s: %g of %g%s reserved, it needs %g" % (
+            host if where[0] else "the site", name, most - self._left.get(where, 0), most, unit, amount)  # fmt: skip
+
+    def _where(self, node: str, name: str) -> Tuple[str, str]:
+        return ("", name) if ("", name) in self._left else (node, name)
 
 
 class Neighbours:

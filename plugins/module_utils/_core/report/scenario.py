@@ -28,15 +28,16 @@ from .plan_text import plan_lines, settled_lines
 Json = Dict[str, Any]
 KEPT: Dict[type, Tuple[str, ...]] = {
     site_model.Site: ("name", "controller", "hosts", "groups", "applications", "services", "items", "settings",
-                      "items_source"),
+                      "items_source", "resources"),
     site_model.Host: ("name", "order", "node", "groups", "service_manager", "load_limit", "extra_load", "measure",
-                      "min_free_memory", "min_free_disk"),
+                      "min_free_memory", "min_free_disk", "resources"),
     site_model.Item: ("id", "slot", "terms"),
     site_model.Terms: ("loading", "identifiers", "written", "prefer", "apart", "together", "priority", "displace"),
     site_model.Application: ("name", "identifiers", "identifiers_as_written", "programs", "distribution",
                              "start_sequence", "stop_sequence", "starting_strategy", "starting_failure_strategy",
                              "bus", "peer", "repair", "conflicts", "after_budget", "per", "items"),
     site_model.Program: ("name", "start_sequence", "stop_sequence", "wait_exit", "required", "expected_loading",
+                         "expected_memory", "resources",
                          "starting_failure_strategy", "running_failure_strategy", "start_timeout", "stop_timeout",
                          "on_timeout", "waits_for"),
     site_model.Bus: ("program", "probe", "link"),

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 from ..decide import failures
 from ..model import site as site_model
+from ..model.item import MEMORY
 from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
@@ -211,8 +212,26 @@ def _instances(
             "cpu": seen.get("cpu"),
             "memory": seen.get("memory"),
             "ports": instance.ports if instance else {},
+            "beyond": _beyond(instance, host, seen, observations) if instance and host else "",
         }
     return found
+
+
+def _beyond(
+    instance: site_model.Instance, host: str, seen: Mapping[str, Any], observations: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """What an instance uses beyond what it reserves, where its application asks to be told; or nothing."""
+    application = instance.application
+    if not application.learn:
+        return ""
+    memory = (observations[host].get("load") or {}).get("total_memory") if host in observations else None
+    figures = [("load", float(seen.get("cpu") or 0.0), application.loading, "%")]
+    if memory:
+        used = float(seen.get("memory") or 0.0) * float(memory) / 100
+        figures.append(("memory", used, application.needs.get(MEMORY, 0), "MiB"))
+    words = ["%.0f %s of %s, and reserves %d" % (used, unit, what, reserved)
+             for what, used, reserved, unit in figures if round(used) > reserved]  # fmt: skip
+    return "%s uses %s" % (instance.name, "; ".join(words)) if words else ""
 
 
 def _host(
