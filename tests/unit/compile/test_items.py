@@ -132,6 +132,20 @@ CASES += [
     ("half of a resource", {NEEDS: {"gpu": 0.5}},
      "muster_applications.scen2_srv.programs.data_processing.resources: gpu is 0.5, must be a whole number", []),
 ]  # fmt: skip
+CASES += [
+    ("more than there are", {HCI + "/needs": [{"any": 3, "of": ".*_view"}]},
+     'muster_applications.scen2_hci.needs[0]: 3 of ".*_view" must run, but it fits chart_view, sensor_view', []),
+    ("a pattern that is none", {HCI + "/needs": [{"any": 1, "of": "("}]},
+     'muster_applications.scen2_hci.needs[0].of: "(" is not a regular expression', []),
+    ("a need without a number", {HCI + "/needs": [{"of": ".*"}]},
+     "muster_applications.scen2_hci.needs[0]: this need needs any", []),
+    ("a signal that asks nobody", {SRV + "/programs/data_processing/stop_signal": "KILL"},
+     'muster_applications.scen2_srv.programs.data_processing.stop_signal: "KILL" is not known here', ["TERM"]),
+    ("a relative folder", {SRV + "/programs/data_processing/directory": "data"},
+     'muster_applications.scen2_srv.programs.data_processing.directory: is "data", must be an absolute path', []),
+    ("a umask that is none", {SRV + "/programs/data_processing/umask": "rwx"},
+     "muster_applications.scen2_srv.programs.data_processing.umask: is", []),
+]  # fmt: skip
 
 
 @each(CASES)

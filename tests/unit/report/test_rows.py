@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from monitor.core.model.site import Site
+from monitor.core.model.site import Need, Site
 from monitor.core.plan.act_requests import act_requests
 from monitor.core.plan.plan import make_plan
 from monitor.core.report.explain import explain_item
@@ -125,3 +125,18 @@ def test_explain_answers_for_a_row() -> None:
     assert [entry["instance"] for entry in found["applications"]] == ["all_srv_site"]
     found = explain_item(site(), state, seen, "console_1", NOW)
     assert found["applications"][0]["rule"].startswith("it may run on console_1")
+
+
+def test_an_application_is_operational_with_as_many_of_some_programs_as_it_needs() -> None:
+    small = site()
+    one = small.application("all_srv")
+    lasting = ("internal_data_bus", "data_processing", "common_bus_interface")
+    programs = tuple(dataclasses.replace(p, required=False) for p in one.programs)
+    state, seen = at_rest()
+    found = []
+    for any_of, running_ones in ((2, lasting[:2]), (2, lasting[:1]), (1, lasting[:1])):
+        needing = dataclasses.replace(one, programs=programs, needs=(Need(any_of, lasting),))
+        known = dataclasses.replace(small, applications=(needing,))
+        seen["server_2"] = quiet_host("server_2", instances={"all_srv_site": copy(1, *running_ones)})
+        found.append(verdicts(known, state, seen, {}, NOW)["site"]["verdict"])
+    assert found == ["degraded", "not operational", "degraded"]

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from ..model.site import AfterBudget, Application, Bus, Host, Ports, Program, Settings
 from . import keys as compile_keys
+from . import needs
 from .errors import Keys, Problems, show, suggest
 from .probes import Place, read_link, read_probe
 from .reader import Reader, Values
@@ -130,6 +131,7 @@ class ApplicationReader:
             bus=self._bus(values, programs, ports, keys + ("bus",)) if "bus" in values else None,
             ports=ports,
             files=self.reader.files(values.get("files", {}), keys + ("files",)),
+            needs=needs.read(values.get("needs", ()), programs, self.reader, keys + ("needs",)),
             after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
                                             "repair", "conflicts", "limits", "per", "learn") if key in values},

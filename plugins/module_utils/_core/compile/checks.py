@@ -114,7 +114,7 @@ def _check_resources(site: Site, problems: Problems) -> None:
     for application in site.applications:
         keys: Keys = ("muster_applications", application.name)
         nodes = {site.host(name).node for name in application.identifiers}
-        for name, amount in application.needs.items():
+        for name, amount in application.takes.items():
             if name == MEMORY:
                 continue
             if name not in known:

@@ -266,7 +266,8 @@ HOST = _table(
     ) + keys_resources.HOST,
 )
 
-TABLES = (SITE, ITEM, APPLICATION, AFTER_BUDGET, PROGRAM, BUS, keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
+TABLES = (SITE, ITEM, APPLICATION, AFTER_BUDGET, keys_resources.NEED, PROGRAM, BUS,
+          keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
           HOST, SETTINGS, HOOK)
 
 # Whose keys no variable of an item may have by mistake: the first one that has it says where it counts.

@@ -66,3 +66,11 @@ class Settings:
     api: bool = True  # whether the monitor answers requests
     api_address: str = "127.0.0.1"  # loopback; where it listens besides its Unix sockets
     api_port: int = 0  # 0: Unix sockets only
+
+
+@dataclass(frozen=True)
+class Need:
+    """So many of these programs must run."""
+
+    any: int
+    of: Tuple[str, ...]

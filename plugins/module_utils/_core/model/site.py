@@ -22,6 +22,7 @@ AfterBudget = parts.AfterBudget
 ConfigFile = parts.ConfigFile
 Hook = parts.Hook
 Item = model_item.Item
+Need = parts.Need
 Ports = parts.Ports
 Settings = parts.Settings
 Terms = model_item.Terms
@@ -63,6 +64,9 @@ class Program:
     stop_timeout: float = 5.0  # s from SIGTERM to SIGKILL
     on_timeout: str = "fail"  # a gate: "fail" | "defer"
     waits_for: str = ""  # a gate: the host service whose probe lets a deferred start continue
+    stop_signal: str = "TERM"
+    directory: str = ""  # where it starts; empty: a folder of its instance
+    umask: str = ""  # empty: the service manager's
     user: str = ""  # who it runs as, on systemd; empty: the host's user
     group: str = ""
     limits: Mapping[str, Any] = field(default_factory=dict)  # on systemd, see `model.confinement`
@@ -107,6 +111,7 @@ class Application:
     reserves: Optional[int] = None  # of one item, instead of the sum of its programs
     per: str = "item"  # "item" | "site" | "host": what it has one instance for
     items: Optional[Tuple[str, ...]] = None  # ids of the items that have one; None: all
+    needs: Tuple[Need, ...] = ()  # how many of some programs must run for it to be operational
     learn: bool = False  # whether the status reports what an instance uses beyond what it reserves
 
     @property
@@ -122,7 +127,7 @@ class Application:
         return sum(program.expected_loading for program in self.programs)
 
     @property
-    def needs(self) -> Dict[str, int]:
+    def takes(self) -> Dict[str, int]:
         """Besides load, what one instance reserves: MiB of memory, and resources by name."""
         found: Dict[str, int] = {}
         for program in self.programs:
@@ -366,6 +371,7 @@ def _application(document: Mapping[str, Any]) -> Application:
         known[key] = tuple(known[key])
     known["programs"] = tuple(Program(**dict(p, command=tuple(p["command"]))) for p in known["programs"])
     known["files"] = _files(known["files"])
+    known["needs"] = tuple(Need(need["any"], tuple(need["of"])) for need in known.get("needs") or ())
     known["items"] = tuple(known["items"]) if known.get("items") is not None else None
     if known["bus"]:
         link = known["bus"].get("link")

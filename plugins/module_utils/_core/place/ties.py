@@ -52,11 +52,11 @@ def ties_of(site: Site, name: str) -> Ties:
 
 
 def _any(site: Site) -> bool:
-    return any(item.terms is not None for item in site.items) or any(a.needs for a in site.applications)
+    return any(item.terms is not None for item in site.items) or any(a.takes for a in site.applications)
 
 
 def _ties(instance: Instance) -> Ties:
-    terms, needs = instance.item.terms or NO_TERMS, tuple(instance.application.needs.items())
+    terms, needs = instance.item.terms or NO_TERMS, tuple(instance.application.takes.items())
     if instance.application.on_request:
         return Ties(needs=needs)
     together = tuple("%s:%s" % (instance.application.name, group) for group in terms.together)

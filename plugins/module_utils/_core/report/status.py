@@ -228,7 +228,7 @@ def _beyond(
     figures = [("load", float(seen.get("cpu") or 0.0), application.loading, "%")]
     if memory:
         used = float(seen.get("memory") or 0.0) * float(memory) / 100
-        figures.append(("memory", used, application.needs.get(MEMORY, 0), "MiB"))
+        figures.append(("memory", used, application.takes.get(MEMORY, 0), "MiB"))
     words = ["%.0f %s of %s, and reserves %d" % (used, unit, what, reserved)
              for what, used, reserved, unit in figures if round(used) > reserved]  # fmt: skip
     return "%s uses %s" % (instance.name, "; ".join(words)) if words else ""

@@ -266,9 +266,11 @@ def _running(
     failed = {p: why for p, why in claim.failed.items() if p not in missing}
     status["missing"] = missing + sorted(failed)
     required = [p for p in status["missing"] if _required(application, p)]
-    status["major"], status["minor"] = bool(required), bool(status["missing"]) and not required
+    few = _few(application, status["missing"])
+    status["major"] = bool(required or few)
+    status["minor"] = bool(status["missing"]) and not status["major"]
     if status["missing"]:
-        first = (required or status["missing"])[0]
+        first = (required or few or status["missing"])[0]
         why = ": " + claim.failed[first] if claim.failed.get(first) else ""
         lacks = listing([first] + [p for p in status["missing"] if p != first])
         status["cause"] = "%s on %s runs without %s%s" % (name, host, lacks, why)
@@ -280,6 +282,15 @@ def _running(
         status["cause"] = "waiting for %s" % _awaited(site, application, claim)
         if not expected_programs(application, without=(*claim.deferred, *claim.failed)):
             status["state"] = "waiting"  # nothing of it runs yet
+
+
+def _few(application: Application, missing: List[str]) -> List[str]:
+    """The missing programs of which too few are left for what the application needs."""
+    for need in application.needs:
+        gone = [program for program in need.of if program in missing]
+        if len(need.of) - len(gone) < need.any:
+            return gone
+    return []
 
 
 def _required(application: Application, program: str) -> bool:
