@@ -128,3 +128,16 @@ def test_learn_reports_what_an_instance_uses_beyond_what_it_reserves_and_decides
     assert told["instances"]["scen2_srv_01"]["beyond"] == (
         "scen2_srv_01 uses 60 % of load, and reserves 22; 4000 MiB of memory, and reserves 0")
     assert "scen2_srv_01 uses 60 % of load" in render_table(told)
+
+
+def test_what_is_paused_or_not_seen_is_not_displaced() -> None:
+    terms = {"01": Terms(priority=9, displace=True), "03": Terms(priority=1)}
+    tight = {"server_2": {"load_limit": 40}, "server_3": {"load_limit": 40}}
+    for given, stopped in (
+        ({}, "scen2_srv_02"),
+        ({"ledger": {"pauses": {"item/02": {"why": "a test"}}}}, "scen2_srv_03"),
+        ({"seen": {"server_2": "no answer"}}, "scen2_srv_03"),
+    ):
+        site, state, seen = three(terms, hosts=tight, **given)
+        found = what_if(site, state, 7, seen, {"down": ["server_1"]}, NOW, dict.fromkeys(site.by_name(), "d"))
+        assert [a["instance"] for a in found["actions"] if a["action"] == "stop"] == [stopped], given

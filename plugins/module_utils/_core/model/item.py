@@ -50,7 +50,10 @@ def owners(
         return (Item(SITE, 0),)
     if per == "host":
         return tuple(Item(host, 0) for host in hosts)
-    return items if chosen is None else tuple(item for item in items if item.id in set(chosen))
+    if chosen is None:
+        return items
+    ids = set(chosen)
+    return tuple(item for item in items if item.id in ids)
 
 
 _BY_APPLICATION = ("identifiers", "written", "prefer")

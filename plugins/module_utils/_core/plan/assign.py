@@ -55,7 +55,7 @@ class Batch:
         self._draft = draft
         self._unfit = {host.name: unfit(draft, host.name) for host in draft.site.hosts}
         self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
-        leaving = {move.name for move in draft.moves}
+        leaving = {move.name for move in draft.moves if not (move.hosts and self._holds(move))}
         self._loads = host_loads(draft.site, draft.claims(), draft.observations, leaving)
         self._rows = 0
         self._sentences: Dict[Tuple[object, ...], Tuple[str, List[Json]]] = {}

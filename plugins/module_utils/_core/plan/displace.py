@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Collection, Dict, List, NamedTuple, Optional, Tuple
 
+from ..decide import pauses
 from ..decide.draft import Draft
 from ..model.words import RUNNING
 from ..place.loads import Fleet
@@ -34,7 +35,7 @@ class Displacement:
             instance = draft.site.by_name().get(name)
             if instance is None or claim.phase != RUNNING or name in moving or instance.application.on_request:
                 continue
-            if claim.host in fleet.loads and draft.is_started(name):
+            if claim.host in fleet.loads and _may_stop(draft, name, str(claim.host)):
                 p = pending_of(draft.site, instance, (str(claim.host),), draft.item_order(instance))
                 self._running.setdefault(fleet.loads[str(claim.host)].node, []).append((str(claim.host), p))
 
@@ -81,3 +82,11 @@ class Displacement:
         for other in gone if enough else ():
             self._fleet.take(other.hosts[0], other.load, other.ties)
         return gone if enough else []
+
+
+def _may_stop(draft: Draft, name: str, host: str) -> bool:
+    """Not what is stopped anyway, what another run is at work on, what is paused, or what nobody could see stop."""
+    observation = draft.observation(host)
+    if not draft.is_started(name) or draft.busy(name) or pauses.paused(draft, name):
+        return False
+    return observation.seen and observation.service_manager == "running"

@@ -47,7 +47,8 @@ def chosen(
         elif application.name in said:
             ids = _of(said[application.name], items, keys, problems)
         if application.per == "item" and (ids is not None or without[application.name]):
-            left = [item.id for item in items if (ids is None or item.id in ids)
+            own = None if ids is None else set(ids)
+            left = [item.id for item in items if (own is None or item.id in own)
                     and item.id not in without[application.name]]  # fmt: skip
             if not left and ids != []:
                 problems.add(keys, "no item has %s: what its items and the applications of the items say leaves none"
