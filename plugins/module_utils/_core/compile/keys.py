@@ -124,7 +124,7 @@ APPLICATION = _table(
     addresses="the word here is identifiers",
     core_identifiers="write identifiers",
     distributed="write distribution: single_instance, or nothing",
-    operational_status="mark the programs that matter with required: true",
+    operational_status="write needs: [{any: 2, of: <pattern>}], or required: true for programs that all matter",
     numprocs="muster makes one instance per entry of muster_items",
     pattern="one application serves all items: no pattern is needed",
 )
