@@ -23,6 +23,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,19 @@ LARGEST_BYTES = 16 << 20  # of what a run says
 SAY_WITHIN_SECONDS = 5.0  # from the connection to its line
 KEPT = 500  # answers; the oldest ones that nobody collected go first
 KEPT_SECONDS = 300.0
+LOOK_SECONDS = 1.0  # between looks whether the host still answers
+SILENT_LOOKS = 3  # in a row, after which its answer is not waited for any more
 
 Json = dict[str, Any]
 # (host, how the run reaches it) -> its line, or why it must not be used
 Choose = Callable[[str, Mapping[str, Any]], "LineActs | str"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    host: str
+    reached: Mapping[str, Any]
+    done: asyncio.Future[Reply]
 
 
 class ActDoor:
@@ -46,7 +56,7 @@ class ActDoor:
         self._path = path
         self._choose = choose
         self._complain = complain
-        self._given: dict[str, asyncio.Future[Reply]] = {}
+        self._given: dict[str, _Given] = {}
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -102,32 +112,38 @@ class ActDoor:
                 refused[host] = why
                 continue
             token = secrets.token_hex(16)
-            self._keep(token, line.hand_over(token, str(act["agent"]), act["request"]))
+            done = line.hand_over(token, str(act["agent"]), act["request"])
+            self._keep(token, _Given(host, act["reached"], done))
             given[host] = token
         return {"given": given, "refused": refused}
 
-    def _keep(self, token: str, done: asyncio.Future[Reply]) -> None:
-        self._given[token] = done
+    def _keep(self, token: str, given: _Given) -> None:
+        self._given[token] = given
         while len(self._given) > KEPT:
             del self._given[next(iter(self._given))]
         loop = asyncio.get_running_loop()
-        done.add_done_callback(lambda _done: loop.call_later(KEPT_SECONDS, self._given.pop, token, None))
+        given.done.add_done_callback(lambda _done: loop.call_later(KEPT_SECONDS, self._given.pop, token, None))
 
     async def _collect(self, token: str, reader: asyncio.StreamReader) -> Reply:
         """Wait for an answer, as long as the run does."""
-        done = self._given.get(token)
-        if done is None:
+        given = self._given.get(token)
+        if given is None:
             return {"lost": "the monitor knows nothing of it"}
         gone = asyncio.ensure_future(reader.read(1))
+        both: set[asyncio.Future[Any]] = {given.done, gone}
+        silent = 0
         try:
-            both: set[asyncio.Future[Any]] = {done, gone}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            while not (await asyncio.wait(both, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED))[0]:
+                line = self._choose(given.host, given.reached)
+                silent = silent + 1 if isinstance(line, str) else 0
+                if silent >= SILENT_LOOKS:
+                    return {"lost": str(line)}
         finally:
             gone.cancel()
-        if not done.done():
+        if not given.done.done():
             raise ConnectionResetError("the run is gone")
         self._given.pop(token, None)
-        return done.result()
+        return given.done.result()
 
 
 def _user(writer: asyncio.StreamWriter) -> int:

@@ -210,6 +210,21 @@ def test_a_line_that_ended_or_is_silent_takes_nothing_and_what_it_had_is_lost(tm
     asyncio.run(scene())
 
 
+def test_a_host_that_froze_in_an_act_is_not_waited_for_until_the_acts_deadline(tmp_path: Path) -> None:
+    """As the service manager's silence shows, also where another host on the same machine keeps the line alive."""
+    host = LineHost(tmp_path)
+
+    async def scene() -> None:
+        acts = await hostile(host)
+        async with host.door(acts):
+            given = await host.give(host.request())
+            host.silent = "no line to h answers"
+            assert await host.give(host.request()) == {}
+            assert (await host.collect(given, 60.0))["lost"] == host.silent
+
+    asyncio.run(scene())
+
+
 def test_a_monitor_that_breaks_off_may_have_handed_it_over_and_one_that_is_not_there_has_not(tmp_path: Path) -> None:
     host = LineHost(tmp_path)
     place = str(host.state / "run" / "acts.sock")
