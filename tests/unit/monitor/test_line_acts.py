@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from monitor.watch.lines import Lines
 from plugins.plugin_utils import _agent_files
 from tests.unit.monitor.line_host import HERE, LineHost, until
 from tests.unit.monitor.test_ssh import SSH, Stand
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_an_act_goes_over_the_line_and_its_answer_comes_back(tmp_path: Path) -> None:
@@ -108,3 +113,42 @@ def test_the_way_of_a_line_is_that_of_its_address_account_and_rights() -> None:
         assert way("ssh", {**plain, **change}) != way("ssh", plain)
     assert way("local", {}) == HERE
     assert way("community.docker.docker", plain) == way("ssh", {}) == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the door runs only what root installed")
+def test_through_the_agents_door_only_what_the_account_may_ask_for_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = LineHost(tmp_path)
+    for folder in (host.root, host.root / "lib", host.root / "lib" / host.version):
+        folder.chmod(0o755)
+    door = tmp_path / "door.py"
+    text = (ROOT / "roles/monitor/templates/agent_door.py.j2").read_text()
+    text = text.replace("{{ muster_root | string | to_json }}", json.dumps(str(host.root)))
+    door.write_text(text.replace("{{ inventory_hostname }}", "h"))
+    stand = Stand(tmp_path / "stand", monkeypatch, "exec %s -I -S %s listen\n" % (sys.executable, door))
+    watched = WatchedHost("h", root=str(host.root), ssh={**SSH, "door": True})
+
+    async def scene() -> None:
+        line = lines_ssh.SshLine(watched, 0.2, stand._changed, stand._told, stand.complaints.append)
+        try:
+            await until(lambda: line.answers and not line.acts.refusal())
+            async with host.door(line.acts):
+                said = await host.collect(await host.give(host.request()))
+                assert said["answer"]["results"]["app_01"]["result"] == "stopped"
+                wrong = host.request()
+                wrong["instances"][0]["instance"] = "../app_01"
+                assert "may not stand there" in (await host.collect(await host.give(wrong)))["refused"]
+                elsewhere = {**host.request(), "host": {**host.facts, "root": "/elsewhere"}}
+                assert "not the folder" in (await host.collect(await host.give(elsewhere)))["refused"]
+                token = "0" * 32
+                asked = {"verb": "acted", "host": host.facts, "token": token, "within": 1.0}
+                done = await asyncio.to_thread(
+                    subprocess.run, [sys.executable, "-I", "-S", str(door)], text=True, capture_output=True,
+                    input="%s\n%s\n" % (host.version, json.dumps(asked)), check=False,
+                )  # fmt: skip
+                assert "nothing is known" in done.stdout, done
+        finally:
+            line.stop()
+
+    asyncio.run(scene())
