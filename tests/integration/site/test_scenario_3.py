@@ -50,7 +50,7 @@ def test_a_second_deploy_changes_nothing(lab: SiteLab) -> None:
 def test_each_console_opens_its_own_hci_and_no_other(lab: SiteLab) -> None:
     lab.good("open", instances=["scen3_hci_console_1"], host="console_1")
     assert set(lab.programs("scen3_hci_console_1")) == WINDOWS
-    refused = lab.run("open", instances=["scen3_hci_console_2"], host="console_1")
+    refused = lab.play("open", instances=["scen3_hci_console_2"], host="console_1")
     assert refused.rc != 0
     assert "scen3_hci_console_2 may run on console_2 only" in refused.output
     lab.good("open", instances=["scen3_hci_console_2"], host="console_2")
