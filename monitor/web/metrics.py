@@ -112,6 +112,15 @@ def _items(status: Mapping[str, Any]) -> Iterator[Metric]:
         "Instances by application and state.",
         [({"application": a, "state": s}, n) for (a, s), n in sorted(phases.items())],
     )
+    pending: dict[str, int] = {}
+    for instance in status["instances"].values():
+        if instance.get("pending"):
+            pending[instance["application"]] = pending.get(instance["application"], 0) + 1
+    yield _gauge(
+        "muster_instances_pending",
+        "Instances that run with another configuration than the site describes.",
+        [({"application": a}, n) for a, n in sorted(pending.items())],
+    )
     yield _gauge(
         "muster_failures",
         "Failures that count against an instance's budget.",

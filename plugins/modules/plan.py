@@ -124,6 +124,11 @@ options:
       - Acknowledge all conflicts and failed actions.
     type: bool
     default: false
+  pending:
+    description:
+      - Restart only what runs with another configuration than the site describes; all of it without O(instances).
+    type: bool
+    default: false
   observed:
     description:
       - The name of the variable that M(control_room.muster.observe) registered in this run.

@@ -16,7 +16,7 @@ from ..model import text
 from ..model.sequence import natural, ordered
 from ..model.site import Application, Hook, Host, Item, Service, Settings, Site
 from ..model.words import VERDICTS
-from . import checks
+from . import changes, checks
 from . import keys as compile_keys
 from .applications import ApplicationReader, Known
 from .errors import Keys, Problems, SiteError, SiteErrors, show, suggest
@@ -222,13 +222,15 @@ class _Compiler:
             values = reader.table(compile_keys.SERVICE, entry, keys, "host service %s" % name)
             known.services[name] = "probe" in values or not values.sound("probe")
             ports = self._service_ports(values.get("ports", {}), keys + ("ports",))
+            files = reader.files(values.get("files", {}), keys + ("files",))
+            changes.check_service(files, keys + ("files",), self.problems)
             services.append(Service(
                 name=name,
                 hosts=known.resolve(values.get("hosts", ()), keys + ("hosts",), self.problems),
                 command=values.get("command", ()),
                 environment=values.get("environment", {}),
                 ports=ports,
-                files=reader.files(values.get("files", {}), keys + ("files",)),
+                files=files,
                 probe=read_probe(reader, values, keys, Place(ports, (name,), values.sound("ports"), service=True)),
                 label=values.get("label") or name,
                 **{key: values[key] for key in ("user", "group", "limits", "sandbox") if key in values},

@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 
 from ..model import site
 from ..model.confinement import LIMITS, SANDBOX
-from . import keys_probe
+from . import keys_change, keys_probe
 from . import table as key_table
 from .table import table as _table
 
@@ -122,7 +122,8 @@ APPLICATION = _table(
         Field("template", "template", "Replaces the template of the service manager's configuration; on systemd that"
               " of the application's units, which is rendered once for all items.", default="",
               default_doc="the collection's"),
-    ),
+    )
+    + keys_change.APPLICATION,
     addresses="the word here is identifiers",
     core_identifiers="write identifiers",
     distributed="write distribution: single_instance, or nothing",
@@ -176,6 +177,7 @@ PROGRAM = _table(
         Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
               default=""),
     )
+    + keys_change.PROGRAM
     + _CONFINEMENT,
     identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
     reference="the word here is model",
@@ -218,7 +220,8 @@ FILE = _table(
     (
         Field("template", "template", "The Jinja template.", required=True),
         Field("mode", "mode", "Its permissions, in quotes.", default=site.ConfigFile.mode),
-    ),
+    )
+    + keys_change.FILE,
 )
 
 SERVICE = _table(

@@ -14,6 +14,7 @@ from ..model.text import unreadable
 from . import values_confinement
 from .errors import show, suggest
 from .keys import SINGLE_INSTANCE_ONLY
+from .keys_change import RELOAD_SIGNALS
 from .table import Field
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
@@ -175,6 +176,23 @@ def _arguments(field: Field, value: Any) -> Tuple[str, ...]:
     return tuple(arguments)
 
 
+def _reload(field: Field, value: Any) -> Any:
+    """A signal, or a command that is run as it is written."""
+    if isinstance(value, str):
+        name = value.upper()
+        name = name[3:] if name.startswith("SIG") else name
+        if name not in RELOAD_SIGNALS:
+            hint = "a command is a list: [%s]" % ", ".join(value.split()) if " " in value or "/" in value else ""
+            raise Bad("%s is not a signal for this" % show(value), hint or suggest(name, RELOAD_SIGNALS))
+        return name
+    arguments = _arguments(field, value)
+    for argument in arguments:
+        if "{{" in argument or "{%" in argument:
+            raise Bad("%s is no text of this command: nothing is filled in" % show(argument),
+                      "its environment is that of the program, with MUSTER_PID")
+    return arguments
+
+
 def _environment(field: Field, value: Any) -> Dict[str, str]:
     if not isinstance(value, Mapping):
         raise _must(value, "a mapping of names to texts")
@@ -281,6 +299,7 @@ KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "names": _names,
     "arguments": _arguments,
     "environment": _environment,
+    "reload": _reload,
     "mapping": _mapping,
     "files": _mapping,
     "items": _items,

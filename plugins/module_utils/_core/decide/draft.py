@@ -16,6 +16,7 @@ from ..model.plan import (
     HOLD,
     NOTHING,
     REFUSE,
+    RELOAD,
     REPAIR,
     REVIVE,
     START,
@@ -164,7 +165,7 @@ class Draft(Known):
         claim = self.claim(name)
         freed = replace(
             claim, phase=FREE, target=None, actor=None, deferred=(), failed={}, left=(), reason=reason, until=0.0,
-            since=self.now if claim.phase != FREE else claim.since,
+            pending=None, since=self.now if claim.phase != FREE else claim.since,
         )  # fmt: skip
         self.set_claim(name, freed)
 
@@ -255,6 +256,10 @@ class Draft(Known):
     def repair(self, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
         """Start these programs of an instance that runs."""
         self._join(REPAIR, name, host, reason, programs)
+
+    def reload(self, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
+        """Have an instance that runs take its files; these programs get their signal or command."""
+        self._join(RELOAD, name, host, reason, programs)
 
     def continue_deferred(self, name: str, host: str, reason: str) -> None:
         """Start what was deferred of an instance that runs."""

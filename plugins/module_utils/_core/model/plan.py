@@ -16,13 +16,14 @@ STOP = "stop"
 RESTART = "restart"  # in place, under a new epoch
 CONTINUE = "continue"  # the deferred part of a start
 REPAIR = "repair"  # programs of an instance that runs
+RELOAD = "reload"  # an instance that runs takes changed files
 CONFIGURE = "configure"  # a host's configuration folder
 REVIVE = "revive"  # a host's service manager
 FREE_CLAIM = "free"  # only the ledger changes
 HOLD = "hold"  # nothing is done, and why
 REFUSE = "refuse"  # nothing of the whole request is done, and why
 
-ACTS = (START, STOP, RESTART, CONTINUE, REPAIR)  # what a host does to one instance
+ACTS = (START, STOP, RESTART, CONTINUE, REPAIR, RELOAD)  # what a host does to one instance
 
 # What a confirmed stop leads to, when that is no phase of the claim.
 MOVE = "move"  # the claim goes with the start on another host
@@ -41,7 +42,7 @@ class Action:
     phase: int = 1  # actions of a later phase wait for those of earlier ones
     target: str = ""  # of a stop: where it starts afterwards
     urgent: bool = False
-    programs: Optional[Tuple[str, ...]] = None  # of REPAIR and CONTINUE: only these
+    programs: Optional[Tuple[str, ...]] = None  # of REPAIR, CONTINUE and RELOAD: only these
     after: str = ""  # of a stop: the phase of the claim once it is confirmed, MOVE or NOTHING
     digest: str = ""  # of the instance's configuration
 

@@ -59,6 +59,30 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Pending:
+    """A configuration that an instance which runs has not taken yet."""
+
+    digest: str = ""  # of that configuration
+    since: float = 0.0
+    how: str = ""  # why not: a word of `model.change`
+    why: str = ""  # that it could not be taken; empty where nothing was tried
+    of: float = 0.0  # since when it has had the one that it runs with
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Pending:
+        return cls(
+            document.get("digest") or "",
+            float(document.get("since") or 0.0),
+            document.get("how") or "",
+            document.get("why") or "",
+            float(document.get("of") or 0.0),
+        )
+
+    def to_json(self) -> Dict[str, Any]:
+        return {"digest": self.digest, "since": self.since, "how": self.how, "why": self.why, "of": self.of}
+
+
+@dataclass(frozen=True)
 class Claim:
     """The record that an instance belongs to a host, under an epoch that only grows.
 
@@ -81,6 +105,7 @@ class Claim:
     left: Tuple[str, ...] = ()
     crashes: Tuple[Failure, ...] = ()  # in a row, see `decide.failures.in_a_row`
     until: float = 0.0  # it crashed and waits; when it is started again
+    pending: Optional[Pending] = None  # another configuration than the one it runs with
     refusals: Tuple[Failure, ...] = ()  # by hosts, to start it, since it ran last; they cost nothing
 
     @property
@@ -110,6 +135,7 @@ class Claim:
             crashes=_failures(document.get("crashes")),
             until=float(document.get("until") or 0.0),
             refusals=_failures(document.get("refusals")),
+            pending=Pending.from_json(document["pending"]) if document.get("pending") else None,
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -132,6 +158,8 @@ class Claim:
             document["crashes"] = [[f.at, f.host, f.why] for f in self.crashes]
         if self.until:
             document["until"] = self.until
+        if self.pending is not None:
+            document["pending"] = self.pending.to_json()
         if self.refusals:
             document["refusals"] = [[f.at, f.host, f.why] for f in self.refusals]
         return document

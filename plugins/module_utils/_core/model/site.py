@@ -3,14 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The words of a site as frozen data: hosts, applications, programs, items, instances.
 
-Built once by ``compile.compiler.compile_site`` from validated input, published as ``site.json`` and read back by
-``site_from_json``. Everything that decides takes a `Site`; nothing here knows files, clocks or Ansible.
+Built by ``compile.compiler.compile_site`` from validated input, published as ``site.json``, read by `site_from_json`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from . import probe as model_probe
 from .probe import probe_from_json
@@ -40,6 +39,7 @@ class ConfigFile:
     name: str  # below etc/available/<instance>/
     template: str  # looked up beside the inventory, the playbook, then in the collection
     mode: str = "0640"
+    on_change: str = ""  # see `model.change`; empty: the application's
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Program:
     start_timeout: float = 10.0  # s; for a gate: until its exit
     stop_timeout: float = 5.0  # s from SIGTERM to SIGKILL
     on_timeout: str = "fail"  # a gate: "fail" | "defer"
+    reload: Union[str, Tuple[str, ...]] = ()  # a signal or a command: it takes its configuration while it runs
     waits_for: str = ""  # a gate: the host service whose probe lets a deferred start continue
     user: str = ""  # who it runs as, on systemd; empty: the host's user
     group: str = ""
@@ -120,6 +121,7 @@ class Application:
     repair: str = "auto"  # "auto" | "report": what reconcile does about drift
     limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
+    on_change: str = ""  # a word of `model.change`; empty: `restart` of a service, `when_closed` of an HCI
     after_budget: Optional[AfterBudget] = None  # None: it stays failed until a person clears it
 
     @property
@@ -365,7 +367,7 @@ def _application(document: Mapping[str, Any]) -> Application:
     known = dict(document)
     for key in ("identifiers", "identifiers_as_written"):
         known[key] = tuple(known[key])
-    known["programs"] = tuple(Program(**dict(p, command=tuple(p["command"]))) for p in known["programs"])
+    known["programs"] = tuple(_program(p) for p in known["programs"])
     known["files"] = _files(known["files"])
     if known["bus"]:
         link = known["bus"].get("link")
@@ -376,6 +378,12 @@ def _application(document: Mapping[str, Any]) -> Application:
     if known["ports"]:
         known["ports"] = Ports(**known["ports"])
     return Application(**known)
+
+
+def _program(document: Mapping[str, Any]) -> Program:
+    reload = document.get("reload") or ()
+    reload = reload if isinstance(reload, str) else tuple(reload)
+    return Program(**dict(document, command=tuple(document["command"]), reload=reload))
 
 
 def _service(document: Mapping[str, Any]) -> Service:

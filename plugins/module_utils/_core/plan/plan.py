@@ -25,6 +25,7 @@ from ..model.plan import (
     FREE_CLAIM,
     HOLD,
     REFUSE,
+    RELOAD,
     REPAIR,
     RESTART,
     REVIVE,
@@ -46,7 +47,7 @@ from .act_requests import DEADLINE_SHARE
 from .assign import Batch
 
 # Of the actions of one phase; a host carries them out in an order of its own.
-ORDER = (REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, REPAIR, CONTINUE, START, HOLD)
+ORDER = (REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, RELOAD, REPAIR, CONTINUE, START, HOLD)
 
 
 def make_plan(

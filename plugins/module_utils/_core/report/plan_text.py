@@ -162,9 +162,19 @@ class _Text:
         facts += ["since %s" % self._clock(record["since"])] if record.get("since") else []
         facts += ["configuration %s" % record["digest"][:SHORT]] if record.get("digest") else []
         facts += ["incarnation %s" % record["incarnation"]] if record.get("incarnation") else []
+        facts += self._pending(record.get("pending") or {})
         known = ("phase", "host", "target", "epoch", "actor", "until", "deferred", "left", "failed", "failures",
-                 "crashes", "refusals", "since", "digest", "incarnation", "reason")  # fmt: skip
+                 "crashes", "refusals", "pending", "since", "digest", "incarnation", "reason")  # fmt: skip
         return ", ".join(facts + self._rest(record, known)) + self._why(name, record.get("reason"))
+
+    def _pending(self, pending: Json) -> List[str]:
+        if not pending:
+            return []
+        facts = ["pending (%s) configuration %s" % (pending.get("how"), pending["digest"][:SHORT])]
+        facts += ["of %s" % self._clock(pending["since"])] if pending.get("since") else []
+        facts += ["with that of %s" % self._clock(pending["of"])] if pending.get("of") else []
+        facts += ["not taken: %s" % pending["why"]] if pending.get("why") else []
+        return [" ".join(facts + self._rest(pending, ("digest", "since", "how", "why", "of")))]
 
     def _failure(self, failure: Sequence[Any]) -> str:
         at, host, why = failure

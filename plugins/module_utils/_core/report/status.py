@@ -9,9 +9,9 @@ report.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ..decide import failures
+from ..decide import changes, failures
 from ..model import site as site_model
 from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
@@ -71,6 +71,7 @@ def status_document(
             instances[name].update({key: status[key] for key in ("state", "major", "minor", "cause", "missing")})
         items.append(dict(found, item=item.id, slot=item.slot))
         report_attention.mark_paused(items[-1], attention["pauses"])
+        report_attention.mark_pending(items[-1], {n: instances[n]["pending"] for n in verdicts[item.id]["instances"]})
         counts[found["verdict"]] = counts.get(found["verdict"], 0) + 1
     return {
         "schema": SCHEMA,
@@ -199,6 +200,7 @@ def _instances(
             "reason": claim.reason,
             "deferred": list(claim.deferred),
             "failed": dict(claim.failed),
+            "pending": _pending(claim, now),
             "failures": len(failures.charges(claim, now, site.settings)),
             "failure_budget": site.settings.failure_budget,
             "retry": after.retry if after else None,
@@ -209,6 +211,13 @@ def _instances(
             "ports": instance.ports if instance else {},
         }
     return found
+
+
+def _pending(claim: Claim, now: float) -> Optional[Dict[str, Any]]:
+    """The configuration that it has not taken yet, and that as a sentence."""
+    if claim.pending is None or not claim.holds:
+        return None
+    return dict(claim.pending.to_json(), says=changes.said(claim.pending, now))
 
 
 def _host(

@@ -57,12 +57,12 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         _configure(request, answer)
     instances, refused = _may_be_done(request.get("instances") or [], _rebooted(request) or answer.get("config_error"))
     if instances:
-        from . import instance
+        from . import predict
         from . import sequencer as act_sequencer
         from .scene import Scene
 
         if check:
-            answer["results"] = instance.predict(host, instances)
+            answer["results"] = predict.predict(host, instances)
         else:
             manager = manager_of(host)
             pid = _service_manager(manager, request, marker, answer)

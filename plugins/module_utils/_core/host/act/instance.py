@@ -10,14 +10,11 @@ starts before the claim is written.
 from __future__ import annotations
 
 import errno
-import os
 import time
 
 from ..machine import instance_files, procs, starts
 from ..machine import ports as machine_ports
-from ..service import identity
-from ..service.choose import manager_of
-from . import stages
+from . import reload, stages
 from .launches import Present
 
 TYPE_CHECKING = False
@@ -101,6 +98,8 @@ class InstanceJob:
         if self.scene.contact.silent:
             return self._result("refused", self.scene.contact.silent, changed=False)
         present = yield from self._find_present()
+        if self.request["do"] == "reload":
+            return (yield from self._reload(present, seen))
         fresh, refused = self._how(present, seen)
         if refused:
             return self._result("refused", refused, changed=False)
@@ -173,6 +172,18 @@ class InstanceJob:
             return (yield from self._end_badly(reason, failure.strategy, before, restarted))
         self._remember(before)
         return self._result("running", "", restarted=restarted)
+
+    def _reload(self, present: Present, seen: Mapping[str, Any]) -> Steps:
+        """What runs takes its files anew, under the epoch that it has."""
+        if {process.epoch for process in present.processes} - {-1} != {self.epoch}:
+            return self._result("refused", "%s does not run on %s with epoch %d, so it takes nothing" % (
+                self.instance, self.where, self.epoch), seen=seen, changed=False)
+        told = [p for p in self.request["programs"] if p["name"] in (self.request.get("only") or ())]
+        why = yield from reload.tell_all(self.root, told, present.mains, self.scene.deadline, self.settle)
+        if why:
+            return self._result("failed", why, seen=seen)
+        instance_files.write_seen(self.root, self.instance, dict(seen, digest=self.request["digest"]))
+        return self._result("running", "", seen=seen)
 
     def _stop(self, seen: Mapping[str, Any]) -> Steps:
         present = yield from self._find_present()
@@ -343,37 +354,6 @@ def missing(request: Mapping[str, Any], running: Any, seen: Mapping[str, Any]) -
     if min(p["start_sequence"] for p in absent) < first:  # the bus itself was missing: ask it, too
         asked += [p for p in gates if p["start_sequence"] == first and p not in asked]
     return [p["name"] for p in [*absent, *asked]]
-
-
-def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
-    """What `Sequencer.run` would do, for check mode. Changes nothing.
-
-    :return: instance -> result.
-    """
-    root = host["root"]
-    manager = manager_of(host)
-    look = identity.Look(manager)
-    manager.close()
-    runs = look.pid > 0
-    results = {}
-    for request in requests:
-        instance, action = request["instance"], request["do"]
-        mine = look.of(instance)
-        seen = instance_files.read_seen(root, instance)
-        refused = too_old(host["host"], request, seen, instance_files.read_claim(root, instance))
-        if refused:
-            results[instance] = outcome(request, "refused", refused, changed=False)
-        elif action == "stop":
-            held = os.path.exists(instance_files.claim_path(root, instance))
-            changed = bool(mine) or held or manager.is_placed(instance)
-            results[instance] = outcome(request, "stopped", "", changed=changed)
-        else:
-            running = {p.program for p in mine if p.epoch == request["epoch"]}
-            fresh = action == "restart" or not runs or {p.epoch for p in mine} != {request["epoch"]}
-            changed = fresh or action == "continue" or bool(missing(request, running, seen))
-            results[instance] = outcome(request, "running", "", changed=changed, restarted=fresh and bool(mine),
-                                        deferred=seen.get("deferred", []), failed=seen.get("failed", {}))
-    return results
 
 
 def outcome(
