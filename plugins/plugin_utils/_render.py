@@ -274,7 +274,7 @@ class Renderer:
             "slot": item.slot,
             "ports": instance.ports,
             "peer": peer,
-            "etc": "%s/etc/available/%s" % (TOKENS["root"], instance.name),
+            "etc": "%s/etc/current/%s" % (TOKENS["root"], instance.name),
         }
 
     def _managers(self, hosts: Iterable[str]) -> list[str]:

@@ -36,7 +36,7 @@ SSH_CONNECTIONS = ("", "smart", "ssh", "ansible.builtin.ssh")  # an inventory th
 class ConfigFile:
     """A file rendered per item (or per host service) from a Jinja template."""
 
-    name: str  # below etc/available/<instance>/
+    name: str  # below etc/current/<instance>/
     template: str  # looked up beside the inventory, the playbook, then in the collection
     mode: str = "0640"
     on_change: str = ""  # see `model.change`; empty: the application's

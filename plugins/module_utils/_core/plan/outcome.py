@@ -255,6 +255,7 @@ class _Settler:
         self._claims[name] = replace(
             claim, phase=RUNNING, target=None, actor=None, deferred=deferred, failed=failed, left=(), reason="",
             refusals=(), since=claim.since if action.kind == CONTINUE else self._now,
+            digest=str(answer.get("digest") or claim.digest),
         )  # fmt: skip
         waits = "; waits with %s" % ", ".join(deferred) if deferred else ""
         if failed:
