@@ -22,7 +22,7 @@ from tests import scenario_form
 
 TOPICS = (
     "changes", "conflict", "deploy", "drain", "hosts", "intents", "open", "pause", "reconcile", "reset", "restart",
-    "start", "stop",
+    "rollout", "start", "stop",
 )  # fmt: skip
 
 

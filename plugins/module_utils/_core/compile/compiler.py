@@ -22,6 +22,7 @@ from .applications import ApplicationReader, Known
 from .errors import Keys, Problems, SiteError, SiteErrors, show, suggest
 from .probes import Place, read_probe
 from .reader import Reader, Values
+from .rollout import read_rollout
 from .values import is_host_name, is_port_name
 
 __all__ = ["SiteError", "SiteErrors", "compile_site"]
@@ -73,6 +74,7 @@ class _Compiler:
             items=items,
             items_source=top.get("muster_items_source", ""),
             settings=settings,
+            rollout=read_rollout(self.reader, top.get("muster_rollout", {})),
             hooks=_hooks(self.reader, top.get("muster_hooks", ())),
         )
         checks.check(site, self.problems)

@@ -58,7 +58,7 @@ SITE = _table(
               default=[]),
         Field("muster_state_dir", "path", "Folder on the controller: ledger, published state, artefacts of runs.",
               required=True),
-    ),
+    ) + keys_change.SITE,
     muster_hosts="hosts are written in the inventory, in the group muster_hosts",
 )
 
@@ -122,8 +122,7 @@ APPLICATION = _table(
         Field("template", "template", "Replaces the template of the service manager's configuration; on systemd that"
               " of the application's units, which is rendered once for all items.", default="",
               default_doc="the collection's"),
-    )
-    + keys_change.APPLICATION,
+    ) + keys_change.APPLICATION,
     addresses="the word here is identifiers",
     core_identifiers="write identifiers",
     distributed="write distribution: single_instance, or nothing",
@@ -176,9 +175,7 @@ PROGRAM = _table(
               " until it would pass.", default=site.Program.on_timeout, choices=("fail", "defer")),
         Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
               default=""),
-    )
-    + keys_change.PROGRAM
-    + _CONFINEMENT,
+    ) + keys_change.PROGRAM + _CONFINEMENT,
     identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
     reference="the word here is model",
     autostart="give start_sequence a rank: muster starts what has one",
@@ -220,8 +217,7 @@ FILE = _table(
     (
         Field("template", "template", "The Jinja template.", required=True),
         Field("mode", "mode", "Its permissions, in quotes.", default=site.ConfigFile.mode),
-    )
-    + keys_change.FILE,
+    ) + keys_change.FILE,
 )
 
 SERVICE = _table(
@@ -330,7 +326,8 @@ HOOK = _table(
     ),
 )
 
-TABLES = (SITE, ITEM, APPLICATION, AFTER_BUDGET, PROGRAM, BUS, keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
+TABLES = (SITE, keys_change.ROLLOUT, ITEM, APPLICATION, AFTER_BUDGET, PROGRAM, BUS, keys_probe.PROBE, keys_probe.TLS,
+          PORTS, FILE, SERVICE,
           HOST, SETTINGS, HOOK)
 
 

@@ -6,7 +6,32 @@
 from __future__ import annotations
 
 from ..model import change
-from .table import Field
+from ..model.rollout import RolloutSettings
+from .table import Field, table
+
+SITE = (
+    Field("muster_rollout", "mapping", "How a changed configuration reaches what runs: how many items at a time, and"
+          " when it goes on ([rollouts](rollouts.md)).", default={}),
+)  # fmt: skip
+
+ROLLOUT = table(
+    "A rollout",
+    "muster_rollout",
+    "Restarts and reloads for a changed configuration go in batches of items. A batch begins when the one before has"
+    " been operational for `hold_for`.",
+    (
+        Field("canary", "integer", "Items of the first batch; 0: as many as in the others.",
+              default=RolloutSettings.canary, minimum=0),
+        Field("max_parallel", "share", "Items of each further batch: a number, or a share of the items concerned such"
+              " as `25%` (rounded down, at least 1).", default=RolloutSettings.max_parallel, minimum=1),
+        Field("hold_for", "number", "How long a batch must be operational before the next one begins.", minimum=0,
+              maximum=86400, unit="s", default_doc="`stable_after`"),
+        Field("max_failures", "integer", "Instances that may fail before it stops.",
+              default=RolloutSettings.max_failures, minimum=0),
+        Field("revert", "boolean", "When it has stopped, what failed goes back to the configuration that it ran with.",
+              default=RolloutSettings.revert),
+    ),
+)
 
 RELOAD_SIGNALS = ("HUP", "USR1", "USR2", "WINCH")  # those that end no program that expects them
 

@@ -30,6 +30,7 @@ _URL_PATH = re.compile(r"/[\x21-\x7e]*\Z")
 _MODE = re.compile(r"0[0-7]{3}\Z")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,300}\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
+_SHARE = re.compile(r"([1-9][0-9]?|100)%\Z")
 _LONGEST_NUMBER = 1024  # bits; Python refuses to write very long numbers
 
 NAME_RULE = "a letter, then letters, digits, _ or -, at most 64"
@@ -97,6 +98,15 @@ def _integer(field: Field, value: Any) -> int:
         raise _must(value, "a whole number" + _limits(field))
     _within(field, value, value)
     return value
+
+
+def _share(field: Field, value: Any) -> Any:
+    """A whole number, or a share in percent as text."""
+    if isinstance(value, str) and _SHARE.match(value.strip()):
+        return value.strip()
+    if isinstance(value, str) and not _INTEGER.match(value.strip()):
+        raise _must(value, 'a whole number of 1 or more, or a share from "1%" to "100%"')
+    return _integer(field, value)
 
 
 def _number(field: Field, value: Any) -> float:
@@ -294,6 +304,7 @@ KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "address": _matching(_ADDRESS, "an IP address or a host name"),
     "integer": _integer,
     "number": _number,
+    "share": _share,
     "boolean": _boolean,
     "choice": _choice,
     "names": _names,

@@ -32,14 +32,17 @@ def take(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[s
     if effect in (change.WHEN_CLOSED, change.BY_HAND):
         _leave(draft, instance, host, effect)
         return False
-    if instance.application.repair == "report" and draft.kind != "deploy":
+    under_way = draft.rollout is not None and name in draft.rollout.targets
+    if instance.application.repair == "report" and draft.kind != "deploy" and not under_way:
         stop_strays(draft, name, strays)
         notices.drift(draft, name, host, "%s runs on %s with another configuration" % (name, host), report=True)
         draft.hold(name, host, "%s runs on %s with another configuration than the site describes "
                    "(repair: report): deploy, or restart it" % (name, host))  # fmt: skip
         return True
     if effect == change.RESTART:
-        in_place(draft, instance, host, "the configuration of %s changed" % name, strays)
+        goes_back = draft.digests[name] != draft.described.get(name)
+        what = "the configuration of %s goes back" if goes_back else "the configuration of %s changed"
+        in_place(draft, instance, host, what % name, strays)
     return effect == change.RESTART
 
 
@@ -61,7 +64,8 @@ def reload(draft: Draft, instance: Instance, host: str, copy: Seen) -> bool:
 def _effect(draft: Draft, instance: Instance, copy: Seen) -> str:
     """A word of `model.change`; empty where nothing changed, or this is no run that looks at that."""
     wanted = draft.digests.get(instance.name, "")
-    if not wanted or copy.digest in ("", wanted) or draft.kind not in WHOLE:
+    looks = draft.kind in WHOLE or draft.kind.startswith("rollout_")
+    if not wanted or copy.digest in ("", wanted) or not looks:
         return ""
     return change.effect(instance.application, copy.digest, wanted)
 

@@ -101,6 +101,7 @@ class Plan:
     intents: List[Json]  # what became of each: {id, instance, outcome, why}
     waits: Mapping[str, float]  # instance -> when the deadline of the run at work on it is over
     turns: List[str]  # instances that leave a drained host in a later round
+    again_after: float = 0.0  # s until this run may go on with the rollout; 0: it has nothing more to do
     boots: Mapping[str, str] = field(default_factory=dict)  # host that acts -> the boot id that it was seen with
 
     @property
@@ -140,6 +141,7 @@ class Plan:
             waits=document["waits"],
             turns=document["turns"],
             boots=document.get("boots") or {},
+            again_after=float(document.get("again_after") or 0.0),
         )
 
     def to_json(self) -> Json:
@@ -157,6 +159,7 @@ class Plan:
             "waits": self.waits,
             "turns": self.turns,
             "boots": dict(self.boots),
+            "again_after": self.again_after,
         }
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
+from .rollout import Rollout
 from .words import FAILED, FREE, RECORD_KINDS, UP
 
 Record = TypeVar("Record")
@@ -293,6 +294,7 @@ class State:
     hosts: Mapping[str, HostRecord] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)  # SITE, or "item/<id>"
     notices: Mapping[str, Any] = field(default_factory=dict)  # see `decide.notices`
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)  # CURRENT
 
     @classmethod
     def from_json(cls, document: Union[State, Mapping[str, Any]]) -> State:
@@ -305,6 +307,7 @@ class State:
             Records(dict(document.get("hosts") or {}), HostRecord.from_json),
             Records(dict(document.get("pauses") or {}), Pause.from_json),
             dict(document.get("notices") or {}),
+            Records(dict(document.get("rollouts") or {}), Rollout.from_json),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -315,6 +318,7 @@ class State:
             "hosts": {name: h.to_json() for name, h in self.hosts.items()},
             "pauses": {name: p.to_json() for name, p in self.pauses.items()},
             "notices": dict(self.notices),
+            "rollouts": {name: r.to_json() for name, r in self.rollouts.items()},
         }
 
 

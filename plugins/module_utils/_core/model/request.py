@@ -186,7 +186,7 @@ KINDS: Mapping[str, RequestKind] = {
         ),
         RequestKind(
             "deploy", "Prepare the hosts, and bring every instance to its wanted state.", whole_run=True,
-            takes=("accept",), example="deploy", by_api=False,
+            takes=("accept", "at_a_time"), example="deploy", by_api=False,
         ),
         RequestKind(
             "start", "Start instances on the best host; clears a failed state.", subject=_INSTANCES,
@@ -249,6 +249,25 @@ KINDS: Mapping[str, RequestKind] = {
         RequestKind(
             "resume", "End a pause, and do now what it held back.", subject=_ITEM, one_of=("item", "site"),
             example="resume 02",
+        ),
+        RequestKind(
+            "rollout_pause", "Let no further batch of the rollout begin until it is resumed.", whole_run=True,
+            command="rollout pause", example="rollout pause --why 'shift change'",
+        ),
+        RequestKind(
+            "rollout_resume", "Go on with a rollout that was paused or aborted, or that stopped.",
+            "What failed is tried again first.",
+            whole_run=True, command="rollout resume", example="rollout resume",
+        ),
+        RequestKind(
+            "rollout_abort", "End the rollout: what it has reached keeps the new configuration, the rest keeps its own.",
+            "It stays so until the site changes again, or the rollout is resumed.",
+            whole_run=True, command="rollout abort", example="rollout abort --why 'wrong limits'",
+        ),
+        RequestKind(
+            "rollout_revert", "Take what the rollout has reached back to what it ran with, in batches.",
+            "It stays with that until the site changes again.",
+            whole_run=True, command="rollout revert", example="rollout revert --why 'wrong limits'",
         ),
         RequestKind(
             "resolve", "Decide which copy of an instance stays; every other copy is stopped.",

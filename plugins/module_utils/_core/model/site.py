@@ -9,10 +9,11 @@ Built by ``compile.compiler.compile_site`` from validated input, published as ``
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple, Union
 
 from . import probe as model_probe
 from .probe import probe_from_json
+from .rollout import RolloutSettings
 
 Probe = model_probe.Probe
 
@@ -255,6 +256,7 @@ class Site:
     settings: Settings = Settings()
     hooks: Tuple[Hook, ...] = ()
     items_source: str = ""  # where they come from, when others edit that
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
 
     def host(self, name: str) -> Host:
         """:raises KeyError: when there is no such host."""
@@ -357,6 +359,7 @@ def site_from_json(document: Mapping[str, Any]) -> Site:
     known["services"] = tuple(_service(s) for s in document["services"])
     known["items"] = tuple(Item(**i) for i in document["items"])
     known["settings"] = Settings(**document["settings"])
+    known["rollout"] = RolloutSettings(**document.get("rollout") or {})
     known["hooks"] = tuple(
         Hook(**dict(h, command=tuple(h["command"]), on=tuple(h["on"]))) for h in document.get("hooks") or ()
     )
@@ -368,7 +371,7 @@ def _application(document: Mapping[str, Any]) -> Application:
     for key in ("identifiers", "identifiers_as_written"):
         known[key] = tuple(known[key])
     known["programs"] = tuple(_program(p) for p in known["programs"])
-    known["files"] = _files(known["files"])
+    known["files"] = tuple(ConfigFile(**f) for f in known["files"])
     if known["bus"]:
         link = known["bus"].get("link")
         known["bus"] = Bus(known["bus"]["program"], probe_from_json(known["bus"]["probe"]),
@@ -390,11 +393,7 @@ def _service(document: Mapping[str, Any]) -> Service:
     known = dict(document)
     known["hosts"] = tuple(known["hosts"])
     known["command"] = tuple(known["command"])
-    known["files"] = _files(known["files"])
+    known["files"] = tuple(ConfigFile(**f) for f in known["files"])
     if known["probe"]:
         known["probe"] = probe_from_json(known["probe"])
     return Service(**known)
-
-
-def _files(documents: List[Mapping[str, Any]]) -> Tuple[ConfigFile, ...]:
-    return tuple(ConfigFile(**f) for f in documents)

@@ -129,7 +129,7 @@ def _order(site: Site, state: State, action: Action, digests: Mapping[str, str])
         epoch=action.epoch,
         urgent=action.urgent,
         reason=action.reason,
-        digest=digests.get(name) or action.digest,
+        digest=action.digest or digests.get(name, ""),
         environment=_environment(site, state, instance) if instance else {},
         starting_failure_strategy=application.starting_failure_strategy if application else "stop",
         start_timeout=site.settings.start_timeout,

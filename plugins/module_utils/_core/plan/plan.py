@@ -14,7 +14,7 @@ import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
-from ..decide import drains, notices, pauses
+from ..decide import drains, notices, pauses, rollouts
 from ..decide.draft import WHOLE, Draft, Json, PlanError
 from ..decide.keep_running import waits_for
 from ..decide.reconcile import reconcile
@@ -81,6 +81,7 @@ def make_plan(
     _returned_hosts(draft)
     drains.expire(draft)
     pauses.expire(draft)
+    rollouts.advance(draft)
     intents.suspect(draft)
     outcomes: List[Json] = []
     if draft.kind == "intents":
@@ -126,6 +127,7 @@ def make_plan(
         waits=draft.waits,
         turns=draft.turns,
         boots=_boots(draft),
+        again_after=rollouts.again_after(draft),
     )
 
 

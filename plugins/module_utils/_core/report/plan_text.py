@@ -71,7 +71,9 @@ class _Text:
         ]
         shown += ["%s leaves its drained host in a later round" % name for name in plan.get("turns") or ()]
         known = ("run", "revision", "expires", "request", "actions", "changes", "trail", "candidates", "intents",
-                 "waits", "turns")  # fmt: skip
+                 "waits", "turns", "again_after")  # fmt: skip
+        if plan.get("again_after"):
+            shown.append("this run goes on with the rollout after %g s" % plan["again_after"])
         shown += self._rest(plan, known + NOT_SHOWN)
         return shown + self.commits(plan.get("changes") or {}) + self.trail(plan.get("trail") or ())
 
@@ -86,8 +88,9 @@ class _Text:
                     "hosts": self._host,
                     "pauses": self._pause,
                     "notices": self._notice,
+                    "rollouts": self._rollout,
                 }.get(kind)
-                word = kind[:-1] if kind in ("claims", "hosts", "pauses", "notices") else kind
+                word = kind[:-1] if kind in ("claims", "hosts", "pauses", "notices", "rollouts") else kind
                 if record is None:
                     text = "forgotten"
                 elif show is None:
@@ -208,6 +211,19 @@ class _Text:
             facts.append("open" if record["open"] else "over")
         facts += self._rest(record, ("what", "instance", "hosts", "open", "why"))
         return ", ".join(facts) + self._why(str(record.get("instance") or ""), record.get("why"))
+
+    def _rollout(self, name: str, record: Json) -> str:
+        facts = ["%s, %s" % (record.get("id"), record.get("state"))]
+        facts.append("batch %d of %d" % (record.get("at", 0) + 1, len(record.get("batches") or ())))
+        facts += ["[%s]" % _names(batch) for batch in record.get("batches") or ()]
+        for one, source in (record.get("sources") or {}).items():
+            facts.append("%s from %s to %s" % (one, source[:SHORT], record["targets"][one][:SHORT]))
+        facts += ["%s failed (%s)" % pair for pair in (record.get("failed") or {}).items()]
+        for key in ("since", "began", "due"):
+            facts.append("%s %s" % (key, self._clock(record.get(key) or 0.0)))
+        facts += self._rest(record, ("id", "state", "at", "batches", "sources", "targets", "failed", "since", "began",
+                                     "due", "reason"))  # fmt: skip
+        return ", ".join(facts) + self._why(None, record.get("reason"))
 
     def _rest(self, record: Json, known: Sequence[str]) -> List[str]:
         """What else a record says, under its own names."""

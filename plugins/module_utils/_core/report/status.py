@@ -17,6 +17,7 @@ from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
 from . import readiness
+from . import rollouts as report_rollouts
 from . import verdict as report_verdict
 
 SCHEMA = 1
@@ -40,8 +41,8 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts", "readiness"}``. An item is {item, slot, verdict, cause, services, hci}, the last two the state of
-        its worst instance of that kind; ``instances`` has all of them in full; ``bus`` there is what the monitor's
+        "counts", "rollout", "readiness"}``. An item is {item, slot, verdict, cause, services, hci}, the last two of its
+        worst instance of that kind; ``instances`` has all of them in full; ``bus`` there is what the monitor's
         probe says, {health, why, since}, or nothing. ``readiness`` is `report.readiness.readiness`, and the sentence
         about it in ``says``; the rest is `report.attention.part`.
     """
@@ -88,6 +89,7 @@ def status_document(
         "services": _services(site, monitor.get("services") or {} if alive else {}, observations, now),
         "monitor": watching,
         "counts": counts,
+        "rollout": report_rollouts.part(state, now),
         "readiness": dict(losses, says=readiness.sentence(losses)),
         **attention,
     }

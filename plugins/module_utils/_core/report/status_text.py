@@ -14,6 +14,7 @@ from ..model.observation import is_full
 from ..model.words import DOWN, NOT_ASKED, SEEN, UNREACHABLE, UP
 from . import attention as report_attention
 from . import readiness
+from . import rollouts as report_rollouts
 
 WIDTH = 120
 RECENT = 90.0  # s; an older observation is shown with its time
@@ -50,7 +51,11 @@ def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool =
         head,
         _table(("ITEM", "VERDICT", "SERVICES", "HCI", "CAUSE"), items, width, colour),
         _table(("HOST", "STATE", "LOAD", "RESERVED", "HOLDS"), hosts, width, colour),
-        "\n".join([*_pending_lines(document["instances"], now), *report_attention.lines(document, now)]),
+        "\n".join(
+            report_rollouts.lines(document.get("rollout"))
+            + _pending_lines(document["instances"], now)
+            + report_attention.lines(document, now)
+        ),
         "\n".join(
             _service_lines(document["services"])
             + [line for line in [readiness.sentence(document["readiness"])] if line]

@@ -21,6 +21,7 @@ from .forget import forget
 from .names import meanings, names_of
 from .pause import pause, resume
 from .resolve import resolve
+from .rollout import rollout
 from .shrink import refusal as shrink_refusal
 
 LEFT_TOO = ("stop", "close")  # also of instances whose item left the site
@@ -39,6 +40,7 @@ def ask(draft: Draft) -> List[str]:
     others: Dict[str, Callable[[Draft], List[str]]] = {
         "drain": drain, "undrain": drain, "confirm_down": confirm_down, "pause": pause,
         "resume": resume, "acknowledge": acknowledge, "forget": forget,
+        **dict.fromkeys((kind for kind in KINDS if kind.startswith("rollout_")), rollout),
     }  # fmt: skip
     if draft.kind in others:
         return others[draft.kind](draft)

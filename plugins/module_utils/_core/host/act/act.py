@@ -27,9 +27,8 @@ _MAX_LOG_BYTES = 1_000_000
 def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     """Carry out one act request. In check mode only report what would be done.
 
-    :param request: ``host``; ``config``: ``{"digest", "files"}``, see `host.machine.files.write_folder`, and ``instances``,
-        see `host.machine.generations.replaced`; ``instances``:
-        see `host.act.instance.InstanceJob`; ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a
+    :param request: ``host``; ``config``: ``{"digest", "files"}``, see `host.machine.files.write_folder`, and
+        ``instances``, see `host.machine.generations.replaced`; ``instances``: see `host.act.instance.InstanceJob`; ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a
         missing one; ``revive``: do so without any instance; ``run``: its number, for the log; ``boot``: boot id of the
         host as the run saw it: under another one, instances are only stopped; ``check``, ``diff``.
     :param began: monotonic time at which the agent began.
