@@ -260,7 +260,7 @@ KINDS: Mapping[str, RequestKind] = {
             whole_run=True, command="rollout resume", example="rollout resume",
         ),
         RequestKind(
-            "rollout_abort", "End the rollout: what it has reached keeps the new configuration, the rest keeps its own.",
+            "rollout_abort", "End the rollout: what it has reached keeps the new configuration, all else its own.",
             "It stays so until the site changes again, or the rollout is resumed.",
             whole_run=True, command="rollout abort", example="rollout abort --why 'wrong limits'",
         ),

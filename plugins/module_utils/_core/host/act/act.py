@@ -28,9 +28,10 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     """Carry out one act request. In check mode only report what would be done.
 
     :param request: ``host``; ``config``: ``{"digest", "files"}``, see `host.machine.files.write_folder`, and
-        ``instances``, see `host.machine.generations.replaced`; ``instances``: see `host.act.instance.InstanceJob`; ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a
-        missing one; ``revive``: do so without any instance; ``run``: its number, for the log; ``boot``: boot id of the
-        host as the run saw it: under another one, instances are only stopped; ``check``, ``diff``.
+        ``instances``, see `host.machine.generations.replaced`; ``instances``: see `host.act.instance.InstanceJob`;
+        ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a missing one; ``revive``: do so
+        without any instance; ``run``: its number, for the log; ``boot``: boot id of the host as the run saw it: under
+        another one, instances are only stopped; ``check``, ``diff``.
     :param began: monotonic time at which the agent began.
     :return: ``{"changed", "config", "diff", "results": {instance: see `outcome`}, "began", "took"}`` (times in seconds,
         by this host's clock), with ``config_error`` (a sentence) when the configuration could not be written: then
