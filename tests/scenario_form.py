@@ -6,8 +6,9 @@
 `given` holds, all optional but the request: `base` (a name in tests/scenarios/bases.yml, with which the rest is merged;
 null takes a record away), `items` (how many), `settings`, `applications`, `programs`, `hosts` (fields that differ from
 the small site), `ledger` (wanted, claims, hosts, pauses, notices, rollouts), `seen` (per host what differs from a quiet
-one: a number stands for an instance of that epoch, a sentence for a host that does not answer, null for a host that was not
-asked), `digests`, `configs`, `request`, and `answers` (per host, per instance) when the outcome is of interest too.
+one: a number stands for an instance of that epoch, a sentence for a host that does not answer, null for a host that
+was not asked), `digests`, `configs`, `request`, and `answers` (per host, per instance) when the outcome is of interest
+too.
 
 A scenario with `site` is in the full form already: `muster capture` wrote it.
 """

@@ -30,7 +30,7 @@ options:
       - The kind of request.
     type: str
     choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, forget, reset, pause,
-      resume, resolve, acknowledge]
+      resume, rollout_pause, rollout_resume, rollout_abort, rollout_revert, resolve, acknowledge]
     default: reconcile
   instances:
     description:
