@@ -58,7 +58,9 @@ class _Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         facts = self._facts
-        for family in (*_monitor(facts), *_items(facts.status), *_hosts(facts), *_buses(facts), *_counters(facts)):
+        status = facts.status
+        parts = (_monitor(facts), _items(status), _rollout(status), _hosts(facts), _buses(facts), _counters(facts))
+        for family in (family for part in parts for family in part):
             if family.samples:
                 yield family
 
@@ -126,6 +128,18 @@ def _items(status: Mapping[str, Any]) -> Iterator[Metric]:
         "Failures that count against an instance's budget.",
         [({"instance": n}, i["failures"]) for n, i in status["instances"].items() if i.get("failures")],
     )
+
+
+def _rollout(status: Mapping[str, Any]) -> Iterator[Metric]:
+    rollout = status.get("rollout") or {}
+    counts = {word: len(rollout.get(word) or ()) for word in ("reached", "waiting", "failed", "returned")}
+    yield _gauge(
+        "muster_rollout_instances",
+        "Instances of the rollout that is under way or has stopped.",
+        [({"state": word}, number) for word, number in counts.items()] if rollout else [],
+    )
+    stopped = rollout.get("state") == "stopped"
+    yield _gauge("muster_rollout_stopped", "The rollout stopped because something failed.", [({}, stopped)])
 
 
 def _hosts(facts: Facts) -> Iterator[Metric]:
