@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..core.client import api as remote
 from ..core.client import terminal
@@ -175,6 +175,7 @@ def _parser(first: str) -> argparse.ArgumentParser:
     views.pop("status")(add)
     views.pop("plan")(add)
     _requests(add)
+    _rollout(add)
     for view in views.values():
         view(add)
     return parser
@@ -186,7 +187,7 @@ def _requests(add: Add) -> None:
     from ..core.model.request import KINDS
 
     for kind in KINDS.values():
-        if not kind.by_command:
+        if not kind.by_command or kind.name.startswith("rollout_"):
             continue
         name, _unused, what = (kind.command or kind.name).partition(" ")
         sub = add(name, _change, options.phrase(kind), kind.example)
@@ -195,6 +196,29 @@ def _requests(add: Add) -> None:
             sub.add_argument("what", choices=[what], help=options.phrase(kind))
         options.add_arguments(sub, kind)
         sub.epilog = "examples:\n  muster %s --dry-run\n  muster %s" % (kind.example, kind.example)
+
+
+def _rollout(add: Add) -> None:
+    """``muster rollout status``, and the requests about a rollout: all of them have the same options."""
+    from ..core.client import options
+    from ..core.model.request import KINDS
+
+    kinds = {kind.command.split()[1]: kind for kind in KINDS.values() if kind.name.startswith("rollout_")}
+
+    class What(argparse.Action):
+        def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+            namespace.what = values
+            if values == "status":
+                namespace.command = _view("rollout")
+            else:
+                namespace.kind = kinds[values].name
+
+    rollout = add("rollout", _change, "how far a changed configuration is, and what becomes of it", "rollout status")
+    lines = ["status: how far it is"] + ["%s: %s" % (word, options.phrase(kind)) for word, kind in kinds.items()]
+    rollout.description = "A changed configuration on its way to what runs.\n\n" + "\n".join(lines)
+    rollout.add_argument("what", choices=["status", *kinds], action=What, help="what to do with it")
+    options.add_arguments(rollout, next(iter(kinds.values())))
+    rollout.add_argument("--json", action="store_true", help="status: the whole record, for programs")
 
 
 def _status(add: Add) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.client.commands import FAILED, OK, follow, named, print_why
-from ..core.report import plan_text, story
+from ..core.report import plan_text, rollouts, story
 from .by_api import show_status
 from .by_playbook import Event, play
 from .places import Places, UsageError
@@ -34,6 +34,18 @@ def status(options: argparse.Namespace, places: Places) -> int:
     if document is not None:
         code = show_status(document, options) or code
     return code
+
+
+def rollout(options: argparse.Namespace, places: Places) -> int:
+    """Print how far the rollout is."""
+    remote = places.remote
+    document = _last_status(places) if remote is None else remote.get("/status", options.timeout)
+    if options.json:
+        as_json(document.get("rollout"))
+        return OK
+    for line in rollouts.lines(document.get("rollout"), all_of_it=True):
+        print(line)
+    return OK
 
 
 def plan(options: argparse.Namespace, places: Places) -> int:

@@ -11,6 +11,7 @@ Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the d
 - an intent that a run did not satisfy;
 - an instance that crashed in a row, or whose budget is spent, and whose wait is over;
 - a claim that is stuck, because its run died between commit and outcome;
+- a rollout whose batch under way may be well by now;
 - a host that a run did not reach;
 - a reconcile that ended before it planned.
 
@@ -95,6 +96,8 @@ class Schedule:
         if apart >= RECONCILES_APART_SECONDS:
             if watch.ends and watch.ends[0] <= wall:
                 return "a drain or a pause is over"
+            if watch.rollout_due is not None and watch.rollout_due <= wall:
+                return "the rollout goes on"
             for why in self._stuck.due(now).values():
                 return why
             settled = self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS

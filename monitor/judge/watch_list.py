@@ -87,6 +87,7 @@ class Watch:
     machines: Mapping[str, WatchedHost] = field(default_factory=dict)  # host -> how it is reached
     programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # application -> program -> strategy
     pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
+    rollout_due: float | None = None  # s since 1970: when a rollout goes on
     ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
     host_interval: float = 1.0  # s
     host_down_after: float = 2.0  # s
@@ -149,6 +150,7 @@ def parse(document: Any) -> Watch:
             machines=machines,
             programs={name: dict(strategies) for name, strategies in document.get("programs", {}).items()},
             pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
+            rollout_due=_moment({"until": (document.get("rollout") or {}).get("due")}),
             ends=_ends(hosts, document.get("pauses", {})),
             host_interval=float(settings.get("host_interval", 1.0)),
             host_down_after=float(settings.get("host_down_after", 2.0)),

@@ -58,7 +58,9 @@ class _Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         facts = self._facts
-        for family in (*_monitor(facts), *_items(facts.status), *_hosts(facts), *_buses(facts), *_counters(facts)):
+        status = facts.status
+        parts = (_monitor(facts), _items(status), _rollout(status), _hosts(facts), _buses(facts), _counters(facts))
+        for family in (family for part in parts for family in part):
             if family.samples:
                 yield family
 
@@ -112,11 +114,32 @@ def _items(status: Mapping[str, Any]) -> Iterator[Metric]:
         "Instances by application and state.",
         [({"application": a, "state": s}, n) for (a, s), n in sorted(phases.items())],
     )
+    pending: dict[str, int] = {}
+    for instance in status["instances"].values():
+        if instance.get("pending"):
+            pending[instance["application"]] = pending.get(instance["application"], 0) + 1
+    yield _gauge(
+        "muster_instances_pending",
+        "Instances that run with another configuration than the site describes.",
+        [({"application": a}, n) for a, n in sorted(pending.items())],
+    )
     yield _gauge(
         "muster_failures",
         "Failures that count against an instance's budget.",
         [({"instance": n}, i["failures"]) for n, i in status["instances"].items() if i.get("failures")],
     )
+
+
+def _rollout(status: Mapping[str, Any]) -> Iterator[Metric]:
+    rollout = status.get("rollout") or {}
+    counts = {word: len(rollout.get(word) or ()) for word in ("reached", "waiting", "failed", "returned")}
+    yield _gauge(
+        "muster_rollout_instances",
+        "Instances of the rollout that is under way or has stopped.",
+        [({"state": word}, number) for word, number in counts.items()] if rollout else [],
+    )
+    stopped = rollout.get("state") == "stopped"
+    yield _gauge("muster_rollout_stopped", "The rollout stopped because something failed.", [({}, stopped)])
 
 
 def _hosts(facts: Facts) -> Iterator[Metric]:

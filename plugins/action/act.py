@@ -10,6 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.act import instance
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import generations
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _host_call,
@@ -49,7 +50,10 @@ class ActionModule(_host_call.HostAction):
             compiled = _compiled.compiled_site(self, task_vars)
             host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
         if request.get("config"):
-            request["config"] = dict(request["config"], files=_compiled.config_files(compiled, name))
+            files = _compiled.config_files(compiled, name)
+            held = {file.rpartition(".")[0] for file in files if file.endswith(generations.SUFFIXES)}
+            digests = {instance: digest for instance, digest in compiled.digests.items() if instance in held}
+            request["config"] = dict(request["config"], files=files, instances=digests)
         given = _inventory.plain(options["given"] or {})
         if options["published"] and not given and not self._task.check_mode:
             given = self._give(host, request, task_vars)

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, Plan
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.rollout import HALTED
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.words import CURRENT
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
@@ -24,6 +27,7 @@ _SPEC = {
 }
 
 ROUNDS = 25  # of one run; Ansible nests them
+LONGEST_WAIT = 120.0  # s that a run waits for a batch between two looks
 
 
 class ActionModule(_controller_call.ControllerAction):
@@ -76,7 +80,10 @@ class ActionModule(_controller_call.ControllerAction):
         ]
         if failed:
             raise AnsibleActionFail("; ".join(failed))
-        again = self._again(plan, outcome, answers)
+        again = self._again(plan, outcome, answers) or self._rollout(plan)
+        halted = (plan.changes.get("rollouts") or {}).get(CURRENT) or {}
+        if halted.get("state") == HALTED and _compiled.kept("rollout") and not again:
+            raise AnsibleActionFail("rollout %s stopped: %s" % (halted.get("id"), halted.get("reason")))
         errors = [error for error in (_compiled.kept("error-" + name) for name in names) if error]
         if errors and not again:  # last, so that what the other hosts did is committed and goes on
             raise AnsibleActionFail("; ".join(errors))
@@ -84,6 +91,17 @@ class ActionModule(_controller_call.ControllerAction):
             changed=False, results=outcome, revision=answer.get("revision"), again=bool(again), again_kind=again
         )
         return result
+
+    def _rollout(self, plan: Plan) -> str:
+        """A deploy waits for its rollout: the kind of the next round, after the time that a batch has to be well."""
+        if not plan.again_after or not (plan.kind == "deploy" or _compiled.kept("rollout")):
+            return ""
+        _compiled.keep("rollout", plan.run)
+        if int(_compiled.kept("rounds") or 1) > ROUNDS:
+            self._display.warning("the rollout goes on with the monitor, or with each reconcile: muster rollout status")
+            return ""
+        time.sleep(min(plan.again_after, LONGEST_WAIT))
+        return "reconcile"
 
     def _again(self, plan: Plan, outcome: dict[str, Any], answers: dict[str, Any]) -> str:
         """The kind of the next round, empty when there is none. A round that achieved nothing is the last one."""

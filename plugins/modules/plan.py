@@ -30,7 +30,7 @@ options:
       - The kind of request.
     type: str
     choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, forget, reset, pause,
-      resume, resolve, acknowledge]
+      resume, rollout_pause, rollout_resume, rollout_abort, rollout_revert, resolve, acknowledge]
     default: reconcile
   instances:
     description:
@@ -122,6 +122,11 @@ options:
   all:
     description:
       - Acknowledge all conflicts and failed actions.
+    type: bool
+    default: false
+  pending:
+    description:
+      - Restart only what runs with another configuration than the site describes; all of it without O(instances).
     type: bool
     default: false
   observed:

@@ -10,7 +10,6 @@ the template engine instead of a thousand (measured: 1.4 ms per call).
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import files as machine_files
-from ansible_collections.control_room.muster.plugins.module_utils._core.model import confinement, sequence
+from ansible_collections.control_room.muster.plugins.module_utils._core.model import change, confinement, sequence
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import site as site_model
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render_programs, _render_systemd
 
@@ -172,30 +171,31 @@ class Renderer:
                 raise AnsibleError("%s: %s" % (context["instance"], error)) from error
             context["programs_line"] = ",".join("%s.%s" % (context["instance"], p.name) for p in application.programs)
         result: dict[str, dict[str, dict[str, str]]] = {manager: {} for manager in managers}
-        parts: list[list[str]] = [[] for _unused in contexts]
+        parts: list[dict[str, list[str]]] = [{} for _unused in contexts]  # as `change.digest_of` takes them
         for manager, files in result.items():
             for pattern, template, once in self._units(application, manager):
                 if once:
                     text = self._file(template, [self._once(application)])[0]
                     files[pattern % application.name] = {"text": text, "mode": "0640"}
                     for texts in parts:
-                        texts += [pattern, text]
+                        texts.setdefault("", []).extend([pattern, text])
                 else:
-                    self._each(pattern, template, "0640", contexts, [files], parts)
+                    self._each(pattern, template, "0640", contexts, [files], parts, "")
         for entry in application.files:
-            self._each("%%s/%s" % entry.name, entry.template, entry.mode, contexts, list(result.values()), parts)
+            does = change.of_file(application, entry)
+            self._each("%%s/%s" % entry.name, entry.template, entry.mode, contexts, list(result.values()), parts, does)
         for context, texts in zip(contexts, parts):
-            digests[context["instance"]] = _digest(texts)
+            digests[context["instance"]] = change.digest_of(application, texts)
         return result
 
     def _each(
         self, pattern: str, template: str, mode: str, contexts: list[dict[str, Any]],
-        targets: list[dict[str, dict[str, str]]], parts: list[list[str]],
+        targets: list[dict[str, dict[str, str]]], parts: list[dict[str, list[str]]], does: str,
     ) -> None:  # fmt: skip
         for position, text in enumerate(self._file(template, contexts)):
             for files in targets:
                 files[pattern % contexts[position]["instance"]] = {"text": text, "mode": mode}
-            parts[position] += [pattern, mode, text]
+            parts[position].setdefault(does, []).extend([pattern, mode, text])
 
     def _units(self, application: site_model.Application, manager: str) -> list[tuple[str, str, bool]]:
         """The files of an application for the service manager: (pattern of the name, template, once for all items?)."""
@@ -274,7 +274,7 @@ class Renderer:
             "slot": item.slot,
             "ports": instance.ports,
             "peer": peer,
-            "etc": "%s/etc/available/%s" % (TOKENS["root"], instance.name),
+            "etc": "%s/etc/current/%s" % (TOKENS["root"], instance.name),
         }
 
     def _managers(self, hosts: Iterable[str]) -> list[str]:
@@ -377,12 +377,3 @@ def _addresses(site: site_model.Site) -> dict[str, list[str]]:
     by_host = {host.name: [host.address] for host in site.hosts}
     by_group = {name: [by_host[h][0] for h in members if h in by_host] for name, members in site.groups.items()}
     return {**by_group, **by_host}
-
-
-def _digest(parts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode()
-        digest.update(b"%d:" % len(data))
-        digest.update(data)
-    return digest.hexdigest()[:16]

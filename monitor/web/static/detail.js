@@ -188,6 +188,7 @@ function instanceNode(instance) {
           )
         : null,
       instance.deferred.length ? row("Waits for", listing(instance.deferred)) : null,
+      instance.pending ? row("Configuration", instance.pending.says) : null,
       instance.failures
         ? row("Failures", `${instance.failures} of ${instance.failure_budget}${instance.reason ? `: ${instance.reason}` : ""}`)
         : null,

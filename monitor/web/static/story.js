@@ -110,7 +110,7 @@ function failureNode(failure) {
 /** The lines across the page, about the whole site. */
 export function drawBands(staleSince) {
   const bands = [];
-  const { monitor, pauses = [] } = model.status || { monitor: {} };
+  const { monitor, pauses = [], rollout = null } = model.status || { monitor: {} };
   if (model.stale)
     bands.push([
       "stale",
@@ -129,6 +129,7 @@ export function drawBands(staleSince) {
   if (monitor.state && monitor.state !== "running")
     bands.push(["monitor", "bad", `The monitor is ${monitor.state}`, "Nothing is restarted by itself."]);
   for (const pause of pauses.filter((one) => one.key === "site")) bands.push(["paused", "warn", "Paused", pause.says]);
+  if (rollout) bands.push(["rollout", rollout.state === "stopped" ? "bad" : "warn", "Rollout", rollout.says]);
   setParts(by("bands"), JSON.stringify(bands), () =>
     bands.map(([id, kind, word, text]) =>
       el(

@@ -118,7 +118,7 @@ class Lab:
         """Render the files of one instance on a host; returns the environment of its programs."""
         definition = self.site["muster_applications"][application]
         instance = f"{application}_{item['id']}"
-        etc = self.root(host) / "etc/available" / instance
+        etc = self.root(host) / "etc/current" / instance
         ports = ports_of(application, item["slot"])
         peer = definition.get("peer")
         context = {

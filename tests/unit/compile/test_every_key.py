@@ -47,6 +47,14 @@ VALUES: dict[tuple[str, str], Change | tuple[Change, Change]] = {
     ("The site", "muster_hooks"): {"muster_hooks": [{"command": ["/bin/true"]}]},
     ("The site", "muster_state_dir"): {"muster_state_dir": "/srv/other"},
     ("The site", "muster_site_resources"): COUNT,
+    ("The site", "muster_rollout"): {"muster_rollout": {"canary": 2}},
+    **{("A rollout", key): {"muster_rollout": {key: value}} for key, value in {
+        "canary": 2, "max_parallel": "50%", "hold_for": 33, "max_failures": 2, "revert": False}.items()},
+    ("An application", "on_change"): {SRV + "/on_change": "by_hand"},
+    ("A program", "reload"): ({SRV + "/on_change": "reload", PROGRAM + "/reload": "HUP"},
+                              {SRV + "/on_change": "reload", PROGRAM + "/reload": "USR1"}),
+    ("A configuration file", "on_change"): {
+        SRV + "/files/bus.conf": {"template": "scen2_srv_bus.conf.j2", "on_change": "by_hand"}},
     ("An item", "id"): item(),
     ("An item", "slot"): item(slot=77),
     ("An item", "applications"): item(applications="scen2_srv"),

@@ -23,8 +23,9 @@ class TestAFreshLedger:
     def test_knows_its_site_and_holds_nothing(self, ledger: controller_ledger.Ledger) -> None:
         state, revision = ledger.read()
         assert revision == 1
-        meta = {"site": "scenario_2", "site_id": "scenario_2-c0ffee", "schema": 3, "last_run": 0}
-        empty: dict[str, object] = {kind: {} for kind in ("wanted", "claims", "hosts", "pauses", "notices", "requests")}
+        meta = {"site": "scenario_2", "site_id": "scenario_2-c0ffee", "schema": 4, "last_run": 0}
+        kinds = ("wanted", "claims", "hosts", "pauses", "notices", "requests", "rollouts")
+        empty: dict[str, object] = {kind: {} for kind in kinds}
         assert state == {"meta": meta, **empty}
 
     def test_says_whether_a_run_has_planned(self, ledger: controller_ledger.Ledger) -> None:

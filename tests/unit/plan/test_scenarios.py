@@ -21,8 +21,8 @@ from monitor.core.report import scenario
 from tests import scenario_form
 
 TOPICS = (
-    "conflict", "deploy", "drain", "hosts", "intents", "open", "pause", "reconcile", "reset", "restart", "start",
-    "stop",
+    "changes", "conflict", "deploy", "drain", "hosts", "intents", "open", "pause", "reconcile", "reset", "restart",
+    "rollout", "start", "stop",
 )  # fmt: skip
 
 

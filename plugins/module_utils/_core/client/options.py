@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: RequestKind) -> None:
 def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
     """The request that the options of a command make.
 
-    :raises Incomplete: when not exactly one of its choices is given.
+    :raises Incomplete: when not exactly one of its choices is given, or none of which there may be several.
     """
     values: Dict[str, Any] = {}
     for name in kind.fields:
@@ -61,10 +61,11 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
         values[FIELDS[name].attribute] = value
     if kind.confirmed and values["force"]:
         values["confirm"] = values["host"]  # it was named beside --force
-    given = [name for name in kind.one_of if values[FIELDS[name].attribute]]
-    if kind.one_of and len(given) != 1:
+    choice = kind.one_of or kind.any_of
+    given = [name for name in choice if values[FIELDS[name].attribute]]
+    if choice and len(given) != 1 and (kind.one_of or not given):
         subject = [kind.subject.metavar] if kind.subject is not None else []
-        words = " or ".join([*subject, *(field.options[0] for field in _optional(kind) if field.name in kind.one_of)])
+        words = " or ".join([*subject, *(field.options[0] for field in _optional(kind) if field.name in choice)])
         raise Incomplete("%s needs %s%s" % (kind.name, words, ", not both" if given else ""))
     return Request(kind.name, **values)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from ..model.site import AfterBudget, Application, Bus, Host, Ports, Program, Settings
+from . import changes, needs
 from . import keys as compile_keys
-from . import needs
 from .errors import Keys, Problems, show, suggest
 from .probes import Place, read_link, read_probe
 from .reader import Reader, Values
@@ -116,6 +116,7 @@ class ApplicationReader:
         :param entry: as written below its name.
         :param keys: its path in the site.
         """
+        before = len(self.problems.errors)
         values = self.reader.table(compile_keys.APPLICATION, entry, keys, "application %s" % name)
         self.unsure = set()
         ports = self._ports(values, keys + ("ports",)) if "ports" in values else None
@@ -134,10 +135,13 @@ class ApplicationReader:
             needs=needs.read(values.get("needs", ()), programs, self.reader, keys + ("needs",)),
             after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
-                                            "repair", "conflicts", "limits", "per", "learn") if key in values},
+                                            "repair", "conflicts", "limits", "per", "learn",
+                                            "on_change") if key in values},
         )
         if "items" in values:
             self.items[name] = values["items"]
+        if len(self.problems.errors) == before:
+            changes.check(application, keys, self.problems)
         if application.starting_strategy == "local" and not application.on_request:
             self.problems.add(keys + ("starting_strategy",), "local is the console of who asks, but %s starts by itself"
                               " (start_sequence %d)" % (name, application.start_sequence), "local",

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Tuple
 from ..model.sequence import natural, ordered
 from ..model.site import Application, Hook, Host, Service, Settings, Site
 from ..model.words import VERDICTS
-from . import checks
+from . import changes, checks
 from . import keys as compile_keys
 from .applications import ApplicationReader, Known
 from .errors import Keys, Problems, SiteError, SiteErrors, show, suggest
@@ -24,6 +24,7 @@ from .item.items import ItemReader
 from .item.terms import with_terms
 from .probes import Place, read_probe
 from .reader import Reader, Values
+from .rollout import read_rollout
 from .values import is_host_name, is_port_name
 
 __all__ = ["SiteError", "SiteErrors", "compile_site"]
@@ -83,6 +84,7 @@ class _Compiler:
             items_source=top.get("muster_items_source", ""),
             resources=top.get("muster_site_resources", {}),
             settings=settings,
+            rollout=read_rollout(self.reader, top.get("muster_rollout", {})),
             hooks=_hooks(self.reader, top.get("muster_hooks", ())),
         )
         checks.check(site, self.problems)
@@ -159,13 +161,15 @@ class _Compiler:
             values = reader.table(compile_keys.SERVICE, entry, keys, "host service %s" % name)
             known.services[name] = "probe" in values or not values.sound("probe")
             ports = self._service_ports(values.get("ports", {}), keys + ("ports",))
+            files = reader.files(values.get("files", {}), keys + ("files",))
+            changes.check_service(files, keys + ("files",), self.problems)
             services.append(Service(
                 name=name,
                 hosts=known.resolve(values.get("hosts", ()), keys + ("hosts",), self.problems),
                 command=values.get("command", ()),
                 environment=values.get("environment", {}),
                 ports=ports,
-                files=reader.files(values.get("files", {}), keys + ("files",)),
+                files=files,
                 probe=read_probe(reader, values, keys, Place(ports, (name,), values.sound("ports"), service=True)),
                 label=values.get("label") or name,
                 **{key: values[key] for key in ("user", "group", "limits", "sandbox") if key in values},

@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 from ..model import item as item_model
 from ..model import site
 from ..model.confinement import LIMITS, SANDBOX
-from . import keys_probe, keys_resources, keys_settings
+from . import keys_change, keys_probe, keys_resources, keys_settings
 from . import table as key_table
 from .item import keys as item_keys
 from .table import table as _table
@@ -63,7 +63,7 @@ SITE = _table(
               default=[]),
         Field("muster_state_dir", "path", "Folder on the controller: ledger, published state, artefacts of runs.",
               required=True),
-    ) + keys_resources.SITE,
+    ) + keys_resources.SITE + keys_change.SITE,
     muster_hosts="hosts are written in the inventory, in the group muster_hosts",
 )
 
@@ -120,7 +120,7 @@ APPLICATION = _table(
         Field("template", "template", "Replaces the template of the service manager's configuration; on systemd that"
               " of the application's units, which is rendered once for all items.", default="",
               default_doc="the collection's"),
-    ) + keys_resources.APPLICATION,
+    ) + keys_resources.APPLICATION + keys_change.APPLICATION,
     addresses="the word here is identifiers",
     core_identifiers="write identifiers",
     distributed="write distribution: single_instance, or nothing",
@@ -173,7 +173,7 @@ PROGRAM = _table(
               " until it would pass.", default=site.Program.on_timeout, choices=("fail", "defer")),
         Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
               default=""),
-    ) + keys_resources.PROGRAM + _CONFINEMENT,
+    ) + keys_resources.PROGRAM + keys_change.PROGRAM + _CONFINEMENT,
     identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
     reference="the word here is model",
     autostart="give start_sequence a rank: muster starts what has one",
@@ -215,7 +215,7 @@ FILE = _table(
     (
         Field("template", "template", "The Jinja template.", required=True),
         Field("mode", "mode", "Its permissions, in quotes.", default=site.ConfigFile.mode),
-    ),
+    ) + keys_change.FILE,
 )
 
 SERVICE = _table(
@@ -266,7 +266,7 @@ HOST = _table(
     ) + keys_resources.HOST,
 )
 
-TABLES = (SITE, ITEM, APPLICATION, AFTER_BUDGET, keys_resources.NEED, PROGRAM, BUS,
+TABLES = (SITE, keys_change.ROLLOUT, ITEM, APPLICATION, AFTER_BUDGET, keys_resources.NEED, PROGRAM, BUS,
           keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
           HOST, SETTINGS, HOOK)
 

@@ -102,7 +102,7 @@ class Reader:
                 entry = {"template": entry}
             values = self.table(FILE, entry, place, "this file")
             if "template" in values:
-                files.append(ConfigFile(str(name), values["template"], values.get("mode", ConfigFile.mode)))
+                files.append(ConfigFile(str(name), **values))
         return tuple(files)
 
     def _field(self, field: Field, value: Any, keys: Keys, values: Values) -> None:

@@ -15,6 +15,7 @@ from ..model.text import unreadable
 from . import values_confinement
 from .errors import show, suggest
 from .keys import SINGLE_INSTANCE_ONLY
+from .keys_change import RELOAD_SIGNALS
 from .table import Field
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
@@ -31,6 +32,7 @@ _MODE = re.compile(r"0[0-7]{3}\Z")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,300}\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
 _MOST = 1000000  # of a resource
+_SHARE = re.compile(r"([1-9][0-9]?|100)%\Z")
 _LONGEST_NUMBER = 1024  # bits; Python refuses to write very long numbers
 
 NAME_RULE = "a letter, then letters, digits, _ or -, at most 64"
@@ -98,6 +100,15 @@ def _integer(field: Field, value: Any) -> int:
         raise _must(value, "a whole number" + _limits(field))
     _within(field, value, value)
     return value
+
+
+def _share(field: Field, value: Any) -> Any:
+    """A whole number, or a share in percent as text."""
+    if isinstance(value, str) and _SHARE.match(value.strip()):
+        return value.strip()
+    if isinstance(value, str) and not _INTEGER.match(value.strip()):
+        raise _must(value, 'a whole number of 1 or more, or a share from "1%" to "100%"')
+    return _integer(field, value)
 
 
 def _number(field: Field, value: Any) -> float:
@@ -175,6 +186,23 @@ def _arguments(field: Field, value: Any) -> Tuple[str, ...]:
     if ".." in arguments[0].split("/"):
         raise Bad("the program %s leaves the folder bin/" % show(arguments[0]), "give an absolute path")
     return tuple(arguments)
+
+
+def _reload(field: Field, value: Any) -> Any:
+    """A signal, or a command that is run as it is written."""
+    if isinstance(value, str):
+        name = value.upper()
+        name = name[3:] if name.startswith("SIG") else name
+        if name not in RELOAD_SIGNALS:
+            hint = "a command is a list: [%s]" % ", ".join(value.split()) if " " in value or "/" in value else ""
+            raise Bad("%s is not a signal for this" % show(value), hint or suggest(name, RELOAD_SIGNALS))
+        return name
+    arguments = _arguments(field, value)
+    for argument in arguments:
+        if "{{" in argument or "{%" in argument:
+            raise Bad("%s is no text of this command: nothing is filled in" % show(argument),
+                      "its environment is that of the program, with MUSTER_PID")
+    return arguments
 
 
 def _environment(field: Field, value: Any) -> Dict[str, str]:
@@ -290,11 +318,13 @@ KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "address": _matching(_ADDRESS, "an IP address or a host name"),
     "integer": _integer,
     "number": _number,
+    "share": _share,
     "boolean": _boolean,
     "choice": _choice,
     "names": _names,
     "arguments": _arguments,
     "environment": _environment,
+    "reload": _reload,
     "mapping": _mapping,
     "files": _mapping,
     "items": _items,

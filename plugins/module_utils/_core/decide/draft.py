@@ -16,6 +16,7 @@ from ..model.plan import (
     HOLD,
     NOTHING,
     REFUSE,
+    RELOAD,
     REPAIR,
     REVIVE,
     START,
@@ -23,8 +24,9 @@ from ..model.plan import (
     Action,
 )
 from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
+from ..model.rollout import Rollout
 from ..model.site import Site
-from ..model.words import FREE, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
+from ..model.words import CURRENT, FREE, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
 from .failures import charges, refused_lately
 from .known import Known
 from .upkeep import Upkeep
@@ -83,12 +85,14 @@ class Draft(Known):
         digests: Mapping[str, str],
     ) -> None:
         super().__init__(site, state, observations, now, run)
-        self.request, self.digests = request, digests
+        self.request, self.described = request, digests
+        self.digests = digests  # `described`, but for what a rollout has not reached
         self.kind: str = request["kind"]
         self.who: str = request.get("who") or "somebody"
         self.why: str = request.get("why") or ""
         self.upkeep = Upkeep(state.pauses, state.notices)
         self.actor = Actor(run, now + site.settings.run_timeout)
+        self.rollout: Optional[Rollout] = state.rollouts.get(CURRENT)
         self.actions: List[Action] = []
         self.trail: List[Json] = []
         self.moves: List[Move] = []
@@ -137,6 +141,10 @@ class Draft(Known):
         """Change what is believed of a host."""
         self._hosts[host] = record
 
+    def set_rollout(self, record: Rollout) -> None:
+        """Change the record of the rollout."""
+        self.rollout = record
+
     def drop_host(self, host: str) -> None:
         """The ledger forgets the host."""
         self._dropped.append(host)
@@ -164,7 +172,7 @@ class Draft(Known):
         claim = self.claim(name)
         freed = replace(
             claim, phase=FREE, target=None, actor=None, deferred=(), failed={}, left=(), reason=reason, until=0.0,
-            since=self.now if claim.phase != FREE else claim.since,
+            pending=None, since=self.now if claim.phase != FREE else claim.since,
         )  # fmt: skip
         self.set_claim(name, freed)
 
@@ -256,6 +264,10 @@ class Draft(Known):
         """Start these programs of an instance that runs."""
         self._join(REPAIR, name, host, reason, programs)
 
+    def reload(self, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
+        """Have an instance that runs take its files; these programs get their signal or command."""
+        self._join(RELOAD, name, host, reason, programs)
+
     def continue_deferred(self, name: str, host: str, reason: str) -> None:
         """Start what was deferred of an instance that runs."""
         self._join(CONTINUE, name, host, reason, self.claim(name).deferred)
@@ -330,5 +342,7 @@ class Draft(Known):
         if self._hosts or self._dropped:
             changes["hosts"] = {n: h.to_json() for n, h in sorted(self._hosts.items())}
             changes["hosts"].update(dict.fromkeys(self._dropped))
+        if self.rollout is not None and self.rollout != self.state.rollouts.get(CURRENT):
+            changes["rollouts"] = {CURRENT: self.rollout.to_json()}
         changes.update(self.upkeep.changes())
         return changes

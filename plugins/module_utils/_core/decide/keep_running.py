@@ -15,8 +15,8 @@ from ..model.sentences import clock, duration, listing, times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
 from ..model.words import DOWN, DRAINED, FAILED, FREE, MUSTER, RUNNING, STOPPED, SUSPECT
-from . import notices
-from .draft import WHOLE, Draft
+from . import changes
+from .draft import Draft
 from .failures import (
     charge,
     endless,
@@ -57,15 +57,7 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
         what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
         draft.hold(name, host, "%s, and %s: close it first" % (what, wrong))
         draft.stays[name] = wrong
-    digest = draft.digests.get(name, "")
-    if digest and copy.digest and copy.digest != digest and draft.kind in WHOLE:
-        if instance.application.repair == "report" and draft.kind != "deploy":
-            stop_strays(draft, name, strays)
-            notices.drift(draft, name, host, "%s runs on %s with another configuration" % (name, host), report=True)
-            draft.hold(name, host, "%s runs on %s with another configuration than the site describes "
-                       "(repair: report): deploy, or restart it" % (name, host))  # fmt: skip
-            return
-        in_place(draft, instance, host, "the configuration of %s changed" % name, strays)
+    if changes.take(draft, instance, host, copy, strays):
         return
     stop_strays(draft, name, strays)
     if claim.until and claim.until <= draft.now:
@@ -74,6 +66,8 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
     expected = expected_programs(instance.application, without=_not_expected(claim, copy))
     missing = [program for program in expected if program not in copy.programs]
     if missing and missing_programs(draft, instance, host, missing):
+        return
+    if changes.reload(draft, instance, host, copy):
         return
     if claim.deferred:
         _continue_deferred(draft, instance, host)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from .service.preparation import Setup
 
-FOLDERS = ("bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run", "run/claims", "run/seen",
-           "run/locks", "run/starts", "run/listeners", "log", "var")
+FOLDERS = ("bin", "lib", "etc", "etc/available", "etc/current", "etc/generations", "etc/placed", "etc/services",
+           "run", "run/claims", "run/seen", "run/locks", "run/starts", "run/listeners", "log", "var")
 _MARKER_KEYS = ("site_id", "site", "controller", "host", "address", "root", "node", "service_manager")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TERM_SECONDS = 10.0  # from SIGTERM to SIGKILL
 _KILL_SECONDS = 5.0  # that a process may take to die of SIGKILL
 _IMPORTED_LATE = ("service.supervisor.manager", "service.supervisor.setup", "service.supervisor.boot_unit")
-_FOLDERS = ("lib", "etc/placed", "run", "log", "var")
+_FOLDERS = ("lib", "etc/current", "etc/generations", "etc/placed", "run", "log", "var")
 _FILES = ("etc/host.json", "etc/supervisord.conf", "etc/supervisord-listener.conf", "etc/environment", "etc/display")
 
 

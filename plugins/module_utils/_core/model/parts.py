@@ -1,21 +1,56 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small parts of a site: files, ports, hooks, settings, what follows a spent budget."""
+"""Parts of a site: programs, files, ports, hooks, settings, what follows a spent budget."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Mapping, Tuple
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Tuple, Union
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process definition of an application; Supvisors' names and meanings."""
+
+    name: str
+    command: Tuple[str, ...]  # arguments as a list; may hold Jinja, rendered per item
+    environment: Mapping[str, str] = field(default_factory=dict)
+    start_sequence: int = 0  # rank within the application; 0: not started with it
+    stop_sequence: int = 0  # greatest first; defaults to start_sequence
+    wait_exit: bool = False  # a gate: the next rank begins when it has exited with 0
+    required: bool = False  # its failure is major, not minor
+    expected_loading: int = 0  # percent of a host's capacity, 0..100
+    expected_memory: int = 0  # MiB
+    resources: Mapping[str, int] = field(default_factory=dict)  # of its node, or of the site
+    starting_failure_strategy: str = ""  # empty: the application's
+    running_failure_strategy: str = "continue"
+    start_timeout: float = 10.0  # s; for a gate: until its exit
+    stop_timeout: float = 5.0  # s from SIGTERM to SIGKILL
+    on_timeout: str = "fail"  # a gate: "fail" | "defer"
+    reload: Union[str, Tuple[str, ...]] = ()  # a signal or a command: it takes its configuration while it runs
+    waits_for: str = ""  # a gate: the host service whose probe lets a deferred start continue
+    stop_signal: str = "TERM"
+    directory: str = ""  # where it starts; empty: a folder of its instance
+    umask: str = ""  # empty: the service manager's
+    user: str = ""  # who it runs as, on systemd; empty: the host's user
+    group: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)  # on systemd, see `model.confinement`
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_gate(self) -> bool:
+        return self.wait_exit
 
 
 @dataclass(frozen=True)
 class ConfigFile:
     """A file rendered per item (or per host service) from a Jinja template."""
 
-    name: str  # below etc/available/<instance>/
+    name: str  # below etc/current/<instance>/
     template: str  # looked up beside the inventory, the playbook, then in the collection
     mode: str = "0640"
+    on_change: str = ""  # see `model.change`; empty: the application's
 
 
 @dataclass(frozen=True)

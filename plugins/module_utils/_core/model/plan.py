@@ -16,13 +16,14 @@ STOP = "stop"
 RESTART = "restart"  # in place, under a new epoch
 CONTINUE = "continue"  # the deferred part of a start
 REPAIR = "repair"  # programs of an instance that runs
+RELOAD = "reload"  # an instance that runs takes changed files
 CONFIGURE = "configure"  # a host's configuration folder
 REVIVE = "revive"  # a host's service manager
 FREE_CLAIM = "free"  # only the ledger changes
 HOLD = "hold"  # nothing is done, and why
 REFUSE = "refuse"  # nothing of the whole request is done, and why
 
-ACTS = (START, STOP, RESTART, CONTINUE, REPAIR)  # what a host does to one instance
+ACTS = (START, STOP, RESTART, CONTINUE, REPAIR, RELOAD)  # what a host does to one instance
 
 # What a confirmed stop leads to, when that is no phase of the claim.
 MOVE = "move"  # the claim goes with the start on another host
@@ -41,7 +42,7 @@ class Action:
     phase: int = 1  # actions of a later phase wait for those of earlier ones
     target: str = ""  # of a stop: where it starts afterwards
     urgent: bool = False
-    programs: Optional[Tuple[str, ...]] = None  # of REPAIR and CONTINUE: only these
+    programs: Optional[Tuple[str, ...]] = None  # of REPAIR, CONTINUE and RELOAD: only these
     after: str = ""  # of a stop: the phase of the claim once it is confirmed, MOVE or NOTHING
     digest: str = ""  # of the instance's configuration
 
@@ -100,6 +101,7 @@ class Plan:
     intents: List[Json]  # what became of each: {id, instance, outcome, why}
     waits: Mapping[str, float]  # instance -> when the deadline of the run at work on it is over
     turns: List[str]  # instances that leave a drained host in a later round
+    again_after: float = 0.0  # s until this run may go on with the rollout; 0: it has nothing more to do
     boots: Mapping[str, str] = field(default_factory=dict)  # host that acts -> the boot id that it was seen with
 
     @property
@@ -139,6 +141,7 @@ class Plan:
             waits=document["waits"],
             turns=document["turns"],
             boots=document.get("boots") or {},
+            again_after=float(document.get("again_after") or 0.0),
         )
 
     def to_json(self) -> Json:
@@ -156,6 +159,7 @@ class Plan:
             "waits": self.waits,
             "turns": self.turns,
             "boots": dict(self.boots),
+            "again_after": self.again_after,
         }
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
+from .rollout import Rollout
 from .words import FAILED, FREE, RECORD_KINDS, UP
 
 Record = TypeVar("Record")
@@ -59,6 +60,30 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Pending:
+    """A configuration that an instance which runs has not taken yet."""
+
+    digest: str = ""  # of that configuration
+    since: float = 0.0
+    how: str = ""  # why not: a word of `model.change`
+    why: str = ""  # that it could not be taken; empty where nothing was tried
+    of: float = 0.0  # since when it has had the one that it runs with
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Pending:
+        return cls(
+            document.get("digest") or "",
+            float(document.get("since") or 0.0),
+            document.get("how") or "",
+            document.get("why") or "",
+            float(document.get("of") or 0.0),
+        )
+
+    def to_json(self) -> Dict[str, Any]:
+        return {"digest": self.digest, "since": self.since, "how": self.how, "why": self.why, "of": self.of}
+
+
+@dataclass(frozen=True)
 class Claim:
     """The record that an instance belongs to a host, under an epoch that only grows.
 
@@ -81,6 +106,7 @@ class Claim:
     left: Tuple[str, ...] = ()
     crashes: Tuple[Failure, ...] = ()  # in a row, see `decide.failures.in_a_row`
     until: float = 0.0  # it crashed and waits; when it is started again
+    pending: Optional[Pending] = None  # another configuration than the one it runs with
     refusals: Tuple[Failure, ...] = ()  # by hosts, to start it, since it ran last; they cost nothing
 
     @property
@@ -110,6 +136,7 @@ class Claim:
             crashes=_failures(document.get("crashes")),
             until=float(document.get("until") or 0.0),
             refusals=_failures(document.get("refusals")),
+            pending=Pending.from_json(document["pending"]) if document.get("pending") else None,
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -132,6 +159,8 @@ class Claim:
             document["crashes"] = [[f.at, f.host, f.why] for f in self.crashes]
         if self.until:
             document["until"] = self.until
+        if self.pending is not None:
+            document["pending"] = self.pending.to_json()
         if self.refusals:
             document["refusals"] = [[f.at, f.host, f.why] for f in self.refusals]
         return document
@@ -265,6 +294,7 @@ class State:
     hosts: Mapping[str, HostRecord] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)  # SITE, or "item/<id>"
     notices: Mapping[str, Any] = field(default_factory=dict)  # see `decide.notices`
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)  # CURRENT
 
     @classmethod
     def from_json(cls, document: Union[State, Mapping[str, Any]]) -> State:
@@ -277,6 +307,7 @@ class State:
             Records(dict(document.get("hosts") or {}), HostRecord.from_json),
             Records(dict(document.get("pauses") or {}), Pause.from_json),
             dict(document.get("notices") or {}),
+            Records(dict(document.get("rollouts") or {}), Rollout.from_json),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -287,6 +318,7 @@ class State:
             "hosts": {name: h.to_json() for name, h in self.hosts.items()},
             "pauses": {name: p.to_json() for name, p in self.pauses.items()},
             "notices": dict(self.notices),
+            "rollouts": {name: r.to_json() for name, r in self.rollouts.items()},
         }
 
 

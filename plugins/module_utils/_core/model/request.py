@@ -97,6 +97,8 @@ FIELDS: Mapping[str, Field] = {
         Field("accept", _FLAG, "deploy although the source of the items lost half of them or more"),
         Field("ids", _texts(255), "ids of conflicts and failed actions, as status lists them", "ID"),
         Field("all", _TRUE, "all of them"),
+        Field("pending", _TRUE, "only those that run with another configuration than the site describes, so that they"
+              " take it now"),
         Field("why", _text(500, 0), "the reason, for the trail", "TEXT", ("--reason", "--why")),
         Field("who", _text(200, 0), "who requests it, for the trail"),
         Field("from", _text(255, 0), "the host from which it is requested, for the trail", module_word="from_where"),
@@ -125,6 +127,7 @@ class RequestKind(NamedTuple):
     subject: Union[Subject, None] = None
     needs: Tuple[str, ...] = ()  # fields that must be given
     one_of: Tuple[str, ...] = ()  # exactly one of these must be given
+    any_of: Tuple[str, ...] = ()  # at least one of these must be given
     takes: Tuple[str, ...] = ()  # fields that may be given; `why` always may
     reason: bool = False  # the API wants a reason
     whole_run: bool = False  # needs every host to be observed first: a run of its own; the others go to the standby run
@@ -138,7 +141,7 @@ class RequestKind(NamedTuple):
     @property
     def fields(self) -> Tuple[str, ...]:
         """Names of all fields that may be given, without `PROVENANCE`."""
-        return tuple(dict.fromkeys((*self.needs, *self.one_of, *self.takes, "why")))
+        return tuple(dict.fromkeys((*self.needs, *self.one_of, *self.any_of, *self.takes, "why")))
 
     def schema(self) -> Json:
         """JSON Schema of a request of this kind, as the API takes it."""
@@ -158,6 +161,8 @@ class RequestKind(NamedTuple):
             "additionalProperties": False,
         }
         choices = [[name] for name in self.one_of]
+        if self.any_of:
+            document["anyOf"] = [{"required": [name]} for name in self.any_of]
         needed = [[f, n] for f, n in self.renamed.items() if n in self.needs]
         if choices:
             document["oneOf"] = [{"required": names} for names in choices]
@@ -181,7 +186,7 @@ KINDS: Mapping[str, RequestKind] = {
         ),
         RequestKind(
             "deploy", "Prepare the hosts, and bring every instance to its wanted state.", whole_run=True,
-            takes=("accept",), example="deploy", by_api=False,
+            takes=("accept", "at_a_time"), example="deploy", by_api=False,
         ),
         RequestKind(
             "start", "Start instances on the best host; clears a failed state.", subject=_INSTANCES,
@@ -192,7 +197,10 @@ KINDS: Mapping[str, RequestKind] = {
             subject=_INSTANCES, needs=("instances",), example="stop scen2_srv_01",
         ),
         RequestKind(
-            "restart", "Restart instances on the host where they run.", subject=_INSTANCES, needs=("instances",),
+            "restart", "Restart instances on the host where they run.",
+            "With --pending only those that run with another configuration than the site describes, all of them where"
+            " no name is given: open HCIs are closed and opened again.",
+            subject=_INSTANCES._replace(needed=False), any_of=("instances", "pending"),
             example="restart scen2_srv_01",
         ),
         RequestKind(
@@ -243,6 +251,25 @@ KINDS: Mapping[str, RequestKind] = {
             example="resume 02",
         ),
         RequestKind(
+            "rollout_pause", "Let no further batch of the rollout begin until it is resumed.", whole_run=True,
+            command="rollout pause", example="rollout pause --why 'shift change'",
+        ),
+        RequestKind(
+            "rollout_resume", "Go on with a rollout that was paused or aborted, or that stopped.",
+            "What failed is tried again first.",
+            whole_run=True, command="rollout resume", example="rollout resume",
+        ),
+        RequestKind(
+            "rollout_abort", "End the rollout: what it has reached keeps the new configuration, all else its own.",
+            "It stays so until the site changes again, or the rollout is resumed.",
+            whole_run=True, command="rollout abort", example="rollout abort --why 'wrong limits'",
+        ),
+        RequestKind(
+            "rollout_revert", "Take what the rollout has reached back to what it ran with, in batches.",
+            "It stays with that until the site changes again.",
+            whole_run=True, command="rollout revert", example="rollout revert --why 'wrong limits'",
+        ),
+        RequestKind(
             "resolve", "Decide which copy of an instance stays; every other copy is stopped.",
             "A conflict is an instance that runs more than once, or without a valid claim; `muster status` lists it. A"
             " person decides it when the application has `conflicts: ask` or `repair: report`. `muster stop` stops"
@@ -280,6 +307,7 @@ class Request(NamedTuple):
     confirm: str = ""
     ids: Tuple[str, ...] = ()
     all: bool = False
+    pending: bool = False
 
     def given(self) -> List[Tuple[Field, Any]]:
         """The fields that are not empty, with their values as JSON has them."""

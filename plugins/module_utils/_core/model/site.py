@@ -3,20 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The words of a site as frozen data: hosts, applications, programs, items, instances.
 
-Built once by ``compile.compiler.compile_site`` from validated input, published as ``site.json`` and read back by
-``site_from_json``. Everything that decides takes a `Site`; nothing here knows files, clocks or Ansible.
+Built by ``compile.compiler.compile_site`` from validated input, published as ``site.json``, read by `site_from_json`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from . import item as model_item
 from . import parts
 from . import probe as model_probe
 from .item import item_from_json
 from .probe import probe_from_json
+from .rollout import RolloutSettings
 
 AfterBudget = parts.AfterBudget
 ConfigFile = parts.ConfigFile
@@ -24,6 +24,7 @@ Hook = parts.Hook
 Item = model_item.Item
 Need = parts.Need
 Ports = parts.Ports
+Program = parts.Program
 Settings = parts.Settings
 Terms = model_item.Terms
 Probe = model_probe.Probe
@@ -42,39 +43,6 @@ BY_SSH = "ssh"  # by Ansible's own ssh connection, whose facts are known
 OTHER = "other"  # by a connection that only Ansible knows, or nothing is known
 LOCAL_CONNECTIONS = ("local", "ansible.builtin.local", "machine", "control_room.muster.machine")
 SSH_CONNECTIONS = ("", "smart", "ssh", "ansible.builtin.ssh")  # an inventory that names none means ssh
-
-
-@dataclass(frozen=True)
-class Program:
-    """One process definition of an application; Supvisors' names and meanings."""
-
-    name: str
-    command: Tuple[str, ...]  # arguments as a list; may hold Jinja, rendered per item
-    environment: Mapping[str, str] = field(default_factory=dict)
-    start_sequence: int = 0  # rank within the application; 0: not started with it
-    stop_sequence: int = 0  # greatest first; defaults to start_sequence
-    wait_exit: bool = False  # a gate: the next rank begins when it has exited with 0
-    required: bool = False  # its failure is major, not minor
-    expected_loading: int = 0  # percent of a host's capacity, 0..100
-    expected_memory: int = 0  # MiB
-    resources: Mapping[str, int] = field(default_factory=dict)  # of its node, or of the site
-    starting_failure_strategy: str = ""  # empty: the application's
-    running_failure_strategy: str = "continue"
-    start_timeout: float = 10.0  # s; for a gate: until its exit
-    stop_timeout: float = 5.0  # s from SIGTERM to SIGKILL
-    on_timeout: str = "fail"  # a gate: "fail" | "defer"
-    waits_for: str = ""  # a gate: the host service whose probe lets a deferred start continue
-    stop_signal: str = "TERM"
-    directory: str = ""  # where it starts; empty: a folder of its instance
-    umask: str = ""  # empty: the service manager's
-    user: str = ""  # who it runs as, on systemd; empty: the host's user
-    group: str = ""
-    limits: Mapping[str, Any] = field(default_factory=dict)  # on systemd, see `model.confinement`
-    sandbox: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_gate(self) -> bool:
-        return self.wait_exit
 
 
 @dataclass(frozen=True)
@@ -107,6 +75,7 @@ class Application:
     repair: str = "auto"  # "auto" | "report": what reconcile does about drift
     limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
+    on_change: str = ""  # a word of `model.change`; empty: `restart` of a service, `when_closed` of an HCI
     after_budget: Optional[AfterBudget] = None  # None: it stays failed until a person clears it
     reserves: Optional[int] = None  # of one item, instead of the sum of its programs
     per: str = "item"  # "item" | "site" | "host": what it has one instance for
@@ -232,6 +201,7 @@ class Site:
     hooks: Tuple[Hook, ...] = ()
     items_source: str = ""  # where they come from, when others edit that
     resources: Mapping[str, int] = field(default_factory=dict)  # there once, for those of programs
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
 
     def host(self, name: str) -> Host:
         """:raises KeyError: when there is no such host."""
@@ -359,6 +329,7 @@ def site_from_json(document: Mapping[str, Any]) -> Site:
     known["services"] = tuple(_service(s) for s in document["services"])
     known["items"] = tuple(item_from_json(i) for i in document["items"])
     known["settings"] = Settings(**document["settings"])
+    known["rollout"] = RolloutSettings(**document.get("rollout") or {})
     known["hooks"] = tuple(
         Hook(**dict(h, command=tuple(h["command"]), on=tuple(h["on"]))) for h in document.get("hooks") or ()
     )
@@ -369,8 +340,8 @@ def _application(document: Mapping[str, Any]) -> Application:
     known = dict(document)
     for key in ("identifiers", "identifiers_as_written"):
         known[key] = tuple(known[key])
-    known["programs"] = tuple(Program(**dict(p, command=tuple(p["command"]))) for p in known["programs"])
-    known["files"] = _files(known["files"])
+    known["programs"] = tuple(_program(p) for p in known["programs"])
+    known["files"] = tuple(ConfigFile(**f) for f in known["files"])
     known["needs"] = tuple(Need(need["any"], tuple(need["of"])) for need in known.get("needs") or ())
     known["items"] = tuple(known["items"]) if known.get("items") is not None else None
     if known["bus"]:
@@ -384,15 +355,17 @@ def _application(document: Mapping[str, Any]) -> Application:
     return Application(**known)
 
 
+def _program(document: Mapping[str, Any]) -> Program:
+    reload = document.get("reload") or ()
+    reload = reload if isinstance(reload, str) else tuple(reload)
+    return Program(**dict(document, command=tuple(document["command"]), reload=reload))
+
+
 def _service(document: Mapping[str, Any]) -> Service:
     known = dict(document)
     known["hosts"] = tuple(known["hosts"])
     known["command"] = tuple(known["command"])
-    known["files"] = _files(known["files"])
+    known["files"] = tuple(ConfigFile(**f) for f in known["files"])
     if known["probe"]:
         known["probe"] = probe_from_json(known["probe"])
     return Service(**known)
-
-
-def _files(documents: List[Mapping[str, Any]]) -> Tuple[ConfigFile, ...]:
-    return tuple(ConfigFile(**f) for f in documents)

@@ -51,7 +51,8 @@ BUS_CAUSES = (BUS_CRASH, BUS_HANG)
 MONITOR = "monitor"  # its signals about a host
 MUSTER = "muster"  # a rule of muster
 
-RECORD_KINDS = ("meta", "wanted", "claims", "hosts", "pauses", "notices", "requests")  # of the ledger
+RECORD_KINDS = ("meta", "wanted", "claims", "hosts", "pauses", "notices", "requests", "rollouts")  # of the ledger
+CURRENT = "current"  # the key of the only rollout that the ledger keeps
 SITE = "site"  # the key of a pause of everything; of an item it is `item_key`
 
 WATCH_SCHEMA = 1  # of watch.json

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from ..decide.draft import WHOLE
 from ..decide.failures import starting_failure_strategy
 from ..model.observation import observed
-from ..model.plan import CONFIGURE, HOLD, RESTART, REVIVE, START, STOP, Action, ActRequest, Order, Plan
+from ..model.plan import CONFIGURE, HOLD, RELOAD, RESTART, REVIVE, START, STOP, Action, ActRequest, Order, Plan
 from ..model.records import Claim, State, apply_changes
 from ..model.sequence import application_of
 from ..model.site import Application, Instance, Program, Site
@@ -129,13 +129,15 @@ def _order(site: Site, state: State, action: Action, digests: Mapping[str, str])
         epoch=action.epoch,
         urgent=action.urgent,
         reason=action.reason,
-        digest=digests.get(name) or action.digest,
+        digest=action.digest or digests.get(name, ""),
         environment=_environment(site, state, instance) if instance else {},
         starting_failure_strategy=application.starting_failure_strategy if application else "stop",
         start_timeout=site.settings.start_timeout,
         only=action.programs,
         ports=_ports(instance) if instance else (),
-        programs=tuple(_program(application, program) for program in application.programs) if application else (),
+        programs=tuple(_program(application, program, action) for program in application.programs)
+        if application
+        else (),
     )
 
 
@@ -145,8 +147,10 @@ def _ports(instance: Instance) -> Tuple[Json, ...]:
     return tuple({"name": name, "port": port, "program": bus} for name, port in sorted(instance.ports.items()))
 
 
-def _program(application: Application, program: Program) -> Json:
+def _program(application: Application, program: Program, action: Action) -> Json:
+    reload = program.reload if isinstance(program.reload, str) else list(program.reload)
     return {
+        **({"reload": reload} if action.kind == RELOAD and reload else {}),
         "name": program.name,
         "start_sequence": program.start_sequence,
         "stop_sequence": program.stop_sequence or program.start_sequence,

@@ -15,8 +15,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
 from ..decide.failures import charge, exhausted, starting_failure_strategy, tried_slowly
-from ..model.plan import CONTINUE, MOVE, NOTHING, REPAIR, RESTART, START, STOP, Action, Plan
-from ..model.records import Actor, Claim, Failure, State
+from ..model import change
+from ..model.plan import CONTINUE, MOVE, NOTHING, RELOAD, REPAIR, RESTART, START, STOP, Action, Plan
+from ..model.records import Actor, Claim, Failure, Pending, State
 from ..model.sentences import duration, times
 from ..model.sequence import application_of, expected_programs
 from ..model.site import Site
@@ -139,7 +140,9 @@ class _Settler:
             if claim.phase == STOPPING and claim.host == action.host:
                 self._stop(action, claim, answer)
         elif claim.host == action.host and claim.epoch == action.epoch:
-            if result == "running":
+            if action.kind == RELOAD:
+                self._reloaded(action, claim, answer)
+            elif result == "running":
                 self._running(action, claim, answer)
             elif result == "failed":
                 self._failed(action, claim, answer)
@@ -189,7 +192,7 @@ class _Settler:
             self._must_be_seen(action, reason)
         self._claims[name] = replace(
             claim, phase=action.after or FREE, target=None, actor=None, deferred=(), failed={}, left=(),
-            reason=reason, since=self._now,
+            pending=None, reason=reason, since=self._now,
         )  # fmt: skip
 
     def _release_moves(self, reached: int, final: bool) -> None:
@@ -252,6 +255,7 @@ class _Settler:
         self._claims[name] = replace(
             claim, phase=RUNNING, target=None, actor=None, deferred=deferred, failed=failed, left=(), reason="",
             refusals=(), since=claim.since if action.kind == CONTINUE else self._now,
+            digest=str(answer.get("digest") or claim.digest),
         )  # fmt: skip
         waits = "; waits with %s" % ", ".join(deferred) if deferred else ""
         if failed:
@@ -259,6 +263,20 @@ class _Settler:
         if action.kind == CONTINUE and deferred == claim.deferred and failed == dict(claim.failed):
             return  # it waits as before: the trail says so already
         self._note(action, "%s runs on %s%s" % (name, host, waits), "running", action.reason)
+
+    def _reloaded(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
+        """It runs on in any case: what it did not take is pending, until the next deploy tries again."""
+        name, host, reason = action.instance, action.host, str(answer.get("reason") or "")
+        if answer.get("result") == "running":
+            self._claims[name] = replace(claim, actor=None, digest=action.digest, pending=None)
+            self._note(action, "%s takes its new files on %s" % (name, host), "running", action.reason)
+            return
+        known = claim.pending
+        since, of = (known.since, known.of) if known is not None else (self._now, claim.since)
+        why = reason or "%s did not say" % host
+        self._claims[name] = replace(claim, actor=None, pending=Pending(action.digest, since, change.RELOAD, why, of))
+        self._must_be_seen(action, "reload failed: %s" % why)
+        self._note(action, "%s did not take its new files on %s" % (name, host), "failed", why)
 
     def _failed(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
         name, host = action.instance, action.host

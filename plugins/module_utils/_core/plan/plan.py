@@ -14,7 +14,7 @@ import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
-from ..decide import drains, notices, pauses
+from ..decide import drains, notices, pauses, rollouts
 from ..decide.draft import WHOLE, Draft, Json, PlanError
 from ..decide.keep_running import waits_for
 from ..decide.reconcile import reconcile
@@ -25,6 +25,7 @@ from ..model.plan import (
     FREE_CLAIM,
     HOLD,
     REFUSE,
+    RELOAD,
     REPAIR,
     RESTART,
     REVIVE,
@@ -47,7 +48,7 @@ from .act_requests import DEADLINE_SHARE
 from .assign import Batch
 
 # Of the actions of one phase; a host carries them out in an order of its own.
-ORDER = (REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, REPAIR, CONTINUE, START, HOLD)
+ORDER = (REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, RELOAD, REPAIR, CONTINUE, START, HOLD)
 
 
 def make_plan(
@@ -81,6 +82,7 @@ def make_plan(
     _returned_hosts(draft)
     drains.expire(draft)
     pauses.expire(draft)
+    rollouts.advance(draft)
     intents.suspect(draft)
     outcomes: List[Json] = []
     if draft.kind == "intents":
@@ -127,6 +129,7 @@ def make_plan(
         waits=draft.waits,
         turns=draft.turns,
         boots=_boots(draft),
+        again_after=rollouts.again_after(draft),
     )
 
 

@@ -48,6 +48,17 @@ def mark_paused(item: Json, pauses: List[Json]) -> None:
         item["cause"] = "%s; %s" % (item["cause"], says) if item["cause"] else says
 
 
+def mark_pending(item: Json, instances: Mapping[str, Any]) -> None:
+    """Say in an item's entry what of it has not taken its configuration yet: ``pending``, and in its cause.
+
+    :param instances: instance -> its ``pending``.
+    """
+    item["pending"] = sorted(name for name, pending in instances.items() if pending)
+    if item["pending"]:
+        says = "a new configuration is pending for %s" % sentences.listing(item["pending"])
+        item["cause"] = "%s; %s" % (item["cause"], says) if item["cause"] else says
+
+
 def lines(document: Mapping[str, Any], now: float) -> List[str]:
     """The same as text, with the ids to acknowledge."""
     text = ["paused: %s" % pause["says"] for pause in document.get("pauses") or []]

@@ -71,7 +71,9 @@ class _Text:
         ]
         shown += ["%s leaves its drained host in a later round" % name for name in plan.get("turns") or ()]
         known = ("run", "revision", "expires", "request", "actions", "changes", "trail", "candidates", "intents",
-                 "waits", "turns")  # fmt: skip
+                 "waits", "turns", "again_after")  # fmt: skip
+        if plan.get("again_after"):
+            shown.append("this run goes on with the rollout after %g s" % plan["again_after"])
         shown += self._rest(plan, known + NOT_SHOWN)
         return shown + self.commits(plan.get("changes") or {}) + self.trail(plan.get("trail") or ())
 
@@ -86,8 +88,9 @@ class _Text:
                     "hosts": self._host,
                     "pauses": self._pause,
                     "notices": self._notice,
+                    "rollouts": self._rollout,
                 }.get(kind)
-                word = kind[:-1] if kind in ("claims", "hosts", "pauses", "notices") else kind
+                word = kind[:-1] if kind in ("claims", "hosts", "pauses", "notices", "rollouts") else kind
                 if record is None:
                     text = "forgotten"
                 elif show is None:
@@ -162,9 +165,19 @@ class _Text:
         facts += ["since %s" % self._clock(record["since"])] if record.get("since") else []
         facts += ["configuration %s" % record["digest"][:SHORT]] if record.get("digest") else []
         facts += ["incarnation %s" % record["incarnation"]] if record.get("incarnation") else []
+        facts += self._pending(record.get("pending") or {})
         known = ("phase", "host", "target", "epoch", "actor", "until", "deferred", "left", "failed", "failures",
-                 "crashes", "refusals", "since", "digest", "incarnation", "reason")  # fmt: skip
+                 "crashes", "refusals", "pending", "since", "digest", "incarnation", "reason")  # fmt: skip
         return ", ".join(facts + self._rest(record, known)) + self._why(name, record.get("reason"))
+
+    def _pending(self, pending: Json) -> List[str]:
+        if not pending:
+            return []
+        facts = ["pending (%s) configuration %s" % (pending.get("how"), pending["digest"][:SHORT])]
+        facts += ["of %s" % self._clock(pending["since"])] if pending.get("since") else []
+        facts += ["with that of %s" % self._clock(pending["of"])] if pending.get("of") else []
+        facts += ["not taken: %s" % pending["why"]] if pending.get("why") else []
+        return [" ".join(facts + self._rest(pending, ("digest", "since", "how", "why", "of")))]
 
     def _failure(self, failure: Sequence[Any]) -> str:
         at, host, why = failure
@@ -198,6 +211,19 @@ class _Text:
             facts.append("open" if record["open"] else "over")
         facts += self._rest(record, ("what", "instance", "hosts", "open", "why"))
         return ", ".join(facts) + self._why(str(record.get("instance") or ""), record.get("why"))
+
+    def _rollout(self, name: str, record: Json) -> str:
+        facts = ["%s, %s" % (record.get("id"), record.get("state"))]
+        facts.append("batch %d of %d" % (record.get("at", 0) + 1, len(record.get("batches") or ())))
+        facts += ["[%s]" % _names(batch) for batch in record.get("batches") or ()]
+        for one, source in (record.get("sources") or {}).items():
+            facts.append("%s from %s to %s" % (one, source[:SHORT], record["targets"][one][:SHORT]))
+        facts += ["%s failed (%s)" % pair for pair in (record.get("failed") or {}).items()]
+        for key in ("since", "began", "due"):
+            facts.append("%s %s" % (key, self._clock(record.get(key) or 0.0)))
+        facts += self._rest(record, ("id", "state", "at", "batches", "sources", "targets", "failed", "since", "began",
+                                     "due", "reason"))  # fmt: skip
+        return ", ".join(facts) + self._why(None, record.get("reason"))
 
     def _rest(self, record: Json, known: Sequence[str]) -> List[str]:
         """What else a record says, under its own names."""

@@ -20,6 +20,7 @@ from ..model import site as site_model
 from ..model.plan import Plan
 from ..model.probe import Probe
 from ..model.records import apply_changes
+from ..model.rollout import RolloutSettings
 from ..model.words import RECORD_KINDS
 from ..plan.outcome import settle
 from ..plan.plan import make_plan
@@ -28,20 +29,22 @@ from .plan_text import plan_lines, settled_lines
 Json = Dict[str, Any]
 KEPT: Dict[type, Tuple[str, ...]] = {
     site_model.Site: ("name", "controller", "hosts", "groups", "applications", "services", "items", "settings",
-                      "items_source", "resources"),
+                      "items_source", "rollout", "resources"),
     site_model.Host: ("name", "order", "node", "groups", "service_manager", "load_limit", "extra_load", "measure",
                       "min_free_memory", "min_free_disk", "resources"),
     site_model.Item: ("id", "slot", "terms"),
     site_model.Terms: ("loading", "identifiers", "written", "prefer", "apart", "together", "priority", "displace"),
     site_model.Application: ("name", "identifiers", "identifiers_as_written", "programs", "distribution",
                              "start_sequence", "stop_sequence", "starting_strategy", "starting_failure_strategy",
-                             "bus", "peer", "repair", "conflicts", "after_budget", "per", "items", "needs"),
+                             "bus", "peer", "repair", "conflicts", "on_change", "after_budget", "per",
+                             "items", "needs"),
     site_model.Need: ("any", "of"),
     site_model.Program: ("name", "start_sequence", "stop_sequence", "wait_exit", "required", "expected_loading",
                          "expected_memory", "resources",
                          "starting_failure_strategy", "running_failure_strategy", "start_timeout", "stop_timeout",
-                         "on_timeout", "waits_for"),
+                         "on_timeout", "waits_for", "reload"),
     site_model.Bus: ("program", "probe", "link"),
+    RolloutSettings: ("canary", "max_parallel", "hold_for", "max_failures", "revert"),
     site_model.Service: ("name", "hosts", "probe", "label"),
     site_model.Settings: ("start_timeout", "run_timeout", "stable_after", "failure_budget", "failure_window",
                           "observe_interval", "host_interval", "host_down_after"),

@@ -9,15 +9,16 @@ report.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ..decide import failures
+from ..decide import changes, failures
 from ..model import site as site_model
 from ..model.item import MEMORY
 from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
 from . import readiness
+from . import rollouts as report_rollouts
 from . import verdict as report_verdict
 
 SCHEMA = 1
@@ -41,8 +42,8 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts", "readiness"}``. An item is {item, slot, per, verdict, cause, services, hci}, the last two the state
-        of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have of their own;
+        "counts", "rollout", "readiness"}``. An item is {item, slot, per, verdict, cause, services, hci}, the last two
+        the state of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have of their own;
         ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health, why, since}, or
         nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``; the rest is
         `report.attention.part`.
@@ -76,6 +77,7 @@ def status_document(
         per = "item" if item.id in own else "host" if item.id in hosts else "site"
         items.append(dict(found, item=item.id, slot=item.slot, per=per))
         report_attention.mark_paused(items[-1], attention["pauses"])
+        report_attention.mark_pending(items[-1], {n: instances[n]["pending"] for n in verdicts[item.id]["instances"]})
         counts[found["verdict"]] = counts.get(found["verdict"], 0) + 1
     return {
         "schema": SCHEMA,
@@ -92,6 +94,7 @@ def status_document(
         "services": _services(site, monitor.get("services") or {} if alive else {}, observations, now),
         "monitor": watching,
         "counts": counts,
+        "rollout": report_rollouts.part(state, now),
         "readiness": dict(losses, says=readiness.sentence(losses)),
         **attention,
     }
@@ -204,6 +207,7 @@ def _instances(
             "reason": claim.reason,
             "deferred": list(claim.deferred),
             "failed": dict(claim.failed),
+            "pending": _pending(claim, now),
             "failures": len(failures.charges(claim, now, site.settings)),
             "failure_budget": site.settings.failure_budget,
             "retry": after.retry if after else None,
@@ -232,6 +236,13 @@ def _beyond(
     words = ["%.0f %s of %s, and reserves %d" % (used, unit, what, reserved)
              for what, used, reserved, unit in figures if round(used) > reserved]  # fmt: skip
     return "%s uses %s" % (instance.name, "; ".join(words)) if words else ""
+
+
+def _pending(claim: Claim, now: float) -> Optional[Dict[str, Any]]:
+    """The configuration that it has not taken yet, and that as a sentence."""
+    if claim.pending is None or not claim.holds:
+        return None
+    return dict(claim.pending.to_json(), says=changes.said(claim.pending, now))
 
 
 def _host(

@@ -8,11 +8,13 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from ..decide import changes
 from ..model import sentences
 from ..model.observation import is_full
 from ..model.words import DOWN, NOT_ASKED, SEEN, UNREACHABLE, UP
 from . import attention as report_attention
 from . import readiness
+from . import rollouts as report_rollouts
 
 WIDTH = 120
 RECENT = 90.0  # s; an older observation is shown with its time
@@ -49,7 +51,11 @@ def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool =
         head,
         _table(("ITEM", "VERDICT", "SERVICES", "HCI", "CAUSE"), items, width, colour),
         _table(("HOST", "STATE", "LOAD", "RESERVED", "HOLDS"), hosts, width, colour),
-        "\n".join(report_attention.lines(document, now)),
+        "\n".join(
+            report_rollouts.lines(document.get("rollout"))
+            + _pending_lines(document["instances"], now)
+            + report_attention.lines(document, now)
+        ),
         "\n".join(
             _service_lines(document["services"])
             + [line for line in [readiness.sentence(document["readiness"])] if line]
@@ -96,6 +102,20 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append("its disk is full, so nothing starts there")
     words.extend(entry["drift"])
     return (entry["host"], state, measured, "%d/%d" % (entry["reserved"], entry["limit"]), "; ".join(words) or "-")
+
+
+def _pending_lines(instances: Mapping[str, Mapping[str, Any]], now: float) -> List[str]:
+    """``pending: the configuration of 12:40 for scen2_hci_02, which takes it when it is closed``, for all of them."""
+    said: Dict[Tuple[float, str, str], List[str]] = {}
+    for name, entry in instances.items():
+        pending = entry.get("pending")
+        if pending:
+            said.setdefault((pending["since"], pending["how"], pending["why"]), []).append(name)
+    return [
+        "pending: the configuration of %s for %s: %s" % (
+            sentences.clock(since, now), sentences.listing(names, most=12), changes.when(how, why))
+        for (since, how, why), names in sorted(said.items())
+    ]
 
 
 def _service_lines(services: Mapping[str, Mapping[str, Any]]) -> List[str]:

@@ -13,7 +13,8 @@ from typing import Any, Dict, Mapping, Optional, Set
 
 from ..model import site as site_model
 from ..model.probe import Probe, probe_to_json
-from ..model.words import WATCH_SCHEMA
+from ..model.rollout import GOING
+from ..model.words import CURRENT, WATCH_SCHEMA
 
 
 def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: int) -> Dict[str, Any]:
@@ -39,9 +40,17 @@ def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: in
         "hosts": _hosts(site, state),
         "wanted": {name: state["wanted"][name] for name in sorted(state["wanted"])},
         "pauses": {key: dict(pause) for key, pause in sorted((state.get("pauses") or {}).items())},
+        **_rollout(state),
         "settings": site_model.to_json(site.settings),
         "hooks": site_model.to_json(site.hooks),
     }
+
+
+def _rollout(state: Mapping[str, Any]) -> Dict[str, Any]:
+    """When a rollout goes on: a plan made after that goes on with it."""
+    record = (state.get("rollouts") or {}).get(CURRENT) or {}
+    going = record.get("state") == GOING and len(record.get("batches") or ()) > 1
+    return {"rollout": {"due": record.get("due")}} if going else {}
 
 
 def _instance(

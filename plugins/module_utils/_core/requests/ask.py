@@ -21,6 +21,7 @@ from .forget import forget
 from .names import meanings, names_of
 from .pause import pause, resume
 from .resolve import resolve
+from .rollout import rollout
 from .shrink import refusal as shrink_refusal
 
 LEFT_TOO = ("stop", "close")  # also of instances whose item left the site
@@ -39,6 +40,7 @@ def ask(draft: Draft) -> List[str]:
     others: Dict[str, Callable[[Draft], List[str]]] = {
         "drain": drain, "undrain": drain, "confirm_down": confirm_down, "pause": pause,
         "resume": resume, "acknowledge": acknowledge, "forget": forget,
+        **dict.fromkeys((kind for kind in KINDS if kind.startswith("rollout_")), rollout),
     }  # fmt: skip
     if draft.kind in others:
         return others[draft.kind](draft)
@@ -72,6 +74,11 @@ def _are(names: List[str]) -> str:
 def _named(draft: Draft) -> List[str]:
     """The instances that the request names; refuses each name that stands for none."""
     written = list(draft.request.get("instances") or ())
+    if not written and draft.request.get("pending"):
+        pending = [name for name in draft.site.by_name() if draft.claim(name).pending is not None]
+        if not pending:
+            draft.hold(None, None, "nothing is pending: all that runs has the configuration that the site describes")
+        return pending
     if not written and draft.request.get("item"):
         written = [draft.request["item"]]
     if not written:
@@ -135,6 +142,9 @@ def restart(draft: Draft, name: str) -> bool:
     claim = draft.claim(name)
     if instance.application.on_request and not (claim.holds and draft.is_started(name)):
         draft.refuse(name, None, "%s is not open anywhere, so it cannot be restarted: open it on a console" % name)
+        return False
+    if draft.request.get("pending") and claim.pending is None:
+        draft.hold(name, claim.host, "%s has the configuration that the site describes: nothing is pending" % name)
         return False
     draft.want(name, STARTED, because(draft, name, "restart"), draft.wanted(name).host)
     if not draft.busy(name):

@@ -4,9 +4,9 @@
 """Check a JSON value against a JSON Schema; each error names field, value, what is allowed and the nearest name.
 
 It knows the keywords in KEYWORDS, which are all that `model.request` and the API's own schemas use for what they take,
-but for the `oneOf` of a request (`requests.read`). It is stricter than JSON Schema in three points: a text must be
-printable, a number finite, and a whole number written without a fraction (1, not 1.0). Tests compare it with the
-package jsonschema.
+but for the `oneOf` and `anyOf` of a request (`requests.read`). It is stricter than JSON Schema in three points: a text
+must be printable, a number finite, and a whole number written without a fraction (1, not 1.0). Tests compare it with
+the package jsonschema.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
         sentence = "%s is not known (allowed: %s)" % (show(document["kind"]), ", ".join(taken))
         raise RequestErrors([dict(check.error("kind", sentence, document["kind"]), allowed=taken)])
     kind = KINDS[document["kind"]]
-    errors = check.errors(document, kind.schema()) + _choice(kind.name, kind.one_of, document)
+    errors = check.errors(document, kind.schema()) + _choice(kind, document)
     for former, name in kind.renamed.items():
         if former in document and name in document:
             sentence = "is the former name of %s: give only %s" % (name, name)
@@ -62,13 +62,13 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
     return filled(document)
 
 
-def _choice(kind: str, fields: Iterable[str], document: Mapping[str, Any]) -> List[check.Error]:
-    """The error when not exactly one of the fields is given."""
-    names = list(fields)
+def _choice(kind: RequestKind, document: Mapping[str, Any]) -> List[check.Error]:
+    """The error when not exactly one, or not at least one, of some fields is given."""
+    names = kind.one_of or kind.any_of
     given = [name for name in names if name in document]
-    if not names or len(given) == 1:
+    if not names or len(given) == 1 or (given and not kind.one_of):
         return []
-    words = "%s needs %s%s" % (kind, " or ".join(names), ", not both" if given else "")
+    words = "%s needs %s%s" % (kind.name, " or ".join(names), ", not both" if given else "")
     return [check.error(names[0], words, None)]
 
 

@@ -27,10 +27,11 @@ _MAX_LOG_BYTES = 1_000_000
 def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     """Carry out one act request. In check mode only report what would be done.
 
-    :param request: ``host``; ``config``: ``{"digest", "files"}``, see `host.machine.files.write_folder`; ``instances``:
-        see `host.act.instance.InstanceJob`; ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a
-        missing one; ``revive``: do so without any instance; ``run``: its number, for the log; ``boot``: boot id of the
-        host as the run saw it: under another one, instances are only stopped; ``check``, ``diff``.
+    :param request: ``host``; ``config``: ``{"digest", "files"}``, see `host.machine.files.write_folder`, and
+        ``instances``, see `host.machine.generations.replaced`; ``instances``: see `host.act.instance.InstanceJob`;
+        ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a missing one; ``revive``: do so
+        without any instance; ``run``: its number, for the log; ``boot``: boot id of the host as the run saw it: under
+        another one, instances are only stopped; ``check``, ``diff``.
     :param began: monotonic time at which the agent began.
     :return: ``{"changed", "config", "diff", "results": {instance: see `outcome`}, "began", "took"}`` (times in seconds,
         by this host's clock), with ``config_error`` (a sentence) when the configuration could not be written: then
@@ -57,12 +58,12 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         _configure(request, answer)
     instances, refused = _may_be_done(request.get("instances") or [], _rebooted(request) or answer.get("config_error"))
     if instances:
-        from . import instance
+        from . import predict
         from . import sequencer as act_sequencer
         from .scene import Scene
 
         if check:
-            answer["results"] = instance.predict(host, instances)
+            answer["results"] = predict.predict(host, instances)
         else:
             manager = manager_of(host)
             pid = _service_manager(manager, request, marker, answer)
@@ -85,17 +86,22 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
 
 def _configure(request: Mapping[str, Any], answer: Dict[str, Any]) -> None:
     """Write the configuration folder, and add to the answer what that changed."""
-    from ..machine import files
+    from ..machine import files, generations
 
     host, config = request["host"], request["config"]
     folder = host["root"] + "/etc/available"
     try:
+        if not request.get("check") and config.get("instances") is not None:
+            generations.replaced(host["root"], config["instances"])
         change = files.write_folder(
             folder, config["files"], config["digest"], files.tokens(host), bool(request.get("check")),
             bool(request.get("diff")), folder + "/",
         )
     except files.FolderError as error:
         answer["config_error"] = str(error)
+        return
+    except OSError as error:
+        answer["config_error"] = files.sentence(folder, error)
         return
     answer["config"] = {"written": change.written, "removed": change.removed, "foreign": change.foreign,
                         "kept": change.kept, "digest": change.digest}

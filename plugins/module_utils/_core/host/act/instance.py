@@ -10,14 +10,11 @@ starts before the claim is written.
 from __future__ import annotations
 
 import errno
-import os
 import time
 
-from ..machine import instance_files, procs, starts
+from ..machine import generations, instance_files, procs, starts
 from ..machine import ports as machine_ports
-from ..service import identity
-from ..service.choose import manager_of
-from . import stages
+from . import reload, stages
 from .launches import Present
 
 TYPE_CHECKING = False
@@ -51,6 +48,7 @@ class InstanceJob:
         self.epoch: int = request["epoch"]
         self.root = scene.root
         self.where = scene.name
+        self.digest: str = request.get("digest", "")  # of the configuration that it gets
 
     def steps(self) -> Steps:
         """Everything in order. Yields orders, see `host.act.stages`. :return: the instance's result, see `outcome`."""
@@ -101,14 +99,18 @@ class InstanceJob:
         if self.scene.contact.silent:
             return self._result("refused", self.scene.contact.silent, changed=False)
         present = yield from self._find_present()
+        if self.request["do"] == "reload":
+            return (yield from self._reload(present, seen))
         fresh, refused = self._how(present, seen)
         if refused:
             return self._result("refused", refused, changed=False)
         if fresh:  # before anything is stopped: on a full disk nothing could start again
             self._remember({})
         new = not present.known
+        wanted = str((self.request if fresh else seen).get("digest") or "")
+        self.digest = generations.chosen(self.root, self.instance, wanted)
         if fresh or not present.processes:
-            placed = (yield [("place", self.instance, "")])[0]
+            placed = (yield [("place", self.instance, self.digest)])[0]
             if placed.error:
                 return self._result("refused", placed.error, changed=False)
             new = new or placed.busy
@@ -162,6 +164,8 @@ class InstanceJob:
             error = yield from self._add()
         if error:
             return (yield from self._end_badly(error, strategy, before, restarted))
+        if fresh:
+            generations.use(self.root, self.instance, self.digest)
         self.staging.record = record = starts.begin(self.root, self.instance, self.epoch, fresh)
         instance_files.write_claim(self.root, self.instance, self.epoch, {
             **(self.request.get("environment") or {}), starts.KEY: record.key}, nothing_runs=fresh)
@@ -173,6 +177,21 @@ class InstanceJob:
             return (yield from self._end_badly(reason, failure.strategy, before, restarted))
         self._remember(before)
         return self._result("running", "", restarted=restarted)
+
+    def _reload(self, present: Present, seen: Mapping[str, Any]) -> Steps:
+        """What runs takes its files anew, under the epoch that it has."""
+        if {process.epoch for process in present.processes} - {-1} != {self.epoch}:
+            return self._result("refused", "%s does not run on %s with epoch %d, so it takes nothing" % (
+                self.instance, self.where, self.epoch), seen=seen, changed=False)
+        self.digest = generations.chosen(self.root, self.instance, self.digest)
+        before = generations.use(self.root, self.instance, self.digest)
+        told = [p for p in self.request["programs"] if p["name"] in (self.request.get("only") or ())]
+        why = yield from reload.tell_all(self.root, told, present.mains, self.scene.deadline, self.settle)
+        if why:
+            generations.put_back(self.root, self.instance, before)
+            return self._result("failed", why, seen=seen)
+        instance_files.write_seen(self.root, self.instance, dict(seen, digest=self.digest))
+        return self._result("running", "", seen=seen)
 
     def _stop(self, seen: Mapping[str, Any]) -> Steps:
         present = yield from self._find_present()
@@ -236,7 +255,7 @@ class InstanceJob:
         staging.failed = failed
         instance_files.write_seen(self.root, self.instance, {
             "epoch": self.epoch,
-            "digest": before["digest"] if before else self.request.get("digest", ""),
+            "digest": before["digest"] if before else self.digest,
             "deferred": staging.deferred,
             "failed": failed,
         })
@@ -310,7 +329,8 @@ class InstanceJob:
         return outcome(self.request, result, reason, started=list(staging.started),
                        deferred=staging.deferred or (seen or {}).get("deferred", []),
                        failed=staging.failed or (seen or {}).get("failed", {}),
-                       restarted=restarted, timeline=staging.timeline, changed=changed, left=left)
+                       restarted=restarted, timeline=staging.timeline, changed=changed, left=left,
+                       digest=self.digest if staging.started else "")
 
 
 def too_old(where: str, request: Mapping[str, Any], seen: Mapping[str, Any], claim: Optional[int]) -> str:
@@ -345,49 +365,21 @@ def missing(request: Mapping[str, Any], running: Any, seen: Mapping[str, Any]) -
     return [p["name"] for p in [*absent, *asked]]
 
 
-def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
-    """What `Sequencer.run` would do, for check mode. Changes nothing.
-
-    :return: instance -> result.
-    """
-    root = host["root"]
-    manager = manager_of(host)
-    look = identity.Look(manager)
-    manager.close()
-    runs = look.pid > 0
-    results = {}
-    for request in requests:
-        instance, action = request["instance"], request["do"]
-        mine = look.of(instance)
-        seen = instance_files.read_seen(root, instance)
-        refused = too_old(host["host"], request, seen, instance_files.read_claim(root, instance))
-        if refused:
-            results[instance] = outcome(request, "refused", refused, changed=False)
-        elif action == "stop":
-            held = os.path.exists(instance_files.claim_path(root, instance))
-            changed = bool(mine) or held or manager.is_placed(instance)
-            results[instance] = outcome(request, "stopped", "", changed=changed)
-        else:
-            running = {p.program for p in mine if p.epoch == request["epoch"]}
-            fresh = action == "restart" or not runs or {p.epoch for p in mine} != {request["epoch"]}
-            changed = fresh or action == "continue" or bool(missing(request, running, seen))
-            results[instance] = outcome(request, "running", "", changed=changed, restarted=fresh and bool(mine),
-                                        deferred=seen.get("deferred", []), failed=seen.get("failed", {}))
-    return results
-
-
 def outcome(
     request: Mapping[str, Any], result: str, reason: str, changed: bool, started: Sequence[str] = (),
     deferred: Sequence[str] = (), failed: Optional[Mapping[str, str]] = None, restarted: bool = False,
-    timeline: Sequence[List[Any]] = (), left: Optional[Sequence[str]] = None,
+    timeline: Sequence[List[Any]] = (), left: Optional[Sequence[str]] = None, digest: str = "",
 ) -> Dict[str, Any]:
     """The result of one instance, as an act answers it.
 
     :param result: "running", "stopped", "failed" or "refused".
     :param reason: a sentence; "" when all is well.
     :param left: programs that live after a failed start; None when that was not looked up.
+    :param digest: of the configuration that it got; reported where it is another one than was wanted.
     """
-    known = {} if left is None else {"left": list(left)}
+    known: Dict[str, Any] = {} if left is None else {"left": list(left)}
+    if digest and digest != request.get("digest"):
+        known["digest"] = digest
     return {
         "result": result, "reason": reason, "epoch": request["epoch"], "started": list(started),
         "deferred": list(deferred), "failed": dict(failed or {}), "restarted": restarted, "timeline": list(timeline),

@@ -116,7 +116,7 @@ class Sequencer:
             answers[position] = reply
         placing = [(position, order) for position, (_unused, order) in enumerate(flat) if order[0] == "place"]
         if placing:
-            placed = self._place([order[1] for _unused, order in placing])
+            placed = self._place({order[1]: order[2] for _unused, order in placing})
             for position, order in placing:
                 answers[position] = placed[order[1]]
         if any(order[0] == "sweep" for _unused, order in flat):
@@ -153,8 +153,12 @@ class Sequencer:
         self._contact.silent = "the service manager of %s does not answer any more: %s" % (
             self._scene.name, error.strerror or error)
 
-    def _place(self, instances: List[str]) -> Dict[str, Reply]:
-        """Place configurations and have them read once. :return: instance -> reply; `busy`: it needs an ``add``."""
+    def _place(self, instances: Mapping[str, str]) -> Dict[str, Reply]:
+        """Place configurations and have them read once.
+
+        :param instances: instance -> digest, see `host.machine.generations.file`.
+        :return: instance -> reply; `busy`: it needs an ``add``.
+        """
         if self._contact.silent:
             return {instance: Reply(error=self._contact.silent) for instance in instances}
         replies = {instance: Reply() for instance in instances}
@@ -166,11 +170,11 @@ class Sequencer:
                     self._scene.name, error.filename, error.strerror or error)
         return replies
 
-    def _place_all(self, instances: List[str], replies: Dict[str, Reply]) -> None:
+    def _place_all(self, instances: Mapping[str, str], replies: Dict[str, Reply]) -> None:
         with self._manager.placing() as placing:
-            for instance in instances:
+            for instance, digest in instances.items():
                 try:
-                    placing.place(instance)
+                    placing.place(instance, digest)
                 except FileNotFoundError:
                     replies[instance].error = "%s has no configuration of %s: deploy first" % (
                         self._scene.name, instance)
@@ -178,9 +182,9 @@ class Sequencer:
                     replies[instance].error = "cannot place the configuration of %s on %s: %s" % (
                         instance, self._scene.name, error.strerror or error)
             if placing.must_load:
-                self._load(placing, replies)
+                self._load(placing, instances, replies)
 
-    def _load(self, placing: Placing, replies: Dict[str, Reply]) -> None:
+    def _load(self, placing: Placing, digests: Mapping[str, str], replies: Dict[str, Reply]) -> None:
         """Have the placed configuration read. Only the configurations that are not accepted are put back."""
         try:
             added = self._manager.load()
@@ -198,8 +202,8 @@ class Sequencer:
                     reply.error = "the service manager of %s does not accept the configuration of %s: %s" % (
                         self._scene.name, instance, fault)
                 else:  # one by one: a mistake in one must not stop the others
-                    placing.place(instance)
-                    self._load(placing, {instance: reply})
+                    placing.place(instance, digests[instance])
+                    self._load(placing, digests, {instance: reply})
             return
         for instance, reply in replies.items():
             reply.busy = added is None or instance in added

@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 
-from . import files, procs
+from . import files, generations, procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,14 +143,15 @@ class Placing:
         """Whether supervisord has not read something that is placed, be it by an agent that was killed."""
         return bool(self._before) or os.path.exists(self._mark)
 
-    def place(self, instance: str) -> None:
+    def place(self, instance: str, digest: str = "") -> None:
         """Place the configuration of an instance.
 
+        :param digest: see `host.machine.generations.file`.
         :raises FileNotFoundError: when there is none.
         :raises OSError: when it cannot be written.
         """
         self._folders(instance)
-        with open("%s/etc/available/%s.ini" % (self._root, instance), "rb") as handle:
+        with open(generations.file(self._root, instance, digest, ".ini"), "rb") as handle:
             data = handle.read()
         path = _placed(self._root, instance)
         before = files.read(path)

@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict
 
-_FOLDERS = ("", "bin", "lib", "etc", "etc/available", "etc/placed", "etc/services", "run")  # programs and settings
+_FOLDERS = ("", "bin", "lib", "etc", "etc/available", "etc/current", "etc/generations", "etc/placed", "etc/services",
+            "run")  # programs and settings
 _OTHERS_WRITE = 0o022  # may write: group, everybody
 REFUSED = "others than root may write to "
 

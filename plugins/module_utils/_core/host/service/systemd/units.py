@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 
-from ...machine import files, instance_files
+from ...machine import files, generations, instance_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class UnitPlacing(instance_files.Placing):
         """Whether units were changed that systemd may have read before."""
         return os.path.exists(self._mark)
 
-    def place(self, instance: str) -> None:
+    def place(self, instance: str, digest: str = "") -> None:
         """As the base class.
 
         :raises ValueError: when the rendered file is damaged.
@@ -162,7 +162,7 @@ class UnitPlacing(instance_files.Placing):
         self._folders(instance)
         let_write(self._host, instance)
         available = self._root + "/etc/available/"
-        with open("%s%s.run" % (available, instance), encoding="utf-8") as handle:
+        with open(generations.file(self._root, instance, digest, ".run"), encoding="utf-8") as handle:
             parts = list(sections(handle.read()))
         words = parts[0][0].split() if parts else []
         if len(words) != 2:

@@ -1,0 +1,95 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout: a changed configuration on its way to what runs, a few items at a time. Its settings, and its record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple, Union
+
+# States of a rollout.
+GOING = "running"
+PAUSED = "paused"  # by a person
+HALTED = "stopped"  # by a failure
+ABORTED = "aborted"  # by a person, for good
+DONE = "done"
+LIVE = (GOING, PAUSED, HALTED)  # a person may still pause or resume it
+
+
+@dataclass(frozen=True)
+class RolloutSettings:
+    """How much may be down for a changed configuration, and when it goes on."""
+
+    canary: int = 1  # items of the first batch; 0: none goes ahead
+    max_parallel: Union[int, str] = "25%"  # items of each later one; a share is of those concerned
+    hold_for: Optional[float] = None  # s that a batch must be operational; None: `stable_after`
+    max_failures: int = 0  # instances that may fail before it stops
+    revert: bool = True  # what failed goes back, once it has stopped
+
+    def parallel(self, items: int) -> int:
+        """How many of so many items one batch may have."""
+        if isinstance(self.max_parallel, str):
+            return max(1, math.floor(items * float(self.max_parallel.rstrip("%")) / 100))
+        return self.max_parallel
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The record in the ledger. It is kept when it is over, until the next one begins."""
+
+    id: str
+    state: str = GOING
+    by: str = ""
+    why: str = ""
+    since: float = 0.0
+    batches: Tuple[Tuple[str, ...], ...] = ()  # instances
+    at: int = 0  # the batch that is under way
+    began: float = 0.0  # when that batch began
+    due: float = 0.0  # when it is looked at next
+    targets: Mapping[str, str] = field(default_factory=dict)  # instance -> digest that the site describes
+    sources: Mapping[str, str] = field(default_factory=dict)  # instance -> digest that it ran with before
+    failed: Mapping[str, str] = field(default_factory=dict)  # instance -> why
+    returned: Tuple[str, ...] = ()  # what failed and has gone back
+    back: bool = False  # it goes from the targets to the sources
+    reason: str = ""  # why it stopped, or what it waits for
+    hold_for: float = 0.0
+    max_failures: int = 0
+    revert: bool = True
+
+    @property
+    def reached(self) -> FrozenSet[str]:
+        """Instances whose turn has come."""
+        count = len(self.batches) if self.state == DONE else self.at + 1
+        return frozenset(name for batch in self.batches[:count] for name in batch) - set(self.returned)
+
+    @property
+    def waiting(self) -> Tuple[str, ...]:
+        """Instances whose turn has not come, in its order."""
+        reached = self.reached
+        return tuple(name for batch in self.batches for name in batch if name not in reached)
+
+    def effective(self, wanted: Mapping[str, str]) -> Dict[str, str]:
+        """Instance -> digest of the configuration that it has to have now, of those for which that is another one than
+        the site describes.
+
+        :param wanted: instance -> digest that the site describes. What has changed since is no longer this rollout's.
+        """
+        reached, waiting = self.reached, set(self.waiting)
+        keeps = {name for name in self.targets if (name not in waiting if self.back else name not in reached)}
+        return {name: self.sources[name] for name in keeps if wanted.get(name) == self.targets[name]}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Rollout:
+        known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        known["batches"] = tuple(tuple(batch) for batch in known.get("batches") or ())
+        known["returned"] = tuple(known.get("returned") or ())
+        return cls(**known)
+
+    def to_json(self) -> Dict[str, Any]:
+        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return dict(
+            document, batches=[list(batch) for batch in self.batches], returned=list(self.returned),
+            targets=dict(self.targets), sources=dict(self.sources), failed=dict(self.failed),
+        )  # fmt: skip

@@ -1,0 +1,68 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A person pauses a rollout, goes on with it, ends it, or takes it back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Optional
+
+from ..decide import rollouts
+from ..decide.draft import Draft
+from ..model.rollout import ABORTED, DONE, GOING, HALTED, LIVE, PAUSED, Rollout
+
+
+def rollout(draft: Draft) -> List[str]:
+    """Change the record; the instances that follow it in this run."""
+    record = draft.rollout
+    verb = draft.kind.partition("_")[2]
+    if record is None:
+        draft.refuse(None, None, "there is no rollout: the next deploy that changes something that runs begins one")
+        return []
+    after = _VERBS[verb](draft, record)
+    if after is None:
+        what = "has gone back" if record.back and record.state == DONE else "is %s" % record.state
+        draft.refuse(None, None, "rollout %s %s, so there is nothing to %s" % (record.id, what, verb))
+        return []
+    draft.note("rollout %s: %s" % (record.id, _SAID[verb]), draft.why)
+    draft.set_rollout(after)
+    rollouts.show(draft)
+    return list(after.targets)
+
+
+def _pause(draft: Draft, record: Rollout) -> Optional[Rollout]:
+    return replace(record, state=PAUSED, reason=draft.why) if record.state == GOING else None
+
+
+def _resume(draft: Draft, record: Rollout) -> Optional[Rollout]:
+    if record.state not in (PAUSED, HALTED, ABORTED):
+        return None
+    return replace(
+        record, state=GOING, reason="", failed={}, returned=(), began=draft.now, due=draft.now + record.hold_for + 1.0
+    )
+
+
+def _abort(draft: Draft, record: Rollout) -> Optional[Rollout]:
+    return replace(record, state=ABORTED, reason=draft.why) if record.state in LIVE else None
+
+
+def _revert(draft: Draft, record: Rollout) -> Optional[Rollout]:
+    """The way back has batches of the same sizes, the last one first."""
+    reached = record.reached
+    if record.back or not reached:
+        return None
+    made = [tuple(name for name in batch if name in reached) for batch in reversed(record.batches)]
+    return replace(
+        record, state=GOING, back=True, batches=tuple(batch for batch in made if batch), at=0, began=draft.now,
+        due=draft.now + record.hold_for + 1.0, failed={}, returned=(), reason="",
+    )  # fmt: skip
+
+
+_VERBS = {"pause": _pause, "resume": _resume, "abort": _abort, "revert": _revert}
+_SAID = {
+    "pause": "no further batch begins",
+    "resume": "it goes on",
+    "abort": "it is over; what it has not reached keeps what it runs with",
+    "revert": "what it has reached goes back",
+}
