@@ -62,7 +62,9 @@ def again_after(draft: Draft) -> float:
     record = draft.rollout
     if draft.kind not in WHOLE or record is None or record.state != GOING or len(record.batches) < 2:
         return 0.0
-    return record.hold_for + 0.2 if record.began == draft.now else min(LOOKS_APART, max(1.0, record.hold_for))
+    if record.began == draft.now:  # counted from its outcome on, and looking takes a moment, too
+        return max(record.hold_for, 0.01)
+    return min(LOOKS_APART, max(1.0, record.hold_for))
 
 
 def _advance(draft: Draft, record: Optional[Rollout]) -> Optional[Rollout]:
