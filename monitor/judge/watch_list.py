@@ -88,6 +88,7 @@ class Watch:
     programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # application -> program -> strategy
     pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
     ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
+    moves: Mapping[str, float] = field(default_factory=dict)  # instance -> when its booked move is due, s since 1970
     host_interval: float = 1.0  # s
     host_down_after: float = 2.0  # s
     run_timeout: float = 120.0  # s
@@ -150,6 +151,7 @@ def parse(document: Any) -> Watch:
             programs={name: dict(strategies) for name, strategies in document.get("programs", {}).items()},
             pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
             ends=_ends(hosts, document.get("pauses", {})),
+            moves={name: float(due) for name, due in document.get("moves", {}).items()},
             host_interval=float(settings.get("host_interval", 1.0)),
             host_down_after=float(settings.get("host_down_after", 2.0)),
             run_timeout=float(settings.get("run_timeout", 120.0)),

@@ -29,8 +29,8 @@ options:
     description:
       - The kind of request.
     type: str
-    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, forget, reset, pause,
-      resume, resolve, acknowledge]
+    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, move, rebalance, site_stop,
+      site_start, confirm_down, forget, reset, pause, resume, resolve, acknowledge]
     default: reconcile
   instances:
     description:
@@ -57,6 +57,22 @@ options:
       - The host whose copy stays, with O(kind=resolve). Every other copy is stopped.
     type: str
     default: ""
+  to:
+    description:
+      - The host to move to, with O(kind=move).
+    type: str
+    default: ""
+  at:
+    description:
+      - When to move, with O(kind=move), written as O(until). The first reconcile after that makes the move.
+    type: str
+    default: ""
+  spread:
+    description:
+      - The difference between the highest and the lowest load that O(kind=rebalance) leaves, in percent of a machine;
+        V(0) is the default of 20.
+    type: int
+    default: 0
   who:
     description:
       - Who requests it, for the trail.

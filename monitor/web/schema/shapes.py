@@ -64,6 +64,8 @@ SCHEMAS: dict[str, Json] = {
             "services": _map(_object({"label": TEXT, "hosts": _map(_object({"state": TEXT, "why": TEXT}))})),
             "monitor": _object({"state": TEXT, "at": MAYBE_NUMBER}),
             "counts": _map(WHOLE),
+            "stopped": {"oneOf": [{"type": "null"}, _object({"by": TEXT, "why": TEXT, "at": NUMBER, "says": TEXT})]},
+            "moves": _list(_object({"instance": TEXT, "host": TEXT, "to": TEXT, "due": NUMBER, "says": TEXT})),
         },
         "What runs where, and how well; the document of `muster status --json`. Times in seconds since 1970.",
     ),

@@ -113,10 +113,10 @@ class TestADamagedLedger:
 
     def test_of_a_newer_version_is_left_alone(self, ledger: controller_ledger.Ledger) -> None:
         with sqlite3.connect(ledger.path) as other:
-            other.execute("PRAGMA user_version = 4")
+            other.execute("PRAGMA user_version = 5")
         with controller_ledger.Ledger(ledger.path) as older, pytest.raises(controller_ledger.LedgerError) as newer:
             older.commit(1, {})
-        assert "was written by a newer muster (schema 4; this one knows up to 3)" in str(newer.value)
+        assert "was written by a newer muster (schema 5; this one knows up to 4)" in str(newer.value)
 
     def test_of_an_older_version_is_read_and_marked_by_the_first_commit(self, ledger: controller_ledger.Ledger) -> None:
         with sqlite3.connect(ledger.path) as other:
@@ -128,9 +128,9 @@ class TestADamagedLedger:
             pause = {"by": "eve", "why": "new fan", "at": 1.0, "until": None}
             newer.commit(revision, {"pauses": {"item/01": pause}})
             state, revision = newer.read()
-            assert (state["meta"]["schema"], state["pauses"]) == (3, {"item/01": pause})
+            assert (state["meta"]["schema"], state["pauses"]) == (4, {"item/01": pause})
         with sqlite3.connect(ledger.path) as other:
-            assert other.execute("PRAGMA user_version").fetchone() == (3,)
+            assert other.execute("PRAGMA user_version").fetchone() == (4,)
 
     def test_keeps_three_backups(self, ledger: controller_ledger.Ledger) -> None:
         for revision in range(1, 6):

@@ -21,8 +21,8 @@ from monitor.core.report import scenario
 from tests import scenario_form
 
 TOPICS = (
-    "conflict", "deploy", "drain", "hosts", "intents", "open", "pause", "reconcile", "reset", "restart", "start",
-    "stop",
+    "conflict", "deploy", "drain", "hosts", "intents", "move", "open", "pause", "rebalance", "reconcile", "reset",
+    "restart", "start", "stop", "whole_site",
 )  # fmt: skip
 
 

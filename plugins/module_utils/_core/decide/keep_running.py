@@ -28,7 +28,7 @@ from .failures import (
     tried_slowly,
     wait_before,
 )
-from .relocate import in_place, misplaced, move, stop_strays
+from .relocate import booked, in_place, misplaced, move, stop_strays
 
 
 def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
@@ -55,6 +55,8 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
         what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
         draft.hold(name, host, "%s, and %s: close it first" % (what, wrong))
         draft.stays[name] = wrong
+    if booked(draft, instance, host, strays):
+        return
     digest = draft.digests.get(name, "")
     if digest and copy.digest and copy.digest != digest and draft.kind in WHOLE:
         if instance.application.repair == "report" and draft.kind != "deploy":

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
-from .words import FAILED, FREE, RECORD_KINDS, UP
+from .sentences import clock
+from .words import FAILED, FREE, RECORD_KINDS, STOPPED, UP
 
 Record = TypeVar("Record")
 
@@ -82,6 +83,7 @@ class Claim:
     crashes: Tuple[Failure, ...] = ()  # in a row, see `decide.failures.in_a_row`
     until: float = 0.0  # it crashed and waits; when it is started again
     refusals: Tuple[Failure, ...] = ()  # by hosts, to start it, since it ran last; they cost nothing
+    back: str = ""  # where it ran when the whole site was stopped: it starts there again, if there is room
 
     @property
     def holds(self) -> bool:
@@ -110,6 +112,7 @@ class Claim:
             crashes=_failures(document.get("crashes")),
             until=float(document.get("until") or 0.0),
             refusals=_failures(document.get("refusals")),
+            back=document.get("back") or "",
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -134,6 +137,8 @@ class Claim:
             document["until"] = self.until
         if self.refusals:
             document["refusals"] = [[f.at, f.host, f.why] for f in self.refusals]
+        if self.back:
+            document["back"] = self.back
         return document
 
 
@@ -193,6 +198,68 @@ class Pause:
 
     def to_json(self) -> Dict[str, Any]:
         return {"by": self.by, "why": self.why, "at": self.at, "until": self.until}
+
+
+@dataclass(frozen=True)
+class Booked:
+    """A move that a person asked for and that is still to be done: later, or in its turn."""
+
+    host: str  # from where
+    to: str
+    by: str = ""
+    why: str = ""
+    at: float = 0.0
+    due: float = 0.0  # not before
+    at_a_time: int = 0  # of those that are booked; 0: all
+    rebalance: bool = False  # it is one of several that only even out the load
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Booked:
+        return cls(
+            str(document["host"]),
+            str(document["to"]),
+            document.get("by") or "",
+            document.get("why") or "",
+            float(document.get("at") or 0.0),
+            float(document.get("due") or 0.0),
+            int(document.get("at_a_time") or 0),
+            bool(document.get("rebalance")),
+        )
+
+    def to_json(self) -> Dict[str, Any]:
+        return {
+            "host": self.host, "to": self.to, "by": self.by, "why": self.why, "at": self.at, "due": self.due,
+            "at_a_time": self.at_a_time, "rebalance": self.rebalance,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SiteStop:
+    """A person wants everything down, whatever else is wanted: the record ``stopped`` of ``meta``."""
+
+    by: str = ""
+    why: str = ""
+    at: float = 0.0
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> Optional[SiteStop]:
+        """None while the site is not stopped."""
+        document = meta.get(STOPPED)
+        if not document:
+            return None
+        return cls(document.get("by") or "", document.get("why") or "", float(document.get("at") or 0.0))
+
+    def to_json(self) -> Dict[str, Any]:
+        return {"by": self.by, "why": self.why, "at": self.at}
+
+    def wanted(self, now: float) -> Wanted:
+        """What is wanted of every instance meanwhile."""
+        return Wanted(STOPPED, None, self.by, self.sentence(now), self.at)
+
+    def sentence(self, now: float) -> str:
+        """``the site is stopped by eve since 12:03 (power works)``"""
+        why = " (%s)" % self.why if self.why else ""
+        return "the site is stopped by %s since %s%s" % (self.by or "somebody", clock(self.at, now), why)
 
 
 @dataclass(frozen=True)
@@ -265,6 +332,12 @@ class State:
     hosts: Mapping[str, HostRecord] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)  # SITE, or "item/<id>"
     notices: Mapping[str, Any] = field(default_factory=dict)  # see `decide.notices`
+    moves: Mapping[str, Booked] = field(default_factory=dict)  # by instance
+
+    @property
+    def stop(self) -> Optional[SiteStop]:
+        """That the whole site is stopped."""
+        return SiteStop.of(self.meta)
 
     @classmethod
     def from_json(cls, document: Union[State, Mapping[str, Any]]) -> State:
@@ -277,6 +350,7 @@ class State:
             Records(dict(document.get("hosts") or {}), HostRecord.from_json),
             Records(dict(document.get("pauses") or {}), Pause.from_json),
             dict(document.get("notices") or {}),
+            Records(dict(document.get("moves") or {}), Booked.from_json),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -287,6 +361,7 @@ class State:
             "hosts": {name: h.to_json() for name, h in self.hosts.items()},
             "pauses": {name: p.to_json() for name, p in self.pauses.items()},
             "notices": dict(self.notices),
+            "moves": {name: m.to_json() for name, m in self.moves.items()},
         }
 
 

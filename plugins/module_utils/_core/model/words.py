@@ -51,7 +51,7 @@ BUS_CAUSES = (BUS_CRASH, BUS_HANG)
 MONITOR = "monitor"  # its signals about a host
 MUSTER = "muster"  # a rule of muster
 
-RECORD_KINDS = ("meta", "wanted", "claims", "hosts", "pauses", "notices", "requests")  # of the ledger
+RECORD_KINDS = ("meta", "wanted", "claims", "hosts", "pauses", "notices", "requests", "moves")  # of the ledger
 SITE = "site"  # the key of a pause of everything; of an item it is `item_key`
 
 WATCH_SCHEMA = 1  # of watch.json

@@ -14,6 +14,7 @@ import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
+from ..arrange import verbs
 from ..decide import drains, notices, pauses
 from ..decide.draft import WHOLE, Draft, Json, PlanError
 from ..decide.keep_running import waits_for
@@ -43,7 +44,7 @@ from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
 from . import intents
 from .act_requests import DEADLINE_SHARE
-from .assign import Batch
+from .assign import Batch, unfit
 
 # Of the actions of one phase; a host carries them out in an order of its own.
 ORDER = (REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, REPAIR, CONTINUE, START, HOLD)
@@ -85,11 +86,11 @@ def make_plan(
     if draft.kind == "intents":
         outcomes = intents.follow(draft)
     else:
-        names = ask.ask(draft)
+        names = verbs.ask(draft, unfit)
         if not draft.refused:
             for name in names:
                 reconcile(draft, name)
-            if draft.kind not in (*WHOLE, "confirm_down"):
+            if draft.kind not in (*WHOLE, *verbs.SILENT):
                 ask.answer_named(draft, names)
     if draft.moves and not draft.refused:
         Batch(draft).resolve()
