@@ -226,9 +226,12 @@ def _status(add: Add) -> None:
 
 
 def _plan(add: Add) -> None:
+    from ..core.client.options import add_saving
+
     plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
     plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
     plan.add_argument("--fresh", action="store_true", help="observe every host first, even where a monitor runs")
+    add_saving(plan)
     plan.add_argument("--from", dest="file", metavar="FILE", help="decide over a captured file; no site is needed")
 
 

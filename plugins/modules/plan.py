@@ -30,7 +30,7 @@ options:
       - The kind of request.
     type: str
     choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, move, rebalance, site_stop,
-      site_start, confirm_down, forget, reset, pause, resume, resolve, acknowledge]
+      site_start, apply, confirm_down, forget, reset, pause, resume, resolve, acknowledge]
     default: reconcile
   instances:
     description:
@@ -67,6 +67,22 @@ options:
       - When to move, with O(kind=move), written as O(until). The first reconcile after that makes the move.
     type: str
     default: ""
+  plan:
+    description:
+      - The saved plan to apply, with O(kind=apply). The path of its file on the control node, or its digest.
+    type: str
+    default: ""
+  save:
+    description:
+      - In check mode, save the plan to this new file on the control node. O(kind=apply) then does exactly that, or
+        nothing.
+    type: path
+    default: ""
+  approve:
+    description:
+      - A plan that is saved with this is applied only by somebody else.
+    type: bool
+    default: false
   spread:
     description:
       - The difference between the highest and the lowest load that O(kind=rebalance) leaves, in percent of a machine;
@@ -234,6 +250,8 @@ def main() -> None:
             request.argument_spec(),
             observed=dict(type="str", default="muster_observed"),
             report=dict(type="path", default=""),
+            save=dict(type="path", default=""),
+            approve=dict(type="bool", default=False),
         ),
     )
 

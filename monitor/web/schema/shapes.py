@@ -114,7 +114,7 @@ SCHEMAS: dict[str, Json] = {
     "Answer": _object(
         {"ok": FLAG, "said": _list(TEXT), "results": ANY},
         "The outcome of a request. When the plan refuses it, `ok` is false and `said` has the reason.",
-        {"run": MAYBE_TEXT},
+        {"run": MAYBE_TEXT, "saved": ANY},
     ),
     "Ticket": _object(
         {"id": TEXT, "state": {"enum": ["running", "done", "failed"]}, "kind": TEXT},

@@ -156,8 +156,8 @@ def test_every_request_can_be_right(name: str) -> None:
     """Otherwise both could agree on refusing everything."""
     schema = REQUESTS[name]
     examples: Json = {
-        "kind": name, "instances": ["scen2_srv_01"], "host": "server_1", "keep": "server_1", "to": "server_2", "why": "a test",
-        "item": "01", "ids": ["1"], "site": True, "all": True,
+        "kind": name, "instances": ["scen2_srv_01"], "host": "server_1", "keep": "server_1", "to": "server_2",
+        "plan": "a" * 64, "why": "a test", "item": "01", "ids": ["1"], "site": True, "all": True,
     }  # fmt: skip
     for alternative in [entry["required"] for entry in schema.get("oneOf", [{"required": []}])]:
         document = {field: examples[field] for field in (*schema["required"], *alternative)}

@@ -56,7 +56,7 @@ def test_the_documentation_of_the_module_has_every_argument_of_a_request() -> No
     for name, argument in spec.items():
         facts = {key: documented[name].get(key) for key in argument}
         assert facts == argument, name
-    assert set(documented) - set(spec) == {"report", "observed"}
+    assert set(documented) - set(spec) == {"report", "observed", "save", "approve"}
 
 
 def test_module_and_action_plugin_take_the_arguments_of_the_table() -> None:
@@ -78,7 +78,11 @@ def test_each_kind_has_a_playbook(kind: RequestKind) -> None:
 
 
 @pytest.mark.parametrize("kind", BY_COMMAND, ids=named)
-def test_the_example_of_each_command_is_a_request_without_errors(kind: RequestKind) -> None:
+def test_the_example_of_each_command_is_a_request_without_errors(
+    kind: RequestKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.json").write_text('{"kind": "muster plan", "schema": 1}')  # the example of apply
     parsed = main._parser("").parse_args(shlex.split(kind.example))
     made = options.request_of(KINDS[parsed.kind], parsed)
     assert made.kind == kind.name

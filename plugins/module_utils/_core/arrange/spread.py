@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-STEPS = 20000  # states that the exact search looks at
+STEPS = 200000  # pairs of instance and host that the exact search looks at
 MOST_EXACT = 6  # moves that it tries to do with
 
 
@@ -63,7 +63,11 @@ class _Search:
     def __init__(
         self, pieces: Sequence[Piece], nodes: Mapping[str, Node], node_of: Mapping[str, str], spread: float
     ) -> None:
-        self._pieces, self._node_of, self._spread = list(pieces), node_of, spread
+        self._node_of, self._spread = node_of, spread
+        kinds: Dict[Tuple[object, ...], List[Piece]] = {}
+        for piece in pieces:
+            kinds.setdefault(piece[1:], []).append(piece)
+        self._kinds = list(kinds.values())
         self.used = {name: node.used for name, node in nodes.items()}
         self._free = {name: node.free for name, node in nodes.items()}
         self._moved: Set[str] = set()
@@ -76,7 +80,6 @@ class _Search:
         if depth == 0 or self.steps > STEPS:
             return None
         for piece, host in self._useful():
-            self.steps += 1
             self._move(piece, host)
             rest = self.exact(depth - 1)
             self._move(piece, host, back=True)
@@ -108,18 +111,20 @@ class _Search:
     def _useful(self) -> List[Tuple[Piece, str]]:
         """Moves from the fullest node, or to the emptiest; of instances that are alike only the first one's."""
         fullest, emptiest = max(self.used.values()), min(self.used.values())
-        found: Dict[Tuple[object, ...], Tuple[Piece, str]] = {}
-        for piece in self._pieces:
-            if piece.name in self._moved:
+        found: List[Tuple[Piece, str]] = []
+        for alike in self._kinds:
+            piece = next((piece for piece in alike if piece.name not in self._moved), None)
+            if piece is None:
                 continue
             source = self._node_of[piece.host]
+            self.steps += len(piece.hosts)
             for host in piece.hosts:
                 node = self._node_of[host]
                 if node == source or piece.load > self._free[node]:
                     continue
                 if self.used[source] == fullest or self.used[node] == emptiest:
-                    found.setdefault((source, host, piece.used, piece.load, piece.hosts), (piece, host))
-        return list(found.values())
+                    found.append((piece, host))
+        return found
 
     def _move(self, piece: Piece, host: str, back: bool = False) -> None:
         """A move reserves on both hosts until it is done, so what it leaves counts as room of no other one."""

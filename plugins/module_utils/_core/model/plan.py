@@ -101,6 +101,7 @@ class Plan:
     waits: Mapping[str, float]  # instance -> when the deadline of the run at work on it is over
     turns: List[str]  # instances that leave a drained host in a later round
     boots: Mapping[str, str] = field(default_factory=dict)  # host that acts -> the boot id that it was seen with
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of a plan that is saved or was: see `plan.facts`
 
     @property
     def kind(self) -> str:

@@ -90,6 +90,7 @@ FIELDS: Mapping[str, Field] = {
         Field("spread", {"type": "integer", "minimum": 1, "maximum": 1000},
               "the difference between the highest and the lowest load that is left, in percent of a machine"
               " (default: 20)", "PERCENT"),
+        Field("plan", _text(64, 64), "the digest of a saved plan; commands and playbooks take its file", "FILE"),
         Field("keep", _text(255), "the host whose copy stays", "HOST"),
         Field("take", _FLAG, "close it first on the console that shows it or no longer answers; needs a reason"),
         Field("until", _MOMENT, "the end: a duration (30m, 2h, 1d), a time of day (14:00), a date and time"
@@ -245,6 +246,13 @@ KINDS: Mapping[str, RequestKind] = {
             command="site start", example="site start",
         ),
         RequestKind(
+            "apply", "Do exactly what a saved plan says, or nothing.",
+            "muster plan --save FILE saves a plan, and so does --save FILE of any request. When anything that the plan"
+            " depends on has changed since, a table says what, and nothing is done.",
+            subject=Subject("plan", "FILE", "file that --save wrote"), needs=("plan",), whole_run=True,
+            example="apply plan.json",
+        ),
+        RequestKind(
             "confirm_down", "Confirm that a host is dead, so that its instances may start elsewhere.",
             "Confirm it only when nothing can run on the host any more: its services are started on other hosts. A host"
             " that answers is not dead: muster refuses then, says when it answered last and what would follow. With"
@@ -302,6 +310,7 @@ class Request(NamedTuple):
     console: str = ""
     keep: str = ""
     to: str = ""
+    plan: str = ""
     at: Union[str, float] = ""
     spread: int = 0
     take: bool = False

@@ -9,8 +9,6 @@ it may be acted on before its changes are committed. What follows a plan is in `
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
@@ -38,11 +36,11 @@ from ..model.records import HostRecord, State
 from ..model.request import renamed
 from ..model.sentences import listing
 from ..model.sequence import application_of
-from ..model.site import Site, to_json
+from ..model.site import Site
 from ..model.words import DOWN, FREE, MUSTER, SUSPECT, UNREACHABLE, UP
 from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
-from . import intents
+from . import facts, intents
 from .act_requests import DEADLINE_SHARE
 from .assign import Batch, unfit
 
@@ -116,8 +114,11 @@ def make_plan(
         run=run,
         revision=revision,
         expires=now + site.settings.run_timeout * DEADLINE_SHARE,
-        fingerprint=fingerprint(draft),
-        request={key: request.get(key) for key in ("kind", "who", "from", "why", "host", "console", "keep")},
+        fingerprint=facts.fingerprint(draft),
+        request={
+            **{key: request.get(key) for key in ("kind", "who", "from", "why", "host", "console", "keep")},
+            **({"plan": request["plan"]} if request.get("plan") else {}),
+        },
         actions=tuple(draft.actions),
         changes=draft.changes(),
         trail=draft.trail,
@@ -126,6 +127,7 @@ def make_plan(
         waits=draft.waits,
         turns=draft.turns,
         boots=_boots(draft),
+        facts=facts.facts(draft) if request.get("facts") else {},
     )
 
 
@@ -278,29 +280,3 @@ def _asked_again(draft: Draft, action: Action) -> bool:
     """Whether a gate that waits is only run again, at every look: no news for the trail."""
     instance = draft.site.by_name().get(action.instance)
     return action.kind == CONTINUE and instance is not None and not waits_for(instance, draft.claim(instance.name))
-
-
-def fingerprint(draft: Draft) -> str:
-    """What a plan depends on: equal fingerprints mean that nothing it touches has changed.
-
-    Site, ledger records, incarnations, states and epochs of what it touches; measured figures are no part of it.
-    """
-    names = sorted({a.instance for a in draft.actions if a.instance})
-    hosts = sorted({h for a in draft.actions for h in (a.host, a.target) if h})
-    known = draft.site.by_name()
-    state = draft.state
-    applications = {known[n].application.name: known[n].application for n in names if n in known}
-    document = [
-        draft.site.name,
-        draft.kind,
-        [to_json(applications[name]) for name in sorted(applications)],
-        [to_json(host) for host in draft.site.hosts if host.name in hosts],
-        [[n, draft.digests.get(n)] for n in names],
-        [state.wanted[n].to_json() if n in state.wanted else None for n in names],
-        [state.claims[n].to_json() if n in state.claims else None for n in names],
-        [state.hosts[h].to_json() if h in state.hosts else None for h in hosts],
-        [[h, draft.observation(h).answer, draft.observation(h).incarnation] for h in hosts],
-        [[n, h, list(copy.epochs), list(copy.programs)] for n in names for h, copy in sorted(draft.copies(n).items())],
-        [[a.kind, a.instance or None, a.host or None, a.target or None, a.epoch, a.phase] for a in draft.actions],
-    ]
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
