@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Iterator
 
@@ -65,6 +66,24 @@ def test_a_move_at_a_moment_waits_in_the_ledger_and_is_made_by_the_next_reconcil
     assert lab.hosts_of("scen2_srv_02") == {to}
     assert lab.status()["moves"] == []
     assert lab.good("reconcile").changed == 0
+
+
+def test_a_saved_plan_is_carried_out_exactly_or_not_at_all(lab: SiteLab) -> None:
+    before = places(lab)
+    (home,) = before["scen2_srv_01"]
+    to, path = other_than(home), lab.folder / "plan.json"
+    saved = lab.muster("move", "01", "--to", to, "--save", str(path))
+    assert saved.rc == 0, saved.output
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert places(lab) == before
+    applied = lab.muster("apply", str(path))
+    assert applied.rc == 0, applied.output
+    assert lab.hosts_of("scen2_srv_01") == {to}
+    again = lab.good("reconcile")
+    assert again.changed == 0, again.output
+    refused = lab.muster("apply", str(path))
+    assert refused.rc == 5 and "does not fit any more" in refused.output, refused.output
+    assert lab.hosts_of("scen2_srv_01") == {to}
 
 
 def test_the_load_is_evened_out_one_by_one(lab: SiteLab) -> None:

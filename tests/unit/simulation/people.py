@@ -72,7 +72,8 @@ class People:
     def _kept(self) -> bool:
         hosts = self._world.state["hosts"].values()
         stopped = bool(self._world.state["meta"].get("stopped"))
-        return stopped or bool(self._world.state["pauses"]) or any(h["state"] == "drained" or h.get("drain") for h in hosts)
+        paused = bool(self._world.state["pauses"])
+        return stopped or paused or any(h["state"] == "drained" or h.get("drain") for h in hosts)
 
     def _resume(self) -> None:
         if self._world.state["meta"].get("stopped"):
