@@ -125,11 +125,11 @@ def accepted_by_rules(document: Json) -> bool:
     kind = KINDS[document["kind"]]
     needs_reason = kind.reason or bool(document.get("take"))
     twice = [former for former, name in kind.renamed.items() if former in document and name in document]
-    until = document.get("until")
-    try:
-        moment(until if isinstance(until, str) else None, 0.0)
-    except (ValueError, OverflowError):
-        return False
+    for when in (document.get("until"), document.get("at")):
+        try:
+            moment(when if isinstance(when, str) else None, 0.0)
+        except (ValueError, OverflowError):
+            return False
     return not twice and (not needs_reason or bool(str(document.get("why", "")).strip()))
 
 
