@@ -65,6 +65,7 @@ class ActionModule(_controller_call.ControllerAction):
         )
         if saves and answer.get("saved"):
             _sentences.write_plan(saves, answer["saved"])
+            self._display.display("saved to %s (mode 0600): apply does exactly this, or nothing" % saves)
         return self._planned(result, answer, options, observations, compiled, task_vars)
 
     def _planned(
