@@ -9,6 +9,7 @@ The commands that change something are made of the table in `model.request`.
 from __future__ import annotations
 
 import argparse
+import collections
 import os
 import re
 import sys
@@ -186,14 +187,18 @@ def _requests(add: Add) -> None:
     from ..core.client import options
     from ..core.model.request import KINDS
 
-    for kind in KINDS.values():
-        if not kind.by_command or kind.name.startswith("rollout_"):
-            continue
+    kinds = [kind for kind in KINDS.values() if kind.by_command and not kind.name.startswith("rollout_")]
+    of = collections.Counter((kind.command or kind.name).partition(" ")[0] for kind in kinds)
+    groups: dict[str, Any] = {}
+    for kind in kinds:
         name, _unused, what = (kind.command or kind.name).partition(" ")
-        sub = add(name, _change, options.phrase(kind), kind.example)
+        if of[name] > 1:
+            sub = _one_of(add, groups, name, what, options.phrase(kind))
+        else:
+            sub = add(name, _change, options.phrase(kind), kind.example)
+            if what:
+                sub.add_argument("what", choices=[what], help=options.phrase(kind))
         sub.description = options.description(kind)
-        if what:
-            sub.add_argument("what", choices=[what], help=options.phrase(kind))
         options.add_arguments(sub, kind)
         sub.epilog = "examples:\n  muster %s --dry-run\n  muster %s" % (kind.example, kind.example)
 
@@ -221,6 +226,18 @@ def _rollout(add: Add) -> None:
     rollout.add_argument("--json", action="store_true", help="status: the whole record, for programs")
 
 
+def _one_of(add: Add, groups: dict[str, Any], name: str, what: str, text: str) -> argparse.ArgumentParser:
+    """The parser of a command of two words whose first one several commands share."""
+    if name not in groups:
+        parent = add(name, _change, "the whole %s: %s --help lists what can be done" % (name, name), "%s --help" % name)
+        groups[name] = parent.add_subparsers(title="commands", metavar="COMMAND", dest="what", required=True)
+    sub: argparse.ArgumentParser = groups[name].add_parser(
+        what, help=text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    _common(sub, argparse.SUPPRESS)
+    return sub
+
+
 def _status(add: Add) -> None:
     status = add("status", _view("status"), "what runs where, and how well", "status --watch")
     status.add_argument("--json", action="store_true", help="the whole document, for programs")
@@ -233,9 +250,12 @@ def _status(add: Add) -> None:
 
 
 def _plan(add: Add) -> None:
+    from ..core.client.options import add_saving
+
     plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
     plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
     plan.add_argument("--fresh", action="store_true", help="observe every host first, even where a monitor runs")
+    add_saving(plan)
     plan.add_argument("--from", dest="file", metavar="FILE", help="decide over a captured file; no site is needed")
 
 

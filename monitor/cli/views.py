@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.client.commands import FAILED, OK, follow, named, print_why
+from ..core.client.commands import FAILED, OK, act, follow, named, print_why
 from ..core.report import plan_text, rollouts, story
 from .by_api import show_status
 from .by_playbook import Event, play
 from .places import Places, UsageError
-from .verbs import Progress, as_json, ended
+from .verbs import Progress, as_json, ended, run, saving
 
 Json = dict[str, Any]
 
@@ -54,6 +54,8 @@ def plan(options: argparse.Namespace, places: Places) -> int:
         from . import capture
 
         return capture.plan(options.file, options.json)
+    if options.save:
+        return _save(options, places)
     code, document = OK, None
     if places.remote is not None:
         document = places.question({"verb": "plan", "check": True})["plan"]
@@ -67,6 +69,13 @@ def plan(options: argparse.Namespace, places: Places) -> int:
     for line in plan_text.plan_lines(document, time.time()):
         print(line)
     return code
+
+
+def _save(options: argparse.Namespace, places: Places) -> int:
+    """Print what reconcile would do, and save it, so that `muster apply` does exactly that."""
+    if places.remote is not None:
+        return act({"kind": "reconcile"}, places.remote, options.timeout, True, options.save, options.approve)
+    return run(options, places, "reconcile", saving(options))
 
 
 def check(options: argparse.Namespace, places: Places) -> int:

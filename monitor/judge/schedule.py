@@ -127,6 +127,9 @@ class Schedule:
         for name, entry in watch.instances.items():
             if 0 < entry.until <= wall:
                 found[name, entry.epoch, entry.until] = "%s has waited and is tried again" % name
+        for name, due in watch.moves.items():
+            if due <= wall:
+                found[name, 0, due] = "the move of %s is due" % name
         self._waited.follow(found, now)
 
     def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:

@@ -218,17 +218,24 @@ class Desk:
         plan: Json = (await self.run(self._controller, request))["plan"]
         return plan
 
-    async def dry_run(self, wanted: Request) -> Json:
-        """The plan of a request over what the hosts said last, as the answer to the request; nothing is done."""
+    async def dry_run(self, wanted: Request, save: bool = False, approve: bool = False) -> Json:
+        """The plan of a request over what the hosts said last, as the answer to the request; nothing is done.
+
+        :param save: keep it, so that it can be applied. :param approve: by somebody else only.
+        """
         body = wanted.to_json()
         if wanted.kind == "confirm_down":
             await self.core.seen()
             body["heard"] = self.core.heard(wanted.host)
-        request = {"verb": "plan", "check": True, "request": dict(body, dry_run=True)}
-        plan: Json = (await self.run(self._controller, request))["plan"]
+        request: Json = {"verb": "plan", "check": True, "request": dict(body, dry_run=True)}
+        if save:
+            request["save"] = {"approve": approve}
+        answer = await self.run(self._controller, request)
+        plan: Json = answer["plan"]
+        kept = {"saved": answer["saved"]} if answer.get("saved") else {}
         refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
         said = refused or plan_text.plan_lines(plan, time.time())
-        return {"ok": not refused, "said": said, "refused": bool(refused), "run": "", "results": {}}
+        return {"ok": not refused, "said": said, "refused": bool(refused), "run": "", "results": {}, **kept}
 
     async def trail(self, after: int | None, limit: int, instance: str | None = None) -> list[Json]:
         request = {"verb": "trail", "after": after, "limit": limit, "instance": instance}

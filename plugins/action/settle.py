@@ -115,7 +115,8 @@ class ActionModule(_controller_call.ControllerAction):
         if rounds >= ROUNDS:
             self._display.warning("more rounds follow with the next reconcile, or with the same command again")
             return ""
-        return plan.kind
+        # What is booked, and what a saved plan began, is in the ledger: any run goes on with it.
+        return "reconcile" if plan.kind == "rebalance" or plan.request.get("plan") else plan.kind
 
 
 def _made_room(plan: Plan, outcome: dict[str, Any]) -> bool:

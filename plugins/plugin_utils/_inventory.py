@@ -67,6 +67,8 @@ OTHER_VARIABLES = (
     "muster_standby_fifo",
     "muster_published",
     "muster_report",
+    "muster_save",
+    "muster_approve",
     "muster_drain_host",
     "muster_leaving",
     "muster_agent_sudo",

@@ -20,11 +20,11 @@ from ..model import site as site_model
 from ..model.plan import CONFIGURE, REVIVE, Plan
 from ..model.records import apply_changes
 from ..plan.act_requests import act_requests
-from ..plan.outcome import settle
+from ..plan.outcome import not_said, settle
 from ..plan.plan import make_plan
 from ..report import status, status_text
 from ..requests import shrink
-from . import asked, last_seen, ledger_files, publish
+from . import asked, last_seen, ledger_files, publish, saved_plans
 from . import ledger as controller_ledger
 from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
 
@@ -50,7 +50,8 @@ def handle(request: Mapping[str, Any]) -> Json:
         requests, phases, revision, warnings}
         the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
         published ones serve; without `observations`, what the hosts said last, but for those not believed up. Only a
-        deploy changes the site: any other run works over what was deployed, not over its own inventory.
+        deploy changes the site: any other run works over what was deployed, not over its own inventory. With `save`
+        {approve} the plan is kept for the request `apply`, and `saved` is the document for a person's file.
     ``phase`` {site, plan, phase, answers} -> {requests}
         a later phase's act requests; commits what the hosts confirmed so far.
     ``settle`` {site, plan, answers} -> {revision, trail}
@@ -84,7 +85,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         return {"error": "the controller has no verb %r, only %s" % (verb, ", ".join(sorted(verbs)))}
     try:
         return verbs[verb](_call(request))
-    except (controller_ledger.LedgerError, PlanError, Refused) as error:
+    except (controller_ledger.LedgerError, PlanError, saved_plans.Unsaved, Refused) as error:
         return {"error": str(error), **({"unknown": True} if getattr(error, "unknown", False) else {})}
 
 
@@ -176,6 +177,8 @@ def _make_plan(given: _Call) -> Json:
     request = dict(call.request["request"])
     request["who"] = request.get("who") or ledger_files.user_name(os.geteuid())
     request["from"] = request.get("from") or call.site.controller
+    bound = saved_plans.Bound.of(call.state_dir, request)
+    request = bound.request(request) if bound else dict(request, facts="save" in call.request)
     with call.ledger as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = _read(given, ledger)
@@ -187,7 +190,7 @@ def _make_plan(given: _Call) -> Json:
             now = time.time()
             run = str(int(state["meta"].get("last_run", 0)) + 1)
             plan = make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
-            looked = revision
+            plan, looked = bound.checked(plan, now) if bound else plan, revision
             changes = _with_meta(call, state, plan, run)
             if request.get("id"):
                 changes[asked.KIND] = {request["id"]: None}  # with the plan: so it is carried out once
@@ -208,6 +211,7 @@ def _make_plan(given: _Call) -> Json:
         warnings += _publish_all(call, state, revision, durable=False)
         if call.request.get("observations") is not None:
             last_seen.keep(call.site, observations, looked, now)
+    saved = saved_plans.saved(call.request, call.state_dir, plan, request, str(state["meta"]["site_id"]), now)
     requests = act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
     return {
         "plan": plan.to_json(),
@@ -215,6 +219,7 @@ def _make_plan(given: _Call) -> Json:
         "phases": plan.phases,
         "revision": revision,
         "warnings": warnings,
+        **saved,
     }
 
 
@@ -262,7 +267,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
                 call = _over_what_is_deployed(given, state, str(plan.kind))
             changes, trail = settle(call.site, state, plan, answers, time.time(), final)
             if plan.phases > 1:
-                trail = _not_said(ledger, plan, trail)
+                trail = not_said(ledger.trail(limit=1000), plan, trail)
             if not (changes or trail):
                 return call, state, revision, []
             try:
@@ -274,16 +279,6 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
         "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
         % ATTEMPTS
     )
-
-
-def _not_said(ledger: controller_ledger.Ledger, plan: Plan, trail: List[Json]) -> List[Json]:
-    """Without the lines that this run wrote after an earlier phase already."""
-    said = {_gist(entry) for entry in ledger.trail(limit=1000) if entry.get("run") == plan.run}
-    return [entry for entry in trail if _gist(entry) not in said]
-
-
-def _gist(entry: Json) -> Tuple[Any, ...]:
-    return tuple(entry.get(key) for key in ("what", "result", "instance", "host"))
 
 
 def _show_status(call: _Call) -> Json:

@@ -19,8 +19,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from ..model.words import RECORD_KINDS
 from . import ledger_files
 
-# 1 knew neither pauses nor notices, 2 no requests, 3 no rollouts; they are read as they are, and the first commit makes
-# them this one
+# 1 knew neither pauses nor notices, 2 no requests, 3 neither rollouts, booked moves nor a site that is stopped as a
+# whole; they are read as they are, and the first commit makes them this one
 SCHEMA = 4
 
 _APPLICATION_ID = 0x6D757374  # "must", in the file's header: tells a ledger from any other database

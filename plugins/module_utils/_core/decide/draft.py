@@ -23,7 +23,7 @@ from ..model.plan import (
     STOP,
     Action,
 )
-from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
+from ..model.records import Actor, Booked, Claim, Failure, HostRecord, State, Wanted
 from ..model.rollout import Rollout
 from ..model.site import Site
 from ..model.words import CURRENT, FREE, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
@@ -53,6 +53,8 @@ class Move:
     exclude: Mapping[str, str] = field(default_factory=dict)  # never there, and why; "" where `reason` says it
     stays: str = ""  # it runs, and why it should not where it does: without room elsewhere it is left alone
     leaves: str = ""  # the drained host that it leaves, in its turn
+    prefer: str = ""  # there, if there is room
+    booked: bool = False  # a person booked it
     asked: bool = False  # a person waits for the answer: no room is a refusal
     keeps: bool = False  # it runs there, and only its claim was lost
 
@@ -103,7 +105,9 @@ class Draft(Known):
         self.resolved: Set[str] = set()  # conflicts that a person decides in this run
         self.stays: Dict[str, str] = {}  # instance -> why it cannot leave a host that is drained
         self.drifting: Set[str] = set()  # ids of the drift that was seen in this run
-        self.turns: List[str] = []  # instances that leave a drained host in a later round
+        self.turns: List[str] = []  # instances that move in a later round
+        self.booked: Dict[str, Optional[Booked]] = {}  # changes of the moves that are still to be done
+        self.meta: Dict[str, Any] = {}  # changes of the ledger's records about the whole site
         self._dropped: List[str] = []
 
     def want(self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None) -> None:
@@ -136,6 +140,22 @@ class Draft(Known):
             self._claims[name] = claim
         else:
             self._claims.pop(name, None)
+
+    def booking(self, name: str) -> Optional[Booked]:
+        """The move that is still to be done, with this plan's changes."""
+        return self.booked[name] if name in self.booked else self.state.moves.get(name)
+
+    def unbook(self, name: str, why: str = "") -> None:
+        """Forget a booked move.
+
+        :param why: why it is not done; empty when it is done now.
+        """
+        booked = self.booking(name)
+        if booked is None:
+            return
+        self.booked[name] = None
+        if why:
+            self.note("the move of %s to %s is given up" % (name, booked.to), why, instance=name, who=MUSTER)
 
     def set_host(self, host: str, record: HostRecord) -> None:
         """Change what is believed of a host."""
@@ -334,7 +354,7 @@ class Draft(Known):
 
     def changes(self) -> Dict[str, Dict[str, Any]]:
         """The changes of the ledger, as `Ledger.commit` takes them."""
-        changes: Dict[str, Dict[str, Any]] = {}
+        changes: Dict[str, Dict[str, Any]] = {"meta": dict(self.meta)} if self.meta else {}
         if self._wanted:
             changes["wanted"] = {n: w.to_json() if w else None for n, w in sorted(self._wanted.items())}
         if self._claims:
@@ -344,5 +364,7 @@ class Draft(Known):
             changes["hosts"].update(dict.fromkeys(self._dropped))
         if self.rollout is not None and self.rollout != self.state.rollouts.get(CURRENT):
             changes["rollouts"] = {CURRENT: self.rollout.to_json()}
+        if self.booked:
+            changes["moves"] = {n: b.to_json() if b else None for n, b in sorted(self.booked.items())}
         changes.update(self.upkeep.changes())
         return changes

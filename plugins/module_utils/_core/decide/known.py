@@ -26,6 +26,7 @@ class Known:
         self, site: Site, state: State, observations: Mapping[str, Observation], now: float, run: str
     ) -> None:
         self.site, self.state, self.observations, self.now, self.run = site, state, observations, now, run
+        self.site_stop = state.stop  # with this plan's changes; None while the site is not stopped
         self._item_order: Optional[Dict[str, int]] = None
         self._wanted: Dict[str, Optional[Wanted]] = {}
         self._claims: Dict[str, Optional[Claim]] = {}
@@ -38,7 +39,11 @@ class Known:
                 self._highest[name] = max(seen.highest, self._highest.get(name, 0))
 
     def wanted(self, name: str) -> Wanted:
-        """With this plan's changes; without a request or rule it is STOPPED."""
+        """With this plan's changes; without a request or rule, and while the whole site is stopped, it is STOPPED."""
+        return self.wanted_else(name) if self.site_stop is None else self.site_stop.wanted(self.now)
+
+    def wanted_else(self, name: str) -> Wanted:
+        """What is wanted when the site is not stopped as a whole."""
         if name in self._wanted:
             return self._wanted[name] or Wanted(STOPPED)
         return self.state.wanted.get(name) or Wanted(STOPPED)

@@ -124,6 +124,7 @@ def _leave(draft: Draft, name: str) -> None:
     claim = draft.claim(name)
     reason = "%s has left the site" % name
     draft.forget_wanted(name)
+    draft.unbook(name, reason)
     if not _stop_all(draft, name, reason) and name in draft.state.claims:
         if claim.phase != FREE:
             draft.release(name, reason, "%s: %s shows nothing of it" % (reason, claim.host))
@@ -193,6 +194,14 @@ def _restarted(host: str, incarnation: str) -> str:
 
 def _keep_stopped(draft: Draft, name: str, reason: str) -> None:
     claim = draft.claim(name)
+    if draft.site_stop is not None:
+        if claim.phase == FAILED and not draft.copies(name):
+            return  # it has nothing to stop, and is as it was when the site starts again
+        if claim.holds and draft.wanted_else(name).state == STARTED:
+            draft.set_claim(name, replace(claim, back=claim.target or str(claim.host)))
+            claim = draft.claim(name)
+    else:
+        draft.unbook(name, reason)
     if _stop_all(draft, name, reason):
         return
     if claim.phase != FREE:
@@ -328,7 +337,7 @@ def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str])
     if claim.target:
         reason = "the move of %s from %s to %s was left unfinished" % (name, host, claim.target)
         draft.set_claim(name, replace(claim, target=None))
-        move(draft, instance, reason, [host] + strays, exclude={host: ""})
+        move(draft, instance, reason, [host] + strays, exclude={host: ""}, prefer=claim.target)
     else:
         in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
 

@@ -103,6 +103,7 @@ class Plan:
     turns: List[str]  # instances that leave a drained host in a later round
     again_after: float = 0.0  # s until this run may go on with the rollout; 0: it has nothing more to do
     boots: Mapping[str, str] = field(default_factory=dict)  # host that acts -> the boot id that it was seen with
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of a plan that is saved or was: see `plan.facts`
 
     @property
     def kind(self) -> str:

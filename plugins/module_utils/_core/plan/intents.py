@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ..arrange import whole_site
 from ..decide import pauses
 from ..decide.draft import Draft
 from ..decide.failures import bus_failure, running_failure
@@ -218,6 +219,9 @@ def _person(draft: Draft, intent: Mapping[str, Any], name: str) -> Tuple[str, st
     verbs = {"start": start, "stop": stop, "restart": restart}
     what = str(intent.get("what"))
     verb: Optional[Any] = verbs.get(what)
+    stopped = whole_site.refused(draft, what)
+    if stopped:
+        return "dropped", stopped
     if verb is None:
         return "dropped", "an intent cannot %s an instance" % what
     actions = len(draft.actions)

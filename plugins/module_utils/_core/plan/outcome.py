@@ -49,6 +49,19 @@ def settle(
     return _Settler(site, State.from_json(state), plan, answers, now).settle(final)
 
 
+def not_said(known: List[Json], plan: Plan, trail: List[Json]) -> List[Json]:
+    """Without the lines that this run wrote after an earlier phase already.
+
+    :param known: the newest lines of the trail.
+    """
+    said = {_gist(entry) for entry in known if entry.get("run") == plan.run}
+    return [entry for entry in trail if _gist(entry) not in said]
+
+
+def _gist(entry: Json) -> Tuple[Any, ...]:
+    return tuple(entry.get(key) for key in ("what", "result", "instance", "host"))
+
+
 class _Settler:
     def __init__(
         self, site: Site, state: State, plan: Plan, answers: Mapping[str, Any], now: float

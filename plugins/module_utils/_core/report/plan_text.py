@@ -69,7 +69,7 @@ class _Text:
             "%s waits for another run until %s" % (name, self._clock(until))
             for name, until in (plan.get("waits") or {}).items()
         ]
-        shown += ["%s leaves its drained host in a later round" % name for name in plan.get("turns") or ()]
+        shown += ["%s moves in a later round" % name for name in plan.get("turns") or ()]
         known = ("run", "revision", "expires", "request", "actions", "changes", "trail", "candidates", "intents",
                  "waits", "turns", "again_after")  # fmt: skip
         if plan.get("again_after"):
