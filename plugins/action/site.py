@@ -41,6 +41,7 @@ class ActionModule(_controller_call.ControllerAction):
         asked = {"site": site, "create": options["create"], "accept": options["accept"]}
         answer = self.call_controller("open_site", asked, task_vars)
         _compiled.keep("site_id", answer["site_id"])
+        _compiled.keep("lease", answer.get("lease"))
         _compiled.keep("revision", answer["revision"])
         _compiled.keep("mark", answer["mark"])
         result.update(site_id=answer["site_id"], changed=bool(answer.get("changed")))

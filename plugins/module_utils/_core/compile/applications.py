@@ -131,7 +131,7 @@ class ApplicationReader:
             files=self.reader.files(values.get("files", {}), keys + ("files",)),
             after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
-                                            "repair", "conflicts", "limits") if key in values},
+                                            "repair", "conflicts", "limits", "lease_lost") if key in values},
         )
         if application.starting_strategy == "local" and not application.on_request:
             self.problems.add(keys + ("starting_strategy",), "local is the console of who asks, but %s starts by itself"

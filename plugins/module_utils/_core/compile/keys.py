@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 
 from ..model import site
 from ..model.confinement import LIMITS, SANDBOX
-from . import keys_probe
+from . import keys_lease, keys_probe
 from . import table as key_table
 from .table import table as _table
 
@@ -122,7 +122,7 @@ APPLICATION = _table(
         Field("template", "template", "Replaces the template of the service manager's configuration; on systemd that"
               " of the application's units, which is rendered once for all items.", default="",
               default_doc="the collection's"),
-    ),
+    ) + keys_lease.APPLICATION,
     addresses="the word here is identifiers",
     core_identifiers="write identifiers",
     distributed="write distribution: single_instance, or nothing",
@@ -306,7 +306,7 @@ SETTINGS = _table(
         Field("api_port", "integer", "The TCP port of the API there, and at the loopback address of each host on the"
               " controller's machine. 0: Unix sockets only.", default=site.Settings.api_port, minimum=0,
               maximum=65535),
-    ),
+    ) + keys_lease.SETTINGS,
 )
 
 HOOK = _table(

@@ -119,6 +119,7 @@ class Application:
     peer: str = ""  # application whose instance of the same item it talks to (MUSTER_PEERS, holder first)
     repair: str = "auto"  # "auto" | "report": what reconcile does about drift
     limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
+    lease_lost: str = "stop"  # "stop" | "kill": how its programs end when the host's lease does
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
     after_budget: Optional[AfterBudget] = None  # None: it stays failed until a person clears it
 
@@ -236,6 +237,11 @@ class Settings:
     api: bool = True  # whether the monitor answers requests
     api_address: str = "127.0.0.1"  # loopback; where it listens besides its Unix sockets
     api_port: int = 0  # 0: Unix sockets only
+    exclusion: str = "none"  # "none" | "witnesses": whether hosts need leases to run instances
+    lease: float = 2.0  # how long an answer of the witnesses counts
+    lease_margin: float = 0.5  # before its end, in which instances are stopped in order
+    clock_error: float = 0.001  # by which fraction the rate of a clock may be wrong
+    lease_port: int = 26990  # UDP, of every host
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,13 @@ def _program(draft: Draft, intent: Mapping[str, Any], instance: Instance, host: 
     return "acted", what
 
 
+def not_fenced(draft: Draft, host: str) -> str:
+    """Why what a silent host holds may not start elsewhere yet; "" when it may."""
+    if draft.site.settings.exclusion != "witnesses" or host in (draft.request.get("fenced") or ()):
+        return ""
+    return "%s is not fenced: too few witnesses refuse it, so it may still run what it holds" % host
+
+
 def _evacuate(draft: Draft, intent: Mapping[str, Any], taken: Dict[str, str]) -> Tuple[str, str]:
     """The monitor believes a host down: note it, and give everything that is claimed there another place."""
     host = str(intent.get("host"))
@@ -180,6 +187,8 @@ def _evacuate(draft: Draft, intent: Mapping[str, Any], taken: Dict[str, str]) ->
     why = _sentence(intent, "%s does not answer" % host)
     if record.state == DOWN:
         why = record.evidence or why
+    elif not_fenced(draft, host):
+        return "held", not_fenced(draft, host)
     else:
         draft.set_host(host, replace(record, state=DOWN, since=draft.now, evidence=why, by=MONITOR))
         draft.note("%s is believed down" % host, why, host=host)

@@ -1,0 +1,86 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of leases: the site's key and its witnesses, in ``lease.json`` of the state folder (0600).
+
+A host may ask the witnesses of an earlier deploy until it hears of new ones. So the file keeps every set of them that a
+host may still ask, and a fence takes a majority of each.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Dict, List, Mapping, Tuple
+
+from ..model.site import Site
+from ..model.witnesses import witnesses
+from .places import FENCES_FILE, LEASE_FILE
+from .publish import read_published, write_document
+
+MOST_SETS = 6
+Json = Dict[str, Any]
+
+
+def opened(site: Site, site_id: str, write: bool) -> Json:
+    """What hosts are told about leases; {} where they need none. A deploy makes the key and notes its witnesses.
+
+    :param write: whether this is a deploy that changes something.
+    :raises OSError: when the file cannot be written.
+    """
+    settings = site.settings
+    if settings.exclusion != "witnesses":
+        return {}
+    chosen = [[name, site.host(name).address, settings.lease_port] for name in witnesses(site).names]
+    known = read_published(site.state_dir, LEASE_FILE)
+    keys = [str(key) for key in known.get("keys") or ()]
+    sets = [list(entry) for entry in known.get("sets") or ()]
+    if known.get("site_id") != site_id:
+        keys, sets = [], []
+    if not keys:
+        keys = [os.urandom(32).hex()]
+    if chosen not in sets[-1:]:
+        sets = [*(entry for entry in sets if entry != chosen), chosen][-MOST_SETS:]
+    document: Json = {
+        "site_id": site_id,
+        "keys": keys,
+        "sets": sets,
+        "length": settings.lease,
+        "margin": settings.lease_margin,
+        "error": settings.clock_error,
+        "port": settings.lease_port,
+    }
+    if write and document != known:
+        write_document(site.state_dir, LEASE_FILE, document)
+    return document
+
+
+def forget(site: Site, used: Mapping[str, Any]) -> None:
+    """Forget former sets of witnesses, once every host of the site was seen to ask the present ones.
+
+    :param used: host -> the witnesses that it asked when it was observed last, sorted.
+    """
+    known = read_published(site.state_dir, LEASE_FILE)
+    sets: List[Any] = list(known.get("sets") or ())
+    if len(sets) < 2:
+        return
+    present = sorted(name for name, _address, _port in sets[-1])
+    if all(used.get(host.name) == present for host in site.hosts):
+        write_document(site.state_dir, LEASE_FILE, dict(known, sets=sets[-1:]))
+
+
+def fenced(state_dir: str) -> Tuple[str, ...]:
+    """Hosts of which nothing can live now: the monitor keeps the file fresh while enough witnesses refuse them."""
+    known = read_published(state_dir, FENCES_FILE)
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return tuple(name for name, until in (known.get("until") or {}).items() if now < float(until))
+
+
+def with_fences(site: Site, request: Mapping[str, Any]) -> Json:
+    """A request with the hosts whose claims may be freed although nobody sees them."""
+    asked = dict(request)
+    asked.pop("fenced", None)
+    if site.settings.exclusion == "witnesses" and any(i.get("host") for i in asked.get("intents") or ()):
+        asked["fenced"] = sorted(fenced(site.state_dir))
+    return asked
+
