@@ -27,7 +27,7 @@ from .base.listeners import Listened
 from .core.controller import places
 from .core.model.request import KINDS, Request
 from .judge.brain import Brain
-from .judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send, Wake
+from .judge.effects import Answer, BusEnded, Effect, Fence, Note, Reconcile, Send, Wake
 from .judge.health import Health
 from .judge.hosts import Signal
 from .judge.intents import Intents
@@ -41,6 +41,7 @@ from .runs.runs import MIB, Job, Outcome, Runs
 from .tell import snapshot
 from .tell.sd_notify import Notify
 from .tell.survived import pause, survived
+from .watch.fences import Fences
 from .watch.lines import Lines
 from .watch.prober import Key, Prober
 from .watch.watch_file import FileEvents, WatchList
@@ -65,6 +66,7 @@ class Monitor(Listened):
         self._prober = Prober(self._health_changed, lambda why: journal.say("probe", why))
         doors = state_dir / places.DOORS_FOLDER
         self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
+        self._fences = Fences(state_dir, lambda host, why: journal.say("fence", why, host=host), self._fenced)
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
         if self._pool is not None:
@@ -114,6 +116,7 @@ class Monitor(Listened):
                 events.stop()
             self._prober.stop()
             self._lines.stop()
+            self._fences.stop()
             self._notify.stopping()
             self.journal.say("monitor stopping", "it received a signal to stop")
             if self._pool is not None:
@@ -199,6 +202,8 @@ class Monitor(Listened):
                     self.wake()
                 case BusEnded(instance, epoch, why):
                     self._prober.ended((instance, epoch), why)
+                case Fence():
+                    self._fences.do(effect)
 
     # What people and programs ask.
 
@@ -276,6 +281,10 @@ class Monitor(Listened):
     @survived("the intake of a line's state")
     def _line_changed(self, host: str, signal: Signal, why: str) -> None:
         self._carry_out(self._brain.line_changed(host, signal, why, self._loop.time()))
+
+    @survived("the intake of a fence")
+    def _fenced(self, host: str, sentence: str) -> None:
+        self._carry_out([*self._brain.fencing.told(host, sentence), Wake()])
 
     @survived("the intake of an event")
     def _event(self, event: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from ..core.host.lease import kernel, messages
 from ..core.host.lease.fence import Fence, Talk
 from ..core.host.lease.terms import Terms
 from ..core.model.sentences import clock
+from ..judge.effects import Fence as Order
 
 EVERY_SECONDS = 0.1  # between two looks at what is due, while a host is fenced
 LATER_SECONDS = 10.0  # after which witnesses that are silent are no longer asked that often
@@ -33,8 +34,9 @@ _ADDRESSES = (socket.AF_INET, socket.AF_INET6)
 class Fences:
     """Belongs to the asyncio loop that it was made in; does nothing while no host is fenced."""
 
-    def __init__(self, state_dir: Path, say: Callable[[str], None], changed: Callable[[str, str], None]) -> None:
+    def __init__(self, state_dir: Path, say: Callable[[str, str], None], changed: Callable[[str, str], None]) -> None:
         """
+        :param say: takes a host and a sentence for the log.
         :param changed: is told of a host, and the sentence when nothing of it can live any more, "" when that is over.
         """
         self._file, self._published = state_dir / places.LEASE_FILE, state_dir / places.FENCES_FILE
@@ -53,13 +55,27 @@ class Fences:
         with contextlib.suppress(OSError):
             self._published.unlink(missing_ok=True)
 
-    def fence(self, host: str) -> None:
-        """Have the witnesses refuse a host. Idempotent."""
-        self._want(host, lift=False)
-
-    def lift(self, host: str) -> None:
-        """Have the witnesses answer a host again. Idempotent."""
-        self._want(host, lift=True)
+    def do(self, order: Order) -> None:
+        """Have the witnesses do something about a host. Idempotent."""
+        host, known = order.host, self._fences.get(order.host)
+        if order.what == "rest":
+            self._fences.pop(host, None)
+            self._told(host, "")
+            return
+        lift = order.what == "lift"
+        if known is not None and known.lift == lift:
+            return
+        self._say(host, "%s: %s" % (order.what, order.why))
+        self._read()
+        sets = [[name for name, _address, _port in chosen] for chosen in self._known.get("sets") or ()]
+        if not sets:
+            self._say(host, "it cannot be fenced: %s names no witnesses, deploy again" % self._file)
+            return
+        terms = Terms(self._known["length"], self._known["margin"], self._known["error"])
+        self._fences[host] = Fence(host, time.time_ns(), sets, terms, lift)
+        self._begun[host] = kernel.now()
+        self._told(host, "")
+        self._turn()
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -68,21 +84,6 @@ class Fences:
             self._loop.remove_reader(made.fileno())
             made.close()
         self._sockets.clear()
-
-    def _want(self, host: str, lift: bool) -> None:
-        known = self._fences.get(host)
-        if known is not None and known.lift == lift:
-            return
-        self._read()
-        sets = [[name for name, _address, _port in chosen] for chosen in self._known.get("sets") or ()]
-        if not sets:
-            self._say("%s cannot be fenced: %s names no witnesses, deploy again" % (host, self._file))
-            return
-        terms = Terms(self._known["length"], self._known["margin"], self._known["error"])
-        self._fences[host] = Fence(host, time.time_ns(), sets, terms, lift)
-        self._begun[host] = kernel.now()
-        self._told(host, "")
-        self._turn()
 
     def _read(self) -> None:
         """Take in the site's key and witnesses."""
@@ -94,7 +95,7 @@ class Fences:
             self._keys = messages.Keys([bytes.fromhex(key) for key in self._known["keys"]])
             self._stamp = stamp
         except (OSError, ValueError, KeyError, TypeError) as error:
-            self._say("%s cannot be read: %r" % (self._file, error))
+            self._say("", "%s cannot be read: %r" % (self._file, error))
 
     def _turn(self) -> None:
         """Ask what is due, tell what follows, and come back."""
@@ -136,7 +137,7 @@ class Fences:
         try:
             replace_text(self._published, json.dumps({"until": standing}))
         except OSError as error:
-            self._say("%s cannot be written: %s" % (self._published, error))
+            self._say("", "%s cannot be written: %s" % (self._published, error))
 
     def _send(self, witness: str, body: Mapping[str, Any]) -> None:
         where = next(

@@ -45,7 +45,8 @@ class Leased:
 
     def fence(self, host: str, patience: float = 15.0) -> float:
         """Fence a host, and wait until nothing of it can live. :return: how long that took in seconds."""
-        fence, talk, began = Fence(host, time.time_ns(), [list(self.addresses)], TERMS), Talk(time.time_ns()), time.time()
+        fence, talk = Fence(host, time.time_ns(), [list(self.addresses)], TERMS), Talk(time.time_ns())
+        began = time.time()
         name = messages.key_name(MASTER)
         key = messages.derive(MASTER, messages.MONITOR)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:

@@ -82,7 +82,8 @@ def test_a_program_dies_when_its_service_manager_dies_before_it_is_executed(leas
     """The parent that muster-exec looks for is not the one that runs it here."""
     one = leased.hosts["one"]
     start(one)
-    environment = {"MUSTER_ROOT": one.root, "MUSTER_INSTANCE": "app_01", "MUSTER_HOST": "one", "PATH": os.environ["PATH"]}
+    environment = {"MUSTER_ROOT": one.root, "MUSTER_INSTANCE": "app_01", "MUSTER_HOST": "one",
+                   "PATH": os.environ["PATH"]}  # fmt: skip
     done = subprocess.run([one.root + "/bin/muster-exec", "/bin/echo", "runs"], env=environment, text=True,
                           capture_output=True, timeout=30, check=False)  # fmt: skip
     assert done.returncode == 78 and "service manager that started this has ended" in done.stderr, done

@@ -32,8 +32,9 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
 
     :param request: ``host``, ``check``, ``diff``; ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files
         below ``etc/services``; ``service_ports``: service -> {name: port}; ``supervisord``: argument list;
-        ``environment``: for it and all programs; ``lease``: see `host.lease.settings`, None: no lease is needed; ``boot``: start supervisord with the machine; ``agent``: see
-        `host.install`; ``system``: what must be there first, see `host.system.lacking`.
+        ``environment``: for it and all programs; ``lease``: see `host.lease.settings`, None: no lease is needed;
+        ``boot``: start supervisord with the machine; ``agent``: see `host.install`; ``system``: what must be there
+        first, see `host.system.lacking`.
     :return: ``{"changed", "did": [sentences], "warnings", "diff"}``; ``{"lacks"}``, as `host.system.lacking` says, when
         something must be installed first and nothing was done; or ``{"error": sentence}``.
     """

@@ -185,14 +185,14 @@ def _evacuate(draft: Draft, intent: Mapping[str, Any], taken: Dict[str, str]) ->
         return "dropped", "%s is not in the inventory any more" % host
     record = draft.record(host)
     why = _sentence(intent, "%s does not answer" % host)
+    concerned = [n for n, claim in draft.state.claims.items() if claim.holds and host in (claim.host, claim.target)]
     if record.state == DOWN:
         why = record.evidence or why
-    elif not_fenced(draft, host):
+    elif concerned and not_fenced(draft, host):
         return "held", not_fenced(draft, host)
     else:
         draft.set_host(host, replace(record, state=DOWN, since=draft.now, evidence=why, by=MONITOR))
         draft.note("%s is believed down" % host, why, host=host)
-    concerned = [n for n, claim in draft.state.claims.items() if claim.holds and host in (claim.host, claim.target)]
     order = {name: position for position, name in enumerate(draft.site.by_name())}
     for name in sorted(concerned, key=lambda n: (order.get(n, len(order)), n)):
         if name not in taken:

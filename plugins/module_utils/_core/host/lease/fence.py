@@ -4,9 +4,9 @@
 """The fence around a host: enough witnesses refuse it, and said how long their last answers may count. Pure.
 
 A witness that refused and was born again knows nothing of the fence: it is silent for the length of a lease, then it
-answers. So a refusal counts for that long only, from when it was asked for, and the witnesses are asked again and again.
-When all refusals of a group count at one moment, and what they had answered before does not any more, then the host has
-no lease at that moment, and every later one is a new one.
+answers. So a refusal counts for that long only, from when it was asked for, and the witnesses are asked again and
+again. When all refusals of a group count at one moment, and what they had answered before does not any more, then the
+host has no lease at that moment, and every later one is a new one.
 
 `now` is seconds of the monitor's clock that counts suspended time.
 """
@@ -163,7 +163,7 @@ class Talk:
         if body["k"] == "born":
             known = self._births.get(witness)
             self._births[witness] = int(body["b"])
-            return known != body["b"]
+            return known != self._births[witness]
         asked = self._times.get(int(body["n"]))
         if fence is None or asked is None or not fence.told(witness, body, now, asked):
             return False

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``etc/lease.json``: what a host needs to hold a lease, and to be a witness. It has keys: only its account reads it."""
+"""``etc/lease.json``: what a host needs to hold a lease, and to be a witness. Only its account reads the keys in it."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ A host asks every witness again and again. A question sent at s (the host's cloc
 s + `length`, however late the answer is. The lease of the host counts by its k-th newest answered question, k being a
 majority of the witnesses. What it runs ends at that moment, by the kernel, within `ENDING`.
 
-A witness that answered at r (its clock) knows that the answer counts until r + `length`, since s <= r. So who hears that
-from a majority of witnesses, which answer the host no more, knows when nothing of the host can live any longer.
+A witness that answered at r (its clock) knows that the answer counts until r + `length`, since s <= r. So who hears
+that from a majority of witnesses, which answer the host no more, knows when nothing of the host can live any longer.
 """
 
 from __future__ import annotations
