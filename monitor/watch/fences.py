@@ -21,10 +21,10 @@ from typing import Any
 from ..base.files import Stamp, file_stamp, replace_text
 from ..core.controller import places
 from ..core.host.lease import kernel, messages
-from ..core.host.lease.fence import Fence, Talk
 from ..core.host.lease.terms import Terms
 from ..core.model.sentences import clock
 from ..judge.effects import Fence as Order
+from .fence import Fence, Talk
 
 EVERY_SECONDS = 0.1  # between two looks at what is due, while a host is fenced
 LATER_SECONDS = 10.0  # after which witnesses that are silent are no longer asked that often

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from monitor.core.host.lease import kernel, messages
-from monitor.core.host.lease.fence import Fence, Talk
 from monitor.core.host.lease.terms import Terms
+from monitor.watch.fence import Fence, Talk
 from tests.integration.addresses import NET
 from tests.integration.host.host_in_a_folder import Host, bundle
 

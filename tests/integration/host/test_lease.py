@@ -40,8 +40,8 @@ def test_a_fenced_host_has_stopped_everything_when_the_fence_says_so(leased: Lea
     assert refused["result"] == "refused" and "holds no lease" in refused["reason"], refused
     # By hand, past muster: muster-exec refuses.
     Path(one.root, "run/claims/app_01").write_text("3\n")
-    one.ctl("start", "app_01:*")
-    wait_for(lambda: "holds no lease" in one.log("app_01", "view"), "muster-exec refuses")
+    said = one.ctl("start", "app_01:*").stdout
+    wait_for(lambda: "holds no lease" in one.log("app_01", "view"), "muster-exec refuses: %s" % said, 20)
     assert one.processes("app_01") == []
 
 

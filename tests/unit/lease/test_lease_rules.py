@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from monitor.core.host.lease.fence import Fence, Talk
 from monitor.core.host.lease.holder import HELD, NONE, STOPPING, Holder, Keeper, Step
 from monitor.core.host.lease.terms import ENDING, SPARE, Terms, fence_size, majority, newest
 from monitor.core.host.lease.witness import Witness
+from monitor.watch.fence import Fence, Talk
 
 TERMS = Terms(2.0, 0.5, 0.0)
 

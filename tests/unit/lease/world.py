@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.core.host.lease import terms as lease_terms
-from monitor.core.host.lease.fence import Fence, Talk
 from monitor.core.host.lease.holder import Holder, Keeper
 from monitor.core.host.lease.terms import Terms
 from monitor.core.host.lease.witness import Witness
+from monitor.watch.fence import Fence, Talk
 
 END = 45.0  # s that a history lasts
 NEVER = -1e9
@@ -387,7 +387,7 @@ class lesser_fence:
         self._on = sabotage == "fence at one witness too few"
 
     def __enter__(self) -> None:
-        from monitor.core.host.lease import fence
+        from monitor.watch import fence
 
         self._module, self._real = fence, fence.fence_size
         if self._on:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+import ipaddress
+from typing import Iterable, Tuple
 
 from ..model import site
 from ..model.witnesses import witnesses
-from .errors import Problems
+from .errors import Problems, show
 from .table import Field
 
 EXCLUSIONS = ("none", "witnesses")
@@ -42,8 +43,23 @@ def check(whole: site.Site, problems: Problems) -> None:
                      % (settings.lease_margin, settings.lease), settings.lease_margin,
                      "or a host stops its instances when two answers are late")
     if settings.exclusion == "witnesses":
+        _check_hosts(whole.hosts, problems)
         chosen = witnesses(whole)
         if not chosen.names:
             problems.add(("muster_settings", "exclusion"), "nobody can witness: %s" % chosen.why, settings.exclusion,
                          "write exclusion: none, or give hosts on one machine each its own muster_node only if they"
                          " fail apart")
+
+
+def _check_hosts(hosts: Iterable[site.Host], problems: Problems) -> None:
+    for host in hosts:
+        if host.service_manager != "supervisor":
+            problems.add(("hosts", host.name, "muster_service_manager"), "hosts with %s cannot hold leases yet, and"
+                         " muster_settings.exclusion is witnesses" % host.service_manager, host.service_manager,
+                         "write supervisor here, or exclusion: none")
+        try:
+            ipaddress.ip_address(host.address)
+        except ValueError:
+            problems.add(("hosts", host.name, "muster_address"), "%s is no IP address: a host with"
+                         " muster_settings.exclusion: witnesses needs one, as its guard never waits for a name server"
+                         % show(host.address), host.address, "write muster_address")

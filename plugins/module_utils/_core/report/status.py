@@ -16,7 +16,7 @@ from ..model import site as site_model
 from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
-from . import readiness
+from . import exclusion, readiness
 from . import verdict as report_verdict
 
 SCHEMA = 1
@@ -40,10 +40,11 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts", "readiness"}``. An item is {item, slot, verdict, cause, services, hci}, the last two the state of
-        its worst instance of that kind; ``instances`` has all of them in full; ``bus`` there is what the monitor's
-        probe says, {health, why, since}, or nothing. ``readiness`` is `report.readiness.readiness`, and the sentence
-        about it in ``says``; the rest is `report.attention.part`.
+        "counts", "readiness", "exclusion"}``. An item is {item, slot, verdict, cause, services, hci}, the last two the
+        state of its worst instance of that kind; ``instances`` has all of them in full; ``bus`` there is what the
+        monitor's probe says, {health, why, since}, or nothing. ``readiness`` is `report.readiness.readiness`, and the
+        sentence about it in ``says``; ``exclusion`` is `report.exclusion.exclusion`; the rest is
+        `report.attention.part`.
     """
     watching = _monitor(monitor, now)
     alive = watching["state"] == "running"
@@ -88,6 +89,7 @@ def status_document(
         "monitor": watching,
         "counts": counts,
         "readiness": dict(losses, says=readiness.sentence(losses)),
+        "exclusion": exclusion.exclusion(site),
         **attention,
     }
 

@@ -14,17 +14,12 @@ host has no lease at that moment, and every later one is a new one.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from .terms import ENDING, SPARE, fence_size
+from ..core.host.lease.terms import ENDING, SPARE, Terms, fence_size
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
-
-    from .messages import Body
-    from .terms import Terms
-else:
-    from typing import NamedTuple
+Body = dict[str, Any]
 
 AGAIN = 0.1  # s until a witness that did not answer is asked again
 REMEMBERED = 10000  # messages that may still be answered
@@ -44,8 +39,8 @@ class Fence:
         self.lift = lift
         self._terms = terms
         self._sets = [tuple(names) for names in sets]
-        self._told: Dict[str, _Told] = {}
-        self._asked: Dict[str, float] = {}  # witness -> when last
+        self._told: dict[str, _Told] = {}
+        self._asked: dict[str, float] = {}  # witness -> when last
         self._silence = terms.length * (1 - terms.error) / (1 + terms.error)  # of one that was born again, at least
 
     def asked(self, witness: str, now: float) -> None:
@@ -55,12 +50,12 @@ class Fence:
         """Something new was heard: ask everybody at once."""
         self._asked.clear()
 
-    def missing(self) -> List[str]:
+    def missing(self) -> list[str]:
         """The witnesses that have not said it, each once."""
         names = dict.fromkeys(name for names in self._sets for name in names)
         return [name for name in names if name not in self._told]
 
-    def due(self, now: float, often: bool) -> List[str]:
+    def due(self, now: float, often: bool) -> list[str]:
         """The witnesses that are to be asked now, as far as this fence knows.
 
         :param often: whether it is still new, so that those that were silent are asked again soon.
@@ -92,7 +87,7 @@ class Fence:
         self._told[witness] = _Told(birth, min(until, known.until), max(asked, known.asked))
         return False
 
-    def free_at(self, now: float) -> Optional[float]:
+    def free_at(self, now: float) -> float | None:
         """From when on nothing of the host can live; None while too few witnesses are known to refuse it.
 
         Any majority of a set holds one of any `fence_size` of its members, so that many make a group.
@@ -140,10 +135,10 @@ class Talk:
     def __init__(self, first: int) -> None:
         """:param first: number of the first message; above those of all earlier monitors."""
         self.sent = first  # number of the last message
-        self._times: Dict[int, float] = {}  # number -> when it was sent
-        self._births: Dict[str, int] = {}
+        self._times: dict[int, float] = {}  # number -> when it was sent
+        self._births: dict[str, int] = {}
 
-    def due(self, fence: Fence, now: float, often: bool = True) -> List[Tuple[str, Body]]:
+    def due(self, fence: Fence, now: float, often: bool = True) -> list[tuple[str, Body]]:
         """What to send now about a fence: (witness, message)."""
         found = []
         for witness in fence.due(now, often):
@@ -155,7 +150,7 @@ class Talk:
             del self._times[number]
         return found
 
-    def heard(self, witness: str, body: Mapping[str, Any], fence: Optional[Fence], now: float) -> bool:
+    def heard(self, witness: str, body: Mapping[str, Any], fence: Fence | None, now: float) -> bool:
         """Take in an answer whose sender is proven. :return: whether the fence has something new to ask.
 
         :param fence: that of the host which the answer is about.
