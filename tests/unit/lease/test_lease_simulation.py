@@ -16,6 +16,15 @@ SEEDS, CHUNK = 1000, 50
 LATER = [pytest.param(first, marks=pytest.mark.long) for first in range(200, SEEDS, CHUNK)]
 SHOWN = {
     "moved without waiting": (0, 1, 3, 5),
+    "a witness born again answers at once": (142, 161, 294, 555),
+    "fence at one witness too few": (0, 6, 8, 16),
+    "deadline counted from the answer": (41, 52, 58, 69),
+    "clocks worse than allowed for": (1696, 1752, 2215),
+    "armed after programs may start": (652,),
+    "the death signal comes after the checks": (31, 35, 93, 98),
+    "a start of an earlier lease counts": (17, 24, 34, 68),
+    "a former set of witnesses is forgotten": (6, 8, 64, 70),
+    "an old proof counts": (171, 195, 1112),
 }
 
 

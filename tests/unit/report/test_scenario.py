@@ -30,8 +30,8 @@ NOT_KEPT = {
     site.Program: {"command", "environment", "user", "group", "limits", "sandbox"},
     site.Bus: set(),
     site.Service: {"command", "environment", "ports", "files", "user", "group", "limits", "sandbox"},
-    site.Settings: {"artifacts", "artifacts_size", "trail_days", "api", "api_address", "api_port", "lease", "lease_margin",
-                    "clock_error", "lease_port"},
+    site.Settings: {"artifacts", "artifacts_size", "trail_days", "api", "api_address", "api_port", "lease",
+                    "lease_margin", "clock_error", "lease_port"},
     probe.Probe: {"port", "user", "password_file", "token_file", "tls", "topic", "path", "status", "text", "command",
                   "program"},
 }  # fmt: skip

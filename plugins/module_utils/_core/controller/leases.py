@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 from ..model.site import Site
 from ..model.witnesses import witnesses
 from .places import FENCES_FILE, LEASE_FILE
-from .publish import read_published, write_document
+from .publish import locked, read_published, write_document
 
 MOST_SETS = 6
 Json = Dict[str, Any]
@@ -28,31 +28,38 @@ def opened(site: Site, site_id: str, write: bool) -> Json:
     :param write: whether this is a deploy that changes something.
     :raises OSError: when the file cannot be written.
     """
-    settings = site.settings
-    if settings.exclusion != "witnesses":
+    if site.settings.exclusion != "witnesses":
         return {}
+    if not write:
+        return _document(site, site_id, read_published(site.state_dir, LEASE_FILE))
+    with locked(site.state_dir):
+        known = read_published(site.state_dir, LEASE_FILE)
+        document = _document(site, site_id, known)
+        if document != known:
+            write_document(site.state_dir, LEASE_FILE, document)
+    return document
+
+
+def _document(site: Site, site_id: str, known: Mapping[str, Any]) -> Json:
+    """What the file has to hold.
+
+    :param known: what it holds now.
+    """
+    settings = site.settings
     chosen = [[name, site.host(name).address, settings.lease_port] for name in witnesses(site).names]
-    known = read_published(site.state_dir, LEASE_FILE)
-    keys = [str(key) for key in known.get("keys") or ()]
-    sets = [list(entry) for entry in known.get("sets") or ()]
-    if known.get("site_id") != site_id:
-        keys, sets = [], []
-    if not keys:
-        keys = [os.urandom(32).hex()]
+    ours = known.get("site_id") == site_id
+    sets = [list(entry) for entry in known.get("sets") or ()] if ours else []
     if chosen not in sets[-1:]:
         sets = [*(entry for entry in sets if entry != chosen), chosen][-MOST_SETS:]
-    document: Json = {
+    return {
         "site_id": site_id,
-        "keys": keys,
+        "keys": list(known.get("keys") or ()) if ours and known.get("keys") else [os.urandom(32).hex()],
         "sets": sets,
         "length": settings.lease,
         "margin": settings.lease_margin,
         "error": settings.clock_error,
         "port": settings.lease_port,
     }
-    if write and document != known:
-        write_document(site.state_dir, LEASE_FILE, document)
-    return document
 
 
 def forget(site: Site, used: Mapping[str, Any]) -> None:
@@ -60,13 +67,19 @@ def forget(site: Site, used: Mapping[str, Any]) -> None:
 
     :param used: host -> the witnesses that it asked when it was observed last, sorted.
     """
-    known = read_published(site.state_dir, LEASE_FILE)
-    sets: List[Any] = list(known.get("sets") or ())
-    if len(sets) < 2:
+    if site.settings.exclusion != "witnesses":
         return
-    present = sorted(name for name, _address, _port in sets[-1])
-    if all(used.get(host.name) == present for host in site.hosts):
-        write_document(site.state_dir, LEASE_FILE, dict(known, sets=sets[-1:]))
+    if len(read_published(site.state_dir, LEASE_FILE).get("sets") or ()) < 2:
+        return
+    try:
+        with locked(site.state_dir):
+            known = read_published(site.state_dir, LEASE_FILE)
+            sets: List[Any] = list(known.get("sets") or ())
+            present = sorted(name for name, _address, _port in sets[-1]) if sets else []
+            if present and all(used.get(host.name) == present for host in site.hosts):
+                write_document(site.state_dir, LEASE_FILE, dict(known, sets=sets[-1:]))
+    except OSError:
+        return  # a fence takes more witnesses than it must until this succeeds
 
 
 def fenced(state_dir: str) -> Tuple[str, ...]:

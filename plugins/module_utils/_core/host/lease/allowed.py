@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``run/lease``: what the guard of a host tells muster-exec. While it exists, nothing starts that it does not allow.
 
-It has four lines: until when programs may start (hundredths of a second since boot), the session (which lease it is),
-the process whose child a program must be (0: any), and the boot.
+It has five lines: until when programs may start (hundredths of a second since boot), the session (which lease it is),
+the process whose child a program must be (0: any), the boot, and the witnesses that gave the lease.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..machine import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict
+    from typing import Any, Dict, Iterable
 
 SETTINGS_FILE = "etc/lease.json"
 ALLOWED_FILE = "run/lease"
@@ -25,7 +25,7 @@ _PATIENCE = 8.0  # s that an act waits for a lease
 _NONE = "none"
 
 
-def allow(root: str, until: float, session: str, parent: int) -> None:
+def allow(root: str, until: float, session: str, parent: int, witnesses: Iterable[str] = ()) -> None:
     """Tell muster-exec until when it may start programs.
 
     :param until: seconds since boot; 0.0: no longer.
@@ -33,7 +33,7 @@ def allow(root: str, until: float, session: str, parent: int) -> None:
     """
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
         boot = handle.read().strip()
-    text = "%d\n%s\n%d\n%s\n" % (int(until * 100), session, parent, boot)
+    text = "%d\n%s\n%d\n%s\n%s\n" % (int(until * 100), session, parent, boot, " ".join(sorted(witnesses)))
     path = os.path.join(root, ALLOWED_FILE)
     new = path + files.TEMPORARY
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), "w", encoding="ascii") as out:
@@ -70,3 +70,13 @@ def claimed(root: str, deadline: float) -> Dict[str, str]:
             raise ValueError("it holds no lease (no majority of the witnesses answers it, or it is fenced), so nothing"
                              " may start there")
         time.sleep(0.02)
+
+
+def observed(root: str) -> Dict[str, Any]:
+    """What a host says of its lease: ``{"held", "witnesses"}``; {} where it needs none."""
+    data = files.read(os.path.join(root, ALLOWED_FILE))
+    if data is None:
+        return {}
+    lines = data.decode("ascii", "replace").split("\n") + [""] * 5
+    held = lines[0].isdigit() and int(lines[0]) > time.clock_gettime(time.CLOCK_BOOTTIME) * 100
+    return {"held": held, "witnesses": lines[4].split()}

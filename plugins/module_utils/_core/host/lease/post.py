@@ -126,7 +126,8 @@ class Post:
 
     def _allow(self, until: float) -> None:
         if until != self._allowed:
-            allowed.allow(self._root, until, self._session(), self._parent)
+            allowed.allow(self._root, until, self._session(), self._parent,
+                          self._holder.witnesses)
             self._allowed = until
 
     def _reread(self) -> None:
