@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import leases
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call
 
 _SPEC = {
@@ -14,6 +17,7 @@ _SPEC = {
     "accept": {"type": "bool", "default": False},
     "validate_only": {"type": "bool", "default": False},
     "anew": {"type": "bool", "default": False},
+    "lease_key": {"type": "str", "choices": list(leases.KEY_STEPS)},
 }
 
 
@@ -38,7 +42,10 @@ class ActionModule(_controller_call.ControllerAction):
         )
         if options["validate_only"]:
             return result
-        asked = {"site": site, "create": options["create"], "accept": options["accept"]}
+        step = options["lease_key"]
+        if step and site["settings"]["exclusion"] != "witnesses":
+            raise AnsibleActionFail("muster_settings.exclusion is none: no host needs a lease, so there is no key")
+        asked = {"site": site, "create": options["create"], "accept": options["accept"], "lease_key": step}
         answer = self.call_controller("open_site", asked, task_vars)
         _compiled.keep("site_id", answer["site_id"])
         _compiled.keep("lease", answer.get("lease"))

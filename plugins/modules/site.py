@@ -47,6 +47,13 @@ options:
         inventory has changed.
     type: bool
     default: false
+  lease_key:
+    description:
+      - With O(create=true), take a step of the rotation of the key for leases. V(add) makes a new one known, V(use)
+        has it used, V(drop) forgets the old one. Each must have reached every host before the next.
+    type: str
+    choices: [add, use, drop]
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""

@@ -152,7 +152,7 @@ def _open_site(call: _Call) -> Json:
         if published > revision and not call.check:
             revision = _put_back(call, ledger, revision, published)
     mark = state["meta"].get("site_mark") or ""
-    lease = leases.opened(call.site, state["meta"]["site_id"], bool(call.request.get("create")) and not call.check)
+    lease = leases.opened(call.site, state["meta"]["site_id"], call.request, call.check)
     return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark, "lease": lease}
 
 

@@ -19,31 +19,36 @@ from .places import FENCES_FILE, LEASE_FILE
 from .publish import locked, read_published, write_document
 
 MOST_SETS = 6
+# Steps of a rotation of the key, each of which must have reached every host before the next.
+ADD, USE, DROP = KEY_STEPS = ("add", "use", "drop")
 Json = Dict[str, Any]
 
 
-def opened(site: Site, site_id: str, write: bool) -> Json:
+def opened(site: Site, site_id: str, request: Mapping[str, Any], check: bool) -> Json:
     """What hosts are told about leases; {} where they need none. A deploy makes the key and notes its witnesses.
 
-    :param write: whether this is a deploy that changes something.
+    :param request: with ``create`` for a deploy, and ``lease_key``: one of `KEY_STEPS`, or nothing.
+    :param check: nothing is written.
     :raises OSError: when the file cannot be written.
     """
+    step = str(request.get("lease_key") or "")
     if site.settings.exclusion != "witnesses":
         return {}
-    if not write:
-        return _document(site, site_id, read_published(site.state_dir, LEASE_FILE))
+    if check or not request.get("create"):
+        return _document(site, site_id, read_published(site.state_dir, LEASE_FILE), step)
     with locked(site.state_dir):
         known = read_published(site.state_dir, LEASE_FILE)
-        document = _document(site, site_id, known)
+        document = _document(site, site_id, known, step)
         if document != known:
             write_document(site.state_dir, LEASE_FILE, document)
     return document
 
 
-def _document(site: Site, site_id: str, known: Mapping[str, Any]) -> Json:
+def _document(site: Site, site_id: str, known: Mapping[str, Any], step: str) -> Json:
     """What the file has to hold.
 
     :param known: what it holds now.
+    :param step: of a rotation of the key.
     """
     settings = site.settings
     chosen = [[name, site.host(name).address, settings.lease_port] for name in witnesses(site).names]
@@ -51,15 +56,33 @@ def _document(site: Site, site_id: str, known: Mapping[str, Any]) -> Json:
     sets = [list(entry) for entry in known.get("sets") or ()] if ours else []
     if chosen not in sets[-1:]:
         sets = [*(entry for entry in sets if entry != chosen), chosen][-MOST_SETS:]
+    keys = [str(key) for key in known.get("keys") or ()] if ours else []
+    keys, newest = _keys(keys or [os.urandom(32).hex()], str(known.get("newest") or ""), step)
     return {
         "site_id": site_id,
-        "keys": list(known.get("keys") or ()) if ours and known.get("keys") else [os.urandom(32).hex()],
+        "keys": keys,
+        "newest": newest,
         "sets": sets,
         "length": settings.lease,
         "margin": settings.lease_margin,
         "error": settings.clock_error,
         "port": settings.lease_port,
     }
+
+
+def _keys(keys: List[str], newest: str, step: str) -> Tuple[List[str], str]:
+    """The site's keys after a step of their rotation, and the newest one.
+
+    Who has several sends with the first, and accepts all. Each step may be repeated.
+    """
+    if step == ADD and len(keys) == 1:
+        newest = os.urandom(32).hex()
+        return [keys[0], newest], newest
+    if step == USE and newest in keys:
+        return [newest, *(key for key in keys if key != newest)], newest
+    if step == DROP:
+        return keys[:1], ""
+    return keys, newest
 
 
 def forget(site: Site, used: Mapping[str, Any]) -> None:

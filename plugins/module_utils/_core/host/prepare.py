@@ -204,6 +204,10 @@ def _run(
     work.warnings += ports.strangers(work.host, request.get("service_ports") or {})
     _old_text(work, processes)
     pid = (setup.manager.find if work.check else setup.manager.settled)(processes)
+    if not pid and request.get("lease"):
+        problem = ports.taken_for_datagrams(request["lease"]["address"], request["lease"]["port"])
+        if problem:
+            raise ManagerError("%s cannot ask for a lease: %s" % (work.host["host"], problem))
     if not pid:
         work.did.append("started the service manager")
         if not work.check:
