@@ -37,7 +37,7 @@ class Fences:
     def __init__(self, state_dir: Path, say: Callable[[str, str], None], changed: Callable[[str, str], None]) -> None:
         """
         :param say: takes a host and a sentence for the log.
-        :param changed: is told of a host, and the sentence when nothing of it can live any more, "" when that is over.
+        :param changed: takes a host, and the sentence when nothing of it can live any more, "" when that is over.
         """
         self._file, self._published = state_dir / places.LEASE_FILE, state_dir / places.FENCES_FILE
         self._say, self._changed = say, changed

@@ -10,6 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller import leases
+from ansible_collections.control_room.muster.plugins.module_utils._core.report import exclusion
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call
 
 _SPEC = {
@@ -39,6 +40,7 @@ class ActionModule(_controller_call.ControllerAction):
             hosts=[host["name"] for host in site["hosts"]],
             items=len(site["items"]),
             instances=len(site["items"]) * len(site["applications"]),
+            exclusion=exclusion.exclusion(compiled.site)["says"],
         )
         if options["validate_only"]:
             return result

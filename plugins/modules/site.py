@@ -96,6 +96,11 @@ instances:
   returned: success
   type: int
   sample: 6
+exclusion:
+  description: What the site promises when the network is cut.
+  returned: success
+  type: str
+  sample: "exclusion: server_1, server_2 and server_3 witness the leases of all hosts"
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402

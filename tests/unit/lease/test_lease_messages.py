@@ -70,7 +70,7 @@ def test_deep_nesting_is_dropped() -> None:
 
 def test_each_host_has_a_key_of_its_own() -> None:
     host = messages.Keys(own=[(NAME, KEY)])
-    assert host.key(NAME, "whoever") == KEY
+    assert host.key(NAME, "anybody") == KEY
     witness = messages.Keys([MASTER])
     assert witness.key(NAME, "one") == KEY != witness.key(NAME, "two")
     assert witness.key(b"none", "one") is None

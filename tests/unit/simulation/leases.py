@@ -4,9 +4,9 @@
 """Leases in the simulated world, by their promise: `tests.unit.lease` shows that the real ones keep it.
 
 A host out of sight loses its lease after `LEASE`, unless it still reaches the witnesses; one that is fenced at the
-latest when the fence is told to stand. Then all that it runs ends, whatever stands still. It has a new lease once it is
-neither. A start needs the lease under which its act arrived. The witnesses are always within reach of the monitor and
-of hosts that are in sight.
+latest when the monitor hears that the fence stands. Then all that it runs ends, whatever stands still. It has a new
+lease once it is neither. A start needs the lease under which its act arrived. The witnesses are always within reach of
+the monitor and of hosts that are in sight.
 """
 
 from __future__ import annotations

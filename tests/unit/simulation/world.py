@@ -16,6 +16,7 @@ from typing import Any
 
 from monitor.core.model.records import Claim
 from monitor.core.model.site import Site
+from monitor.core.model.words import MONITOR
 from tests.unit.plan.fleet_in_memory import World
 from tests.unit.simulation.hosts import BUS, Broken, Clock, Locked, SimCopy, SimHost
 from tests.unit.simulation.leases import SimLeases
@@ -276,8 +277,10 @@ class SimWorld(World):
         raise Broken("I1 at %.2f: %s starts on %s while it lives on %s" % (self.t, name, one.name, other.name))
 
     def _excuses(self, name: str, host: SimHost) -> bool:
-        """With leases only a person makes a second copy, who took over what may still be shown."""
-        return self.leases is None or self.taken_over.get(name, -1e9) >= host.lost_at
+        """With leases only a person makes a second copy: who took over what may still be shown, or confirmed a host
+        down that is not."""
+        confirmed = (self.state["hosts"].get(host.name) or {}).get("by", MONITOR) != MONITOR
+        return self.leases is None or confirmed or self.taken_over.get(name, -1e9) >= host.lost_at
 
     def _believed_down(self, name: str, host: SimHost) -> bool:
         """Whether it is, or was a moment ago, out of sight, and what it held was given away meanwhile."""

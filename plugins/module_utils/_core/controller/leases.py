@@ -25,7 +25,7 @@ Json = Dict[str, Any]
 
 
 def opened(site: Site, site_id: str, request: Mapping[str, Any], check: bool) -> Json:
-    """What hosts are told about leases; {} where they need none. A deploy makes the key and notes its witnesses.
+    """What hosts need to know about leases; {} where they need none. A deploy makes the key and notes its witnesses.
 
     :param request: with ``create`` for a deploy, and ``lease_key``: one of `KEY_STEPS`, or nothing.
     :param check: nothing is written.
