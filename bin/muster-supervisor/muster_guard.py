@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _STARTING, _RUNNING, _STOPPING = 10, 20, 40  # states of a process
-_ABOVE = 32  # descriptors are at least this: a reload of supervisord closes lower ones
 _guard: Guard | None = None  # outlasts a reload of supervisord, as its timer does
 
 
@@ -44,6 +43,7 @@ class Guard:
 
     def __init__(self, root: str, say: Callable[[str], None]) -> None:
         self._supervisord: Any = None
+        self.say = say
         self._watched: dict[int, _Wakes] = {}
         self._killed: set[int] = set()
         post = _post(root)
@@ -130,7 +130,10 @@ class _Wakes:
         return False
 
     def handle_read_event(self) -> None:
-        self._guard.turn()
+        try:
+            self._guard.turn()
+        except Exception as error:  # the next turn comes; without one, the kernel ends supervisord with the lease
+            self._guard.say("the guard: %r" % error)
 
     def handle_error(self) -> None:
         return

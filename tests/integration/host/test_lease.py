@@ -10,9 +10,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+from monitor.core.host.lease import kernel
 from monitor.core.host.machine import procs
 from tests.integration.host.host_in_a_folder import Host, kill, only_supervisor, program, wait_for
-from tests.integration.host.leased_hosts import Leased, leased_fixture  # noqa: F401 - a fixture
+from tests.integration.host.leased_hosts import TERMS, Leased, leased_fixture  # noqa: F401 - a fixture
 
 pytestmark = only_supervisor
 
@@ -87,3 +88,17 @@ def test_a_program_dies_when_its_service_manager_dies_before_it_is_executed(leas
     done = subprocess.run([one.root + "/bin/muster-exec", "/bin/echo", "runs"], env=environment, text=True,
                           capture_output=True, timeout=30, check=False)  # fmt: skip
     assert done.returncode == 78 and "service manager that started this has ended" in done.stderr, done
+
+
+def test_the_lease_goes_on_when_supervisord_is_reloaded(leased: Leased) -> None:
+    one = leased.hosts["one"]
+    start(one)
+    session = Path(one.root, "run/lease").read_text().splitlines()[1]
+    supervisord = one.manager_pid()
+    one.ctl("reload")
+    wait_for(lambda: one.known_to_manager() and one.processes("app_01") == [], "supervisord has begun again")
+    begun = kernel.now()
+    until = (begun + 2 * TERMS.length) * 100
+    wait_for(lambda: int(Path(one.root, "run/lease").read_text().split()[0]) > until, "the lease goes on", 20)
+    assert one.manager_pid() == supervisord
+    assert Path(one.root, "run/lease").read_text().splitlines()[1] == session

@@ -11,12 +11,14 @@ along what it started.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import time
 
 _BOOTTIME = time.CLOCK_BOOTTIME
 _ABSOLUTE = 1  # TIMER_ABSTIME, TFD_TIMER_ABSTIME
+_ABOVE = 32
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -67,9 +69,11 @@ class Alarm:
     def __init__(self) -> None:
         """:raises OSError: when the system has no such descriptors."""
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self.descriptor: int = self._libc.timerfd_create(_BOOTTIME, _NONBLOCK_CLOEXEC)
-        if self.descriptor < 0:
+        made = self._libc.timerfd_create(_BOOTTIME, _NONBLOCK_CLOEXEC)
+        if made < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
+        self.descriptor = above(made)
+        os.close(made)
 
     def set(self, at: float) -> None:
         """:param at: seconds since boot, above 0; one that has passed means now."""
@@ -83,6 +87,11 @@ class Alarm:
             return bool(os.read(self.descriptor, 8))
         except BlockingIOError:
             return False
+
+
+def above(descriptor: int) -> int:
+    """A second descriptor of the same file that a reload of supervisord leaves open: it closes low numbers."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
 
 
 def _setting(at: float) -> _Setting:

@@ -73,6 +73,7 @@ class Post:
     def turn(self) -> None:
         """Take in what arrived, do what is due, and set the alarm for what comes next."""
         self._alarm.take()
+        self._alarm.set(kernel.now() + self._settings.terms.interval)  # whatever fails below
         self._reread()
         now = kernel.now()
         if self._off:
@@ -171,7 +172,9 @@ class Post:
                 self._say("no lease: %s port %d cannot be used (%s)" % (*self._settings.address, error.strerror))
             self._next_try = now + _REOPEN
             return
-        self._socket = made
+        with made:
+            self._socket = socket.socket(fileno=kernel.above(made.fileno()))
+        self._socket.setblocking(False)
 
     def _receive(self) -> None:
         for _unused in range(_AT_ONCE):
