@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class Guard:
         self.say = say
         self._watched: dict[int, _Wakes] = {}
         self._killed: set[int] = set()
-        post = _post(root)
+        self._root = root
+        self._told: set[tuple[str, int]] = set()  # instance, epoch: noted that its lease ended
+        post, self._files = _agent(root)
         self._post = post.Post(root, self.lives, self.stop, say, os.getpid())
 
     def serve(self, supervisord: Any) -> None:
@@ -79,6 +82,8 @@ class Guard:
         :param left: seconds until the kernel ends everything.
         """
         living = self._processes()
+        for process in living:
+            self._remember(process)
         programs = [process for process in living if "MUSTER_BUS" not in process.config.environment]
         hurry = left < 0.1
         for process in living if hurry or not programs else programs:
@@ -92,6 +97,18 @@ class Guard:
         if not living:
             for pid in self._left():
                 _kill(pid)
+
+    def _remember(self, process: Any) -> None:
+        """Write down why an instance ended, so that no run takes it for a stop by somebody."""
+        instance = process.config.environment.get("MUSTER_INSTANCE", "")
+        epoch = int(getattr(process, "muster_epoch", 0))
+        if not epoch or (instance, epoch) in self._told:
+            return
+        self._told.add((instance, epoch))
+        seen = self._files.read_seen(self._root, instance)
+        if seen.get("epoch") == epoch:
+            ended = {"program": "*lease", "epoch": epoch, "code": None, "at": round(time.time(), 3)}
+            self._files.write_seen(self._root, instance, dict(seen, ended=ended))
 
     def _processes(self) -> list[Any]:
         if self._supervisord is None:
@@ -154,8 +171,8 @@ def _kill(pid: int) -> None:
         return
 
 
-def _post(root: str) -> Any:
-    """The module of the installed agent. Its folder is in the path of modules for that time only."""
+def _agent(root: str) -> tuple[Any, Any]:
+    """Modules of the installed agent. Its folder is in the path of modules for that time only."""
     import importlib
 
     library = os.path.join(root, "lib")
@@ -165,6 +182,8 @@ def _post(root: str) -> Any:
     newest = max(agents, key=os.path.getmtime)
     sys.path.insert(0, newest)
     try:
-        return importlib.import_module("muster_host.lease.post")
+        names = ("muster_host.lease.post", "muster_host.machine.instance_files")
+        post, files = [importlib.import_module(name) for name in names]
+        return post, files
     finally:
         sys.path.remove(newest)

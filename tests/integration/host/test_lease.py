@@ -37,6 +37,9 @@ def test_a_fenced_host_has_stopped_everything_when_the_fence_says_so(leased: Lea
     assert not any(procs.alive(pid) for pid in pids.values())
     wait_for(lambda: "nothing that needed it runs" in log(one), "the guard says that it stopped everything")
     assert procs.alive(supervisord), "host services go on"
+    seen = one.observe()
+    assert seen["lease"]["held"] is False and seen["lease"]["witnesses"] == sorted(leased.hosts)
+    assert seen["instances"]["app_01"]["ended"]["program"] == "*lease"
     refused = one.do("start", "app_01", 2)
     assert refused["result"] == "refused" and "holds no lease" in refused["reason"], refused
     # By hand, past muster: muster-exec refuses.

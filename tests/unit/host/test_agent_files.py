@@ -73,7 +73,7 @@ def test_the_room_of_the_host_is_the_agent_and_what_runs_at_boot() -> None:
     at_boot = (CORE.parents[2] / "bin/muster-boot").read_text()
     assert "from muster_host import boot\n" in at_boot
     guard = (CORE.parents[2] / "bin/muster-supervisor/muster_guard.py").read_text()
-    assert 'import_module("muster_host.lease.post")' in guard
+    assert '"muster_host.lease.post", "muster_host.machine.instance_files"' in guard
     roots = ("agent.py", "boot.py", "lease/post.py")
     assert set().union(*(closure(CORE / "host" / name) for name in roots)) == files
 
