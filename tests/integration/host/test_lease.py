@@ -10,7 +10,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from monitor.core.host.lease import kernel
+import pytest
+
+from monitor.core.host.lease import allowed, kernel
 from monitor.core.host.machine import procs
 from tests.integration.host.host_in_a_folder import Host, kill, only_supervisor, program, wait_for
 from tests.integration.host.leased_hosts import TERMS, Leased, leased_fixture  # noqa: F401 - a fixture
@@ -29,7 +31,10 @@ def log(host: Host) -> str:
     return Path(host.root, "log/supervisord.log").read_text()
 
 
-def test_a_fenced_host_has_stopped_everything_when_the_fence_says_so(leased: Leased) -> None:
+def test_a_fenced_host_has_stopped_everything_when_the_fence_says_so(
+    leased: Leased, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowed, "_PATIENCE", 0.1)  # of an act that waits for a lease
     one = leased.hosts["one"]
     pids = start(one)
     supervisord = one.manager_pid()
@@ -59,6 +64,7 @@ def test_a_host_that_stands_still_has_ended_when_the_fence_says_so(leased: Lease
     assert not any(procs.alive(pid) for pid in stopped)
 
 
+@pytest.mark.long
 def test_without_a_majority_of_witnesses_everything_stops(leased: Leased) -> None:
     one = leased.hosts["one"]
     pids = start(one)
@@ -93,6 +99,7 @@ def test_a_program_dies_when_its_service_manager_dies_before_it_is_executed(leas
     assert done.returncode == 78 and "service manager that started this has ended" in done.stderr, done
 
 
+@pytest.mark.long
 def test_the_lease_goes_on_when_supervisord_is_reloaded(leased: Leased) -> None:
     one = leased.hosts["one"]
     start(one)
