@@ -69,15 +69,15 @@ class Monitor(Listened):
         doors = state_dir / places.DOORS_FOLDER
         self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
         self._acts = ActDoor(state_dir / places.ACTS_SOCKET, self._lines.acts, lambda why: journal.say("line", why))
-        say = lambda host, why: journal.say("fence", why, host=host)  # noqa: E731
-        told = lambda host, says: self._carry_out([*self._brain.fencing.told(host, says), Wake()])  # noqa: E731
-        self._fences = Fences(state_dir, say, told)
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
         if self._pool is not None:
             self._pool.changed = self._changed
         intents = Intents("%x" % int(time.time()))
         self._brain = Brain(self._prober.buses, self._prober.services, intents, Schedule(now))
+        say = lambda host, why: journal.say("fence", why, host=host)  # noqa: E731
+        told = lambda host, says: self._carry_out([*self._brain.fencing.told(host, says), Wake()])  # noqa: E731
+        self._fences = Fences(state_dir, say, told)
         self._jobs: set[Job] = set()  # whole runs under way
         self._kept = Kept(state_dir, journal)
         self._woken = asyncio.Event()
