@@ -38,12 +38,36 @@ def make(supervisord: Any, **_options: str) -> Any:
     """The factory that supervisord calls at its start, and again after a reload. Never raises."""
     try:
         _hide_folder()
+        _guard(supervisord)
         Listener(supervisord)
         _wake_on_signals(supervisord)
         _forget_closed_files(supervisord)
     except Exception as error:
         _say(supervisord, "muster's listener does not work: %r" % error)
     return _NoCalls()
+
+
+def _guard(supervisord: Any) -> None:
+    """Hold a lease where the host needs one; where it does not yet, look now and then whether it does."""
+    import muster_guard
+    from supervisor import events
+
+    def say(text: str) -> None:
+        _say(supervisord, "muster: " + text)
+
+    def made() -> bool:
+        try:
+            return bool(muster_guard.make(supervisord, say))
+        except Exception as error:
+            say("no guard, so no program of an item starts here: %r" % error)
+            return False
+
+    def look(_event: Any) -> None:
+        if made():
+            events.unsubscribe(events.Tick5Event, look)
+
+    if not made():
+        events.subscribe(events.Tick5Event, look)
 
 
 class _NoCalls:

@@ -169,7 +169,8 @@ def _parser(first: str) -> argparse.ArgumentParser:
         return sub
 
     views = {"status": _status, "plan": _plan, "why": _why, "explain": _explain, "what-if": _what_if,
-             "events": _events, "check": _check, "capture": _capture, "demo": _demo}  # fmt: skip
+             "events": _events, "rotate-key": _rotate_key, "check": _check, "capture": _capture,
+             "demo": _demo}  # fmt: skip
     if first in views:
         views[first](add)
         return parser
@@ -287,6 +288,17 @@ def _what_if(add: Add) -> None:
     ):
         what_if.add_argument("--" + name, action="append", metavar=metavar, help=meaning + "; may be repeated")
     what_if.add_argument("--json", action="store_true", help="the whole answer, for programs")
+
+
+def _rotate_key(add: Add) -> None:
+    rotate = add("rotate-key", _rotate, "give the site another key for its leases, without a pause", "rotate-key")
+    rotate.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+def _rotate(options: argparse.Namespace, places: Places) -> int:
+    from .verbs import run
+
+    return run(options, places, "rotate_key", {})
 
 
 def _events(add: Add) -> None:

@@ -103,6 +103,7 @@ def check(options: argparse.Namespace, places: Places) -> int:
             % (found.get("site"), found.get("items"), found.get("instances"), len(found.get("hosts", [])),
                found.get("controller"))
         )  # fmt: skip
+        print(found.get("exclusion") or "")
     return code
 
 

@@ -97,6 +97,7 @@ class Watch:
     artifacts: int = 50
     artifacts_size: int = 200  # MiB
     hooks: tuple[Hook, ...] = ()
+    leases: bool = False  # whether hosts need them, so that a fence comes before a move
 
     def paused(self, item: str, wall: float) -> bool:
         """Whether automatic actions on an item are paused. :param wall: s since 1970."""
@@ -161,6 +162,7 @@ def parse(document: Any) -> Watch:
             artifacts=int(settings.get("artifacts", 50)),
             artifacts_size=int(settings.get("artifacts_size", 200)),
             hooks=tuple(_hook(entry) for entry in document.get("hooks", ())),
+            leases=settings.get("exclusion") == "witnesses",
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WatchError("the watch list cannot be read: %s %s" % (type(error).__name__, error)) from error

@@ -188,6 +188,7 @@ class TestTheTable:
             "console_2  unreachable  -                 0/100     No route to host",
             "",
             "the common bus: running on server_1 and server_2, stopped on server_3",
+            "exclusion: none, so a cut network may show two copies of an instance",
             "monitor: running",
         ]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from monitor.judge.brain import Brain
-from monitor.judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send, Wake
+from monitor.judge.effects import Answer, BusEnded, Effect, Fence, Note, Reconcile, Send, Wake
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
@@ -190,6 +190,13 @@ class Monitor:
                     self.prober.ended((instance, epoch), why)
                 case Wake():
                     self.wake()
+                case Fence():
+                    if self.world.leases is not None:
+                        self.world.leases.do(effect, self._fenced)
+
+    def _fenced(self, host: str, sentence: str) -> None:
+        if self.alive:
+            self.do([*self.brain.fencing.told(host, sentence), Wake()])
 
     def _send(self, order: Mapping[str, Any]) -> str | None:
         world = self.world

@@ -24,7 +24,7 @@ from ..plan.outcome import not_said, settle
 from ..plan.plan import make_plan
 from ..report import status, status_text
 from ..requests import shrink
-from . import asked, last_seen, ledger_files, publish, saved_plans
+from . import asked, last_seen, leases, ledger_files, publish, saved_plans
 from . import ledger as controller_ledger
 from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
 
@@ -44,7 +44,7 @@ class Refused(Exception):
 def handle(request: Mapping[str, Any]) -> Json:
     """Answer one request; ``verb`` is one of:
 
-    ``open_site`` {site, create} -> {site_id, changed, revision, mark}
+    ``open_site`` {site, create} -> {site_id, changed, revision, mark, lease}
         the ledger of this site, made when `create` and there is none; `mark` is of the site that was deployed last.
     ``plan`` {site, digests, config_digests, observations, request, observed_revision?, observed_mark?} -> {plan,
         requests, phases, revision, warnings}
@@ -153,7 +153,8 @@ def _open_site(call: _Call) -> Json:
         if published > revision and not call.check:
             revision = _put_back(call, ledger, revision, published)
     mark = state["meta"].get("site_mark") or ""
-    return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark}
+    lease = leases.opened(call.site, state["meta"]["site_id"], call.request, call.check)
+    return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark, "lease": lease}
 
 
 def _put_back(call: _Call, ledger: controller_ledger.Ledger, revision: int, published: int) -> int:
@@ -174,7 +175,7 @@ def _put_back(call: _Call, ledger: controller_ledger.Ledger, revision: int, publ
 
 def _make_plan(given: _Call) -> Json:
     call = given
-    request = dict(call.request["request"])
+    request = leases.with_fences(call.site, call.request["request"])
     request["who"] = request.get("who") or ledger_files.user_name(os.geteuid())
     request["from"] = request.get("from") or call.site.controller
     bound = saved_plans.Bound.of(call.state_dir, request)

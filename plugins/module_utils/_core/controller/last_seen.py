@@ -10,8 +10,8 @@ from typing import Any, Dict, Mapping
 from ..decide import corrections
 from ..model import site as site_model
 from ..model.words import DOWN, NOT_ASKED, SUSPECT
+from . import leases, publish
 from . import ledger as controller_ledger
-from . import publish
 from .places import SEEN_FILE
 
 Json = Dict[str, Any]
@@ -64,6 +64,7 @@ def keep(site: site_model.Site, observations: Json, revision: int, now: float) -
     seen = {name: dict(entry, at=now, revision=revision) for name, entry in observations.items() if asked(entry)}
     if not seen:
         return
+    leases.forget(site, {name: (entry.get("lease") or {}).get("witnesses") for name, entry in seen.items()})
     _write(site, dict(publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}), **seen))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional
 
-from ..model.observation import Seen
+from ..model.observation import LEASE, Seen
 from ..model.records import Claim, Failure
 from ..model.sentences import times
 from ..model.sequence import expected_programs
@@ -172,6 +172,8 @@ def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
         return  # processes of this epoch live: whatever restarted did so before they began
     if claim.incarnation and observation.incarnation != claim.incarnation:
         draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
+    elif _lease_ended(draft, name, host):
+        draft.want(name, STOPPED, "%s lost its lease, and ended %s" % (host, name), by=MUSTER)
     elif claim.phase == RUNNING and (copy is None or not copy.live) and not _bus_ended(draft, instance, host):
         draft.want(name, STOPPED, "%s was closed on %s outside muster" % (name, host), by=MUSTER)
     elif claim.phase == STARTING and copy is not None and copy.claim == claim.epoch and not copy.live:
@@ -263,6 +265,9 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
         in_place(draft, instance, host, draft.restarts[name], strays)
     elif name in draft.asked:
         in_place(draft, instance, host, draft.asked[name], strays)
+    elif _lease_ended(draft, name, host):
+        what = "%s lost its lease, and ended %s; it is used again" % (host, name)
+        in_place(draft, instance, host, what, strays)
     elif _bus_ended(draft, instance, host):
         _after_its_bus(draft, instance, host, strays)
     elif instance.application.repair == "report" and draft.kind in WHOLE:
@@ -292,6 +297,12 @@ def _after_its_end(draft: Draft, instance: Instance, host: str, strays: List[str
     what = "%s no longer runs on %s, and muster did not stop it" % (name, host)
     notices.drift(draft, name, host, what, report=False)
     repair_gone(draft, instance, host, what, strays)
+
+
+def _lease_ended(draft: Draft, name: str, host: str) -> bool:
+    """Its host stopped all of it because its lease ended."""
+    copy = draft.copies(name).get(host)
+    return copy is not None and not copy.live and copy.ended == LEASE and copy.claim == draft.claim(name).epoch
 
 
 def _bus_ended(draft: Draft, instance: Instance, host: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 
+from .lease import allowed
 from .machine import files, instance_files, procs, starts
 from .service import identity
 from .service.choose import manager_of, setup_of
@@ -83,9 +84,9 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
     :param load: whether to measure the load, which takes 25 ms.
     :return: ``{"host", "answer": "seen", "prepared", "site_id", "controller", "incarnation", "service_manager",
         "instances": {name: {"epoch", "epochs", "claim", "digest", "last_epoch", "programs", "strays", "deferred",
-        "failed"}}}``, with ``ended`` for an instance whose bus ended; without `only` also ``config``,
-        ``services_config`` (digests), ``drift``, ``foreign`` (phrases) and ``services``; with `load` also ``load``, and
-        ``cpu`` and ``memory`` of each instance, in percent of the node.
+        "failed"}}}``, with ``ended`` for an instance whose bus ended, and ``lease`` {held, witnesses} where one is
+        needed; without `only` also ``config``, ``services_config`` (digests), ``drift``, ``foreign`` (phrases) and
+        ``services``; with `load` also ``load``, and ``cpu`` and ``memory`` of each instance, in percent of the node.
     """
     root = host["root"]
     try:
@@ -113,6 +114,9 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         "instances": _instances(manager, look, only),
     }
     manager.close()
+    lease = allowed.observed(root)
+    if lease:
+        observation["lease"] = lease
     if only is None:
         observation["config"], drift, foreign = files.examine(root + "/etc/available")
         service_digest, service_drift, service_foreign = files.examine(root + "/etc/services")

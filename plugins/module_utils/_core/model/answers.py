@@ -252,6 +252,7 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "drift": _many(_text),
         "foreign": _many(_text),
         "instances": _by_name(_SEEN),
+        "lease": _fields({"held": _flag, "witnesses": _many(_text)}),
         "services": _by_name(_fields({"started": _figure})),
         "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
     },

@@ -17,7 +17,7 @@ from ..model.item import MEMORY
 from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
-from . import readiness
+from . import exclusion, readiness
 from . import rollouts as report_rollouts
 from . import verdict as report_verdict
 
@@ -42,10 +42,11 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts", "rollout", "readiness"}``. An item is {item, slot, per, verdict, cause, services, hci}, the last two
-        the state of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have of their own;
-        ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health, why, since}, or
-        nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``; the rest is
+        "counts", "rollout", "readiness", "exclusion"}``. An item is {item, slot, per, verdict, cause, services, hci},
+        the last two the state of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have
+        of their own; ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health,
+        why, since}, or nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``;
+        ``exclusion`` is `report.exclusion.exclusion`; the rest is
         `report.attention.part`.
     """
     watching = _monitor(monitor, now)
@@ -96,6 +97,7 @@ def status_document(
         "counts": counts,
         "rollout": report_rollouts.part(state, now),
         "readiness": dict(losses, says=readiness.sentence(losses)),
+        "exclusion": exclusion.exclusion(site),
         **attention,
     }
 

@@ -60,6 +60,7 @@ def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool =
             _service_lines(document["services"])
             + [line for line in [readiness.sentence(document["readiness"])] if line]
             + [entry["beyond"] for entry in document["instances"].values() if entry.get("beyond")]
+            + [says for says in [(document.get("exclusion") or {}).get("says")] if says]
             + [_monitor_line(document["monitor"], now)]
             + ["  " + note for note in document["monitor"].get("notes") or []]
         ),

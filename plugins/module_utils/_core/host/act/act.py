@@ -9,6 +9,7 @@ import os
 import time
 
 from .. import observe
+from ..lease import allowed
 from ..machine import procs
 from ..service.choose import manager_of
 from ..service.errors import ManagerError
@@ -67,7 +68,13 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         else:
             manager = manager_of(host)
             pid = _service_manager(manager, request, marker, answer)
-            scene = Scene(manager, pid, began, deadline)
+            try:
+                lease = allowed.claimed(root, deadline) if pid else {}
+            except ValueError as error:
+                lease = {}
+                instances, without = _may_be_done(instances, "%s: %s" % (host["host"], error))
+                refused.update(without)
+            scene = Scene(manager, pid, began, deadline, lease)
             settle = request.get("settle")
             answer["results"] = act_sequencer.Sequencer(scene).run(
                 instances, act_sequencer.SETTLE_SECONDS if settle is None else float(settle))
