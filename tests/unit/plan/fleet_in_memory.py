@@ -34,6 +34,10 @@ class Copy:
     by_hand: bool = False  # started outside muster
 
 
+def _given(claim: dict[str, Any]) -> int:
+    return max(claim["epoch"], claim.get("highest", 0))
+
+
 @dataclass
 class FleetHost:
     name: str
@@ -199,7 +203,7 @@ class World:
             self.changed_at[name] = self.revision
             after = self.state["claims"].get(name)
             if name in before and after is not None:
-                assert after["epoch"] >= before[name]["epoch"], f"the epoch of {name} went back"
+                assert _given(after) >= _given(before[name]), f"the epoch of {name} went back"
         self._limits(reserved)
         return True
 

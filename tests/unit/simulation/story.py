@@ -201,7 +201,7 @@ class Simulation:
         for _unused in WAITS:
             claims = [world.state["claims"].get(name) or {} for name in world.broken]
             until = max((claim.get("until") or 0.0 for claim in claims), default=0.0)
-            if until <= world.wall:
+            if until + promised(world.site) <= world.wall:
                 return
             world.run(until - world.wall + promised(world.site))
 

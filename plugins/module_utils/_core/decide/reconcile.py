@@ -17,8 +17,8 @@ from ..model.records import Claim, Failure
 from ..model.sentences import times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
-from ..model.words import DOWN, FAILED, FREE, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
-from . import conflicts, notices, pauses
+from ..model.words import DOWN, FAILED, FREE, HOST_DOWN, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
+from . import conflicts, notices, pauses, unfinished
 from .draft import WHOLE, Draft, Move
 from .failures import avoided_hosts, given_up, running_failure, tried_slowly
 from .keep_running import after_wait, apply_strategy, keep_running, repair_gone, waits_in_a_gate
@@ -26,14 +26,17 @@ from .relocate import in_place, misplaced, move, stop_strays, strays_of
 
 DEADLINE_SLACK = 1.0  # s, for a deadline that was written in this second
 BY_HAND = "stopped"  # how a program ended, by the word of its service manager: as somebody ordered
-BELIEVED_DOWN = "%s is believed down"  # why a window is no longer wanted
 FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
 
 
 def reconcile(draft: Draft, name: str) -> None:
     """Add what one instance needs to the draft; nothing when all is as wanted."""
+    host = unfinished.started_in_vain(draft, name)
+    if host:
+        _undo_start(draft, name, host)
+        return
     busy = draft.busy(name)
-    if busy:
+    if busy and not unfinished.shown(draft, name):
         _shorten(draft, name)
         draft.waits[name] = _deadline(draft.claim(name))
         draft.hold(name, draft.claim(name).host, "%s waits: %s" % (name, busy))
@@ -90,6 +93,13 @@ def _why_stopped(draft: Draft, name: str) -> str:
     return wanted.why or "%s is not wanted anywhere" % name
 
 
+def _undo_start(draft: Draft, name: str, host: str) -> None:
+    instance = draft.site.by_name().get(name)
+    if instance is not None:
+        _hci_ends(draft, instance, host)
+    draft.undo_start(name, host, "the start of %s on %s got no answer and is not there, so it is undone" % (name, host))
+
+
 # --- the host that holds it does not answer
 
 
@@ -105,7 +115,7 @@ def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
         draft.hold(name, host, "%s stays claimed on %s: %s" % (name, host, observation.why))
         return True
     if instance is not None and instance.application.on_request and not draft.confirmed_down(host):
-        draft.want(name, STOPPED, BELIEVED_DOWN % host, by=MUSTER)
+        draft.want(name, STOPPED, "%s is believed down" % host, by=MUSTER, cause=HOST_DOWN)
         draft.hold(
             name, host, "%s stays claimed on %s, which is believed down: see it empty, confirm it down, or take over "
             "with a reason" % (name, host),
@@ -152,7 +162,7 @@ def _hci_was_cut_off(draft: Draft, instance: Instance, host: str) -> None:
     """A window that was given up with its console, and has been open and well there all the time, is left open."""
     name, claim, wanted = instance.name, draft.claim(instance.name), draft.wanted(instance.name)
     copy = draft.copies(name).get(host)
-    given_up_with_it = (wanted.state, wanted.by, wanted.why) == (STOPPED, MUSTER, BELIEVED_DOWN % host)
+    given_up_with_it = (wanted.state, wanted.cause) == (STOPPED, HOST_DOWN)
     if not (instance.application.on_request and given_up_with_it and name not in draft.asked):
         return
     if claim.phase == RUNNING and copy is not None and copy.epochs == (claim.epoch,):
@@ -208,8 +218,8 @@ def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], becau
     if claim.phase == FAILED:
         _after_failure(draft, instance, holder, strays)
         return
-    if holder is None and _lives_on(draft, instance):
-        host = str(claim.host)
+    host = _lives_on(draft, instance) if holder is None else ""
+    if host:
         reason = "%s still runs on %s, whole and nowhere else" % (name, host)
         draft.moves.append(Move(name, reason, (host,), hosts=(host,), keeps=True))
         return
@@ -227,16 +237,22 @@ def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], becau
         _finish_stop(draft, instance, holder, strays)
 
 
-def _lives_on(draft: Draft, instance: Instance) -> bool:
-    """Whether what a free claim held last runs on in full, under the last epoch that anybody knows: a host that was
-    believed down was only cut off, and nothing has replaced it elsewhere."""
+def _lives_on(draft: Draft, instance: Instance) -> str:
+    """The host where an instance that nothing claims runs on in full, and nowhere else; empty when there is none.
+
+    It has to be the newest that anybody knows of: what the free claim held last, on a host that was believed down and
+    was only cut off; or what ran before a start that came to nothing, as the host of that start shows.
+    """
     name, claim, copies = instance.name, draft.claim(instance.name), draft.copies(instance.name)
-    copy = copies.get(str(claim.host))
-    if claim.phase != FREE or copy is None or len(copies) > 1 or name in draft.asked or name in draft.restarts:
-        return False
+    if claim.phase != FREE or len(copies) != 1 or name in draft.asked or name in draft.restarts:
+        return ""
+    ((host, copy),) = copies.items()
     whole = not expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
-    last = copy.epochs == (claim.epoch,) and draft.known_epoch(name) == claim.epoch
-    return whole and last and not misplaced(draft, instance, str(claim.host))
+    last = host == claim.host and copy.epochs == (claim.epoch,)
+    before = host != claim.host and draft.observation(str(claim.host)).seen and copy.epochs == (copy.highest,) != (0,)
+    newest = draft.known_epoch(name) == max(claim.epoch, claim.highest) and (last or before)
+    placed = draft.wanted(name).host in (None, host) and not misplaced(draft, instance, host)
+    return host if whole and newest and placed else ""
 
 
 def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:

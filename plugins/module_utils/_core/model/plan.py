@@ -99,7 +99,7 @@ class Plan:
     candidates: Mapping[str, List[Json]]  # instance -> its candidate hosts, as `place.Candidate.to_json`
     intents: List[Json]  # what became of each: {id, instance, outcome, why}
     waits: Mapping[str, float]  # instance -> when the deadline of the run at work on it is over
-    turns: List[str]  # instances that leave a drained host in a later round
+    turns: List[str]  # instances that are placed in a later round of the same run
     boots: Mapping[str, str] = field(default_factory=dict)  # host that acts -> the boot id that it was seen with
 
     @property

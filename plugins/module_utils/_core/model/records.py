@@ -26,6 +26,7 @@ class Wanted:
     by: str = ""
     why: str = ""
     at: float = 0.0
+    cause: str = ""  # HOST_DOWN: muster gave it up with its host, so it may be what it was when that was only cut off
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Wanted:
@@ -35,10 +36,14 @@ class Wanted:
             document.get("by") or "",
             document.get("why") or "",
             float(document.get("at") or 0.0),
+            document.get("cause") or "",
         )
 
     def to_json(self) -> Dict[str, Any]:
-        return {"state": self.state, "host": self.host, "by": self.by, "why": self.why, "at": self.at}
+        document = {"state": self.state, "host": self.host, "by": self.by, "why": self.why, "at": self.at}
+        if self.cause:
+            document["cause"] = self.cause
+        return document
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,17 @@ class Actor:
 
     run: str
     deadline: float
+    lost: bool = False  # the run is over, and its host has not answered: what was sent there may still arrive
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Actor:
+        return cls(str(document["run"]), float(document["deadline"]), bool(document.get("lost")))
+
+    def to_json(self) -> Dict[str, Any]:
+        document: Dict[str, Any] = {"run": self.run, "deadline": self.deadline}
+        if self.lost:
+            document["lost"] = True
+        return document
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,7 @@ class Claim:
     crashes: Tuple[Failure, ...] = ()  # in a row, see `decide.failures.in_a_row`
     until: float = 0.0  # it crashed and waits; when it is started again
     refusals: Tuple[Failure, ...] = ()  # by hosts, to start it, since it ran last; they cost nothing
+    highest: int = 0  # the epoch of a start that was undone, when what runs has a lower one: no epoch is given twice
 
     @property
     def holds(self) -> bool:
@@ -98,7 +115,7 @@ class Claim:
             epoch=int(document.get("epoch") or 0),
             phase=document.get("phase") or FREE,
             target=document.get("target") or None,
-            actor=Actor(str(actor["run"]), float(actor["deadline"])) if actor else None,
+            actor=Actor.from_json(actor) if actor else None,
             deferred=tuple(document.get("deferred") or ()),
             failed=dict(document.get("failed") or {}),
             failures=_failures(document.get("failures")),
@@ -110,6 +127,7 @@ class Claim:
             crashes=_failures(document.get("crashes")),
             until=float(document.get("until") or 0.0),
             refusals=_failures(document.get("refusals")),
+            highest=int(document.get("highest") or 0),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -118,7 +136,7 @@ class Claim:
             "epoch": self.epoch,
             "phase": self.phase,
             "target": self.target,
-            "actor": {"run": self.actor.run, "deadline": self.actor.deadline} if self.actor else None,
+            "actor": self.actor.to_json() if self.actor else None,
             "deferred": list(self.deferred),
             "failed": dict(self.failed),
             "failures": [[f.at, f.host, f.why] for f in self.failures],
@@ -134,6 +152,8 @@ class Claim:
             document["until"] = self.until
         if self.refusals:
             document["refusals"] = [[f.at, f.host, f.why] for f in self.refusals]
+        if self.highest > self.epoch:
+            document["highest"] = self.highest
         return document
 
 

@@ -69,6 +69,8 @@ class _Settler:
             elif "unreachable" in (self._answers.get(action.host) or {}) and action.phase == max(reached, 1):
                 self._silent(action)
         self._release_moves(reached, final)
+        if final:
+            self._lose(acts)
         if not final:
             self._renew(acts, reached)
         changes: Changes = {}
@@ -125,6 +127,14 @@ class _Settler:
         if self._ours(action.instance) is not None:
             what = "%s on %s: it is not known whether this was done" % (_deed(action), action.host)
             self._note(action, what, "unknown", str(why))
+
+    def _lose(self, acts: List[Action]) -> None:
+        """The run is over. What it sent to a host that did not answer may have been done, or may still arrive."""
+        for action in acts:
+            claim = self._ours(action.instance)
+            unreachable = "unreachable" in (self._answers.get(action.host) or {})
+            if claim is not None and claim.actor is not None and claim.host == action.host and unreachable:
+                self._claims[action.instance] = replace(claim, actor=replace(claim.actor, lost=True))
 
     def _one(self, action: Action, answer: Mapping[str, Any], latest: bool) -> None:
         if action.after == NOTHING:  # a copy without a claim

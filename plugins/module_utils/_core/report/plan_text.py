@@ -69,7 +69,7 @@ class _Text:
             "%s waits for another run until %s" % (name, self._clock(until))
             for name, until in (plan.get("waits") or {}).items()
         ]
-        shown += ["%s leaves its drained host in a later round" % name for name in plan.get("turns") or ()]
+        shown += ["%s follows in a later round of the same run" % name for name in plan.get("turns") or ()]
         known = ("run", "revision", "expires", "request", "actions", "changes", "trail", "candidates", "intents",
                  "waits", "turns")  # fmt: skip
         shown += self._rest(plan, known + NOT_SHOWN)
@@ -150,7 +150,8 @@ class _Text:
         facts = [text, "epoch %s" % record.get("epoch")]
         if record.get("actor"):
             actor = record["actor"]
-            facts.append("run %s until %s" % (actor.get("run"), self._clock(actor.get("deadline") or 0.0)))
+            lost = ", without an answer" if actor.get("lost") else ""
+            facts.append("run %s until %s%s" % (actor.get("run"), self._clock(actor.get("deadline") or 0.0), lost))
         if record.get("until"):
             facts.append("starts again at %s" % self._clock(record["until"], seconds=True))
         for key, word in (("deferred", "deferred"), ("left", "still runs")):
