@@ -9,8 +9,10 @@ before the start arrives. After the heal it was "starting" for 142 s, and then t
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from monitor.core.controller.ledger import Ledger
 from tests.field.test_evidence_after_a_cut import NAME, down
 from tests.small_site import small_site
 from tests.unit.plan.fleet_in_memory import Delivery, Run, World
@@ -128,3 +130,14 @@ def test_a_stop_that_got_no_answer_is_repeated_at_the_first_look() -> None:
     world.hosts["server_1"].reachable = True
     look(world)
     assert claim(world)["phase"] == "free" and NAME not in world.hosts["server_1"].copies
+
+
+def test_the_ledger_takes_all_of_it(tmp_path: Path) -> None:
+    world, _late = moved_into_a_cut()
+    look(world)
+    with Ledger(str(tmp_path / "state" / "ledger.db")) as ledger:
+        ledger.create("control_room", "control_room-0123456789ab")
+        for plan in world.plans:
+            ledger.commit(ledger.read()[1], plan["after"])
+        ledger.commit(ledger.read()[1], world.state)
+        assert ledger.read()[0]["claims"][NAME]["highest"] == 3

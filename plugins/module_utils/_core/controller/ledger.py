@@ -331,10 +331,10 @@ def _text(record: Any) -> str:
 
 
 def _check_epoch(database: sqlite3.Connection, name: str, record: Optional[Mapping[str, Any]]) -> None:
-    """Epochs only grow: refuse a lower one."""
+    """Epochs only grow: refuse a claim that knows of lower ones only."""
     row = database.execute("SELECT value FROM record WHERE kind = 'claims' AND name = ?", (name,)).fetchone()
     if row is None or record is None:
         return
-    epoch = json.loads(row[0]).get("epoch", 0)
-    if record.get("epoch", 0) < epoch:
-        raise LedgerError("the claim of %s would go back from epoch %d to %d: refused" % (name, epoch, record["epoch"]))
+    before, after = (max(claim.get("epoch", 0), claim.get("highest", 0)) for claim in (json.loads(row[0]), record))
+    if after < before:
+        raise LedgerError("the claim of %s would go back from epoch %d to %d: refused" % (name, before, after))
