@@ -140,6 +140,12 @@ class Draft(Known):
         """Change what is believed of a host."""
         self._hosts[host] = record
 
+    def leave_behind(self, name: str, host: str) -> None:
+        """Nobody can see whether an instance lives on, on a host that is believed down."""
+        record = self.record(host)
+        if name not in record.left:
+            self.set_host(host, replace(record, left=(*record.left, name)))
+
     def drop_host(self, host: str) -> None:
         """The ledger forgets the host."""
         self._dropped.append(host)

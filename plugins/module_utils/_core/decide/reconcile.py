@@ -17,7 +17,7 @@ from ..model.records import Claim, Failure
 from ..model.sentences import times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
-from ..model.words import DOWN, FAILED, FREE, HOST_DOWN, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
+from ..model.words import DOWN, FAILED, FREE, HOST_DOWN, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
 from . import conflicts, notices, pauses, unfinished
 from .draft import WHOLE, Draft, Move
 from .failures import avoided_hosts, given_up, running_failure, tried_slowly
@@ -124,6 +124,8 @@ def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
     if instance is not None and instance.application.on_request:
         draft.want(name, STOPPED, "%s is confirmed down" % host, by=MUSTER)
     draft.free(name, "%s is down" % host)
+    if draft.record(host).by == MONITOR and not pauses.holds(draft, name):
+        draft.leave_behind(name, host)
     return False
 
 

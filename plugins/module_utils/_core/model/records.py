@@ -225,6 +225,7 @@ class HostRecord:
     evidence: str = ""
     by: str = ""
     drain: Optional[Drain] = None
+    left: Tuple[str, ...] = ()  # what was claimed there when it was believed down: it may live on, if that was a cut
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> HostRecord:
@@ -236,6 +237,7 @@ class HostRecord:
             document.get("evidence") or "",
             document.get("by") or "",
             Drain.from_json(drain) if drain else None,
+            tuple(document.get("left") or ()),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -248,6 +250,8 @@ class HostRecord:
         }
         if self.drain is not None:
             document["drain"] = self.drain.to_json()
+        if self.left:
+            document["left"] = list(self.left)
         return document
 
 

@@ -183,7 +183,8 @@ class _Text:
             facts.append("%s at a time" % (drain.get("at_a_time") or "all"))
             facts += ["because %s" % drain["why"]] if drain.get("why") else []
             facts += self._rest(drain, ("by", "since", "until", "at_a_time", "why"))
-        facts += self._rest(record, ("state", "since", "by", "incarnation", "drain", "evidence"))
+        facts += ["left behind there %s" % _names(record["left"])] if record.get("left") else []
+        facts += self._rest(record, ("state", "since", "by", "incarnation", "drain", "evidence", "left"))
         return ", ".join(facts) + self._why(name, record.get("evidence"))
 
     def _pause(self, name: str, record: Json) -> str:

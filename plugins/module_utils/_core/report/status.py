@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 from ..decide import failures
 from ..model import site as site_model
 from ..model.records import Claim, State
-from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
+from ..model.words import DOWN, MONITOR, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
 from . import readiness
 from . import verdict as report_verdict
@@ -207,6 +207,7 @@ def _instances(
             "cpu": seen.get("cpu"),
             "memory": seen.get("memory"),
             "ports": instance.ports if instance else {},
+            "left_behind": [h for h, record in sorted(state["hosts"].items()) if name in _left_behind(record)],
         }
     return found
 
@@ -239,9 +240,16 @@ def _host(
         "limit": host.load_limit,
         "instances": sorted(holding),
         "services": sorted(seen.get("services") or {}),
+        "left_behind": _left_behind(record),
         "drift": list(seen.get("drift") or []),
         "foreign": list(seen.get("foreign") or []),
     }
+
+
+def _left_behind(record: Mapping[str, Any]) -> List[str]:
+    """What may live on, on a host that is believed down; what a person confirmed is known."""
+    unsure = (record.get("state"), record.get("by")) == (DOWN, MONITOR)
+    return list(record.get("left") or []) if unsure else []
 
 
 def _doubted(host: Dict[str, Any], verdicts: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
