@@ -211,14 +211,15 @@ class Ledger:
     def forget_trail(self, before: float, most: int = -1) -> int:
         """Drop what happened before a moment (seconds since the epoch), the oldest first; returns how many entries.
 
-        What stays is one piece, so that its chain can be followed. The newest `NEVER_FORGOTTEN` stay, whatever the clock says: one that runs ahead must not empty the trail.
+        What stays is one piece, so that its chain can be followed. The newest `NEVER_FORGOTTEN` stay, whatever the
+        clock says: one that runs ahead must not empty the trail.
 
         :param most: how many at once; others wait for the lock meanwhile. -1: all.
         """
-        old = (
-            "SELECT id FROM trail WHERE id < coalesce((SELECT id FROM trail WHERE at >= ? ORDER BY id LIMIT 1), 1 << 62)"
-            " AND id <= (SELECT max(id) FROM trail) - %d ORDER BY id LIMIT ?" % NEVER_FORGOTTEN
-        )
+        young = "SELECT id FROM trail WHERE at >= ? ORDER BY id LIMIT 1"
+        last = "SELECT max(id) FROM trail"
+        old = "SELECT id FROM trail WHERE id < coalesce((%s), 1 << 62) AND id <= (%s) - %d ORDER BY id LIMIT ?" % (
+            young, last, NEVER_FORGOTTEN)  # fmt: skip
         with self._words(), self._write() as database:
             return database.execute("DELETE FROM trail WHERE id IN (%s)" % old, (before, most)).rowcount
 

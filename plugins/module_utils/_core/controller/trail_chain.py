@@ -60,8 +60,9 @@ def verify(rows: Iterable[Tuple[int, str]]) -> Verdict:
         if not link and not head and not broken:
             unchained += 1
         elif not broken and head and number != last + 1:
-            count = number - last - 1
-            broken = "%d of the entries between %d and %d %s missing" % (count, last, number, "is" if count == 1 else "are")
+            gap = number - last - 1
+            are = "is" if gap == 1 else "are"
+            broken = "%d of the entries between %d and %d %s missing" % (gap, last, number, are)
         elif not broken and (head or unchained) and link != _link(head, _text(entry)):
             broken = "entry %d was changed, or what was before it" % number
         first, last, head = first or number, number, link or head

@@ -4,7 +4,8 @@
 """What a run left behind that is over and got no answer from a host: the first look at that host decides.
 
 Until its deadline a request that was sent may still arrive, so a start that is not there is not merely forgotten: its
-host gets a stop with a higher epoch first, and refuses the start from then on. A stop that arrives late is refused by its epoch anyway.
+host gets a stop with a higher epoch first, and refuses the start from then on. A stop that arrives late is refused by
+its epoch anyway.
 """
 
 from __future__ import annotations
