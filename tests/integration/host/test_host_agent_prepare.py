@@ -84,12 +84,30 @@ def test_a_host_service_that_was_stopped_is_started_again_and_a_crashed_one_star
     first = wait_for(lambda: pid_of(host, "common"), "the service runs")
     kill(first)
     second = wait_for(lambda: (p := pid_of(host, "common")) != first and p, "supervisord started it again")
+    stopped_by_hand(host)
+    assert host.prepare(services=service("common"))["did"] == ["started the service common"]
+    assert wait_for(lambda: pid_of(host, "common"), "it runs again") != second
+
+
+def test_a_host_service_that_somebody_stopped_is_started_by_a_run_without_a_preparation(host: Host) -> None:
+    """Supervisor/supervisor#888, #729: after `supervisorctl stop all` it stayed away for good."""
+    host.prepare(services={**service("common"), **service("other")})
+    other = wait_for(lambda: pid_of(host, "other"), "the other service runs")
+    first = wait_for(lambda: pid_of(host, "common"), "the service runs")
+    stopped_by_hand(host)
+    wait_for(lambda: not pid_of(host, "common"), "it is stopped")
+    answer = host.act(revive=True)
+    assert (answer["services"], answer["changed"]) == (["common"], True)
+    assert wait_for(lambda: pid_of(host, "common"), "it runs again") != first
+    again = host.act(revive=True)
+    assert (again["services"], again["changed"], pid_of(host, "other")) == ([], False, other)
+
+
+def stopped_by_hand(host: Host) -> None:
     if MANAGER == "systemd":
         subprocess.run(["systemctl", "stop", "muster-common.service"], check=True, timeout=30)
     else:
         host.ctl("stop", "common:")
-    assert host.prepare(services=service("common"))["did"] == ["started the service common"]
-    assert wait_for(lambda: pid_of(host, "common"), "it runs again") != second
 
 
 def test_instances_that_still_run_an_older_program_are_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,7 +252,10 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "services": _by_name(_fields({"started": _figure})),
         "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
     },
-    "act": {"results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text},
+    "act": {
+        "results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text,
+        "services": _many(_text), "services_error": _text,
+    },
     "prepare": {"diff": _lines},
     "remove": {"diff": _lines},
 }
