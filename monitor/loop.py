@@ -25,6 +25,7 @@ from .base.files import file_stamp, replace_text
 from .base.journal import Journal
 from .base.listeners import Listened
 from .core.controller import places
+from .core.controller.ledger import Ledger, LedgerError
 from .core.model.request import KINDS, Request
 from .judge.brain import Brain
 from .judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send, Wake
@@ -126,7 +127,7 @@ class Monitor(Listened):
         """Take in the watch list as it is now. Needed before each decision: a stop is published before it is done."""
         known_lost = self._list.lost
         if not (self._list.refresh() or self._untaken):
-            if self._list.lost and (self.state_dir / places.LEDGER_FILE).exists():
+            if self._list.lost and self._was_deployed():
                 self._carry_out(self._brain.watch_lost(known_lost))
             return
         self._untaken = True
@@ -258,6 +259,14 @@ class Monitor(Listened):
     @survived("the intake of the watch list")
     def _look(self) -> None:
         self.observe()
+
+    def _was_deployed(self) -> bool:
+        """Whether there can be a watch list. Where the ledger cannot say, a run that tries finds out why."""
+        try:
+            with Ledger(str(self.state_dir / places.LEDGER_FILE), patience=1.0) as ledger:
+                return ledger.has_planned()
+        except LedgerError:
+            return True
 
     @survived("the intake of a health")
     def _health_changed(self, key: Key, health: Health) -> None:

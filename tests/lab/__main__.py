@@ -6,6 +6,7 @@
 usage: python -m tests.lab [--name LAB] [--net 10.77.0] COMMAND
 
   up [--service-manager supervisor|systemd]   boot it: six hosts and a controller, with an inventory
+                                              (LAB_DEBIAN=trixie: hosts of another Debian than this machine's)
   down                                        remove it, also what was left of one
   state                                       one line per host
   run HOST COMMAND...                         a command at a host's console

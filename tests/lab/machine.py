@@ -20,6 +20,8 @@ PID_FILE = "nspawn.pid"  # in the host's folder
 ENDS_WITHIN = 10.0  # s until a killed host must be gone
 # Joins the cgroups whose process files come first, then becomes the command: before it has any child.
 _JOIN = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"'
+# Debian 13's systemd boots on cgroups of version 1, as this machine may have, only with this; others ignore it.
+_LEGACY = ("SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",)
 
 
 class Machine:
@@ -40,7 +42,7 @@ class Machine:
             "--boot", "--register=no", "--keep-unit", "--link-journal=no", "--console=pipe", "--resolv-conf=off",
             "--timezone=off", "--settings=no", f"--network-namespace-path=/run/netns/{namespace}",
             f"--bind={self._folder / 'opt'}:/opt", *binds,
-            "systemd.unit=multi-user.target", "systemd.log_target=console", "systemd.show_status=no",
+            *_LEGACY, "systemd.unit=multi-user.target", "systemd.log_target=console", "systemd.show_status=no",
         ]  # fmt: skip
         with open(self._folder / "console.log", "ab") as console:
             self._process = subprocess.Popen(

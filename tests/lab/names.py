@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SERVERS = ("server_1", "server_2", "server_3")
@@ -35,6 +36,7 @@ class Names:
     net: str = "10.77.0"  # /24 of the switch, of no meaning outside
     servers: tuple[str, ...] = SERVERS
     consoles: tuple[str, ...] = CONSOLES
+    debian: str = field(default_factory=lambda: os.environ.get("LAB_DEBIAN", ""))  # of the hosts; "": as this machine
 
     def __post_init__(self) -> None:
         """:raises LabError: for a name that namespaces and cgroups could not have."""
@@ -42,6 +44,8 @@ class Names:
             raise LabError(f"a lab cannot be named {self.lab!r}: 1 to 16 small letters and digits")
         if not re.fullmatch(r"\d{1,3}\.\d{1,3}\.\d{1,3}", self.net):
             raise LabError(f"{self.net!r} is not the first three parts of an address, like 10.77.0")
+        if not re.fullmatch(r"[a-z]{0,16}", self.debian):
+            raise LabError(f"LAB_DEBIAN is the name of a release, such as trixie, not {self.debian!r}")
 
     @property
     def managed(self) -> tuple[str, ...]:
@@ -91,8 +95,6 @@ class Names:
 
 def missing() -> str:
     """ "" when a lab can be made here, else the sentence that says why not."""
-    import os
-
     if os.geteuid() != 0:
         return "the lab boots hosts in namespaces, which needs root"
     absent = {command: package for command, package in NEEDED.items() if shutil.which(command) is None}

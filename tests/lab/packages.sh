@@ -8,7 +8,8 @@ there() {
   for program in systemd-nspawn sshd nft sudo supervisord ip dbus-daemon Xvfb xauth openbox xwininfo xdotool import; do
     command -v "$program" || return
   done
-  python3 -c 'import psutil, tkinter'
+  python3 -c 'import psutil, tkinter' || return
+  [ -z "${LAB_DEBIAN:-}" ] || command -v mmdebstrap
 }
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! there >/dev/null 2>&1; then
   export DEBIAN_FRONTEND=noninteractive
@@ -18,7 +19,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! there >/dev/null 2>&
   {
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends systemd systemd-sysv systemd-container libpam-systemd dbus \
-      openssh-server openssh-client tcsh iproute2 nftables util-linux sudo supervisor python3 python3-psutil libfaketime ||
+      openssh-server openssh-client tcsh iproute2 nftables util-linux sudo supervisor python3 python3-psutil libfaketime \
+      ${LAB_DEBIAN:+mmdebstrap} ||
       echo "not all that the lab needs could be installed: its tests are skipped" >&2
     apt-get install -y -qq --no-install-recommends xvfb xauth openbox x11-utils xdotool imagemagick python3-tk \
       fonts-dejavu-core || echo "not all that windows need could be installed: their tests are skipped" >&2

@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 from tests.integration.local_site import wait_for
-from tests.lab.disks import USER, USER_ID
 from tests.lab.hosts import Lab
+from tests.lab.layer import USER, USER_ID
 
 SIZE = (860, 620)
 NEEDED = {

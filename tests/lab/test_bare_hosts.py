@@ -13,10 +13,13 @@ import yaml
 from tests.integration.local_site import SERVICE_PROGRAMS, Played
 from tests.lab import bare
 from tests.lab.hosts import lab as booted
-from tests.lab.names import missing
+from tests.lab.names import Names, missing
 from tests.lab.site import LabSite
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+    pytest.mark.skipif(bool(Names().debian), reason="the archive of the hosts has packages of this machine's Debian"),
+]
 BY_SYSTEMD, BY_SUPERVISOR, CONSOLE = "server_1", "server_2", "console_1"
 HOSTS = (BY_SYSTEMD, BY_SUPERVISOR, CONSOLE)
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from tests.integration.local_site import wait_for
-from tests.lab.disks import USER_ID
 from tests.lab.hosts import lab as booted
+from tests.lab.layer import USER_ID
 from tests.lab.names import CONTROLLER
 from tests.lab.site import LabSite
 

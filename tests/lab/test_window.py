@@ -13,8 +13,8 @@ import pytest
 
 from tests.integration.local_site import wait_for
 from tests.lab import screen as screens
-from tests.lab.disks import USER_ID
 from tests.lab.hosts import lab as booted
+from tests.lab.layer import USER_ID
 from tests.lab.names import missing
 from tests.lab.screen import Screen
 from tests.lab.site import LabSite, deployed

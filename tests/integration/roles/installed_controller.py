@@ -22,8 +22,8 @@ import yaml
 
 from tests.integration.local_site import BIN, ROOT, Played
 from tests.lab import bare, inventory
-from tests.lab.disks import USER
 from tests.lab.hosts import lab as booted
+from tests.lab.layer import USER
 from tests.lab.names import CONTROLLER
 from tests.lab.site import LabSite
 

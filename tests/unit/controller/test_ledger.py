@@ -27,6 +27,15 @@ class TestAFreshLedger:
         empty: dict[str, object] = {kind: {} for kind in ("wanted", "claims", "hosts", "pauses", "notices", "requests")}
         assert state == {"meta": meta, **empty}
 
+    def test_says_whether_a_run_has_planned(self, ledger: controller_ledger.Ledger) -> None:
+        """A request that was written down is no plan, and neither is a ledger that is not there."""
+        assert ledger.has_planned() is False
+        ledger.commit(1, {"requests": {"a": {"kind": "reconcile", "at": 1.0}}})
+        assert ledger.has_planned() is False
+        ledger.commit(2, {"meta": {"last_run": 1}})
+        assert ledger.has_planned() is True
+        assert controller_ledger.Ledger(ledger.path + "-elsewhere").has_planned() is False
+
     def test_of_a_muster_that_still_had_leases_is_read_and_written(self, ledger: controller_ledger.Ledger) -> None:
         with sqlite3.connect(ledger.path) as earlier:
             earlier.execute("CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, token INTEGER NOT NULL,"

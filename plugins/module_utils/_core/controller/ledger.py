@@ -85,6 +85,16 @@ class Ledger:
         ledger_files.check_owner(os.path.dirname(self.path), LedgerError)
         return os.path.lexists(self.path)
 
+    def has_planned(self) -> bool:
+        """Whether any run has planned. The first deploy makes the ledger before it has prepared the hosts, and until it
+        plans no other run may act."""
+        if not self.exists():
+            return False
+        with self._words():
+            query = "SELECT value FROM record WHERE kind = 'meta' AND name = 'last_run'"
+            row = self._database().execute(query).fetchone()
+        return row is not None and row[0] != "0"
+
     def create(self, site: str, site_id: str) -> None:
         """Make a new ledger, whole or not at all.
 
