@@ -15,9 +15,10 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
 from ..decide.failures import charge, exhausted, starting_failure_strategy, tried_slowly
+from ..decide.keep_running import waits_for
 from ..model.plan import CONTINUE, MOVE, NOTHING, REPAIR, RESTART, START, STOP, Action, Plan
 from ..model.records import Actor, Claim, Failure, State
-from ..model.sentences import duration, times
+from ..model.sentences import duration, listing, times
 from ..model.sequence import application_of, expected_programs
 from ..model.site import Site
 from ..model.words import FAILED, FREE, RUNNING, STARTING, STOPPING
@@ -263,12 +264,20 @@ class _Settler:
             claim, phase=RUNNING, target=None, actor=None, deferred=deferred, failed=failed, left=(), reason="",
             refusals=(), since=claim.since if action.kind == CONTINUE else self._now,
         )  # fmt: skip
-        waits = "; waits with %s" % ", ".join(deferred) if deferred else ""
+        waits = "; " + self._waits(name, deferred) if deferred else ""
         if failed:
             waits += "; without " + "; ".join("%s: %s" % pair for pair in sorted(failed.items()))
         if action.kind == CONTINUE and deferred == claim.deferred and failed == dict(claim.failed):
             return  # it waits as before: the trail says so already
         self._note(action, "%s runs on %s%s" % (name, host, waits), "running", action.reason)
+
+    def _waits(self, name: str, deferred: Tuple[str, ...]) -> str:
+        """``check_common_data_bus and common_bus_interface wait for the common bus``"""
+        instance = self._site.by_name().get(name)
+        service = waits_for(instance, Claim(deferred=deferred)) if instance is not None else ""
+        known = self._site.service(service) if service else None
+        what = " for %s" % (known.label or known.name) if known is not None else ""
+        return "%s %s%s" % (listing(deferred), "waits" if len(deferred) == 1 else "wait", what)
 
     def _failed(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
         name, host = action.instance, action.host
