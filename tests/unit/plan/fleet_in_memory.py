@@ -137,6 +137,7 @@ class World:
     def act(self, host: FleetHost, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("revive") and not host.manager:
             host.manager, host.boots = True, host.boots + 1
+        host.common_bus = host.common_bus or bool(request.get("revive"))
         results = {entry["instance"]: self._one(host, entry, request) for entry in request["instances"]}
         return {"changed": True, "results": results}
 
