@@ -17,12 +17,13 @@ MOST = 512 << 20  # bytes that one call of a host may take, in this process
 def memory(transport: str, most: int = MOST) -> Iterator[None]:
     """Within it, this process may grow by so many bytes. A task has a process for each host, so this costs one host.
 
-    :param transport: of the connection. What a local one starts would inherit the bound, and is of this machine anyway.
+    :param transport: of the connection. Only that of ssh is bounded: what other connections start on this machine would
+        inherit the bound, for example a service manager.
     :raises MemoryError: from what is done within.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = _size() + most
-    if transport == "local" or _reached(wanted, soft) or _reached(wanted, hard):
+    if transport != "ssh" or _reached(wanted, soft) or _reached(wanted, hard):
         yield
         return
     resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))

@@ -12,6 +12,8 @@ import resource
 import subprocess
 import sys
 
+import pytest
+
 from tests.integration.local_site import ROOT
 
 IN_A_TASK = """
@@ -39,6 +41,7 @@ def test_a_flood_ends_the_call_and_nothing_else() -> None:
     assert said("ssh")[:2] == ["too much", "300000000"]
 
 
-def test_what_a_local_connection_starts_inherits_no_bound() -> None:
-    assert said("local")[:2] == ["300000000", "300000000"]
+@pytest.mark.parametrize("transport", ["local", "machine", "docker"])
+def test_what_a_connection_starts_on_this_machine_inherits_no_bound(transport: str) -> None:
+    assert said(transport)[:2] == ["300000000", "300000000"]
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
