@@ -249,7 +249,7 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "drift": _many(_text),
         "foreign": _many(_text),
         "instances": _by_name(_SEEN),
-        "services": _by_name(_fields({"started": _figure})),
+        "services": _by_name(_fields({"started": _figure, "pause": _figure})),
         "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
     },
     "act": {

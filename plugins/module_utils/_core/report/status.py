@@ -138,7 +138,11 @@ def _services(
         hosts = {}
         for host in service.hosts:
             probe, seen = (probed.get(service.name) or {}).get(host), observations.get(host) or {}
-            if probe and probe.get("state") == "healthy" and _answered_by_a_stranger(service.name, probe, seen, now):
+            pause = ((seen.get("services") or {}).get(service.name) or {}).get("pause")
+            if pause and not (probe and probe.get("state") == "healthy"):
+                why = "it ended soon after each start on %s, so it starts again after a pause of %d s" % (host, pause)
+                hosts[host] = {"state": "stopped", "why": why}
+            elif probe and probe.get("state") == "healthy" and _answered_by_a_stranger(service.name, probe, seen, now):
                 hosts[host] = {"state": "unhealthy", "why": "what answers on %s is not of muster" % host}
             elif probe and probe.get("state") != "unknown":
                 hosts[host] = {"state": probe["state"], "why": probe.get("why") or ""}
