@@ -62,7 +62,10 @@ def step(
     done = Step(number, list(kinds))
     people = People(world)
     if set(kinds) & set(ABOUT_WINDOWS) and all(state == CLOSED for state in world.shown.values()):
-        show(world, rng.choice(world.showable()), "console_%d" % rng.randint(1, 3))
+        refused = show(world, rng.choice(world.showable()), "console_%d" % rng.randint(1, 3))
+        if refused:
+            done.findings.append(Finding(STUCK, refused))
+            return done
     doubled, world.disturbed = len(sampler.doubled), len(kinds) > 1 or asks or bool(words)
     began = time.monotonic()
     due: list[tuple[float, Callable[[], None]]] = []

@@ -254,7 +254,7 @@ _VERBS: Dict[str, Dict[str, Check]] = {
     },
     "act": {
         "results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text,
-        "services": _many(_text), "services_error": _text,
+        "services": _many(_text), "services_error": _text, "service_manager": _text, "incarnation": _text,
     },
     "prepare": {"diff": _lines},
     "remove": {"diff": _lines},

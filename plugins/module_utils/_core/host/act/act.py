@@ -35,7 +35,8 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     :param began: monotonic time at which the agent began.
     :return: ``{"changed", "config", "diff", "results": {instance: see `outcome`}, "began", "took"}`` (times in seconds,
         by this host's clock), with ``config_error`` (a sentence) when the configuration could not be written: then
-        instances were only stopped; ``services``: the host services that were started, or ``services_error``.
+        instances were only stopped; ``service_manager``: "started", with its ``incarnation``, or why it could not be
+        started; ``services``: the host services that were started, or ``services_error``.
         ``{"error": sentence}`` when this host must not be touched.
     """
     host = request["host"]
@@ -183,5 +184,6 @@ def _service_manager(
         answer["service_manager"] = str(error)
         return 0
     answer["service_manager"] = "started"
+    answer["incarnation"] = manager.incarnation(pid) or ""
     answer["changed"] = True
     return pid
