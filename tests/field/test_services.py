@@ -22,20 +22,29 @@ from tests.small_site import quiet_host, small_site, small_state
 NOW = 1_700_000_000.0
 
 
+@pytest.fixture(name="var")
+def var_fixture(tmp_path: Path) -> Path:
+    """The working folder of a service."""
+    folder = tmp_path / "var"
+    folder.mkdir()
+    return folder
+
+
 def start(folder: Path) -> tuple[float, str]:
     """:return: seconds until the service runs, and what was said."""
     began = time.monotonic()
     done = subprocess.run(
         [str(ROOT / "bin/muster-exec"), "--service", "/bin/echo", "it runs"], cwd=folder, check=True, text=True,
-        env={"PATH": "/usr/bin:/bin", "MUSTER_PROGRAM": "bus"}, capture_output=True, timeout=60,
+        env={"PATH": "/usr/bin:/bin", "MUSTER_PROGRAM": "bus", "MUSTER_ROOT": str(folder.parent)}, capture_output=True,
+        timeout=60,
     )  # fmt: skip
     assert done.stdout == "it runs\n"
     return time.monotonic() - began, done.stderr
 
 
-def test_the_fourth_start_within_minutes_waits_and_says_why(tmp_path: Path) -> None:
-    assert [start(tmp_path)[1] for _unused in range(3)] == [""] * 3
-    took, said = start(tmp_path)
+def test_the_fourth_start_within_minutes_waits_and_says_why(var: Path) -> None:
+    assert [start(var)[1] for _unused in range(3)] == [""] * 3
+    took, said = start(var)
     assert took > 4.5
     assert said == "muster-exec: bus ended soon after each of its last 3 starts, so it starts in 5 s\n"
 
@@ -44,20 +53,25 @@ def test_the_fourth_start_within_minutes_waits_and_says_why(tmp_path: Path) -> N
     "", "x", "08 %d", "3", "3 08", "9999999999999 %d", "3 9999999999999", "-3 %d", "3 $(reboot)", "3\n%d",
     "7 99999999999",
 ])  # fmt: skip
-def test_what_is_no_count_counts_nothing(tmp_path: Path, text: str) -> None:
-    (tmp_path / ".muster-starts-bus").write_text(text.replace("%d", str(int(time.time()))))
+def test_what_is_no_count_counts_nothing(var: Path, text: str) -> None:
+    (var / ".muster-starts-bus").write_text(text.replace("%d", str(int(time.time()))))
+    assert start(var)[1] == ""
+
+
+def test_one_that_ran_for_a_minute_begins_anew(var: Path) -> None:
+    (var / ".muster-starts-bus").write_text("8 %d\n" % (time.time() - 61))
+    assert start(var)[1] == ""
+    assert (var / ".muster-starts-bus").read_text().startswith("0 ")
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_not_to_start(var: Path) -> None:
+    (var / ".muster-starts-bus").mkdir()
+    assert start(var)[1] == ""
+
+
+def test_nothing_is_written_elsewhere(tmp_path: Path) -> None:
     assert start(tmp_path)[1] == ""
-
-
-def test_one_that_ran_for_a_minute_begins_anew(tmp_path: Path) -> None:
-    (tmp_path / ".muster-starts-bus").write_text("8 %d\n" % (time.time() - 61))
-    assert start(tmp_path)[1] == ""
-    assert (tmp_path / ".muster-starts-bus").read_text().startswith("0 ")
-
-
-def test_a_folder_that_cannot_be_written_is_no_reason_not_to_start(tmp_path: Path) -> None:
-    (tmp_path / ".muster-starts-bus").mkdir()
-    assert start(tmp_path)[1] == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_status_shows_the_pause() -> None:
