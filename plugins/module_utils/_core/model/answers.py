@@ -234,6 +234,10 @@ _OUTCOME = _fields(
         "timeline": _many(_any),
     }
 )
+_ACTED: Dict[str, Check] = {
+    "results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text,
+    "services": _many(_text), "services_error": _text, "service_manager": _text, "incarnation": _text,
+}
 _VERBS: Dict[str, Dict[str, Check]] = {
     "observe": {
         "host": _text,
@@ -252,10 +256,8 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "services": _by_name(_fields({"started": _figure, "pause": _figure})),
         "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
     },
-    "act": {
-        "results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text,
-        "services": _many(_text), "services_error": _text, "service_manager": _text, "incarnation": _text,
-    },
+    "act": _ACTED,
+    "acted": _ACTED,
     "prepare": {"diff": _lines},
     "remove": {"diff": _lines},
 }
