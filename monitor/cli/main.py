@@ -306,6 +306,7 @@ def _events(add: Add) -> None:
     events.add_argument("-n", "--number", type=int, default=30, help="number of newest events shown (30)")
     events.add_argument("-f", "--follow", action="store_true", help="stay, and show each event as it happens")
     events.add_argument("--instance", help="only events of this instance")
+    events.add_argument("--verify", action="store_true", help="on the controller: whether the trail was changed")
     events.add_argument("--json", action="store_true", help="one JSON object per line")
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.client.commands import FAILED, OK, act, follow, named, print_why
+from ..core.controller.ledger import Ledger
+from ..core.controller.places import LEDGER_FILE
 from ..core.report import plan_text, rollouts, story
 from .by_api import show_status
 from .by_playbook import Event, play
@@ -134,6 +136,8 @@ def _why(name: str, document: Json, options: argparse.Namespace, places: Places)
 
 def events(options: argparse.Namespace, places: Places) -> int:
     """Print the trail: what happened, who or what did it, and why."""
+    if options.verify:
+        return _verify(places)
 
     def show(entry: Mapping[str, Any]) -> None:
         if not options.instance or entry.get("instance") == options.instance:
@@ -156,6 +160,25 @@ def events(options: argparse.Namespace, places: Places) -> int:
             after = int(entry["id"])
             show(entry)
         _wait_for_change(places.need_state(), 0.5, 10.0)
+
+
+def _verify(places: Places) -> int:
+    """Follow the chain of the trail in the ledger itself, so this is for the controller."""
+    with Ledger(str(places.need_state() / LEDGER_FILE)) as ledger:
+        found = ledger.verify_trail()
+    if found.unchained:
+        print("%d entries were written by a version that made no chain" % found.unchained)
+    if found.broken:
+        print("the trail was changed: %s" % found.broken)
+        return FAILED
+    if not found.head:
+        print("the trail has no chain yet")
+        return OK
+    print("%d entries from %d to %d are one chain" % (found.entries - found.unchained, found.first, found.last))
+    print("the last one: entry %d, chain %s" % (found.last, found.head))
+    print("the system's log has the same, if nobody replaced the whole trail: journalctl | grep 'entry %d, chain'"
+          % found.last)  # fmt: skip
+    return OK
 
 
 def _fresh(

@@ -108,9 +108,10 @@ class ActionModule(_controller_call.ControllerAction):
         rounds = int(_compiled.kept("rounds") or 1)
         _compiled.keep("rounds", rounds + 1)
         started = any(r["result"] == "running" for said in answers.values() for r in said.get("results", {}).values())
+        undone = any(outcome.get(name, {}).get("result") == "stopped" for name in plan.turns)
         if rounds == 1 and _made_room(plan, outcome):
             return "reconcile"
-        if not (plan.turns and started):
+        if not plan.turns or not (started or undone):
             return ""
         if rounds >= ROUNDS:
             self._display.warning("more rounds follow with the next reconcile, or with the same command again")

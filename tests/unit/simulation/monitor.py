@@ -22,7 +22,6 @@ from monitor.judge.target import Target
 from monitor.judge.watch_list import Watch
 from monitor.watch.prober import Key, Prober
 from monitor.watch.probes import Report
-from tests.unit.simulation.hosts import BUS
 from tests.unit.simulation.runs import Run, Runs
 
 LOOK_AGAIN = 2.0
@@ -253,14 +252,14 @@ class Monitor:
         self.do(self.brain.health_changed(key, health, now))
 
     def _program_ended(self, host: str, instance: str, program: str) -> None:
-        """The listener's event; a bus that ends also ends the probes' connections."""
+        """The word of the host's service manager, mostly; a bus that ends also ends the probes' connections."""
         there = self.world.hosts[host]
         if there.lost:
             return
         for probe in list(self.probes):
             if (probe.host, probe.name) == (host, instance):
                 probe.ended()
-        if program and program != BUS and self._lines and self.world.rng.random() < 0.9:
+        if program and self._lines and self.world.rng.random() < 0.9:
             epoch = self._watch.instances[instance].epoch if instance in self._watch.instances else 0
             copy = there.copies.get(instance)
             if copy is not None:

@@ -208,9 +208,10 @@ class Simulation:
         for _unused in WAITS:
             claims = [world.state["claims"].get(name) or {} for name in world.broken]
             until = max((claim.get("until") or 0.0 for claim in claims), default=0.0)
-            if until <= world.wall:
+            tried = any(claim.get("actor") for claim in claims)  # now, for the next time
+            if not tried and until + promised(world.site) <= world.wall:
                 return
-            world.run(until - world.wall + promised(world.site))
+            world.run(max(0.0, until - world.wall) + promised(world.site))
 
     def _settled(self) -> None:
         world = self.world

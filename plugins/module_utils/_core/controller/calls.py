@@ -240,7 +240,7 @@ def _settle(call: _Call) -> Json:
         return {"revision": None, "trail": [], "warnings": []}
     call, state, revision, trail = _commit_outcome(call, final=True)
     warnings = _publish_all(call, state, revision, durable=True)
-    last_seen.stopped(call.site, call.request.get("answers") or {})
+    last_seen.done(call.site, call.request.get("answers") or {})
     with call.ledger as ledger:
         try:
             _forget(call, ledger)

@@ -68,9 +68,9 @@ def keep(site: site_model.Site, observations: Json, revision: int, now: float) -
     _write(site, dict(publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}), **seen))
 
 
-def stopped(site: site_model.Site, answers: Mapping[str, Any]) -> None:
-    """What hosts confirmed to have stopped is no longer seen there: a copy without a claim is in no ledger, so that
-    nothing else would correct it.
+def done(site: site_model.Site, answers: Mapping[str, Any]) -> None:
+    """Correct what is in no ledger: what hosts confirmed to have stopped is no longer seen there, for a copy without a
+    claim; and a service manager that was started runs, so that the next request can be carried out there.
 
     :param answers: host -> its answer to an act.
     """
@@ -82,6 +82,9 @@ def stopped(site: site_model.Site, answers: Mapping[str, Any]) -> None:
         if ended & set(there):
             left = {one: copy for one, copy in there.items() if one not in ended}
             hosts[name], news = dict(hosts[name], instances=left), True
+        if answer.get("service_manager") == "started" and name in hosts:
+            runs = {"service_manager": "running", "incarnation": answer.get("incarnation") or ""}
+            hosts[name], news = dict(hosts[name], **runs), True
     if news:
         _write(site, hosts)
 

@@ -17,7 +17,7 @@ import time
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..model.words import RECORD_KINDS
-from . import ledger_files
+from . import ledger_files, trail_chain
 
 # 1 knew neither pauses nor notices, 2 no requests, 3 neither rollouts, booked moves nor a site that is stopped as a
 # whole; they are read as they are, and the first commit makes them this one
@@ -177,13 +177,22 @@ class Ledger:
                         database.execute(
                             "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", (kind, name, _text(record), revision)
                         )
+            link, number = "", 0
             for entry in trail:
-                database.execute(
+                text = trail_chain.sealed(entry, link or _last_link(database))
+                link = trail_chain.link_of(text)
+                number = database.execute(
                     "INSERT INTO trail (at, revision, instance, entry) VALUES (?, ?, ?, ?)",
-                    (entry.get("at"), revision, entry.get("instance"), _text(entry)),
-                )
+                    (entry.get("at"), revision, entry.get("instance"), text),
+                ).lastrowid or 0
             database.execute("UPDATE head SET revision = ?", (revision,))
+        if number:
+            trail_chain.announce(self._site_id(), number, link)
         return revision
+
+    def _site_id(self) -> str:
+        rows = self._database().execute("SELECT value FROM record WHERE kind = 'meta' AND name = 'site_id'").fetchall()
+        return str(json.loads(rows[0][0])) if rows else ""
 
     def trail(
         self, after: Optional[int] = None, limit: int = 100, instance: Optional[str] = None
@@ -213,14 +222,15 @@ class Ledger:
     def forget_trail(self, before: float, most: int = -1) -> int:
         """Drop what happened before a moment (seconds since the epoch), the oldest first; returns how many entries.
 
-        The newest `NEVER_FORGOTTEN` stay, whatever the clock says: one that runs ahead must not empty the trail.
+        What stays is one piece, so that its chain can be followed. The newest `NEVER_FORGOTTEN` stay, whatever the
+        clock says: one that runs ahead must not empty the trail.
 
         :param most: how many at once; others wait for the lock meanwhile. -1: all.
         """
-        old = (
-            "SELECT id FROM trail WHERE at < ? AND id <= (SELECT max(id) FROM trail) - %d ORDER BY at LIMIT ?"
-            % NEVER_FORGOTTEN
-        )
+        young = "SELECT id FROM trail WHERE at >= ? ORDER BY id LIMIT 1"
+        last = "SELECT max(id) FROM trail"
+        old = "SELECT id FROM trail WHERE id < coalesce((%s), 1 << 62) AND id <= (%s) - %d ORDER BY id LIMIT ?" % (
+            young, last, NEVER_FORGOTTEN)  # fmt: skip
         with self._words(), self._write() as database:
             return database.execute("DELETE FROM trail WHERE id IN (%s)" % old, (before, most)).rowcount
 
@@ -229,6 +239,11 @@ class Ledger:
         with self._words():
             found: Optional[float] = self._database().execute("SELECT min(at) FROM trail").fetchone()[0]
         return found
+
+    def verify_trail(self) -> trail_chain.Verdict:
+        """Follow the chain of the trail."""
+        with self._words():
+            return trail_chain.verify(self._database().execute("SELECT id, entry FROM trail ORDER BY id"))
 
     def check(self) -> None:
         """Read the whole file.
@@ -337,15 +352,20 @@ def _upgrade(database: sqlite3.Connection, revision: int) -> None:
         database.execute("INSERT OR REPLACE INTO record VALUES ('meta', 'schema', ?, ?)", (str(SCHEMA), revision))
 
 
+def _last_link(database: sqlite3.Connection) -> str:
+    rows = database.execute("SELECT entry FROM trail ORDER BY id DESC LIMIT 1").fetchall()
+    return trail_chain.link_of(rows[0][0]) if rows else ""
+
+
 def _text(record: Any) -> str:
     return json.dumps(record, separators=(",", ":"), allow_nan=False)
 
 
 def _check_epoch(database: sqlite3.Connection, name: str, record: Optional[Mapping[str, Any]]) -> None:
-    """Epochs only grow: refuse a lower one."""
+    """Epochs only grow: refuse a claim that knows of lower ones only."""
     row = database.execute("SELECT value FROM record WHERE kind = 'claims' AND name = ?", (name,)).fetchone()
     if row is None or record is None:
         return
-    epoch = json.loads(row[0]).get("epoch", 0)
-    if record.get("epoch", 0) < epoch:
-        raise LedgerError("the claim of %s would go back from epoch %d to %d: refused" % (name, epoch, record["epoch"]))
+    before, after = (max(claim.get("epoch", 0), claim.get("highest", 0)) for claim in (json.loads(row[0]), record))
+    if after < before:
+        raise LedgerError("the claim of %s would go back from epoch %d to %d: refused" % (name, before, after))

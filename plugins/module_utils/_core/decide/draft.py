@@ -105,24 +105,27 @@ class Draft(Known):
         self.resolved: Set[str] = set()  # conflicts that a person decides in this run
         self.stays: Dict[str, str] = {}  # instance -> why it cannot leave a host that is drained
         self.drifting: Set[str] = set()  # ids of the drift that was seen in this run
-        self.turns: List[str] = []  # instances that move in a later round
+        self.turns: List[str] = []  # instances that are placed in a later round of the same run
         self.booked: Dict[str, Optional[Booked]] = {}  # changes of the moves that are still to be done
         self.meta: Dict[str, Any] = {}  # changes of the ledger's records about the whole site
         self._dropped: List[str] = []
 
-    def want(self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None) -> None:
+    def want(
+        self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None, cause: str = ""
+    ) -> None:
         """Change what is wanted; the same again keeps the first one's record, but for a person's stop after muster's.
 
         :param state: STARTED or STOPPED.
         :param host: the console of an HCI.
         :param by: defaults to who asked.
+        :param cause: see `Wanted`.
         """
         before = self._wanted.get(name) or self.state.wanted.get(name)
         same = before is not None and (before.state, before.host) == (state, host)
         person = state == STOPPED and (by or self.who) not in (MUSTER, MONITOR)
         if same and before is not None and not (person and before.by == MUSTER):
             return
-        self._wanted[name] = Wanted(state, host, by or self.who, why, self.now)
+        self._wanted[name] = Wanted(state, host, by or self.who, why, self.now, cause)
         self.note("%s is wanted %s%s" % (name, state, " on %s" % host if host else ""), why, instance=name, who=by)
 
     def first_seen(self, name: str) -> None:
@@ -164,6 +167,12 @@ class Draft(Known):
     def set_rollout(self, record: Rollout) -> None:
         """Change the record of the rollout."""
         self.rollout = record
+
+    def leave_behind(self, name: str, host: str) -> None:
+        """Nobody can see whether an instance lives on, on a host that is believed down."""
+        record = self.record(host)
+        if name not in record.left:
+            self.set_host(host, replace(record, left=(*record.left, name)))
 
     def drop_host(self, host: str) -> None:
         """The ledger forgets the host."""
@@ -236,6 +245,12 @@ class Draft(Known):
         epoch = self.known_epoch(name)
         self._add(STOP, name, host, reason, epoch=epoch, target=target or "", urgent=urgent, after=after)
 
+    def undo_start(self, name: str, host: str, reason: str) -> None:
+        """Take back a start whose request may still arrive: from now on its host refuses the epoch of that start."""
+        self.set_claim(name, replace(self.claim(name), epoch=self.next_epoch(name), highest=0))
+        self.stop(name, host, reason)
+        self.turns.append(name)
+
     def stop_copy(self, name: str, host: str, reason: str) -> None:
         """Stop a copy that no claim allows; the claim itself is not touched."""
         self._add(STOP, name, host, reason, epoch=self.known_epoch(name), after=NOTHING)
@@ -266,11 +281,12 @@ class Draft(Known):
         self._add(kind, name, host, reason, epoch=epoch, urgent=urgent)
 
     def keep(self, name: str, host: str, reason: str) -> None:
-        """Claim again what runs on a host under the epoch of the free claim."""
+        """Claim again what runs on a host, under the epoch that it has."""
         claim, copy = self.claim(name), self.copies(name)[host]
         kept = replace(
-            claim, host=host, phase=RUNNING, target=None, actor=None, deferred=copy.deferred, failed=dict(copy.failed),
-            left=(), reason="", since=self.now, incarnation=self.observation(host).incarnation, until=0.0,
+            claim, host=host, epoch=max(copy.epochs), highest=self.known_epoch(name), phase=RUNNING, target=None,
+            actor=None, deferred=copy.deferred, failed=dict(copy.failed), left=(), reason="", since=self.now,
+            incarnation=self.observation(host).incarnation, until=0.0,
         )  # fmt: skip
         self.set_claim(name, kept)
         self.hold(name, host, "%s, so it is kept" % reason)

@@ -94,7 +94,8 @@ class Known:
 
     def known_epoch(self, name: str) -> int:
         """The highest epoch that the ledger or any seen host knows of."""
-        return max(self.claim(name).epoch, self._highest.get(name, 0))
+        claim = self.claim(name)
+        return max(claim.epoch, claim.highest, self._highest.get(name, 0))
 
     def busy(self, name: str) -> str:
         """Why another run must be waited for; empty when no run is at work on the instance.
@@ -107,8 +108,11 @@ class Known:
             return ""
         deadline = min(claim.actor.deadline, self.now + self.site.settings.run_timeout)
         doing = {STARTING: "starting it", STOPPING: "moving it" if claim.target else "stopping it"}
-        until = clock(deadline, self.now, seconds=True)
-        return "run %s is %s until %s" % (claim.actor.run, doing.get(claim.phase, "changing it"), until)
+        until, what = clock(deadline, self.now, seconds=True), doing.get(claim.phase, "changing it")
+        if claim.actor.lost:
+            return "run %s was %s and got no answer from %s; what it sent counts until %s, or until %s shows that " \
+                "nothing came of it" % (claim.actor.run, what, claim.host, until, claim.host)
+        return "run %s is %s until %s" % (claim.actor.run, what, until)
 
     def confirmed_down(self, host: str) -> bool:
         """By a person, not by the monitor's signals alone."""

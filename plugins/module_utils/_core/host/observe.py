@@ -200,6 +200,16 @@ def _instances(
     return result
 
 
+def _pause(pid: int) -> float:
+    """Seconds that muster-exec waits with the start of a service which has ended again and again; 0.0: it does not."""
+    try:
+        words = procs.read_file("/proc/%d/cmdline" % pid).decode("utf-8", "replace").split("\0")
+    except OSError:
+        return 0.0
+    waits = len(words) > 3 and words[1].endswith("/muster-exec") and words[2] == "--pause"
+    return float(max(0, procs.number(words[3]))) if waits else 0.0
+
+
 def _services(processes: Sequence[procs.Process]) -> Dict[str, Any]:
     found: Dict[str, Any] = {}
     ticks = os.sysconf("SC_CLK_TCK")
@@ -207,4 +217,7 @@ def _services(processes: Sequence[procs.Process]) -> Dict[str, Any]:
         seen = procs.stat(process.pid) if process.service and process.main else None
         if seen is not None and not seen.gone:
             found[process.service] = {"pid": process.pid, "started": round(procs.boot_time() + seen.started / ticks, 2)}
+            pause = _pause(process.pid)
+            if pause:
+                found[process.service]["pause"] = pause
     return found

@@ -17,6 +17,17 @@ class Actor:
 
     run: str
     deadline: float
+    lost: bool = False  # the run is over, and its host has not answered: what was sent there may still arrive
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Actor:
+        return cls(str(document["run"]), float(document["deadline"]), bool(document.get("lost")))
+
+    def to_json(self) -> Dict[str, Any]:
+        document: Dict[str, Any] = {"run": self.run, "deadline": self.deadline}
+        if self.lost:
+            document["lost"] = True
+        return document
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class Claim:
     until: float = 0.0  # it crashed and waits; when it is started again
     pending: Optional[Pending] = None  # another configuration than the one it runs with
     refusals: Tuple[Failure, ...] = ()  # by hosts, to start it, since it ran last; they cost nothing
+    highest: int = 0  # the epoch of a start that was undone, when what runs has a lower one: no epoch is given twice
     back: str = ""  # where it ran when the whole site was stopped: it starts there again, if there is room
 
     @property
@@ -94,7 +106,7 @@ class Claim:
             epoch=int(document.get("epoch") or 0),
             phase=document.get("phase") or FREE,
             target=document.get("target") or None,
-            actor=Actor(str(actor["run"]), float(actor["deadline"])) if actor else None,
+            actor=Actor.from_json(actor) if actor else None,
             deferred=tuple(document.get("deferred") or ()),
             failed=dict(document.get("failed") or {}),
             failures=_failures(document.get("failures")),
@@ -107,6 +119,7 @@ class Claim:
             until=float(document.get("until") or 0.0),
             refusals=_failures(document.get("refusals")),
             pending=Pending.from_json(document["pending"]) if document.get("pending") else None,
+            highest=int(document.get("highest") or 0),
             back=document.get("back") or "",
         )
 
@@ -116,7 +129,7 @@ class Claim:
             "epoch": self.epoch,
             "phase": self.phase,
             "target": self.target,
-            "actor": {"run": self.actor.run, "deadline": self.actor.deadline} if self.actor else None,
+            "actor": self.actor.to_json() if self.actor else None,
             "deferred": list(self.deferred),
             "failed": dict(self.failed),
             "failures": [[f.at, f.host, f.why] for f in self.failures],
@@ -134,6 +147,8 @@ class Claim:
             document["pending"] = self.pending.to_json()
         if self.refusals:
             document["refusals"] = [[f.at, f.host, f.why] for f in self.refusals]
+        if self.highest > self.epoch:
+            document["highest"] = self.highest
         if self.back:
             document["back"] = self.back
         return document

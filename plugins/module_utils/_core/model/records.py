@@ -10,7 +10,7 @@ writes exactly the documented shape. Times are seconds since 1970, as floats.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
 from . import claim as model_claim
 from .rollout import Rollout
@@ -34,6 +34,7 @@ class Wanted:
     by: str = ""
     why: str = ""
     at: float = 0.0
+    cause: str = ""  # HOST_DOWN: muster gave it up with its host, so it may be what it was when that was only cut off
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Wanted:
@@ -43,10 +44,14 @@ class Wanted:
             document.get("by") or "",
             document.get("why") or "",
             float(document.get("at") or 0.0),
+            document.get("cause") or "",
         )
 
     def to_json(self) -> Dict[str, Any]:
-        return {"state": self.state, "host": self.host, "by": self.by, "why": self.why, "at": self.at}
+        document = {"state": self.state, "host": self.host, "by": self.by, "why": self.why, "at": self.at}
+        if self.cause:
+            document["cause"] = self.cause
+        return document
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,7 @@ class HostRecord:
     evidence: str = ""
     by: str = ""
     drain: Optional[Drain] = None
+    left: Tuple[str, ...] = ()  # what was claimed there when it was believed down: it may live on, if that was a cut
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> HostRecord:
@@ -186,6 +192,7 @@ class HostRecord:
             document.get("evidence") or "",
             document.get("by") or "",
             Drain.from_json(drain) if drain else None,
+            tuple(document.get("left") or ()),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -198,6 +205,8 @@ class HostRecord:
         }
         if self.drain is not None:
             document["drain"] = self.drain.to_json()
+        if self.left:
+            document["left"] = list(self.left)
         return document
 
 

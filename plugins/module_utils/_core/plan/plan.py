@@ -223,7 +223,7 @@ def _configure(draft: Draft, config_digests: Mapping[str, str]) -> None:
 def _revive(draft: Draft) -> None:
     """A service manager that does not run is started with what is started there, and where that is nothing, too.
 
-    Host services need it, and without it the host would stay suspect.
+    Host services need it, and without it the host would stay suspect. A host service that somebody stopped is started.
     """
     starting = {a.host for a in draft.actions if a.kind in (START, RESTART, REPAIR, CONTINUE)}
     starting.update(a.target for a in draft.actions if a.target)
@@ -231,8 +231,13 @@ def _revive(draft: Draft) -> None:
         return
     for host in draft.site.hosts:
         seen = draft.observations[host.name]
-        if seen.seen and seen.prepared and seen.service_manager == "stopped" and host.name not in starting:
+        if not (seen.seen and seen.prepared):
+            continue
+        if seen.service_manager == "stopped" and host.name not in starting:
             draft.revive(host.name, "its service manager does not run")
+        idle = [s.label or s.name for s in draft.site.services if host.name in s.hosts and s.name not in seen.services]
+        if seen.service_manager == "running" and idle:
+            draft.revive(host.name, "%s %s not run there" % (listing(idle), "does" if len(idle) == 1 else "do"))
 
 
 def _neighbours(draft: Draft) -> None:

@@ -91,6 +91,9 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append(entry["why"])
     elif entry["evidence"] and state != UP:
         words.append(entry["evidence"])
+    if entry.get("left_behind"):
+        left = sentences.listing(entry["left_behind"], most=12)
+        words.append("if it is only cut off, second copies may live there until it answers: %s" % left)
     if (entry.get("drain") or {}).get("until"):
         words.append("used again from %s" % sentences.clock(entry["drain"]["until"], now))
     if entry["answer"] == NOT_ASKED:
