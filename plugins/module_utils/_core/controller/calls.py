@@ -32,7 +32,6 @@ SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another si
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
 ATTEMPTS = 8  # attempts to plan and commit; each lost race costs one
 DAY = 86400.0  # s
-AT_ONCE = 2000  # entries of the trail that one run drops
 
 Json = Dict[str, Any]
 
@@ -64,6 +63,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
     ``capture`` {site, request} -> {given}
         all that a plan for `request` depends on now: `report.scenario`. Like `explain`, over what the hosts said last.
+    ``adopt``: `adopt.adopt`.
 
     ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
     ``check`` nothing is committed, published or made.
@@ -78,6 +78,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         "explain": _question,
         "what_if": _question,
         "capture": _capture,
+        "adopt": _adopt,
     }
     verb = str(request.get("verb"))
     if verb not in verbs:
@@ -237,18 +238,11 @@ def _settle(call: _Call) -> Json:
     last_seen.stopped(call.site, call.request.get("answers") or {})
     with call.ledger as ledger:
         try:
-            _forget(call, ledger)
+            ledger.forget_daily(time.time() - call.site.settings.trail_days * DAY)
             ledger.backup()
         except (controller_ledger.LedgerError, OSError) as error:
             warnings.append("the ledger was not copied to its backups: %s" % error)
     return {"revision": revision, "trail": trail, "warnings": warnings}
-
-
-def _forget(call: _Call, ledger: controller_ledger.Ledger) -> None:
-    """Drop what is too old from the trail: once a day, for the oldest entry tells when that was done last."""
-    oldest, before = ledger.oldest(), time.time() - call.site.settings.trail_days * DAY
-    if oldest is not None and oldest < before - DAY:
-        ledger.forget_trail(before, AT_ONCE)
 
 
 def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger.State, int, List[Json]]:
@@ -328,6 +322,12 @@ def _capture(call: _Call) -> Json:
     request = dict(call.request["request"], **{"from": call.site.controller})
     taken = (state, revision, seen, request, time.time(), call.digests, call.config_digests)
     return {"given": scenario.captured(call.site, *taken)}
+
+
+def _adopt(call: _Call) -> Json:
+    from . import adopt
+
+    return adopt.adopt(call.site, call.request, call.check)
 
 
 def _read(call: _Call, ledger: controller_ledger.Ledger) -> Tuple[controller_ledger.State, int]:

@@ -37,6 +37,8 @@ CREATE TRIGGER trail_is_append_only BEFORE UPDATE ON trail BEGIN SELECT RAISE(AB
 """
 
 NEVER_FORGOTTEN = 1000  # entries of the trail
+DAY = 86400.0  # s
+AT_ONCE = 2000  # entries of the trail that one run drops
 
 State = Dict[str, Dict[str, Any]]
 
@@ -70,11 +72,13 @@ class Ledger:
 
     :param path: the file; its folder must belong to the caller.
     :param patience: seconds to wait for other writers.
+    :param copy: a backup that nobody writes to, in any folder; it is only read, and nothing is made beside it.
     """
 
-    def __init__(self, path: str, patience: float = 10.0) -> None:
+    def __init__(self, path: str, patience: float = 10.0, copy: bool = False) -> None:
         self.path = path
         self.patience = patience
+        self.copy = copy
         self._open: Optional[sqlite3.Connection] = None
 
     def exists(self) -> bool:
@@ -82,6 +86,8 @@ class Ledger:
 
         :raises LedgerError: when the folder belongs to another user.
         """
+        if self.copy:
+            return os.path.isfile(self.path)
         ledger_files.check_owner(os.path.dirname(self.path), LedgerError)
         return os.path.lexists(self.path)
 
@@ -223,6 +229,12 @@ class Ledger:
         with self._words(), self._write() as database:
             return database.execute("DELETE FROM trail WHERE id IN (%s)" % old, (before, most)).rowcount
 
+    def forget_daily(self, before: float) -> None:
+        """Drop what is too old, some of it, once a day: the oldest entry tells when that was done last."""
+        oldest = self.oldest()
+        if oldest is not None and oldest < before - DAY:
+            self.forget_trail(before, AT_ONCE)
+
     def oldest(self) -> Optional[float]:
         """When the oldest entry of the trail happened, in seconds since the epoch; None while it is empty."""
         with self._words():
@@ -238,11 +250,14 @@ class Ledger:
         if verdict != "ok":
             raise self._damaged(verdict)
 
-    def backup(self) -> str:
-        """A consistent copy below ``backup/``, named after its revision; the newest three stay. Returns its path."""
+    def backup(self, folder: str = "") -> str:
+        """A consistent copy, named after its revision; the newest three stay. Returns its path.
+
+        :param folder: that is there; by default ``backup/`` beside the ledger.
+        """
         with self._words():
             database = self._database()
-            return ledger_files.backup(database, self.path, _revision(database))
+            return ledger_files.backup(database, folder or ledger_files.own_backups(self.path), _revision(database))
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -261,7 +276,8 @@ class Ledger:
         if self._open is None:
             if not self.exists():
                 raise LedgerMissing("there is no ledger at %s: deploy this site first" % self.path)
-            database = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None)
+            name = ledger_files.unchanging(self.path) if self.copy else self.path
+            database = sqlite3.connect(name, timeout=self.patience, isolation_level=None, uri=self.copy)
             try:
                 self._accept(database)
             except BaseException:
@@ -322,6 +338,8 @@ class Ledger:
 
     def _damaged(self, why: str) -> LedgerDamaged:
         self.close()
+        if self.copy:
+            return LedgerDamaged("%s is no sound copy of a ledger (%s)" % (self.path, why))
         return LedgerDamaged(ledger_files.keep_damaged(self.path, why))
 
 

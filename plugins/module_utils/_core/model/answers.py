@@ -250,6 +250,7 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "foreign": _many(_text),
         "instances": _by_name(_SEEN),
         "services": _by_name(_fields({"started": _figure})),
+        "evidence": _fields({"watched": _flag, "epochs": _by_name(_epoch)}),
         "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
     },
     "act": {"results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text},
