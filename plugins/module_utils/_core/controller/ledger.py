@@ -18,9 +18,20 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..model.words import RECORD_KINDS
 from . import ledger_files
+from .store import (
+    SCHEMA,
+    LedgerDamaged,
+    LedgerError,
+    LedgerLocked,
+    LedgerMissing,
+    LostRace,
+    State,
+    check_epoch,
+)
 
-# 1 knew neither pauses nor notices, 2 no requests; they are read as they are, and the first commit makes them this one
-SCHEMA = 3
+__all__ = (
+    "SCHEMA", "Ledger", "LedgerDamaged", "LedgerError", "LedgerLocked", "LedgerMissing", "LostRace", "State",
+)  # fmt: skip
 
 _APPLICATION_ID = 0x6D757374  # "must", in the file's header: tells a ledger from any other database
 _TABLES = """
@@ -39,32 +50,6 @@ CREATE TRIGGER trail_is_append_only BEFORE UPDATE ON trail BEGIN SELECT RAISE(AB
 NEVER_FORGOTTEN = 1000  # entries of the trail
 DAY = 86400.0  # s
 AT_ONCE = 2000  # entries of the trail that one run drops
-
-State = Dict[str, Dict[str, Any]]
-
-
-class LedgerError(Exception):
-    """The ledger cannot do what was asked; the text is the sentence for a person."""
-
-
-class LedgerMissing(LedgerError):
-    """There is no ledger yet."""
-
-
-class LedgerLocked(LedgerError):
-    """Another process kept the ledger locked beyond the deadline."""
-
-
-class LedgerDamaged(LedgerError):
-    """The file cannot be read as a ledger; it was left as it is and copied."""
-
-
-class LostRace(LedgerError):
-    """Another run committed since the state was read: read again, decide again."""
-
-    def __init__(self, expected: int, found: int) -> None:
-        super().__init__("the ledger went from revision %d to %d meanwhile" % (expected, found))
-        self.found = found
 
 
 class Ledger:
@@ -361,8 +346,4 @@ def _text(record: Any) -> str:
 def _check_epoch(database: sqlite3.Connection, name: str, record: Optional[Mapping[str, Any]]) -> None:
     """Epochs only grow: refuse a lower one."""
     row = database.execute("SELECT value FROM record WHERE kind = 'claims' AND name = ?", (name,)).fetchone()
-    if row is None or record is None:
-        return
-    epoch = json.loads(row[0]).get("epoch", 0)
-    if record.get("epoch", 0) < epoch:
-        raise LedgerError("the claim of %s would go back from epoch %d to %d: refused" % (name, epoch, record["epoch"]))
+    check_epoch(name, json.loads(row[0]) if row else None, record)
