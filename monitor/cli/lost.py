@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`muster ledger backup`, `muster ledger restore` and `muster adopt`: what a lost ledger needs."""
+"""`muster ledger backup`, `restore`, `move` and `muster adopt`: where the ledger is, and when it is lost."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from ..core.client.api import before_sudo
 from ..core.client.commands import FAILED, OK, REFUSED
 from ..core.controller import adopt as controller_adopt
+from ..core.controller import moving
 from ..core.controller.ledger import LedgerError
 from .by_playbook import Event, play
 from .places import Places, UsageError
@@ -26,6 +27,26 @@ def backup(options: argparse.Namespace, places: Places) -> int:
     """
     try:
         print(controller_adopt.export(str(places.need_state()), options.path or ""))
+    except LedgerError as error:
+        raise UsageError(str(error)) from None
+    return OK
+
+
+def move(options: argparse.Namespace, places: Places) -> int:
+    """Move the ledger to etcd, or back into the state folder.
+
+    :raises UsageError: when it is not said where to, or cannot be moved.
+    """
+    to: dict[str, Any] = {}
+    if not options.to:
+        raise UsageError("say where to: --to folder, or --to https://controller_1:2379,https://controller_2:2379,...")
+    if options.to != "folder":
+        to = {"etcd": options.to.split(","), "ca": options.ca, "cert": options.cert, "key": options.key}
+        wrong = [url for url in to["etcd"] if not url.startswith(("http://", "https://"))]
+        if wrong:
+            raise UsageError("--to %s: must be folder, or begin with http:// or https://" % wrong[0])
+    try:
+        print(moving.move(str(places.need_state()), to))
     except LedgerError as error:
         raise UsageError(str(error)) from None
     return OK

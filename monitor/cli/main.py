@@ -266,11 +266,14 @@ def _capture(add: Add) -> None:
 
 
 def _ledger(add: Add) -> None:
-    text = "copy the ledger (backup), or put a copy of it in the place of one that is lost or damaged (restore)"
+    text = "copy the ledger (backup), put a copy in the place of one that is lost (restore), or move it (move)"
     ledger = add("ledger", _lost("ledger"), text, "ledger backup /mnt/backup")
-    ledger.add_argument("what", choices=["backup", "restore"])
+    ledger.add_argument("what", choices=["backup", "restore", "move"])
     ledger.add_argument("path", nargs="?", metavar="PATH", help="backup: the folder that gets the copy; restore: a"
                         " copy, or a folder with copies (default: backup/ of the state folder)")  # fmt: skip
+    ledger.add_argument("--to", metavar="WHERE", help="move: folder, or addresses of etcd's members, by commas")
+    for name in ("ca", "cert", "key"):
+        ledger.add_argument("--" + name, metavar="FILE", default="", help="move: for members with https")
     _agreement(ledger)
 
 
@@ -294,6 +297,8 @@ def _lost(name: str) -> Command:
 
         if name == "ledger" and options.what == "backup":
             return lost.backup(options, found)
+        if name == "ledger" and options.what == "move":
+            return lost.move(options, found)
         return lost.adopt(options, found, exact=name == "ledger")
 
     return command

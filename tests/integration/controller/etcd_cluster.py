@@ -49,8 +49,9 @@ class Cluster:
         every = ",".join("m%d=%s" % pair for pair in enumerate(self._peers))
         log = (self._folder / ("m%d.log" % number)).open("ab")
         self._processes[number] = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", ETCD, "--name", "m%d" % number, "--data-dir", str(self._folder / ("m%d" % number)), "--initial-cluster",
-             every, "--listen-client-urls", self.clients[number], "--advertise-client-urls", self.clients[number],
+            ["setpriv", "--pdeathsig", "KILL", ETCD, "--name", "m%d" % number,
+             "--data-dir", str(self._folder / ("m%d" % number)), "--initial-cluster", every,
+             "--listen-client-urls", self.clients[number], "--advertise-client-urls", self.clients[number],
              "--listen-peer-urls", self._peers[number], "--initial-advertise-peer-urls", self._peers[number],
              "--initial-cluster-token", self._folder.name, "--heartbeat-interval", "100", "--election-timeout", "1000",
              "--logger", "zap"],

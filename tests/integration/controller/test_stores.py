@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from monitor.core.controller import etcd, store
+from monitor.core.controller import etcd, ledgers, moving, store
 from monitor.core.controller.etcd_ledger import TAIL, EtcdLedger
 from monitor.core.controller.ledger import Ledger
 from tests.integration.controller import etcd_cluster
+from tests.integration.controller.data_hosts import Room
 from tests.unit.controller.ledgers import claim, line
 
 Open = Callable[[], Any]  # one more user of the same ledger
@@ -136,7 +137,8 @@ class TestEveryStore:
 
     def test_takes_a_commit_of_thousands_whole(self, ledger: Any, opened: Open) -> None:
         claims = {"scen2_srv_%04d" % number: claim(1, "server_%d" % (number % 40)) for number in range(3000)}
-        wanted = {name: {"state": "started", "host": None, "by": "eve", "why": "first seen", "at": 1.0} for name in claims}
+        asked = {"state": "started", "host": None, "by": "eve", "why": "first seen", "at": 1.0}
+        wanted = dict.fromkeys(claims, asked)
         trail = [line("first seen", instance=name) for name in claims]
         revision = ledger.commit(1, {"claims": claims, "wanted": wanted}, trail)
         with opened() as other:
@@ -210,7 +212,7 @@ class TestEtcd:
                 assert ledger.commit(1, {"claims": {"a_1": claim(1)}}) == 2
                 cluster.send(1, signal.SIGSTOP)
                 ledger.patience = 1.5
-                with pytest.raises(store.LedgerError, match="could not be read within|is not known"):
+                with pytest.raises(store.LedgerError, match=r"could not be read within|is not known"):
                     ledger.commit(2, {"claims": {"a_1": claim(2)}})
                 cluster.send(1, signal.SIGCONT)
                 cluster.start(0)
@@ -256,3 +258,66 @@ class TestEtcd:
             wire.end()
         with EtcdLedger(etcd.Client(cluster.clients), name) as ledger:
             assert ledger.read()[1] == 2
+
+
+class TestAMove:
+    def test_to_etcd_and_back_keeps_everything_and_runs_go_on(
+        self, cluster: etcd_cluster.Cluster, room: Room, tmp_path: Path
+    ) -> None:
+        room.open()
+        room.run("deploy")
+        folder = room.site.state_dir
+        before, trail = moved(folder), ledgers.open_ledger(folder).trail(limit=1000)
+        moving.move(folder, {"etcd": cluster.clients})
+        assert isinstance(ledgers.open_ledger(folder), EtcdLedger)
+        assert moved(folder) == before
+        with ledgers.open_ledger(folder) as ledger:
+            assert ledger.trail(limit=1000) == trail
+        room.run("restart", instances=["scen2_srv_02"])
+        assert room.run()["requests"] == {}
+        with Ledger(str(Path(folder) / "ledger.db")) as old, pytest.raises(store.LedgerMoved, match="moved to etcd"):
+            old.commit(old.read()[1], {})
+        before = moved(folder)
+        with ledgers.open_ledger(folder) as ledger:
+            copy = ledger.backup()
+        moving.move(folder, {})
+        assert isinstance(ledgers.open_ledger(folder), Ledger)
+        assert moved(folder) == before
+        with Ledger(copy, copy=True) as backup:
+            assert (backup.everything(), backup.trail(limit=1000)) == (
+                before, ledgers.open_ledger(folder).trail(limit=1000))  # fmt: skip
+        assert room.run()["requests"] == {}
+        moving.move(folder, {"etcd": cluster.clients})
+        assert moved(folder)[1] >= before[1]
+        with ledgers.open_ledger(folder) as ledger:
+            ledger.clear()  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("step", ["fill", "retire", "write_document"])
+    def test_that_is_interrupted_is_finished_by_the_next_one(
+        self, cluster: etcd_cluster.Cluster, room: Room, step: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room.open()
+        room.run("deploy")
+        folder = room.site.state_dir
+        before = moved(folder)
+        holder: Any = {"fill": EtcdLedger, "retire": Ledger, "write_document": moving.publish}[step]
+        done = getattr(holder, step)
+
+        def interrupted(*arguments: Any) -> None:
+            done(*arguments) if step == "retire" else None
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(holder, step, interrupted)
+            moving.move(folder, {"etcd": cluster.clients})
+        assert isinstance(ledgers.open_ledger(folder), Ledger)
+        moving.move(folder, {"etcd": cluster.clients})
+        assert moved(folder) == before
+        with ledgers.open_ledger(folder) as ledger:
+            ledger.clear()  # type: ignore[union-attr]
+
+
+def moved(folder: str) -> Any:
+    """All records of the ledger with the revisions at which they were written, and its own."""
+    with ledgers.open_ledger(folder) as ledger:
+        return ledger.everything()

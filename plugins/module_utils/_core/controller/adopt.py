@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from ..model import site as site_model
 from ..plan import adoption
-from . import ledger_files, publish
+from . import ledger_files, ledgers, publish
 from .ledger import Ledger, LedgerDamaged, LedgerError
 from .places import BACKUP_FOLDER, LEDGER_FILE, MONITOR_LOCK, SITE_FILE, WATCH_FILE
 
@@ -37,7 +37,7 @@ def export(state_dir: str, folder: str) -> str:
     :return: the path of the copy.
     :raises LedgerError: when the ledger or the folder cannot be used.
     """
-    with Ledger(os.path.join(state_dir, LEDGER_FILE)) as ledger:
+    with ledgers.open_ledger(state_dir) as ledger:
         ledger.check()
         if not folder:
             return ledger.backup()
@@ -59,8 +59,11 @@ def adopt(site: site_model.Site, request: Mapping[str, Any], check: bool) -> Jso
     :raises NotAdopted: with every reason.
     """
     path = os.path.join(site.state_dir, LEDGER_FILE)
+    elsewhere = ledgers.where(site.state_dir)
+    if elsewhere:
+        raise NotAdopted("the ledger is in %s, not in this folder: nothing is lost with it" % ledgers.phrase(elsewhere))
     agreed = "" if check else str(request.get("agreed") or "")
-    with _no_monitor(site.state_dir, bool(agreed)):
+    with without_monitor(site.state_dir, bool(agreed)):
         _nothing_to_lose(path)
         backups, broken = _found(str(request.get("backup") or ""), site)
         who, now = str(request.get("who") or ledger_files.user_name(os.geteuid())), time.time()
@@ -82,7 +85,7 @@ def adopt(site: site_model.Site, request: Mapping[str, Any], check: bool) -> Jso
 
 
 @contextlib.contextmanager
-def _no_monitor(state_dir: str, make: bool) -> Any:
+def without_monitor(state_dir: str, make: bool) -> Any:
     """Keep the monitor of this state folder from starting meanwhile.
 
     :param make: the state folder, when it is not there.
@@ -176,7 +179,7 @@ def _make(site: site_model.Site, path: str, believed: adoption.Belief, who: str,
             if mark and publish.read_published(site.state_dir, SITE_FILE).get("mark") != mark:
                 changes["meta"] = {"site_mark": None}  # what was deployed last is not known here
             ledger.commit(revision, changes, [entry], above=max(revision, shown) + ABOVE)
-        _put(fresh, path)
+        put_in_place(fresh, path)
     except FileExistsError:
         raise NotAdopted("another run made a ledger at %s meanwhile: it was left as it is" % path) from None
     except OSError as error:
@@ -193,7 +196,7 @@ def _copy(source: str, target: str) -> None:
         shutil.copyfileobj(reading, copy)
 
 
-def _put(fresh: str, path: str) -> None:
+def put_in_place(fresh: str, path: str) -> None:
     """What is not a working ledger any more makes room; it stays beside it."""
     if os.path.lexists(path):
         os.rename(path, "%s.before-%s" % (path, os.urandom(4).hex()))

@@ -24,9 +24,9 @@ from ..plan.outcome import settle
 from ..plan.plan import make_plan
 from ..report import status, status_text
 from ..requests import shrink
-from . import asked, last_seen, ledger_files, publish
+from . import asked, last_seen, ledger_files, ledgers, publish
 from . import ledger as controller_ledger
-from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
+from .places import MONITOR_FILE, SITE_FILE, WATCH_FILE
 
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
@@ -104,8 +104,8 @@ class _Call(NamedTuple):
         return self.site.state_dir
 
     @property
-    def ledger(self) -> controller_ledger.Ledger:
-        return controller_ledger.Ledger(os.path.join(self.site.state_dir, LEDGER_FILE))
+    def ledger(self) -> ledgers.Store:
+        return ledgers.open_ledger(self.site.state_dir)
 
 
 def _call(request: Mapping[str, Any]) -> _Call:
@@ -156,7 +156,7 @@ def _open_site(call: _Call) -> Json:
     return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark}
 
 
-def _put_back(call: _Call, ledger: controller_ledger.Ledger, revision: int, published: int) -> int:
+def _put_back(call: _Call, ledger: ledgers.Store, revision: int, published: int) -> int:
     """A ledger restored from an older copy goes on above what was published: readers follow only newer revisions."""
     entry = {
         "at": time.time(),
@@ -270,7 +270,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
     )
 
 
-def _not_said(ledger: controller_ledger.Ledger, plan: Plan, trail: List[Json]) -> List[Json]:
+def _not_said(ledger: ledgers.Store, plan: Plan, trail: List[Json]) -> List[Json]:
     """Without the lines that this run wrote after an earlier phase already."""
     said = {_gist(entry) for entry in ledger.trail(limit=1000) if entry.get("run") == plan.run}
     return [entry for entry in trail if _gist(entry) not in said]
@@ -330,7 +330,7 @@ def _adopt(call: _Call) -> Json:
     return adopt.adopt(call.site, call.request, call.check)
 
 
-def _read(call: _Call, ledger: controller_ledger.Ledger) -> Tuple[controller_ledger.State, int]:
+def _read(call: _Call, ledger: ledgers.Store) -> Tuple[controller_ledger.State, int]:
     """The ledger's state; check mode before the first deploy plans over an empty one."""
     if call.check and not ledger.exists():
         meta = {"site_id": "", "site": call.site.name, "schema": controller_ledger.SCHEMA, "last_run": 0}

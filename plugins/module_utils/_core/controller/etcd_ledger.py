@@ -1,72 +1,40 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger on etcd: the same verbs as on SQLite, for a site with more than one controller.
-
-A transaction of etcd takes 128 operations and 1.5 MiB; a commit may change thousands of records. So the ledger is a
-log: one key per commit, and one key, the head, that says which commit is the last. A commit is one small transaction:
-if the head is unchanged, put the log's entry and the head. What is too large for that is written beforehand, in parts
-that nobody looks at until an entry names them. A snapshot of the whole state, made now and then, keeps reading short.
-
-Nothing is decided by what was read: the transaction compares. When its answer is lost, the same transaction is sent
-again: either it fails, because the first one was carried out, which the entry's own mark tells, or it is carried out
-now, and the first one can no more.
-"""
+"""The ledger on etcd: the same verbs as on SQLite. `etcd_log` says how it is kept."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from itertools import groupby
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..model.words import RECORD_KINDS
 from . import etcd
+from .etcd_log import EtcdLog, Head, parts_of, text_of
 from .store import (
+    AT_ONCE,
+    DAY,
+    NEVER_FORGOTTEN,
     SCHEMA,
-    LedgerDamaged,
+    Kept,
     LedgerError,
-    LedgerLocked,
-    LedgerMissing,
     LostRace,
-    Outcome,
     State,
     check_epoch,
 )
 
 INLINE = 32 * 1024  # characters of a commit that its entry in the log holds itself
-LARGEST = 256 * 1024  # characters of one part
 TAIL = 64  # commits behind a snapshot before the next one is made
-PAGE = 200  # entries of the log that are read at once
-TOLD = 50  # commits of which the trail is read at once
-PAUSE = 0.05  # s between two attempts
+DELETED = 100  # operations in one transaction of a clean-up
 
 Json = Dict[str, Any]
 
 
-class _Head(NamedTuple):
-    revision: int
-    base: int  # the revision of the snapshot
-    entries: int  # of the trail, ever
-    mod_revision: int  # etcd's
-
-    def text(self) -> str:
-        return json.dumps({"schema": SCHEMA, "revision": self.revision, "base": self.base, "entries": self.entries})
-
-
-class EtcdLedger:
-    """The ledger of one site in a cluster.
-
-    :param client: of the cluster.
-    :param site: names the ledger's keys.
-    :param patience: seconds until a verb that gets no answer ends with an error.
-    """
-
-    def __init__(self, client: etcd.Client, site: str, patience: float = 10.0) -> None:
-        self.client, self.patience = client, patience
-        self._prefix = "/muster/%s/" % site
-        self._revision = 0
-        self._records: Dict[str, Dict[str, Tuple[int, Any]]] = {}  # kind -> name -> revision, record
+class EtcdLedger(EtcdLog):
+    """The verbs; `ledger.Ledger` says what each does."""
 
     # --- the verbs
 
@@ -81,7 +49,7 @@ class EtcdLedger:
     def create(self, site: str, site_id: str) -> None:
         """:raises LedgerError: when there is one already."""
         meta = {"site_id": site_id, "site": site, "schema": SCHEMA, "last_run": 0}
-        self._commit(None, _Head(1, 0, 0, 0), {"meta": meta}, [])
+        self._commit(None, Head(1, 0, 0, 0), {"meta": meta}, [])
 
     def read(self) -> Tuple[State, int]:
         """See `ledger.Ledger.read`. It is of one moment, and by the time it is used it may be an older one."""
@@ -89,7 +57,7 @@ class EtcdLedger:
         state: State = {kind: {} for kind in RECORD_KINDS}
         for kind, records in self._records.items():
             state[kind] = {name: record for name, (_revision, record) in records.items()}
-        return json.loads(_text(state)), self._revision
+        return json.loads(text_of(state)), self._revision
 
     def commit(
         self,
@@ -105,7 +73,7 @@ class EtcdLedger:
         unknown = sorted(set(changes) - set(RECORD_KINDS))
         if unknown:
             raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
-        changes, entries = json.loads(_text(changes)), json.loads(_text(list(trail)))
+        changes, entries = json.loads(text_of(changes)), json.loads(text_of(list(trail)))
         head = self._sync()
         assert head is not None
         if head.revision != expected_revision:
@@ -113,7 +81,7 @@ class EtcdLedger:
         for name, record in (changes.get("claims") or {}).items():
             before = self._records["claims"].get(name)
             check_epoch(name, before[1] if before else None, record)
-        after = _Head(max(head.revision, above) + 1, head.base, head.entries + len(entries), 0)
+        after = Head(max(head.revision, above) + 1, head.base, head.entries + len(entries), 0)
         self._commit(head, after, changes, entries)
         self._apply(after.revision, changes)
         if self._long(head):
@@ -138,14 +106,79 @@ class EtcdLedger:
         return sorted(name for name, (written, _record) in self._records.get(kind, {}).items() if written > revision)
 
     def check(self) -> None:
-        """Read all of the state anew.
+        """Read all of the state again.
 
         :raises LedgerDamaged: when any of it is missing or no JSON."""
         self._revision, self._records = 0, {}
         self._sync()
 
-    def close(self) -> None:
-        self.client.close()
+    def oldest(self) -> Optional[float]:
+        """See `ledger.Ledger.oldest`."""
+        first = self.trail(after=0, limit=1)
+        return float(first[0].get("at") or 0.0) if first else None
+
+    def forget_trail(self, before: float, most: int = -1) -> int:
+        """Drop commits of which all that the trail tells is too old. What no snapshot holds yet stays."""
+        head = self._sync()
+        assert head is not None
+        gone, writes = 0, []  # type: Tuple[int, List[Json]]
+        for revision, first, entries in self._told(0):
+            last = first + len(entries) - 1
+            old = all(float(entry.get("at") or 0.0) < before for entry in entries)
+            if not old or revision > head.base or last > head.entries - NEVER_FORGOTTEN or 0 <= most <= gone:
+                break
+            gone += len(entries)
+            writes += [etcd.delete(self._key("log", revision)), etcd.delete(self._key("trail", first))]
+        for at in range(0, len(writes), DELETED):
+            self._asked({"success": writes[at : at + DELETED]}, "cleaned")
+        return gone
+
+    def forget_daily(self, before: float) -> None:
+        """See `ledger.Ledger.forget_daily`."""
+        oldest = self.oldest()
+        if oldest is not None and oldest < before - DAY:
+            self.forget_trail(before, AT_ONCE)
+
+    def everything(self) -> Tuple[Kept, int]:
+        """The records with the revisions at which they were written, and the ledger's."""
+        self._sync()
+        return {kind: dict(records) for kind, records in self._records.items()}, self._revision
+
+    def fill(self, records: Kept, revision: int, trail: Iterable[Mapping[str, Any]]) -> None:
+        """Become a copy of another ledger, whole or not at all.
+
+        :raises LedgerError: when there is one already.
+        """
+        if self._head() is not None and not self.moved:
+            raise LedgerError("there is a ledger already at %s in etcd: it was left as it is" % self._prefix)
+        self.clear()
+        self._put_parts(("snap", revision), text_of(records))
+        last = 0
+        for at, entries in groupby(trail, key=lambda entry: int(entry["revision"])):
+            told = [{name: entry[name] for name in entry if name not in ("id", "revision")} for entry in entries]
+            mark = "moved-%012d" % at
+            parts = self._put_parts(("part", mark), text_of({"changes": {}, "trail": told}))
+            entry = {"mark": mark, "parts": parts}
+            self._asked({"success": [etcd.put(self._key("log", at), text_of(entry)),
+                                     etcd.put(self._key("trail", last + 1), str(at))]}, "written")  # fmt: skip
+            last += len(told)
+        question = {"compare": [etcd.unchanged(self._key("head"), 0)],
+                    "success": [etcd.put(self._key("head"), Head(revision, revision, last, 0).text())]}  # fmt: skip
+        if not self._settled(question, revision).get("succeeded") and not self.exists():
+            raise LedgerError("another process makes a ledger at %s in etcd: it was left as it is" % self._prefix)
+
+    def clear(self) -> None:
+        """Remove it, with all of its keys."""
+        self._asked({"success": [etcd.delete(self._prefix, etcd.after(self._prefix))]}, "cleaned")
+
+    def backup(self, folder: str = "") -> str:
+        """A copy as a file of SQLite, named after its revision; the newest three stay. Returns its path.
+
+        :param folder: that is there.
+        """
+        from .moving import write_copy
+
+        return write_copy(self, folder or self.backups)
 
     def __enter__(self) -> EtcdLedger:
         return self
@@ -153,162 +186,44 @@ class EtcdLedger:
     def __exit__(self, *_unused: Any) -> None:
         self.close()
 
+    def close(self) -> None:
+        self.client.close()
+
+    def retire(self, revision: int, where: str) -> None:
+        """Nothing is written here any more: the ledger was moved.
+
+        :param where: as a phrase.
+        :raises LostRace: when it is no longer at this revision.
+        """
+        head = self._head()
+        if head is None or head.revision != revision:
+            raise LostRace(revision, head.revision if head else 0)
+        text = text_of(dict(json.loads(head.text()), moved=where))
+        question = {"compare": [etcd.unchanged(self._key("head"), head.mod_revision)],
+                    "success": [etcd.put(self._key("head"), text)],
+                    "failure": [etcd.get(self._key("head"))]}  # fmt: skip
+        answer = self._settled(question, revision)
+        if not answer.get("succeeded"):
+            now = [self._json(kept.value) for kept in etcd.found(answer["responses"][0])]
+            if not now or now[0].get("moved") != where:
+                raise LostRace(revision, int(now[0]["revision"]) if now else 0)
+
     # --- reading
-
-    def _key(self, *parts: Any) -> str:
-        return self._prefix + "/".join("%012d" % part if isinstance(part, int) else str(part) for part in parts)
-
-    def _head(self) -> Optional[_Head]:
-        (response,) = self._look([etcd.get(self._key("head"))])
-        for kept in etcd.found(response):
-            document = self._json(kept.value)
-            if int(document.get("schema") or 0) > SCHEMA:
-                raise LedgerError(
-                    "the ledger was written by a newer muster (schema %s; this one knows up to %d): update muster on "
-                    "this machine, nothing was touched" % (document.get("schema"), SCHEMA)
-                )
-            numbers = (int(document[name]) for name in ("revision", "base", "entries"))
-            return _Head(*numbers, mod_revision=kept.mod_revision)
-        return None
-
-    def _sync(self, missing: bool = False) -> Optional[_Head]:
-        """Bring what this object knows to the newest revision; commits never change, so only new ones are read."""
-        for _unused in range(3):
-            head = self._head()
-            if head is None:
-                if missing:
-                    return None
-                raise LedgerMissing("there is no ledger at %s in etcd: deploy this site first" % self._prefix)
-            if head.revision < self._revision:
-                raise LedgerDamaged("the ledger in etcd went back from revision %d to %d: an older copy of it was put "
-                                    "back" % (self._revision, head.revision))  # fmt: skip
-            if self._revision < head.base or not self._records:
-                if not self._load(head.base):
-                    continue  # a newer snapshot took its place meanwhile
-            for entry in self._log(self._revision, head.revision):
-                self._apply(entry["revision"], self._content(entry)["changes"])
-            if self._revision == head.revision:
-                return head
-        raise LedgerDamaged("the ledger in etcd lacks a part of what its head at revision %d names" % head.revision)
-
-    def _load(self, base: int) -> bool:
-        self._revision, self._records = base, {kind: {} for kind in RECORD_KINDS}
-        if not base:
-            return True
-        parts = self._page(self._key("snap", base, ""), PAGE)
-        if not parts:
-            self._records = {}
-            return False
-        for kind, records in self._json("".join(part.value for part in parts)).items():
-            self._records[kind] = {name: (int(revision), record) for name, (revision, record) in records.items()}
-        return True
-
-    def _log(self, behind: int, until: int) -> Iterable[Json]:
-        at = behind
-        while at < until:
-            (response,) = self._look([etcd.get(self._key("log", at + 1), self._key("log", until + 1), PAGE)])
-            page = etcd.found(response)
-            for kept in page:
-                entry = self._json(kept.value)
-                entry["revision"] = at = int(kept.key.rpartition("/")[2])
-                yield entry
-            if len(page) < PAGE:
-                return
-
-    def _content(self, entry: Mapping[str, Any]) -> Json:
-        """The changes and the trail of a log's entry."""
-        if "changes" in entry:
-            return dict(entry)
-        parts = self._page(self._key("part", entry["mark"], ""), PAGE)
-        if len(parts) != entry["parts"]:
-            raise LedgerDamaged("the ledger in etcd lacks a part of revision %s" % entry.get("revision"))
-        return self._json("".join(part.value for part in parts))
-
-    def _page(self, prefix: str, size: int) -> List[etcd.Found]:
-        """All keys that begin with this, in order; few at a time, since an answer has a limit, too."""
-        found: List[etcd.Found] = []
-        start = prefix
-        while True:
-            (response,) = self._look([etcd.get(start, etcd.after(prefix), 4)])
-            page = etcd.found(response)
-            found += page
-            if len(page) < 4 or len(found) > size * 1000:
-                return found
-            start = page[-1].key + "\0"
-
-    def _told(self, after: Optional[int]) -> Iterable[Tuple[int, int, List[Json]]]:
-        """(revision, id of the first entry, entries) of the commits that have some: behind an id the oldest first, else
-        the newest first."""
-        newest, prefix = after is None, self._key("trail", "")
-        start, end = prefix, etcd.after(prefix)
-        if after is not None:  # the commit that holds the next id began with it or before it
-            (response,) = self._look([etcd.get(prefix, self._key("trail", after + 2), 1, newest=True, keys_only=True)])
-            start = next((kept.key for kept in etcd.found(response)), start)
-        while True:
-            (response,) = self._look([etcd.get(start, end, TOLD, newest=newest)])
-            page = etcd.found(response)
-            entries = self._look([etcd.get(self._key("log", int(kept.value))) for kept in page]) if page else []
-            for kept, answer in zip(page, entries):
-                for entry in etcd.found(answer):
-                    content = self._content(dict(self._json(entry.value), revision=int(kept.value)))
-                    yield int(kept.value), int(kept.key.rpartition("/")[2]), content["trail"]
-            if len(page) < TOLD:
-                return
-            start, end = (start, page[-1].key) if newest else (page[-1].key + "\0", end)
-
-    def _look(self, ranges: List[Json]) -> List[Json]:
-        """Ask until somebody answers. It changes nothing, so that it may be asked as often as it takes."""
-        answer = self._asked({"success": ranges}, "read")
-        return list(answer.get("responses") or [{} for _unused in ranges])
-
-    def _asked(self, question: Mapping[str, Any], what: str) -> Json:
-        deadline = time.monotonic() + self.patience
-        while True:
-            try:
-                return self.client.ask("/v3/kv/txn", question, deadline, again=True)
-            except etcd.Unknown as error:
-                if time.monotonic() + PAUSE > deadline:
-                    raise LedgerLocked("the ledger in etcd could not be %s within %g s (%s): nothing was changed; try "
-                                       "again when most members answer" % (what, self.patience, error)) from error
-            except etcd.Refused as error:
-                if time.monotonic() + PAUSE > deadline or any(word in str(error) for word in etcd.DEFINITE):
-                    raise LedgerError("the ledger in etcd could not be %s, nothing was changed: %s" % (what, error)
-                                      ) from error
-            time.sleep(PAUSE)
-
-    def _json(self, text: str) -> Json:
-        try:
-            document = json.loads(text)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise LedgerDamaged("a value of the ledger in etcd is no JSON: it was left as it is")
-        return document
 
     # --- writing
 
-    def _apply(self, revision: int, changes: Mapping[str, Mapping[str, Any]]) -> None:
-        for kind, records in changes.items():
-            kept = self._records.setdefault(kind, {})
-            for name, record in records.items():
-                if record is None:
-                    kept.pop(name, None)
-                else:
-                    kept[name] = (revision, record)
-        self._revision = revision
-
     def _commit(
-        self, before: Optional[_Head], after: _Head, changes: Mapping[str, Any], trail: List[Mapping[str, Any]]
+        self, before: Optional[Head], after: Head, changes: Mapping[str, Any], trail: List[Mapping[str, Any]]
     ) -> None:
         """:raises LostRace: when the head is another one."""
         mark = "%012d-%s" % (time.time(), os.urandom(8).hex())
-        content = _text({"changes": changes, "trail": trail})
-        parts = _parts(content) if len(content) > INLINE else []
+        content = text_of({"changes": changes, "trail": trail})
+        parts = parts_of(content) if len(content) > INLINE else []
         entry: Json = {"mark": mark, **({"parts": len(parts)} if parts else json.loads(content))}
-        for number, part in enumerate(parts):
-            self._asked({"success": [etcd.put(self._key("part", mark, number), part)]}, "written")
+        if parts:
+            self._put_parts(("part", mark), content)
         log, head = self._key("log", after.revision), self._key("head")
-        writes = [etcd.put(log, _text(entry)), etcd.put(head, after.text())]
+        writes = [etcd.put(log, text_of(entry)), etcd.put(head, after.text())]
         if trail:
             writes.append(etcd.put(self._key("trail", after.entries - len(trail) + 1), str(after.revision)))
         question = {"compare": [etcd.unchanged(head, before.mod_revision if before else 0)], "success": writes,
@@ -323,34 +238,9 @@ class EtcdLedger:
             raise LedgerError("there is a ledger already at %s in etcd: it was left as it is" % self._prefix)
         raise LostRace(before.revision, int(self._json(now[0].value)["revision"]) if now else 0)
 
-    def _settled(self, question: Mapping[str, Any], revision: int) -> Json:
-        """The answer of a transaction that may be sent again and again: it is carried out once at most.
-
-        :raises Outcome: when it may have been carried out, or may be yet.
-        """
-        deadline, sent = time.monotonic() + self.patience, False
-        while True:
-            try:
-                return self.client.ask("/v3/kv/txn", question, deadline, again=True)
-            except etcd.Unknown as error:
-                sent, why = True, error  # type: Tuple[bool, etcd.EtcdError]
-            except etcd.Refused as error:
-                why = error
-                if any(word in str(error) for word in etcd.DEFINITE) and not sent:
-                    raise LedgerError("the ledger in etcd could not be written, nothing was changed: %s" % error
-                                      ) from error
-            if time.monotonic() + PAUSE > deadline:
-                if sent:
-                    raise Outcome("whether revision %d of the ledger was written is not known: etcd did not say so "
-                                  "within %g s (%s). Nothing was acted on; the next run finds out"
-                                  % (revision, self.patience, why)) from why  # fmt: skip
-                raise LedgerLocked("the ledger in etcd could not be written within %g s (%s): nothing was changed; try "
-                                   "again when most members answer" % (self.patience, why)) from why
-            time.sleep(PAUSE)
-
     # --- snapshots
 
-    def _long(self, head: _Head) -> bool:
+    def _long(self, head: Head) -> bool:
         (response,) = self._look([
             {"request_range": {**etcd.get(self._key("log", head.base + 1), etcd.after(self._key("log", "")))[
                 "request_range"], "count_only": True}}
@@ -363,8 +253,7 @@ class EtcdLedger:
             head = self._sync()
             assert head is not None
             base = head.revision
-            for number, part in enumerate(_parts(_text(self._records))):
-                self._asked({"success": [etcd.put(self._key("snap", base, number), part)]}, "written")
+            self._put_parts(("snap", base), text_of(self._records))
             question = {"compare": [etcd.unchanged(self._key("head"), head.mod_revision)],
                         "success": [etcd.put(self._key("head"), head._replace(base=base).text())]}  # fmt: skip
             if self._settled(question, base).get("succeeded") and head.base:
@@ -372,11 +261,3 @@ class EtcdLedger:
                 self._asked({"success": [etcd.delete(*older)]}, "cleaned")
         except LedgerError:
             return
-
-
-def _parts(text: str) -> List[str]:
-    return [text[at : at + LARGEST] for at in range(0, len(text), LARGEST)]
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False, sort_keys=True)

@@ -19,11 +19,15 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from ..model.words import RECORD_KINDS
 from . import ledger_files
 from .store import (
+    AT_ONCE,
+    DAY,
     SCHEMA,
+    Kept,
     LedgerDamaged,
     LedgerError,
     LedgerLocked,
     LedgerMissing,
+    LedgerMoved,
     LostRace,
     State,
     check_epoch,
@@ -48,8 +52,6 @@ CREATE TRIGGER trail_is_append_only BEFORE UPDATE ON trail BEGIN SELECT RAISE(AB
 """
 
 NEVER_FORGOTTEN = 1000  # entries of the trail
-DAY = 86400.0  # s
-AT_ONCE = 2000  # entries of the trail that one run drops
 
 
 class Ledger:
@@ -153,6 +155,7 @@ class Ledger:
             raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
         with self._words(), self._write() as database:
             found = _revision(database)
+            _still_here(database)
             if found != expected_revision:
                 raise LostRace(expected_revision, found)
             revision = max(found, above) + 1
@@ -244,6 +247,47 @@ class Ledger:
             database = self._database()
             return ledger_files.backup(database, folder or ledger_files.own_backups(self.path), _revision(database))
 
+    def everything(self) -> Tuple[Kept, int]:
+        """The records with the revisions at which they were written, and the ledger's."""
+        with self._words():
+            database = self._database()
+            database.execute("BEGIN")
+            try:
+                rows = database.execute("SELECT kind, name, value, revision FROM record").fetchall()
+                revision = _revision(database)
+            finally:
+                database.execute("ROLLBACK")
+        records: Kept = {}
+        for kind, name, value, written in rows:
+            records.setdefault(kind, {})[name] = (written, json.loads(value))
+        return records, revision
+
+    def fill(self, records: Kept, revision: int, trail: Iterable[Mapping[str, Any]]) -> None:
+        """Become a copy of another ledger. Only one that was just made, at a place of its own, may."""
+        with self._words(), self._write() as database:
+            database.execute("DELETE FROM record")
+            rows = [(kind, name, _text(record), at) for kind in records for name, (at, record) in records[kind].items()]
+            database.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", rows)
+            for entry in trail:
+                said = {name: entry[name] for name in entry if name not in ("id", "revision")}
+                database.execute(
+                    "INSERT INTO trail (id, at, revision, instance, entry) VALUES (?, ?, ?, ?, ?)",
+                    (entry["id"], said.get("at"), entry["revision"], said.get("instance"), _text(said)),
+                )
+            database.execute("UPDATE head SET revision = ?", (revision,))
+
+    def retire(self, revision: int, where: str) -> None:
+        """Nothing is written here any more: the ledger was moved.
+
+        :param where: as a phrase.
+        :raises LostRace: when it is no longer at this revision.
+        """
+        with self._words(), self._write() as database:
+            _still_here(database)
+            if _revision(database) != revision:
+                raise LostRace(revision, _revision(database))
+            database.execute("INSERT INTO record VALUES ('meta', 'moved', ?, ?)", (_text(where), revision))
+
     def close(self) -> None:
         """Close the file. Idempotent."""
         if self._open is not None:
@@ -330,6 +374,12 @@ class Ledger:
 
 def _revision(database: sqlite3.Connection) -> int:
     return int(database.execute("SELECT revision FROM head").fetchone()[0])
+
+
+def _still_here(database: sqlite3.Connection) -> None:
+    row = database.execute("SELECT value FROM record WHERE kind = 'meta' AND name = 'moved'").fetchone()
+    if row is not None:
+        raise LedgerMoved(json.loads(row[0]))
 
 
 def _upgrade(database: sqlite3.Connection, revision: int) -> None:

@@ -9,6 +9,7 @@ SITE_FILE = "site.json"  # what was deployed last: the compiled site and its dig
 WATCH_FILE = "watch.json"  # what the monitor watches
 SEEN_FILE = "seen.json"  # what the hosts said last
 LEDGER_FILE = "ledger.db"
+WHERE_FILE = "ledger.json"  # where the ledger is, when it is not in this folder
 BACKUP_FOLDER = "backup"  # of the ledger
 PUBLISH_LOCK = "publish.lock"
 ARTIFACTS_FOLDER = "artifacts"  # of ansible-runner

@@ -9,12 +9,17 @@ A store has the verbs of `ledger.Ledger`: `exists`, `has_planned`, `create`, `re
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 # 1 knew neither pauses nor notices, 2 no requests; they are read as they are, and the first commit makes them this one
 SCHEMA = 3
 
+DAY = 86400.0  # s
+NEVER_FORGOTTEN = 1000  # entries of the trail
+AT_ONCE = 2000  # entries of the trail that one run drops
+
 State = Dict[str, Dict[str, Any]]
+Kept = Dict[str, Dict[str, Tuple[int, Any]]]  # kind -> name -> the revision at which it was written, record
 
 
 class LedgerError(Exception):
@@ -35,6 +40,15 @@ class LedgerDamaged(LedgerError):
 
 class Outcome(LedgerError):
     """Whether a commit was written is not known. It must not be acted on."""
+
+
+class LedgerMoved(LedgerError):
+    """It is elsewhere by now."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__("the ledger was moved to %s: run this again; if it still says so, muster ledger move --to ... "
+                         "finishes it" % where)  # fmt: skip
+        self.where = where
 
 
 class LostRace(LedgerError):
