@@ -20,13 +20,13 @@ def answer(job: Job, outcome: Outcome, report: Mapping[str, Any], last_words: st
     """The answer to the person who asked.
 
     :param report: what the run reported; empty when it reported nothing.
-    :param last_words: the end of its output, said when it failed without a report.
+    :param last_words: the end of its output, said when it failed.
     """
     actions = (report.get("plan") or {}).get("actions", [])
     refused = [action["reason"] for action in actions if action["action"] == "refuse"]
     said = refused or [*(report.get("sentences") or []), *(report.get("outcome") or [])]
-    if outcome.why and not said:
-        said = ["%s did not succeed: %s" % (job.playbook, outcome.why), *last_words.splitlines()[-3:]]
+    if outcome.why and not refused:
+        said += ["%s did not succeed: %s" % (job.playbook, outcome.why), *last_words.splitlines()[-3:]]
     return {
         "ok": not (refused or outcome.why),
         "said": said,

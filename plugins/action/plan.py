@@ -43,6 +43,8 @@ class ActionModule(_controller_call.ControllerAction):
         for name in [name for name in names if name not in observations]:
             why = _compiled.kept("failed-" + name) or NOT_OBSERVED
             observations[name] = {"host": name, "answer": "not asked", "why": why}
+        # Of the monitor's record of the request: the run's first plan takes it, and further rounds belong to that one.
+        noted = "" if _compiled.kept("plan") else str(task_vars.get("muster_request_id") or "")
         answer = self.call_controller(
             "plan",
             {
@@ -52,11 +54,7 @@ class ActionModule(_controller_call.ControllerAction):
                 "observations": observations,
                 "observed_revision": _compiled.kept("revision"),
                 "observed_mark": _compiled.kept("mark"),
-                "request": dict(
-                    request.from_arguments(options),
-                    dry_run=bool(self._task.check_mode),
-                    id=str(task_vars.get("muster_request_id") or ""),  # of the monitor's record of it
-                ),
+                "request": dict(request.from_arguments(options), dry_run=bool(self._task.check_mode), id=noted),
             },
             task_vars,
         )

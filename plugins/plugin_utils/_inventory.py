@@ -63,6 +63,10 @@ OTHER_VARIABLES = (
     "muster_confirm",
     "muster_standby_fifo",
     "muster_published",
+    "muster_backup",
+    "muster_down",
+    "muster_exact",
+    "muster_agreed",
     "muster_report",
     "muster_drain_host",
     "muster_leaving",
@@ -75,6 +79,7 @@ OTHER_VARIABLES = (
     "muster_acted",
     "muster_next",
     "muster_settled",
+    "muster_adopted",
 )
 # Below these keys of an application or host service, a string belongs to an item and keeps its Jinja.
 _PER_ITEM = ("command", "environment")

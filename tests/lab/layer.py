@@ -120,6 +120,11 @@ class Layer:
         (wants / "ssh.service").symlink_to("/etc/systemd/system/ssh.service")
         for unit in _MASKED:
             (self.folder / "etc/systemd/system" / unit).symlink_to("/dev/null")
+        # A user's manager without logind, which some systemd's session module insists on.
+        self._write(
+            "etc/systemd/system/user@.service.d/lab.conf",
+            "[Service]\nPAMName=\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n",
+        )
         self._write("etc/ssh/sshd_config", _SSHD_CONFIG)
         (self.folder / "etc/ssh/sshd_config.d").mkdir()  # as Debian's package makes it
         self._write(

@@ -18,6 +18,7 @@ WITHIN = 600.0  # s for all packages; half a minute where the archive is near
 PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "openssh-client", "sudo", "procps",
     "iproute2", "nftables", "util-linux", "tcsh", "python3", "python3-psutil", "supervisor", "libfaketime",
+    "xvfb", "xauth", "openbox", "x11-utils", "xdotool", "imagemagick", "python3-tk", "fonts-dejavu-core",
 )  # fmt: skip
 
 

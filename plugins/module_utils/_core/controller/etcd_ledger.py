@@ -142,7 +142,7 @@ class EtcdLedger(EtcdLog):
     def everything(self) -> Tuple[Kept, int]:
         """The records with the revisions at which they were written, and the ledger's."""
         self._sync()
-        return {kind: dict(records) for kind, records in self._records.items()}, self._revision
+        return {kind: dict(records) for kind, records in self._records.items() if records}, self._revision
 
     def fill(self, records: Kept, revision: int, trail: Iterable[Mapping[str, Any]]) -> None:
         """Become a copy of another ledger, whole or not at all.
