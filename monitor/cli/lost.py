@@ -98,5 +98,7 @@ def _played(options: argparse.Namespace, places: Places, asked: dict[str, Any]) 
             failed.append(event)
         elif event.kind == "end":
             code = ended(event, failed)
+            if any(step.action == "adopt" for step in failed):
+                return REFUSED, result
             return (code if code != OK or result else FAILED), result
     return FAILED, result
