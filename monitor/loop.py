@@ -43,6 +43,7 @@ from .runs.runs import MIB, Job, Outcome, Runs
 from .tell import snapshot
 from .tell.sd_notify import Notify
 from .tell.survived import pause, survived
+from .watch.act_door import ActDoor
 from .watch.lines import Lines
 from .watch.prober import Key, Prober
 from .watch.watch_file import FileEvents, WatchList
@@ -67,6 +68,7 @@ class Monitor(Listened):
         self._prober = Prober(self._health_changed, lambda why: journal.say("probe", why))
         doors = state_dir / places.DOORS_FOLDER
         self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
+        self._acts = ActDoor(state_dir / places.ACTS_SOCKET, self._lines.acts, lambda why: journal.say("line", why))
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
         if self._pool is not None:
@@ -105,6 +107,7 @@ class Monitor(Listened):
             self._look_again = LOOK_OFTEN_SECONDS
             self.journal.say("file events", "there are none (%s): looking every %g s" % (error, LOOK_OFTEN_SECONDS))
         self.journal.say("monitor started", state_dir=str(self.state_dir), pid=os.getpid())
+        await self._acts.open()
         if self._pool is not None:
             self._pool.fill()
         self._kept.later(self._take_up())
@@ -115,13 +118,14 @@ class Monitor(Listened):
             if events is not None:
                 events.stop()
             self._prober.stop()
-            self._lines.stop()
             self._notify.stopping()
             self.journal.say("monitor stopping", "it received a signal to stop")
             if self._pool is not None:
                 await self._pool.close(patience)
             if self._jobs:
                 await asyncio.wait([job.done for job in self._jobs], timeout=patience)
+            self._acts.close()
+            self._lines.stop()  # last: what runs at work have handed over comes back there
             self._write_status("stopped")
 
     def observe(self) -> None:
@@ -285,12 +289,13 @@ class Monitor(Listened):
 
     @survived("the intake of a line's state")
     def _line_changed(self, host: str, signal: Signal, why: str) -> None:
-        self._carry_out(self._brain.line_changed(host, signal, why, self._loop.time()))
+        if not self._stopping:
+            self._carry_out(self._brain.line_changed(host, signal, why, self._loop.time()))
 
     @survived("the intake of an event")
     def _event(self, event: Mapping[str, Any]) -> None:
         """An event of a host's service manager: a program that ended by itself is passed on."""
-        if event.get("event") != "exited" or event.get("expected") or event.get("busy"):
+        if self._stopping or event.get("event") != "exited" or event.get("expected") or event.get("busy"):
             return
         self._look()
         instance, epoch, program = str(event["instance"]), int(event["epoch"]), str(event["program"])

@@ -23,7 +23,9 @@ from .standby import Standby
 from .trouble import Trouble, of_ansible
 
 POLL_SECONDS = 0.02  # between looks whether it is parked
-SUCCESSOR_AFTER_SECONDS = 2.0  # after a run began to work: earlier, the next one would take processor time from it
+# s after a run began to work. Earlier, the next one would take processor time from it; later, it would not be parked
+# yet when a host that this run did not reach is believed down (`host_down_after`, 2 s).
+SUCCESSOR_AFTER_SECONDS = 0.5
 # s before the next standby, after 0, 1, ... in a row that failed. Without a failure it starts at once, for an alert
 # needs it. One that fails takes about 2 CPU seconds: 60 s bounds that to a few per cent of a core, and meanwhile cold
 # runs serve.

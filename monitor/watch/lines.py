@@ -13,21 +13,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..base import descriptors
+from ..core.controller.way import way
 from ..core.model.site import BY_SSH, HERE
 from ..judge.hosts import Signal
 from ..judge.watch_list import Watch, WatchedHost
 from .host_events import HostEvents
+from .line_acts import LineActs
+from .lines_here import HereLine
 from .lines_ssh import SshLine
 from .local_events import EventSocket, EventSocketError
 
 RETRY_SECONDS = 0.5  # between attempts to get a line back
 SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
 ANSWER_BYTES = 65536  # of an answer
+POWER = "power"  # below the root of a host of the demo (connection plugin machine): it has none, or is frozen
 # supervisord answers this without looking at any process.
 _QUESTION = b"GET /muster HTTP/1.1\r\nHost: muster\r\nContent-Length: 0\r\n\r\n"
 
@@ -42,11 +46,16 @@ class SocketLine:
         self._host = host
         self._path = os.path.join(host.root, "run", "supervisor.sock")
         self._interval = interval
-        self._changed = changed
+        self._tell = changed
+        self.answers = False  # whether it answered the last question
         self._task = asyncio.get_running_loop().create_task(self._hold())
 
     def stop(self) -> None:
         self._task.cancel()
+
+    def _changed(self, host: str, signal: Signal, why: str) -> None:
+        self.answers = signal is Signal.FINE
+        self._tell(host, signal, why)
 
     async def _hold(self) -> None:
         silent = 0
@@ -125,6 +134,24 @@ class Lines:
         self._lines: dict[str, tuple[WatchedHost, float, SocketLine | SshLine]] = {}
         self._event_sockets: dict[str, EventSocket] = {}
         self._told: set[str] = set()
+        self._here: HereLine | None = None
+
+    def acts(self, name: str, reached: Mapping[str, Any]) -> LineActs | str:
+        """The line for an act on a host.
+
+        :param reached: the way of the run that sends it, see `controller.way`.
+        :return: or why it does not go that way, a sentence.
+        """
+        host, _interval, line = self._lines.get(name) or (None, 0.0, None)
+        if host is None or line is None or not line.answers:
+            return "no line to %s answers" % name
+        if not reached or reached != way(host.connection, host.ssh):
+            return "the line to %s goes another way than the run" % name
+        if isinstance(line, SshLine):
+            return line.acts
+        if self._here is None or os.path.exists(os.path.join(host.root, POWER)):
+            return "no agent is ready on this machine"
+        return self._here.acts
 
     def follow(self, watch: Watch) -> None:
         """Start and end lines, so that they are those of the watch list."""
@@ -143,12 +170,20 @@ class Lines:
                 self._lines[name] = (host, watch.host_interval, self._over_ssh(host, watch.host_interval))
             if name in self._lines and name not in self._event_sockets and host.reach == HERE:
                 self._open_events(host)
+        roots = tuple(host.root for host in watch.machines.values() if host.reach == HERE and host.root)
+        if self._here is not None and self._here.roots != roots:
+            self._here.stop()
+            self._here = None
+        if roots and self._here is None:
+            self._here = HereLine(roots, self._complain)
 
     def stop(self) -> None:
         for name, (_host, _interval, line) in self._lines.items():
             line.stop()
             self._close_events(name)
         self._lines.clear()
+        if self._here is not None:
+            self._here.stop()
 
     def _over_ssh(self, host: WatchedHost, interval: float) -> SshLine:
         door = self._doors / (host.name + ".sock") if self._doors is not None else None

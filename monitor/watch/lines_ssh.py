@@ -24,10 +24,12 @@ from typing import Any
 from ..base import usage
 from ..base.files import SOCKET_PATH_BYTES
 from ..core.host import line as host_line
+from ..core.host import relay
 from ..core.model.answers import Nonsense
 from ..core.model.moments import Ladder
 from ..judge.hosts import AWAY, NOT_HELD, Signal
 from ..judge.watch_list import WatchedHost
+from .line_acts import LineActs
 
 SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
 CONNECT_WAITS = 10  # as long as it takes to connect, for one connection that is there and has not answered yet
@@ -55,6 +57,19 @@ _SETTINGS = ("Could not resolve hostname", "Bad configuration option", "Bad owne
 _NO_WAY_THROUGH = ("UNKNOWN port", "stdio forwarding failed")  # a jump host or proxy did not connect to the host
 _SSH_FAILED = 255  # ssh's own exit code; any other is that of the command over there
 
+_START = "import sys;exec(compile(sys.stdin.buffer.read(%d),'muster_line','exec'),{})"
+_FAR_END = """\
+import sys,types
+package=sys.modules['muster_line']=types.ModuleType('muster_line')
+package.__path__=[]
+for name,text in %r.items():
+ module=sys.modules['muster_line.'+name]=types.ModuleType('muster_line.'+name)
+ module.__package__='muster_line'
+ setattr(package,name,module)
+ exec(compile(text,'<line>/'+name+'.py','exec'),module.__dict__)
+module.main()
+"""  # of `relay`, then `line`, which imports it
+
 KEY_REFUSED = "refuses the monitor's key"
 
 Changed = Callable[[str, Signal, str], None]  # host, signal, why
@@ -78,11 +93,17 @@ class SshLine:
         self._shown = Signal.NONE  # the last signal
         self._door = door
         # Through the agent's door runs what a deploy installed, and nothing that is sent along.
-        self._source = b"" if _by_door(host) else Path(host_line.__file__).read_bytes()
+        self._source = b"" if _by_door(host) else far_end()[0]
+        self.acts = LineActs(host.name)
         self._task = asyncio.get_running_loop().create_task(self._hold())
 
     def stop(self) -> None:
         self._task.cancel()
+
+    @property
+    def answers(self) -> bool:
+        """Whether the host answered the last question."""
+        return self._shown is Signal.FINE
 
     def _say(self, signal: Signal, why: str) -> None:
         self._shown = signal
@@ -118,13 +139,14 @@ class SshLine:
         """One connection from start to end. :return: its last signal; FINE when it had answered and then ended."""
         api = self._forwarded()
         process = await asyncio.create_subprocess_exec(
-            *command(self._host, self._interval, len(self._source), api, self._door),
+            *command(self._host, self._interval, api, self._door),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             limit=LINE_BYTES, start_new_session=True,
         )  # fmt: skip
         try:
             return await self._talk(process, api)
         finally:
+            self.acts.ended("the line to %s ended" % self._host.name)
             # Ends it and closes its pipes at once, also when the loop itself is about to end.
             process._transport.close()  # type: ignore[attr-defined]
             await process.wait()
@@ -143,6 +165,7 @@ class SshLine:
         patience = math.ceil(PATIENCE_INTERVALS * max(self._interval, 1.0))
         order = {"root": self._host.root, "patience": patience, "api": api}
         process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.acts.opened(process.stdin)
         missed, fine = 0, False
         while True:
             answered = await self._ask(process.stdin, process.stdout)
@@ -152,6 +175,7 @@ class SshLine:
                 missed, fine = 0, True
                 continue
             missed += 1
+            self.acts.silent()
             why = "%s does not answer over ssh within %g s" % (self._host.name, self._interval * missed)
             if missed >= SILENT_AFTER_QUESTIONS:
                 return Signal.LOST, why
@@ -208,12 +232,7 @@ class SshLine:
 
     def _take(self, line: bytes) -> bool:
         """:return: whether it is an answer; an event is passed on."""
-        try:
-            said = json.loads(line)
-        except ValueError:
-            return False
-        if not isinstance(said, dict):
-            return False
+        said = feed(self.acts, line)
         event = said.get("event")
         if event is not None:
             self._event(event)
@@ -241,10 +260,35 @@ class SshLine:
     def _forwarded(self) -> str:
         """The path of the socket that sshd makes, new for each line; "" where it is too long, or there is no API."""
         people = bool(self._host.ssh.get("people"))
-        folder = "%s/%s" % (host_line.SHARED, self._host.name) if people else self._host.root + "/run"
+        folder = "%s/%s" % (relay.SHARED, self._host.name) if people else self._host.root + "/run"
         path = "%s/api-%d-%s.sock" % (folder, os.getpid(), os.urandom(3).hex())
         fits = self._door is not None and len(os.fsencode(path)) <= SOCKET_PATH_BYTES
         return path if fits and self._host.root.startswith("/") and ":" not in path else ""
+
+
+def far_end() -> tuple[bytes, str]:
+    """The program of the other end, and the text for ``python -c`` that reads and runs it.
+
+    The text is short: csh as a login shell accepts no newline, and sh limits the length.
+    """
+    files = {path.stem: path.read_text(encoding="utf-8") for path in map(Path, (relay.__file__, host_line.__file__))}
+    program = (_FAR_END % (files,)).encode()
+    return program, _START % len(program)
+
+
+def feed(acts: LineActs, line: bytes) -> dict[str, Any]:
+    """Take in what one line of the other end says about acts. :return: all that it says; empty when it is rubbish."""
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    if "beat" in said:
+        acts.beat(said)
+    else:
+        acts.take(said)
+    return said
 
 
 def _by_door(host: WatchedHost) -> bool:
@@ -290,11 +334,8 @@ def connect_within(interval: float) -> int:
     return max(3, math.ceil(3 * interval))
 
 
-def command(host: WatchedHost, interval: float, length: int, api: str, door: Path | None) -> list[str]:
-    """The command that holds a line: no terminal, no question, no control socket, a limit for every wait.
-
-    :param length: bytes of the far end's source, which come first.
-    """
+def command(host: WatchedHost, interval: float, api: str, door: Path | None) -> list[str]:
+    """The command that holds a line: no terminal, no question, no control socket, a limit for every wait."""
     ssh = host.ssh
     options = {
         "BatchMode": "yes", "ControlMaster": "no", "ControlPath": "none", "LogLevel": "ERROR", "ForwardAgent": "no",
@@ -315,8 +356,8 @@ def command(host: WatchedHost, interval: float, length: int, api: str, door: Pat
         arguments += ["-R", "%s:%s" % (api, door)]
     arguments += [str(argument) for argument in ssh.get("arguments") or ()]
     python = str(ssh.get("python") or "")
-    start = "import sys;exec(compile(sys.stdin.buffer.read(%d),'muster_line','exec'),{'__name__':'muster_line'})"
-    words = [python if python.startswith("/") else "/usr/bin/python3", "-I", "-S", "-c", start % length]
+    start = far_end()[1]
+    words = [python if python.startswith("/") else "/usr/bin/python3", "-I", "-S", "-c", start]
     if _by_door(host):
         words = ["sudo", "-n", "--", *words[:3], "/usr/local/libexec/muster-agent-%s" % host.name, "listen"]
     elif ssh.get("become"):

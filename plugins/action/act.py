@@ -5,15 +5,24 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.act import instance
-from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _standby
+from ansible_collections.control_room.muster.plugins.plugin_utils import (
+    _compiled,
+    _host_call,
+    _inventory,
+    _line_call,
+    _standby,
+)
 
-_SPEC = {"request": {"type": "dict", "required": True}, "published": {"type": "bool", "default": False}}
+_SPEC = {
+    "request": {"type": "dict", "required": True},
+    "published": {"type": "bool", "default": False},
+    "given": {"type": "dict", "default": {}},  # what became of handing it to the monitor's line
+}
 
 
 class ActionModule(_host_call.HostAction):
@@ -41,7 +50,10 @@ class ActionModule(_host_call.HostAction):
             host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
         if request.get("config"):
             request["config"] = dict(request["config"], files=_compiled.config_files(compiled, name))
-        answer = self._act(host, request, task_vars)
+        given = _inventory.plain(options["given"] or {})
+        if options["published"] and not given and not self._task.check_mode:
+            given = self._give(host, request, task_vars)
+        answer = self._act(host, request, given, task_vars)
         if answer.get("diff"):
             result["diff"] = answer["diff"]
         if answer.get("error"):
@@ -51,21 +63,37 @@ class ActionModule(_host_call.HostAction):
         result.update(changed=bool(answer.get("changed")), answer={k: v for k, v in answer.items() if k != "diff"})
         return result
 
-    def _act(self, host: dict[str, Any], request: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _give(
+        self, host: dict[str, Any], request: dict[str, Any], task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Hand the act over to the monitor's line, if there is one."""
+        name = host["host"]
+        act = (_inventory.reached_all(task_vars["hostvars"], [name])[name], _line_call.whole(host, request, False))
+        version = _host_call.agent_bundle()["hash"]
+        given: dict[str, Any] = _line_call.give(_standby.state_folder(task_vars), version, {name: act}).get(name) or {}
+        return given
+
+    def _act(
+        self, host: dict[str, Any], request: dict[str, Any], given: dict[str, Any], task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
         """Send one request, unless its time is over: then another run may already have taken its instances over.
 
         A host that cannot do it, or does not answer, is no failure of the task: the answer has ``error`` or
         ``unreachable``. Each instance is then reported as refused, so that the outcome hands it to the next run instead
         of keeping it until this run's deadline.
+
+        :param given: it was handed over already: only its answer is fetched, unless the host did not take it.
         """
-        left = request["deadline"]
-        if request.get("expires"):
-            left = min(left, request["expires"] - time.time())
-        if left <= 0:
-            why = "the plan of run %s is older than it may be: this run was held up" % request["run"]
-            return {"unreachable": why, "changed": False, "results": {}}
         try:
-            answer = self.call_host("act", {"host": host, **request, "deadline": left}, task_vars)
+            answer = None
+            if given:
+                answer = self.collect_act(given, host, _standby.state_folder(task_vars), task_vars)
+            if answer is None:
+                left = _line_call.time_left(request)
+                if left <= 0:
+                    why = "the plan of run %s is older than it may be: this run was held up" % request["run"]
+                    return {"unreachable": why, "changed": False, "results": {}}
+                answer = self.call_host("act", {"host": host, **request, "deadline": left}, task_vars)
         except _host_call.UnreachableHost as error:
             return {"unreachable": str(error), "changed": False, "results": {}}
         except AnsibleActionFail as error:

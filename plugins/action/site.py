@@ -34,7 +34,7 @@ class ActionModule(_controller_call.ControllerAction):
             controller=site["controller"],
             hosts=[host["name"] for host in site["hosts"]],
             items=len(site["items"]),
-            instances=len(site["items"]) * len(site["applications"]),
+            instances=len(compiled.digests),
         )
         if options["validate_only"]:
             return result

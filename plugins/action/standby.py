@@ -5,37 +5,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import START, STOP, Plan
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
+    _host_call,
+    _inventory,
+    _line_call,
     _sentences,
     _standby,
 )
 
 _SPEC = {"fifo": {"type": "path", "default": ""}, "intents": {"type": "list", "elements": "dict", "default": []}}
+MOST_REACHED = 100  # hosts whose variables are looked at in advance
 
 
 class ActionModule(_controller_call.ControllerAction):
     """A step of the playbooks, without documentation for others."""
 
     _supports_check_mode = False
+    _reached: Mapping[str, dict[str, str]] = {}
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
-        result.update(changed=False, hosts=[], requests={}, phases=0, run="")
+        result.update(changed=False, hosts=[], requests={}, given={}, phases=0, run="")
         order: dict[str, Any] = {"intents": options["intents"]}
         state_dir = _standby.state_folder(task_vars)
         if options["fifo"]:
             self._plan(state_dir, order, task_vars, check=True)  # so that what it needs is loaded before the alert
+            self._reach(task_vars)
             order = _standby.wait_for_order(options["fifo"], options["fifo"] + ".ready")
         if not (order.get("intents") or order.get("request")):
             result["ansible_facts"] = {"muster_concerned": []}
             return result
         answer = self._plan(state_dir, order, task_vars)
+        given = self._give(state_dir, answer["requests"], task_vars)
         document = answer["plan"]
         plan = Plan.from_json(document)
         _compiled.keep("plan", document)
@@ -52,10 +60,29 @@ class ActionModule(_controller_call.ControllerAction):
             run=plan.run,
             phases=answer["phases"],
             requests=answer["requests"],
+            given=given,
             hosts=hosts,
             ansible_facts={"muster_concerned": hosts},
         )
         return result
+
+    def _reach(self, task_vars: dict[str, Any]) -> dict[str, dict[str, str]]:
+        """How this run reaches the hosts; of a large site only of those that it is about, later."""
+        hosts = [host["name"] for host in _standby.published_site(task_vars)["document"]["hosts"]]
+        _host_call.agent_bundle()
+        self._reached = _inventory.reached_all(task_vars["hostvars"], hosts[:MOST_REACHED])
+        return self._reached
+
+    def _give(self, state_dir: str, requests: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Hand acts over to the monitor's lines: they begin while Ansible is on its way to the task that acts."""
+        published = _standby.published_site(task_vars)
+        missing = [host for host in requests if host not in self._reached]
+        reached = {**self._reached, **_inventory.reached_all(task_vars["hostvars"], missing)}
+        acts = {}
+        for name, request in requests.items():
+            host = _host_call.host_facts(published["document"], published["site_id"], name)
+            acts[name] = (reached[name], _line_call.whole(host, request, False))
+        return _line_call.give(state_dir, _host_call.agent_bundle()["hash"], acts)
 
     def _plan(
         self, state_dir: str, order: dict[str, Any], task_vars: dict[str, Any], check: bool = False

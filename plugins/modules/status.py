@@ -75,7 +75,8 @@ status:
       sample: {operational: 2, not operational: 1}
     items:
       description:
-        - One entry per item, with its verdict and the first cause of it.
+        - One entry per item, with its verdict and the first cause of it; after them, where C(per) is C(site) or
+          C(host), what the site has once, and what single hosts have.
         - C(services) and C(hci) have the state of the worst instance of that kind, and its host.
       type: list
       elements: dict
@@ -83,6 +84,7 @@ status:
       sample:
         - item: "01"
           slot: 1
+          per: item
           verdict: operational
           cause: null
           services: {state: running, host: server_1}

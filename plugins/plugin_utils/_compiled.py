@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,8 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
     errors: list[compile_errors.SiteError] = []
     site = None
     try:
-        site = compiler.compile_site(_inventory.gather(action._templar, task_vars))
+        raw = _inventory.gather(action._templar, task_vars)
+        site = compiler.compile_site(dict(raw, templates=_template_texts(raw, task_vars)))
     except compile_errors.SiteErrors as found:
         errors += found.errors
     locator = _locate.Locator(
@@ -191,6 +192,29 @@ def _find(name: str, task_vars: Mapping[str, Any]) -> str:
         if os.path.isfile(path):
             return path
     raise AnsibleActionFail("no template %s; looked in %s" % (name, ", ".join(folders)))
+
+
+def _template_texts(raw: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[str]:
+    """The texts of the templates that applications name, as far as they are written well and there."""
+    texts = []
+    for names in _template_names(raw.get("muster_applications")):
+        for name in names:
+            try:
+                with open(_find(name, task_vars), encoding="utf-8") as handle:
+                    texts.append(handle.read())
+            except (AnsibleActionFail, OSError, ValueError):
+                continue  # rendering reports it
+    return texts
+
+
+def _template_names(applications: Any) -> Iterator[list[str]]:
+    for application in applications.values() if isinstance(applications, Mapping) else ():
+        if not isinstance(application, Mapping):
+            continue
+        files = application.get("files")
+        entries = list(files.values()) if isinstance(files, Mapping) else []
+        found = [entry.get("template") if isinstance(entry, Mapping) else entry for entry in entries]
+        yield [name for name in [*found, application.get("template")] if isinstance(name, str)]
 
 
 def _folder_of(source: str) -> str:

@@ -24,7 +24,7 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.host.ins
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import ownership
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import answers
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.text import printable
-from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files
+from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files, _line_call
 
 _ANSWER = "MUSTER:"
 # For `python -c`: runs the program that comes first on standard input. So the program is not part of the command line,
@@ -82,13 +82,35 @@ class HostAction(ActionBase):
                 raise AnsibleActionFail("%s: the Python found there cannot run the agent" % request["host"]["host"])
         except AnsibleConnectionFailure as error:
             raise UnreachableHost(_one_line(error)) from error
-        try:
-            answer = answers.checked(verb, answer, request["host"]["host"])
-        except answers.Nonsense as error:
-            raise UnreachableHost(str(error)) from error
-        if answer.get("error"):
-            raise AnsibleActionFail("%s: %s" % (request["host"]["host"], answer["error"]))
-        return answer
+        return _checked(verb, answer, request["host"]["host"])
+
+    def collect_act(
+        self, given: Mapping[str, Any], host: Mapping[str, Any], state_dir: str, task_vars: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """The answer of an act that was handed to the monitor's line, see `_line_call.give`.
+
+        Where the line ended meanwhile, the host is asked for the answer by command: the act itself goes on there, and
+        is never sent again.
+
+        :return: None when the host did not begin it.
+        :raises UnreachableHost: when nobody knows what became of it, as of a connection that broke in an act.
+        :raises AnsibleActionFail: when the agent failed, with its sentence.
+        """
+        why = given.get(_line_call.LOST)
+        if not why:
+            found = _line_call.collect(state_dir, given[_line_call.TOKEN], given["deadline"])
+            if "refused" in found:
+                self._display.vvv("%s: %s: the act goes by command" % (host["host"], found["refused"]))
+                return None
+            if "answer" in found:
+                return _checked("act", found["answer"], str(host["host"]))
+            why = found[_line_call.LOST]
+            request = {"host": host, "token": given[_line_call.TOKEN], "within": given["deadline"]}
+            try:
+                return self.call_host("acted", request, task_vars)
+            except AnsibleActionFail as error:
+                why = "%s; %s" % (why, error.message)
+        raise UnreachableHost(why)
 
     def _installed(
         self, request: Mapping[str, Any], root: str, bundle_hash: str, task_vars: Mapping[str, Any]
@@ -165,6 +187,20 @@ class HostAction(ActionBase):
             raise AnsibleActionFail("%s: %s" % (task_vars["inventory_hostname"], printable(str(words).strip(), 300)))
         facts = {**(task_vars.get("ansible_facts") or {}), **(found.get("ansible_facts") or {})}
         return {**task_vars, "ansible_facts": facts}
+
+
+def _checked(verb: str, answer: Any, host: str) -> dict[str, Any]:
+    """
+    :raises UnreachableHost: when it is nonsense.
+    :raises AnsibleActionFail: when it says that the agent failed.
+    """
+    try:
+        clean = answers.checked(verb, answer, host)
+    except answers.Nonsense as error:
+        raise UnreachableHost(str(error)) from error
+    if clean.get("error"):
+        raise AnsibleActionFail("%s: %s" % (host, clean["error"]))
+    return clean
 
 
 def agent_door(python: Sequence[str], host: str) -> list[str]:

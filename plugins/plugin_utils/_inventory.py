@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible import constants
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import way
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import SSH_CONNECTIONS
 
@@ -31,6 +32,7 @@ SITE_VARIABLES = (
     "muster_settings",
     "muster_hooks",
     "muster_state_dir",
+    "muster_site_resources",
 )
 HOST_VARIABLES = (
     "muster_address",
@@ -44,6 +46,7 @@ HOST_VARIABLES = (
     "muster_measure",
     "muster_min_free_memory",
     "muster_min_free_disk",
+    "muster_resources",
 )
 # Read by roles and playbooks, not part of the site.
 OTHER_VARIABLES = (
@@ -81,6 +84,7 @@ OTHER_VARIABLES = (
     "muster_settled",
     "muster_adopted",
 )
+_SUDO = ("", "sudo", "ansible.builtin.sudo")
 # Below these keys of an application or host service, a string belongs to an item and keeps its Jinja.
 _PER_ITEM = ("command", "environment")
 
@@ -169,10 +173,51 @@ def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
         "key": key,
         "python": said("ansible_python_interpreter") or _usual_python(),
         "arguments": arguments,
-        "become": become and said("ansible_become_method") in ("", "sudo", "ansible.builtin.sudo"),
+        "become": become and said("ansible_become_method") in _SUDO,
         **({"door": True} if _yes(view.get("muster_agent_sudo")) else {}),
         **({"people": True} if said("muster_console_group") else {}),
     }
+
+
+def reached(variables: Mapping[str, Any]) -> dict[str, str]:
+    """How this run reaches a host, as `controller.way` tells it; empty where only Ansible knows.
+
+    :param variables: of the host, templated.
+    """
+
+    def said(*names: str) -> str:
+        return next((str(variables[name]) for name in names if variables.get(name)), "")
+
+    connection = said("ansible_connection")
+    becomes = _yes(variables.get("ansible_become", constants.config.get_config_value("DEFAULT_BECOME")))
+    method = said("ansible_become_method") or str(constants.config.get_config_value("DEFAULT_BECOME_METHOD") or "")
+    user = said("ansible_become_user") or str(constants.config.get_config_value("DEFAULT_BECOME_USER") or "")
+    if becomes and (method not in _SUDO or user not in ("", "root")):
+        return {}
+    if connection not in SSH_CONNECTIONS:
+        return {} if becomes else way(connection, {})
+    return way(
+        connection,
+        {
+            "host": said("ansible_host", "ansible_ssh_host") or said("inventory_hostname"),
+            "port": said("ansible_port", "ansible_ssh_port"),
+            "user": said("ansible_user", "ansible_ssh_user")
+            or str(constants.config.get_config_value("DEFAULT_REMOTE_USER") or ""),
+            "become": becomes,
+            "door": not becomes and _yes(variables.get("muster_agent_sudo")),
+        },
+    )
+
+
+def reached_all(hostvars: Any, hosts: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The same of several hosts; one whose variables cannot be templated has no line."""
+    found: dict[str, dict[str, str]] = {}
+    for host in hosts:
+        try:
+            found[host] = reached(hostvars[host])
+        except Exception:  # its own task says what is wrong
+            found[host] = {}
+    return found
 
 
 def _usual_python() -> str:

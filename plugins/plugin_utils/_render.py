@@ -161,7 +161,7 @@ class Renderer:
         """Per service manager of its hosts, the files of all of its instances."""
         contexts = [
             self._context(site_model.Instance(site_model.instance_name(application.name, item.id), application, item))
-            for item in self._site.items
+            for item in self._site.owners(application)
         ]
         leaves = self._strings(application.programs, contexts, "the commands of %s" % application.name)
         managers = self._managers(application.identifiers)
@@ -257,13 +257,13 @@ class Renderer:
     def _context(self, instance: site_model.Instance) -> dict[str, Any]:
         item = instance.item
         peer: dict[str, Any] = {}
-        if instance.application.peer:
-            other = self._site.application(instance.application.peer)
+        other = self._site.peer_of(instance)
+        if other is not None:
             peer = {
-                "application": other.name,
-                "instance": site_model.instance_name(other.name, item.id),
-                "ports": other.ports.of(item.slot) if other.ports else {},
-                "hosts": list(other.identifiers),
+                "application": other.application.name,
+                "instance": other.name,
+                "ports": other.ports,
+                "hosts": list(other.application.identifiers),
             }
         return {
             "item": {**item.variables, "id": item.id, "slot": item.slot},

@@ -76,6 +76,9 @@ def program_lines(
         name=program.name,
         command=command,
         environment=environment,
+        stop_signal=program.stop_signal,
+        directory=program.directory,
+        umask=program.umask,
         stop_timeout=max(1, math.ceil(program.stop_timeout)),  # whole seconds, as service managers take them
     )
     if "supervisor" in managers:

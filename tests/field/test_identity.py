@@ -26,7 +26,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.host.machine import procs
+from monitor.core.host.machine import procs, starts
 from tests.integration.host.host_in_a_folder import (  # noqa: F401 - a fixture
     Host,
     answer_of,
@@ -87,9 +87,7 @@ def command(of: str, mark: str) -> list[str]:
 
 def written(host: Host) -> dict[str, list[int]]:
     """The record of the start."""
-    document = json.loads(Path(host.root, "run/starts/app_01.json").read_text())
-    programs: dict[str, list[int]] = document["programs"]
-    return programs
+    return {name: list(what) for name, what in starts.read(host.root, "app_01").programs.items()}
 
 
 @pytest.mark.parametrize("of", HIDDEN)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.client.peer import tcp_user
-from ...core.host import line
+from ...core.host import relay
 from ...core.model.site import Site
 
 LOOK, ACT = "look", "act"
@@ -118,7 +118,7 @@ def introduced(data: bytes) -> tuple[str, bytes] | None:
 
     :return: None while too few bytes have arrived to decide.
     """
-    begin = line.INTRODUCTION
+    begin = relay.INTRODUCTION
     if not data.startswith(begin[: len(data)]):
         return "", data
     name, end, rest = data[len(begin) :].partition(b"\n")

@@ -68,7 +68,10 @@ SCHEMAS: dict[str, Json] = {
         "What runs where, and how well; the document of `muster status --json`. Times in seconds since 1970.",
     ),
     "Item": _object(
-        {"item": TEXT, "slot": WHOLE, "verdict": TEXT, "cause": MAYBE_TEXT, "services": _PLACE, "hci": _PLACE}
+        {
+            "item": TEXT, "slot": WHOLE, "per": TEXT, "verdict": TEXT, "cause": MAYBE_TEXT, "services": _PLACE,
+            "hci": _PLACE,
+        }
     ),
     "Host": _object(
         {

@@ -105,7 +105,7 @@ function item(one) {
   const here = instancesOf(id).some(
     (instance) => instance.on_request && instance.host === model.caller.console && isOpen(instance),
   );
-  const no = noOpen() || (here ? `It is open here, on ${model.caller.console}.` : "");
+  const no = noOpen(one) || (here ? `It is open here, on ${model.caller.console}.` : "");
   return [
     el(
       "p",

@@ -9,10 +9,10 @@ import { want } from "./ask.js";
 import { by, button, el } from "./dom.js";
 import { leave, show, shownItem } from "./detail.js";
 import { focusItem, nextSize, shown, showOnly } from "./matrix.js";
-import { instancesOf, isOpen, model, noOpen } from "./model.js";
+import { instancesOf, isOpen, itemNamed, model, noOpen } from "./model.js";
 
 const ITEM = {
-  o: [(id) => ({ ...actions.open(id), no: noOpen() || openHere(id) }), "open it on this console"],
+  o: [(id) => ({ ...actions.open(id), no: noOpen(itemNamed(id)) || openHere(id) }), "open it on this console"],
   c: [actions.close, "close its windows"],
   s: [actions.start, "start its services"],
   x: [actions.stop, "stop its services"],

@@ -146,7 +146,7 @@ function drawRow(row, item, instances) {
   const taken = windows.find((instance) => isOpen(instance) && instance.host !== model.caller.console);
   setText(row.open, taken && model.caller.console ? "Take over…" : "Open here");
   const no =
-    noOpen() ||
+    noOpen(item) ||
     (!windows.length ? "This item has no windows." : "") ||
     (here ? `It is open here, on ${here.host}.` : "");
   setAttr(row.open, "aria-disabled", no ? "true" : null);

@@ -57,9 +57,10 @@ export function noAct() {
   return "";
 }
 
-/** Why nothing can be opened from here; empty when it can. */
-export function noOpen() {
+/** Why nothing, or nothing of this row, can be opened from here; empty when it can. */
+export function noOpen(row) {
   const why = noAct();
+  if (row && row.per === "host" && !why && row.item !== model.caller.console) return `It opens on ${row.item} only.`;
   if (why || model.caller.console) return why;
   const where = model.caller.host ? `${model.caller.host}, which is no console` : "no host of this site";
   return `Nothing can be opened here: this page is viewed from ${where}. Use a console to open items.`;

@@ -286,7 +286,7 @@ def test_the_load_of_a_host_measured_by_its_processes_is_what_they_use(host: Hos
     wait_for(busy, "what it uses shows, however busy this machine is", 60)
     assert seen["instances"]["app_02"]["cpu"] < 5
     assert abs(seen["load"]["cpu"] - sum(i["cpu"] for i in seen["instances"].values())) < 5
-    assert set(seen["load"]) == {"cpu", "memory", "load_average", "cpus", "free_memory", "free_disk"}
+    assert set(seen["load"]) == {"cpu", "memory", "load_average", "cpus", "total_memory", "free_memory", "free_disk"}
     host.facts["measure"] = "node"
     assert host.observe(load=True)["load"]["memory"] > 0
 

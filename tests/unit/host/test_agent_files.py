@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.core.host import install, line
+from monitor.core.host import install, relay
 from monitor.core.host.machine import ownership
 from plugins.plugin_utils import _agent_files
 
@@ -101,8 +101,6 @@ def test_packages_of_the_core_have_no_code() -> None:
 def test_the_command_for_people_of_a_console_is_complete_and_no_more_than_that() -> None:
     variables = yaml.safe_load((CORE.parents[2] / "roles/monitor/vars/main.yml").read_text())
     names = set(variables["monitor_console_files"])
-    # The listener that it shares a few names with loads the agent on hosts only.
-    agent = {path.relative_to(CORE).as_posix() for path in closure(CORE / "host/service/systemd/events.py")}
     reached = {path.relative_to(CORE).as_posix() for path in closure(CORE / "client/console.py")}
-    assert reached - (agent - names) == names
-    assert variables["monitor_api_folder"] == line.SHARED
+    assert reached == names
+    assert variables["monitor_api_folder"] == relay.SHARED

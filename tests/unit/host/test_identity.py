@@ -177,6 +177,24 @@ def test_a_damaged_record_counts_as_none(host: Host, content: str) -> None:
     assert host.look(alone=True).processes == []
 
 
+def test_each_rank_adds_to_the_record_and_what_a_full_disk_cut_short_counts_for_nothing_else(host: Host) -> None:
+    record = starts.begin(host.root, "app_01", 4, True)
+    for number, name in enumerate(("a", "b", "c")):
+        record.add(host.root, {name: (100 + number, 7)})
+        if name == "b":
+            with open(host.root + "/run/starts/app_01.json", "ab") as handle:
+                handle.write(b'\n{"programs":{"x')
+    found = starts.read(host.root, "app_01")
+    assert (found.epoch, found.key) == (4, record.key)
+    assert found.programs == {"a": (100, 7), "b": (101, 7), "c": (102, 7)}
+    found.others = {(5, 6)}
+    found.write(host.root)
+    again = starts.read(host.root, "app_01")
+    assert (again.programs, again.others) == (found.programs, {(5, 6)})
+    assert starts.begin(host.root, "app_01", 4, False).key == record.key
+    assert starts.begin(host.root, "app_01", 5, True).programs == {} == starts.read(host.root, "app_01").programs
+
+
 @pytest.mark.parametrize("text, expected", [("0", 0), ("12", 12), ("", -1), ("²", -1), ("\u0661", -1), ("9" * 16, -1),
                                             ("9" * 4301, -1), ("1\n", -1), (" 1", -1), ("+1", -1)])
 def test_only_plain_digits_are_a_number(text: str, expected: int) -> None:

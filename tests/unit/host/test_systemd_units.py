@@ -54,6 +54,12 @@ def files() -> dict[str, Any]:
     view = raw["muster_applications"]["scen2_hci"]["programs"]["chart_view"]
     view["sandbox"] = {"protect_system": "strict", "no_new_privileges": True, "read_only_paths": ["/srv/maps"]}
     view["limits"] = {"cpu_quota": 50, "nice": 5}
+    raw["muster_applications"]["archive"] = {
+        "per": "site", "identifiers": "servers", "start_sequence": 1,
+        "programs": {"archive": {"command": ["dummy/idle"], "start_sequence": 1, "stop_signal": "INT",
+                                 "directory": "/srv/data", "umask": "0077"},
+                     "usual": {"command": ["dummy/idle"], "start_sequence": 1}},
+    }  # fmt: skip
     document = site.site_to_json(compiler.compile_site(raw))
     script = RENDER % (str(ROOT / "collections"), str(ROOT))
     done = subprocess.run(
@@ -90,6 +96,25 @@ def test_each_host_gets_the_files_of_its_own_service_manager(files: dict[str, An
     settings = [name for name in files["server_1"][0] if "/" in name]
     assert settings and all(files["server_3"][0][name] == files["server_1"][0][name] for name in settings)
     assert files["server_1"][2] == files["server_3"][2]  # one digest per instance, wherever it runs
+
+
+def test_signal_folder_and_umask_of_a_program_reach_both_service_managers(files: dict[str, Any]) -> None:
+    units = dict(systemd_units.sections(files["server_1"][0]["archive.units"]["text"]))
+    own = units["muster-archive.archive@.service"].splitlines()
+    assert {"KillSignal=SIGINT", "WorkingDirectory=/srv/data", "UMask=0077"} <= set(own)
+    usual = units["muster-archive.usual@.service"].splitlines()
+    assert {"WorkingDirectory=@@root@@/var/archive_%I", "UMask=0027"} <= set(usual)
+    assert not [line for line in usual if line.startswith("KillSignal")]
+    _group, first, second = files["server_3"][0]["archive_site.ini"]["text"].split("[program:")
+    assert {"stopsignal=INT", "directory=/srv/data", "umask=0077"} <= set(first.splitlines())
+    assert "directory=@@root@@/var/archive_site" in second.splitlines()
+    assert "umask" not in second and "stopsignal" not in second
+
+
+def test_what_the_site_has_once_is_rendered_once(files: dict[str, Any]) -> None:
+    names = [name for name in files["server_3"][0] if name.startswith("archive")]
+    assert names == ["archive_site.ini"]
+    assert [name for name in files["server_3"][2] if name.startswith("archive")] == ["archive_site"]
 
 
 def test_sections_are_units_and_each_has_a_name_that_systemd_takes(files: dict[str, Any]) -> None:

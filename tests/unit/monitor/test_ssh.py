@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from monitor.core.host import line as host_line
+from monitor.core.host import relay
 from monitor.judge.hosts import Signal
 from monitor.judge.watch_list import WatchedHost
 from monitor.watch import lines_ssh
@@ -35,7 +36,7 @@ EVENT = {"event": "exited", "instance": "a_01", "program": "bus"}
 
 def test_the_command_follows_the_inventory_and_never_prompts() -> None:
     host = WatchedHost("server_1", root="/opt/m", ssh={**SSH, "arguments": ["-o", "ProxyJump=gate"], "become": True})
-    words = lines_ssh.command(host, 1.0, 10, "/opt/m/run/api-1.sock", Path("/s/doors/server_1.sock"))
+    words = lines_ssh.command(host, 1.0, "/opt/m/run/api-1.sock", Path("/s/doors/server_1.sock"))
     options = {words[n + 1] for n, word in enumerate(words) if word == "-o"}
     assert {"BatchMode=yes", "ControlPath=none", "ControlMaster=no", "ProxyJump=gate"} <= options
     assert words[words.index("-i") + 1 : words.index("-i") + 2] == ["/k"]
@@ -269,7 +270,7 @@ class People:
         self.folder.chmod(0o2750)
         folder.chmod(0o755)
         os.chown(self.folder, owner, -1)
-        monkeypatch.setattr(host_line, "SHARED", str(self.shared))
+        monkeypatch.setattr(relay, "SHARED", str(self.shared))
         self.place = self.folder / "api.sock"
         self.api = self.folder / "api-1-abc.sock"
         self.made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.place.greedy import place_greedily
 from monitor.core.place.loads import Fleet, HostLoad, foreign_load
 from monitor.core.place.pending import Pending
-from monitor.core.place.place import _place_greedily, explain, in_order, place
+from monitor.core.place.place import explain, in_order, place
 
 
 def hosts(*reserved: int, limit: int = 100, foreign: tuple[int, ...] = ()) -> list[HostLoad]:
@@ -245,7 +246,7 @@ def test_the_gap_of_large_batches_to_a_lower_bound_is_small():
         loads = [5 + (i * 7919 + seed * 104729) % 41 for i in range(60)]
         fleet = hosts(*[0] * 8, limit=10000)
         pending = batch(loads, fleet)
-        _, effective = found(pending, fleet, _place_greedily(in_order(pending), Fleet(fleet)))
+        _, effective = found(pending, fleet, place_greedily(in_order(pending), Fleet(fleet)))
         gaps.append(effective[0] / max(sum(loads) / 8, max(loads)) - 1)
     assert max(gaps) < 0.05
     assert statistics.median(gaps) < 0.025

@@ -172,12 +172,14 @@ def test_what_a_name_stands_for(kind: str, written: str, instances: list[str], p
 @pytest.mark.parametrize(
     ("applications", "problem"),
     [
-        ({"srv": False}, "item 02 has no HCI: no application of this site is opened on request"),
+        ({"srv": False}, "item 02 has no HCI: no application of this site is opened on request for it"),
         ({"view": True, "chart": True}, "item 02 has several HCIs: name one of view_02 and chart_02"),
     ],
 )
 def test_an_item_without_exactly_one_hci_is_not_opened(applications: dict[str, bool], problem: str) -> None:
-    [meaning] = names.meanings("open", ["02"], names.Names(items={"02": None}, applications=applications))
+    instances = dict.fromkeys(f"{name}_02" for name in applications)
+    known = names.Names(instances, items={"02": None}, applications=applications)
+    [meaning] = names.meanings("open", ["02"], known)
     assert meaning.problem == problem
 
 

@@ -28,8 +28,8 @@ EXTRA = {
 }
 # Single files that may be imported across: (from, to).
 ACROSS = {
-    ("client/console.py", "host/line.py"),  # both ends of the socket's introduction
-    ("client/api.py", "host/line.py"),
+    ("client/console.py", "host/relay.py"),  # both ends of the socket's introduction
+    ("client/api.py", "host/relay.py"),
 }
 STANDARD_AND_PURE = {
     "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch",

@@ -198,7 +198,7 @@ def before_sudo() -> str:
 def _introduction(who: str) -> bytes:
     if not who:
         return b""
-    from ..host.line import INTRODUCTION  # most commands need nothing of it
+    from ..host.relay import INTRODUCTION  # most commands need nothing of it
 
     return INTRODUCTION + who.encode("utf-8") + b"\n"
 

@@ -18,7 +18,7 @@ import sys
 import threading
 from typing import Any, Dict, Mapping, Optional, Sequence
 
-from ..host import line
+from ..host import relay
 from ..model.request import KINDS
 from ..model.sentences import CANNOT_RUN
 from . import api, peer, terminal
@@ -77,7 +77,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 def _main(arguments: Optional[Sequence[str]]) -> int:
     options = _parser().parse_args(arguments)
     try:
-        remote = api.Remote(find(os.environ, line.SHARED))
+        remote = api.Remote(find(os.environ, relay.SHARED))
         return int(options.command(options, remote))
     except UnknownName as error:
         _tell("muster: %s" % error)
@@ -122,7 +122,7 @@ def find(environ: Mapping[str, str], shared: str) -> str:
     if not os.access(folder, os.X_OK):
         raise NoWay("only members of the group %s may use muster on %s; log in again after you became one"
                     % (_group(os.stat(folder).st_gid), hosts[0]), REFUSED)
-    path = os.path.join(folder, line.SOCKET)
+    path = os.path.join(folder, relay.SOCKET)
     connection = api.connect(path)
     if connection is None:
         raise NoWay("the monitor has no line to %s now: it is stopped, starting, or cannot reach this machine"
@@ -235,17 +235,17 @@ def _let_in(person: socket.socket, path: str) -> None:
         try:
             who = peer.tcp_user(person.getpeername()[:2], person.getsockname()[:2])
             if who != os.getuid():
-                person.recv(line.MAX_DATAGRAM_BYTES)
+                person.recv(relay.MAX_PART_BYTES)
                 person.sendall(_answer("403 Forbidden", "this is the page of another user: run `muster page` yourself"))
                 return
             monitor = api.connect(path)
             if monitor is None:
-                person.recv(line.MAX_DATAGRAM_BYTES)
+                person.recv(relay.MAX_PART_BYTES)
                 person.sendall(_answer("503 Service Unavailable", "the monitor has no line to this machine now"))
                 return
             with monitor:
                 monitor.settimeout(None)
-                line.join(person, monitor)
+                relay.join(person, monitor)
         except OSError:
             return  # one end is gone
 

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from ..model.site import AfterBudget, Application, Bus, Host, Ports, Program, Settings
 from . import keys as compile_keys
+from . import needs
 from .errors import Keys, Problems, show, suggest
 from .probes import Place, read_link, read_probe
 from .reader import Reader, Values
@@ -87,6 +88,7 @@ class ApplicationReader:
         self.known = known
         self.settings = settings
         self.models: Dict[str, _Layer] = {}
+        self.items: Dict[str, Any] = {}  # application -> which items have it, as written
         self.unsure: Set[str] = set()  # programs of this application whose rank was refused: no rule speaks about them
 
     def read_models(self, written: Any) -> None:
@@ -129,10 +131,13 @@ class ApplicationReader:
             bus=self._bus(values, programs, ports, keys + ("bus",)) if "bus" in values else None,
             ports=ports,
             files=self.reader.files(values.get("files", {}), keys + ("files",)),
+            needs=needs.read(values.get("needs", ()), programs, self.reader, keys + ("needs",)),
             after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
-                                            "repair", "conflicts", "limits") if key in values},
+                                            "repair", "conflicts", "limits", "per", "learn") if key in values},
         )
+        if "items" in values:
+            self.items[name] = values["items"]
         if application.starting_strategy == "local" and not application.on_request:
             self.problems.add(keys + ("starting_strategy",), "local is the console of who asks, but %s starts by itself"
                               " (start_sequence %d)" % (name, application.start_sequence), "local",

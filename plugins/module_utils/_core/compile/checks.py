@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 
 from ..model.api import WIDER, is_loopback
+from ..model.item import MEMORY
 from ..model.probe import NEEDS_PORT, Probe, leaves
 from ..model.sentences import listing
 from ..model.site import HERE, Application, Host, Service, Site, instance_name
-from .errors import Keys, Problems, show
+from .errors import Keys, Problems, show, suggest
 from .keys import LOWEST_EPHEMERAL_PORT
 
 # supervisord binds its socket under a name with its process id added, then links it: ".4194304" must fit too.
@@ -26,6 +27,7 @@ def check(site: Site, problems: Problems) -> None:
     """Add what is wrong between parts that are each right."""
     _check_roots(site.hosts, problems)
     _check_loads(site, problems)
+    _check_resources(site, problems)
     _check_instance_names(site, problems)
     _check_highest_ports(site, problems)
     _check_port_clashes(site, problems)
@@ -97,6 +99,35 @@ def _check_loads(site: Site, problems: Problems) -> None:
                 ", ".join("%s: %d" % (p.name, p.expected_loading) for p in application.programs if p.expected_loading))
 
 
+def _check_resources(site: Site, problems: Problems) -> None:
+    """Each resource is of hosts or of the site, and somewhere there is enough of it for one instance."""
+    on_nodes: Dict[str, Dict[str, int]] = {}  # name -> node -> amount
+    for host in site.hosts:
+        for name, amount in host.resources.items():
+            of_node = on_nodes.setdefault(name, {})
+            if of_node.setdefault(host.node, amount) != amount:
+                problems.add(("hosts", host.name, "muster_resources", name), "hosts of one node (%s) have it together,"
+                             " but say %d and %d" % (host.node, of_node[host.node], amount), amount)
+    for name in sorted(on_nodes.keys() & site.resources.keys()):
+        problems.add(("muster_site_resources", name), "%s is a resource of hosts, too (muster_resources)" % name, name)
+    known = {*on_nodes, *site.resources}
+    for application in site.applications:
+        keys: Keys = ("muster_applications", application.name)
+        nodes = {site.host(name).node for name in application.identifiers}
+        for name, amount in application.takes.items():
+            if name == MEMORY:
+                continue
+            if name not in known:
+                hint = suggest(name, sorted(known)) or "give hosts muster_resources, or the site muster_site_resources"
+                problems.add(keys, "%s needs %d of %s, which neither its hosts nor the site have" % (
+                    application.name, amount, name), name, hint)
+                continue
+            most = max([site.resources.get(name, 0), *(on_nodes.get(name, {}).get(node, 0) for node in nodes)])
+            if amount > most:
+                problems.add(keys, "one instance of %s needs %d of %s, and no host of it has more than %d" % (
+                    application.name, amount, name, most), amount)
+
+
 def _check_instance_names(site: Site, problems: Problems) -> None:
     for name in {service.name for service in site.services} & {a.name for a in site.applications}:
         problems.add(("muster_services", name), "%s is the name of an application too" % name, name)
@@ -106,7 +137,7 @@ def _check_instance_names(site: Site, problems: Problems) -> None:
     }
     seen: Set[Tuple[str, str]] = set()
     for application in site.applications:
-        for item in site.items:
+        for item in site.owners(application):
             name = instance_name(application.name, item.id)
             owner = ("application %s for item %s", application.name, item.id)
             other = owners.setdefault(name, owner)
@@ -118,9 +149,9 @@ def _check_instance_names(site: Site, problems: Problems) -> None:
 
 def _check_highest_ports(site: Site, problems: Problems) -> None:
     for application in site.applications:
-        if not application.ports or not site.items:
+        if not application.ports or not site.owners(application):
             continue
-        highest = max(site.items, key=lambda item: item.slot)
+        highest = max(site.owners(application), key=lambda item: item.slot)
         ports = application.ports.of(highest.slot)
         for name, port in ports.items():
             if port >= LOWEST_EPHEMERAL_PORT:
@@ -142,6 +173,11 @@ def _check_port_clashes(site: Site, problems: Problems) -> None:
         names = {host.name for host in hosts}
         applications = [a for a in site.applications if names.intersection(a.identifiers)]
         for position, application in enumerate(applications):
+            twice = [host.name for host in hosts if host.name in application.identifiers]
+            if application.per == "host" and ports[application.name] and len(twice) > 1:
+                problems.add(("muster_applications", application.name, "ports"), "%s would listen twice at %s, for %s"
+                             % (application.name, address, listing(twice)), address,
+                             "give each host an address of its own")
             for other in applications[:position]:
                 pair = (other.name, application.name)
                 clash = min(ports[pair[0]].keys() & ports[pair[1]].keys(), default=None)
@@ -186,7 +222,7 @@ def _ports_of(application: Application, site: Site) -> _Listeners:
     if not application.ports:
         return {}
     of = application.ports.of
-    return {port: (name, item.id) for item in site.items for name, port in of(item.slot).items()}
+    return {port: (name, item.id) for item in site.owners(application) for name, port in of(item.slot).items()}
 
 
 def _owner(ports: Mapping[str, _Listeners], application: Application, port: int) -> str:
@@ -223,7 +259,7 @@ def _check_api(site: Site, problems: Problems) -> None:
             taken = "a port of host service %s" % service.name
     for application in site.applications:
         if application.ports and names.intersection(application.identifiers):
-            for item in site.items:
+            for item in site.owners(application):
                 if settings.api_port in application.ports.of(item.slot).values():
                     taken = "a port of %s for item %s" % (application.name, item.id)
     if taken:

@@ -8,18 +8,20 @@ It must not know Ansible, files or hosts: it gets plain data and gives frozen da
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
-from ..model import text
 from ..model.sequence import natural, ordered
-from ..model.site import Application, Hook, Host, Item, Service, Settings, Site
+from ..model.site import Application, Hook, Host, Service, Settings, Site
 from ..model.words import VERDICTS
 from . import checks
 from . import keys as compile_keys
 from .applications import ApplicationReader, Known
 from .errors import Keys, Problems, SiteError, SiteErrors, show, suggest
+from .item import checks as item_checks
+from .item import names, who
+from .item.items import ItemReader
+from .item.terms import with_terms
 from .probes import Place, read_probe
 from .reader import Reader, Values
 from .values import is_host_name, is_port_name
@@ -28,9 +30,6 @@ __all__ = ["SiteError", "SiteErrors", "compile_site"]
 
 _DEFAULT_USER = "muster-programs"  # not that of the monitor, which may become root through the agent
 _ALL_VERDICTS = "all"
-_LONGEST_NUMBER = 1024  # bits of a whole number in an item's variables; Python refuses to write very long ones
-_TOKEN = re.compile("@@(root|address|host|site_id|user|hci_user|group)@@")  # a host writes its own in their place
-_HIDDEN = frozenset(dir({}))  # item.keys in a template is the method of the mapping, never the variable
 
 
 def compile_site(raw: Mapping[str, Any]) -> Site:
@@ -38,7 +37,7 @@ def compile_site(raw: Mapping[str, Any]) -> Site:
 
     :param raw: the ``muster_*`` variables by name, rendered but for commands and environments, and ``inventory``:
         ``{"hosts": {name: {"groups": [...], "muster_root": ..., ...}}, "groups": {name: [hosts]},
-        "controllers": [...], "muster_hosts": [names]}``.
+        "controllers": [...], "muster_hosts": [names]}``, and ``templates``: texts that are rendered for items.
     :raises SiteErrors: with all errors.
     """
     return _Compiler(raw).site()
@@ -50,7 +49,11 @@ class _Compiler:
         self.reader = Reader(self.problems)
         raw = ordered(raw)  # nothing that is made of the site may depend on the order of keys
         self.inventory: Mapping[str, Any] = raw.get("inventory") or {}
-        self.top = self._top({name: value for name, value in raw.items() if name != "inventory"})
+        self.read = names.read_in(
+            *(raw.get(name) for name in ("muster_applications", "muster_models", "muster_services", "templates"))
+        )
+        self.chosen: Dict[str, Any] = {}
+        self.top = self._top({name: value for name, value in raw.items() if name not in ("inventory", "templates")})
 
     def site(self) -> Site:
         top = self.top
@@ -60,8 +63,14 @@ class _Compiler:
         known = Known(hosts, groups)
         services = self._services(known)
         settings = self._settings()
-        items = self._items()
+        item_reader = ItemReader(self.reader, self.read)
+        for position, problem in enumerate(top.get("muster_items_problems", ())):
+            self.problems.add(("muster_items_problems", position), str(problem), None)
+        items = item_reader.items(top.get("muster_items", ()))
         applications = self._applications(known, settings)
+        applications = who.chosen(applications, items, self.chosen, item_reader.written, self.problems)
+        who.check(applications, items, hosts, item_reader.written, self.problems)
+        items = with_terms(items, item_reader.written, applications, known, self.reader)
         site = Site(
             name=top.get("muster_site", ""),
             controller=controller,
@@ -72,10 +81,12 @@ class _Compiler:
             services=services,
             items=items,
             items_source=top.get("muster_items_source", ""),
+            resources=top.get("muster_site_resources", {}),
             settings=settings,
             hooks=_hooks(self.reader, top.get("muster_hooks", ())),
         )
         checks.check(site, self.problems)
+        item_checks.check(site, item_reader.written, self.problems)
         self.problems.finish()
         return site
 
@@ -139,80 +150,6 @@ class _Compiler:
                 "or runs are taken over while they still start something")
         return settings
 
-    def _items(self) -> Tuple[Item, ...]:
-        items: List[Item] = []
-        ids: Dict[str, int] = {}
-        for position, problem in enumerate(self.top.get("muster_items_problems", ())):
-            self.problems.add(("muster_items_problems", position), str(problem), None)
-        slots: Dict[int, str] = {}
-        for position, entry in enumerate(self.top.get("muster_items", ())):
-            keys: Keys = ("muster_items", position)
-            item = self._item(entry, keys)
-            if item is None:
-                continue
-            if item.id in ids:
-                self.problems.add(keys, "item %s is already written at muster_items[%d]"
-                                  % (show(item.id), ids[item.id]), entry)
-                continue
-            ids[item.id] = position
-            if item.slot in slots:
-                self.problems.add(keys, "items %s and %s are both on slot %d: their ports would be the same"
-                                  % (show(slots[item.slot]), show(item.id), item.slot), entry,
-                                  "give one of them another slot")
-                continue
-            slots[item.slot] = item.id
-            items.append(item)
-        return tuple(items)
-
-    def _item(self, entry: Any, keys: Keys) -> Optional[Item]:
-        variables: Dict[str, Any] = {}
-        if isinstance(entry, Mapping):
-            variables = {str(name): value for name, value in entry.items() if name not in ("id", "slot")}
-            values = self.reader.table(compile_keys.ITEM, entry, keys, "an item", extra=variables)
-            if not values.sound("id", "slot"):
-                return None
-            item_id, slot = values["id"], values.get("slot")
-        else:
-            good, item_id = self.reader.value(compile_keys.ITEM.field("id"), entry, keys)
-            if not good:
-                return None
-            slot = None
-        for name in variables:
-            if not name.isidentifier() or name in _HIDDEN:
-                self.problems.add(keys + (name,), "%s cannot be read as item.%s in templates" % (show(name), name),
-                                  variables[name], "choose another name, of letters, digits and _")
-            self._item_texts(item_id, name, variables[name], keys + (name,))
-        if slot is None:
-            slot = int(item_id) if item_id.isdigit() else -1
-            if not 0 <= slot <= compile_keys.HIGHEST_SLOT:
-                self.problems.add(keys, "item %s needs a slot: its id is no number from 0 to %d"
-                                  % (show(item_id), compile_keys.HIGHEST_SLOT), entry,
-                                  'write {id: "%s", slot: <a number no other item has>}' % item_id)
-                return None
-        return Item(item_id, slot, variables)
-
-    def _item_texts(self, item_id: str, name: str, value: Any, keys: Keys) -> None:
-        """Refuse texts with control characters. The value is not shown: it may be a secret."""
-        if isinstance(value, Mapping):
-            for key, entry in value.items():
-                self._item_texts(item_id, name, str(key), keys)
-                self._item_texts(item_id, name, entry, keys + (str(key),))
-        elif isinstance(value, (list, tuple)):
-            for position, entry in enumerate(value):
-                self._item_texts(item_id, name, entry, keys + (position,))
-        elif isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER:
-            self.problems.add(keys, "item %s: %s is a number of too many digits" % (show(item_id), name), None,
-                              "put it in quotes")
-        elif isinstance(value, str):
-            bad = text.unreadable(value, lines=True)
-            if bad:
-                self.problems.add(keys, "item %s: %s holds the control character %s" % (show(item_id), name, bad), None,
-                                  "a text may hold tabs and ends of lines, no other control character")
-            token = _TOKEN.search(value)
-            if token:
-                self.problems.add(keys, "item %s: %s holds %s, which hosts replace" % (show(item_id), name,
-                                  token.group()), None, "write {{ root }} and the like in the command or template")
-
     def _services(self, known: Known) -> Tuple[Service, ...]:
         services = []
         reader = self.reader
@@ -261,6 +198,7 @@ class _Compiler:
         reader = ApplicationReader(self.reader, known, settings)
         reader.read_models(self.top.get("muster_models", {}))
         applications = [reader.application(name, entry, place + (name,)) for name, entry in written.items()]
+        self.chosen = reader.items
         return tuple(sorted(applications, key=lambda a: (a.on_request, a.start_sequence)))  # names are in order
 
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List
 
+from ..model import item as item_model
 from ..model import site
 from ..model.confinement import LIMITS, SANDBOX
-from . import keys_probe
+from . import keys_probe, keys_resources, keys_settings
 from . import table as key_table
+from .item import keys as item_keys
 from .table import table as _table
 
 Field = key_table.Field
+HIGHEST_SLOT = item_keys.HIGHEST_SLOT
+ITEM = item_keys.ITEM
+HOOK = keys_settings.HOOK
+SETTINGS = keys_settings.SETTINGS
 
-HIGHEST_SLOT = 9999
 LOWEST_EPHEMERAL_PORT = 32768  # Linux hands out ports from here on to any outgoing connection
 
 # What Supvisors' users may write, and what muster says to it.
@@ -48,8 +53,8 @@ SITE = _table(
               default_doc="they are written here"),
         Field("muster_items_problems", "items", "What is wrong in that source: `control_room.muster.items` sets it, and"
               " nothing is deployed.", default=[]),
-        Field("muster_applications", "mapping", "The applications, by name. One instance of each per item.",
-              required=True),
+        Field("muster_applications", "mapping", "The applications, by name. One instance of each per item, or as `per`"
+              " says.", required=True),
         Field("muster_models", "mapping", "Reusable sets of program keys, by name.", default={}),
         Field("muster_services", "mapping", "Host services, by name: started on each of their hosts by themselves.",
               default={}),
@@ -58,32 +63,25 @@ SITE = _table(
               default=[]),
         Field("muster_state_dir", "path", "Folder on the controller: ledger, published state, artefacts of runs.",
               required=True),
-    ),
+    ) + keys_resources.SITE,
     muster_hosts="hosts are written in the inventory, in the group muster_hosts",
-)
-
-ITEM = _table(
-    "An item",
-    "muster_items[]",
-    "A text (its id), or a mapping with these keys and any variables of its own, which commands, environment and"
-    " templates read as `item.<name>`.",
-    (
-        Field("id", "item id", "Its name, unique: up to 64 letters, digits, `_`, `-`, `.`. Write it in quotes.",
-              required=True),
-        Field("slot", "integer", "Its number, unique: ports are computed from it.", minimum=0, maximum=HIGHEST_SLOT,
-              default_doc="the id, when that is all digits"),
-    ),
 )
 
 APPLICATION = _table(
     "An application",
     "muster_applications.<name>",
-    "One generic definition; muster makes an instance `<name>_<item id>` of it per item. An instance is never spread"
-    " over hosts, and runs at most once.",
+    "One generic definition; muster makes an instance `<name>_<item id>` of it per item (or as `per` says). An instance"
+    " is never spread over hosts, and runs at most once.",
     (
         Field("identifiers", "names", "Where it may run: hosts and groups of the inventory, one or a list.",
               required=True),
         Field("programs", "mapping", "Its programs, by name.", required=True),
+        Field("per", "choice", "What it has one instance for: each `item`; the `site` (`<name>_site`: one that all"
+              " items share, such as an archive); or each `host` of its `identifiers` (`<name>_<host>`, such as one per"
+              " console), which runs there or nowhere.", default=site.Application.per, choices=item_model.PER),
+        Field("items", "choice of items", "The items that have it: ids, patterns (`north-*`), ranges (`01..07`), one or"
+              " a list; or a mapping of item variables to the value, or the values, that they must have.",
+              default_doc="all"),
         Field("program_rules", "mapping", "Program keys by regular expression over program names, found anywhere in"
               " the name. The longest expression that matches counts; keys of the program itself win.", default={}),
         Field("start_sequence", "integer", "Rank among the applications, smallest first. 0: started on request only,"
@@ -122,11 +120,11 @@ APPLICATION = _table(
         Field("template", "template", "Replaces the template of the service manager's configuration; on systemd that"
               " of the application's units, which is rendered once for all items.", default="",
               default_doc="the collection's"),
-    ),
+    ) + keys_resources.APPLICATION,
     addresses="the word here is identifiers",
     core_identifiers="write identifiers",
     distributed="write distribution: single_instance, or nothing",
-    operational_status="mark the programs that matter with required: true",
+    operational_status="write needs: [{any: 2, of: <pattern>}], or required: true for programs that all matter",
     numprocs="muster makes one instance per entry of muster_items",
     pattern="one application serves all items: no pattern is needed",
 )
@@ -175,8 +173,7 @@ PROGRAM = _table(
               " until it would pass.", default=site.Program.on_timeout, choices=("fail", "defer")),
         Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
               default=""),
-    )
-    + _CONFINEMENT,
+    ) + keys_resources.PROGRAM + _CONFINEMENT,
     identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
     reference="the word here is model",
     autostart="give start_sequence a rank: muster starts what has one",
@@ -266,69 +263,15 @@ HOST = _table(
               default=site.Host.min_free_memory, minimum=0, unit="MiB"),
         Field("muster_min_free_disk", "integer", "No start with less free disk than this. 0: no floor.",
               default=site.Host.min_free_disk, minimum=0, unit="MiB"),
-    ),
+    ) + keys_resources.HOST,
 )
 
-SETTINGS = _table(
-    "Settings",
-    "muster_settings",
-    "",
-    (
-        Field("start_timeout", "number", "The whole staged start of one instance.",
-              default=site.Settings.start_timeout, minimum=0.1, unit="s"),
-        Field("run_timeout", "number", "A run that acts for longer is taken over by the next one.",
-              default=site.Settings.run_timeout, minimum=1, unit="s"),
-        Field("stable_after", "number", "Operation that gives back one point of the failure budget; a crash within"
-              " twelve times as much after a start is in a row with those before.",
-              default=site.Settings.stable_after, minimum=0, unit="s"),
-        Field("failure_budget", "integer", "Failures of an instance, of every kind, after which it stays failed.",
-              default=site.Settings.failure_budget, minimum=1),
-        Field("failure_window", "number", "The time they are counted in.", default=site.Settings.failure_window,
-              minimum=1, unit="s"),
-        Field("observe_interval", "number", "Time between two scheduled observations of the monitor.",
-              default=site.Settings.observe_interval, minimum=1, unit="s"),
-        Field("host_interval", "number", "Time between two questions of the monitor to a host's service manager.",
-              default=site.Settings.host_interval, minimum=0.1, unit="s"),
-        Field("host_down_after", "number", "How long two independent signals must agree that a host is gone until the"
-              " monitor believes it down and moves what it held; of a machine that takes no connection, since its last"
-              " answer and one `host_interval`.", default=site.Settings.host_down_after, minimum=0,
-              unit="s"),
-        Field("artifacts", "integer", "Runs of the monitor whose artefacts are kept.",
-              default=site.Settings.artifacts, minimum=1),
-        Field("artifacts_size", "integer", "What they may take together; beyond, the oldest ones go.",
-              default=site.Settings.artifacts_size, minimum=1, unit="MiB"),
-        Field("trail_days", "integer", "How long the trail of events is kept.", default=site.Settings.trail_days,
-              minimum=1, unit="days"),
-        Field("api", "boolean", "The monitor answers the HTTP API on Unix sockets: one in the state folder, one in the"
-              " folder of each host on its machine.", default=site.Settings.api),
-        Field("api_address", "address", "The loopback address where the API also listens, when it has a port.",
-              default=site.Settings.api_address),
-        Field("api_port", "integer", "The TCP port of the API there, and at the loopback address of each host on the"
-              " controller's machine. 0: Unix sockets only.", default=site.Settings.api_port, minimum=0,
-              maximum=65535),
-    ),
-)
-
-HOOK = _table(
-    "A hook",
-    "muster_hooks[]",
-    "The monitor runs the command on the controller, with a JSON document on standard input: {site, item, verdict,"
-    " before, cause, since, at}. It gets no secret of the monitor's environment; what it prints goes to the monitor's"
-    " log.",
-    (
-        Field("command", "arguments", "The arguments as a list, no shell. The first one, the program, is an absolute"
-              " path.", required=True),
-        Field("on", "names", "The new verdicts it is run for: `operational`, `degraded`, `not operational`, `waiting`,"
-              " `stopped`, `unknown`; or `all`.", default=("all",), default_doc="`all`"),
-        Field("debounce", "number", "How long a verdict must last before the command runs; shorter changes are"
-              " ignored.", default=site.Hook.debounce, minimum=0, maximum=86400, unit="s"),
-        Field("timeout", "number", "How long the command may take until it is killed.", default=site.Hook.timeout,
-              minimum=0.1, maximum=3600, unit="s"),
-    ),
-)
-
-TABLES = (SITE, ITEM, APPLICATION, AFTER_BUDGET, PROGRAM, BUS, keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
+TABLES = (SITE, ITEM, APPLICATION, AFTER_BUDGET, keys_resources.NEED, PROGRAM, BUS,
+          keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
           HOST, SETTINGS, HOOK)
+
+# Whose keys no variable of an item may have by mistake: the first one that has it says where it counts.
+COUNTED = (APPLICATION, PROGRAM, BUS, AFTER_BUDGET, SERVICE, SITE, HOST, SETTINGS)
 
 
 def site_reference() -> List[Dict[str, Any]]:
@@ -362,6 +305,10 @@ _KINDS = {
     "limits": "name -> limit",
     "sandbox": "name -> value",
     "display": "name -> text",
+    "amounts": "name -> whole number",
+    "factor": "number or mapping",
+    "choice of items": "name, list or mapping",
+    "hosts": "name, list or mapping",
 }
 
 

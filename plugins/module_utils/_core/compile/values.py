@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any, Callable, Dict, Mapping, Tuple
 
+from ..model.item import MEMORY
 from ..model.moments import duration
 from ..model.text import unreadable
 from . import values_confinement
@@ -29,6 +30,7 @@ _URL_PATH = re.compile(r"/[\x21-\x7e]*\Z")
 _MODE = re.compile(r"0[0-7]{3}\Z")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,300}\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
+_MOST = 1000000  # of a resource
 _LONGEST_NUMBER = 1024  # bits; Python refuses to write very long numbers
 
 NAME_RULE = "a letter, then letters, digits, _ or -, at most 64"
@@ -207,6 +209,18 @@ def _items(field: Field, value: Any) -> Tuple[Any, ...]:
     return tuple(value)
 
 
+def _amounts(field: Field, value: Any) -> Dict[str, int]:
+    found = {}
+    for name, amount in _mapping(field, value).items():
+        if not isinstance(name, str) or not NAME.match(name) or name == MEMORY:
+            hint = "memory is what expected_memory reserves" if name == MEMORY else "allowed: " + NAME_RULE
+            raise Bad("%s is not a name of a resource" % show(name), hint)
+        if isinstance(amount, bool) or not isinstance(amount, int) or not 0 <= amount <= _MOST:
+            raise Bad("%s is %s, must be a whole number from 0 to %d" % (name, described(amount), _MOST))
+        found[name] = amount
+    return found
+
+
 def _item_id(field: Field, value: Any) -> str:
     if isinstance(value, (bool, int, float)):
         raise _must(value, "a text", "put it in quotes: YAML reads 010 as 8, and no as false")
@@ -298,4 +312,8 @@ KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "limits": _confined(values_confinement.limits),
     "sandbox": _confined(values_confinement.sandbox),
     "display": _confined(values_confinement.display),
+    "choice of items": lambda field, value: dict(value) if isinstance(value, Mapping) else _names(field, value),
+    "amounts": _amounts,
+    "factor": lambda field, value: value,  # read further where the applications are known
+    "hosts": lambda field, value: value,
 }

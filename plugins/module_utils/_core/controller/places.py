@@ -21,4 +21,5 @@ MONITOR_PID = "run/monitor.pid"
 HISTORY_FILE = "run/history.jsonl"  # of verdicts
 PLACES_FILE = "run/places.json"  # the last inventory
 API_SOCKET = "run/api.sock"  # also below the root of each host
+ACTS_SOCKET = "run/acts.sock"  # where runs hand acts to the monitor's lines
 DOORS_FOLDER = "run/doors"  # sockets that lines over ssh forward to hosts

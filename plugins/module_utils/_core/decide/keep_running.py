@@ -49,7 +49,9 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
         return
     wrong = misplaced(draft, instance, host)
     if wrong and not instance.application.on_request:
-        move(draft, instance, "%s, so %s moves" % (wrong, name), [host] + strays, wrong, {host: ""}, leaves=host)
+        stays = instance.application.per == "host"  # it runs there or nowhere
+        reason = "%s, so %s %s" % (wrong, name, "stops" if stays else "moves")
+        move(draft, instance, reason, [host] + strays, "" if stays else wrong, {host: ""}, leaves=host)
         return
     if wrong:
         what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))

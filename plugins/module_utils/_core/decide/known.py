@@ -112,7 +112,9 @@ class Known:
 
     def label(self, instance: Instance) -> str:
         """How sentences about an HCI call it: ``item 02``."""
-        return "item %s" % instance.item.id
+        if instance.application.per == "item":
+            return "item %s" % instance.item.id
+        return instance.name
 
     def held_since(self, name: str) -> str:
         """`` (opened by eve at 12:03)`` for a sentence, or "" when that is not known."""
@@ -129,7 +131,7 @@ class Known:
     def item_order(self, instance: Instance) -> int:
         """The position of its item in the site: earlier items are placed first."""
         if self._item_order is None:
-            self._item_order = {item.id: i for i, item in enumerate(self.site.items)}
+            self._item_order = {item.id: i for i, item in enumerate(self.site.rows)}
         return self._item_order[instance.item.id]
 
     def is_started(self, name: str) -> bool:

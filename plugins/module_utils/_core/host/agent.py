@@ -15,7 +15,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping, Optional
+    from typing import Any, Callable, Dict, Mapping, Optional
 
 UMASK = 0o022
 HIDING = 0o050  # bits of an umask that keep a group out: the modes of folders and files say who may read them
@@ -25,14 +25,14 @@ PREFIX = "MUSTER:"
 def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
     """Carry out a request.
 
-    :param request: ``{"verb": "observe" | "prepare" | "act" | "remove", "host": {...}, "check", "diff", ...}``, the
-        rest as the verb's own function describes it; with ``agent`` (see `host.install`), the agent is installed first.
+    :param request: ``{"verb": "observe" | "prepare" | "act" | "acted" | "remove", "host": {...}, "check", "diff"}``,
+        rest as the verb's own function describes it; with ``agent`` (see `host.install`), it is installed first.
     :return: the verb's answer, or ``{"error": sentence}``.
     """
     began = time.monotonic()
     verb = request.get("verb")
     try:
-        if verb in ("act", "prepare"):
+        if verb in ("act", "acted", "prepare"):
             from .machine import ownership
 
             problem = ownership.others(request["host"]["root"])
@@ -57,6 +57,10 @@ def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
             from . import prepare
 
             return prepare.prepare(request)
+        if verb == "acted":
+            from . import handed
+
+            return handed.result(request["host"]["root"], str(request["token"]), float(request["within"]))
         if verb == "remove":
             from . import remove
             from .machine import ownership
@@ -92,14 +96,29 @@ def install_agent(request: Mapping[str, Any]) -> bool:
         return False
 
 
-def listen(root: str) -> None:
+def listen(root: str, allowed: Optional[Callable[[Mapping[str, Any]], Dict[str, Any]]] = None) -> None:
     """Be the host's end of the monitor's line (see `host.line`), for an account that may run only the installed agent.
 
     :param root: the only folder that the monitor may name.
+    :param allowed: checks a request of that account, see `host.handed`; without it, none is taken.
     """
     from . import line
 
-    line.main(root)
+    line.main(root, carry_out, allowed)
+
+
+def carry_out(request: Mapping[str, Any]) -> Dict[str, Any]:
+    """As `handle`, in a process that is there for this request only."""
+    import os
+    import signal
+
+    before = os.umask(UMASK)
+    if not before & HIDING:
+        os.umask(before)
+    if request.get("verb") != "observe":  # an act that was begun is completed, even when its caller is gone
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+    return handle(request)
 
 
 def main(request: Optional[Mapping[str, Any]] = None) -> None:
@@ -107,18 +126,10 @@ def main(request: Optional[Mapping[str, Any]] = None) -> None:
 
     :param request: read from standard input when it is None.
     """
-    import os
-    import signal
     import sys
 
-    before = os.umask(UMASK)
-    if not before & HIDING:
-        os.umask(before)
     if request is None:
         request = json.loads(sys.stdin.buffer.readline())
-    if request.get("verb") != "observe":  # an act that was begun is completed, even when its caller is gone
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_IGN)
-    answer = json.dumps(handle(request), separators=(",", ":"))
+    answer = json.dumps(carry_out(request), separators=(",", ":"))
     sys.stdout.write("\n%s%s\n" % (PREFIX, answer))
     sys.stdout.flush()

@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host's end of the monitor's line: answers the monitor's questions, and passes on events of the service manager.
 
-The monitor sends this file when it connects, so it needs no installation and both ends have the same version; only the
-code for systemd is imported from the installed agent. The protocol is a JSON document per line: this end writes
-``{"ready": 1}`` and reads ``{"root", "patience", "api"}``, then answers each further line with ``{"beat": 1}``. It also
-writes ``{"event": {...}}`` for each datagram to its own socket in ``<root>/run/listeners``, and for each event of
-systemd where that is the service manager. It ends with its connection, or after `patience` seconds without a question.
+The monitor sends this file and `host.relay` when it connects, so they need no installation and both ends have the same
+version; the code for systemd and for acts is that of the installed agent. The protocol is a JSON document per line:
+this end writes ``{"ready": 1}`` and reads ``{"root", "patience", "api"}``, then answers each line ``?`` with
+``{"beat": 1}``. It also writes ``{"event": {...}}`` for each datagram to its own socket in ``<root>/run/listeners``,
+and for each event of systemd where that is the service manager. Other lines hand over an act, which the installed agent
+takes (see `host.handed`); a beat then names its version as ``agent``. It ends with its connection, or after `patience`
+seconds without a question.
 
 `api` names the socket that sshd forwards to the monitor's API. A child process takes the connections of people on the
 host beside that socket and passes on who they are. It runs as the owner of the folder, never with more rights.
@@ -18,31 +20,32 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
-import stat
-import struct
 import sys
+
+from . import relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+    Check = Callable[[Mapping[str, Any]], Dict[str, Any]]
+
+PACKAGE = "muster_host"  # the installed agent
+VERSION = re.compile(r"[0-9a-f]{16}\Z")
 MAX_DATAGRAM_BYTES = 65536
-# Holds a folder per host, with the API's socket for a group of people; the role monitor makes it.
-SHARED = "/var/lib/muster_api"
-SOCKET = "api.sock"
-# A relayed connection begins with this, the name of the user and the end of the line.
-INTRODUCTION = b"MUSTER-USER "
-MAX_RELAYED = 64  # connections at a time
+MAX_REQUEST_BYTES = 16 << 20
 
 
 class Listener:
     """The socket for events, and the API's, once the host is prepared."""
 
-    def __init__(self, root: str, api: str, confined: bool = False) -> None:
+    def __init__(self, root: str, api: str, confined: bool = False, events: bool = True) -> None:
         """
+        :param events: whether there is somebody to tell of events.
         :param api: path of the forwarded socket; "" without one.
         :param confined: the caller is not trusted with root's rights: the API is never relayed as root.
         """
@@ -53,14 +56,15 @@ class Listener:
         self._relay: Optional[Tuple[int, int]] = None  # process id, and the pipe whose end it waits for
         self.socket: Optional[socket.socket] = None
         self.systemd: Any = None
-        self._asks_systemd = True
+        self._events = events
+        self._asks_systemd = events
 
     def open(self) -> None:
         """Open what is not open yet; called again with each question, as a host may be prepared later."""
         self._show_api()
         if self.systemd is None and self._asks_systemd:
             self._open_systemd()
-        if self.socket is not None and os.path.exists(self._path):
+        if not self._events or (self.socket is not None and os.path.exists(self._path)):
             return
         self._close()
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -119,7 +123,9 @@ class Listener:
         import importlib
 
         try:
-            _find_agent(os.path.dirname(self._run) + "/lib")
+            library = os.path.dirname(self._run) + "/lib"
+            if not any(os.path.dirname(entry) == library for entry in sys.path):
+                use("%s/%s" % (library, newest(library)))
             agent = importlib.import_module("muster_host.service.systemd.events")
             self.systemd = agent.Events(os.path.dirname(self._run), str(noted["host"]))
         except (ImportError, OSError, KeyError):
@@ -133,7 +139,7 @@ class Listener:
                     return
             os.close(self._relay[1])
             self._relay = None
-        if not self._api or not _socket_inode(self._api):
+        if not self._api or not relay.inode(self._api):
             return
         reading, writing = os.pipe()
         child = os.fork()
@@ -142,7 +148,7 @@ class Listener:
             self._relay = (child, writing)
             return
         try:
-            relay(self._api, _alone(reading), self._confined)
+            relay.relay(self._api, relay.alone(reading), self._confined)
         finally:
             os._exit(0)
 
@@ -150,14 +156,76 @@ class Listener:
         if self.socket is not None:
             self.socket.close()
             self.socket = None
-            if _socket_inode(self._path):
-                _unlink(self._path)
+            if relay.inode(self._path):
+                relay.unlink(self._path)
 
 
-def main(only: str = "") -> None:
+class Agent:
+    """The installed agent, to which acts are handed over, once the host is prepared."""
+
+    def __init__(
+        self, root: str, only: str = "", carry_out: Optional[Check] = None, allowed: Optional[Check] = None
+    ) -> None:
+        """
+        :param only: the only folder that an act may name, where the installed agent itself holds this line; else "".
+        :param carry_out: that agent's function for a request.
+        :param allowed: see `host.handed`; without it such a line takes no act.
+        """
+        self._root = root
+        self._only = only
+        self._carry_out = carry_out
+        self._allowed = allowed
+        self._tried: Dict[str, bool] = {}  # version -> whether it is the one that is loaded
+        self.handed: Any = None
+
+    def open(self) -> None:
+        """Load the newest agent unless one is there; called again with each question."""
+        if self.handed is None:
+            with contextlib.suppress(OSError):
+                self._load("" if self._only else newest(self._root + "/lib"))
+
+    def take(self, said: Any) -> Dict[str, Any]:
+        """Hand one line of the monitor's to the agent. :return: the answer to it."""
+        if not isinstance(said, dict):
+            return {}
+        version = str(said.get("agent"))
+        other = self.handed is not None and version != self.handed.version and not self.handed.waited()
+        if other and not self._only and VERSION.match(version) and os.path.isdir("%s/lib/%s" % (self._root, version)):
+            self._load(version)
+        if self.handed is None:
+            return {"refused": str(said.get("act")), "why": "there is no agent here that takes it"}
+        reply: Dict[str, Any] = self.handed.take(said)
+        return reply
+
+    def beat(self) -> Dict[str, Any]:
+        return {"beat": 1} if self.handed is None else {"beat": 1, "agent": self.handed.version}
+
+    def _load(self, version: str) -> None:
+        if self._tried.get(version) is False:
+            return  # one from before acts came this way
+        try:
+            if self._only:
+                from . import handed
+
+                if self._carry_out is not None and self._allowed is not None:
+                    name = os.path.basename(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+                    self.handed = handed.Handed(name, self._root, self._carry_out, self._allowed, self._only)
+            else:
+                import importlib
+
+                use("%s/lib/%s" % (self._root, version))
+                agent = importlib.import_module("muster_host.agent")
+                handed_over = importlib.import_module("muster_host.handed")
+                self.handed = handed_over.Handed(version, self._root, agent.carry_out)
+        except (ImportError, AttributeError, OSError):
+            self._tried[version] = False
+
+
+def main(only: str = "", carry_out: Optional[Check] = None, allowed: Optional[Check] = None) -> None:
     """Be the host's end of a line, on standard input and output, until the connection ends.
 
     :param only: the only folder that the caller may name; "": any.
+    :param carry_out, allowed: see `Agent`.
     :raises SystemExit: when the caller names another folder or socket.
     """
     say({"ready": 1})
@@ -167,166 +235,87 @@ def main(only: str = "") -> None:
     api = str(order.get("api") or "")
     if only and api and not _may_be_shown(api, only):
         raise SystemExit("%s is not a socket of this host" % api)
-    listener = Listener(str(order["root"]), api, bool(only))
+    listener = Listener(str(order["root"]), api, bool(only), bool(order.get("events", True)))
+    agent = Agent(str(order["root"]), only, carry_out, allowed)
     patience = max(1, int(order.get("patience") or 30))
     try:
-        serve(listener, patience)
+        serve(listener, agent, patience)
     except OSError:
         pass  # the caller is gone
     finally:
         listener.close()
 
 
-def serve(listener: Listener, patience: int) -> None:
+def serve(listener: Listener, agent: Agent, patience: int) -> None:
     """Answer until the connection ends, or nothing is asked for `patience` seconds.
 
     The alarm also ends a write that blocks for ever, on a connection whose other end vanished.
     """
+    left = b""
     while True:
         signal.alarm(patience)
         listener.open()
-        ready = select.select([0, *listener.waited()], [], [], patience)[0]
+        agent.open()
+        awaited = agent.handed.waited() if agent.handed is not None else []
+        ready = select.select([0, *awaited, *listener.waited()], [], [], patience)[0]
         if not ready:
             return
         for event in listener.events():
             say({"event": event})
         if 0 in ready:
-            if not os.read(0, 4096):
-                return
-            say({"beat": 1})
-
-
-def relay(api: str, parent: int, confined: bool = False) -> None:
-    """Take connections at ``api.sock`` beside the forwarded socket, and relay each with the name of its user.
-
-    The kernel knows that name. The folder decides who may connect: its group below `SHARED`, else only its owner.
-
-    :param api: path of the forwarded socket.
-    :param parent: a descriptor that becomes readable when this must end.
-    :param confined: do nothing as root.
-    """
-    folder = os.path.dirname(api)
-    owner = os.lstat(folder)
-    if os.geteuid() == 0 and owner.st_uid:
-        os.setgroups([])
-        os.setgid(_group_of(owner.st_uid))
-        os.setuid(owner.st_uid)
-    if confined and os.geteuid() == 0:
-        return
-    for name in os.listdir(folder):
-        path = folder + "/" + name
-        if name.startswith("api-") and path != api and _dead(path):
-            _unlink(path)
-    place, new = folder + "/" + SOCKET, "%s/new-%d.sock" % (folder, os.getpid())
-    _unlink(new)
-    os.umask(0o117 if os.path.dirname(folder) == SHARED else 0o177)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.bind(new)
-    made.listen(MAX_RELAYED)
-    inode = _socket_inode(new)
-    os.rename(new, place)  # atomically, in place of the socket that an earlier connection left
-    try:
-        _take(made, api, parent)
-    finally:
-        for path, still in ((place, _socket_inode(place) == inode), (api, True)):
-            if still:
-                _unlink(path)
-
-
-def _take(made: socket.socket, api: str, parent: int) -> None:
-    import threading
-
-    free = threading.BoundedSemaphore(MAX_RELAYED)
-
-    def serve_one(person: socket.socket) -> None:
-        try:
-            with person, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as monitor:
-                monitor.connect(api)
-                monitor.sendall(INTRODUCTION + _user_at(person).encode("utf-8") + b"\n")
-                join(person, monitor)
-        except OSError:
-            pass  # one of them is gone
-        finally:
-            free.release()
-
-    while parent not in select.select([made.fileno(), parent], [], [])[0]:
-        person = made.accept()[0]
-        if not free.acquire(blocking=False):
-            person.close()
-            continue
-        threading.Thread(target=serve_one, args=(person,), daemon=True).start()
-
-
-def join(one: socket.socket, other: socket.socket) -> None:
-    """Pass on data between two sockets until one of them ends.
-
-    :raises OSError: when one is broken.
-    """
-    while True:
-        for source in select.select([one, other], [], [])[0]:
-            data = source.recv(MAX_DATAGRAM_BYTES)
+            data = os.read(0, MAX_DATAGRAM_BYTES)
             if not data:
                 return
-            (other if source is one else one).sendall(data)
-
-
-def _user_at(connection: socket.socket) -> str:
-    """The name of the user at the other end, by this host's kernel and its list of users."""
-    import pwd
-
-    user = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1]
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return "user %d" % user
-
-
-def _group_of(user: int) -> int:
-    """The user's own group; that of nobody for a user without an account."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(user).pw_gid
-    except KeyError:
-        return 65534
-
-
-def _alone(parent: int) -> int:
-    """Close every descriptor but one: the connection of the line must be able to end without waiting for this process.
-
-    :return: `parent`, under another number.
-    """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # from a terminal that sudo made; this process ends with `parent`
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(nowhere, number)
-    os.dup2(parent, 3)
-    os.closerange(4, 1024)
-    return 3
+            *lines, left = (left + data).split(b"\n")
+            for line in lines:
+                say(agent.beat() if line == b"?" else agent.take(_document(line)))
+            if len(left) > MAX_REQUEST_BYTES:
+                return
+        if agent.handed is not None:
+            for answer in agent.handed.answers(ready):
+                say(answer)
 
 
 def _may_be_shown(api: str, root: str) -> bool:
     """Whether a socket is in a folder that root made: not in one that the caller could have made."""
     folder = os.path.dirname(api)
-    return os.path.normpath(api) == api and (folder == root + "/run" or os.path.dirname(folder) == SHARED)
+    return os.path.normpath(api) == api and (folder == root + "/run" or os.path.dirname(folder) == relay.SHARED)
 
 
-def _find_agent(library: str) -> None:
-    """Make the newest installed agent importable, but not one in folders that others than root may write to.
+def newest(library: str) -> str:
+    """The version of the agent that was installed last.
 
-    :raises OSError: when there is none, or others may write there.
+    :raises OSError: when there is none.
     """
-    if any(os.path.dirname(entry) == library for entry in sys.path):
-        return
-    newest = max((entry for entry in os.scandir(library) if "." not in entry.name),
-                 key=lambda entry: entry.stat().st_mtime, default=None)
-    if newest is None:
+    found = max((entry for entry in os.scandir(library) if VERSION.match(entry.name)),
+                key=lambda entry: entry.stat().st_mtime, default=None)
+    if found is None:
         raise FileNotFoundError(2, "no agent", library)
-    for path in (library, newest.path, newest.path + "/muster_host"):
-        facts = os.lstat(path)
-        if facts.st_uid != 0 or facts.st_mode & 0o022:
+    return found.name
+
+
+def use(folder: str) -> None:
+    """Make this installed agent the one that is imported. Root takes none from folders that others may write to.
+
+    :raises OSError: when it is not there, or others may write there.
+    """
+    if folder in sys.path:
+        return
+    library = os.path.dirname(folder)
+    for path in (os.path.dirname(library), library, folder, "%s/%s" % (folder, PACKAGE)):
+        facts = os.stat(path)
+        if os.geteuid() == 0 and (facts.st_uid != 0 or facts.st_mode & 0o022):
             raise PermissionError(1, "others may write there", path)
-    sys.path.insert(0, newest.path)
+    sys.path[:] = [folder, *(entry for entry in sys.path if os.path.dirname(entry) != library)]
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
+def _document(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8"))
+    except ValueError:
+        return None
 
 
 def read_order() -> Mapping[str, Any]:
@@ -352,36 +341,3 @@ def say(document: Mapping[str, Any]) -> None:
     data = json.dumps(document, separators=(",", ":")).encode("utf-8") + b"\n"
     while data:
         data = data[os.write(1, data) :]
-
-
-def _socket_inode(path: str) -> int:
-    """The inode of a socket; 0 when there is no socket at that path."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return 0
-    return found.st_ino if stat.S_ISSOCK(found.st_mode) else 0
-
-
-def _dead(path: str) -> bool:
-    """Whether it is a socket at which no process listens: sshd leaves its own when a connection breaks."""
-    if not _socket_inode(path):
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
-    return False
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-
-
-if __name__ == "muster_line":
-    main()

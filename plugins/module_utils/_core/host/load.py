@@ -37,8 +37,8 @@ def measure(
     :param own: report the load of these processes instead of the node's: several hosts on one machine stand for nodes.
     :param prepared: whether the host has a folder in which the sample can be kept.
     :param pid: a process whose limits (control groups, a container) are those of the programs.
-    :return: ``{"cpu", "memory", "load_average", "cpus", "free_memory", "free_disk"}`` in percent of the node and MiB,
-        and per instance (cpu, memory) in percent of the node.
+    :return: ``{"cpu", "memory", "load_average", "cpus", "total_memory", "free_memory", "free_disk"}`` in percent of
+        the node and MiB, and per instance (cpu, memory) in percent of the node.
     """
     before = _read_sample(root)
     now = _sample(processes)
@@ -52,7 +52,8 @@ def measure(
     facts = _within(_node(root), limits.of(pid))
     limited = facts.pop("limited", False)
     elapsed = max(now["at"] - before["at"], 1e-6) * facts["cpus"] * _TICKS
-    total = facts.pop("total_memory") or 1
+    total = facts["total_memory"] or 1
+    facts["total_memory"] = total // _MIB
     used: Used = {}
     for process in processes:
         key = str(process.pid)

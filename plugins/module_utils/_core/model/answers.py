@@ -234,6 +234,9 @@ _OUTCOME = _fields(
         "timeline": _many(_any),
     }
 )
+_ACTED: Dict[str, Check] = {
+    "results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text,
+}
 _VERBS: Dict[str, Dict[str, Check]] = {
     "observe": {
         "host": _text,
@@ -253,7 +256,8 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "evidence": _fields({"watched": _flag, "epochs": _by_name(_epoch)}),
         "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
     },
-    "act": {"results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text},
+    "act": _ACTED,
+    "acted": _ACTED,
     "prepare": {"diff": _lines},
     "remove": {"diff": _lines},
 }

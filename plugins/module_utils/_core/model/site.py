@@ -9,12 +9,23 @@ Built once by ``compile.compiler.compile_site`` from validated input, published 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from . import item as model_item
+from . import parts
 from . import probe as model_probe
+from .item import item_from_json
 from .probe import probe_from_json
 
+AfterBudget = parts.AfterBudget
+ConfigFile = parts.ConfigFile
+Hook = parts.Hook
+Item = model_item.Item
+Need = parts.Need
+Ports = parts.Ports
+Settings = parts.Settings
+Terms = model_item.Terms
 Probe = model_probe.Probe
 
 SCHEMA = 1
@@ -34,15 +45,6 @@ SSH_CONNECTIONS = ("", "smart", "ssh", "ansible.builtin.ssh")  # an inventory th
 
 
 @dataclass(frozen=True)
-class ConfigFile:
-    """A file rendered per item (or per host service) from a Jinja template."""
-
-    name: str  # below etc/available/<instance>/
-    template: str  # looked up beside the inventory, the playbook, then in the collection
-    mode: str = "0640"
-
-
-@dataclass(frozen=True)
 class Program:
     """One process definition of an application; Supvisors' names and meanings."""
 
@@ -54,12 +56,17 @@ class Program:
     wait_exit: bool = False  # a gate: the next rank begins when it has exited with 0
     required: bool = False  # its failure is major, not minor
     expected_loading: int = 0  # percent of a host's capacity, 0..100
+    expected_memory: int = 0  # MiB
+    resources: Mapping[str, int] = field(default_factory=dict)  # of its node, or of the site
     starting_failure_strategy: str = ""  # empty: the application's
     running_failure_strategy: str = "continue"
     start_timeout: float = 10.0  # s; for a gate: until its exit
     stop_timeout: float = 5.0  # s from SIGTERM to SIGKILL
     on_timeout: str = "fail"  # a gate: "fail" | "defer"
     waits_for: str = ""  # a gate: the host service whose probe lets a deferred start continue
+    stop_signal: str = "TERM"
+    directory: str = ""  # where it starts; empty: a folder of its instance
+    umask: str = ""  # empty: the service manager's
     user: str = ""  # who it runs as, on systemd; empty: the host's user
     group: str = ""
     limits: Mapping[str, Any] = field(default_factory=dict)  # on systemd, see `model.confinement`
@@ -77,26 +84,6 @@ class Bus:
     program: str
     probe: Probe
     link: Optional[Probe] = None  # of what joins it to the peer's bus; while it fails the item is degraded, no more
-
-
-@dataclass(frozen=True)
-class Ports:
-    """TCP ports of an instance: ``base + slot * stride + offset``."""
-
-    base: int
-    stride: int
-    offsets: Mapping[str, int]
-
-    def of(self, slot: int) -> Dict[str, int]:
-        """Name of a port -> its number."""
-        return {name: self.base + slot * self.stride + offset for name, offset in self.offsets.items()}
-
-
-@dataclass(frozen=True)
-class AfterBudget:
-    """What becomes of a service whose failure budget is spent."""
-
-    retry: float  # s between two more tries
 
 
 @dataclass(frozen=True)
@@ -121,6 +108,11 @@ class Application:
     limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
     after_budget: Optional[AfterBudget] = None  # None: it stays failed until a person clears it
+    reserves: Optional[int] = None  # of one item, instead of the sum of its programs
+    per: str = "item"  # "item" | "site" | "host": what it has one instance for
+    items: Optional[Tuple[str, ...]] = None  # ids of the items that have one; None: all
+    needs: Tuple[Need, ...] = ()  # how many of some programs must run for it to be operational
+    learn: bool = False  # whether the status reports what an instance uses beyond what it reserves
 
     @property
     def on_request(self) -> bool:
@@ -130,7 +122,31 @@ class Application:
     @property
     def loading(self) -> int:
         """What one instance reserves, percent of a host."""
+        if self.reserves is not None:
+            return self.reserves
         return sum(program.expected_loading for program in self.programs)
+
+    @property
+    def takes(self) -> Dict[str, int]:
+        """Besides load, what one instance reserves: MiB of memory, and resources by name."""
+        found: Dict[str, int] = {}
+        for program in self.programs:
+            for name, amount in ((model_item.MEMORY, program.expected_memory), *program.resources.items()):
+                found[name] = found.get(name, 0) + amount
+        return {name: found[name] for name in sorted(found) if found[name]}
+
+    def under(self, item: Item) -> Application:
+        """As it is for this owner of an instance."""
+        if self.per == "host":
+            return replace(self, identifiers=(item.id,), identifiers_as_written=(item.id,))
+        terms = item.terms
+        loading = terms.loading.get(self.name) if terms else None
+        hosts = terms.identifiers.get(self.name) if terms else None
+        if terms is None or (loading is None and hosts is None):
+            return self
+        written = terms.written.get(self.name, self.identifiers_as_written)
+        return replace(self, reserves=loading, identifiers=self.identifiers if hosts is None else hosts,
+                       identifiers_as_written=written)
 
     def program(self, name: str) -> Program:
         """:raises KeyError: when there is no such program."""
@@ -174,6 +190,7 @@ class Host:
     measure: str = "node"  # "node" | "processes": what counts as the node's measured load
     min_free_memory: int = 0  # MiB; 0: no floor
     min_free_disk: int = 0  # MiB
+    resources: Mapping[str, int] = field(default_factory=dict)  # of its node, for those of programs
     user: str = ""  # who programs run as, on systemd; empty: root
     display: Mapping[str, str] = field(default_factory=dict)  # environment and user of programs with windows
     connection: str = ""  # Ansible's connection plugin; tells the monitor how it may hold a line to this host
@@ -184,15 +201,6 @@ class Host:
     def reach(self) -> str:
         """HERE, BY_SSH or OTHER."""
         return reach_of(self.connection, self.ssh)
-
-
-@dataclass(frozen=True)
-class Item:
-    """The thing controlled."""
-
-    id: str
-    slot: int
-    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -209,36 +217,6 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Hook:
-    """A command that the monitor runs when the verdict of an item has changed. Times in seconds."""
-
-    command: Tuple[str, ...]  # arguments as a list; the first one is an absolute path
-    on: Tuple[str, ...] = ("all",)  # the verdicts it wants to hear of
-    debounce: float = 5.0  # how long a verdict must last before the command runs
-    timeout: float = 30.0  # how long the command may take
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Site-wide numbers. Times in seconds."""
-
-    start_timeout: float = 60.0  # one instance's whole staged start
-    run_timeout: float = 120.0  # an actor's deadline; past it another run takes over
-    stable_after: float = 10.0
-    failure_budget: int = 5
-    failure_window: float = 600.0
-    observe_interval: float = 60.0
-    host_interval: float = 1.0  # between two questions to a host's service manager
-    host_down_after: float = 2.0  # of silence, on two independent signals
-    artifacts: int = 50  # ansible-runner artefacts kept
-    artifacts_size: int = 200  # MiB that they may take together
-    trail_days: int = 365
-    api: bool = True  # whether the monitor answers requests
-    api_address: str = "127.0.0.1"  # loopback; where it listens besides its Unix sockets
-    api_port: int = 0  # 0: Unix sockets only
-
-
-@dataclass(frozen=True)
 class Site:
     """Everything a decision needs to know about what people wrote."""
 
@@ -250,9 +228,10 @@ class Site:
     applications: Tuple[Application, ...]
     services: Tuple[Service, ...]
     items: Tuple[Item, ...]
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     hooks: Tuple[Hook, ...] = ()
     items_source: str = ""  # where they come from, when others edit that
+    resources: Mapping[str, int] = field(default_factory=dict)  # there once, for those of programs
 
     def host(self, name: str) -> Host:
         """:raises KeyError: when there is no such host."""
@@ -276,6 +255,31 @@ class Site:
             cache = self.__dict__["_by_id"] = {item.id: item for item in self.items}
         return cache[item_id]
 
+    def owners(self, application: Application) -> Tuple[Item, ...]:
+        """For whom it has an instance; the site and hosts as items that are in no list."""
+        return model_item.owners(application.per, application.items, application.identifiers, self.items)
+
+    @property
+    def rows(self) -> Tuple[Item, ...]:
+        """The items, then the site and the hosts that have instances of their own."""
+        cache: Optional[Tuple[Item, ...]] = self.__dict__.get("_rows")
+        if cache is None:
+            found = {item.id: item for item in self.items}
+            for per in model_item.PER[1:]:
+                for application in self.applications:
+                    if application.per == per:
+                        found.update((item.id, item) for item in self.owners(application) if item.id not in found)
+            cache = self.__dict__["_rows"] = tuple(found.values())
+        return cache
+
+    def peer_of(self, instance: Instance) -> Optional[Instance]:
+        """The instance that it talks to: that of its own item or host, or the one of the site."""
+        name = instance.application.peer
+        if not name:
+            return None
+        owner = model_item.SITE if self.application(name).per == "site" else instance.item.id
+        return self.by_name().get(instance_name(name, owner))
+
     def instances(self) -> Iterator[Instance]:
         """Every instance, by application then item, in the order written."""
         return iter(self.by_name().values())
@@ -286,9 +290,9 @@ class Site:
         if cache is None:
             cache = {}
             for application in self.applications:
-                for item in self.items:
+                for item in self.owners(application):
                     name = instance_name(application.name, item.id)
-                    cache[name] = Instance(name, application, item)
+                    cache[name] = Instance(name, application.under(item), item)
             self.__dict__["_instances"] = cache
         return cache
 
@@ -353,7 +357,7 @@ def site_from_json(document: Mapping[str, Any]) -> Site:
     known["groups"] = {name: tuple(members) for name, members in document["groups"].items()}
     known["applications"] = tuple(_application(a) for a in document["applications"])
     known["services"] = tuple(_service(s) for s in document["services"])
-    known["items"] = tuple(Item(**i) for i in document["items"])
+    known["items"] = tuple(item_from_json(i) for i in document["items"])
     known["settings"] = Settings(**document["settings"])
     known["hooks"] = tuple(
         Hook(**dict(h, command=tuple(h["command"]), on=tuple(h["on"]))) for h in document.get("hooks") or ()
@@ -367,6 +371,8 @@ def _application(document: Mapping[str, Any]) -> Application:
         known[key] = tuple(known[key])
     known["programs"] = tuple(Program(**dict(p, command=tuple(p["command"]))) for p in known["programs"])
     known["files"] = _files(known["files"])
+    known["needs"] = tuple(Need(need["any"], tuple(need["of"])) for need in known.get("needs") or ())
+    known["items"] = tuple(known["items"]) if known.get("items") is not None else None
     if known["bus"]:
         link = known["bus"].get("link")
         known["bus"] = Bus(known["bus"]["program"], probe_from_json(known["bus"]["probe"]),

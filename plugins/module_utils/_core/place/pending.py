@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
+from ..model.site import Instance, Site
+from .ties import FREE, Ties, ties_of
+
 Placed = Dict[str, Optional[str]]  # instance -> host; None where no host has room
 
 
@@ -21,8 +24,26 @@ class Pending:
     strategy: str = "config"  # one of `model.site.STARTING_STRATEGIES`
     sequence: int = 0  # the application's start_sequence
     order: int = 0  # position of its item in the site
+    priority: int = 0  # of its item; the higher one is placed first
+    prefer: Tuple[str, ...] = ()  # hosts that are tried first, in site order
+    ties: Ties = FREE
+    displaces: bool = False  # it may stop running instances of a lower priority
 
     @property
     def spreads(self) -> bool:
         """Whether its strategy makes the highest load as small as possible."""
         return self.strategy in ("less_loaded", "less_loaded_node")
+
+
+def pending_of(site: Site, instance: Instance, hosts: Tuple[str, ...], order: int = 0) -> Pending:
+    """An instance of the site that waits for one of these hosts.
+
+    :param order: the position of its item in the site.
+    """
+    application, terms = instance.application, instance.item.terms
+    liked = terms.prefer.get(application.name, ()) if terms else ()
+    return Pending(
+        instance.name, application.loading, hosts, application.starting_strategy, application.start_sequence, order,
+        terms.priority if terms else 0, tuple(h for h in hosts if h in liked) if liked else (),
+        ties_of(site, instance.name), bool(terms and terms.displace and not application.on_request),
+    )  # fmt: skip

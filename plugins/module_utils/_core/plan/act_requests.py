@@ -14,7 +14,7 @@ from ..model.observation import observed
 from ..model.plan import CONFIGURE, HOLD, RESTART, REVIVE, START, STOP, Action, ActRequest, Order, Plan
 from ..model.records import Claim, State, apply_changes
 from ..model.sequence import application_of
-from ..model.site import Application, Instance, Program, Site, instance_name
+from ..model.site import Application, Instance, Program, Site
 from ..model.words import STARTING
 
 Json = Dict[str, Any]
@@ -162,12 +162,12 @@ def _program(application: Application, program: Program) -> Json:
 
 def _environment(site: Site, state: State, instance: Instance) -> Dict[str, str]:
     """MUSTER_PEERS: where the peer instance of the same item may be, the host that holds it first."""
-    peer = instance.application.peer
-    if not peer:
+    peer = site.peer_of(instance)
+    if peer is None:
         return {}
-    claim = state.claims.get(instance_name(peer, instance.item.id))
+    claim = state.claims.get(peer.name)
     holder = claim.host if claim is not None and claim.holds else None
-    hosts = sorted(site.application(peer).identifiers, key=lambda h: (h != holder, site.host(h).order))
+    hosts = sorted(peer.application.identifiers, key=lambda h: (h != holder, site.host(h).order))
     addresses: List[str] = []
     for host in hosts:
         if site.host(host).address not in addresses:

@@ -14,8 +14,9 @@ from ..model.plan import MOVE, RESTART, START
 from ..model.sentences import kinds, listing, number
 from ..model.words import DOWN, DRAINED, FREE, SUSPECT
 from ..place.loads import Fleet, host_loads
-from ..place.pending import Pending, Placed
+from ..place.pending import Pending, Placed, pending_of
 from ..place.place import Candidate, explain, in_order, place
+from .displace import Displaced, Displacement
 
 CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without that limit
 
@@ -54,7 +55,8 @@ class Batch:
         self._draft = draft
         self._unfit = {host.name: unfit(draft, host.name) for host in draft.site.hosts}
         self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
-        self._loads = host_loads(draft.site, draft.claims(), draft.observations)
+        leaving = {move.name for move in draft.moves if not (move.hosts and self._holds(move))}
+        self._loads = host_loads(draft.site, draft.claims(), draft.observations, leaving)
         self._rows = 0
         self._sentences: Dict[Tuple[object, ...], Tuple[str, List[Json]]] = {}
         self.fleet = Fleet(self._loads.values())
@@ -74,6 +76,7 @@ class Batch:
         placed.update(in_place)
         self.fleet = Fleet(self._loads.values())
         turns = Turns(self._draft)
+        displacement = Displacement(self._draft, Fleet(self._loads.values()), moves)
         for p in in_order([self._pending(m, ()) for m in moves.values()]):
             host = placed[p.name]
             later = turns.take(moves[p.name].leaves) if host is not None and moves[p.name].leaves else ""
@@ -82,7 +85,8 @@ class Batch:
             elif host is not None:
                 self._emit(moves[p.name], p, host)
             else:
-                self._no_room(moves[p.name], p)
+                displaced = displacement.find(p) if p.displaces else None
+                self._no_room(moves[p.name], p, self._displace(moves[p.name], p, displaced) if displaced else "")
 
     def _holds(self, move: Move) -> bool:
         """Whether it only goes back to where its claim reserves already."""
@@ -97,23 +101,20 @@ class Batch:
 
     def _pending(self, move: Move, avoid: Sequence[str]) -> Pending:
         instance = self._draft.site.instance(move.name)
-        application = instance.application
-        hosts = self._hosts(move.hosts or application.identifiers)
+        hosts = self._hosts(move.hosts or instance.application.identifiers)
         if avoid or move.exclude:
             hosts = tuple(h for h in hosts if h not in avoid and h not in move.exclude)
-        return Pending(
-            move.name, application.loading, hosts, application.starting_strategy, application.start_sequence,
-            self._draft.item_order(instance),
-        )  # fmt: skip
+        return pending_of(self._draft.site, instance, hosts, self._draft.item_order(instance))
 
     def _take(self, pending: Mapping[str, Pending], placed: Placed) -> None:
-        added: Dict[str, int] = {}
+        added: Dict[str, List[Pending]] = {}
         for name, host in placed.items():
             if host is not None:
-                added[host] = added.get(host, 0) + pending[name].load
-        for host, load in added.items():
-            before = self._loads[host]
-            self._loads[host] = replace(before, reserved=before.reserved + load, used=before.used + load)
+                added.setdefault(host, []).append(pending[name])
+        for host, new in added.items():
+            before, load = self._loads[host], sum(p.load for p in new)
+            ties = before.ties + tuple(p.ties for p in new if p.ties)
+            self._loads[host] = replace(before, reserved=before.reserved + load, used=before.used + load, ties=ties)
 
     def _emit(self, move: Move, p: Pending, target: str) -> None:
         draft = self._draft
@@ -134,6 +135,15 @@ class Batch:
         for host in stops[1:]:
             draft.stop_copy(move.name, host, reason)
         draft.start_after_stops(move.name, target, reason)
+
+    def _displace(self, move: Move, p: Pending, displaced: Displaced) -> str:
+        """Stop what makes room; what the instance waits for until then."""
+        for other in displaced.those:
+            host = other.hosts[0]
+            self._draft.stop(other.name, host, "%s (priority %d) gets its room on %s, and %s has priority %d" % (
+                move.name, p.priority, host, other.name, other.priority), after=FREE)  # fmt: skip
+        names = listing([other.name for other in displaced.those])
+        return "%s stops and leaves its room on %s to it" % (names, displaced.host)
 
     def _next_turn(self, move: Move, why: str) -> None:
         """It could leave a drained host, but enough others do in this round."""
@@ -161,6 +171,9 @@ class Batch:
             return ""
         if len(p.hosts) < 2:
             return ", and %s is the only host that may take it" % target
+        if p.prefer:
+            liked = "%s is one that it prefers" if target in p.prefer else "none that it prefers has room, %s has"
+            return "; " + liked % target
         words = {
             "less": "%s is among the least loaded", "most": "%s is among the most loaded with room",
         }.get(p.strategy[:4], "%s is the first in its list with room")  # fmt: skip
@@ -182,18 +195,19 @@ class Batch:
 
     def _explained(self, move: Move, p: Pending) -> List[Candidate]:
         hosts = [host for host in self._wide(move) if host in self.fleet.loads]
-        return explain(p.load, hosts, self.fleet, self._ruled_out(move))
+        return explain(p.load, hosts, self.fleet, self._ruled_out(move), p.ties)
 
-    def _no_room(self, move: Move, p: Pending) -> None:
+    def _no_room(self, move: Move, p: Pending, instead: str = "") -> None:
+        """:param instead: what it waits for, when that is known better than from the hosts."""
         draft = self._draft
-        key = (self._wide(move), p.hosts, p.load, tuple(move.exclude.values()))
+        key = (self._wide(move), p.hosts, p.load, tuple(move.exclude.values()), p.ties)
         known = self._sentences.get(key)
         if known is None:
             candidates = self._explained(move, p)
             known = self._sentences[key] = (
                 self._why_not(move, candidates), [c.to_json() for c in candidates],
             )  # fmt: skip
-        why, rows = known
+        why, rows = instead or known[0], known[1]
         if self._rows + len(rows) <= CANDIDATE_ROWS:
             draft.candidates[move.name] = rows
             self._rows += len(rows)
@@ -230,8 +244,8 @@ def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> st
     """
     if len(candidates) <= 4:
         return "; ".join(c.why for c in candidates)
-    roomless = [c for c in candidates if not ruled_out.get(c.host)]
-    others = [c.why for c in candidates if ruled_out.get(c.host)]
+    roomless = [c for c in candidates if not c.unfit and not ruled_out.get(c.host)]
+    others = [c.why for c in candidates if c.unfit or ruled_out.get(c.host)]
     words = []
     if roomless:
         best = min(roomless, key=lambda c: c.reserved - c.limit)

@@ -38,7 +38,8 @@ from ..model.request import renamed
 from ..model.sentences import listing
 from ..model.sequence import application_of
 from ..model.site import Site, to_json
-from ..model.words import DOWN, FREE, MUSTER, SUSPECT, UNREACHABLE, UP
+from ..model.words import DOWN, FREE, MUSTER, RUNNING, SUSPECT, UNREACHABLE, UP
+from ..place.ties import broken
 from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
 from . import intents
@@ -101,6 +102,7 @@ def make_plan(
         _configure(draft, config_digests or {})
         _revive(draft)
         notices.drift_over(draft)
+        _neighbours(draft)
     refusals = [action for action in draft.actions if action.kind == REFUSE]
     if refusals:
         refused = _draft(site, state, observations, request, now, run, digests)
@@ -227,6 +229,15 @@ def _revive(draft: Draft) -> None:
             draft.revive(host.name, "its service manager does not run")
 
 
+def _neighbours(draft: Draft) -> None:
+    """Tell where items are beside each other otherwise than the site says: that moves nothing that runs."""
+    names = {host.name for host in draft.site.hosts}
+    places = {name: str(claim.host) for name, claim in draft.claims().items()
+              if claim.phase == RUNNING and claim.host in names}  # fmt: skip
+    for name, host, why in broken(draft.site, places):
+        draft.hold(name, host, "%s stays on %s for now, although %s" % (name, host, why))
+
+
 def _phases(draft: Draft) -> None:
     """Phase 1 holds all that waits for no other host; starts follow their application's start_sequence, and what is
     stopped for good its stop_sequence."""
@@ -288,11 +299,15 @@ def fingerprint(draft: Draft) -> str:
     hosts = sorted({h for a in draft.actions for h in (a.host, a.target) if h})
     known = draft.site.by_name()
     state = draft.state
-    applications = {known[n].application.name: known[n].application for n in names if n in known}
+    instances = [known[n] for n in names if n in known]
+    used = {instance.application.name for instance in instances}
+    applications = {name: draft.site.application(name) for name in used}
+    terms = {instance.item.id: instance.item.terms for instance in instances if instance.item.terms is not None}
     document = [
         draft.site.name,
         draft.kind,
         [to_json(applications[name]) for name in sorted(applications)],
+        {item: to_json(terms[item]) for item in sorted(terms)},
         [to_json(host) for host in draft.site.hosts if host.name in hosts],
         [[n, draft.digests.get(n)] for n in names],
         [state.wanted[n].to_json() if n in state.wanted else None for n in names],

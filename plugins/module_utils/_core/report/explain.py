@@ -10,13 +10,16 @@ from typing import Any, Dict, List, Mapping, Optional
 from ..decide import corrections
 from ..decide.draft import Draft, PlanError
 from ..decide.failures import avoided_hosts
+from ..model.item import NO_TERMS
 from ..model.observation import Observation, observed
 from ..model.records import Claim, State
-from ..model.sentences import clock, did_you_mean, kinds, number
+from ..model.sentences import clock, did_you_mean, kinds, listing, number
 from ..model.site import Instance, Site, instance_name
+from ..place.greedy import preferred
 from ..place.loads import Fleet, host_loads
-from ..place.pending import Pending
-from ..place.place import explain, place, preferred
+from ..place.pending import pending_of
+from ..place.place import explain, place
+from ..place.ties import neighbours, ties_of
 from ..plan import assign
 
 Json = Dict[str, Any]
@@ -48,19 +51,21 @@ def explain_item(site: Site, state: Mapping[str, Any], observations: Mapping[str
     views = {host.name: observed(seen, host.name) for host in site.hosts}
     ledger = State.from_json(state)
     applications = [_application(site, ledger, views, site.instance(name), now) for name in names]
-    return {"item": site.instance(names[0]).item.id, "applications": applications}
+    row = site.instance(names[0]).item.id if names else item
+    return {"item": row, "applications": applications}
 
 
 def _names(site: Site, item: str) -> List[str]:
     known = site.by_name()
     if item in known:
         return [item]
-    if item not in [entry.id for entry in site.items]:
-        ids = [entry.id for entry in site.items]
+    ids = [entry.id for entry in site.rows]
+    if item not in ids:
         error = PlanError("there is no item %s in this site%s" % (item, did_you_mean(item, ids + list(known))))
         error.unknown = True
         raise error
-    return [instance_name(application.name, item) for application in site.applications]
+    named = (instance_name(application.name, item) for application in site.applications)
+    return [name for name in named if name in known]
 
 
 def _application(
@@ -101,10 +106,26 @@ def _where(draft: Draft, name: str, claim: Claim) -> str:
 
 def _rule(site: Site, instance: Instance) -> str:
     application = instance.application
-    return "it may run on %s; %s (%s) takes it; it reserves %d %% there" % (
-        kinds(site, application.identifiers_as_written), _CHOICES[application.starting_strategy],
-        application.starting_strategy, application.loading,
-    )  # fmt: skip
+    words = [
+        "it may run on %s" % kinds(site, application.identifiers_as_written),
+        "%s (%s) takes it" % (_CHOICES[application.starting_strategy], application.starting_strategy),
+        "it reserves %d %% there" % application.loading,
+    ]
+    return "; ".join(words + _terms(site, instance))
+
+
+def _terms(site: Site, instance: Instance) -> List[str]:
+    """What holds for its item only."""
+    terms, ties = instance.item.terms or NO_TERMS, ties_of(site, instance.name)
+    liked = terms.prefer.get(instance.application.name)
+    words = ["it prefers %s before others" % listing(liked)] if liked else []
+    for groups, word in ((ties.apart, "never on a node with"), (ties.together, "on the node of")):
+        others = neighbours(site, instance, groups)
+        words += ["%s item %s" % (word, listing(others))] if others else []
+    if terms.priority:
+        words.append("its priority is %d%s" % (
+            terms.priority, ", and lower ones stop for it" if terms.displace else ""))  # fmt: skip
+    return words
 
 
 def _candidates(
@@ -122,15 +143,16 @@ def _candidates(
         ruled_out = dict(taken, **ruled_out)
     fit = [host for host in application.identifiers if host not in ruled_out]
     ranked = preferred(fit, application.starting_strategy, fleet)
-    ranked = [h for h in ranked if h not in avoided] + [h for h in ranked if h in avoided]
+    ties, liked = ties_of(site, name), set(pending_of(site, instance, tuple(fit)).prefer)
+    ranked.sort(key=lambda h: (h in avoided, h not in liked))
     choice: Optional[str] = None
     for hosts in ([h for h in fit if h not in avoided], fit):
-        pending = Pending(name, application.loading, tuple(hosts), application.starting_strategy)
+        pending = pending_of(site, instance, tuple(hosts))
         choice = choice or place([pending], fleet.loads.values())[name]
     if application.starting_strategy == "local" and not console:
         choice = None
     rows = []
-    for row in explain(application.loading, [*ranked, *sorted(ruled_out, key=_order(site))], fleet, ruled_out):
+    for row in explain(application.loading, [*ranked, *sorted(ruled_out, key=_order(site))], fleet, ruled_out, ties):
         entry = row.to_json()
         holds = claim.holds and claim.host == row.host
         if holds:

@@ -20,9 +20,10 @@ from ..model.sentences import listing
 from ..model.site import Instance, Site
 from ..model.words import FAILED
 from ..place.loads import Fleet, host_loads
-from ..place.pending import Pending, Placed
+from ..place.pending import Pending, Placed, pending_of
 from ..place.place import Candidate, explain, place
 from ..place.room import Room
+from ..place.ties import ties_of
 from ..plan import assign
 
 Json = Dict[str, Any]
@@ -92,21 +93,23 @@ class _Losses:
         return {"ready": not any(loss["without_place"] for loss in hosts.values()), "hosts": hosts}
 
     def _moves(self, instance: Instance, claim: Claim) -> bool:
-        if instance.application.on_request or not claim.holds or not self._draft.is_started(instance.name):
+        bound = instance.application.on_request or instance.application.per == "host"  # it never moves
+        if bound or not claim.holds or not self._draft.is_started(instance.name):
             return False
         return claim.phase != FAILED or bool(claim.until) or not given_up(claim, self._site.settings)
 
     def _loss(self, gone: List[str]) -> Json:
         names = dict.fromkeys(name for host in gone for name in self._held.get(host, ()))
         loads_of = self._loads_of(names)
-        if self._room.surely(loads_of, gone):
+        tied = any(ties_of(self._site, name) for name in names)
+        if not tied and self._room.surely(loads_of, gone):
             return {"moves": len(names), "without_place": [], "why": ""}
         left: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
         batch = {name: self._pending(name, gone, left) for name in names}
         fleet, placed = self._fleet, dict.fromkeys(names)  # type: Fleet, Placed
-        if any(self._claims[name].target for name in batch):  # its other half is free, too, before it is placed
+        if tied or any(self._claims[name].target for name in batch):  # what it holds is free before it is placed
             without = {name: claim for name, claim in self._claims.items() if name not in batch}
-            fleet = Fleet(host_loads(self._site, without, self._draft.observations).values())
+            fleet = Fleet(host_loads(self._site, without, self._draft.observations, batch).values())
             placed = place(batch.values(), fleet.loads.values())
         elif not self._room.surely_none(loads_of, gone):
             placed = place(batch.values(), fleet.loads.values())
@@ -134,15 +137,12 @@ class _Losses:
 
     def _pending(self, name: str, gone: List[str], left: Dict[Tuple[str, ...], Tuple[str, ...]]) -> Pending:
         instance = self._site.instance(name)
-        application = instance.application
-        hosts = left.get(application.identifiers)
+        identifiers = instance.application.identifiers
+        hosts = left.get(identifiers)
         if hosts is None:
-            fit = self._hosts(application.identifiers)
-            hosts = left[application.identifiers] = tuple(host for host in fit if host not in gone)
-        return Pending(
-            name, application.loading, hosts, application.starting_strategy, application.start_sequence,
-            self._draft.item_order(instance),
-        )  # fmt: skip
+            fit = self._hosts(identifiers)
+            hosts = left[identifiers] = tuple(host for host in fit if host not in gone)
+        return pending_of(self._site, instance, hosts, self._draft.item_order(instance))
 
     def _why(
         self, p: Pending, gone: List[str], placed: Placed, batch: Mapping[str, Pending], fleet: Fleet
@@ -157,8 +157,8 @@ class _Losses:
             fleet = Fleet(fleet.loads.values())
             for name, host in placed.items():
                 if host is not None:
-                    fleet.take(host, batch[name].load)
-            rows = explain(p.load, identifiers, fleet, ruled_out)
+                    fleet.take(host, batch[name].load, batch[name].ties)
+            rows = explain(p.load, identifiers, fleet, ruled_out, p.ties)
         why = assign.no_room([row for row in rows if row.host not in gone], ruled_out)
         machine = " (one machine)" if len(gone) > 1 else ""
         return "without %s%s, %s: %s" % (

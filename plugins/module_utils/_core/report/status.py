@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 from ..decide import failures
 from ..model import site as site_model
+from ..model.item import MEMORY
 from ..model.records import Claim, State
 from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
@@ -40,10 +41,11 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts", "readiness"}``. An item is {item, slot, verdict, cause, services, hci}, the last two the state of
-        its worst instance of that kind; ``instances`` has all of them in full; ``bus`` there is what the monitor's
-        probe says, {health, why, since}, or nothing. ``readiness`` is `report.readiness.readiness`, and the sentence
-        about it in ``says``; the rest is `report.attention.part`.
+        "counts", "readiness"}``. An item is {item, slot, per, verdict, cause, services, hci}, the last two the state
+        of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have of their own;
+        ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health, why, since}, or
+        nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``; the rest is
+        `report.attention.part`.
     """
     watching = _monitor(monitor, now)
     alive = watching["state"] == "running"
@@ -65,11 +67,14 @@ def status_document(
             held.setdefault(str(place), []).append(name)
     items: List[Dict[str, Any]] = []
     counts: Dict[str, int] = {}
-    for item in site.items:
+    own = {item.id for item in site.items}
+    hosts = {host.name for host in site.hosts}
+    for item in site.rows:
         found = dict(verdicts[item.id])
         for name, status in found.pop("instances").items():
             instances[name].update({key: status[key] for key in ("state", "major", "minor", "cause", "missing")})
-        items.append(dict(found, item=item.id, slot=item.slot))
+        per = "item" if item.id in own else "host" if item.id in hosts else "site"
+        items.append(dict(found, item=item.id, slot=item.slot, per=per))
         report_attention.mark_paused(items[-1], attention["pauses"])
         counts[found["verdict"]] = counts.get(found["verdict"], 0) + 1
     return {
@@ -207,8 +212,26 @@ def _instances(
             "cpu": seen.get("cpu"),
             "memory": seen.get("memory"),
             "ports": instance.ports if instance else {},
+            "beyond": _beyond(instance, host, seen, observations) if instance and host else "",
         }
     return found
+
+
+def _beyond(
+    instance: site_model.Instance, host: str, seen: Mapping[str, Any], observations: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """What an instance uses beyond what it reserves, where its application asks to be told; or nothing."""
+    application = instance.application
+    if not application.learn:
+        return ""
+    memory = (observations[host].get("load") or {}).get("total_memory") if host in observations else None
+    figures = [("load", float(seen.get("cpu") or 0.0), application.loading, "%")]
+    if memory:
+        used = float(seen.get("memory") or 0.0) * float(memory) / 100
+        figures.append(("memory", used, application.takes.get(MEMORY, 0), "MiB"))
+    words = ["%.0f %s of %s, and reserves %d" % (used, unit, what, reserved)
+             for what, used, reserved, unit in figures if round(used) > reserved]  # fmt: skip
+    return "%s uses %s" % (instance.name, "; ".join(words)) if words else ""
 
 
 def _host(

@@ -53,6 +53,7 @@ def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool =
         "\n".join(
             _service_lines(document["services"])
             + [line for line in [readiness.sentence(document["readiness"])] if line]
+            + [entry["beyond"] for entry in document["instances"].values() if entry.get("beyond")]
             + [_monitor_line(document["monitor"], now)]
             + ["  " + note for note in document["monitor"].get("notes") or []]
         ),

@@ -16,7 +16,7 @@ from ..model.observation import Observation, observed
 from ..model.records import Claim, HostRecord, State, Wanted
 from ..model.sentences import clock, listing
 from ..model.sequence import expected_programs
-from ..model.site import Application, Instance, Item, Site, instance_name
+from ..model.site import Application, Instance, Site
 from ..model.words import (
     DEGRADED,
     DOWN,
@@ -69,7 +69,13 @@ def verdicts(
     view = State.from_json(state)
     seen = {host.name: observed(observations, host.name) for host in site.hosts}
     sight = _Sight(site, observations, watched or {}, bus_health, now)
-    return {item.id: _item(site, view, seen, bus_health, item, sight) for item in site.items}
+    statuses = {name: _status(site, view, seen, bus_health, instance, sight)
+                for name, instance in site.by_name().items()}  # fmt: skip
+    _reach_peers(site, statuses, bus_health)
+    rows: Dict[str, List[Instance]] = {item.id: [] for item in site.rows}
+    for instance in site.instances():
+        rows[instance.item.id].append(instance)
+    return {row: _row(instances, statuses) for row, instances in rows.items()}
 
 
 def watched(monitor: Mapping[str, Any]) -> Dict[str, Json]:
@@ -113,39 +119,44 @@ class _Sight:
         return "nobody has seen %s on %s since %s%s" % (name, host, clock(since, self._now, seconds=True), why)
 
 
-def _item(
-    site: Site, state: State, seen: Mapping[str, Observation], bus_health: Mapping[str, Any], item: Item, sight: _Sight
-) -> Json:
-    statuses: Dict[str, Json] = {}
-    services: List[Json] = []
-    windows: List[Json] = []
-    for application in site.applications:
-        instance = site.by_name()[instance_name(application.name, item.id)]
-        status = instance_status(site, state, seen, bus_health, instance)
-        claim = state.claims.get(instance.name) or Claim()
-        unseen = sight.unseen(instance.name, claim) if claim.phase == RUNNING and status["state"] != "unknown" else ""
-        if unseen:
-            status.update(state="unknown", cause=unseen, major=False, minor=False)
-        statuses[instance.name] = status
-        (windows if application.on_request else services).append(status)
-    for application in site.applications:
-        own = statuses[instance_name(application.name, item.id)]
-        peer = statuses.get(instance_name(application.peer, item.id))
-        if peer is None or own["state"] != "running" or own["major"]:
+def _status(
+    site: Site, state: State, seen: Mapping[str, Observation], bus_health: Mapping[str, Any], instance: Instance,
+    sight: _Sight,
+) -> Json:  # fmt: skip
+    status = instance_status(site, state, seen, bus_health, instance)
+    claim = state.claims.get(instance.name) or Claim()
+    unseen = sight.unseen(instance.name, claim) if claim.phase == RUNNING and status["state"] != "unknown" else ""
+    if unseen:
+        status.update(state="unknown", cause=unseen, major=False, minor=False)
+    return status
+
+
+def _reach_peers(site: Site, statuses: Mapping[str, Json], bus_health: Mapping[str, Any]) -> None:
+    """What runs well and does not reach its peer is degraded."""
+    for instance in site.instances():
+        own, other = statuses[instance.name], site.peer_of(instance)
+        if other is None or own["state"] != "running" or own["major"]:
             continue
+        peer = statuses[other.name]
         why = peer["cause"] if _word(peer) in (NOT_OPERATIONAL, UNKNOWN) else ""
         if not why and peer["state"] == "running":  # else it is on its way, and the link comes with it
             why = _parted(bus_health.get(own["instance"]), own["epoch"])
         if why:
+            whose = "item %s" % other.item.id if other.application.per == "item" else "the %s" % other.application.per
             own["minor"] = True
-            own["cause"] = own["cause"] or "services of item %s not reachable: %s" % (item.id, why)
+            own["cause"] = own["cause"] or "services of %s not reachable: %s" % (whose, why)
+
+
+def _row(instances: List[Instance], statuses: Mapping[str, Json]) -> Json:
+    services = [statuses[i.name] for i in instances if not i.application.on_request]
+    windows = [statuses[i.name] for i in instances if i.application.on_request]
     verdict, cause = _merged(services, windows)
     return {
         "verdict": verdict,
         "cause": cause,
         "services": _worst(services),
         "hci": _worst(windows),
-        "instances": statuses,
+        "instances": {i.name: statuses[i.name] for i in instances},
     }
 
 
@@ -255,9 +266,11 @@ def _running(
     failed = {p: why for p, why in claim.failed.items() if p not in missing}
     status["missing"] = missing + sorted(failed)
     required = [p for p in status["missing"] if _required(application, p)]
-    status["major"], status["minor"] = bool(required), bool(status["missing"]) and not required
+    few = _few(application, status["missing"])
+    status["major"] = bool(required or few)
+    status["minor"] = bool(status["missing"]) and not status["major"]
     if status["missing"]:
-        first = (required or status["missing"])[0]
+        first = (required or few or status["missing"])[0]
         why = ": " + claim.failed[first] if claim.failed.get(first) else ""
         lacks = listing([first] + [p for p in status["missing"] if p != first])
         status["cause"] = "%s on %s runs without %s%s" % (name, host, lacks, why)
@@ -269,6 +282,15 @@ def _running(
         status["cause"] = "waiting for %s" % _awaited(site, application, claim)
         if not expected_programs(application, without=(*claim.deferred, *claim.failed)):
             status["state"] = "waiting"  # nothing of it runs yet
+
+
+def _few(application: Application, missing: List[str]) -> List[str]:
+    """The missing programs of which too few are left for what the application needs."""
+    for need in application.needs:
+        gone = [program for program in need.of if program in missing]
+        if len(need.of) - len(gone) < need.any:
+            return gone
+    return []
 
 
 def _required(application: Application, program: str) -> bool:

@@ -22,7 +22,7 @@ from ..model.observation import seen_running, unseen
 from ..model.plan import FREE_CLAIM, HOLD, STOP, Action, Plan
 from ..model.records import Claim, HostRecord, apply_changes
 from ..model.sentences import did_you_mean, listing
-from ..model.site import Host, Item, Site, instance_name
+from ..model.site import Host, Item, Site
 from ..model.words import DOWN, MONITOR, SEEN, STARTED, UNREACHABLE
 from ..plan.outcome import settle
 from ..plan.plan import make_plan
@@ -254,13 +254,11 @@ class _World:
     def waiting(self) -> Dict[str, str]:
         """Services that are wanted and hold no host, with the reason."""
         found = {}
-        for application in self.site.applications:
-            for item in self.site.items if not application.on_request else ():
-                name = instance_name(application.name, item.id)
-                claim = Claim.from_json(self.state["claims"].get(name) or {})
-                wanted = (self.state["wanted"].get(name) or {}).get("state")
-                if wanted == STARTED and not claim.holds:
-                    found[name] = claim.reason or "%s holds no host" % name
+        for name, instance in self.site.by_name().items():
+            claim = Claim.from_json(self.state["claims"].get(name) or {})
+            wanted = (self.state["wanted"].get(name) or {}).get("state")
+            if wanted == STARTED and not claim.holds and not instance.application.on_request:
+                found[name] = claim.reason or "%s holds no host" % name
         return found
 
     def hosts(self) -> List[Json]:

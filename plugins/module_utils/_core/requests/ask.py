@@ -166,6 +166,8 @@ def open_hci(draft: Draft, name: str) -> bool:
     """Open an HCI on a console; at most one per item (Req 21, 23)."""
     instance = draft.site.instance(name)
     host = draft.request.get("console") or draft.request.get("host")
+    if not host and instance.application.per == "host":
+        host = instance.item.id
     if not instance.application.on_request:
         draft.refuse(name, host, "%s is a service, nothing to open: start it" % name)
         return False

@@ -55,7 +55,7 @@ def names_of(site: Site, held: Optional[Mapping[str, Optional[str]]] = None) -> 
     hosts: Dict[str, Optional[str]] = dict.fromkeys(host.name for host in site.hosts)
     hosts.update(dict.fromkeys(host for host in held.values() if host))
     applications = {application.name: application.on_request for application in site.applications}
-    return Names(instances, dict.fromkeys(item.id for item in site.items), hosts, applications)
+    return Names(instances, dict.fromkeys(item.id for item in site.rows), hosts, applications)
 
 
 def meanings(kind: str, written: List[str], names: Names) -> List[Meaning]:
@@ -72,7 +72,8 @@ def meaning_of(kind: str, name: str, names: Names) -> Meaning:
     if name in names.instances:
         return Meaning(name, (name,))
     if name in names.applications:
-        return Meaning(name, tuple(instance_name(name, item) for item in names.items))
+        found = (instance_name(name, item) for item in names.items)
+        return Meaning(name, tuple(instance for instance in found if instance in names.instances))
     if kind in BY_ITEM:
         items = _items(name, names)
         of_items = [_item(kind, item, names) for item in items]
@@ -113,10 +114,10 @@ def _item(kind: str, item: str, names: Names) -> Meaning:
 
 def _hci(item: str, names: Names) -> Meaning:
     """The HCI of an item is the instance of the only application that is opened on request."""
-    found = names.on_request
+    found = [name for name in names.on_request if instance_name(name, item) in names.instances]
     if len(found) == 1:
         return Meaning(item, (instance_name(found[0], item),))
-    which = "has no HCI: no application of this site is opened on request"
+    which = "has no HCI: no application of this site is opened on request for it"
     if found:
         which = "has several HCIs: name one of %s" % listing([instance_name(name, item) for name in found])
     return Meaning(item, (), "item %s %s" % (item, which))

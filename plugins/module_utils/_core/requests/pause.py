@@ -23,7 +23,7 @@ def _key(draft: Draft) -> Optional[str]:
             draft.refuse(None, None, "say an item or the site, not both")
             return None
         return SITE
-    ids = [known.id for known in draft.site.items]
+    ids = [known.id for known in draft.site.rows]
     if not item:
         draft.refuse(None, None, "say what to %s: an item, for example %s, or the whole site" % (
             draft.kind, ids[0] if ids else "01"))  # fmt: skip

@@ -22,7 +22,7 @@ def refusal(site: Site, deployed: Iterable[str]) -> str:
     """
     if not site.items_source:
         return ""
-    known = {item.id for item in site.items}
+    known = {item.id for item in site.rows}
     before = _items(site, deployed)
     lost = before - known
     if len(lost) < 2 or 2 * len(lost) < len(before):

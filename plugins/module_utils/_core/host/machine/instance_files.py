@@ -32,10 +32,13 @@ def read_claim(root: str, instance: str) -> Optional[int]:
     return epoch if epoch >= 0 else None
 
 
-def write_claim(root: str, instance: str, epoch: int, environment: Mapping[str, str]) -> None:
+def write_claim(
+    root: str, instance: str, epoch: int, environment: Mapping[str, str], nothing_runs: bool = False
+) -> None:
     """Allow programs of an instance to start under this epoch. Idempotent.
 
     :param environment: variables that muster-exec gives to its programs.
+    :param nothing_runs: of the instance: then there may be no claim for a moment, see `files.write_over_nothing`.
     :raises ValueError: for a variable that a line cannot hold.
     :raises OSError: when it cannot be written.
     """
@@ -47,7 +50,7 @@ def write_claim(root: str, instance: str, epoch: int, environment: Mapping[str, 
     data = "".join(line + "\n" for line in lines).encode("utf-8")
     path = claim_path(root, instance)
     if files.read(path) != data:
-        files.write_file(path, data)
+        (files.write_over_nothing if nothing_runs else files.write_file)(path, data)
 
 
 def remove_claim(root: str, instance: str) -> bool:
@@ -102,8 +105,7 @@ class Lock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        os.pwrite(self._descriptor, b"%-11d\n" % os.getpid(), 0)  # to truncate it first takes ext4 milliseconds
         return True
 
     def holder(self) -> str:

@@ -4,11 +4,12 @@
 """The record of an instance's start: ``run/starts/<instance>.json``, which only the account of the host may write.
 
 It says which processes the service manager started, so that they are known whatever their environment shows, and after
-the service manager has ended. It is written with each rank of a start and removed after the confirmed stop.
+the service manager has ended. Each rank of a start adds a line to it; it is removed after the confirmed stop.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
@@ -16,7 +17,7 @@ from . import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Mapping, Set, Tuple
+    from typing import Any, Dict, List, Mapping, Set, Tuple
 
 _FOLDER = "/run/starts"
 _SUFFIX = ".json"
@@ -47,7 +48,21 @@ class Start:
         new = {name: what for name, what in programs.items() if what[1] and self.programs.get(name) != what}
         if new:
             self.programs.update(new)
+            self._append(root, {"programs": new})
+
+    def _append(self, root: str, document: Mapping[str, Any]) -> None:
+        """One line more, in one step; to replace the file would take ext4 5 to 10 ms, in each rank of a start."""
+        data = b"\n" + json.dumps(document, separators=(",", ":")).encode("utf-8")
+        try:
+            descriptor = os.open(_path(root, self.instance), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
             self.write(root)
+            return
+        try:
+            if os.write(descriptor, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), _path(root, self.instance))
+        finally:
+            os.close(descriptor)
 
     def write(self, root: str) -> None:
         """:raises OSError: when it cannot be written."""
@@ -70,6 +85,7 @@ def begin(root: str, instance: str, epoch: int, fresh: bool) -> Start:
     before = read(root, instance)
     if fresh or before.epoch != epoch or not before.key:
         before = Start(instance, epoch, os.urandom(12).hex())
+        remove(root, instance)  # nothing of it runs any more, see `files.write_over_nothing`
         before.write(root)
     return before
 
@@ -81,14 +97,25 @@ def read(root: str, instance: str) -> Start:
         data = files.read(_path(root, instance))
         if data is None:
             return none
-        document = json.loads(data.decode("utf-8"))
+        first, *added = data.decode("utf-8").split("\n")
+        document = json.loads(first)
         found = Start(instance, int(document["epoch"]), str(document["key"]))
-        for name, (pid, started) in document["programs"].items():
-            found.programs[str(name)] = (int(pid), int(started))
+        for programs in (document["programs"], *map(_added, added)):
+            for name, (pid, started) in programs.items():
+                found.programs[str(name)] = (int(pid), int(started))
         found.others = {(int(pid), int(started)) for pid, started in document["others"]}
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return none
+
+
+def _added(line: str) -> Mapping[str, Any]:
+    """The programs that a later line adds; none where it was cut short, on a full disk."""
+    try:
+        programs: Mapping[str, Any] = json.loads(line)["programs"]
+    except ValueError:
+        return {}
+    return programs
 
 
 def read_all(root: str) -> List[Start]:

@@ -1,0 +1,49 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys of resources other than load: what programs take, and what there is."""
+
+from __future__ import annotations
+
+from .table import Field
+from .table import table as _table
+
+NEED = _table(
+    "What an application needs",
+    "muster_applications.<name>.needs[]",
+    "`{any: 2, of: \".*_view\"}`: with fewer of these, it is not operational.",
+    (
+        Field("any", "integer", "So many of them must run.", required=True, minimum=1),
+        Field("of", "text", "A regular expression for the whole name of a program; gates and programs without"
+              " `start_sequence` are none of them.", required=True),
+    ),
+)
+
+SIGNALS = ("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH")
+
+PROGRAM = (
+    Field("stop_signal", "choice", "The signal that asks it to end; what still lives after `stop_timeout` is killed.",
+          default="TERM", choices=SIGNALS),
+    Field("directory", "path", "The folder in which it starts.", default="",
+          default_doc="`var/<instance>` of the host"),
+    Field("umask", "mode", "The permissions that files of its own making do not get, as in `0027`.", default="",
+          default_doc="`0027` on systemd, else that of who deploys"),
+    Field("expected_memory", "integer", "What it takes of the memory of a host, reserved before it starts. The smaller"
+          " of machine and control group counts as the host's memory.", default=0, minimum=0, unit="MiB"),
+    Field("resources", "amounts", "What it takes of the `muster_resources` of a host or the `muster_site_resources` of"
+          " the site, reserved before it starts: `{gpu: 1}`.", default={}),
+)
+APPLICATION = (
+    Field("needs", "items", "How many of which programs must run for it to be operational: a list of mappings (below)."
+          " One that is missing without this is minor, unless it is `required`.", default=()),
+    Field("learn", "boolean", "The status reports where an instance uses more load or memory than it reserves. Nothing"
+          " is decided by it.", default=False),
+)
+SITE = (
+    Field("muster_site_resources", "amounts", "What there is once for the whole site, by name, for `resources` of"
+          " programs: `{licence_x: 3}`.", default={}),
+)
+HOST = (
+    Field("muster_resources", "amounts", "What there is on its node, by name, for `resources` of programs: `{gpu: 2}`."
+          " Hosts that share a node have them together.", default={}),
+)

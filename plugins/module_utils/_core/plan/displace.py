@@ -1,0 +1,92 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running services that stop for one of a higher priority, where the site says so and there is no other room.
+
+They stop in this plan; the next one places both, the higher priority first.
+"""
+
+from __future__ import annotations
+
+from typing import Collection, Dict, List, NamedTuple, Optional, Tuple
+
+from ..decide import pauses
+from ..decide.draft import Draft
+from ..model.words import RUNNING
+from ..place.loads import Fleet
+from ..place.pending import Pending, pending_of
+
+
+class Displaced(NamedTuple):
+    """What has to stop on a node so that an instance finds room on one of its hosts."""
+
+    host: str
+    those: Tuple[Pending, ...]
+
+
+class Displacement:
+    """Looks for what may stop; what it finds counts as stopped for the next question."""
+
+    def __init__(self, draft: Draft, fleet: Fleet, moving: Collection[str]) -> None:
+        """:param moving: instances that have been placed in this plan: they are no one's room."""
+        self._draft, self._fleet = draft, fleet
+        self._running: Dict[str, List[Tuple[str, Pending]]] = {}  # node -> (host, instance)
+        for name, claim in draft.claims().items():
+            instance = draft.site.by_name().get(name)
+            if instance is None or claim.phase != RUNNING or name in moving or instance.application.on_request:
+                continue
+            if claim.host in fleet.loads and _may_stop(draft, name, str(claim.host)):
+                p = pending_of(draft.site, instance, (str(claim.host),), draft.item_order(instance))
+                self._running.setdefault(fleet.loads[str(claim.host)].node, []).append((str(claim.host), p))
+
+    def find(self, p: Pending) -> Optional[Displaced]:
+        """The least that has to stop for an instance: of the lowest priority, then as few as possible."""
+        best: Optional[Tuple[Tuple[int, int], Displaced]] = None
+        seen = set()
+        for host in p.hosts:
+            node = self._fleet.loads[host].node
+            if node in seen:
+                continue
+            seen.add(node)
+            those = self._on(host, node, p)
+            if those:
+                cost = (max(other.priority for other in those), len(those))
+                if best is None or cost < best[0]:
+                    best = cost, Displaced(host, tuple(those))
+        if best is None:
+            return None
+        found = best[1]
+        node = self._fleet.loads[found.host].node
+        for other in found.those:
+            self._fleet.give_back(other.hosts[0], other.load, other.ties)
+        self._running[node] = [entry for entry in self._running[node] if entry[1] not in found.those]
+        self._fleet.take(found.host, p.load, p.ties)
+        return found
+
+    def _on(self, host: str, node: str, p: Pending) -> List[Pending]:
+        lower = [other for _host, other in self._running.get(node, ()) if other.priority < p.priority]
+        lower.sort(key=lambda other: (other.priority, -other.order, other.name))
+        gone: List[Pending] = []
+        for other in lower:
+            if self._fleet.fits(host, p):
+                break
+            self._fleet.give_back(other.hosts[0], other.load, other.ties)
+            gone.append(other)
+        enough = self._fleet.fits(host, p)
+        for other in reversed(list(gone)):  # the highest priority first: it may stay where it turns out not to matter
+            self._fleet.take(other.hosts[0], other.load, other.ties)
+            if enough and self._fleet.fits(host, p):
+                gone.remove(other)
+            elif enough:
+                self._fleet.give_back(other.hosts[0], other.load, other.ties)
+        for other in gone if enough else ():
+            self._fleet.take(other.hosts[0], other.load, other.ties)
+        return gone if enough else []
+
+
+def _may_stop(draft: Draft, name: str, host: str) -> bool:
+    """Not what is stopped anyway, what another run is at work on, what is paused, or what nobody could see stop."""
+    observation = draft.observation(host)
+    if not draft.is_started(name) or draft.busy(name) or pauses.paused(draft, name):
+        return False
+    return observation.seen and observation.service_manager == "running"
