@@ -176,7 +176,7 @@ class EtcdLedger(EtcdLog):
 
         :param folder: that is there.
         """
-        from .moving import write_copy
+        from .copies import write_copy
 
         return write_copy(self, folder or self.backups)
 

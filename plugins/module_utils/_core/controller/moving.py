@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves the ledger from SQLite to etcd or back, whole or not at all; and copies one in etcd to a file of SQLite.
+"""Moves the ledger from SQLite to etcd or back, whole or not at all.
 
 The new one is made first, and nobody looks at it. Then the old one takes no commit any more, in one step that compares
 its revision, and last the state folder says where the ledger is. Whatever interrupts this, doing it again finishes it.
@@ -11,19 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Dict, Iterator, List, Mapping
+from typing import Any, Mapping
 
-from . import adopt, ledger_files, ledgers, publish
+from . import adopt, copies, ledger_files, ledgers, publish
 from .ledger import Ledger
 from .places import LEDGER_FILE, WHERE_FILE
 from .store import LedgerError, LostRace
 
 ATTEMPTS = 8
-PAGE = 1000  # entries of the trail that are read at once
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .etcd_ledger import EtcdLedger
 
 
 def move(state_dir: str, to: Mapping[str, Any]) -> str:
@@ -56,7 +51,7 @@ def _to_etcd(state_dir: str, to: Mapping[str, Any]) -> str:
             raise LedgerError("this ledger was moved to %s: move it there" % retired)
         with ledgers.in_etcd(place, state_dir, look=True) as target:
             if not (retired and target.exists() and not target.moved):
-                target.fill(records, revision, _all(source))
+                target.fill(records, revision, copies.everything_told(source))
             if not retired:
                 try:
                     source.retire(revision, name)
@@ -77,59 +72,13 @@ def _to_folder(state_dir: str, now: Mapping[str, Any]) -> str:
     fresh = "%s.moved-%s" % (path, os.urandom(4).hex())
     try:
         with ledgers.in_etcd(now, state_dir, look=True) as source:
-            revision = _copied(source, fresh)
+            revision = copies.as_file(source, fresh)
             if not source.moved:
                 source.retire(revision, ledgers.phrase({}))
         adopt.put_in_place(fresh, path)
     finally:
-        _remove(fresh)
+        copies.remove(fresh)
     os.unlink(os.path.join(state_dir, WHERE_FILE))
     ledger_files.sync_folder(state_dir)
     return "the ledger is in the state folder, at revision %d; the one in etcd stays, and takes no commit any more" % (
         revision)
-
-
-def write_copy(source: EtcdLedger, folder: str) -> str:
-    """See `etcd_ledger.EtcdLedger.backup`."""
-    _unused, revision = source.everything()
-    target = os.path.join(folder, "ledger-%010d.db" % revision)
-    if os.path.exists(target):
-        return target
-    fresh = os.path.join(folder, ".ledger.new-%s" % os.urandom(4).hex())
-    try:
-        revision = _copied(source, fresh)
-        target = os.path.join(folder, "ledger-%010d.db" % revision)
-        os.replace(fresh, target)
-    except OSError as error:
-        raise LedgerError("the ledger was not copied to %s: %s" % (folder, error.strerror or error)) from error
-    finally:
-        _remove(fresh)
-    for old in ledger_files.copies(folder)[: -ledger_files.BACKUPS]:
-        with contextlib.suppress(OSError):
-            os.unlink(old)
-    return target
-
-
-def _copied(source: EtcdLedger, path: str) -> int:
-    """Make a file of SQLite of it. :return: its revision."""
-    records, revision = source.everything()
-    with Ledger(path) as copy:
-        copy.create(str(records["meta"]["site"][1]), str(records["meta"]["site_id"][1]))
-        copy.fill(records, revision, (entry for entry in _all(source) if entry["revision"] <= revision))
-    return revision
-
-
-def _all(source: ledgers.Store) -> Iterator[Dict[str, Any]]:
-    after = 0
-    while True:
-        page: List[Dict[str, Any]] = source.trail(after, PAGE)
-        yield from page
-        if len(page) < PAGE:
-            return
-        after = int(page[-1]["id"])
-
-
-def _remove(path: str) -> None:
-    for end in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):
-            os.unlink(path + end)
