@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Tuple
 
 from . import ledger_files
 from .ledger import Ledger
-from .store import LedgerError
+from .store import Kept, LedgerError
 
 PAGE = 1000  # entries of the trail that are read at once
 
@@ -42,7 +42,7 @@ def write_copy(source: Any, folder: str) -> str:
 
 def as_file(source: Any, path: str) -> int:
     """Make a file of SQLite of it. :return: its revision."""
-    records, revision = source.everything()
+    records, revision = source.everything()  # type: Tuple[Kept, int]
     with Ledger(path) as copy:
         copy.create(str(records["meta"]["site"][1]), str(records["meta"]["site_id"][1]))
         copy.fill(records, revision, (entry for entry in everything_told(source) if entry["revision"] <= revision))
