@@ -42,7 +42,8 @@ def write_copy(source: Any, folder: str) -> str:
 
 def as_file(source: Any, path: str) -> int:
     """Make a file of SQLite of it. :return: its revision."""
-    records, revision = source.everything()  # type: Tuple[Kept, int]
+    made: Tuple[Kept, int] = source.everything()
+    records, revision = made
     with Ledger(path) as copy:
         copy.create(str(records["meta"]["site"][1]), str(records["meta"]["site_id"][1]))
         copy.fill(records, revision, (entry for entry in everything_told(source) if entry["revision"] <= revision))
