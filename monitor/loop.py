@@ -25,7 +25,8 @@ from .base.files import file_stamp, replace_text
 from .base.journal import Journal
 from .base.listeners import Listened
 from .core.controller import places
-from .core.controller.ledger import Ledger, LedgerError
+from .core.controller.ledgers import open_ledger
+from .core.controller.store import LedgerError
 from .core.model.request import KINDS, Request
 from .judge.brain import Brain
 from .judge.effects import Answer, BusEnded, Effect, Fence, Note, Reconcile, Send, Wake
@@ -274,7 +275,7 @@ class Monitor(Listened):
     def _was_deployed(self) -> bool:
         """Whether there can be a watch list. Where the ledger cannot say, a run that tries finds out why."""
         try:
-            with Ledger(str(self.state_dir / places.LEDGER_FILE), patience=1.0) as ledger:
+            with open_ledger(str(self.state_dir), patience=1.0) as ledger:
                 return ledger.has_planned()
         except LedgerError:
             return True

@@ -113,7 +113,7 @@ def _carried_out(options: argparse.Namespace, found: Places) -> int:
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     """The monitor that answers. With an inventory given, a command is about that inventory's site only."""
     away = options.verb == "plan" and options.file
-    if options.verb in ("deploy", "check", "capture") or away or getattr(options, "fresh", False):
+    if options.verb in ("deploy", "check", "capture", "ledger", "adopt") or away or getattr(options, "fresh", False):
         return None
     here = {} if options.inventory or options.state_dir else os.environ
     if not here and found.state_dir is None:
@@ -170,6 +170,7 @@ def _parser(first: str) -> argparse.ArgumentParser:
 
     views = {"status": _status, "plan": _plan, "why": _why, "explain": _explain, "what-if": _what_if,
              "events": _events, "rotate-key": _rotate_key, "check": _check, "capture": _capture,
+             "ledger": _ledger, "adopt": _adopt,
              "demo": _demo}  # fmt: skip
     if first in views:
         views[first](add)
@@ -319,6 +320,45 @@ def _capture(add: Add) -> None:
     text = "write everything that a plan depends on to a file"
     capture = add("capture", _write_capture, text, "capture before.yml")
     capture.add_argument("file", nargs="?", metavar="FILE", help="a new file (default: named after site and time)")
+
+
+def _ledger(add: Add) -> None:
+    text = "copy the ledger (backup), put a copy in the place of one that is lost (restore), or move it (move)"
+    ledger = add("ledger", _lost("ledger"), text, "ledger backup /mnt/backup")
+    ledger.add_argument("what", choices=["backup", "restore", "move"])
+    ledger.add_argument("path", nargs="?", metavar="PATH", help="backup: the folder that gets the copy; restore: a"
+                        " copy, or a folder with copies (default: backup/ of the state folder)")  # fmt: skip
+    ledger.add_argument("--to", metavar="WHERE", help="move: folder, or addresses of etcd's members, by commas")
+    for name in ("ca", "cert", "key"):
+        ledger.add_argument("--" + name, metavar="FILE", default="", help="move: for members with https")
+    _agreement(ledger)
+
+
+def _adopt(add: Add) -> None:
+    text = "make a new ledger for a living site, from a backup and what its hosts show; nothing is started or stopped"
+    adopt = add("adopt", _lost("adopt"), text, "adopt --backup /mnt/backup")
+    adopt.add_argument("--backup", dest="path", metavar="PATH", help="a copy of the lost ledger, or a folder of them")
+    _agreement(adopt)
+
+
+def _agreement(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--confirmed-down", action="append", metavar="HOST",
+                        help="you have seen that this host is switched off; may be repeated")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="show only what the ledger would hold")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _lost(name: str) -> Command:
+    def command(options: argparse.Namespace, found: Places) -> int:
+        from . import lost
+
+        if name == "ledger" and options.what == "backup":
+            return lost.backup(options, found)
+        if name == "ledger" and options.what == "move":
+            return lost.move(options, found)
+        return lost.adopt(options, found, exact=name == "ledger")
+
+    return command
 
 
 def _demo(add: Add) -> None:

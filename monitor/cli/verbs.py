@@ -145,7 +145,7 @@ def _from_here(request: Request) -> Request:
 
 
 def _sentence(event: Event) -> str:
-    own = event.action in ("site", "plan", "settle", "standby", "status")
+    own = event.action in ("site", "adopt", "plan", "settle", "standby", "status")
     return event.text if own else "%s: %s" % (event.name, event.text)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.client.commands import FAILED, OK, act, follow, named, print_why
+from ..core.controller import ledgers
 from ..core.controller.ledger import Ledger
 from ..core.controller.places import LEDGER_FILE
 from ..core.report import plan_text, rollouts, story
@@ -164,7 +165,12 @@ def events(options: argparse.Namespace, places: Places) -> int:
 
 def _verify(places: Places) -> int:
     """Follow the chain of the trail in the ledger itself, so this is for the controller."""
-    with Ledger(str(places.need_state() / LEDGER_FILE)) as ledger:
+    state = places.need_state()
+    elsewhere = ledgers.where(str(state))
+    if elsewhere:
+        print("the ledger is in %s, where the trail has no chain" % ledgers.phrase(elsewhere), file=sys.stderr)
+        return FAILED
+    with Ledger(str(state / LEDGER_FILE)) as ledger:
         found = ledger.verify_trail()
     if found.unchained:
         print("%d entries were written by a version that made no chain" % found.unchained)

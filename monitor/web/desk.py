@@ -17,9 +17,9 @@ from typing import Any, Protocol, TypeVar
 
 from ..base.files import Stamp, file_stamp
 from ..base.journal import Journal
-from ..core.controller import calls, publish
-from ..core.controller import ledger as controller_ledger
-from ..core.controller.places import LEDGER_FILE, SEEN_FILE, SITE_FILE, WATCH_FILE
+from ..core.controller import calls, ledgers, publish
+from ..core.controller.places import SEEN_FILE, SITE_FILE, WATCH_FILE
+from ..core.controller.store import LedgerError
 from ..core.model import site as site_model
 from ..core.model.observation import observed
 from ..core.model.records import State
@@ -266,9 +266,9 @@ class Desk:
         seen = self._read(SEEN_FILE).get("hosts") or {}
         try:
             site = site_model.site_from_json(self._read(SITE_FILE).get("site") or {})
-            with controller_ledger.Ledger(str(self.state_dir / LEDGER_FILE)) as ledger:
+            with ledgers.open_ledger(str(self.state_dir)) as ledger:
                 claims = State.from_json(ledger.read()[0]).claims
-        except (ValueError, controller_ledger.LedgerError) as error:
+        except (ValueError, LedgerError) as error:
             raise NotNow(str(error)) from error
         views = {host.name: observed(seen, host.name) for host in site.hosts}
         loads = place_loads.host_loads(site, claims, views)

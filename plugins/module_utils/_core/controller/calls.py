@@ -24,15 +24,14 @@ from ..plan.outcome import not_said, settle
 from ..plan.plan import make_plan
 from ..report import status, status_text
 from ..requests import shrink
-from . import asked, last_seen, leases, ledger_files, publish, saved_plans
+from . import asked, last_seen, leases, ledger_files, ledgers, publish, saved_plans
 from . import ledger as controller_ledger
-from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
+from .places import MONITOR_FILE, SITE_FILE, WATCH_FILE
 
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
 ATTEMPTS = 8  # attempts to plan and commit; each lost race costs one
 DAY = 86400.0  # s
-AT_ONCE = 2000  # entries of the trail that one run drops
 
 Json = Dict[str, Any]
 
@@ -65,6 +64,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
     ``capture`` {site, request} -> {given}
         all that a plan for `request` depends on now: `report.scenario`. Like `explain`, over what the hosts said last.
+    ``adopt``: `adopt.adopt`.
 
     ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
     ``check`` nothing is committed, published or made.
@@ -79,6 +79,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         "explain": _question,
         "what_if": _question,
         "capture": _capture,
+        "adopt": _adopt,
     }
     verb = str(request.get("verb"))
     if verb not in verbs:
@@ -104,8 +105,8 @@ class _Call(NamedTuple):
         return self.site.state_dir
 
     @property
-    def ledger(self) -> controller_ledger.Ledger:
-        return controller_ledger.Ledger(os.path.join(self.site.state_dir, LEDGER_FILE))
+    def ledger(self) -> ledgers.Store:
+        return ledgers.open_ledger(self.site.state_dir)
 
 
 def _call(request: Mapping[str, Any]) -> _Call:
@@ -157,7 +158,7 @@ def _open_site(call: _Call) -> Json:
     return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark, "lease": lease}
 
 
-def _put_back(call: _Call, ledger: controller_ledger.Ledger, revision: int, published: int) -> int:
+def _put_back(call: _Call, ledger: ledgers.Store, revision: int, published: int) -> int:
     """A ledger restored from an older copy goes on above what was published: readers follow only newer revisions."""
     entry = {
         "at": time.time(),
@@ -243,18 +244,11 @@ def _settle(call: _Call) -> Json:
     last_seen.done(call.site, call.request.get("answers") or {})
     with call.ledger as ledger:
         try:
-            _forget(call, ledger)
+            ledger.forget_daily(time.time() - call.site.settings.trail_days * DAY)
             ledger.backup()
         except (controller_ledger.LedgerError, OSError) as error:
             warnings.append("the ledger was not copied to its backups: %s" % error)
     return {"revision": revision, "trail": trail, "warnings": warnings}
-
-
-def _forget(call: _Call, ledger: controller_ledger.Ledger) -> None:
-    """Drop what is too old from the trail: once a day, for the oldest entry tells when that was done last."""
-    oldest, before = ledger.oldest(), time.time() - call.site.settings.trail_days * DAY
-    if oldest is not None and oldest < before - DAY:
-        ledger.forget_trail(before, AT_ONCE)
 
 
 def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger.State, int, List[Json]]:
@@ -326,7 +320,13 @@ def _capture(call: _Call) -> Json:
     return {"given": scenario.captured(call.site, *taken)}
 
 
-def _read(call: _Call, ledger: controller_ledger.Ledger) -> Tuple[controller_ledger.State, int]:
+def _adopt(call: _Call) -> Json:
+    from . import adopt
+
+    return adopt.adopt(call.site, call.request, call.check)
+
+
+def _read(call: _Call, ledger: ledgers.Store) -> Tuple[controller_ledger.State, int]:
     """The ledger's state; check mode before the first deploy plans over an empty one."""
     if call.check and not ledger.exists():
         meta = {"site_id": "", "site": call.site.name, "schema": controller_ledger.SCHEMA, "last_run": 0}

@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping
 from ..decide import corrections
 from ..model import site as site_model
 from ..model.words import DOWN, NOT_ASKED, SUSPECT
-from . import leases, publish
+from . import leases, ledgers, publish
 from . import ledger as controller_ledger
 from .places import SEEN_FILE
 
@@ -23,7 +23,7 @@ def asked(observation: Mapping[str, Any]) -> bool:
 
 
 def last_seen(
-    site: site_model.Site, ledger: controller_ledger.Ledger, state: controller_ledger.State, usable: bool = False
+    site: site_model.Site, ledger: ledgers.Store, state: controller_ledger.State, usable: bool = False
 ) -> Json:
     """What every host said last, corrected by what was committed since.
 
@@ -40,7 +40,7 @@ def last_seen(
 
 def current(
     site: site_model.Site,
-    ledger: controller_ledger.Ledger,
+    ledger: ledgers.Store,
     state: controller_ledger.State,
     revision: int,
     request: Mapping[str, Any],

@@ -10,6 +10,7 @@ WATCH_FILE = "watch.json"  # what the monitor watches
 SEEN_FILE = "seen.json"  # what the hosts said last
 LEASE_FILE = "lease.json"  # the site's key for leases, and its witnesses
 LEDGER_FILE = "ledger.db"
+WHERE_FILE = "ledger.json"  # where the ledger is, when it is not in this folder
 BACKUP_FOLDER = "backup"  # of the ledger
 PUBLISH_LOCK = "publish.lock"
 ARTIFACTS_FOLDER = "artifacts"  # of ansible-runner

@@ -255,6 +255,7 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "instances": _by_name(_SEEN),
         "lease": _fields({"held": _flag, "witnesses": _many(_text)}),
         "services": _by_name(_fields({"started": _figure, "pause": _figure})),
+        "evidence": _fields({"watched": _flag, "epochs": _by_name(_epoch)}),
         "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
     },
     "act": _ACTED,
