@@ -39,7 +39,7 @@ def in_full(request: Request, document: Mapping[str, Any]) -> Request:
     for problem in unnamed(KINDS[request.kind], named, names):
         raise UnknownName(problem["message"])
     found: dict[str, None] = {}
-    for meaning in meanings(request.kind, list(request.instances), names):
+    for meaning in meanings(request.kind, list(request.instances), names, request.pending):
         plain = meaning.name not in names.items and not any(sign in meaning.name for sign in PATTERN)
         if meaning.problem and not (plain and request.kind in LEFT_TOO):
             raise UnknownName(meaning.problem)

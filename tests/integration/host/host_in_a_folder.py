@@ -30,7 +30,16 @@ from monitor.core.host.service.supervisor import orders
 from monitor.core.host.service.supervisor.daemon import GUARD, LISTENER
 from plugins.plugin_utils import _agent_files
 from tests.integration.addresses import NET
-from tests.integration.host.host_texts import MANAGER, PYTHON, REPOSITORY, service_texts, systemd_texts, unit_of
+from tests.integration.host.host_texts import (
+    MANAGER,
+    PYTHON,
+    REPOSITORY,
+    engine,
+    how_it_runs,
+    service_texts,
+    systemd_texts,
+    unit_of,
+)
 from tests.leftovers import own
 
 __all__ = ["service_texts", "unit_of"]  # for tests, beside what is here
@@ -198,8 +207,6 @@ class Host:
         return files
 
     def render(self, instance: str, known: dict[str, Any]) -> str:
-        import jinja2
-
         template = (REPOSITORY / "roles/host/templates/supervisor_instance.ini.j2").read_text()
         programs = []
         for entry in known["programs"]:
@@ -216,9 +223,9 @@ class Host:
                 "command_line": orders.quote_command(command),
                 "environment_line": orders.quote_environment(environment),
                 "stop_timeout": max(1, math.ceil(entry["stop_timeout"])),
+                **how_it_runs(entry),
             })
-        environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-        return environment.from_string(template).render(
+        return engine().from_string(template).render(
             instance=instance, programs=programs, root="@@root@@", application="app", item={"id": instance[-2:]},
             programs_line=",".join("%s.%s" % (instance, p["name"]) for p in known["programs"]))
 
@@ -336,6 +343,7 @@ def answer_of(process: subprocess.Popen[bytes], timeout: float = 60.0) -> dict[s
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    assert pid > 0, "no process"  # 0 would be the whole group of this one
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 

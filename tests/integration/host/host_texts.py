@@ -34,16 +34,13 @@ def service_texts(name: str, argument: str = "") -> dict[str, dict[str, str]]:
     """The files of a host service for the service manager."""
     if MANAGER != "systemd":
         return {name + ".ini": {"text": SERVICE.format(name=name, argument=argument), "mode": "0640"}}
-    import jinja2
-
     lines = ["MUSTER_INSTANCE=%s_@@host@@" % name, "MUSTER_PROGRAM=" + name, ">@@root@@/bin/dummy/idle",
              *([">" + argument] if argument else [])]
     program_ = {"user": "@@user@@", "group": "", "stop_timeout": 2, "directives": [], "run_lines": "\n".join(lines)}
-    engine = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     values = {"service": name, "program": program_, "root": "@@root@@", "host": "@@host@@", "site_id": "@@site_id@@",
               "group": "@@group@@"}
     templates = REPOSITORY / "roles/host/templates"
-    return {name + suffix: {"text": engine.from_string((templates / file).read_text()).render(values), "mode": "0640"}
+    return {name + suffix: {"text": engine().from_string((templates / file).read_text()).render(values), "mode": "0640"}
             for suffix, file in ((".run", "systemd_service.run.j2"), (".units", "systemd_service.units.j2"))}
 
 
@@ -56,10 +53,25 @@ def item_of(instance: str, known: dict[str, Any]) -> str:
     return str(known.get("item", instance[-2:]))
 
 
-def systemd_texts(instance: str, known: dict[str, Any]) -> dict[str, str]:
-    """The two rendered files of an instance, by suffix."""
+def engine() -> Any:
+    """As Ansible renders; what a template uses and the kit does not give is an error."""
     import jinja2
 
+    return jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
+
+
+def how_it_runs(entry: dict[str, Any]) -> dict[str, Any]:
+    """What a site may say of a program beside its command, as templates want it."""
+    return {
+        "stop_signal": entry.get("stop_signal", "TERM"), "directory": entry.get("directory", ""),
+        "umask": entry.get("umask", "0027" if MANAGER == "systemd" else ""),
+    }  # fmt: skip
+
+
+def systemd_texts(instance: str, known: dict[str, Any]) -> dict[str, str]:
+    """The two rendered files of an instance, by suffix."""
     programs = []
     bus = known.get("bus", "")
     item = item_of(instance, known)
@@ -79,9 +91,9 @@ def systemd_texts(instance: str, known: dict[str, Any]) -> dict[str, str]:
             "user": "@@hci_user@@" if known.get("on_request") else "@@user@@",
             "group": "", "directives": entry.get("directives", []),
             "stop_timeout": max(1, math.ceil(entry["stop_timeout"])),
+            **how_it_runs(entry),
             "run_lines": "\n".join(["%s=%s" % pair for pair in environment.items()] + [">" + word for word in command]),
         })
-    engine = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     values = {
         "application": instance[: -1 - len(item)], "units": known.get("units", instance), "item": {"id": item},
         "programs": programs,
@@ -91,5 +103,5 @@ def systemd_texts(instance: str, known: dict[str, Any]) -> dict[str, str]:
         "slice_directives": known.get("limits", []),
     }
     templates = REPOSITORY / "roles/host/templates"
-    return {suffix: engine.from_string((templates / name).read_text()).render(values) for suffix, name in (
+    return {suffix: engine().from_string((templates / name).read_text()).render(values) for suffix, name in (
         (".units", "systemd_application.units.j2"), (".run", "systemd_instance.run.j2"))}

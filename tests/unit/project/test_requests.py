@@ -177,6 +177,13 @@ def test_what_a_name_stands_for(kind: str, written: str, instances: list[str], p
     assert bool(meaning.problem) == bool(problem)
 
 
+def test_of_what_is_pending_an_item_stands_for_its_window_too() -> None:
+    [meaning] = names.meanings("restart", ["02"], NAMES, pending=True)
+    assert meaning.instances == ("scen2_srv_02", "scen2_hci_02")
+    document = {"kind": "restart", "instances": ["02"], "pending": True}
+    assert read.request(document, NAMES).instances == meaning.instances
+
+
 @pytest.mark.parametrize(
     ("applications", "problem"),
     [

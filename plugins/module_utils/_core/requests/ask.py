@@ -91,7 +91,7 @@ def named(draft: Draft) -> List[str]:
         held.update((name, claim.host) for name, claim in draft.claims().items() if claim.holds)
         held.update((name, None) for name in draft.seen_instances() if draft.copies(name))
     found: Dict[str, None] = {}
-    for meaning in meanings(draft.kind, written, names_of(draft.site, held)):
+    for meaning in meanings(draft.kind, written, names_of(draft.site, held), bool(draft.request.get("pending"))):
         if meaning.problem:
             draft.refuse(meaning.name, None, meaning.problem)
         found.update(dict.fromkeys(meaning.instances))

@@ -17,7 +17,7 @@ from ..model.site import Site, instance_name
 
 BY_HCI = ("open", "close")  # the kinds in which an item stands for its HCI
 BY_SERVICES = ("start", "stop", "restart", "move")  # in which it stands for its services
-BY_ALL = ("reset",)  # in which it stands for all its instances
+BY_ALL = ("reset",)  # in which it stands for all its instances; also where only what is pending is asked for
 BY_ITEM = BY_HCI + BY_SERVICES + BY_ALL
 PATTERN = "*?["
 RANGE = ".."  # between two items: these and those between them, in site order
@@ -58,16 +58,18 @@ def names_of(site: Site, held: Optional[Mapping[str, Optional[str]]] = None) -> 
     return Names(instances, dict.fromkeys(item.id for item in site.rows), hosts, applications)
 
 
-def meanings(kind: str, written: List[str], names: Names) -> List[Meaning]:
+def meanings(kind: str, written: List[str], names: Names, pending: bool = False) -> List[Meaning]:
     """What each name of a request of this kind stands for.
 
     A name is that of an instance, of an application (all its instances), a pattern of instance names, the id of an item
     (`BY_ITEM`), or two ids with `..` between them.
+
+    :param pending: whether it is about what is pending only: an item then stands for its open windows, too.
     """
-    return [meaning_of(kind, name, names) for name in written]
+    return [meaning_of(kind, name, names, pending) for name in written]
 
 
-def meaning_of(kind: str, name: str, names: Names) -> Meaning:
+def meaning_of(kind: str, name: str, names: Names, pending: bool = False) -> Meaning:
     """What one name stands for; see `meanings`."""
     if name in names.instances:
         return Meaning(name, (name,))
@@ -76,7 +78,7 @@ def meaning_of(kind: str, name: str, names: Names) -> Meaning:
         return Meaning(name, tuple(instance for instance in found if instance in names.instances))
     if kind in BY_ITEM:
         items = _items(name, names)
-        of_items = [_item(kind, item, names) for item in items]
+        of_items = [_item(kind, item, names, pending) for item in items]
         problems = [meaning.problem for meaning in of_items if meaning.problem]
         if items:
             return Meaning(name, tuple(i for one in of_items for i in one.instances), "; ".join(problems))
@@ -103,10 +105,10 @@ def _items(name: str, names: Names) -> List[str]:
     return [name] if left else []
 
 
-def _item(kind: str, item: str, names: Names) -> Meaning:
+def _item(kind: str, item: str, names: Names, pending: bool) -> Meaning:
     if kind in BY_HCI:
         return _hci(item, names)
-    wanted = [a for a, opened in names.applications.items() if kind in BY_ALL or not opened]
+    wanted = [a for a, opened in names.applications.items() if kind in BY_ALL or pending or not opened]
     found = tuple(instance_name(application, item) for application in wanted)
     there = tuple(name for name in found if name in names.instances)
     return Meaning(item, there, "" if there else "item %s has no service to %s" % (item, kind))

@@ -102,7 +102,7 @@ def unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error
     for position, name in enumerate([item] if item else written):
         if len(errors) >= check.MOST:
             break
-        meaning = meaning_of(kind.name, name, names)
+        meaning = meaning_of(kind.name, name, names, bool(document.get("pending")))
         field = "item" if item else "instances[%d]" % position
         pattern = any(sign in meaning.name for sign in PATTERN)
         if meaning.problem and (item or pattern or meaning.name in names.items):
