@@ -25,10 +25,11 @@ from .base.files import file_stamp, replace_text
 from .base.journal import Journal
 from .base.listeners import Listened
 from .core.controller import places
-from .core.controller.ledger import Ledger, LedgerError
+from .core.controller.ledgers import open_ledger
+from .core.controller.store import LedgerError
 from .core.model.request import KINDS, Request
 from .judge.brain import Brain
-from .judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send, Wake
+from .judge.effects import Answer, BusEnded, Effect, Fence, Note, Reconcile, Send, Wake
 from .judge.health import Health
 from .judge.hosts import Signal
 from .judge.intents import Intents
@@ -43,6 +44,7 @@ from .tell import snapshot
 from .tell.sd_notify import Notify
 from .tell.survived import pause, survived
 from .watch.act_door import ActDoor
+from .watch.fences import Fences
 from .watch.lines import Lines
 from .watch.prober import Key, Prober
 from .watch.watch_file import FileEvents, WatchList
@@ -74,6 +76,9 @@ class Monitor(Listened):
             self._pool.changed = self._changed
         intents = Intents("%x" % int(time.time()))
         self._brain = Brain(self._prober.buses, self._prober.services, intents, Schedule(now))
+        say = lambda host, why: journal.say("fence", why, host=host)  # noqa: E731
+        told = lambda host, says: self._carry_out([*self._brain.fencing.told(host, says), Wake()])  # noqa: E731
+        self._fences = Fences(state_dir, say, told)
         self._jobs: set[Job] = set()  # whole runs under way
         self._kept = Kept(state_dir, journal)
         self._woken = asyncio.Event()
@@ -117,6 +122,7 @@ class Monitor(Listened):
             if events is not None:
                 events.stop()
             self._prober.stop()
+            self._fences.stop()
             self._notify.stopping()
             self.journal.say("monitor stopping", "it received a signal to stop")
             if self._pool is not None:
@@ -204,6 +210,8 @@ class Monitor(Listened):
                     self.wake()
                 case BusEnded(instance, epoch, why):
                     self._prober.ended((instance, epoch), why)
+                case Fence():
+                    self._fences.do(effect)
 
     # What people and programs ask.
 
@@ -267,7 +275,7 @@ class Monitor(Listened):
     def _was_deployed(self) -> bool:
         """Whether there can be a watch list. Where the ledger cannot say, a run that tries finds out why."""
         try:
-            with Ledger(str(self.state_dir / places.LEDGER_FILE), patience=1.0) as ledger:
+            with open_ledger(str(self.state_dir), patience=1.0) as ledger:
                 return ledger.has_planned()
         except LedgerError:
             return True

@@ -6,9 +6,9 @@
 `given` holds, all optional but the request: `base` (a name in tests/scenarios/bases.yml, with which the rest is
 merged; null takes a record away), `items` (how many), `terms` (of items, by id), `settings`, `applications`,
 `programs`, `hosts` (fields that differ from the small site), `ledger` (wanted, claims, hosts, pauses, notices,
-rollouts), `seen` (per host what differs from a quiet one: a number stands for an instance of that epoch, a sentence
-for a host that does not answer, null for a host that was not asked), `digests`, `configs`, `request`, and `answers`
-(per host, per instance) when the outcome is of interest too.
+rollouts, moves, meta), `seen` (per host what differs from a quiet one: a number stands for an instance of that epoch,
+a sentence for a host that does not answer, null for a host that was not asked), `digests`, `configs`, `request`, and
+`answers` (per host, per instance) when the outcome is of interest too.
 
 A scenario with `site` is in the full form already: `muster capture` wrote it.
 """
@@ -141,10 +141,8 @@ def build_state(given: Mapping[str, Any]) -> Json:
     hosts = {name: {**known, **said.get(name, {})} for name in (*SERVERS, *CONSOLES, *said)}
     paused = {"by": "eve", "why": "", "at": NOW - 60, "until": None}
     pauses = {key: {**paused, **record} for key, record in ledger.get("pauses", {}).items()}
-    rollouts = ledger.get("rollouts", {})
-    return small_state(
-        wanted=wanted, claims=claims, hosts=hosts, pauses=pauses, notices=ledger.get("notices", {}), rollouts=rollouts
-    )
+    other = {kind: ledger[kind] for kind in ("meta", "notices", "moves", "rollouts") if kind in ledger}
+    return small_state(wanted=wanted, claims=claims, hosts=hosts, pauses=pauses, **other)
 
 
 def build_observations(given: Mapping[str, Any], site: Site) -> Json:

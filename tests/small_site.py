@@ -97,10 +97,11 @@ def running(host: str, epoch: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def quiet_host(name: str, **more: Any) -> dict[str, Any]:
-    """The observation of a prepared host that runs nothing."""
+    """The observation of a prepared host that runs its host services, and nothing else."""
+    services = {"common_data_bus": {"pid": 2}} if name in SERVERS else {}
     load = {"cpu": 1.0, "memory": 10.0, "load_average": [0.1, 0.1, 0.1], "cpus": 2}
     return {
         "host": name, "answer": "seen", "why": "", "prepared": True, "site_id": SITE_ID, "controller": "controller",
         "incarnation": "boot/1", "service_manager": "running", "config": "", "drift": [], "foreign": [],
-        "instances": {}, "services": {}, "load": {**load, "free_memory": 9000, "free_disk": 9000}, **more,
+        "instances": {}, "services": services, "load": {**load, "free_memory": 9000, "free_disk": 9000}, **more,
     }  # fmt: skip

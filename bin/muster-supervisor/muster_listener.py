@@ -8,7 +8,7 @@
   only to programs of the epoch that the bus had and the claim still has: so it never interferes with a run at work, nor
   with the next incarnation.
 * When any program ends without being asked to, the listener sends an event to each socket ``run/listeners/*.sock``.
-* It mends two faults of supervisord that would harm a host: see `_Waker` and `_forget_closed_files`.
+* It mends three faults of supervisord that would harm a host: see `_Waker`, `_forget_closed_files` and `_listen_again`.
 
 It is an ``[rpcinterface:...]`` of supervisord because those are made in its own process; it adds no calls. A program's
 environment says what it is: ``MUSTER_BUS`` (the strategy) on a bus, ``MUSTER_GATE`` on a gate. The listener needs
@@ -38,12 +38,36 @@ def make(supervisord: Any, **_options: str) -> Any:
     """The factory that supervisord calls at its start, and again after a reload. Never raises."""
     try:
         _hide_folder()
+        _guard(supervisord)
         Listener(supervisord)
         _wake_on_signals(supervisord)
         _forget_closed_files(supervisord)
     except Exception as error:
         _say(supervisord, "muster's listener does not work: %r" % error)
     return _NoCalls()
+
+
+def _guard(supervisord: Any) -> None:
+    """Hold a lease where the host needs one; where it does not yet, look now and then whether it does."""
+    import muster_guard
+    from supervisor import events
+
+    def say(text: str) -> None:
+        _say(supervisord, "muster: " + text)
+
+    def made() -> bool:
+        try:
+            return bool(muster_guard.make(supervisord, say))
+        except Exception as error:
+            say("no guard, so no program of an item starts here: %r" % error)
+            return False
+
+    def look(_event: Any) -> None:
+        if made():
+            events.unsubscribe(events.Tick5Event, look)
+
+    if not made():
+        events.subscribe(events.Tick5Event, look)
 
 
 class _NoCalls:
@@ -62,6 +86,7 @@ class Listener:
         events.subscribe(events.ProcessStateStartingEvent, self._guarded(self._starting))
         events.subscribe(events.ProcessStateExitedEvent, self._guarded(self._exited))
         events.subscribe(events.SupervisorStoppingEvent, self._guarded(self._ending))
+        events.subscribe(events.Tick5Event, self._guarded(lambda _event: _listen_again(supervisord)))
 
     def _guarded(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         def guarded(event: Any) -> None:
@@ -220,6 +245,28 @@ def _remove_socket(path: str) -> None:
             os.unlink(path)
     except OSError:
         return
+
+
+def _listen_again(supervisord: Any) -> None:
+    """Bind a socket whose file is gone, for example by a cleaner of old files: nothing could be started, stopped or
+    looked at any more. The new socket takes the place of the old one in its descriptor, so nothing else notices."""
+    import socket
+
+    for config, server in supervisord.options.httpservers:
+        path = config.get("file")
+        if not path or os.path.lexists(path):
+            continue
+        new = "%s.%d" % (path, os.getpid())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
+            if os.path.lexists(new):
+                os.unlink(new)
+            bound.bind(new)
+            os.chmod(new, config["chmod"])
+            bound.setblocking(False)
+            bound.listen(1024)
+            os.dup2(bound.fileno(), server.socket.fileno(), inheritable=False)
+        os.rename(new, path)
+        _say(supervisord, "muster: %s was gone, so it is made again" % path)
 
 
 def _hide_folder() -> None:

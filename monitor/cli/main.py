@@ -9,6 +9,7 @@ The commands that change something are made of the table in `model.request`.
 from __future__ import annotations
 
 import argparse
+import collections
 import os
 import re
 import sys
@@ -112,7 +113,7 @@ def _carried_out(options: argparse.Namespace, found: Places) -> int:
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     """The monitor that answers. With an inventory given, a command is about that inventory's site only."""
     away = options.verb == "plan" and options.file
-    if options.verb in ("deploy", "check", "capture") or away or getattr(options, "fresh", False):
+    if options.verb in ("deploy", "check", "capture", "ledger", "adopt") or away or getattr(options, "fresh", False):
         return None
     here = {} if options.inventory or options.state_dir else os.environ
     if not here and found.state_dir is None:
@@ -168,7 +169,9 @@ def _parser(first: str) -> argparse.ArgumentParser:
         return sub
 
     views = {"status": _status, "plan": _plan, "why": _why, "explain": _explain, "what-if": _what_if,
-             "events": _events, "check": _check, "capture": _capture, "demo": _demo}  # fmt: skip
+             "events": _events, "rotate-key": _rotate_key, "check": _check, "capture": _capture,
+             "ledger": _ledger, "adopt": _adopt,
+             "demo": _demo}  # fmt: skip
     if first in views:
         views[first](add)
         return parser
@@ -186,14 +189,18 @@ def _requests(add: Add) -> None:
     from ..core.client import options
     from ..core.model.request import KINDS
 
-    for kind in KINDS.values():
-        if not kind.by_command or kind.name.startswith("rollout_"):
-            continue
+    kinds = [kind for kind in KINDS.values() if kind.by_command and not kind.name.startswith("rollout_")]
+    of = collections.Counter((kind.command or kind.name).partition(" ")[0] for kind in kinds)
+    groups: dict[str, Any] = {}
+    for kind in kinds:
         name, _unused, what = (kind.command or kind.name).partition(" ")
-        sub = add(name, _change, options.phrase(kind), kind.example)
+        if of[name] > 1:
+            sub = _one_of(add, groups, name, what, options.phrase(kind))
+        else:
+            sub = add(name, _change, options.phrase(kind), kind.example)
+            if what:
+                sub.add_argument("what", choices=[what], help=options.phrase(kind))
         sub.description = options.description(kind)
-        if what:
-            sub.add_argument("what", choices=[what], help=options.phrase(kind))
         options.add_arguments(sub, kind)
         sub.epilog = "examples:\n  muster %s --dry-run\n  muster %s" % (kind.example, kind.example)
 
@@ -221,6 +228,18 @@ def _rollout(add: Add) -> None:
     rollout.add_argument("--json", action="store_true", help="status: the whole record, for programs")
 
 
+def _one_of(add: Add, groups: dict[str, Any], name: str, what: str, text: str) -> argparse.ArgumentParser:
+    """The parser of a command of two words whose first one several commands share."""
+    if name not in groups:
+        parent = add(name, _change, "the whole %s: %s --help lists what can be done" % (name, name), "%s --help" % name)
+        groups[name] = parent.add_subparsers(title="commands", metavar="COMMAND", dest="what", required=True)
+    sub: argparse.ArgumentParser = groups[name].add_parser(
+        what, help=text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    _common(sub, argparse.SUPPRESS)
+    return sub
+
+
 def _status(add: Add) -> None:
     status = add("status", _view("status"), "what runs where, and how well", "status --watch")
     status.add_argument("--json", action="store_true", help="the whole document, for programs")
@@ -233,9 +252,12 @@ def _status(add: Add) -> None:
 
 
 def _plan(add: Add) -> None:
+    from ..core.client.options import add_saving
+
     plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
     plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
     plan.add_argument("--fresh", action="store_true", help="observe every host first, even where a monitor runs")
+    add_saving(plan)
     plan.add_argument("--from", dest="file", metavar="FILE", help="decide over a captured file; no site is needed")
 
 
@@ -269,11 +291,23 @@ def _what_if(add: Add) -> None:
     what_if.add_argument("--json", action="store_true", help="the whole answer, for programs")
 
 
+def _rotate_key(add: Add) -> None:
+    rotate = add("rotate-key", _rotate, "give the site another key for its leases, without a pause", "rotate-key")
+    rotate.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+def _rotate(options: argparse.Namespace, places: Places) -> int:
+    from .verbs import run
+
+    return run(options, places, "rotate_key", {})
+
+
 def _events(add: Add) -> None:
     events = add("events", _view("events"), "what happened, who did it, and why", "events --follow")
     events.add_argument("-n", "--number", type=int, default=30, help="number of newest events shown (30)")
     events.add_argument("-f", "--follow", action="store_true", help="stay, and show each event as it happens")
     events.add_argument("--instance", help="only events of this instance")
+    events.add_argument("--verify", action="store_true", help="on the controller: whether the trail was changed")
     events.add_argument("--json", action="store_true", help="one JSON object per line")
 
 
@@ -286,6 +320,45 @@ def _capture(add: Add) -> None:
     text = "write everything that a plan depends on to a file"
     capture = add("capture", _write_capture, text, "capture before.yml")
     capture.add_argument("file", nargs="?", metavar="FILE", help="a new file (default: named after site and time)")
+
+
+def _ledger(add: Add) -> None:
+    text = "copy the ledger (backup), put a copy in the place of one that is lost (restore), or move it (move)"
+    ledger = add("ledger", _lost("ledger"), text, "ledger backup /mnt/backup")
+    ledger.add_argument("what", choices=["backup", "restore", "move"])
+    ledger.add_argument("path", nargs="?", metavar="PATH", help="backup: the folder that gets the copy; restore: a"
+                        " copy, or a folder with copies (default: backup/ of the state folder)")  # fmt: skip
+    ledger.add_argument("--to", metavar="WHERE", help="move: folder, or addresses of etcd's members, by commas")
+    for name in ("ca", "cert", "key"):
+        ledger.add_argument("--" + name, metavar="FILE", default="", help="move: for members with https")
+    _agreement(ledger)
+
+
+def _adopt(add: Add) -> None:
+    text = "make a new ledger for a living site, from a backup and what its hosts show; nothing is started or stopped"
+    adopt = add("adopt", _lost("adopt"), text, "adopt --backup /mnt/backup")
+    adopt.add_argument("--backup", dest="path", metavar="PATH", help="a copy of the lost ledger, or a folder of them")
+    _agreement(adopt)
+
+
+def _agreement(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--confirmed-down", action="append", metavar="HOST",
+                        help="you have seen that this host is switched off; may be repeated")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="show only what the ledger would hold")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _lost(name: str) -> Command:
+    def command(options: argparse.Namespace, found: Places) -> int:
+        from . import lost
+
+        if name == "ledger" and options.what == "backup":
+            return lost.backup(options, found)
+        if name == "ledger" and options.what == "move":
+            return lost.move(options, found)
+        return lost.adopt(options, found, exact=name == "ledger")
+
+    return command
 
 
 def _demo(add: Add) -> None:

@@ -40,13 +40,14 @@ def change(options: argparse.Namespace, places: Places) -> int:
     if kind.name == "open":
         request = request._replace(console=console(options, os.environ, needed=remote is None))
     if remote is not None:
-        return act(request.to_json(), remote, options.timeout, options.dry_run)
+        save, approve = getattr(options, "save", None) or "", getattr(options, "approve", False)
+        return act(request.to_json(), remote, options.timeout, options.dry_run, save, approve)
     try:
         request = in_full(request, places.site())
     except UnknownName as error:
         print(error, file=sys.stderr)
         return UNKNOWN
-    code = run(options, places, kind.name, _from_here(request).variables())
+    code = run(options, places, kind.name, {**_from_here(request).variables(), **saving(options)})
     if kind.name == "deploy" and code == OK and places.state_dir is None:
         with contextlib.suppress(UsageError):
             places.need_state()  # remembers the inventory there, so that later commands need no -i
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
     progress = Progress(sys.stderr, lines=verb == "deploy")
     failed: list[Event] = []
     results: dict[str, Any] = {}
-    check = bool(getattr(options, "dry_run", False))
+    check = bool(getattr(options, "dry_run", False) or getattr(options, "save", None))
     for event in play(verb, inventory, extra, timeout=options.timeout, check=check):
         if event.kind == "ok" and event.action == "settle":
             results.update(event.result.get("results") or {})
@@ -105,6 +106,13 @@ def ended(end: Event, failed: list[Event]) -> int:
     return OK
 
 
+def saving(options: argparse.Namespace) -> dict[str, Any]:
+    """The variables by which a playbook in check mode saves its plan."""
+    if not getattr(options, "save", None):
+        return {}
+    return {"muster_save": os.path.abspath(options.save), "muster_approve": bool(options.approve)}
+
+
 class Progress:
     """One line that says what is being done, on a terminal only; with `lines`, elsewhere one for each step."""
 
@@ -137,7 +145,7 @@ def _from_here(request: Request) -> Request:
 
 
 def _sentence(event: Event) -> str:
-    own = event.action in ("site", "plan", "settle", "standby", "status")
+    own = event.action in ("site", "adopt", "plan", "settle", "standby", "status")
     return event.text if own else "%s: %s" % (event.name, event.text)
 
 

@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.client.commands import FAILED, OK, follow, named, print_why
+from ..core.client.commands import FAILED, OK, act, follow, named, print_why
+from ..core.controller import ledgers
+from ..core.controller.ledger import Ledger
+from ..core.controller.places import LEDGER_FILE
 from ..core.report import plan_text, rollouts, story
 from .by_api import show_status
 from .by_playbook import Event, play
 from .places import Places, UsageError
-from .verbs import Progress, as_json, ended
+from .verbs import Progress, as_json, ended, run, saving
 
 Json = dict[str, Any]
 
@@ -54,6 +57,8 @@ def plan(options: argparse.Namespace, places: Places) -> int:
         from . import capture
 
         return capture.plan(options.file, options.json)
+    if options.save:
+        return _save(options, places)
     code, document = OK, None
     if places.remote is not None:
         document = places.question({"verb": "plan", "check": True})["plan"]
@@ -67,6 +72,13 @@ def plan(options: argparse.Namespace, places: Places) -> int:
     for line in plan_text.plan_lines(document, time.time()):
         print(line)
     return code
+
+
+def _save(options: argparse.Namespace, places: Places) -> int:
+    """Print what reconcile would do, and save it, so that `muster apply` does exactly that."""
+    if places.remote is not None:
+        return act({"kind": "reconcile"}, places.remote, options.timeout, True, options.save, options.approve)
+    return run(options, places, "reconcile", saving(options))
 
 
 def check(options: argparse.Namespace, places: Places) -> int:
@@ -94,6 +106,7 @@ def check(options: argparse.Namespace, places: Places) -> int:
             % (found.get("site"), found.get("items"), found.get("instances"), len(found.get("hosts", [])),
                found.get("controller"))
         )  # fmt: skip
+        print(found.get("exclusion") or "")
     return code
 
 
@@ -124,6 +137,8 @@ def _why(name: str, document: Json, options: argparse.Namespace, places: Places)
 
 def events(options: argparse.Namespace, places: Places) -> int:
     """Print the trail: what happened, who or what did it, and why."""
+    if options.verify:
+        return _verify(places)
 
     def show(entry: Mapping[str, Any]) -> None:
         if not options.instance or entry.get("instance") == options.instance:
@@ -146,6 +161,30 @@ def events(options: argparse.Namespace, places: Places) -> int:
             after = int(entry["id"])
             show(entry)
         _wait_for_change(places.need_state(), 0.5, 10.0)
+
+
+def _verify(places: Places) -> int:
+    """Follow the chain of the trail in the ledger itself, so this is for the controller."""
+    state = places.need_state()
+    elsewhere = ledgers.where(str(state))
+    if elsewhere:
+        print("the ledger is in %s, where the trail has no chain" % ledgers.phrase(elsewhere), file=sys.stderr)
+        return FAILED
+    with Ledger(str(state / LEDGER_FILE)) as ledger:
+        found = ledger.verify_trail()
+    if found.unchained:
+        print("%d entries were written by a version that made no chain" % found.unchained)
+    if found.broken:
+        print("the trail was changed: %s" % found.broken)
+        return FAILED
+    if not found.head:
+        print("the trail has no chain yet")
+        return OK
+    print("%d entries from %d to %d are one chain" % (found.entries - found.unchained, found.first, found.last))
+    print("the last one: entry %d, chain %s" % (found.last, found.head))
+    print("the system's log has the same, if nobody replaced the whole trail: journalctl | grep 'entry %d, chain'"
+          % found.last)  # fmt: skip
+    return OK
 
 
 def _fresh(

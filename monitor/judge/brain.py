@@ -21,6 +21,7 @@ from ..core.model.words import DOWN, FAILED, FREE, MONITOR, PROGRAM_EXIT, RUNNIN
 from .asks import Asks
 from .bus_signals import BusSignals
 from .effects import Answer, BusEnded, Effect, Reconcile, Send, Wake, note
+from .fencing import Fencing
 from .health import Health, Kind, State
 from .hosts import AWAY, NOT_HELD, Hosts, Line, Signal, Verdict
 from .intents import Intent, Intents
@@ -48,6 +49,7 @@ class Brain:
     exits: dict[BusKey, Exit] = field(default_factory=dict)
     shadows: Shadows = field(default_factory=Shadows)
     asks: Asks = field(default_factory=Asks)
+    fencing: Fencing = field(default_factory=Fencing)
     reconciling: bool = False
     _bus_signals: BusSignals = field(default_factory=BusSignals)
     _sent: dict[str, float] = field(default_factory=dict)  # run -> when
@@ -59,7 +61,8 @@ class Brain:
     def turn(self, now: float, wall: float) -> list[Effect]:
         """What is to be done now because of failures and requests."""
         effects = self._judge(now)
-        effects += self._queue(self._wishes(now, wall), wall)
+        wishes, fences = self.fencing.sift(self._wishes(now, wall), self.watch, self.intents)
+        effects += fences + self._queue(wishes, wall)
         return effects + self._send_intents(now) + self._send_request(now, wall)
 
     def reconcile_due(self, now: float, wall: float) -> list[Effect]:

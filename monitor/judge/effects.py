@@ -68,7 +68,16 @@ class BusEnded:
     why: str  # one sentence
 
 
-Effect = Note | Send | Reconcile | Answer | Wake | BusEnded
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What the witnesses are to do about a host's lease."""
+
+    host: str
+    what: str  # fence: refuse it; rest: what it held is moved, so it needs no more proof; lift: answer it again
+    why: str
+
+
+Effect = Note | Send | Reconcile | Answer | Wake | BusEnded | Fence
 
 
 def note(event: str, why: str = "", **facts: Any) -> Note:

@@ -64,7 +64,7 @@ class Schedule:
         self._unreached.longest = self._unplanned.longest = longest
         if waiting(after) and _freed(before, after):
             self._capacity_at = now
-        now_waiting = {(name, _epoch(after, name)) for name in waiting(after) if not _until(after, name)}
+        now_waiting = {(name, _epoch(after, name)) for name in waiting(after)}
         if now_waiting - self._waiting:
             self._waiting_since, self._retries = now, 0
         self._waiting = now_waiting
@@ -127,6 +127,9 @@ class Schedule:
         for name, entry in watch.instances.items():
             if 0 < entry.until <= wall:
                 found[name, entry.epoch, entry.until] = "%s has waited and is tried again" % name
+        for name, due in watch.moves.items():
+            if due <= wall:
+                found[name, 0, due] = "the move of %s is due" % name
         self._waited.follow(found, now)
 
     def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:
@@ -182,8 +185,8 @@ class Schedule:
 
 
 def waiting(watch: Watch) -> list[str]:
-    """Instances that are wanted started and that no host holds, or one that is down."""
-    return [name for name, state in watch.wanted.items() if state == STARTED and _homeless(watch, name)]
+    """Instances that are wanted started and that no host holds, or one that is down; not those that wait a while."""
+    return [n for n, state in watch.wanted.items() if state == STARTED and _homeless(watch, n) and not _until(watch, n)]
 
 
 def _homeless(watch: Watch, name: str) -> bool:

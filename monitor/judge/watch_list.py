@@ -89,6 +89,7 @@ class Watch:
     pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
     rollout_due: float | None = None  # s since 1970: when a rollout goes on
     ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
+    moves: Mapping[str, float] = field(default_factory=dict)  # instance -> when its booked move is due, s since 1970
     host_interval: float = 1.0  # s
     host_down_after: float = 2.0  # s
     run_timeout: float = 120.0  # s
@@ -96,6 +97,7 @@ class Watch:
     artifacts: int = 50
     artifacts_size: int = 200  # MiB
     hooks: tuple[Hook, ...] = ()
+    leases: bool = False  # whether hosts need them, so that a fence comes before a move
 
     def paused(self, item: str, wall: float) -> bool:
         """Whether automatic actions on an item are paused. :param wall: s since 1970."""
@@ -152,6 +154,7 @@ def parse(document: Any) -> Watch:
             pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
             rollout_due=_moment({"until": (document.get("rollout") or {}).get("due")}),
             ends=_ends(hosts, document.get("pauses", {})),
+            moves={name: float(due) for name, due in document.get("moves", {}).items()},
             host_interval=float(settings.get("host_interval", 1.0)),
             host_down_after=float(settings.get("host_down_after", 2.0)),
             run_timeout=float(settings.get("run_timeout", 120.0)),
@@ -159,6 +162,7 @@ def parse(document: Any) -> Watch:
             artifacts=int(settings.get("artifacts", 50)),
             artifacts_size=int(settings.get("artifacts_size", 200)),
             hooks=tuple(_hook(entry) for entry in document.get("hooks", ())),
+            leases=settings.get("exclusion") == "witnesses",
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WatchError("the watch list cannot be read: %s %s" % (type(error).__name__, error)) from error

@@ -204,7 +204,8 @@ class Api:
         except RequestErrors as wrong:
             raise Wrong(422, str(wrong), wrong.errors) from None
         if request.query_params.get("dry_run") == "1":
-            return _json(encode(await self._desk.dry_run(wanted)))
+            save, approve = (request.query_params.get(name) == "1" for name in ("save", "approve"))
+            return _json(encode(await self._desk.dry_run(wanted, save, approve)))
         if request.query_params.get("wait") == "0":
             ticket = self._desk.begin(wanted, always)
             where = "%s/actions/%s" % (routes.BASE, ticket.id)

@@ -17,9 +17,9 @@ from typing import Any, Protocol, TypeVar
 
 from ..base.files import Stamp, file_stamp
 from ..base.journal import Journal
-from ..core.controller import calls, publish
-from ..core.controller import ledger as controller_ledger
-from ..core.controller.places import LEDGER_FILE, SEEN_FILE, SITE_FILE, WATCH_FILE
+from ..core.controller import calls, ledgers, publish
+from ..core.controller.places import SEEN_FILE, SITE_FILE, WATCH_FILE
+from ..core.controller.store import LedgerError
 from ..core.model import site as site_model
 from ..core.model.observation import observed
 from ..core.model.records import State
@@ -218,17 +218,24 @@ class Desk:
         plan: Json = (await self.run(self._controller, request))["plan"]
         return plan
 
-    async def dry_run(self, wanted: Request) -> Json:
-        """The plan of a request over what the hosts said last, as the answer to the request; nothing is done."""
+    async def dry_run(self, wanted: Request, save: bool = False, approve: bool = False) -> Json:
+        """The plan of a request over what the hosts said last, as the answer to the request; nothing is done.
+
+        :param save: keep it, so that it can be applied. :param approve: by somebody else only.
+        """
         body = wanted.to_json()
         if wanted.kind == "confirm_down":
             await self.core.seen()
             body["heard"] = self.core.heard(wanted.host)
-        request = {"verb": "plan", "check": True, "request": dict(body, dry_run=True)}
-        plan: Json = (await self.run(self._controller, request))["plan"]
+        request: Json = {"verb": "plan", "check": True, "request": dict(body, dry_run=True)}
+        if save:
+            request["save"] = {"approve": approve}
+        answer = await self.run(self._controller, request)
+        plan: Json = answer["plan"]
+        kept = {"saved": answer["saved"]} if answer.get("saved") else {}
         refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
         said = refused or plan_text.plan_lines(plan, time.time())
-        return {"ok": not refused, "said": said, "refused": bool(refused), "run": "", "results": {}}
+        return {"ok": not refused, "said": said, "refused": bool(refused), "run": "", "results": {}, **kept}
 
     async def trail(self, after: int | None, limit: int, instance: str | None = None) -> list[Json]:
         request = {"verb": "trail", "after": after, "limit": limit, "instance": instance}
@@ -259,9 +266,9 @@ class Desk:
         seen = self._read(SEEN_FILE).get("hosts") or {}
         try:
             site = site_model.site_from_json(self._read(SITE_FILE).get("site") or {})
-            with controller_ledger.Ledger(str(self.state_dir / LEDGER_FILE)) as ledger:
+            with ledgers.open_ledger(str(self.state_dir)) as ledger:
                 claims = State.from_json(ledger.read()[0]).claims
-        except (ValueError, controller_ledger.LedgerError) as error:
+        except (ValueError, LedgerError) as error:
             raise NotNow(str(error)) from error
         views = {host.name: observed(seen, host.name) for host in site.hosts}
         loads = place_loads.host_loads(site, claims, views)

@@ -98,6 +98,10 @@ def _monitor(facts: Facts) -> Iterator[Metric]:
     yield _gauge("muster_standby_parked", "A run is ready to take intents.", [({}, parked)])
     cannot = bool(snapshot.get("no_runs"))
     yield _gauge("muster_runs_impossible", "No playbook can be run, so nothing is restarted.", [({}, cannot)])
+    stopped = bool(facts.status.get("stopped"))
+    yield _gauge("muster_site_stopped", "A person has stopped the whole site.", [({}, stopped)])
+    moves = len(facts.status.get("moves") or [])
+    yield _gauge("muster_booked_moves", "Moves that people asked for and that are still to be done.", [({}, moves)])
     yield _gauge("muster_event_streams", "Clients that follow the events.", [({}, facts.streams)])
     yield _gauge("muster_api_connections", "Open connections to the API.", [({}, facts.connections)])
 

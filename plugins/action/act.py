@@ -104,6 +104,7 @@ class ActionModule(_host_call.HostAction):
             why = str(error.message)
             refused = {i["instance"]: instance.outcome(i, "refused", why, False) for i in request["instances"]}
             return {"error": why, "changed": False, "results": refused}
-        if answer.get("config_error"):
-            answer["error"] = "%s: %s" % (host["host"], answer.pop("config_error"))
+        for part in ("config_error", "services_error"):
+            if answer.get(part):
+                answer["error"] = "%s: %s" % (host["host"], answer.pop(part))
         return answer

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.lease import messages
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _programs
 
 _SPEC = {
@@ -50,6 +51,7 @@ class ActionModule(_host_call.HostAction):
                 "supervisord": options["supervisord"],
                 "environment": {str(k): str(v) for k, v in sorted(_inventory.plain(options["environment"]).items())},
                 "boot": options["boot"],
+                "lease": self._lease(host),
                 "system": _inventory.plain({"packages": options["packages"], "user": options["user"]}),
             }
             verb, install = "prepare", True
@@ -70,6 +72,29 @@ class ActionModule(_host_call.HostAction):
         for warning in answer.get("warnings", []):
             self._display.warning("%s: %s" % (name, warning))
         return result
+
+    @staticmethod
+    def _lease(host: dict[str, Any]) -> dict[str, Any] | None:
+        """What the host needs to hold a lease; None where none is needed."""
+        known = _compiled.kept("lease")
+        if not known:
+            return None
+        masters = [bytes.fromhex(key) for key in known["keys"]]
+        chosen = {name: [address, port] for name, address, port in known["sets"][-1]}
+        asked = any(host["host"] == name for witnesses in known["sets"] for name, _address, _port in witnesses)
+        keys = [[messages.key_name(key).hex(), messages.derive(key, host["host"]).hex()] for key in masters]
+        return {
+            "site_id": host["site_id"],
+            "host": host["host"],
+            "address": host["address"],
+            "port": known["port"],
+            "keys": keys,
+            "masters": known["keys"] if asked else [],
+            "witnesses": chosen,
+            "length": known["length"],
+            "margin": known["margin"],
+            "error": known["error"],
+        }
 
     @staticmethod
     def _facts(compiled: _compiled.Compiled, name: str, state: str, task_vars: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ _SPEC = {
     "load": {"type": "bool", "default": True},
     "instances": {"type": "list", "elements": "str"},
     "published": {"type": "bool", "default": False},
+    "evidence": {"type": "bool", "default": False},
 }
 
 
@@ -34,6 +35,8 @@ class ActionModule(_host_call.HostAction):
             compiled = _compiled.compiled_site(self, task_vars)
             host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
         request: dict[str, Any] = {"host": host, "load": options["load"]}
+        if options["evidence"]:
+            request["evidence"] = True
         if options["instances"] is not None:
             request["only"] = options["instances"]
         try:

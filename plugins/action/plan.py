@@ -22,6 +22,8 @@ NOT_OBSERVED = "it was not observed in this run (--limit, serial, --start-at-tas
 _SPEC = {
     **request.argument_spec(),
     "report": {"type": "path", "default": ""},
+    "save": {"type": "path", "default": ""},
+    "approve": {"type": "bool", "default": False},
     "observed": {"type": "str", "default": "muster_observed"},
 }
 
@@ -34,6 +36,8 @@ class ActionModule(_controller_call.ControllerAction):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
+        options["plan"] = _sentences.digest_of(options["plan"])
+        saves = options["save"] if self._task.check_mode else ""
         compiled = _compiled.compiled_site(self, task_vars)
         names = [host["name"] for host in compiled.document["hosts"]]
         observations = {}
@@ -55,9 +59,13 @@ class ActionModule(_controller_call.ControllerAction):
                 "observed_revision": _compiled.kept("revision"),
                 "observed_mark": _compiled.kept("mark"),
                 "request": dict(request.from_arguments(options), dry_run=bool(self._task.check_mode), id=noted),
+                **({"save": {"approve": options["approve"]}} if saves else {}),
             },
             task_vars,
         )
+        if saves and answer.get("saved"):
+            _sentences.write_plan(saves, answer["saved"])
+            self._display.display("saved to %s (mode 0600): apply does exactly this, or nothing" % saves)
         return self._planned(result, answer, options, observations, compiled, task_vars)
 
     def _planned(

@@ -108,14 +108,16 @@ class ActionModule(_controller_call.ControllerAction):
         rounds = int(_compiled.kept("rounds") or 1)
         _compiled.keep("rounds", rounds + 1)
         started = any(r["result"] == "running" for said in answers.values() for r in said.get("results", {}).values())
+        undone = any(outcome.get(name, {}).get("result") == "stopped" for name in plan.turns)
         if rounds == 1 and _made_room(plan, outcome):
             return "reconcile"
-        if not (plan.turns and started):
+        if not plan.turns or not (started or undone):
             return ""
         if rounds >= ROUNDS:
             self._display.warning("more rounds follow with the next reconcile, or with the same command again")
             return ""
-        return plan.kind
+        # What is booked, and what a saved plan began, is in the ledger: any run goes on with it.
+        return "reconcile" if plan.kind == "rebalance" or plan.request.get("plan") else plan.kind
 
 
 def _made_room(plan: Plan, outcome: dict[str, Any]) -> bool:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import leases
+from ansible_collections.control_room.muster.plugins.module_utils._core.report import exclusion
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call
 
 _SPEC = {
@@ -14,6 +18,7 @@ _SPEC = {
     "accept": {"type": "bool", "default": False},
     "validate_only": {"type": "bool", "default": False},
     "anew": {"type": "bool", "default": False},
+    "lease_key": {"type": "str", "choices": list(leases.KEY_STEPS)},
 }
 
 
@@ -35,12 +40,17 @@ class ActionModule(_controller_call.ControllerAction):
             hosts=[host["name"] for host in site["hosts"]],
             items=len(site["items"]),
             instances=len(compiled.digests),
+            exclusion=exclusion.exclusion(compiled.site)["says"],
         )
         if options["validate_only"]:
             return result
-        asked = {"site": site, "create": options["create"], "accept": options["accept"]}
+        step = options["lease_key"]
+        if step and site["settings"]["exclusion"] != "witnesses":
+            raise AnsibleActionFail("muster_settings.exclusion is none: no host needs a lease, so there is no key")
+        asked = {"site": site, "create": options["create"], "accept": options["accept"], "lease_key": step}
         answer = self.call_controller("open_site", asked, task_vars)
         _compiled.keep("site_id", answer["site_id"])
+        _compiled.keep("lease", answer.get("lease"))
         _compiled.keep("revision", answer["revision"])
         _compiled.keep("mark", answer["mark"])
         result.update(site_id=answer["site_id"], changed=bool(answer.get("changed")))

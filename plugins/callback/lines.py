@@ -21,7 +21,8 @@ options:
     description: Keys of a result that are passed on, when they are there.
     type: list
     elements: str
-    default: [changed, msg, mistake, plan, results, sentences, status, trail, site, controller, hosts, items, instances]
+    default: [changed, msg, mistake, plan, results, sentences, status, trail, site, controller, hosts, items, instances,
+              lines, fingerprint]
     env:
       - name: MUSTER_RESULT_KEYS
 """

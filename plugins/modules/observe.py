@@ -39,6 +39,12 @@ options:
       - Use the site as published on the controller instead of the inventory's.
     type: bool
     default: false
+  evidence:
+    description:
+      - Report also what only matters when the ledger is lost. C(watched) says whether a monitor listens to this host,
+        and C(epochs) is the highest epoch of each instance that ever ran there.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -121,6 +127,7 @@ def main() -> None:
             load=dict(type="bool", default=True),
             instances=dict(type="list", elements="str"),
             published=dict(type="bool", default=False),
+            evidence=dict(type="bool", default=False),
         ),
     )
 

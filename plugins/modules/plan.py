@@ -29,8 +29,9 @@ options:
     description:
       - The kind of request.
     type: str
-    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, confirm_down, forget, reset, pause,
-      resume, rollout_pause, rollout_resume, rollout_abort, rollout_revert, resolve, acknowledge]
+    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, move, rebalance, site_stop,
+      site_start, apply, confirm_down, forget, reset, pause, resume, rollout_pause, rollout_resume, rollout_abort,
+      rollout_revert, resolve, acknowledge]
     default: reconcile
   instances:
     description:
@@ -57,6 +58,38 @@ options:
       - The host whose copy stays, with O(kind=resolve). Every other copy is stopped.
     type: str
     default: ""
+  to:
+    description:
+      - The host to move to, with O(kind=move).
+    type: str
+    default: ""
+  at:
+    description:
+      - When to move, with O(kind=move), written as O(until). The first reconcile after that makes the move.
+    type: str
+    default: ""
+  plan:
+    description:
+      - The saved plan to apply, with O(kind=apply). The path of its file on the control node, or its digest.
+    type: str
+    default: ""
+  save:
+    description:
+      - In check mode, save the plan to this new file on the control node. O(kind=apply) then does exactly that, or
+        nothing.
+    type: path
+    default: ""
+  approve:
+    description:
+      - A plan that is saved with this is applied only by somebody else.
+    type: bool
+    default: false
+  spread:
+    description:
+      - The difference between the highest and the lowest load that O(kind=rebalance) leaves, in percent of a machine;
+        V(0) is the default of 20.
+    type: int
+    default: 0
   who:
     description:
       - Who requests it, for the trail.
@@ -223,6 +256,8 @@ def main() -> None:
             request.argument_spec(),
             observed=dict(type="str", default="muster_observed"),
             report=dict(type="path", default=""),
+            save=dict(type="path", default=""),
+            approve=dict(type="bool", default=False),
         ),
     )
 

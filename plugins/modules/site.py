@@ -47,6 +47,13 @@ options:
         inventory has changed.
     type: bool
     default: false
+  lease_key:
+    description:
+      - With O(create=true), take a step of the rotation of the key for leases. V(add) makes a new one known, V(use)
+        has it used, V(drop) forgets the old one. Each must have reached every host before the next.
+    type: str
+    choices: [add, use, drop]
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -89,6 +96,11 @@ instances:
   returned: success
   type: int
   sample: 6
+exclusion:
+  description: What the site promises when the network is cut.
+  returned: success
+  type: str
+  sample: "exclusion: server_1, server_2 and server_3 witness the leases of all hosts"
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402

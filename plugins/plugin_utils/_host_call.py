@@ -24,7 +24,7 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.host.ins
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import ownership
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import answers
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.text import printable
-from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files, _line_call
+from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files, _bounded, _line_call
 
 _ANSWER = "MUSTER:"
 # For `python -c`: runs the program that comes first on standard input. So the program is not part of the command line,
@@ -137,7 +137,11 @@ class HostAction(ActionBase):
         :raises AnsibleActionFail: when it ends without an answer for any other reason, with its last line.
         """
         data = before + json.dumps(request, separators=(",", ":")).encode() + b"\n"
-        result = self._low_level_execute_command(command, in_data=data)
+        try:
+            with _bounded.memory(self._connection.transport):
+                result = self._low_level_execute_command(command, in_data=data)
+        except MemoryError:
+            raise UnreachableHost("answers nonsense: more than %d MiB" % (_bounded.MOST >> 20)) from None
         if len(result["stdout"]) > answers.LARGEST:
             raise UnreachableHost("answers nonsense: %d characters" % len(result["stdout"]))
         for line in result["stdout"].splitlines():

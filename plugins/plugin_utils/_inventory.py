@@ -66,7 +66,13 @@ OTHER_VARIABLES = (
     "muster_confirm",
     "muster_standby_fifo",
     "muster_published",
+    "muster_backup",
+    "muster_down",
+    "muster_exact",
+    "muster_agreed",
     "muster_report",
+    "muster_save",
+    "muster_approve",
     "muster_drain_host",
     "muster_leaving",
     "muster_agent_sudo",
@@ -78,6 +84,7 @@ OTHER_VARIABLES = (
     "muster_acted",
     "muster_next",
     "muster_settled",
+    "muster_adopted",
 )
 _SUDO = ("", "sudo", "ansible.builtin.sudo")
 # Below these keys of an application or host service, a string belongs to an item and keeps its Jinja.

@@ -12,7 +12,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 _COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_ALWAYS = ("muster-exec", "muster-boot", "muster-supervisor/muster_listener.py")
+_ALWAYS = ("muster-exec", "muster-boot", "muster-supervisor/muster_listener.py",
+           "muster-supervisor/muster_guard.py")
 
 
 def program_files(folders: Iterable[str], task_vars: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -49,10 +49,12 @@ def programs(
 
 
 def _marks(application: site.Application, program: site.Program) -> dict[str, str]:
-    """The variables that tell muster's listener in supervisord whether a program is a bus or a gate."""
+    """The variables that tell muster's listener in supervisord whether a program is a bus or a gate, and
+    how it ends with its host's lease."""
+    lost = {"MUSTER_LEASE_LOST": "kill"} if application.lease_lost == "kill" else {}
     if application.bus and application.bus.program == program.name:
-        return {"MUSTER_BUS": program.running_failure_strategy}
-    return {"MUSTER_GATE": "1"} if program.is_gate else {}
+        return {"MUSTER_BUS": program.running_failure_strategy, **lost}
+    return {"MUSTER_GATE": "1", **lost} if program.is_gate else lost
 
 
 def program_lines(

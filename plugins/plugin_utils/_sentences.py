@@ -11,6 +11,9 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.control_room.muster.plugins.module_utils._core.client import saved_plan
 from ansible_collections.control_room.muster.plugins.module_utils._core.report.story import sentence
 
 
@@ -68,6 +71,27 @@ def write_report(path: str, content: Mapping[str, Any]) -> None:
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(content, stream)
     os.replace(temporary, path)
+
+
+def digest_of(plan: str) -> str:
+    """The digest of a saved plan: of its file, or as it is given.
+
+    :raises AnsibleActionFail: when the file is no saved plan.
+    """
+    if not plan or saved_plan.is_digest(plan):
+        return plan
+    try:
+        return saved_plan.digest_of_file(os.path.expanduser(plan))
+    except saved_plan.NoPlan as error:
+        raise AnsibleActionFail("%s %s" % (plan, error), result={"mistake": "refused"}) from None
+
+
+def write_plan(path: str, document: Mapping[str, Any]) -> None:
+    """:raises AnsibleActionFail: when it cannot be written, or something is there already."""
+    try:
+        saved_plan.write(os.path.expanduser(path), document)
+    except saved_plan.NoPlan as error:
+        raise AnsibleActionFail("%s %s" % (path, error)) from None
 
 
 def _silent(observations: Mapping[str, Any]) -> list[str]:

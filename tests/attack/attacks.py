@@ -76,7 +76,7 @@ def flood(kind: str, count: int) -> Scene:
     return scene
 
 
-def forged(count: int, epoch: str) -> Scene:
+def forged(count: int, epoch: str, name: str = "scen2_srv_01") -> Scene:
     """So many processes that carry an instance's variables, ignore SIGTERM and are there again when killed."""
     script = (
         "trap '' TERM; for n in $(seq %d); do (trap '' TERM; while :; do sleep 60; done) & done;"
@@ -85,10 +85,10 @@ def forged(count: int, epoch: str) -> Scene:
 
     def scene(lab: SiteLab) -> AbstractContextManager[None]:
         site = json.loads((lab.state / "site.json").read_text())["site_id"]
-        host = lab.claims()["scen2_srv_01"]["host"]
+        host = lab.claims()[name]["host"]
         env = {
-            "PATH": "/usr/bin:/bin", "MUSTER_SITE": site, "MUSTER_HOST": host, "MUSTER_INSTANCE": "scen2_srv_01",
-            "MUSTER_PROGRAM": "internal_data_bus", "MUSTER_ITEM": "01", "MUSTER_EPOCH": epoch,
+            "PATH": "/usr/bin:/bin", "MUSTER_SITE": site, "MUSTER_HOST": host, "MUSTER_INSTANCE": name,
+            "MUSTER_PROGRAM": "internal_data_bus", "MUSTER_ITEM": name.rpartition("_")[2], "MUSTER_EPOCH": epoch,
         }  # fmt: skip
         return _as_nobody(["/bin/sh", "-c", script], env)
 
@@ -96,9 +96,9 @@ def forged(count: int, epoch: str) -> Scene:
 
 
 @contextlib.contextmanager
-def nonsense(lab: SiteLab) -> Iterator[None]:
-    """The agent of server_3 reports epochs that are none: any program of a host with supervisor can do that."""
-    [source] = (lab.root("server_3") / "lib").glob("*/muster_host/observe.py")
+def nonsense(lab: SiteLab, host: str = "server_3") -> Iterator[None]:
+    """The agent of a host reports epochs that are none: any program of a host with supervisor can do that."""
+    [source] = (lab.root(host) / "lib").glob("*/muster_host/observe.py")
     true = source.read_text(encoding="utf-8")
     compiled = list(source.parent.glob("__pycache__/observe.*.pyc"))
     kept = {path: path.read_bytes() for path in compiled}

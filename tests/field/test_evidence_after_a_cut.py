@@ -21,7 +21,7 @@ from monitor.core.decide.failures import charges
 from monitor.core.model.records import Claim, Failure
 from monitor.core.model.site import Settings
 from monitor.core.plan.plan import make_plan
-from monitor.core.report import attention, status
+from monitor.core.report import attention, status, status_text
 from monitor.core.report.verdict import verdicts
 from monitor.judge.health import Health, Kind, Result
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
@@ -304,3 +304,23 @@ class TestAClockThatWasSetBack:
 def test_verdicts_by_themselves_know_no_monitor() -> None:
     state = small_state(wanted={NAME: STARTED}, claims={NAME: running("server_1", since=NOW - 5)})
     assert verdicts(small_site(items=1), state, {}, {}, NOW)["01"]["verdict"] == "operational"
+
+
+def test_a_host_that_may_only_be_cut_off_says_what_may_live_twice() -> None:
+    """From the campaign on booted hosts (B2): every item of a cut host lived twice, and nothing said so."""
+    world = World(small_site(items=1))
+    world.finish(world.begin("deploy"))
+    cut(world, "server_1")
+    document = status.status_document(world.site, world.state, 1, {}, {}, world.now)
+    assert {h["host"]: h["left_behind"] for h in document["hosts"] if h["left_behind"]} == {"server_1": [NAME]}
+    assert document["instances"][NAME]["left_behind"] == ["server_1"]
+    assert "second copies may live there until it answers: %s" % NAME in " ".join(
+        status_text.render_table(document, width=400).split())  # fmt: skip
+    heal(world)
+    document = status.status_document(world.site, world.state, 1, {}, {}, world.now)
+    assert not any(host["left_behind"] for host in document["hosts"])
+    world.hosts["server_1"].reachable = False
+    assert world.commit(world.revision, down("server_1", world.now))
+    world.finish(world.begin("confirm_down", host="server_1", force=True, confirm="server_1"))
+    document = status.status_document(world.site, world.state, 1, {}, {}, world.now)
+    assert not any(host["left_behind"] for host in document["hosts"])

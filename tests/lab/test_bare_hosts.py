@@ -76,7 +76,7 @@ def test_from_nothing_to_nothing(site: LabSite) -> None:
     by_hand = ["Install what muster needs", "Prepare the host"]  # supervisord runs programs as who deploys
     assert would == {BY_SYSTEMD: _PREPARED, CONSOLE: _PREPARED, BY_SUPERVISOR: by_hand}
     assert "python3-psutil" in told.output
-    assert everything(site) == before
+    assert differences(before, everything(site)) == {}
     assert bare.installed(site.lab, CONSOLE) == set()
 
     # The deploy does just that, from an archive that these hosts never looked into, and starts the item.
@@ -111,12 +111,20 @@ def test_from_nothing_to_nothing(site: LabSite) -> None:
     running = everything(site)
     told = site.play("remove", "--check", "-e", "muster_confirm=true")
     assert told.rc == 0 and told.changed > 0, told.output
-    assert everything(site) == running
+    assert differences(running, everything(site)) == {}
     site.good("remove", confirm=True)
     left = {host: differing(before[host], after) for host, after in everything(site).items()}
     assert left == {host: [] for host in HOSTS}
     assert site.good("remove", confirm=True).changed == 0
     assert bare.installed(site.lab, CONSOLE) == {"python3-psutil"}
+
+
+def differences(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]) -> dict[str, list[str]]:
+    """host -> what differs, with both sides."""
+    return {
+        host: ["%s: %s, then %s" % (name, before[host].get(name), after[host].get(name)) for name in names]
+        for host in HOSTS if (names := differing(before[host], after[host]))
+    }  # fmt: skip
 
 
 def differing(before: dict[str, str], after: dict[str, str]) -> list[str]:

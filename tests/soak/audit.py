@@ -12,10 +12,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.local_site import CONSOLES, SERVERS, SERVICE_PROGRAMS
+from tests.integration.local_site import CONSOLES, SERVERS
 from tests.integration.process_table import alive
 from tests.leftovers import ours
-from tests.soak.world import CLOSED, OPEN, SERVICES, WINDOW_PROGRAMS, WINDOWS, Sight, World
+from tests.soak.world import CLOSED, OPEN, PROGRAMS, SERVICES, WINDOW_PROGRAMS, WINDOWS, Sight, World
 
 LOST, DOUBLED, STUCK, RETURNED = "lost", "doubled", "stuck", "returned"
 KINDS = (LOST, DOUBLED, STUCK, RETURNED)
@@ -55,7 +55,7 @@ def _instances(world: World, sight: Sight) -> list[Finding]:
     found = []
     for name in (*SERVICES, *WINDOWS):
         there = sight.of(name)
-        programs = SERVICE_PROGRAMS if name in SERVICES else WINDOW_PROGRAMS
+        programs = PROGRAMS if name in SERVICES else WINDOW_PROGRAMS
         twice = [program for program, count in Counter(p.program for p in there).items() if count > 1]
         hosts = sorted({p.host for p in there})
         if twice or len(hosts) > 1:

@@ -11,20 +11,11 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from tests.integration.local_site import CONSOLES, SERVERS, wait_for
-from tests.soak.world import CLOSED, EITHER, OPEN, SERVICES, WINDOWS, World
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A fault that was made; `heal`, if any, is called after `seconds`."""
-
-    what: str
-    heal: Callable[[], None] | None = None
-    seconds: float = 0.0
+from tests.soak.hit import Hit, Kind
+from tests.soak.outside import OUTSIDE
+from tests.soak.world import CLOSED, EITHER, OPEN, PROGRAMS, SERVICES, TITLED, WINDOWS, World
 
 
 def bus_killed(world: World, rng: random.Random) -> Hit:
@@ -46,6 +37,27 @@ def program_killed(world: World, rng: random.Random) -> Hit:
     """A program dies, whose running failure strategy asks for its or for everybody's restart."""
     program = rng.choice(("sensor_acquisition", "data_processing"))
     return _signalled(world, rng.choice(SERVICES), program, signal.SIGKILL)
+
+
+def titled_program_killed(world: World, rng: random.Random) -> Hit:
+    """A program dies that has written over its environment: only its service manager knows whose it is."""
+    return _signalled(world, rng.choice(SERVICES), TITLED, signal.SIGKILL)
+
+
+def consoles_off(world: World, rng: random.Random) -> Hit:
+    """All consoles lose their power in the evening, and a bus dies while nobody is there: it is restarted then."""
+    off = _cut(world, rng, list(CONSOLES), seconds=20.0)
+    name = rng.choice(SERVICES)
+    killed = _signalled(world, name, "internal_data_bus", signal.SIGKILL)
+    undisturbed = not world.away - set(CONSOLES) and world.wanted[name] == "started"
+
+    def heal() -> None:
+        if undisturbed and not world.disturbed and not world.see().whole(name, PROGRAMS):
+            world.late.append("%s was not restarted while the consoles were off" % name)
+        if off.heal:
+            off.heal()
+
+    return Hit("%s; %s" % (off.what, killed.what), heal, 20.0)
 
 
 def windows_bus_killed(world: World, rng: random.Random) -> Hit:
@@ -160,16 +172,16 @@ def disk_full(world: World, rng: random.Random) -> Hit:
     return Hit("the disk is full for %.0f s" % seconds, lambda: filler.unlink(missing_ok=True), seconds)
 
 
-Kind = Callable[[World, random.Random], Hit]
 FAULTS: dict[str, Kind] = {
     do.__name__.replace("_", " "): do
     for do in (
-        bus_killed, bus_hangs, all_buses_killed, program_killed, windows_bus_killed, windows_bus_hangs, server_cut,
-        two_servers_cut, console_cut, server_freezes, console_freezes, manager_killed, common_bus_killed,
-        monitor_killed, run_killed, parked_run_killed, ledger_locked, watch_list_removed, disk_full,
+        bus_killed, bus_hangs, all_buses_killed, program_killed, titled_program_killed, consoles_off,
+        windows_bus_killed, windows_bus_hangs, server_cut, two_servers_cut, console_cut, server_freezes,
+        console_freezes, manager_killed, common_bus_killed, monitor_killed, run_killed, parked_run_killed,
+        ledger_locked, watch_list_removed, disk_full, *OUTSIDE,
     )
 }  # fmt: skip
-ABOUT_WINDOWS = ("windows bus killed", "windows bus hangs", "console cut", "console freezes")
+ABOUT_WINDOWS = ("windows bus killed", "windows bus hangs", "console cut", "console freezes", "consoles off")
 
 
 def _signalled(world: World, name: str, program: str, number: signal.Signals) -> Hit:
@@ -192,9 +204,9 @@ def _windows(world: World, rng: random.Random, number: signal.Signals) -> Hit:
     return hit
 
 
-def _cut(world: World, rng: random.Random, hosts: list[str]) -> Hit:
+def _cut(world: World, rng: random.Random, hosts: list[str], seconds: float = 0.0) -> Hit:
     hosts = [host for host in hosts if host not in world.away]
-    seconds = rng.choice((0.5, 2.0, 6.0, 12.0))
+    seconds = seconds or rng.choice((0.5, 2.0, 6.0, 12.0))
     if not hosts:
         return Hit("they are away already")
     world.away.update(hosts)
@@ -239,9 +251,11 @@ def _send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def show(world: World, name: str, console: str) -> None:
-    """Have windows open, so that something can happen to them."""
+def show(world: World, name: str, console: str) -> str:
+    """Have windows open, so that something can happen to them. :return: why that did not work."""
     played = world.lab.muster("open", name.rpartition("_")[2], "--console", console, "--reason", "so that it can fail")
-    assert played.rc == 0, played.output
+    if played.rc:
+        return "item %s cannot be opened: %s" % (name.rpartition("_")[2], " ".join(played.output.split())[-300:])
     world.shown[name], world.console[name] = OPEN, console
     wait_for(lambda: world.see().of(name), "the windows")
+    return ""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.soak.audit import DOUBLED, STUCK, Finding, settled
+from tests.soak.audit import DOUBLED, LOST, STUCK, Finding, settled
 from tests.soak.faults import ABOUT_WINDOWS, FAULTS, show
 from tests.soak.people import People
 from tests.soak.world import CLOSED, EITHER, OPEN, RUN_TIMEOUT, Sampler, World
@@ -62,8 +62,11 @@ def step(
     done = Step(number, list(kinds))
     people = People(world)
     if set(kinds) & set(ABOUT_WINDOWS) and all(state == CLOSED for state in world.shown.values()):
-        show(world, rng.choice(world.showable()), "console_%d" % rng.randint(1, 3))
-    doubled = len(sampler.doubled)
+        refused = show(world, rng.choice(world.showable()), "console_%d" % rng.randint(1, 3))
+        if refused:
+            done.findings.append(Finding(STUCK, refused))
+            return done
+    doubled, world.disturbed = len(sampler.doubled), len(kinds) > 1 or asks or bool(words)
     began = time.monotonic()
     due: list[tuple[float, Callable[[], None]]] = []
 
@@ -102,6 +105,8 @@ def step(
     done.recovered = sampler.bad_since(began)
     if silence:
         done.findings.append(Finding(STUCK, silence))
+    done.findings += [Finding(LOST, sentence) for sentence in world.late]
+    world.late.clear()
     done.findings += [Finding(DOUBLED, sentence) for sentence in sampler.doubled[doubled:]]
     _now_known(world)
     return done

@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from tests.integration.process_table import Process, alive, sweep
 ITEMS = ("01", "02", "03", "04")
 SERVICES = tuple("scen2_srv_" + item for item in ITEMS)
 WINDOWS = tuple("scen2_hci_" + item for item in ITEMS)
+TITLED = "titled"  # a program that writes over its environment, as redis, nginx and Perl's $0 do
+PROGRAMS = SERVICE_PROGRAMS | {TITLED}
+_TITLE = 'BEGIN { $0 = join " ", "soak", map { $ENV{"MUSTER_$_"} } qw(ROOT INSTANCE HOST EPOCH) } sleep 1 while 1;'
 WINDOW_PROGRAMS = frozenset(("internal_data_bus", "sensor_view", "chart_view", "sensor_control"))
 RUN_TIMEOUT = 30  # s: what a dead run began lies about half done for so long
 DISK = "24m"
@@ -42,6 +45,9 @@ def site_variables(run_timeout: float) -> dict[str, Any]:
     programs = applications["scen2_srv"]["programs"]
     programs["sensor_acquisition"]["running_failure_strategy"] = "restart_process"
     programs["data_processing"]["running_failure_strategy"] = "restart_application"
+    programs[TITLED] = {
+        "start_sequence": 3, "running_failure_strategy": "restart_process", "command": ["/usr/bin/perl", "-e", _TITLE],
+    }  # fmt: skip
     return {
         "muster_items": list(ITEMS),
         "muster_load_limit": 250,
@@ -84,13 +90,17 @@ class World:
     frozen: set[str] = field(default_factory=set)
     thawed: set[str] = field(default_factory=set)  # what went on there has not been seen to be in order yet
     busy: set[str] = field(default_factory=set)  # instances that somebody's request is about
+    late: list[str] = field(default_factory=list)  # what should have been repaired while a fault lasted
+    disturbed: bool = False  # whether something else happens in this step, so that nothing is promised meanwhile
+    outside: list[Callable[[], object]] = field(default_factory=list)  # ends of attacks that go on
 
     def see(self, thawed: bool = True) -> Sight:
         """:param thawed: also hosts that were frozen until a moment ago, where what moved on lives a while."""
         unseen = self.frozen if thawed else self.frozen | self.thawed
         copies: dict[str, list[Process]] = {}
         stopped: set[int] = set()
-        for process in sweep(str(self.lab.folder / "m") + "/"):
+        root = str(self.lab.folder / "m") + "/"
+        for process in (*sweep(root), *titled(root)):
             if process.host in unseen:
                 continue
             if process.epoch or process.instance.startswith("common_"):
@@ -196,7 +206,7 @@ class Sampler:
                     self.doubled.append("%s runs at epoch %d after %d" % (name, epoch, self._highest[name]))
                 self._highest[name] = max(epoch, self._highest.get(name, 0))
             for name, state in world.wanted.items():
-                if state == "started" and name not in world.busy and not sight.whole(name, SERVICE_PROGRAMS):
+                if state == "started" and name not in world.busy and not sight.whole(name, PROGRAMS):
                     self._last_bad[name] = now
 
 
@@ -217,11 +227,21 @@ def deployed(number: int, run_timeout: float = RUN_TIMEOUT) -> Iterator[World]:
         lab.start_monitor()
         yield world
     finally:
+        for ends in world.outside:
+            ends()
         (lab.state / "filler").unlink(missing_ok=True)
         lab.end()
         if world.small_disk:
             subprocess.run(["umount", "-l", str(lab.state)], check=False)
             shutil.rmtree(lab.folder, ignore_errors=True)
+
+
+def titled(root: str) -> Iterator[Process]:
+    """Programs below this folder whose title alone tells what they are."""
+    for pid, words in commands():
+        said = words[0].split()
+        if len(said) == 5 and said[0] == "soak" and said[1].startswith(root) and alive(pid):
+            yield Process(pid, said[2], said[3], TITLED, int(said[4]), 0.0)
 
 
 def state_of(pid: int) -> str:

@@ -157,6 +157,10 @@ ROUTES = (
         (
             Parameter("wait", "query", "0: do not wait for the answer", {"type": "integer", "enum": [0, 1]}),
             Parameter("dry_run", "query", "1: answer with the plan, do nothing", {"type": "integer", "enum": [0, 1]}),
+            Parameter("save", "query", "1: with `dry_run`, keep the plan for `apply`; `saved` is what its file has",
+                      {"type": "integer", "enum": [0, 1]}),
+            Parameter("approve", "query", "1: with `save`, only somebody else may apply it",
+                      {"type": "integer", "enum": [0, 1]}),
         ),
         body="Request",
         acts=True,

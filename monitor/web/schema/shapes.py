@@ -64,6 +64,8 @@ SCHEMAS: dict[str, Json] = {
             "services": _map(_object({"label": TEXT, "hosts": _map(_object({"state": TEXT, "why": TEXT}))})),
             "monitor": _object({"state": TEXT, "at": MAYBE_NUMBER}),
             "counts": _map(WHOLE),
+            "stopped": {"oneOf": [{"type": "null"}, _object({"by": TEXT, "why": TEXT, "at": NUMBER, "says": TEXT})]},
+            "moves": _list(_object({"instance": TEXT, "host": TEXT, "to": TEXT, "due": NUMBER, "says": TEXT})),
         },
         "What runs where, and how well; the document of `muster status --json`. Times in seconds since 1970.",
     ),
@@ -115,7 +117,7 @@ SCHEMAS: dict[str, Json] = {
     "Answer": _object(
         {"ok": FLAG, "said": _list(TEXT), "results": ANY},
         "The outcome of a request. When the plan refuses it, `ok` is false and `said` has the reason.",
-        {"run": MAYBE_TEXT},
+        {"run": MAYBE_TEXT, "saved": ANY},
     ),
     "Ticket": _object(
         {"id": TEXT, "state": {"enum": ["running", "done", "failed"]}, "kind": TEXT},

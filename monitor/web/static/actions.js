@@ -121,6 +121,36 @@ export function resume(id) {
   };
 }
 
+export const siteStop = () => ({
+  title: "Stop the whole site?",
+  verb: "Stop",
+  about: null,
+  danger: true,
+  request: { kind: "site_stop" },
+  what: () => [
+    `Everything ends: ${running(Object.values(model.status.instances)).length} applications run now.`,
+    "What is wanted of each service stays as it is, and nothing starts until somebody starts the site.",
+    "Windows are closed for good.",
+  ],
+});
+
+export const siteStart = () => ({
+  title: "Start the site again?",
+  verb: "Start",
+  about: null,
+  request: { kind: "site_start" },
+  what: () => ["What ran when the site was stopped starts again, where it ran. Windows stay closed."],
+});
+
+export const rebalance = () => ({
+  title: "Even out the load?",
+  verb: "Even out",
+  about: null,
+  fields: ["spread", "at_a_time"],
+  request: { kind: "rebalance" },
+  what: async () => (await post("/actions?dry_run=1", { kind: "rebalance" })).said,
+});
+
 /** Open an item: without a question, unless it is open on another console. */
 export function open(id) {
   const here = model.caller.console;

@@ -11,8 +11,10 @@ import { clock, now } from "./words.js";
 
 const LABELS = {
   until: "Until (2h, 14:00; empty: until it is ended by hand)",
+  spread: "Difference of the loads that is left, in percent of a machine (empty: 20)",
   at_a_time: "How many move at a time (empty: one)",
 };
+const WHOLE = new Set(["at_a_time", "spread"]); // fields that are whole numbers
 const SHOWN = 8000; // ms that good news stays
 
 let redraw = () => {};
@@ -39,7 +41,7 @@ function ask(wish) {
     "aria-describedby": "ask-who",
   });
   const fields = (wish.fields || []).map((name) =>
-    el("input", { id: `field-${name}`, name, autocomplete: "off", inputmode: name === "at_a_time" ? "numeric" : null }),
+    el("input", { id: `field-${name}`, name, autocomplete: "off", inputmode: WHOLE.has(name) ? "numeric" : null }),
   );
   const list = el("ul", { class: "what" }, el("li", { text: "Asking the monitor …" }));
   const agree = el("div");
@@ -88,7 +90,7 @@ function ask(wish) {
     }
     for (const field of fields) {
       const text = field.value.trim();
-      if (text) given[field.name] = field.name === "at_a_time" && /^\d+$/.test(text) ? Number(text) : text;
+      if (text) given[field.name] = WHOLE.has(field.name) && /^\d+$/.test(text) ? Number(text) : text;
     }
     if (agree.firstChild) given.force = true;
     if (agree.dataset.name) given.confirm = agree.dataset.name;

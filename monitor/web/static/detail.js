@@ -279,7 +279,7 @@ function host(one) {
 }
 
 function site() {
-  const { monitor, pauses } = model.status;
+  const { monitor, pauses, stopped } = model.status;
   const paused = (pauses || []).some((pause) => pause.key === "site");
   const intents = monitor.intents || [];
   return [
@@ -288,6 +288,8 @@ function site() {
       { class: "buttons" },
       does(paused ? "Resume" : "Pause…", paused ? actions.resume(null) : actions.pause(null)),
       does("Repair what differs…", actions.reconcile()),
+      does("Even out the load…", actions.rebalance()),
+      stopped ? does("Start the site…", actions.siteStart()) : does("Stop the site…", actions.siteStop()),
     ),
     el(
       "dl",

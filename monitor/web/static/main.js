@@ -42,7 +42,7 @@ function draw() {
 function drawHead() {
   setText(by("clock").firstChild, `${clock(now())} ${zone()}`);
   fact("skew", "warn", skew());
-  const { site, monitor, readiness, items } = model.status;
+  const { site, monitor, readiness, exclusion, items } = model.status;
   const { caller } = model;
   setText(by("site"), site);
   const intents = (monitor.intents || []).map((intent) => intent.instance);
@@ -53,6 +53,7 @@ function drawHead() {
   );
   if (readiness.ready) fact("readiness", "good", "N-1: any one server may die");
   else fact("readiness", "warn", `N-1: ${readiness.says}`);
+  fact("exclusion", "warn", exclusion && exclusion.kind === "none" ? exclusion.says : "");
   const where = caller.console || `${caller.host || "no host of the site"} (no console)`;
   setText(by("caller"), `${caller.who} on ${where}`);
   setAttr(by("caller"), "title", noOpen() || `Items open on ${caller.console}.`);

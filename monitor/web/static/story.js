@@ -42,7 +42,7 @@ export function tellStory(entry) {
 
 /** Conflicts, failures, drift, pauses and the monitor's remarks. */
 export function drawAttention() {
-  const { conflicts = [], failures = [], drift = [], pauses = [], monitor } = model.status;
+  const { conflicts = [], failures = [], drift = [], pauses = [], moves = [], monitor } = model.status;
   const open = [...conflicts.filter((one) => !one.acknowledged), ...failures.filter((one) => !one.acknowledged)];
   const notes = monitor.notes || [];
   const count = conflicts.length + failures.length + drift.length + notes.length;
@@ -50,10 +50,11 @@ export function drawAttention() {
   const all = by("acknowledge-all");
   all.hidden = open.length < 2;
   all.onclick = () => want(acknowledge(open.map((one) => one.id)));
-  setParts(by("attention-list"), JSON.stringify([conflicts, failures, drift, pauses, notes, noAct()]), () => {
+  setParts(by("attention-list"), JSON.stringify([conflicts, failures, drift, pauses, moves, notes, noAct()]), () => {
     const parts = [...conflicts.map(conflictNode), ...failures.map(failureNode)];
     parts.push(...drift.map((one) => notice("warn", "drift", one.why, one.since, [], one.id)));
     parts.push(...notes.map((text) => notice("warn", "remark", text, 0, [], text)));
+    parts.push(...moves.map((move) => notice("off", "move", move.says, move.at, [], `move ${move.instance}`)));
     parts.push(...pauses.map((pause) => notice("off", "paused", pause.says, pause.at, [], pause.key)));
     return parts.length
       ? parts
@@ -110,7 +111,7 @@ function failureNode(failure) {
 /** The lines across the page, about the whole site. */
 export function drawBands(staleSince) {
   const bands = [];
-  const { monitor, pauses = [], rollout = null } = model.status || { monitor: {} };
+  const { monitor, pauses = [], rollout = null, stopped } = model.status || { monitor: {} };
   if (model.stale)
     bands.push([
       "stale",
@@ -128,6 +129,7 @@ export function drawBands(staleSince) {
     ]);
   if (monitor.state && monitor.state !== "running")
     bands.push(["monitor", "bad", `The monitor is ${monitor.state}`, "Nothing is restarted by itself."]);
+  if (stopped) bands.push(["site-stopped", "warn", "The whole site is stopped", stopped.says]);
   for (const pause of pauses.filter((one) => one.key === "site")) bands.push(["paused", "warn", "Paused", pause.says]);
   if (rollout) bands.push(["rollout", rollout.state === "stopped" ? "bad" : "warn", "Rollout", rollout.says]);
   setParts(by("bands"), JSON.stringify(bands), () =>

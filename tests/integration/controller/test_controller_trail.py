@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.controller import calls, ledger_files
 from monitor.core.controller import ledger as controller_ledger
+from monitor.core.controller import ledger_files
 from tests.integration.controller.data_hosts import Room
 
 DAY = 86400.0
@@ -52,7 +52,7 @@ def test_it_is_done_once_a_day(tmp_path: Path) -> None:
 
 
 def test_many_go_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "AT_ONCE", 10)
+    monkeypatch.setattr(controller_ledger, "AT_ONCE", 10)
     room = Room(tmp_path, trail_days=30)
     room.open()
     remember(room, *(100 + number for number in range(25)), 1)

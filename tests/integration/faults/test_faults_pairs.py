@@ -28,6 +28,7 @@ from tests.soak.world import SERVICES
 ONE_OF = 3  # of the ways in which a fault may come
 ALONE = (
     "windows bus killed", "windows bus hangs", "server freezes", "parked run killed", "program killed",
+    "titled program killed", "consoles off", "idle connections", "forged variables", "host answers nonsense",
 )  # fmt: skip
 TOGETHER = (
     ("all buses killed", "ledger locked"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from monitor.core.client.commands import REFUSED
 from tests.integration.local_site import BIN, Played, SiteLab, site_lab, wait_for
 from tests.integration.process_table import alive
 
@@ -256,6 +258,28 @@ def test_a_damaged_ledger_is_an_error_with_its_copy_named_and_what_runs_goes_on(
             path.chmod(0o600)
     assert played.rc != 0
     assert "ledger" in played.output
+    assert {p.pid for p in lab.processes()} == before
+
+
+def test_a_controller_whose_disk_is_lost_adopts_its_site_and_no_process_is_touched(lab: SiteLab) -> None:
+    elsewhere = lab.folder / "elsewhere"
+    elsewhere.mkdir()
+    at = ("--state-dir", str(lab.state), "-i", str(lab.inventory))
+    copied = lab.muster("ledger", "backup", str(elsewhere), *at)
+    assert copied.rc == 0, copied.output
+    refused = lab.muster("adopt", "--backup", str(elsewhere), "--yes", *at)
+    assert refused.rc == REFUSED and "nothing is lost" in refused.output, refused.output
+    lab.good("restart", instances=["scen2_srv_01"])  # after the backup
+    before, epoch = {p.pid for p in lab.processes()}, lab.claims()["scen2_srv_01"]["epoch"]
+    shutil.rmtree(lab.state)
+    shown = lab.muster("adopt", "--backup", str(elsewhere), "-i", str(lab.inventory))
+    assert shown.rc == REFUSED and "needs a person's yes" in shown.output, shown.output
+    assert "scen2_srv_01 runs on" in shown.output and "cannot know:" in shown.output, shown.output
+    assert not (lab.state / "ledger.db").exists()
+    adopted = lab.muster("adopt", "--backup", str(elsewhere), "--yes", "-i", str(lab.inventory))
+    assert adopted.rc == 0 and "the ledger is made" in adopted.output, adopted.output
+    lab.good("deploy")
+    assert lab.claims()["scen2_srv_01"]["epoch"] == epoch
     assert {p.pid for p in lab.processes()} == before
 
 

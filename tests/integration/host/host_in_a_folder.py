@@ -27,7 +27,7 @@ from monitor.core.host.machine import files as machine_files
 from monitor.core.host.machine import procs
 from monitor.core.host.service.choose import setup_of
 from monitor.core.host.service.supervisor import orders
-from monitor.core.host.service.supervisor.daemon import LISTENER
+from monitor.core.host.service.supervisor.daemon import GUARD, LISTENER
 from plugins.plugin_utils import _agent_files
 from tests.integration.addresses import NET
 from tests.integration.host.host_texts import (
@@ -158,7 +158,8 @@ class Host:
 
     def prepare(self, **request: Any) -> dict[str, Any]:
         files = {"bin/muster-exec": {"text": (REPOSITORY / "bin/muster-exec").read_text(), "mode": "0750"}}
-        files["bin/" + LISTENER] = {"text": (REPOSITORY / "bin" / LISTENER).read_text(), "mode": "0640"}
+        for name in (LISTENER, GUARD):
+            files["bin/" + name] = {"text": (REPOSITORY / "bin" / name).read_text(), "mode": "0640"}
         for name, text in DUMMIES.items():
             files["bin/" + name] = {"text": text.replace("{python}", PYTHON), "mode": "0750"}
         return self.ask("prepare", **{"files": files, "services": {}, "supervisord": SUPERVISORD, "environment": {},

@@ -19,6 +19,7 @@ PYTHON = "/usr/bin/python3" if MANAGER == "systemd" else sys.executable
 SERVICE = """[program:{name}]
 command=@@root@@/bin/muster-exec --service @@root@@/bin/dummy/idle {argument}
 environment=MUSTER_INSTANCE="{name}_@@host@@",MUSTER_PROGRAM="{name}"
+directory=@@root@@/var
 autostart=true
 autorestart=true
 startsecs=0

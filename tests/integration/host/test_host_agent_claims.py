@@ -114,6 +114,8 @@ def test_the_death_of_supervisord_takes_its_programs_along(host: Host) -> None:
     seen = host.observe()
     assert seen["service_manager"] == "stopped" and seen["incarnation"] is None
     assert seen["instances"]["app_01"]["claim"] == 1 and seen["instances"]["app_01"]["programs"] == {}
+    answer = host.act(revive=True, start_service_manager=True)
+    assert (answer["service_manager"], answer["incarnation"]) == ("started", host.observe()["incarnation"])
 
 
 def test_two_agents_on_one_instance_work_one_after_the_other(host: Host) -> None:

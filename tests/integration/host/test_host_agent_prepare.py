@@ -84,12 +84,49 @@ def test_a_host_service_that_was_stopped_is_started_again_and_a_crashed_one_star
     first = wait_for(lambda: pid_of(host, "common"), "the service runs")
     kill(first)
     second = wait_for(lambda: (p := pid_of(host, "common")) != first and p, "supervisord started it again")
+    stopped_by_hand(host)
+    assert host.prepare(services=service("common"))["did"] == ["started the service common"]
+    assert wait_for(lambda: pid_of(host, "common"), "it runs again") != second
+
+
+def test_a_host_service_that_somebody_stopped_is_started_by_a_run_without_a_preparation(host: Host) -> None:
+    """Supervisor/supervisor#888, #729: after `supervisorctl stop all` it stayed away for good."""
+    host.prepare(services={**service("common"), **service("other")})
+    other = wait_for(lambda: pid_of(host, "other"), "the other service runs")
+    first = wait_for(lambda: pid_of(host, "common"), "the service runs")
+    stopped_by_hand(host)
+    wait_for(lambda: not pid_of(host, "common"), "it is stopped")
+    answer = host.act(revive=True)
+    assert (answer["services"], answer["changed"]) == (["common"], True)
+    assert wait_for(lambda: pid_of(host, "common"), "it runs again") != first
+    again = host.act(revive=True)
+    assert (again["services"], again["changed"], pid_of(host, "other")) == ([], False, other)
+
+
+def test_a_host_service_that_ends_soon_after_each_start_pauses_between_them(host: Host) -> None:
+    """Supervisor/supervisor#487, #1189: it was started again every few seconds for ever, and nothing said so."""
+    host.prepare(services=service("common"))
+    pids: list[int] = []
+    for _unused in range(4):
+        pid = wait_for(lambda: (p := pid_of(host, "common")) not in pids and p, "it is started again")
+        wait_for(lambda pid=pid: b"muster-exec" not in Path("/proc/%d/cmdline" % pid).read_bytes()
+                 or host.observe()["services"]["common"].get("pause"), "it began, or pauses")  # fmt: skip
+        pids.append(pid)
+        assert not host.observe()["services"]["common"].get("pause") or len(pids) == 4
+        if len(pids) < 4:
+            kill(pid)
+    assert host.observe()["services"]["common"]["pause"] == 5.0
+    assert not host.act(revive=True)["services"], "it is on its way"
+    wait_for(lambda: "pause" not in host.observe()["services"]["common"], "it begins after the pause")
+    assert pid_of(host, "common") == pids[-1]
+    assert b"infinity" in Path("/proc/%d/cmdline" % pids[-1]).read_bytes(), "the program itself"
+
+
+def stopped_by_hand(host: Host) -> None:
     if MANAGER == "systemd":
         subprocess.run(["systemctl", "stop", "muster-common.service"], check=True, timeout=30)
     else:
         host.ctl("stop", "common:")
-    assert host.prepare(services=service("common"))["did"] == ["started the service common"]
-    assert wait_for(lambda: pid_of(host, "common"), "it runs again") != second
 
 
 def test_instances_that_still_run_an_older_program_are_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,11 +132,12 @@ def test_a_supervisord_that_looks_nowhere_else_for_modules_runs_without_it(tmp_p
 
 
 def test_it_is_python_3_8_and_imports_the_standard_library_only() -> None:
-    tree = ast.parse((REPOSITORY / "bin" / daemon.LISTENER).read_text(), feature_version=(3, 8))
+    both = [(REPOSITORY / "bin" / name).read_text() for name in (daemon.LISTENER, daemon.GUARD)]
+    tree = ast.parse("\n".join(both).replace("from __future__ import annotations", ""), feature_version=(3, 8))
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"supervisor"}, names
+        assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"supervisor", "muster_guard"}, names
 
 
 @pytest.mark.skipif(not Path(DISTRIBUTION).exists(), reason="no supervisord of a distribution here: %s" % DISTRIBUTION)

@@ -50,6 +50,7 @@ VALUES: dict[tuple[str, str], Change | tuple[Change, Change]] = {
     ("The site", "muster_rollout"): {"muster_rollout": {"canary": 2}},
     **{("A rollout", key): {"muster_rollout": {key: value}} for key, value in {
         "canary": 2, "max_parallel": "50%", "hold_for": 33, "max_failures": 2, "revert": False}.items()},
+    ("An application", "lease_lost"): {SRV + "/lease_lost": "kill"},
     ("An application", "on_change"): {SRV + "/on_change": "by_hand"},
     ("A program", "reload"): ({SRV + "/on_change": "reload", PROGRAM + "/reload": "HUP"},
                               {SRV + "/on_change": "reload", PROGRAM + "/reload": "USR1"}),
@@ -136,7 +137,8 @@ VALUES: dict[tuple[str, str], Change | tuple[Change, Change]] = {
     **{("Settings", key): {"muster_settings": {key: value}} for key, value in {
         "start_timeout": 61, "run_timeout": 121, "stable_after": 11, "failure_budget": 6, "failure_window": 601,
         "observe_interval": 61, "host_interval": 2, "host_down_after": 3, "artifacts": 51, "artifacts_size": 201,
-        "trail_days": 366, "api": False, "api_address": "127.0.0.2", "api_port": 8771}.items()},
+        "trail_days": 366, "api": False, "api_address": "127.0.0.2", "api_port": 8771, "exclusion": "witnesses",
+        "lease": 3, "lease_margin": 0.7, "clock_error": 0.002, "lease_port": 26991}.items()},
     **{("A hook", key): ({"muster_hooks": [{"command": ["/bin/true"]}]},
                          {"muster_hooks": [{"command": ["/bin/true"], key: value}]})
        for key, value in {"command": ["/bin/false"], "on": "unknown", "debounce": 9, "timeout": 9}.items()},

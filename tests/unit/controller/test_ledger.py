@@ -24,9 +24,8 @@ class TestAFreshLedger:
         state, revision = ledger.read()
         assert revision == 1
         meta = {"site": "scenario_2", "site_id": "scenario_2-c0ffee", "schema": 4, "last_run": 0}
-        kinds = ("wanted", "claims", "hosts", "pauses", "notices", "requests", "rollouts")
-        empty: dict[str, object] = {kind: {} for kind in kinds}
-        assert state == {"meta": meta, **empty}
+        kinds = ("wanted", "claims", "hosts", "pauses", "notices", "requests", "rollouts", "moves")
+        assert state == {"meta": meta, **{kind: {} for kind in kinds}}
 
     def test_says_whether_a_run_has_planned(self, ledger: controller_ledger.Ledger) -> None:
         """A request that was written down is no plan, and neither is a ledger that is not there."""

@@ -68,11 +68,14 @@ def closure(start: Path) -> set[Path]:
 
 
 def test_the_room_of_the_host_is_the_agent_and_what_runs_at_boot() -> None:
-    """Every file there is used by one of the two, and they use no file of another room."""
+    """Every file there is used by one of these or the guard, and they use no file of another room."""
     files = {CORE / "host" / name for name in _agent_files.texts()}
     at_boot = (CORE.parents[2] / "bin/muster-boot").read_text()
     assert "from muster_host import boot\n" in at_boot
-    assert closure(CORE / "host" / "agent.py") | closure(CORE / "host" / "boot.py") == files
+    guard = (CORE.parents[2] / "bin/muster-supervisor/muster_guard.py").read_text()
+    assert '"muster_host.lease.post", "muster_host.machine.instance_files"' in guard
+    roots = ("agent.py", "boot.py", "lease/post.py")
+    assert set().union(*(closure(CORE / "host" / name) for name in roots)) == files
 
 
 @pytest.mark.parametrize("missing", ["", "agent.py", "observe.py", "service/choose.py", "machine", "machine/procs.py"])

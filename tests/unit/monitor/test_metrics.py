@@ -109,7 +109,8 @@ def test_parsed_metrics_equal_the_monitors_data(accept: str) -> None:
     alone = {name: value for (name, labels), value in read.items() if not labels}
     assert alone == {
         "muster_up": 1, "muster_loop_age_seconds": 0.25, "muster_start_time_seconds": NOW - 60,
-        "muster_loop_failing": 0, "muster_runs_impossible": 0, "muster_rollout_stopped": 0,
+        "muster_loop_failing": 0, "muster_site_stopped": 0, "muster_booked_moves": 0, "muster_runs_impossible": 0,
+        "muster_rollout_stopped": 0,
         "muster_ledger_revision": 17, "muster_watch_list_revision": 17, "muster_intents": 1,
         "muster_runs": 2, "muster_standby_parked": 1, "muster_event_streams": 2, "muster_runs_over_total": 4,
         "muster_runs_failed_total": 0, "muster_requests_total": 0, "muster_errors_total": 2,

@@ -126,11 +126,11 @@ def accepted_by_rules(document: Json) -> bool:
     kind = KINDS[document["kind"]]
     needs_reason = kind.reason or bool(document.get("take"))
     twice = [former for former, name in kind.renamed.items() if former in document and name in document]
-    until = document.get("until")
-    try:
-        moment(until if isinstance(until, str) else None, 0.0)
-    except (ValueError, OverflowError):
-        return False
+    for when in (document.get("until"), document.get("at")):
+        try:
+            moment(when if isinstance(when, str) else None, 0.0)
+        except (ValueError, OverflowError):
+            return False
     return not twice and (not needs_reason or bool(str(document.get("why", "")).strip()))
 
 
@@ -157,8 +157,9 @@ def test_every_request_can_be_right(name: str) -> None:
     """Otherwise both could agree on refusing everything."""
     schema = REQUESTS[name]
     examples: Json = {
-        "kind": name, "instances": ["scen2_srv_01"], "host": "server_1", "keep": "server_1", "why": "a test",
-        "item": "01", "ids": ["1"], "site": True, "all": True, "pending": True,
+        "kind": name, "instances": ["scen2_srv_01"], "host": "server_1", "keep": "server_1", "to": "server_2",
+        "plan": "a" * 64, "why": "a test", "item": "01", "ids": ["1"], "site": True, "all": True,
+        "pending": True,
     }  # fmt: skip
     choices = schema.get("oneOf") or schema.get("anyOf") or [{"required": []}]
     for alternative in [entry["required"] for entry in choices]:

@@ -34,6 +34,10 @@ class Copy:
     by_hand: bool = False  # started outside muster
 
 
+def _given(claim: dict[str, Any]) -> int:
+    return max(claim["epoch"], claim.get("highest", 0))
+
+
 @dataclass
 class FleetHost:
     name: str
@@ -133,6 +137,7 @@ class World:
     def act(self, host: FleetHost, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("revive") and not host.manager:
             host.manager, host.boots = True, host.boots + 1
+        host.common_bus = host.common_bus or bool(request.get("revive"))
         results = {entry["instance"]: self._one(host, entry, request) for entry in request["instances"]}
         return {"changed": True, "results": results}
 
@@ -199,7 +204,7 @@ class World:
             self.changed_at[name] = self.revision
             after = self.state["claims"].get(name)
             if name in before and after is not None:
-                assert after["epoch"] >= before[name]["epoch"], f"the epoch of {name} went back"
+                assert _given(after) >= _given(before[name]), f"the epoch of {name} went back"
         self._limits(reserved)
         return True
 

@@ -186,13 +186,22 @@ def test_two_copies_are_both_stopped_before_a_start():
     assert sent(SITE, state, made, 2, DIGESTS) == {}
 
 
-def test_a_silent_host_keeps_its_claim_until_the_deadline_and_nothing_is_charged():
+def test_a_silent_host_keeps_its_claim_until_it_is_seen_and_nothing_is_charged():
     state = settled()
     made = plan(state, all_seen(), "restart", instances=["scen2_srv_01"])
     state = apply_changes(state, made.changes)
     changes, trail = settle(SITE, state, made, {"server_1": {"unreachable": "timed out"}}, NOW + 1, final=True)
-    assert changes == {}
+    assert list(changes) == ["claims"]
+    assert changes["claims"]["scen2_srv_01"]["actor"]["lost"] and not changes["claims"]["scen2_srv_01"]["failures"]
     assert [entry["result"] for entry in trail] == ["unknown"]
+    soon = plan(apply_changes(state, changes), all_seen(), "reconcile", run="6", now=NOW + 2)
+    assert [(a.kind, a.epoch) for a in soon.actions] == [("restart", 3)]
+
+
+def test_an_unfinished_start_keeps_its_claim_until_the_deadline_of_its_run():
+    state = settled()
+    made = plan(state, all_seen(), "restart", instances=["scen2_srv_01"])
+    state = apply_changes(state, made.changes)
     held = plan(state, all_seen(), "reconcile", run="6", now=NOW + 60)
     assert [a.kind for a in held.actions] == ["hold"]
     assert held.waits == {"scen2_srv_01": NOW + SITE.settings.run_timeout}

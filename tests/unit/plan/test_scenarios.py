@@ -21,8 +21,8 @@ from monitor.core.report import scenario
 from tests import scenario_form
 
 TOPICS = (
-    "changes", "conflict", "deploy", "drain", "hosts", "intents", "open", "pause", "reconcile", "reset", "restart",
-    "rollout", "start", "stop",
+    "changes", "conflict", "deploy", "drain", "hosts", "intents", "move", "open", "pause", "rebalance", "reconcile",
+    "reset", "restart", "rollout", "start", "stop", "whole_site",
 )  # fmt: skip
 
 

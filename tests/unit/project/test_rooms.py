@@ -20,7 +20,7 @@ CORE = Path(__file__).resolve().parents[3] / "plugins" / "module_utils" / "_core
 FILES = sorted(path for path in CORE.rglob("*.py") if path.name != "__init__.py")
 
 # From top to bottom: each room may import every PURE room named before it, and what EXTRA gives it.
-PURE = ("model", "compile", "place", "decide", "requests", "plan", "report")
+PURE = ("model", "compile", "place", "decide", "requests", "arrange", "plan", "report")
 EXTRA = {
     "controller": set(PURE),
     "client": {"model", "report"},

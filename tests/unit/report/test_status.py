@@ -169,7 +169,8 @@ class TestTheTable:
         state["wanted"]["scen2_hci_02"] = dict(STARTED, host="console_1")
         lost = {"host": "console_2", "answer": "unreachable", "why": "No route to host"}
         found = document(
-            state, seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)), quiet_host("server_3"),
+            state, seen("server_1", ("scen2_srv_01", 4)), seen("server_2", ("scen2_srv_02", 7)),
+            quiet_host("server_3", services={}),
             seen("console_1", ("scen2_hci_02", 1)), lost, monitor=monitor(),
         )  # fmt: skip
         lines = status_text.render_table(found).splitlines()
@@ -188,6 +189,7 @@ class TestTheTable:
             "console_2  unreachable  -                 0/100     No route to host",
             "",
             "the common bus: running on server_1 and server_2, stopped on server_3",
+            "exclusion: none, so a cut network may show two copies of an instance",
             "monitor: running",
         ]
 

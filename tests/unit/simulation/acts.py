@@ -45,6 +45,7 @@ def send(
 def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Mapping[str, Any], run: str, until: float,
           done: Callable[[str, dict[str, Any]], None]) -> None:  # fmt: skip
     name, powered = entry["instance"], host.powered
+    lease = world.leases.session(host) if world.leases is not None else 0
 
     def on_host(delay: float, step: Callable[[], None]) -> None:
         def due() -> None:
@@ -92,6 +93,9 @@ def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Map
         over({"result": "stopped"})
 
     def start() -> None:
+        if world.leases is not None and not lease == world.leases.session(host) > 0:
+            over({"result": "refused", "reason": f"{host.name} holds no lease, or a new one"})
+            return
         if not host.manager:
             world.start_manager(host)
         copy = host.copies.get(name)
@@ -116,6 +120,8 @@ def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Map
 
     def join() -> None:
         copy = host.copies.get(name)
+        if world.leases is not None and lease != world.leases.session(host):
+            copy = None
         if copy is None or copy.epoch != entry["epoch"]:
             over({"result": "failed", "reason": f"{BUS} exited", "failed": {}, "started": []})
             return

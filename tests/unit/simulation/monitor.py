@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from monitor.judge.brain import Brain
-from monitor.judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send, Wake
+from monitor.judge.effects import Answer, BusEnded, Effect, Fence, Note, Reconcile, Send, Wake
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
@@ -22,7 +22,6 @@ from monitor.judge.target import Target
 from monitor.judge.watch_list import Watch
 from monitor.watch.prober import Key, Prober
 from monitor.watch.probes import Report
-from tests.unit.simulation.hosts import BUS
 from tests.unit.simulation.runs import Run, Runs
 
 LOOK_AGAIN = 2.0
@@ -190,6 +189,13 @@ class Monitor:
                     self.prober.ended((instance, epoch), why)
                 case Wake():
                     self.wake()
+                case Fence():
+                    if self.world.leases is not None:
+                        self.world.leases.do(effect, self._fenced)
+
+    def _fenced(self, host: str, sentence: str) -> None:
+        if self.alive:
+            self.do([*self.brain.fencing.told(host, sentence), Wake()])
 
     def _send(self, order: Mapping[str, Any]) -> str | None:
         world = self.world
@@ -246,14 +252,14 @@ class Monitor:
         self.do(self.brain.health_changed(key, health, now))
 
     def _program_ended(self, host: str, instance: str, program: str) -> None:
-        """The listener's event; a bus that ends also ends the probes' connections."""
+        """The word of the host's service manager, mostly; a bus that ends also ends the probes' connections."""
         there = self.world.hosts[host]
         if there.lost:
             return
         for probe in list(self.probes):
             if (probe.host, probe.name) == (host, instance):
                 probe.ended()
-        if program and program != BUS and self._lines and self.world.rng.random() < 0.9:
+        if program and self._lines and self.world.rng.random() < 0.9:
             epoch = self._watch.instances[instance].epoch if instance in self._watch.instances else 0
             copy = there.copies.get(instance)
             if copy is not None:

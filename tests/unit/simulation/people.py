@@ -13,7 +13,7 @@ from tests.unit.simulation.runs import Report
 if TYPE_CHECKING:
     from tests.unit.simulation.story import Simulation
 
-WHOLE = ("deploy", "reconcile", "drain", "undrain")
+WHOLE = ("deploy", "reconcile", "drain", "undrain", "move", "rebalance", "site_stop", "site_start")
 WANTED = {"start": "started", "restart": "started", "reset": "started", "stop": "stopped"}
 
 
@@ -47,6 +47,9 @@ class People:
             self._confirm_down,
             lambda: self._drain(rng.choice(sim.servers).name),
             lambda: self._pause(rng.choice([item.id for item in self._world.site.items])),
+            lambda: self._move(service, rng.choice(sim.servers).name),
+            lambda: self.ask("rebalance", spread=10),
+            lambda: self.ask("site_stop"),
             lambda: self.playbook("reconcile"),
             lambda: self.playbook("deploy"),
         ]
@@ -64,13 +67,17 @@ class People:
         monitor = self._sim.monitor
         kinds = [run.request["kind"] for run in self._sim.runs.under_way]
         kinds += [ask.request["kind"] for ask in monitor.brain.asks] if monitor is not None else []
-        return not {"pause", "drain", "undrain", "resume"}.isdisjoint(kinds)
+        return not {"pause", "drain", "undrain", "resume", "site_stop", "site_start"}.isdisjoint(kinds)
 
     def _kept(self) -> bool:
         hosts = self._world.state["hosts"].values()
-        return bool(self._world.state["pauses"]) or any(h["state"] == "drained" or h.get("drain") for h in hosts)
+        stopped = bool(self._world.state["meta"].get("stopped"))
+        paused = bool(self._world.state["pauses"])
+        return stopped or paused or any(h["state"] == "drained" or h.get("drain") for h in hosts)
 
     def _resume(self) -> None:
+        if self._world.state["meta"].get("stopped"):
+            self.playbook("site_start")
         for item in [key for key in self._world.state["pauses"] if key.startswith("item/")]:
             self.playbook("resume", item=item[5:])
         for name, record in sorted(self._world.state["hosts"].items()):
@@ -88,6 +95,10 @@ class People:
     def _drain(self, host: str) -> None:
         until = self._world.wall + 8.0 if self._rng.random() < 0.3 else None
         self.ask("drain", host=host, until=until, force=True, at_a_time=self._rng.choice([0, 1]))
+
+    def _move(self, service: str, host: str) -> None:
+        at = self._world.wall + 8.0 if self._rng.random() < 0.3 else None
+        self.ask("move", instances=[service], to=host, at=at)
 
     def _pause(self, item: str) -> None:
         until = self._world.wall + 8.0 if self._rng.random() < 0.3 else None

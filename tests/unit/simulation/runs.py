@@ -95,8 +95,9 @@ class Run:
             seen = self._runs.last_seen() if observations is None else corrections.correct(
                 world.site, world.state, observations, self._runs.changed_since(looked)
             )  # fmt: skip
+            fenced = {"fenced": sorted(world.leases.free)} if world.leases is not None else {}
             plan = planner.make_plan(
-                world.site, world.state, world.revision, seen, self.request, world.wall, self.number,
+                world.site, world.state, world.revision, seen, {**self.request, **fenced}, world.wall, self.number,
                 self._runs.digests(),
             )  # fmt: skip
             revision = world.revision

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A seeded history: faults and people, then quiet for the time that is promised, then everything must be as wanted.
 
-`simulate(seed)` runs one; `python -m tests.unit.simulation.story SEED` shows it, and `... 0-999` runs many.
+`simulate(seed)` runs one; `python -m tests.unit.simulation.story SEED` shows it, and `... 0-999` runs many;
+with `--leases`, hosts need leases.
 What is random comes from the seed alone.
 """
 
@@ -24,6 +25,7 @@ from monitor.judge.watch_list import Watch, parse
 from tests.small_site import small_site
 from tests.unit.simulation.faults import Faults
 from tests.unit.simulation.hosts import BUS, SimHost
+from tests.unit.simulation.leases import SimLeases
 from tests.unit.simulation.monitor import Monitor
 from tests.unit.simulation.people import People
 from tests.unit.simulation.runs import Run, Runs
@@ -61,10 +63,15 @@ class Simulation:
     """One history. :raises AssertionError: when a rule does not hold."""
 
     def __init__(
-        self, seed: int, tell: Callable[[str], None] | None = None, observe_interval: float = 10.0
+        self, seed: int, tell: Callable[[str], None] | None = None, observe_interval: float = 10.0,
+        leases: bool = False,
     ) -> None:
         self.rng = rng = random.Random(seed)
-        self.world = SimWorld(make_site(rng, observe_interval), rng, self._tell if tell else _nobody)
+        site = make_site(rng, observe_interval)
+        if leases:
+            site = dataclasses.replace(site, settings=dataclasses.replace(site.settings, exclusion="witnesses"))
+        self.world = SimWorld(site, rng, self._tell if tell else _nobody)
+        self.world.leases = SimLeases(self.world) if leases else None
         self._line = tell
         self.runs = Runs(self.world)
         self.runs.on_commit, self.runs.on_plan = self._committed, self._planned
@@ -201,9 +208,10 @@ class Simulation:
         for _unused in WAITS:
             claims = [world.state["claims"].get(name) or {} for name in world.broken]
             until = max((claim.get("until") or 0.0 for claim in claims), default=0.0)
-            if until <= world.wall:
+            tried = any(claim.get("actor") for claim in claims)  # now, for the next time
+            if not tried and until + promised(world.site) <= world.wall:
                 return
-            world.run(until - world.wall + promised(world.site))
+            world.run(max(0.0, until - world.wall) + promised(world.site))
 
     def _settled(self) -> None:
         world = self.world
@@ -284,24 +292,29 @@ def _nobody(what: str) -> None:
     return
 
 
-def simulate(seed: int, tell: Callable[[str], None] | None = None) -> dict[str, int]:
-    """One history; what is counted of it. :raises AssertionError: when a rule does not hold."""
-    return Simulation(seed, tell).run()
+def simulate(seed: int, tell: Callable[[str], None] | None = None, leases: bool = False) -> dict[str, int]:
+    """One history; what is counted of it. :raises AssertionError: when a rule does not hold.
+
+    :param leases: whether hosts need them: then only a person makes a second copy.
+    """
+    return Simulation(seed, tell, leases=leases).run()
 
 
 def _main(seeds: list[str]) -> int:
     """Show one history; of `FIRST-LAST` only those in which a rule does not hold, and what was counted."""
+    leases = "--leases" in seeds
+    seeds = [word for word in seeds if word != "--leases"]
     if len(seeds) != 1:
         print(__doc__)
         return 2
     first, _unused, last = seeds[0].partition("-")
     if not last:
-        print(simulate(int(first), print))
+        print(simulate(int(first), print, leases))
         return 0
     broken, counted = 0, Counter[str]()
     for seed in range(int(first), int(last) + 1):
         try:
-            counted.update(simulate(seed))
+            counted.update(simulate(seed, leases=leases))
         except AssertionError as error:
             broken += 1
             print("%d: %s" % (seed, error))

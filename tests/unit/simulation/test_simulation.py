@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from monitor.core.decide import draft as decide_draft
-from monitor.core.decide import keep_running, reconcile
+from monitor.core.decide import keep_running, reconcile, windows
 from monitor.core.model.words import DOWN, SUSPECT
 from monitor.core.plan import act_requests, outcome
 from monitor.judge import brain, hosts
@@ -87,7 +87,7 @@ def ignores_other_runs(patch: pytest.MonkeyPatch) -> None:
 
 
 def shows_windows_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(reconcile, "_hci_ends", lambda *_unused: None)
+    patch.setattr(windows, "ends", lambda *_unused: None)
 
 
 def forgets_intents(patch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,10 @@ from typing import Any
 
 from monitor.core.model.records import Claim
 from monitor.core.model.site import Site
+from monitor.core.model.words import MONITOR
 from tests.unit.plan.fleet_in_memory import World
 from tests.unit.simulation.hosts import BUS, Broken, Clock, Locked, SimCopy, SimHost
+from tests.unit.simulation.leases import SimLeases
 
 EPOCH = 1_700_000_000.0
 
@@ -45,6 +47,7 @@ class SimWorld(World):
         self.heirs: list[Callable[[str, str, str], None]] = []  # told of programs that end: host, instance, program
         self.listening: set[str] = set()  # hosts whose service manager stops the members of a dead bus
         self.ledger_locked = False
+        self.leases: SimLeases | None = None  # where hosts need them
         self.broken: dict[str, str] = {}  # instance -> "fails" | "dies" | "hangs"
 
     # --- time
@@ -78,6 +81,8 @@ class SimWorld(World):
     def lose(self, host: SimHost) -> None:
         if not host.lost:
             host.lost_at = self.t
+            if self.leases is not None:
+                self.after(0.0, lambda: self.leases.lost(host) if self.leases is not None else None)
 
     def regain(self, host: SimHost) -> None:
         if not host.lost:
@@ -85,6 +90,8 @@ class SimWorld(World):
             waiting, host.waiting = host.waiting, []
             for step in waiting:
                 step()
+            if self.leases is not None:
+                self.leases.back(host)
 
     def power(self, name: str, on: bool, manager: bool = True) -> None:
         host = self.hosts[name]
@@ -114,6 +121,14 @@ class SimWorld(World):
             host.manager = False
             for copy in lived:
                 self.ends(host, copy, BUS, told=False)
+
+    def all_end(self, host: SimHost, why: str) -> None:
+        """All instances of a host end; its service manager goes on."""
+        self._all_die(host, why)
+        lived = list(host.copies)
+        host.die()
+        for copy in lived:
+            self.ends(host, copy, BUS, told=False)
 
     def start_manager(self, host: SimHost) -> None:
         host.manager, host.boots, host.managed_at = True, host.boots + 1, self.t
@@ -254,12 +269,18 @@ class SimWorld(World):
     def _second(self, name: str, one: SimHost, other: SimHost) -> None:
         """A second copy: only where one of both hosts was out of sight and believed down, or a person took over."""
         for host in (one, other):
-            if self._believed_down(name, host):
+            if self._believed_down(name, host) and self._excuses(name, host):
                 self.excused += 1
                 self.doubles[name] = "%s and %s" % (one.name, other.name)
                 self.tell("duplicate under partition: %s on %s and %s" % (name, one.name, other.name))
                 return
         raise Broken("I1 at %.2f: %s starts on %s while it lives on %s" % (self.t, name, one.name, other.name))
+
+    def _excuses(self, name: str, host: SimHost) -> bool:
+        """With leases only a person makes a second copy: who took over what may still be shown, or confirmed a host
+        down that is not."""
+        confirmed = (self.state["hosts"].get(host.name) or {}).get("by", MONITOR) != MONITOR
+        return self.leases is None or confirmed or self.taken_over.get(name, -1e9) >= host.lost_at
 
     def _believed_down(self, name: str, host: SimHost) -> bool:
         """Whether it is, or was a moment ago, out of sight, and what it held was given away meanwhile."""

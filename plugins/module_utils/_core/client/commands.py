@@ -32,17 +32,22 @@ def codes() -> str:
     return "exit codes:\n" + "\n".join("  %d  %s" % row for row in CODES)
 
 
-def act(body: Mapping[str, Any], remote: api.Remote, timeout: float, dry_run: bool = False) -> int:
+def act(
+    body: Mapping[str, Any], remote: api.Remote, timeout: float, dry_run: bool = False, save: str = "",
+    approve: bool = False,
+) -> int:  # fmt: skip
     """Post a request, print what came of it, and return the exit code.
 
     The caller's identity comes from the socket, never from the body.
 
     :param dry_run: print the plan of it only.
+    :param save: the file for the plan, which is then the only thing that is done. :param approve: by somebody else.
 
     :raises Lost, Late, Busy: as `Remote.act`.
     """
     try:
-        answer = remote.post("/actions?dry_run=1", body, timeout) if dry_run else remote.act(body, timeout)
+        how = "/actions?dry_run=1" + ("&save=1" if save else "") + ("&approve=1" if save and approve else "")
+        answer = remote.post(how, body, timeout) if dry_run or save else remote.act(body, timeout)
     except api.Busy:
         raise
     except api.Refused as refused:
@@ -50,9 +55,24 @@ def act(body: Mapping[str, Any], remote: api.Remote, timeout: float, dry_run: bo
     stream = sys.stdout if answer["ok"] or not answer.get("refused") else sys.stderr
     for sentence in answer["said"]:
         say(sentence, stream)
+    if answer.get("saved"):
+        return save_plan(save, answer["saved"])
     if answer["ok"]:
         return OK
     return REFUSED if answer.get("refused") else FAILED
+
+
+def save_plan(path: str, document: Mapping[str, Any]) -> int:
+    """Write a saved plan to a person's file; the exit code."""
+    from . import saved_plan  # not in the way of other commands
+
+    try:
+        saved_plan.write(path, document)
+    except saved_plan.NoPlan as error:
+        say("%s %s" % (path, error), sys.stderr)
+        return USAGE
+    say("saved to %s (mode 0600): muster apply %s does exactly this, or nothing" % (path, path))
+    return OK
 
 
 def refusal(refused: api.Refused) -> int:

@@ -165,7 +165,7 @@ def _show(options: argparse.Namespace, remote: api.Remote) -> int:
 def request(options: argparse.Namespace, remote: api.Remote) -> int:
     """Any of `REQUESTS`."""
     body = request_options.request_of(KINDS[options.kind], options).to_json()
-    return act(body, remote, options.timeout, options.dry_run)
+    return act(body, remote, options.timeout, options.dry_run, options.save or "", options.approve)
 
 
 def why(options: argparse.Namespace, remote: api.Remote) -> int:

@@ -45,7 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser, kind: RequestKind) -> None:
             given["type"] = _Whole(field.schema)
         parser.add_argument(*field.options, **given)
     parser.add_argument("--dry-run", action="store_true", help="show the plan; do nothing")
+    if kind.name not in ("apply", "deploy", "confirm_down"):
+        add_saving(parser)
     parser.set_defaults(kind=kind.name)
+
+
+def add_saving(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments by which a plan is saved instead of carried out."""
+    parser.add_argument("--save", metavar="FILE", help="show the plan and save it to a new file, for 'muster apply'")
+    parser.add_argument("--approve", action="store_true", help="with --save: somebody else has to apply the plan")
 
 
 def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
@@ -59,6 +67,8 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
         if FIELDS[name].type == "list":
             value = (value,) if isinstance(value, str) else tuple(value)
         values[FIELDS[name].attribute] = value
+    if values.get("plan"):
+        values["plan"] = _digest(values["plan"])
     if kind.confirmed and values["force"]:
         values["confirm"] = values["host"]  # it was named beside --force
     choice = kind.one_of or kind.any_of
@@ -68,6 +78,16 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
         words = " or ".join([*subject, *(field.options[0] for field in _optional(kind) if field.name in choice)])
         raise Incomplete("%s needs %s%s" % (kind.name, words, ", not both" if given else ""))
     return Request(kind.name, **values)
+
+
+def _digest(path: str) -> str:
+    """:raises Incomplete: when the file is no saved plan."""
+    from . import saved_plan  # for one command only
+
+    try:
+        return path if saved_plan.is_digest(path) else saved_plan.digest_of_file(path)
+    except saved_plan.NoPlan as error:
+        raise Incomplete("%s %s" % (path, error)) from None
 
 
 def _optional(kind: RequestKind) -> List[Field]:

@@ -136,7 +136,7 @@ class ApplicationReader:
             after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
                                             "repair", "conflicts", "limits", "per", "learn",
-                                            "on_change") if key in values},
+                                            "on_change", "lease_lost") if key in values},
         )
         if "items" in values:
             self.items[name] = values["items"]

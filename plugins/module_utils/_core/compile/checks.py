@@ -12,6 +12,7 @@ from ..model.item import MEMORY
 from ..model.probe import NEEDS_PORT, Probe, leaves
 from ..model.sentences import listing
 from ..model.site import HERE, Application, Host, Service, Site, instance_name
+from . import keys_lease
 from .errors import Keys, Problems, show, suggest
 from .keys import LOWEST_EPHEMERAL_PORT
 
@@ -35,6 +36,7 @@ def check(site: Site, problems: Problems) -> None:
     _check_connections(site, problems)
     _check_api(site, problems)
     _check_confinement(site, problems)
+    keys_lease.check(site, problems)
 
 
 def _check_process_probes(site: Site, problems: Problems) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 from ..model import item as item_model
 from ..model import site
 from ..model.confinement import LIMITS, SANDBOX
-from . import keys_change, keys_probe, keys_resources, keys_settings
+from . import keys_change, keys_lease, keys_probe, keys_resources, keys_settings
 from . import table as key_table
 from .item import keys as item_keys
 from .table import table as _table
@@ -120,7 +120,7 @@ APPLICATION = _table(
         Field("template", "template", "Replaces the template of the service manager's configuration; on systemd that"
               " of the application's units, which is rendered once for all items.", default="",
               default_doc="the collection's"),
-    ) + keys_resources.APPLICATION + keys_change.APPLICATION,
+    ) + keys_resources.APPLICATION + keys_change.APPLICATION + keys_lease.APPLICATION,
     addresses="the word here is identifiers",
     core_identifiers="write identifiers",
     distributed="write distribution: single_instance, or nothing",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..model import site
+from . import keys_lease
 from .table import Field
 from .table import table as _table
 
@@ -46,7 +47,7 @@ SETTINGS = _table(
         Field("api_port", "integer", "The TCP port of the API there, and at the loopback address of each host on the"
               " controller's machine. 0: Unix sockets only.", default=site.Settings.api_port, minimum=0,
               maximum=65535),
-    ),
+    ) + keys_lease.SETTINGS,
 )
 
 HOOK = _table(

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Mapping, Tuple
 
-from .ledger import Ledger, LedgerError, LostRace
-from .places import LEDGER_FILE
+from . import ledgers
+from .store import LedgerError, LostRace
 
 KIND = "requests"
 LONGEST = 900.0  # s after which a request that no run has planned is not carried out any more: its person has gone on
@@ -60,11 +60,11 @@ def _too_old(asked: Mapping[str, Any], now: float) -> Json:
     }  # fmt: skip
 
 
-def _ledger(state_dir: str) -> Ledger:
-    return Ledger(os.path.join(state_dir, LEDGER_FILE), patience=5.0)
+def _ledger(state_dir: str) -> ledgers.Store:
+    return ledgers.open_ledger(state_dir, patience=5.0)
 
 
-def _commit(ledger: Ledger, changes: Mapping[str, Mapping[str, Any]], trail: List[Json]) -> None:
+def _commit(ledger: ledgers.Store, changes: Mapping[str, Mapping[str, Any]], trail: List[Json]) -> None:
     for _unused in range(ATTEMPTS):
         try:
             ledger.commit(ledger.read()[1], changes, trail)

@@ -20,19 +20,18 @@ from ..model import site as site_model
 from ..model.plan import CONFIGURE, REVIVE, Plan
 from ..model.records import apply_changes
 from ..plan.act_requests import act_requests
-from ..plan.outcome import settle
+from ..plan.outcome import not_said, settle
 from ..plan.plan import make_plan
 from ..report import status, status_text
 from ..requests import shrink
-from . import asked, last_seen, ledger_files, publish
+from . import asked, last_seen, leases, ledger_files, ledgers, publish, saved_plans
 from . import ledger as controller_ledger
-from .places import LEDGER_FILE, MONITOR_FILE, SITE_FILE, WATCH_FILE
+from .places import MONITOR_FILE, SITE_FILE, WATCH_FILE
 
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
 ATTEMPTS = 8  # attempts to plan and commit; each lost race costs one
 DAY = 86400.0  # s
-AT_ONCE = 2000  # entries of the trail that one run drops
 
 Json = Dict[str, Any]
 
@@ -44,13 +43,14 @@ class Refused(Exception):
 def handle(request: Mapping[str, Any]) -> Json:
     """Answer one request; ``verb`` is one of:
 
-    ``open_site`` {site, create} -> {site_id, changed, revision, mark}
+    ``open_site`` {site, create} -> {site_id, changed, revision, mark, lease}
         the ledger of this site, made when `create` and there is none; `mark` is of the site that was deployed last.
     ``plan`` {site, digests, config_digests, observations, request, observed_revision?, observed_mark?} -> {plan,
         requests, phases, revision, warnings}
         the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
         published ones serve; without `observations`, what the hosts said last, but for those not believed up. Only a
-        deploy changes the site: any other run works over what was deployed, not over its own inventory.
+        deploy changes the site: any other run works over what was deployed, not over its own inventory. With `save`
+        {approve} the plan is kept for the request `apply`, and `saved` is the document for a person's file.
     ``phase`` {site, plan, phase, answers} -> {requests}
         a later phase's act requests; commits what the hosts confirmed so far.
     ``settle`` {site, plan, answers} -> {revision, trail}
@@ -64,6 +64,7 @@ def handle(request: Mapping[str, Any]) -> Json:
         what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
     ``capture`` {site, request} -> {given}
         all that a plan for `request` depends on now: `report.scenario`. Like `explain`, over what the hosts said last.
+    ``adopt``: `adopt.adopt`.
 
     ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
     ``check`` nothing is committed, published or made.
@@ -78,13 +79,14 @@ def handle(request: Mapping[str, Any]) -> Json:
         "explain": _question,
         "what_if": _question,
         "capture": _capture,
+        "adopt": _adopt,
     }
     verb = str(request.get("verb"))
     if verb not in verbs:
         return {"error": "the controller has no verb %r, only %s" % (verb, ", ".join(sorted(verbs)))}
     try:
         return verbs[verb](_call(request))
-    except (controller_ledger.LedgerError, PlanError, Refused) as error:
+    except (controller_ledger.LedgerError, PlanError, saved_plans.Unsaved, Refused) as error:
         return {"error": str(error), **({"unknown": True} if getattr(error, "unknown", False) else {})}
 
 
@@ -103,8 +105,8 @@ class _Call(NamedTuple):
         return self.site.state_dir
 
     @property
-    def ledger(self) -> controller_ledger.Ledger:
-        return controller_ledger.Ledger(os.path.join(self.site.state_dir, LEDGER_FILE))
+    def ledger(self) -> ledgers.Store:
+        return ledgers.open_ledger(self.site.state_dir)
 
 
 def _call(request: Mapping[str, Any]) -> _Call:
@@ -152,10 +154,11 @@ def _open_site(call: _Call) -> Json:
         if published > revision and not call.check:
             revision = _put_back(call, ledger, revision, published)
     mark = state["meta"].get("site_mark") or ""
-    return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark}
+    lease = leases.opened(call.site, state["meta"]["site_id"], call.request, call.check)
+    return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark, "lease": lease}
 
 
-def _put_back(call: _Call, ledger: controller_ledger.Ledger, revision: int, published: int) -> int:
+def _put_back(call: _Call, ledger: ledgers.Store, revision: int, published: int) -> int:
     """A ledger restored from an older copy goes on above what was published: readers follow only newer revisions."""
     entry = {
         "at": time.time(),
@@ -173,9 +176,11 @@ def _put_back(call: _Call, ledger: controller_ledger.Ledger, revision: int, publ
 
 def _make_plan(given: _Call) -> Json:
     call = given
-    request = dict(call.request["request"])
+    request = leases.with_fences(call.site, call.request["request"])
     request["who"] = request.get("who") or ledger_files.user_name(os.geteuid())
     request["from"] = request.get("from") or call.site.controller
+    bound = saved_plans.Bound.of(call.state_dir, request)
+    request = bound.request(request) if bound else dict(request, facts="save" in call.request)
     with call.ledger as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = _read(given, ledger)
@@ -187,7 +192,7 @@ def _make_plan(given: _Call) -> Json:
             now = time.time()
             run = str(int(state["meta"].get("last_run", 0)) + 1)
             plan = make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
-            looked = revision
+            plan, looked = bound.checked(plan, now) if bound else plan, revision
             changes = _with_meta(call, state, plan, run)
             if request.get("id"):
                 changes[asked.KIND] = {request["id"]: None}  # with the plan: so it is carried out once
@@ -208,6 +213,7 @@ def _make_plan(given: _Call) -> Json:
         warnings += _publish_all(call, state, revision, durable=False)
         if call.request.get("observations") is not None:
             last_seen.keep(call.site, observations, looked, now)
+    saved = saved_plans.saved(call.request, call.state_dir, plan, request, str(state["meta"]["site_id"]), now)
     requests = act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
     return {
         "plan": plan.to_json(),
@@ -215,6 +221,7 @@ def _make_plan(given: _Call) -> Json:
         "phases": plan.phases,
         "revision": revision,
         "warnings": warnings,
+        **saved,
     }
 
 
@@ -234,21 +241,14 @@ def _settle(call: _Call) -> Json:
         return {"revision": None, "trail": [], "warnings": []}
     call, state, revision, trail = _commit_outcome(call, final=True)
     warnings = _publish_all(call, state, revision, durable=True)
-    last_seen.stopped(call.site, call.request.get("answers") or {})
+    last_seen.done(call.site, call.request.get("answers") or {})
     with call.ledger as ledger:
         try:
-            _forget(call, ledger)
+            ledger.forget_daily(time.time() - call.site.settings.trail_days * DAY)
             ledger.backup()
         except (controller_ledger.LedgerError, OSError) as error:
             warnings.append("the ledger was not copied to its backups: %s" % error)
     return {"revision": revision, "trail": trail, "warnings": warnings}
-
-
-def _forget(call: _Call, ledger: controller_ledger.Ledger) -> None:
-    """Drop what is too old from the trail: once a day, for the oldest entry tells when that was done last."""
-    oldest, before = ledger.oldest(), time.time() - call.site.settings.trail_days * DAY
-    if oldest is not None and oldest < before - DAY:
-        ledger.forget_trail(before, AT_ONCE)
 
 
 def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger.State, int, List[Json]]:
@@ -262,7 +262,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
                 call = _over_what_is_deployed(given, state, str(plan.kind))
             changes, trail = settle(call.site, state, plan, answers, time.time(), final)
             if plan.phases > 1:
-                trail = _not_said(ledger, plan, trail)
+                trail = not_said(ledger.trail(limit=1000), plan, trail)
             if not (changes or trail):
                 return call, state, revision, []
             try:
@@ -274,16 +274,6 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
         "others kept changing the ledger while this run wrote its outcome (%d attempts): reconcile finishes it"
         % ATTEMPTS
     )
-
-
-def _not_said(ledger: controller_ledger.Ledger, plan: Plan, trail: List[Json]) -> List[Json]:
-    """Without the lines that this run wrote after an earlier phase already."""
-    said = {_gist(entry) for entry in ledger.trail(limit=1000) if entry.get("run") == plan.run}
-    return [entry for entry in trail if _gist(entry) not in said]
-
-
-def _gist(entry: Json) -> Tuple[Any, ...]:
-    return tuple(entry.get(key) for key in ("what", "result", "instance", "host"))
 
 
 def _show_status(call: _Call) -> Json:
@@ -330,7 +320,13 @@ def _capture(call: _Call) -> Json:
     return {"given": scenario.captured(call.site, *taken)}
 
 
-def _read(call: _Call, ledger: controller_ledger.Ledger) -> Tuple[controller_ledger.State, int]:
+def _adopt(call: _Call) -> Json:
+    from . import adopt
+
+    return adopt.adopt(call.site, call.request, call.check)
+
+
+def _read(call: _Call, ledger: ledgers.Store) -> Tuple[controller_ledger.State, int]:
     """The ledger's state; check mode before the first deploy plans over an empty one."""
     if call.check and not ledger.exists():
         meta = {"site_id": "", "site": call.site.name, "schema": controller_ledger.SCHEMA, "last_run": 0}

@@ -10,8 +10,8 @@ from typing import Any, Dict, Mapping
 from ..decide import corrections
 from ..model import site as site_model
 from ..model.words import DOWN, NOT_ASKED, SUSPECT
+from . import leases, ledgers, publish
 from . import ledger as controller_ledger
-from . import publish
 from .places import SEEN_FILE
 
 Json = Dict[str, Any]
@@ -23,7 +23,7 @@ def asked(observation: Mapping[str, Any]) -> bool:
 
 
 def last_seen(
-    site: site_model.Site, ledger: controller_ledger.Ledger, state: controller_ledger.State, usable: bool = False
+    site: site_model.Site, ledger: ledgers.Store, state: controller_ledger.State, usable: bool = False
 ) -> Json:
     """What every host said last, corrected by what was committed since.
 
@@ -40,7 +40,7 @@ def last_seen(
 
 def current(
     site: site_model.Site,
-    ledger: controller_ledger.Ledger,
+    ledger: ledgers.Store,
     state: controller_ledger.State,
     revision: int,
     request: Mapping[str, Any],
@@ -64,12 +64,13 @@ def keep(site: site_model.Site, observations: Json, revision: int, now: float) -
     seen = {name: dict(entry, at=now, revision=revision) for name, entry in observations.items() if asked(entry)}
     if not seen:
         return
+    leases.forget(site, {name: (entry.get("lease") or {}).get("witnesses") for name, entry in seen.items()})
     _write(site, dict(publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}), **seen))
 
 
-def stopped(site: site_model.Site, answers: Mapping[str, Any]) -> None:
-    """What hosts confirmed to have stopped is no longer seen there: a copy without a claim is in no ledger, so that
-    nothing else would correct it.
+def done(site: site_model.Site, answers: Mapping[str, Any]) -> None:
+    """Correct what is in no ledger: what hosts confirmed to have stopped is no longer seen there, for a copy without a
+    claim; and a service manager that was started runs, so that the next request can be carried out there.
 
     :param answers: host -> its answer to an act.
     """
@@ -81,6 +82,9 @@ def stopped(site: site_model.Site, answers: Mapping[str, Any]) -> None:
         if ended & set(there):
             left = {one: copy for one, copy in there.items() if one not in ended}
             hosts[name], news = dict(hosts[name], instances=left), True
+        if answer.get("service_manager") == "started" and name in hosts:
+            runs = {"service_manager": "running", "incarnation": answer.get("incarnation") or ""}
+            hosts[name], news = dict(hosts[name], **runs), True
     if news:
         _write(site, hosts)
 

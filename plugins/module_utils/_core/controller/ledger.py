@@ -17,11 +17,23 @@ import time
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ..model.words import RECORD_KINDS
-from . import ledger_files
+from . import ledger_files, ledger_rows, trail_chain
+from .store import (
+    AT_ONCE,
+    DAY,
+    SCHEMA,
+    Kept,
+    LedgerDamaged,
+    LedgerError,
+    LedgerLocked,
+    LedgerMissing,
+    LostRace,
+    State,
+)
 
-# 1 knew neither pauses nor notices, 2 no requests, 3 no rollouts; they are read as they are, and the first commit makes
-# them this one
-SCHEMA = 4
+__all__ = (
+    "SCHEMA", "Ledger", "LedgerDamaged", "LedgerError", "LedgerLocked", "LedgerMissing", "LostRace", "State",
+)  # fmt: skip
 
 _APPLICATION_ID = 0x6D757374  # "must", in the file's header: tells a ledger from any other database
 _TABLES = """
@@ -39,43 +51,19 @@ CREATE TRIGGER trail_is_append_only BEFORE UPDATE ON trail BEGIN SELECT RAISE(AB
 
 NEVER_FORGOTTEN = 1000  # entries of the trail
 
-State = Dict[str, Dict[str, Any]]
-
-
-class LedgerError(Exception):
-    """The ledger cannot do what was asked; the text is the sentence for a person."""
-
-
-class LedgerMissing(LedgerError):
-    """There is no ledger yet."""
-
-
-class LedgerLocked(LedgerError):
-    """Another process kept the ledger locked beyond the deadline."""
-
-
-class LedgerDamaged(LedgerError):
-    """The file cannot be read as a ledger; it was left as it is and copied."""
-
-
-class LostRace(LedgerError):
-    """Another run committed since the state was read: read again, decide again."""
-
-    def __init__(self, expected: int, found: int) -> None:
-        super().__init__("the ledger went from revision %d to %d meanwhile" % (expected, found))
-        self.found = found
-
 
 class Ledger:
     """One ledger file. A connection belongs to the thread and process that uses it first; close it after use.
 
     :param path: the file; its folder must belong to the caller.
     :param patience: seconds to wait for other writers.
+    :param copy: a backup that nobody writes to, in any folder; it is only read, and nothing is made beside it.
     """
 
-    def __init__(self, path: str, patience: float = 10.0) -> None:
+    def __init__(self, path: str, patience: float = 10.0, copy: bool = False) -> None:
         self.path = path
         self.patience = patience
+        self.copy = copy
         self._open: Optional[sqlite3.Connection] = None
 
     def exists(self) -> bool:
@@ -83,6 +71,8 @@ class Ledger:
 
         :raises LedgerError: when the folder belongs to another user.
         """
+        if self.copy:
+            return os.path.isfile(self.path)
         ledger_files.check_owner(os.path.dirname(self.path), LedgerError)
         return os.path.lexists(self.path)
 
@@ -132,7 +122,7 @@ class Ledger:
             database.execute("BEGIN")
             try:
                 rows = database.execute("SELECT kind, name, value FROM record").fetchall()
-                revision = _revision(database)
+                revision = ledger_rows.revision(database)
             finally:
                 database.execute("ROLLBACK")
         try:
@@ -162,28 +152,37 @@ class Ledger:
         if unknown:
             raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
         with self._words(), self._write() as database:
-            found = _revision(database)
+            found = ledger_rows.revision(database)
+            ledger_rows.still_here(database)
             if found != expected_revision:
                 raise LostRace(expected_revision, found)
             revision = max(found, above) + 1
-            _upgrade(database, revision)
+            ledger_rows.upgrade(database, revision)
             for kind, records in changes.items():
                 for name, record in records.items():
                     if kind == "claims":
-                        _check_epoch(database, name, record)
+                        ledger_rows.check_epoch(database, name, record)
                     if record is None:
                         database.execute("DELETE FROM record WHERE kind = ? AND name = ?", (kind, name))
                     else:
-                        database.execute(
-                            "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", (kind, name, _text(record), revision)
-                        )
+                        row = (kind, name, ledger_rows.text(record), revision)
+                        database.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", row)
+            link, number = "", 0
             for entry in trail:
-                database.execute(
+                text = trail_chain.sealed(entry, link or ledger_rows.last_link(database))
+                link = trail_chain.link_of(text)
+                number = database.execute(
                     "INSERT INTO trail (at, revision, instance, entry) VALUES (?, ?, ?, ?)",
-                    (entry.get("at"), revision, entry.get("instance"), _text(entry)),
-                )
+                    (entry.get("at"), revision, entry.get("instance"), text),
+                ).lastrowid or 0
             database.execute("UPDATE head SET revision = ?", (revision,))
+        if number:
+            trail_chain.announce(self._site_id(), number, link)
         return revision
+
+    def _site_id(self) -> str:
+        rows = self._database().execute("SELECT value FROM record WHERE kind = 'meta' AND name = 'site_id'").fetchall()
+        return str(json.loads(rows[0][0])) if rows else ""
 
     def trail(
         self, after: Optional[int] = None, limit: int = 100, instance: Optional[str] = None
@@ -213,22 +212,34 @@ class Ledger:
     def forget_trail(self, before: float, most: int = -1) -> int:
         """Drop what happened before a moment (seconds since the epoch), the oldest first; returns how many entries.
 
-        The newest `NEVER_FORGOTTEN` stay, whatever the clock says: one that runs ahead must not empty the trail.
+        What stays is one piece, so that its chain can be followed. The newest `NEVER_FORGOTTEN` stay, whatever the
+        clock says: one that runs ahead must not empty the trail.
 
         :param most: how many at once; others wait for the lock meanwhile. -1: all.
         """
-        old = (
-            "SELECT id FROM trail WHERE at < ? AND id <= (SELECT max(id) FROM trail) - %d ORDER BY at LIMIT ?"
-            % NEVER_FORGOTTEN
-        )
+        young = "SELECT id FROM trail WHERE at >= ? ORDER BY id LIMIT 1"
+        last = "SELECT max(id) FROM trail"
+        old = "SELECT id FROM trail WHERE id < coalesce((%s), 1 << 62) AND id <= (%s) - %d ORDER BY id LIMIT ?" % (
+            young, last, NEVER_FORGOTTEN)  # fmt: skip
         with self._words(), self._write() as database:
             return database.execute("DELETE FROM trail WHERE id IN (%s)" % old, (before, most)).rowcount
+
+    def forget_daily(self, before: float) -> None:
+        """Drop what is too old, some of it, once a day: the oldest entry tells when that was done last."""
+        oldest = self.oldest()
+        if oldest is not None and oldest < before - DAY:
+            self.forget_trail(before, AT_ONCE)
 
     def oldest(self) -> Optional[float]:
         """When the oldest entry of the trail happened, in seconds since the epoch; None while it is empty."""
         with self._words():
             found: Optional[float] = self._database().execute("SELECT min(at) FROM trail").fetchone()[0]
         return found
+
+    def verify_trail(self) -> trail_chain.Verdict:
+        """Follow the chain of the trail."""
+        with self._words():
+            return trail_chain.verify(self._database().execute("SELECT id, entry FROM trail ORDER BY id"))
 
     def check(self) -> None:
         """Read the whole file.
@@ -239,11 +250,57 @@ class Ledger:
         if verdict != "ok":
             raise self._damaged(verdict)
 
-    def backup(self) -> str:
-        """A consistent copy below ``backup/``, named after its revision; the newest three stay. Returns its path."""
+    def backup(self, folder: str = "") -> str:
+        """A consistent copy, named after its revision; the newest three stay. Returns its path.
+
+        :param folder: that is there; by default ``backup/`` beside the ledger.
+        """
         with self._words():
             database = self._database()
-            return ledger_files.backup(database, self.path, _revision(database))
+            folder = folder or ledger_files.own_backups(self.path)
+            return ledger_files.backup(database, folder, ledger_rows.revision(database))
+
+    def everything(self) -> Tuple[Kept, int]:
+        """The records with the revisions at which they were written, and the ledger's."""
+        with self._words():
+            database = self._database()
+            database.execute("BEGIN")
+            try:
+                rows = database.execute("SELECT kind, name, value, revision FROM record").fetchall()
+                revision = ledger_rows.revision(database)
+            finally:
+                database.execute("ROLLBACK")
+        records: Kept = {}
+        for kind, name, value, written in rows:
+            records.setdefault(kind, {})[name] = (written, json.loads(value))
+        return records, revision
+
+    def fill(self, records: Kept, revision: int, trail: Iterable[Mapping[str, Any]]) -> None:
+        """Become a copy of another ledger. Only one that was just made, at a place of its own, may."""
+        with self._words(), self._write() as database:
+            database.execute("DELETE FROM record")
+            rows = [(kind, name, ledger_rows.text(record), at)
+                    for kind in records for name, (at, record) in records[kind].items()]  # fmt: skip
+            database.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", rows)
+            for entry in trail:
+                said = {name: entry[name] for name in entry if name not in ("id", "revision")}
+                database.execute(
+                    "INSERT INTO trail (id, at, revision, instance, entry) VALUES (?, ?, ?, ?, ?)",
+                    (entry["id"], said.get("at"), entry["revision"], said.get("instance"), ledger_rows.text(said)),
+                )
+            database.execute("UPDATE head SET revision = ?", (revision,))
+
+    def retire(self, revision: int, where: str) -> None:
+        """Nothing is written here any more: the ledger was moved.
+
+        :param where: as a phrase.
+        :raises LostRace: when it is no longer at this revision.
+        """
+        with self._words(), self._write() as database:
+            ledger_rows.still_here(database)
+            if ledger_rows.revision(database) != revision:
+                raise LostRace(revision, ledger_rows.revision(database))
+            database.execute("INSERT INTO record VALUES ('meta', 'moved', ?, ?)", (ledger_rows.text(where), revision))
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -262,7 +319,8 @@ class Ledger:
         if self._open is None:
             if not self.exists():
                 raise LedgerMissing("there is no ledger at %s: deploy this site first" % self.path)
-            database = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None)
+            name = ledger_files.unchanging(self.path) if self.copy else self.path
+            database = sqlite3.connect(name, timeout=self.patience, isolation_level=None, uri=self.copy)
             try:
                 self._accept(database)
             except BaseException:
@@ -323,29 +381,6 @@ class Ledger:
 
     def _damaged(self, why: str) -> LedgerDamaged:
         self.close()
+        if self.copy:
+            return LedgerDamaged("%s is no sound copy of a ledger (%s)" % (self.path, why))
         return LedgerDamaged(ledger_files.keep_damaged(self.path, why))
-
-
-def _revision(database: sqlite3.Connection) -> int:
-    return int(database.execute("SELECT revision FROM head").fetchone()[0])
-
-
-def _upgrade(database: sqlite3.Connection, revision: int) -> None:
-    """Before new kinds of records are written into an older ledger: a muster that cannot read them must say so."""
-    if database.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:
-        database.execute("PRAGMA user_version = %d" % SCHEMA)
-        database.execute("INSERT OR REPLACE INTO record VALUES ('meta', 'schema', ?, ?)", (str(SCHEMA), revision))
-
-
-def _text(record: Any) -> str:
-    return json.dumps(record, separators=(",", ":"), allow_nan=False)
-
-
-def _check_epoch(database: sqlite3.Connection, name: str, record: Optional[Mapping[str, Any]]) -> None:
-    """Epochs only grow: refuse a lower one."""
-    row = database.execute("SELECT value FROM record WHERE kind = 'claims' AND name = ?", (name,)).fetchone()
-    if row is None or record is None:
-        return
-    epoch = json.loads(row[0]).get("epoch", 0)
-    if record.get("epoch", 0) < epoch:
-        raise LedgerError("the claim of %s would go back from epoch %d to %d: refused" % (name, epoch, record["epoch"]))

@@ -69,10 +69,22 @@ def sync_folder(folder: str) -> None:
         os.close(handle)
 
 
-def backup(database: sqlite3.Connection, path: str, revision: int) -> str:
-    """Copy an open ledger into ``backup/`` beside it; see `Ledger.backup`."""
+def unchanging(path: str) -> str:
+    """SQLite's address of a file that nobody writes to: nothing is locked or made beside it."""
+    from urllib.parse import quote  # takes milliseconds, and only copies need it
+
+    return "file:%s?immutable=1" % quote(os.path.abspath(path))
+
+
+def own_backups(path: str) -> str:
+    """The folder of a ledger's backups, beside it; made when it is not there."""
     folder = os.path.join(os.path.dirname(path), BACKUP_FOLDER)
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    return folder
+
+
+def backup(database: sqlite3.Connection, folder: str, revision: int) -> str:
+    """Copy an open ledger into a folder; see `Ledger.backup`."""
     target = os.path.join(folder, "ledger-%010d.db" % revision)
     if os.path.exists(target):
         return target
@@ -93,7 +105,7 @@ def backup(database: sqlite3.Connection, path: str, revision: int) -> str:
         for end in ("", "-wal", "-shm", "-journal"):
             with contextlib.suppress(OSError):
                 os.unlink(fresh + end)
-    for old in backups(path)[:-BACKUPS] + _left_behind(folder):
+    for old in copies(folder)[:-BACKUPS] + _left_behind(folder):
         with contextlib.suppress(OSError):
             os.unlink(old)
     return target
@@ -110,8 +122,12 @@ def _left_behind(folder: str) -> List[str]:
 
 
 def backups(path: str) -> List[str]:
-    """The backups of a ledger, oldest first."""
-    folder = os.path.join(os.path.dirname(path), BACKUP_FOLDER)
+    """The backups of a ledger beside it, oldest first."""
+    return copies(os.path.join(os.path.dirname(path), BACKUP_FOLDER))
+
+
+def copies(folder: str) -> List[str]:
+    """The backups in a folder, oldest first."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.startswith("ledger-") and name.endswith(".db"))
     except OSError:

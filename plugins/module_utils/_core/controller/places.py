@@ -8,7 +8,9 @@ from __future__ import annotations
 SITE_FILE = "site.json"  # what was deployed last: the compiled site and its digests
 WATCH_FILE = "watch.json"  # what the monitor watches
 SEEN_FILE = "seen.json"  # what the hosts said last
+LEASE_FILE = "lease.json"  # the site's key for leases, and its witnesses
 LEDGER_FILE = "ledger.db"
+WHERE_FILE = "ledger.json"  # where the ledger is, when it is not in this folder
 BACKUP_FOLDER = "backup"  # of the ledger
 PUBLISH_LOCK = "publish.lock"
 ARTIFACTS_FOLDER = "artifacts"  # of ansible-runner
@@ -17,6 +19,7 @@ RUN_FOLDER = "run"  # of the monitor; nothing there outlasts a machine
 MONITOR_FILE = "run/monitor.json"  # what the monitor sees
 MONITOR_LOCK = "run/monitor.lock"
 MONITOR_PID = "run/monitor.pid"
+FENCES_FILE = "run/fences.json"  # hosts that hold no lease, as the monitor knows
 HISTORY_FILE = "run/history.jsonl"  # of verdicts
 PLACES_FILE = "run/places.json"  # the last inventory
 API_SOCKET = "run/api.sock"  # also below the root of each host

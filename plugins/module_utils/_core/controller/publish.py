@@ -51,7 +51,7 @@ def publish(
     :raises PublishError: nothing is half-written.
     """
     try:
-        with _locked(os.path.join(state_dir, PUBLISH_LOCK)):
+        with locked(state_dir):
             standing = read_published(state_dir, WATCH_FILE)
             site_id = state["meta"]["site_id"]
             ours = bool(standing) and standing.get("site_id") == site_id
@@ -127,9 +127,12 @@ def _replace(state_dir: str, name: str, document: Mapping[str, Any], sync: bool 
 
 
 @contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
-    """One publisher at a time; a dead one's lock is gone with it."""
-    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+def locked(state_dir: str) -> Iterator[None]:
+    """One publisher at a time; a dead one's lock is gone with it.
+
+    :raises OSError: when another one keeps the lock for long.
+    """
+    handle = os.open(os.path.join(state_dir, PUBLISH_LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + _PATIENCE
         while True:

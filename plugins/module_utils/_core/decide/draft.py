@@ -23,7 +23,7 @@ from ..model.plan import (
     STOP,
     Action,
 )
-from ..model.records import Actor, Claim, Failure, HostRecord, State, Wanted
+from ..model.records import Actor, Booked, Claim, Failure, HostRecord, State, Wanted
 from ..model.rollout import Rollout
 from ..model.site import Site
 from ..model.words import CURRENT, FREE, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
@@ -53,6 +53,8 @@ class Move:
     exclude: Mapping[str, str] = field(default_factory=dict)  # never there, and why; "" where `reason` says it
     stays: str = ""  # it runs, and why it should not where it does: without room elsewhere it is left alone
     leaves: str = ""  # the drained host that it leaves, in its turn
+    prefer: str = ""  # there, if there is room
+    booked: bool = False  # a person booked it
     asked: bool = False  # a person waits for the answer: no room is a refusal
     keeps: bool = False  # it runs there, and only its claim was lost
 
@@ -103,22 +105,27 @@ class Draft(Known):
         self.resolved: Set[str] = set()  # conflicts that a person decides in this run
         self.stays: Dict[str, str] = {}  # instance -> why it cannot leave a host that is drained
         self.drifting: Set[str] = set()  # ids of the drift that was seen in this run
-        self.turns: List[str] = []  # instances that leave a drained host in a later round
+        self.turns: List[str] = []  # instances that are placed in a later round of the same run
+        self.booked: Dict[str, Optional[Booked]] = {}  # changes of the moves that are still to be done
+        self.meta: Dict[str, Any] = {}  # changes of the ledger's records about the whole site
         self._dropped: List[str] = []
 
-    def want(self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None) -> None:
+    def want(
+        self, name: str, state: str, why: str, host: Optional[str] = None, by: Optional[str] = None, cause: str = ""
+    ) -> None:
         """Change what is wanted; the same again keeps the first one's record, but for a person's stop after muster's.
 
         :param state: STARTED or STOPPED.
         :param host: the console of an HCI.
         :param by: defaults to who asked.
+        :param cause: see `Wanted`.
         """
         before = self._wanted.get(name) or self.state.wanted.get(name)
         same = before is not None and (before.state, before.host) == (state, host)
         person = state == STOPPED and (by or self.who) not in (MUSTER, MONITOR)
         if same and before is not None and not (person and before.by == MUSTER):
             return
-        self._wanted[name] = Wanted(state, host, by or self.who, why, self.now)
+        self._wanted[name] = Wanted(state, host, by or self.who, why, self.now, cause)
         self.note("%s is wanted %s%s" % (name, state, " on %s" % host if host else ""), why, instance=name, who=by)
 
     def first_seen(self, name: str) -> None:
@@ -137,6 +144,22 @@ class Draft(Known):
         else:
             self._claims.pop(name, None)
 
+    def booking(self, name: str) -> Optional[Booked]:
+        """The move that is still to be done, with this plan's changes."""
+        return self.booked[name] if name in self.booked else self.state.moves.get(name)
+
+    def unbook(self, name: str, why: str = "") -> None:
+        """Forget a booked move.
+
+        :param why: why it is not done; empty when it is done now.
+        """
+        booked = self.booking(name)
+        if booked is None:
+            return
+        self.booked[name] = None
+        if why:
+            self.note("the move of %s to %s is given up" % (name, booked.to), why, instance=name, who=MUSTER)
+
     def set_host(self, host: str, record: HostRecord) -> None:
         """Change what is believed of a host."""
         self._hosts[host] = record
@@ -144,6 +167,12 @@ class Draft(Known):
     def set_rollout(self, record: Rollout) -> None:
         """Change the record of the rollout."""
         self.rollout = record
+
+    def leave_behind(self, name: str, host: str) -> None:
+        """Nobody can see whether an instance lives on, on a host that is believed down."""
+        record = self.record(host)
+        if name not in record.left:
+            self.set_host(host, replace(record, left=(*record.left, name)))
 
     def drop_host(self, host: str) -> None:
         """The ledger forgets the host."""
@@ -216,6 +245,12 @@ class Draft(Known):
         epoch = self.known_epoch(name)
         self._add(STOP, name, host, reason, epoch=epoch, target=target or "", urgent=urgent, after=after)
 
+    def undo_start(self, name: str, host: str, reason: str) -> None:
+        """Take back a start whose request may still arrive: from now on its host refuses the epoch of that start."""
+        self.set_claim(name, replace(self.claim(name), epoch=self.next_epoch(name), highest=0))
+        self.stop(name, host, reason)
+        self.turns.append(name)
+
     def stop_copy(self, name: str, host: str, reason: str) -> None:
         """Stop a copy that no claim allows; the claim itself is not touched."""
         self._add(STOP, name, host, reason, epoch=self.known_epoch(name), after=NOTHING)
@@ -246,11 +281,12 @@ class Draft(Known):
         self._add(kind, name, host, reason, epoch=epoch, urgent=urgent)
 
     def keep(self, name: str, host: str, reason: str) -> None:
-        """Claim again what runs on a host under the epoch of the free claim."""
+        """Claim again what runs on a host, under the epoch that it has."""
         claim, copy = self.claim(name), self.copies(name)[host]
         kept = replace(
-            claim, host=host, phase=RUNNING, target=None, actor=None, deferred=copy.deferred, failed=dict(copy.failed),
-            left=(), reason="", since=self.now, incarnation=self.observation(host).incarnation, until=0.0,
+            claim, host=host, epoch=max(copy.epochs), highest=self.known_epoch(name), phase=RUNNING, target=None,
+            actor=None, deferred=copy.deferred, failed=dict(copy.failed), left=(), reason="", since=self.now,
+            incarnation=self.observation(host).incarnation, until=0.0,
         )  # fmt: skip
         self.set_claim(name, kept)
         self.hold(name, host, "%s, so it is kept" % reason)
@@ -334,7 +370,7 @@ class Draft(Known):
 
     def changes(self) -> Dict[str, Dict[str, Any]]:
         """The changes of the ledger, as `Ledger.commit` takes them."""
-        changes: Dict[str, Dict[str, Any]] = {}
+        changes: Dict[str, Dict[str, Any]] = {"meta": dict(self.meta)} if self.meta else {}
         if self._wanted:
             changes["wanted"] = {n: w.to_json() if w else None for n, w in sorted(self._wanted.items())}
         if self._claims:
@@ -344,5 +380,7 @@ class Draft(Known):
             changes["hosts"].update(dict.fromkeys(self._dropped))
         if self.rollout is not None and self.rollout != self.state.rollouts.get(CURRENT):
             changes["rollouts"] = {CURRENT: self.rollout.to_json()}
+        if self.booked:
+            changes["moves"] = {n: b.to_json() if b else None for n, b in sorted(self.booked.items())}
         changes.update(self.upkeep.changes())
         return changes

@@ -28,7 +28,7 @@ from .failures import (
     tried_slowly,
     wait_before,
 )
-from .relocate import in_place, misplaced, move, stop_strays
+from .relocate import booked, in_place, misplaced, move, stop_strays
 
 
 def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
@@ -57,6 +57,8 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
         what = "%s shows %s%s" % (host, draft.label(instance), draft.held_since(name))
         draft.hold(name, host, "%s, and %s: close it first" % (what, wrong))
         draft.stays[name] = wrong
+    if booked(draft, instance, host, strays):
+        return
     if changes.take(draft, instance, host, copy, strays):
         return
     stop_strays(draft, name, strays)

@@ -26,6 +26,7 @@ class Known:
         self, site: Site, state: State, observations: Mapping[str, Observation], now: float, run: str
     ) -> None:
         self.site, self.state, self.observations, self.now, self.run = site, state, observations, now, run
+        self.site_stop = state.stop  # with this plan's changes; None while the site is not stopped
         self._item_order: Optional[Dict[str, int]] = None
         self._wanted: Dict[str, Optional[Wanted]] = {}
         self._claims: Dict[str, Optional[Claim]] = {}
@@ -38,7 +39,11 @@ class Known:
                 self._highest[name] = max(seen.highest, self._highest.get(name, 0))
 
     def wanted(self, name: str) -> Wanted:
-        """With this plan's changes; without a request or rule it is STOPPED."""
+        """With this plan's changes; without a request or rule, and while the whole site is stopped, it is STOPPED."""
+        return self.wanted_else(name) if self.site_stop is None else self.site_stop.wanted(self.now)
+
+    def wanted_else(self, name: str) -> Wanted:
+        """What is wanted when the site is not stopped as a whole."""
         if name in self._wanted:
             return self._wanted[name] or Wanted(STOPPED)
         return self.state.wanted.get(name) or Wanted(STOPPED)
@@ -89,7 +94,8 @@ class Known:
 
     def known_epoch(self, name: str) -> int:
         """The highest epoch that the ledger or any seen host knows of."""
-        return max(self.claim(name).epoch, self._highest.get(name, 0))
+        claim = self.claim(name)
+        return max(claim.epoch, claim.highest, self._highest.get(name, 0))
 
     def busy(self, name: str) -> str:
         """Why another run must be waited for; empty when no run is at work on the instance.
@@ -102,8 +108,11 @@ class Known:
             return ""
         deadline = min(claim.actor.deadline, self.now + self.site.settings.run_timeout)
         doing = {STARTING: "starting it", STOPPING: "moving it" if claim.target else "stopping it"}
-        until = clock(deadline, self.now, seconds=True)
-        return "run %s is %s until %s" % (claim.actor.run, doing.get(claim.phase, "changing it"), until)
+        until, what = clock(deadline, self.now, seconds=True), doing.get(claim.phase, "changing it")
+        if claim.actor.lost:
+            return "run %s was %s and got no answer from %s; what it sent counts until %s, or until %s shows that " \
+                "nothing came of it" % (claim.actor.run, what, claim.host, until, claim.host)
+        return "run %s is %s until %s" % (claim.actor.run, what, until)
 
     def confirmed_down(self, host: str) -> bool:
         """By a person, not by the monitor's signals alone."""

@@ -17,8 +17,8 @@ from ..model.records import Claim, Failure
 from ..model.sentences import times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
-from ..model.words import DOWN, FAILED, FREE, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
-from . import conflicts, notices, pauses
+from ..model.words import DOWN, FAILED, FREE, HOST_DOWN, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED
+from . import conflicts, notices, pauses, unfinished, windows
 from .draft import WHOLE, Draft, Move
 from .failures import avoided_hosts, given_up, running_failure, tried_slowly
 from .keep_running import after_wait, apply_strategy, keep_running, repair_gone, waits_in_a_gate
@@ -26,14 +26,17 @@ from .relocate import in_place, misplaced, move, stop_strays, strays_of
 
 DEADLINE_SLACK = 1.0  # s, for a deadline that was written in this second
 BY_HAND = "stopped"  # how a program ended, by the word of its service manager: as somebody ordered
-BELIEVED_DOWN = "%s is believed down"  # why a window is no longer wanted
 FORGET_AFTER = 30 * 24 * 3600.0  # s that the claim of an instance which left the site is kept, so that epochs go on
 
 
 def reconcile(draft: Draft, name: str) -> None:
     """Add what one instance needs to the draft; nothing when all is as wanted."""
+    host = unfinished.started_in_vain(draft, name)
+    if host:
+        _undo_start(draft, name, host)
+        return
     busy = draft.busy(name)
-    if busy:
+    if busy and not unfinished.shown(draft, name):
         _shorten(draft, name)
         draft.waits[name] = _deadline(draft.claim(name))
         draft.hold(name, draft.claim(name).host, "%s waits: %s" % (name, busy))
@@ -64,10 +67,10 @@ def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
         _leave(draft, name)
         return
     if holder is not None:
-        _hci_was_cut_off(draft, instance, holder)
-        _hci_ends(draft, instance, holder)
+        windows.was_cut_off(draft, instance, holder)
+        windows.ends(draft, instance, holder)
     else:
-        _hci_waits(draft, instance)
+        windows.waits_for_console(draft, instance)
     if draft.is_started(name):
         _keep_started(draft, instance, holder, because)
     else:
@@ -90,6 +93,13 @@ def _why_stopped(draft: Draft, name: str) -> str:
     return wanted.why or "%s is not wanted anywhere" % name
 
 
+def _undo_start(draft: Draft, name: str, host: str) -> None:
+    instance = draft.site.by_name().get(name)
+    if instance is not None:
+        windows.ends(draft, instance, host)
+    draft.undo_start(name, host, "the start of %s on %s got no answer and is not there, so it is undone" % (name, host))
+
+
 # --- the host that holds it does not answer
 
 
@@ -105,7 +115,7 @@ def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
         draft.hold(name, host, "%s stays claimed on %s: %s" % (name, host, observation.why))
         return True
     if instance is not None and instance.application.on_request and not draft.confirmed_down(host):
-        draft.want(name, STOPPED, BELIEVED_DOWN % host, by=MUSTER)
+        draft.want(name, STOPPED, "%s is believed down" % host, by=MUSTER, cause=HOST_DOWN)
         draft.hold(
             name, host, "%s stays claimed on %s, which is believed down: see it empty, confirm it down, or take over "
             "with a reason" % (name, host),
@@ -114,6 +124,8 @@ def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
     if instance is not None and instance.application.on_request:
         draft.want(name, STOPPED, "%s is confirmed down" % host, by=MUSTER)
     draft.free(name, "%s is down" % host)
+    if draft.record(host).by == MONITOR and not pauses.holds(draft, name):
+        draft.leave_behind(name, host)
     return False
 
 
@@ -124,6 +136,7 @@ def _leave(draft: Draft, name: str) -> None:
     claim = draft.claim(name)
     reason = "%s has left the site" % name
     draft.forget_wanted(name)
+    draft.unbook(name, reason)
     if not _stop_all(draft, name, reason) and name in draft.state.claims:
         if claim.phase != FREE:
             draft.release(name, reason, "%s: %s shows nothing of it" % (reason, claim.host))
@@ -148,51 +161,16 @@ def _stop_all(draft: Draft, name: str, reason: str) -> bool:
 # --- wanted stopped
 
 
-def _hci_was_cut_off(draft: Draft, instance: Instance, host: str) -> None:
-    """A window that was given up with its console, and has been open and well there all the time, is left open."""
-    name, claim, wanted = instance.name, draft.claim(instance.name), draft.wanted(instance.name)
-    copy = draft.copies(name).get(host)
-    given_up_with_it = (wanted.state, wanted.by, wanted.why) == (STOPPED, MUSTER, BELIEVED_DOWN % host)
-    if not (instance.application.on_request and given_up_with_it and name not in draft.asked):
-        return
-    if claim.phase == RUNNING and copy is not None and copy.epochs == (claim.epoch,):
-        draft.want(name, STARTED, "%s answers again and has shown it all the time" % host, host=host, by=MUSTER)
-
-
-def _hci_ends(draft: Draft, instance: Instance, host: str) -> None:
-    """An HCI whose console was restarted, or that was closed outside muster, is not wanted any more."""
-    name, claim = instance.name, draft.claim(instance.name)
-    if not instance.application.on_request or not draft.is_started(name) or claim.phase == STOPPING:
-        return
-    observation, copy = draft.observation(host), draft.copies(name).get(host)
-    if waits_in_a_gate(instance, claim, copy) and observation.incarnation == claim.incarnation:
-        return
-    if copy is not None and copy.epochs == (claim.epoch,):
-        return  # processes of this epoch live: whatever restarted did so before they began
-    if claim.incarnation and observation.incarnation != claim.incarnation:
-        draft.want(name, STOPPED, _restarted(host, observation.incarnation), by=MUSTER)
-    elif claim.phase == RUNNING and (copy is None or not copy.live) and not _bus_ended(draft, instance, host):
-        draft.want(name, STOPPED, "%s was closed on %s outside muster" % (name, host), by=MUSTER)
-    elif claim.phase == STARTING and copy is not None and copy.claim == claim.epoch and not copy.live:
-        why = "%s was opened on %s, and ended before the run that opened it could say so" % (name, host)
-        draft.want(name, STOPPED, why, by=MUSTER)
-
-
-def _hci_waits(draft: Draft, instance: Instance) -> None:
-    """An HCI whose console went down before it was shown there must not appear when that console returns."""
-    name, host = instance.name, draft.wanted(instance.name).host
-    if not instance.application.on_request or not draft.is_started(name) or name in draft.asked or not host:
-        return
-    if draft.record(host).state == DOWN:
-        draft.want(name, STOPPED, "%s is down" % host, by=MUSTER)
-
-
-def _restarted(host: str, incarnation: str) -> str:
-    return "%s was restarted" % host if incarnation else "the service manager of %s does not run" % host
-
-
 def _keep_stopped(draft: Draft, name: str, reason: str) -> None:
     claim = draft.claim(name)
+    if draft.site_stop is not None:
+        if claim.phase == FAILED and not draft.copies(name):
+            return  # it has nothing to stop, and is as it was when the site starts again
+        if claim.holds and draft.wanted_else(name).state == STARTED:
+            draft.set_claim(name, replace(claim, back=claim.target or str(claim.host)))
+            claim = draft.claim(name)
+    else:
+        draft.unbook(name, reason)
     if _stop_all(draft, name, reason):
         return
     if claim.phase != FREE:
@@ -208,8 +186,8 @@ def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], becau
     if claim.phase == FAILED:
         _after_failure(draft, instance, holder, strays)
         return
-    if holder is None and _lives_on(draft, instance):
-        host = str(claim.host)
+    host = _lives_on(draft, instance) if holder is None else ""
+    if host:
         reason = "%s still runs on %s, whole and nowhere else" % (name, host)
         draft.moves.append(Move(name, reason, (host,), hosts=(host,), keeps=True))
         return
@@ -227,16 +205,22 @@ def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], becau
         _finish_stop(draft, instance, holder, strays)
 
 
-def _lives_on(draft: Draft, instance: Instance) -> bool:
-    """Whether what a free claim held last runs on in full, under the last epoch that anybody knows: a host that was
-    believed down was only cut off, and nothing has replaced it elsewhere."""
+def _lives_on(draft: Draft, instance: Instance) -> str:
+    """The host where an instance that nothing claims runs on in full, and nowhere else; empty when there is none.
+
+    It has to be the newest that anybody knows of: what the free claim held last, on a host that was believed down and
+    was only cut off; or what ran before a start that came to nothing, as the host of that start shows.
+    """
     name, claim, copies = instance.name, draft.claim(instance.name), draft.copies(instance.name)
-    copy = copies.get(str(claim.host))
-    if claim.phase != FREE or copy is None or len(copies) > 1 or name in draft.asked or name in draft.restarts:
-        return False
+    if claim.phase != FREE or len(copies) != 1 or name in draft.asked or name in draft.restarts:
+        return ""
+    ((host, copy),) = copies.items()
     whole = not expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
-    last = copy.epochs == (claim.epoch,) and draft.known_epoch(name) == claim.epoch
-    return whole and last and not misplaced(draft, instance, str(claim.host))
+    last = host == claim.host and copy.epochs == (claim.epoch,)
+    before = host != claim.host and draft.observation(str(claim.host)).seen and copy.epochs == (copy.highest,) != (0,)
+    newest = draft.known_epoch(name) == max(claim.epoch, claim.highest) and (last or before)
+    placed = draft.wanted(name).host in (None, host) and not misplaced(draft, instance, host)
+    return host if whole and newest and placed else ""
 
 
 def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
@@ -249,12 +233,16 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
         return
     incarnation = draft.observation(host).incarnation
     if incarnation != claim.incarnation and (claim.incarnation or not incarnation):
-        in_place(draft, instance, host, "%s, so %s starts there again" % (_restarted(host, incarnation), name), strays)
+        again = "%s, so %s starts there again" % (windows.restarted(host, incarnation), name)
+        in_place(draft, instance, host, again, strays)
     elif name in draft.restarts:
         in_place(draft, instance, host, draft.restarts[name], strays)
     elif name in draft.asked:
         in_place(draft, instance, host, draft.asked[name], strays)
-    elif _bus_ended(draft, instance, host):
+    elif windows.lease_ended(draft, name, host):
+        what = "%s lost its lease, and ended %s; it is used again" % (host, name)
+        in_place(draft, instance, host, what, strays)
+    elif windows.bus_ended(draft, instance, host):
         _after_its_bus(draft, instance, host, strays)
     elif instance.application.repair == "report" and draft.kind in WHOLE:
         notices.drift(draft, name, host, "%s was stopped on %s" % (name, host), report=True)
@@ -283,16 +271,6 @@ def _after_its_end(draft: Draft, instance: Instance, host: str, strays: List[str
     what = "%s no longer runs on %s, and muster did not stop it" % (name, host)
     notices.drift(draft, name, host, what, report=False)
     repair_gone(draft, instance, host, what, strays)
-
-
-def _bus_ended(draft: Draft, instance: Instance, host: str) -> bool:
-    """Its host stopped all of it because its bus ended, as the bus program's running failure strategy still says."""
-    claim, copy = draft.claim(instance.name), draft.copies(instance.name).get(host)
-    if copy is None or copy.live or copy.claim != claim.epoch or not instance.application.bus:
-        return False
-    return copy.ended == instance.application.bus.program and running_failure(
-        instance.application, [copy.ended]
-    ) in ("stop_application", "restart_application")
 
 
 def _after_its_bus(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
@@ -328,7 +306,7 @@ def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str])
     if claim.target:
         reason = "the move of %s from %s to %s was left unfinished" % (name, host, claim.target)
         draft.set_claim(name, replace(claim, target=None))
-        move(draft, instance, reason, [host] + strays, exclude={host: ""})
+        move(draft, instance, reason, [host] + strays, exclude={host: ""}, prefer=claim.target)
     else:
         in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
 

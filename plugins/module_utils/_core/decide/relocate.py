@@ -10,7 +10,8 @@ from typing import List, Mapping, Optional
 from ..model.plan import RESTART, START
 from ..model.sentences import kinds
 from ..model.site import Instance
-from ..model.words import DRAINED
+from ..model.words import DRAINED, STOPPING
+from . import pauses
 from .draft import WHOLE, Draft, Move
 from .failures import tired_hosts
 
@@ -61,6 +62,50 @@ def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: L
         draft.start(name, host, reason, RESTART if copy is not None and copy.live else START)
 
 
+def booked(draft: Draft, instance: Instance, host: str, strays: List[str]) -> bool:
+    """Begin the move that a person booked, when its time and its turn have come; whether it does anything.
+
+    :param host: where it runs.
+    """
+    name = instance.name
+    move_ = draft.booking(name)
+    if move_ is None or draft.now < move_.due or pauses.holds(draft, name):
+        return False
+    if move_.host != host:
+        draft.unbook(name, "it runs on %s by now" % host)
+        return False
+    open_on = open_window(draft, instance) if move_.rebalance else ""
+    if open_on:
+        draft.unbook(name, "%s shows item %s" % (open_on, instance.item.id))
+        return False
+    what = "even out the load, so %s moves" % name if move_.rebalance else "move it"
+    reason = "%s asked to %s to %s" % (move_.by, what, move_.to)
+    reason += ": " + move_.why if move_.why else ""
+    if move_.at_a_time and _under_way(draft) >= move_.at_a_time:
+        draft.turns.append(name)
+        draft.hold(name, host, "%s; it waits for its turn, %d at a time" % (reason, move_.at_a_time))
+        return False
+    draft.unbook(name)
+    draft.moves.append(Move(name, reason, (host, *strays), hosts=(move_.to,), stays=reason, booked=True))
+    return True
+
+
+def open_window(draft: Draft, instance: Instance) -> str:
+    """The console that shows the item of a service; empty when none does."""
+    for other in draft.site.by_name().values():
+        if other.item is instance.item and other.application.on_request:
+            claim = draft.claim(other.name)
+            if claim.holds or draft.is_started(other.name):
+                return str(claim.host or draft.wanted(other.name).host or "a console")
+    return ""
+
+
+def _under_way(draft: Draft) -> int:
+    """How many booked moves begin in this plan, or are carried out by another run."""
+    elsewhere = [n for n, c in draft.state.claims.items() if c.phase == STOPPING and c.target and draft.busy(n)]
+    return len(elsewhere) + sum(1 for move_ in draft.moves if move_.booked)
+
+
 def move(
     draft: Draft,
     instance: Instance,
@@ -70,6 +115,7 @@ def move(
     exclude: Optional[Mapping[str, str]] = None,
     leaves: str = "",
     avoid: Optional[List[str]] = None,
+    prefer: str = "",
 ) -> None:
     """Queue an instance for placement.
 
@@ -78,11 +124,15 @@ def move(
     :param exclude: host -> why it must not start there; "" where `reason` says so.
     :param leaves: the drained host that it leaves, in its turn.
     :param avoid: hosts where it starts only if there is no room elsewhere; None: those where it failed too often.
+    :param prefer: the host where it starts if there is room; by default the one where it ran when the site was stopped.
     """
     name = instance.name
+    prefer = prefer or ("" if name in draft.asked else draft.claim(name).back)
     wanted_host = draft.wanted(name).host
     asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
     hosts = (wanted_host,) if wanted_host else None
     tired = tuple(tired_hosts(draft.troubles(name)) if avoid is None else avoid)
     tired += tuple(host for host in draft.refusing(name) if host not in tired)
-    draft.moves.append(Move(name, reason, tuple(stops), hosts, tired, exclude or {}, stays, leaves, asked))
+    prefer = "" if prefer in tired or prefer in (exclude or {}) else prefer
+    made = Move(name, reason, tuple(stops), hosts, tired, exclude or {}, stays, leaves, prefer, asked=asked)
+    draft.moves.append(made)

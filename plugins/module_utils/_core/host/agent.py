@@ -42,7 +42,12 @@ def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
             from . import observe
 
             install_agent(request)
-            return observe.observe(request["host"], request.get("only"), request.get("load", True))
+            seen = observe.observe(request["host"], request.get("only"), request.get("load", True))
+            if request.get("evidence"):
+                from . import evidence
+
+                seen["evidence"] = evidence.gather(request["host"]["root"])
+            return seen
         if verb == "act":
             from .act import act
 

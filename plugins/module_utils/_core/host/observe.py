@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 
+from .lease import allowed
 from .machine import files, instance_files, procs, starts
 from .service import identity
 from .service.choose import manager_of, setup_of
@@ -83,9 +84,9 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
     :param load: whether to measure the load, which takes 25 ms.
     :return: ``{"host", "answer": "seen", "prepared", "site_id", "controller", "incarnation", "service_manager",
         "instances": {name: {"epoch", "epochs", "claim", "digest", "last_epoch", "programs", "strays", "deferred",
-        "failed"}}}``, with ``ended`` for an instance whose bus ended; without `only` also ``config``,
-        ``services_config`` (digests), ``drift``, ``foreign`` (phrases) and ``services``; with `load` also ``load``, and
-        ``cpu`` and ``memory`` of each instance, in percent of the node.
+        "failed"}}}``, with ``ended`` for an instance whose bus ended, and ``lease`` {held, witnesses} where one is
+        needed; without `only` also ``config``, ``services_config`` (digests), ``drift``, ``foreign`` (phrases) and
+        ``services``; with `load` also ``load``, and ``cpu`` and ``memory`` of each instance, in percent of the node.
     """
     root = host["root"]
     try:
@@ -113,6 +114,9 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         "instances": _instances(manager, look, only),
     }
     manager.close()
+    lease = allowed.observed(root)
+    if lease:
+        observation["lease"] = lease
     if only is None:
         observation["config"], drift, foreign = files.examine(root + "/etc/available")
         service_digest, service_drift, service_foreign = files.examine(root + "/etc/services")
@@ -196,6 +200,16 @@ def _instances(
     return result
 
 
+def _pause(pid: int) -> float:
+    """Seconds that muster-exec waits with the start of a service which has ended again and again; 0.0: it does not."""
+    try:
+        words = procs.read_file("/proc/%d/cmdline" % pid).decode("utf-8", "replace").split("\0")
+    except OSError:
+        return 0.0
+    waits = len(words) > 3 and words[1].endswith("/muster-exec") and words[2] == "--pause"
+    return float(max(0, procs.number(words[3]))) if waits else 0.0
+
+
 def _services(processes: Sequence[procs.Process]) -> Dict[str, Any]:
     found: Dict[str, Any] = {}
     ticks = os.sysconf("SC_CLK_TCK")
@@ -203,4 +217,7 @@ def _services(processes: Sequence[procs.Process]) -> Dict[str, Any]:
         seen = procs.stat(process.pid) if process.service and process.main else None
         if seen is not None and not seen.gone:
             found[process.service] = {"pid": process.pid, "started": round(procs.boot_time() + seen.started / ticks, 2)}
+            pause = _pause(process.pid)
+            if pause:
+                found[process.service]["pause"] = pause
     return found

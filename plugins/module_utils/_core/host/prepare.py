@@ -9,6 +9,7 @@ import json
 import os
 
 from . import install, observe, system
+from .lease import allowed
 from .machine import files as machine_files
 from .machine import ports, procs
 from .service.choose import setup_of
@@ -31,8 +32,9 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
 
     :param request: ``host``, ``check``, ``diff``; ``files``: ``{"bin/...": {"text", "mode"}}``; ``services``: files
         below ``etc/services``; ``service_ports``: service -> {name: port}; ``supervisord``: argument list;
-        ``environment``: for it and all programs; ``boot``: start supervisord with the machine; ``agent``: see
-        `host.install`; ``system``: what must be there first, see `host.system.lacking`.
+        ``environment``: for it and all programs; ``lease``: see `host.lease.settings`, None: no lease is needed;
+        ``boot``: start supervisord with the machine; ``agent``: see `host.install`; ``system``: what must be there
+        first, see `host.system.lacking`.
     :return: ``{"changed", "did": [sentences], "warnings", "diff"}``; ``{"lacks"}``, as `host.system.lacking` says, when
         something must be installed first and nothing was done; or ``{"error": sentence}``.
     """
@@ -62,6 +64,7 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
         changed = _services(work, request.get("services") or {})
         settings = _marker(work, setup, request, marker)
         _display(work)
+        _lease(work, request.get("lease"))
         late = setup.configure(work, request)
         _agent(work, request.get("agent"))
         _run(work, setup, request, settings, changed, late)
@@ -79,6 +82,29 @@ def _display(work: Preparation) -> None:
     display = {name: value for name, value in (work.host.get("display") or {}).items() if name != "user"}
     if display or os.path.exists(work.root + "/etc/display"):
         work.write("etc/display", environment_lines(display))
+
+
+def _lease(work: Preparation, lease: Optional[Mapping[str, Any]]) -> None:
+    """Write what the host's guard and witness need; without it they are switched off. It is no part of a difference."""
+    path = os.path.join(work.root, allowed.SETTINGS_FILE)
+    before = machine_files.read(path)
+    if lease is None:
+        if before is not None:
+            work.did.append("removed %s: nothing here needs a lease any more" % allowed.SETTINGS_FILE)
+            if not work.check:
+                machine_files.remove(path)
+        return
+    try:
+        longest = float(json.loads(before or b"{}").get("longest") or 0.0)
+    except (ValueError, TypeError, AttributeError):
+        longest = 0.0
+    # A lease that was asked for earlier may still count when a witness is born again.
+    document = dict(lease, longest=max(longest, float(lease["length"])))
+    data = (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("utf-8")
+    if data != before:
+        work.did.append("wrote %s" % allowed.SETTINGS_FILE)
+        if not work.check:
+            machine_files.write_file(path, data, 0o600)
 
 
 def _agent(work: Preparation, bundle: Optional[Mapping[str, Any]]) -> None:
@@ -178,6 +204,10 @@ def _run(
     work.warnings += ports.strangers(work.host, request.get("service_ports") or {})
     _old_text(work, processes)
     pid = (setup.manager.find if work.check else setup.manager.settled)(processes)
+    if not pid and request.get("lease"):
+        problem = ports.taken_for_datagrams(request["lease"]["address"], request["lease"]["port"])
+        if problem:
+            raise ManagerError("%s cannot ask for a lease: %s" % (work.host["host"], problem))
     if not pid:
         work.did.append("started the service manager")
         if not work.check:

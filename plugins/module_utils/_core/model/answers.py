@@ -236,6 +236,7 @@ _OUTCOME = _fields(
 )
 _ACTED: Dict[str, Check] = {
     "results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text,
+    "services": _many(_text), "services_error": _text, "service_manager": _text, "incarnation": _text,
 }
 _VERBS: Dict[str, Dict[str, Check]] = {
     "observe": {
@@ -252,7 +253,9 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "drift": _many(_text),
         "foreign": _many(_text),
         "instances": _by_name(_SEEN),
-        "services": _by_name(_fields({"started": _figure})),
+        "lease": _fields({"held": _flag, "witnesses": _many(_text)}),
+        "services": _by_name(_fields({"started": _figure, "pause": _figure})),
+        "evidence": _fields({"watched": _flag, "epochs": _by_name(_epoch)}),
         "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
     },
     "act": _ACTED,

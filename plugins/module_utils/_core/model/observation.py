@@ -14,6 +14,8 @@ from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
 from .text import printable
 from .words import NOT_ASKED, SEEN, UNREACHABLE
 
+LEASE = "*lease"  # in place of a program: the lease of the host ended, so it stopped all of it
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -28,7 +30,7 @@ class Seen:
     failed: Mapping[str, str] = field(default_factory=dict)
     cpu: float = 0.0  # percent of the node
     memory: float = 0.0
-    ended: str = ""  # the program whose end made the host stop all the rest of it
+    ended: str = ""  # the program whose end made the host stop all the rest of it; or `LEASE`
     endings: Mapping[str, str] = field(default_factory=dict)  # program -> how it ended, of what does not live any more
 
     @property

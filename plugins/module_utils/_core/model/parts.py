@@ -101,6 +101,11 @@ class Settings:
     api: bool = True  # whether the monitor answers requests
     api_address: str = "127.0.0.1"  # loopback; where it listens besides its Unix sockets
     api_port: int = 0  # 0: Unix sockets only
+    exclusion: str = "none"  # "none" | "witnesses": whether hosts need leases to run instances
+    lease: float = 2.0  # how long an answer of the witnesses counts
+    lease_margin: float = 0.5  # before its end, in which instances are stopped in order
+    clock_error: float = 0.001  # by which fraction the rate of a clock may be wrong
+    lease_port: int = 26990  # UDP, of every host
 
 
 @dataclass(frozen=True)

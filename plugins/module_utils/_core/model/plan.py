@@ -100,9 +100,10 @@ class Plan:
     candidates: Mapping[str, List[Json]]  # instance -> its candidate hosts, as `place.Candidate.to_json`
     intents: List[Json]  # what became of each: {id, instance, outcome, why}
     waits: Mapping[str, float]  # instance -> when the deadline of the run at work on it is over
-    turns: List[str]  # instances that leave a drained host in a later round
+    turns: List[str]  # instances that are placed in a later round of the same run
     again_after: float = 0.0  # s until this run may go on with the rollout; 0: it has nothing more to do
     boots: Mapping[str, str] = field(default_factory=dict)  # host that acts -> the boot id that it was seen with
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of a plan that is saved or was: see `plan.facts`
 
     @property
     def kind(self) -> str:

@@ -12,10 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, TypeVar, Union
 
+from . import claim as model_claim
 from .rollout import Rollout
-from .words import FAILED, FREE, RECORD_KINDS, UP
+from .sentences import clock
+from .words import RECORD_KINDS, STOPPED, UP
 
 Record = TypeVar("Record")
+
+Actor = model_claim.Actor
+Claim = model_claim.Claim
+Failure = model_claim.Failure
+Pending = model_claim.Pending
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Wanted:
     by: str = ""
     why: str = ""
     at: float = 0.0
+    cause: str = ""  # HOST_DOWN: muster gave it up with its host, so it may be what it was when that was only cut off
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Wanted:
@@ -36,138 +44,14 @@ class Wanted:
             document.get("by") or "",
             document.get("why") or "",
             float(document.get("at") or 0.0),
+            document.get("cause") or "",
         )
 
     def to_json(self) -> Dict[str, Any]:
-        return {"state": self.state, "host": self.host, "by": self.by, "why": self.why, "at": self.at}
-
-
-@dataclass(frozen=True)
-class Actor:
-    """The run that is changing an instance; past its deadline another run may take over."""
-
-    run: str
-    deadline: float
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A charge on the budget of an instance."""
-
-    at: float
-    host: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A configuration that an instance which runs has not taken yet."""
-
-    digest: str = ""  # of that configuration
-    since: float = 0.0
-    how: str = ""  # why not: a word of `model.change`
-    why: str = ""  # that it could not be taken; empty where nothing was tried
-    of: float = 0.0  # since when it has had the one that it runs with
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Pending:
-        return cls(
-            document.get("digest") or "",
-            float(document.get("since") or 0.0),
-            document.get("how") or "",
-            document.get("why") or "",
-            float(document.get("of") or 0.0),
-        )
-
-    def to_json(self) -> Dict[str, Any]:
-        return {"digest": self.digest, "since": self.since, "how": self.how, "why": self.why, "of": self.of}
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The record that an instance belongs to a host, under an epoch that only grows.
-
-    A free claim keeps its last host and epoch. A failed one holds its host only while `left` names programs that
-    still run there (starting failure strategies abort and continue).
-    """
-
-    host: Optional[str] = None
-    epoch: int = 0
-    phase: str = FREE
-    target: Optional[str] = None  # a move: where it starts once the stop is confirmed
-    actor: Optional[Actor] = None
-    deferred: Tuple[str, ...] = ()  # from a deferred gate on
-    failed: Mapping[str, str] = field(default_factory=dict)  # program -> why it did not start
-    failures: Tuple[Failure, ...] = ()
-    reason: str = ""
-    since: float = 0.0
-    digest: str = ""
-    incarnation: str = ""
-    left: Tuple[str, ...] = ()
-    crashes: Tuple[Failure, ...] = ()  # in a row, see `decide.failures.in_a_row`
-    until: float = 0.0  # it crashed and waits; when it is started again
-    pending: Optional[Pending] = None  # another configuration than the one it runs with
-    refusals: Tuple[Failure, ...] = ()  # by hosts, to start it, since it ran last; they cost nothing
-
-    @property
-    def holds(self) -> bool:
-        """Whether processes may live under it: it reserves, and nothing else may start."""
-        if self.phase == FREE or not self.host:
-            return False
-        return self.phase != FAILED or bool(self.left)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Claim:
-        actor = document.get("actor")
-        return cls(
-            host=document.get("host") or None,
-            epoch=int(document.get("epoch") or 0),
-            phase=document.get("phase") or FREE,
-            target=document.get("target") or None,
-            actor=Actor(str(actor["run"]), float(actor["deadline"])) if actor else None,
-            deferred=tuple(document.get("deferred") or ()),
-            failed=dict(document.get("failed") or {}),
-            failures=_failures(document.get("failures")),
-            reason=document.get("reason") or "",
-            since=float(document.get("since") or 0.0),
-            digest=document.get("digest") or "",
-            incarnation=document.get("incarnation") or "",
-            left=tuple(document.get("left") or ()),
-            crashes=_failures(document.get("crashes")),
-            until=float(document.get("until") or 0.0),
-            refusals=_failures(document.get("refusals")),
-            pending=Pending.from_json(document["pending"]) if document.get("pending") else None,
-        )
-
-    def to_json(self) -> Dict[str, Any]:
-        document = {
-            "host": self.host,
-            "epoch": self.epoch,
-            "phase": self.phase,
-            "target": self.target,
-            "actor": {"run": self.actor.run, "deadline": self.actor.deadline} if self.actor else None,
-            "deferred": list(self.deferred),
-            "failed": dict(self.failed),
-            "failures": [[f.at, f.host, f.why] for f in self.failures],
-            "reason": self.reason,
-            "since": self.since,
-            "digest": self.digest,
-            "incarnation": self.incarnation,
-            "left": list(self.left),
-        }
-        if self.crashes:
-            document["crashes"] = [[f.at, f.host, f.why] for f in self.crashes]
-        if self.until:
-            document["until"] = self.until
-        if self.pending is not None:
-            document["pending"] = self.pending.to_json()
-        if self.refusals:
-            document["refusals"] = [[f.at, f.host, f.why] for f in self.refusals]
+        document = {"state": self.state, "host": self.host, "by": self.by, "why": self.why, "at": self.at}
+        if self.cause:
+            document["cause"] = self.cause
         return document
-
-
-def _failures(documents: Any) -> Tuple[Failure, ...]:
-    return tuple(Failure(float(f[0]), f[1], f[2]) for f in documents or ())
 
 
 @dataclass(frozen=True)
@@ -225,6 +109,68 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Booked:
+    """A move that a person asked for and that is still to be done: later, or in its turn."""
+
+    host: str  # from where
+    to: str
+    by: str = ""
+    why: str = ""
+    at: float = 0.0
+    due: float = 0.0  # not before
+    at_a_time: int = 0  # of those that are booked; 0: all
+    rebalance: bool = False  # it is one of several that only even out the load
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Booked:
+        return cls(
+            str(document["host"]),
+            str(document["to"]),
+            document.get("by") or "",
+            document.get("why") or "",
+            float(document.get("at") or 0.0),
+            float(document.get("due") or 0.0),
+            int(document.get("at_a_time") or 0),
+            bool(document.get("rebalance")),
+        )
+
+    def to_json(self) -> Dict[str, Any]:
+        return {
+            "host": self.host, "to": self.to, "by": self.by, "why": self.why, "at": self.at, "due": self.due,
+            "at_a_time": self.at_a_time, "rebalance": self.rebalance,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SiteStop:
+    """A person wants everything down, whatever else is wanted: the record ``stopped`` of ``meta``."""
+
+    by: str = ""
+    why: str = ""
+    at: float = 0.0
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> Optional[SiteStop]:
+        """None while the site is not stopped."""
+        document = meta.get(STOPPED)
+        if not document:
+            return None
+        return cls(document.get("by") or "", document.get("why") or "", float(document.get("at") or 0.0))
+
+    def to_json(self) -> Dict[str, Any]:
+        return {"by": self.by, "why": self.why, "at": self.at}
+
+    def wanted(self, now: float) -> Wanted:
+        """What is wanted of every instance meanwhile."""
+        return Wanted(STOPPED, None, self.by, self.sentence(now), self.at)
+
+    def sentence(self, now: float) -> str:
+        """``the site is stopped by eve since 12:03 (power works)``"""
+        why = " (%s)" % self.why if self.why else ""
+        return "the site is stopped by %s since %s%s" % (self.by or "somebody", clock(self.at, now), why)
+
+
+@dataclass(frozen=True)
 class HostRecord:
     """What is believed of a host. Only `down` frees claims for a move."""
 
@@ -234,6 +180,7 @@ class HostRecord:
     evidence: str = ""
     by: str = ""
     drain: Optional[Drain] = None
+    left: Tuple[str, ...] = ()  # what was claimed there when it was believed down: it may live on, if that was a cut
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> HostRecord:
@@ -245,6 +192,7 @@ class HostRecord:
             document.get("evidence") or "",
             document.get("by") or "",
             Drain.from_json(drain) if drain else None,
+            tuple(document.get("left") or ()),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -257,6 +205,8 @@ class HostRecord:
         }
         if self.drain is not None:
             document["drain"] = self.drain.to_json()
+        if self.left:
+            document["left"] = list(self.left)
         return document
 
 
@@ -295,6 +245,12 @@ class State:
     pauses: Mapping[str, Pause] = field(default_factory=dict)  # SITE, or "item/<id>"
     notices: Mapping[str, Any] = field(default_factory=dict)  # see `decide.notices`
     rollouts: Mapping[str, Rollout] = field(default_factory=dict)  # CURRENT
+    moves: Mapping[str, Booked] = field(default_factory=dict)  # by instance
+
+    @property
+    def stop(self) -> Optional[SiteStop]:
+        """That the whole site is stopped."""
+        return SiteStop.of(self.meta)
 
     @classmethod
     def from_json(cls, document: Union[State, Mapping[str, Any]]) -> State:
@@ -308,6 +264,7 @@ class State:
             Records(dict(document.get("pauses") or {}), Pause.from_json),
             dict(document.get("notices") or {}),
             Records(dict(document.get("rollouts") or {}), Rollout.from_json),
+            Records(dict(document.get("moves") or {}), Booked.from_json),
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -319,6 +276,7 @@ class State:
             "pauses": {name: p.to_json() for name, p in self.pauses.items()},
             "notices": dict(self.notices),
             "rollouts": {name: r.to_json() for name, r in self.rollouts.items()},
+            "moves": {name: m.to_json() for name, m in self.moves.items()},
         }
 
 

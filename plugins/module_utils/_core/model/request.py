@@ -84,6 +84,13 @@ FIELDS: Mapping[str, Field] = {
         Field("site", _TRUE, "the whole site", word="whole_site"),
         Field("host", _text(255), "the name of a host in the inventory", "HOST"),
         Field("console", _text(255), "the console to open on (default: the console of the caller)", "HOST"),
+        Field("to", _text(255), "the host to move to", "HOST"),
+        Field("at", _MOMENT, "when, not before: in a duration (30m, 2h), at a time of day (14:00), or a date and time"
+              " (2030-01-31 14:00)", "WHEN"),
+        Field("spread", {"type": "integer", "minimum": 1, "maximum": 1000},
+              "the difference between the highest and the lowest load that is left, in percent of a machine"
+              " (default: 20)", "PERCENT"),
+        Field("plan", _text(64, 64), "the digest of a saved plan; commands and playbooks take its file", "FILE"),
         Field("keep", _text(255), "the host whose copy stays", "HOST"),
         Field("take", _FLAG, "close it first on the console that shows it or no longer answers; needs a reason"),
         Field("until", _MOMENT, "the end: a duration (30m, 2h, 1d), a time of day (14:00), a date and time"
@@ -224,6 +231,36 @@ KINDS: Mapping[str, RequestKind] = {
             example="undrain server_2",
         ),
         RequestKind(
+            "move", "Move services to a host: each is stopped, and starts there once its stop is confirmed.",
+            "A move that does not fit is refused, with the reasons. A window does not move: close it, and open it"
+            " there. With --at the move waits in the ledger, and the first look at the site after that time makes it. A"
+            " move to the host where the service runs calls it off.",
+            subject=_INSTANCES, needs=("instances", "to"), takes=("at",), whole_run=True,
+            example="move scen2_srv_01 --to server_2",
+        ),
+        RequestKind(
+            "rebalance", "Even out the load of the hosts with as few moves as possible.",
+            "Services of items whose window is open, and of paused items, stay where they are.",
+            takes=("spread", "at_a_time"), whole_run=True, example="rebalance --spread 20 --at-a-time 1",
+        ),
+        RequestKind(
+            "site_stop", "Stop everything in stop_sequence; nothing starts until the site is started again.",
+            "What is wanted of each service stays as it is. Windows are closed for good. Deploys, reconciles, reboots"
+            " and the monitor start nothing meanwhile.",
+            whole_run=True, command="site stop", example="site stop --reason 'power works'",
+        ),
+        RequestKind(
+            "site_start", "Start the site again as it was: what ran, and where it ran.", whole_run=True,
+            command="site start", example="site start",
+        ),
+        RequestKind(
+            "apply", "Do exactly what a saved plan says, or nothing.",
+            "muster plan --save FILE saves a plan, and so does --save FILE of any request. When anything that the plan"
+            " depends on has changed since, a table says what, and nothing is done.",
+            subject=Subject("plan", "FILE", "file that --save wrote"), needs=("plan",), whole_run=True,
+            example="apply plan.json",
+        ),
+        RequestKind(
             "confirm_down", "Confirm that a host is dead, so that its instances may start elsewhere.",
             "Confirm it only when nothing can run on the host any more: its services are started on other hosts. A host"
             " that answers is not dead: muster refuses then, says when it answered last and what would follow. With"
@@ -299,6 +336,10 @@ class Request(NamedTuple):
     host: str = ""
     console: str = ""
     keep: str = ""
+    to: str = ""
+    plan: str = ""
+    at: Union[str, float] = ""
+    spread: int = 0
     take: bool = False
     until: Union[str, float] = ""
     at_a_time: int = 0

@@ -74,6 +74,7 @@ class Application:
     peer: str = ""  # application whose instance of the same item it talks to (MUSTER_PEERS, holder first)
     repair: str = "auto"  # "auto" | "report": what reconcile does about drift
     limits: Mapping[str, Any] = field(default_factory=dict)  # of an instance's programs together, on systemd
+    lease_lost: str = "stop"  # "stop" | "kill": how its programs end when the host's lease does
     conflicts: str = "keep_claimed"  # "keep_claimed" | "stop_all" | "ask": more than one copy, or one without a claim
     on_change: str = ""  # a word of `model.change`; empty: `restart` of a service, `when_closed` of an HCI
     after_budget: Optional[AfterBudget] = None  # None: it stays failed until a person clears it

@@ -51,7 +51,9 @@ BUS_CAUSES = (BUS_CRASH, BUS_HANG)
 MONITOR = "monitor"  # its signals about a host
 MUSTER = "muster"  # a rule of muster
 
-RECORD_KINDS = ("meta", "wanted", "claims", "hosts", "pauses", "notices", "requests", "rollouts")  # of the ledger
+RECORD_KINDS = (  # of the ledger
+    "meta", "wanted", "claims", "hosts", "pauses", "notices", "requests", "rollouts", "moves",
+)  # fmt: skip
 CURRENT = "current"  # the key of the only rollout that the ledger keeps
 SITE = "site"  # the key of a pause of everything; of an item it is `item_key`
 

@@ -12,7 +12,7 @@ from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
 from ..model.plan import MOVE, RESTART, START
 from ..model.sentences import kinds, listing, number
-from ..model.words import DOWN, DRAINED, FREE, SUSPECT
+from ..model.words import DOWN, DRAINED, FREE, MUSTER, SUSPECT
 from ..place.loads import Fleet, host_loads
 from ..place.pending import Pending, Placed, pending_of
 from ..place.place import Candidate, explain, in_order, place
@@ -66,8 +66,10 @@ class Batch:
         moves = {move.name: move for move in self._draft.moves}
         in_place = {m.name: m.hosts[0] for m in moves.values() if m.hosts and self._holds(m)}
         pending = {m.name: self._pending(m, m.avoid) for m in moves.values() if m.name not in in_place}
-        placed: Placed = place(pending.values(), self._loads.values())
-        self._take(pending, placed)
+        placed = self._preferred(pending, moves)
+        rest = {name: p for name, p in pending.items() if name not in placed}
+        placed.update(place(rest.values(), self._loads.values()))
+        self._take(pending, {name: placed[name] for name in rest})
         again = [self._pending(moves[name], ()) for name, host in placed.items() if host is None and moves[name].avoid]
         if again:
             second = place(again, self._loads.values())
@@ -87,6 +89,18 @@ class Batch:
             else:
                 displaced = displacement.find(p) if p.displaces else None
                 self._no_room(moves[p.name], p, self._displace(moves[p.name], p, displaced) if displaced else "")
+
+    def _preferred(self, pending: Mapping[str, Pending], moves: Mapping[str, Move]) -> Placed:
+        """Those that have a place of their own, before anything else may take it; without those whose place is full."""
+        own = {
+            name: replace(p, hosts=(moves[name].prefer,))
+            for name, p in pending.items()
+            if moves[name].prefer in p.hosts
+        }
+        found = place(own.values(), self._loads.values()) if own else {}
+        placed: Placed = {name: host for name, host in found.items() if host is not None}
+        self._take(pending, placed)
+        return placed
 
     def _holds(self, move: Move) -> bool:
         """Whether it only goes back to where its claim reserves already."""
@@ -169,6 +183,9 @@ class Batch:
     def _chosen(self, move: Move, p: Pending, target: str) -> str:
         if move.hosts is not None:
             return ""
+        if target == move.prefer:
+            back = self._draft.claim(move.name).back == target
+            return ("; it ran on %s before" if back else "; it was on its way to %s") % target
         if len(p.hosts) < 2:
             return ", and %s is the only host that may take it" % target
         if p.prefer:
@@ -213,9 +230,12 @@ class Batch:
             self._rows += len(rows)
         claim = draft.claim(move.name)
         if move.asked and draft.kind != "intents":
-            draft.refuse(move.name, p.hosts[0] if p.hosts else None, "%s cannot start: %s" % (move.name, why))
+            verb = "start" if draft.kind != "move" else "move"
+            draft.refuse(move.name, p.hosts[0] if p.hosts else None, "%s cannot %s: %s" % (move.name, verb, why))
             return
         stops = sorted(self._sweep(move), key=lambda h: h != claim.host)
+        if move.booked:
+            draft.note("the move of %s is given up" % move.name, why, instance=move.name, who=MUSTER)
         if move.stays:
             draft.stays[move.name] = why
             draft.hold(move.name, claim.host, "%s, but %s stays there for now: %s" % (move.stays, move.name, why))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ..arrange import whole_site
 from ..decide import pauses
 from ..decide.draft import Draft
 from ..decide.failures import bus_failure, running_failure
@@ -171,6 +172,13 @@ def _program(draft: Draft, intent: Mapping[str, Any], instance: Instance, host: 
     return "acted", what
 
 
+def not_fenced(draft: Draft, host: str) -> str:
+    """Why what a silent host holds may not start elsewhere yet; "" when it may."""
+    if draft.site.settings.exclusion != "witnesses" or host in (draft.request.get("fenced") or ()):
+        return ""
+    return "%s is not fenced: too few witnesses refuse it, so it may still run what it holds" % host
+
+
 def _evacuate(draft: Draft, intent: Mapping[str, Any], taken: Dict[str, str]) -> Tuple[str, str]:
     """The monitor believes a host down: note it, and give everything that is claimed there another place."""
     host = str(intent.get("host"))
@@ -178,12 +186,14 @@ def _evacuate(draft: Draft, intent: Mapping[str, Any], taken: Dict[str, str]) ->
         return "dropped", "%s is not in the inventory any more" % host
     record = draft.record(host)
     why = _sentence(intent, "%s does not answer" % host)
+    concerned = [n for n, claim in draft.state.claims.items() if claim.holds and host in (claim.host, claim.target)]
     if record.state == DOWN:
         why = record.evidence or why
+    elif concerned and not_fenced(draft, host):
+        return "held", not_fenced(draft, host)
     else:
         draft.set_host(host, replace(record, state=DOWN, since=draft.now, evidence=why, by=MONITOR))
         draft.note("%s is believed down" % host, why, host=host)
-    concerned = [n for n, claim in draft.state.claims.items() if claim.holds and host in (claim.host, claim.target)]
     order = {name: position for position, name in enumerate(draft.site.by_name())}
     for name in sorted(concerned, key=lambda n: (order.get(n, len(order)), n)):
         if name not in taken:
@@ -218,6 +228,9 @@ def _person(draft: Draft, intent: Mapping[str, Any], name: str) -> Tuple[str, st
     verbs = {"start": start, "stop": stop, "restart": restart}
     what = str(intent.get("what"))
     verb: Optional[Any] = verbs.get(what)
+    stopped = whole_site.refused(draft, what)
+    if stopped:
+        return "dropped", stopped
     if verb is None:
         return "dropped", "an intent cannot %s an instance" % what
     actions = len(draft.actions)

@@ -15,10 +15,11 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
 from ..decide.failures import charge, exhausted, starting_failure_strategy, tried_slowly
+from ..decide.keep_running import waits_for
 from ..model import change
 from ..model.plan import CONTINUE, MOVE, NOTHING, RELOAD, REPAIR, RESTART, START, STOP, Action, Plan
 from ..model.records import Actor, Claim, Failure, Pending, State
-from ..model.sentences import duration, times
+from ..model.sentences import duration, listing, times
 from ..model.sequence import application_of, expected_programs
 from ..model.site import Site
 from ..model.words import FAILED, FREE, RUNNING, STARTING, STOPPING
@@ -49,6 +50,19 @@ def settle(
     return _Settler(site, State.from_json(state), plan, answers, now).settle(final)
 
 
+def not_said(known: List[Json], plan: Plan, trail: List[Json]) -> List[Json]:
+    """Without the lines that this run wrote after an earlier phase already.
+
+    :param known: the newest lines of the trail.
+    """
+    said = {_gist(entry) for entry in known if entry.get("run") == plan.run}
+    return [entry for entry in trail if _gist(entry) not in said]
+
+
+def _gist(entry: Json) -> Tuple[Any, ...]:
+    return tuple(entry.get(key) for key in ("what", "result", "instance", "host"))
+
+
 class _Settler:
     def __init__(
         self, site: Site, state: State, plan: Plan, answers: Mapping[str, Any], now: float
@@ -70,6 +84,8 @@ class _Settler:
             elif "unreachable" in (self._answers.get(action.host) or {}) and action.phase == max(reached, 1):
                 self._silent(action)
         self._release_moves(reached, final)
+        if final:
+            self._lose(acts)
         if not final:
             self._renew(acts, reached)
         changes: Changes = {}
@@ -126,6 +142,14 @@ class _Settler:
         if self._ours(action.instance) is not None:
             what = "%s on %s: it is not known whether this was done" % (_deed(action), action.host)
             self._note(action, what, "unknown", str(why))
+
+    def _lose(self, acts: List[Action]) -> None:
+        """The run is over. What it sent to a host that did not answer may have been done, or may still arrive."""
+        for action in acts:
+            claim = self._ours(action.instance)
+            unreachable = "unreachable" in (self._answers.get(action.host) or {})
+            if claim is not None and claim.actor is not None and claim.host == action.host and unreachable:
+                self._claims[action.instance] = replace(claim, actor=replace(claim.actor, lost=True))
 
     def _one(self, action: Action, answer: Mapping[str, Any], latest: bool) -> None:
         if action.after == NOTHING:  # a copy without a claim
@@ -257,7 +281,7 @@ class _Settler:
             refusals=(), since=claim.since if action.kind == CONTINUE else self._now,
             digest=str(answer.get("digest") or claim.digest),
         )  # fmt: skip
-        waits = "; waits with %s" % ", ".join(deferred) if deferred else ""
+        waits = "; " + self._waits(name, deferred) if deferred else ""
         if failed:
             waits += "; without " + "; ".join("%s: %s" % pair for pair in sorted(failed.items()))
         if action.kind == CONTINUE and deferred == claim.deferred and failed == dict(claim.failed):
@@ -277,6 +301,14 @@ class _Settler:
         self._claims[name] = replace(claim, actor=None, pending=Pending(action.digest, since, change.RELOAD, why, of))
         self._must_be_seen(action, "reload failed: %s" % why)
         self._note(action, "%s did not take its new files on %s" % (name, host), "failed", why)
+
+    def _waits(self, name: str, deferred: Tuple[str, ...]) -> str:
+        """``check_common_data_bus and common_bus_interface wait for the common bus``"""
+        instance = self._site.by_name().get(name)
+        service = waits_for(instance, Claim(deferred=deferred)) if instance is not None else ""
+        known = self._site.service(service) if service else None
+        what = " for %s" % (known.label or known.name) if known is not None else ""
+        return "%s %s%s" % (listing(deferred), "waits" if len(deferred) == 1 else "wait", what)
 
     def _failed(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
         name, host = action.instance, action.host

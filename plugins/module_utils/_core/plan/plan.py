@@ -9,11 +9,10 @@ it may be acted on before its changes are committed. What follows a plan is in `
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
+from ..arrange import verbs
 from ..decide import drains, notices, pauses, rollouts
 from ..decide.draft import WHOLE, Draft, Json, PlanError
 from ..decide.keep_running import waits_for
@@ -38,14 +37,14 @@ from ..model.records import HostRecord, State
 from ..model.request import renamed
 from ..model.sentences import listing
 from ..model.sequence import application_of
-from ..model.site import Site, to_json
+from ..model.site import Site
 from ..model.words import DOWN, FREE, MUSTER, RUNNING, SUSPECT, UNREACHABLE, UP
 from ..place.ties import broken
 from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
-from . import intents
+from . import facts, intents
 from .act_requests import DEADLINE_SHARE
-from .assign import Batch
+from .assign import Batch, unfit
 
 # Of the actions of one phase; a host carries them out in an order of its own.
 ORDER = (REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, RELOAD, REPAIR, CONTINUE, START, HOLD)
@@ -88,11 +87,11 @@ def make_plan(
     if draft.kind == "intents":
         outcomes = intents.follow(draft)
     else:
-        names = ask.ask(draft)
+        names = verbs.ask(draft, unfit)
         if not draft.refused:
             for name in names:
                 reconcile(draft, name)
-            if draft.kind not in (*WHOLE, "confirm_down"):
+            if draft.kind not in (*WHOLE, *verbs.SILENT):
                 ask.answer_named(draft, names)
     if draft.moves and not draft.refused:
         Batch(draft).resolve()
@@ -119,8 +118,11 @@ def make_plan(
         run=run,
         revision=revision,
         expires=now + site.settings.run_timeout * DEADLINE_SHARE,
-        fingerprint=fingerprint(draft),
-        request={key: request.get(key) for key in ("kind", "who", "from", "why", "host", "console", "keep")},
+        fingerprint=facts.fingerprint(draft),
+        request={
+            **{key: request.get(key) for key in ("kind", "who", "from", "why", "host", "console", "keep")},
+            **({"plan": request["plan"]} if request.get("plan") else {}),
+        },
         actions=tuple(draft.actions),
         changes=draft.changes(),
         trail=draft.trail,
@@ -130,6 +132,7 @@ def make_plan(
         turns=draft.turns,
         boots=_boots(draft),
         again_after=rollouts.again_after(draft),
+        facts=facts.facts(draft) if request.get("facts") else {},
     )
 
 
@@ -220,7 +223,7 @@ def _configure(draft: Draft, config_digests: Mapping[str, str]) -> None:
 def _revive(draft: Draft) -> None:
     """A service manager that does not run is started with what is started there, and where that is nothing, too.
 
-    Host services need it, and without it the host would stay suspect.
+    Host services need it, and without it the host would stay suspect. A host service that somebody stopped is started.
     """
     starting = {a.host for a in draft.actions if a.kind in (START, RESTART, REPAIR, CONTINUE)}
     starting.update(a.target for a in draft.actions if a.target)
@@ -228,8 +231,13 @@ def _revive(draft: Draft) -> None:
         return
     for host in draft.site.hosts:
         seen = draft.observations[host.name]
-        if seen.seen and seen.prepared and seen.service_manager == "stopped" and host.name not in starting:
+        if not (seen.seen and seen.prepared):
+            continue
+        if seen.service_manager == "stopped" and host.name not in starting:
             draft.revive(host.name, "its service manager does not run")
+        idle = [s.label or s.name for s in draft.site.services if host.name in s.hosts and s.name not in seen.services]
+        if seen.service_manager == "running" and idle:
+            draft.revive(host.name, "%s %s not run there" % (listing(idle), "does" if len(idle) == 1 else "do"))
 
 
 def _neighbours(draft: Draft) -> None:
@@ -291,33 +299,3 @@ def _asked_again(draft: Draft, action: Action) -> bool:
     """Whether a gate that waits is only run again, at every look: no news for the trail."""
     instance = draft.site.by_name().get(action.instance)
     return action.kind == CONTINUE and instance is not None and not waits_for(instance, draft.claim(instance.name))
-
-
-def fingerprint(draft: Draft) -> str:
-    """What a plan depends on: equal fingerprints mean that nothing it touches has changed.
-
-    Site, ledger records, incarnations, states and epochs of what it touches; measured figures are no part of it.
-    """
-    names = sorted({a.instance for a in draft.actions if a.instance})
-    hosts = sorted({h for a in draft.actions for h in (a.host, a.target) if h})
-    known = draft.site.by_name()
-    state = draft.state
-    instances = [known[n] for n in names if n in known]
-    used = {instance.application.name for instance in instances}
-    applications = {name: draft.site.application(name) for name in used}
-    terms = {instance.item.id: instance.item.terms for instance in instances if instance.item.terms is not None}
-    document = [
-        draft.site.name,
-        draft.kind,
-        [to_json(applications[name]) for name in sorted(applications)],
-        {item: to_json(terms[item]) for item in sorted(terms)},
-        [to_json(host) for host in draft.site.hosts if host.name in hosts],
-        [[n, draft.digests.get(n)] for n in names],
-        [state.wanted[n].to_json() if n in state.wanted else None for n in names],
-        [state.claims[n].to_json() if n in state.claims else None for n in names],
-        [state.hosts[h].to_json() if h in state.hosts else None for h in hosts],
-        [[h, draft.observation(h).answer, draft.observation(h).incarnation] for h in hosts],
-        [[n, h, list(copy.epochs), list(copy.programs)] for n in names for h, copy in sorted(draft.copies(n).items())],
-        [[a.kind, a.instance or None, a.host or None, a.target or None, a.epoch, a.phase] for a in draft.actions],
-    ]
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]

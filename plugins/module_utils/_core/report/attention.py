@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping
 from ..decide import notices
 from ..decide import pauses as decide_pauses
 from ..model import sentences
-from ..model.records import Claim, Pause, Records
+from ..model.records import Booked, Claim, Pause, Records, SiteStop
 from ..model.words import SITE, item_key
 
 Json = Dict[str, Any]
@@ -19,18 +19,34 @@ MOST = 20  # notes of the monitor; beyond, they are counted
 
 
 def part(state: Mapping[str, Any], now: float) -> Json:
-    """``{"pauses", "conflicts", "failures", "drift"}`` of the status document.
+    """``{"stopped", "moves", "pauses", "conflicts", "failures", "drift"}`` of the status document.
 
-    A pause is {key, by, why, at, until, says}, a conflict {id, instance, hosts, policy, since, why, open,
-    acknowledged}, a failure {id, instance, host, at, why, count, acknowledged}, a drift {id, instance, hosts, since,
-    why}.
+    ``stopped`` is {by, why, at, says} while the whole site is stopped, else None; a move that is still to be done is
+    {instance, host, to, by, why, at, due, at_a_time, rebalance, says}. A pause is {key, by, why, at, until, says}, a
+    conflict {id, instance, hosts, policy, since, why, open, acknowledged}, a failure {id, instance, host, at, why,
+    count, acknowledged}, a drift {id, instance, hosts, since, why}.
     """
     pauses = [
         dict(pause.to_json(), key=key, says=decide_pauses.sentence(key, pause, now))
         for key, pause in sorted(_now(state, now).items())
     ]
     claims = Records(dict(state.get("claims") or {}), Claim.from_json)
-    return dict(notices.shown(state.get("notices") or {}, claims), pauses=pauses)
+    stop = SiteStop.of(state.get("meta") or {})
+    return dict(
+        notices.shown(state.get("notices") or {}, claims),
+        pauses=pauses,
+        stopped=dict(stop.to_json(), says=stop.sentence(now)) if stop is not None else None,
+        moves=[
+            dict(record, instance=name, says=_move(name, Booked.from_json(record), now))
+            for name, record in sorted((state.get("moves") or {}).items())
+        ],
+    )
+
+
+def _move(name: str, booked: Booked, now: float) -> str:
+    when = "at %s" % sentences.clock(booked.due, now) if booked.due else "in its turn"
+    why = " (%s)" % booked.why if booked.why else ""
+    return "%s moves from %s to %s %s, as %s asked%s" % (name, booked.host, booked.to, when, booked.by, why)
 
 
 def _now(state: Mapping[str, Any], now: float) -> Dict[str, Pause]:
@@ -61,7 +77,9 @@ def mark_pending(item: Json, instances: Mapping[str, Any]) -> None:
 
 def lines(document: Mapping[str, Any], now: float) -> List[str]:
     """The same as text, with the ids to acknowledge."""
-    text = ["paused: %s" % pause["says"] for pause in document.get("pauses") or []]
+    text = ["stopped: %s" % document["stopped"]["says"]] if document.get("stopped") else []
+    text += ["move: %s" % move["says"] for move in document.get("moves") or []]
+    text += ["paused: %s" % pause["says"] for pause in document.get("pauses") or []]
     text += ["drift: %s (only reported)" % drift["why"] for drift in document.get("drift") or []]
     conflicts = document.get("conflicts") or []
     over = [conflict for conflict in conflicts if not conflict["open"]]

@@ -69,7 +69,7 @@ class _Text:
             "%s waits for another run until %s" % (name, self._clock(until))
             for name, until in (plan.get("waits") or {}).items()
         ]
-        shown += ["%s leaves its drained host in a later round" % name for name in plan.get("turns") or ()]
+        shown += ["%s follows in a later round of the same run" % name for name in plan.get("turns") or ()]
         known = ("run", "revision", "expires", "request", "actions", "changes", "trail", "candidates", "intents",
                  "waits", "turns", "again_after")  # fmt: skip
         if plan.get("again_after"):
@@ -153,7 +153,8 @@ class _Text:
         facts = [text, "epoch %s" % record.get("epoch")]
         if record.get("actor"):
             actor = record["actor"]
-            facts.append("run %s until %s" % (actor.get("run"), self._clock(actor.get("deadline") or 0.0)))
+            lost = ", without an answer" if actor.get("lost") else ""
+            facts.append("run %s until %s%s" % (actor.get("run"), self._clock(actor.get("deadline") or 0.0), lost))
         if record.get("until"):
             facts.append("starts again at %s" % self._clock(record["until"], seconds=True))
         for key, word in (("deferred", "deferred"), ("left", "still runs")):
@@ -195,7 +196,8 @@ class _Text:
             facts.append("%s at a time" % (drain.get("at_a_time") or "all"))
             facts += ["because %s" % drain["why"]] if drain.get("why") else []
             facts += self._rest(drain, ("by", "since", "until", "at_a_time", "why"))
-        facts += self._rest(record, ("state", "since", "by", "incarnation", "drain", "evidence"))
+        facts += ["left behind there %s" % _names(record["left"])] if record.get("left") else []
+        facts += self._rest(record, ("state", "since", "by", "incarnation", "drain", "evidence", "left"))
         return ", ".join(facts) + self._why(name, record.get("evidence"))
 
     def _pause(self, name: str, record: Json) -> str:

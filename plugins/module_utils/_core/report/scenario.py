@@ -47,7 +47,7 @@ KEPT: Dict[type, Tuple[str, ...]] = {
     RolloutSettings: ("canary", "max_parallel", "hold_for", "max_failures", "revert"),
     site_model.Service: ("name", "hosts", "probe", "label"),
     site_model.Settings: ("start_timeout", "run_timeout", "stable_after", "failure_budget", "failure_window",
-                          "observe_interval", "host_interval", "host_down_after"),
+                          "observe_interval", "host_interval", "host_down_after", "exclusion"),
     Probe: ("type", "interval", "timeout", "failures", "window", "slow", "startup_timeout", "shadow", "probes"),
 }  # fmt: skip
 LEFT_OUT: Dict[type, Json] = {  # what a site cannot be read without, although nothing is decided by it

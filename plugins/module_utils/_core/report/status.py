@@ -15,9 +15,9 @@ from ..decide import changes, failures
 from ..model import site as site_model
 from ..model.item import MEMORY
 from ..model.records import Claim, State
-from ..model.words import DOWN, NOT_ASKED, SEEN, SUSPECT, UP
+from ..model.words import DOWN, MONITOR, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
-from . import readiness
+from . import exclusion, readiness
 from . import rollouts as report_rollouts
 from . import verdict as report_verdict
 
@@ -42,10 +42,11 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts", "rollout", "readiness"}``. An item is {item, slot, per, verdict, cause, services, hci}, the last two
-        the state of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have of their own;
-        ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health, why, since}, or
-        nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``; the rest is
+        "counts", "rollout", "readiness", "exclusion"}``. An item is {item, slot, per, verdict, cause, services, hci},
+        the last two the state of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have
+        of their own; ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health,
+        why, since}, or nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``;
+        ``exclusion`` is `report.exclusion.exclusion`; the rest is
         `report.attention.part`.
     """
     watching = _monitor(monitor, now)
@@ -96,6 +97,7 @@ def status_document(
         "counts": counts,
         "rollout": report_rollouts.part(state, now),
         "readiness": dict(losses, says=readiness.sentence(losses)),
+        "exclusion": exclusion.exclusion(site),
         **attention,
     }
 
@@ -146,7 +148,11 @@ def _services(
         hosts = {}
         for host in service.hosts:
             probe, seen = (probed.get(service.name) or {}).get(host), observations.get(host) or {}
-            if probe and probe.get("state") == "healthy" and _answered_by_a_stranger(service.name, probe, seen, now):
+            pause = ((seen.get("services") or {}).get(service.name) or {}).get("pause")
+            if pause and not (probe and probe.get("state") == "healthy"):
+                why = "it ended soon after each start on %s, so it starts again after a pause of %d s" % (host, pause)
+                hosts[host] = {"state": "stopped", "why": why}
+            elif probe and probe.get("state") == "healthy" and _answered_by_a_stranger(service.name, probe, seen, now):
                 hosts[host] = {"state": "unhealthy", "why": "what answers on %s is not of muster" % host}
             elif probe and probe.get("state") != "unknown":
                 hosts[host] = {"state": probe["state"], "why": probe.get("why") or ""}
@@ -216,6 +222,7 @@ def _instances(
             "cpu": seen.get("cpu"),
             "memory": seen.get("memory"),
             "ports": instance.ports if instance else {},
+            "left_behind": [h for h, record in sorted(state["hosts"].items()) if name in _left_behind(record)],
             "beyond": _beyond(instance, host, seen, observations) if instance and host else "",
         }
     return found
@@ -273,9 +280,16 @@ def _host(
         "limit": host.load_limit,
         "instances": sorted(holding),
         "services": sorted(seen.get("services") or {}),
+        "left_behind": _left_behind(record),
         "drift": list(seen.get("drift") or []),
         "foreign": list(seen.get("foreign") or []),
     }
+
+
+def _left_behind(record: Mapping[str, Any]) -> List[str]:
+    """What may live on, on a host that is believed down; what a person confirmed is known."""
+    unsure = (record.get("state"), record.get("by")) == (DOWN, MONITOR)
+    return list(record.get("left") or []) if unsure else []
 
 
 def _doubted(host: Dict[str, Any], verdicts: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:

@@ -60,6 +60,7 @@ def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool =
             _service_lines(document["services"])
             + [line for line in [readiness.sentence(document["readiness"])] if line]
             + [entry["beyond"] for entry in document["instances"].values() if entry.get("beyond")]
+            + [says for says in [(document.get("exclusion") or {}).get("says")] if says]
             + [_monitor_line(document["monitor"], now)]
             + ["  " + note for note in document["monitor"].get("notes") or []]
         ),
@@ -90,6 +91,9 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append(entry["why"])
     elif entry["evidence"] and state != UP:
         words.append(entry["evidence"])
+    if entry.get("left_behind"):
+        left = sentences.listing(entry["left_behind"], most=12)
+        words.append("if it is only cut off, second copies may live there until it answers: %s" % left)
     if (entry.get("drain") or {}).get("until"):
         words.append("used again from %s" % sentences.clock(entry["drain"]["until"], now))
     if entry["answer"] == NOT_ASKED:

@@ -60,6 +60,9 @@ def facts(instance: Mapping[str, Any], document: Mapping[str, Any], name: str, n
     if instance["actor"]:
         until = sentences.clock(instance["actor"]["deadline"], now, seconds=True)
         found.append(("acting", "run %s, until %s" % (instance["actor"]["run"], until)))
+    for host in instance.get("left_behind") or ():
+        text = "%s is believed down; if it is only cut off, another copy may live there until it answers" % host
+        found.append(("unseen", text))
     if instance["deferred"]:
         found.append(("deferred", ", ".join(instance["deferred"])))
     found += [("failed", "%s: %s" % pair) for pair in sorted(instance["failed"].items())]

@@ -210,6 +210,9 @@ def instance_status(
     name = instance.name
     claim = state.claims.get(name) or Claim()
     wanted = state.wanted.get(name) or Wanted(STOPPED)
+    if state.stop is not None and wanted.state == STARTED:
+        why = ": " + state.stop.why if state.stop.why else ""
+        wanted = Wanted(STOPPED, None, state.stop.by or "somebody", "the whole site" + why, state.stop.at)
     status: Json = {
         "instance": name, "state": "stopped", "host": claim.host if claim.holds else None, "epoch": claim.epoch,
         "major": False, "minor": False, "cause": "", "missing": [], "deferred": list(claim.deferred),

@@ -14,7 +14,7 @@ from typing import Any, Dict, Mapping, Optional, Set
 from ..model import site as site_model
 from ..model.probe import Probe, probe_to_json
 from ..model.rollout import GOING
-from ..model.words import CURRENT, WATCH_SCHEMA
+from ..model.words import CURRENT, STOPPED, WATCH_SCHEMA
 
 
 def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: int) -> Dict[str, Any]:
@@ -38,7 +38,8 @@ def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: in
         "services": _services(site, addresses),
         "programs": {application.name: _strategies(application) for application in site.applications},
         "hosts": _hosts(site, state),
-        "wanted": {name: state["wanted"][name] for name in sorted(state["wanted"])},
+        "wanted": {name: _wanted(state, name) for name in sorted(state["wanted"])},
+        "moves": {n: move["due"] for n, move in sorted((state.get("moves") or {}).items()) if move.get("due")},
         "pauses": {key: dict(pause) for key, pause in sorted((state.get("pauses") or {}).items())},
         **_rollout(state),
         "settings": site_model.to_json(site.settings),
@@ -51,6 +52,12 @@ def _rollout(state: Mapping[str, Any]) -> Dict[str, Any]:
     record = (state.get("rollouts") or {}).get(CURRENT) or {}
     going = record.get("state") == GOING and len(record.get("batches") or ()) > 1
     return {"rollout": {"due": record.get("due")}} if going else {}
+
+
+def _wanted(state: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What the monitor has to care for: nothing, while the whole site is stopped."""
+    record: Mapping[str, Any] = state["wanted"][name]
+    return dict(record, state=STOPPED) if state["meta"].get(STOPPED) else record
 
 
 def _instance(

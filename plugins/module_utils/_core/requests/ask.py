@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Mapping, Optional
 
 from ..decide.draft import WHOLE, Draft, Move, PlanError
 from ..model.request import KINDS
@@ -27,9 +27,10 @@ from .shrink import refusal as shrink_refusal
 LEFT_TOO = ("stop", "close")  # also of instances whose item left the site
 
 
-def ask(draft: Draft) -> List[str]:
+def ask(draft: Draft, more: Optional[Mapping[str, Callable[[Draft], List[str]]]] = None) -> List[str]:
     """Apply the request to the draft.
 
+    :param more: kinds of requests that are applied by functions of other rooms.
     :return: the instances to reconcile, in site order.
     :raises PlanError: when there is no such kind of request.
     """
@@ -41,6 +42,7 @@ def ask(draft: Draft) -> List[str]:
         "drain": drain, "undrain": drain, "confirm_down": confirm_down, "pause": pause,
         "resume": resume, "acknowledge": acknowledge, "forget": forget,
         **dict.fromkeys((kind for kind in KINDS if kind.startswith("rollout_")), rollout),
+        **(more or {}),
     }  # fmt: skip
     if draft.kind in others:
         return others[draft.kind](draft)
@@ -48,7 +50,7 @@ def ask(draft: Draft) -> List[str]:
         "start": start, "stop": stop, "restart": restart, "open": open_hci, "close": close, "reset": reset,
         "resolve": resolve,
     }  # fmt: skip
-    names = _named(draft)
+    names = named(draft)
     return [name for name in names if verbs[draft.kind](draft, name)]
 
 
@@ -71,7 +73,7 @@ def _are(names: List[str]) -> str:
     return "%s %s" % (listing(names), "is" if len(names) == 1 else "are")
 
 
-def _named(draft: Draft) -> List[str]:
+def named(draft: Draft) -> List[str]:
     """The instances that the request names; refuses each name that stands for none."""
     written = list(draft.request.get("instances") or ())
     if not written and draft.request.get("pending"):

@@ -20,10 +20,10 @@ def because(draft: Draft, name: str, verb: str, where: str = "") -> str:
     A pause does not block a person's request; the reason mentions it.
 
     :param verb: what to do, as in "asked to restart it".
-    :param where: a host, or "".
+    :param where: as in "to server_2", or "".
     """
     paused = pauses.paused(draft, name)
-    words = "%s asked to %s it" % (draft.who, verb) + (" on %s" % where if where else "")
+    words = "%s asked to %s it" % (draft.who, verb) + (" " + where if where else "")
     draft.asked[name] = words + (": " + draft.why if draft.why else "") + ("; " + paused if paused else "")
     return draft.asked[name]
 

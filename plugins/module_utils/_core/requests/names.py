@@ -16,7 +16,7 @@ from ..model.sentences import did_you_mean, listing
 from ..model.site import Site, instance_name
 
 BY_HCI = ("open", "close")  # the kinds in which an item stands for its HCI
-BY_SERVICES = ("start", "stop", "restart")  # in which it stands for its services
+BY_SERVICES = ("start", "stop", "restart", "move")  # in which it stands for its services
 BY_ALL = ("reset",)  # in which it stands for all its instances; also where only what is pending is asked for
 BY_ITEM = BY_HCI + BY_SERVICES + BY_ALL
 PATTERN = "*?["

@@ -73,13 +73,15 @@ def _choice(kind: RequestKind, document: Mapping[str, Any]) -> List[check.Error]
 
 
 def _ill_timed(document: Mapping[str, Any]) -> List[check.Error]:
-    """The error when `until` is no moment; whether it is over already is for the plan, which has a clock."""
-    written = document.get("until")
-    try:
-        moment(written if isinstance(written, str) else None, 0.0)
-    except (ValueError, OverflowError) as error:
-        return [check.error("until", str(error), document["until"])]
-    return []
+    """The errors when `until` or `at` is no moment; whether it is over is for the plan, which has a clock."""
+    errors: List[check.Error] = []
+    for name in ("until", "at"):
+        written = document.get(name)
+        try:
+            moment(written if isinstance(written, str) else None, 0.0)
+        except (ValueError, OverflowError) as error:
+            errors.append(check.error(name, str(error), written))
+    return errors
 
 
 def unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error]:
@@ -87,7 +89,7 @@ def unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error
     errors: List[check.Error] = []
     for field, what, known in (
         ("item", "item", names.items), ("host", "host", names.hosts), ("console", "host", names.hosts),
-        ("keep", "host", names.hosts),
+        ("keep", "host", names.hosts), ("to", "host", names.hosts),
     ):  # fmt: skip
         paused = field == "item" and kind.name == "resume"  # a pause outlives its item
         if field in document and document[field] not in known and not paused:

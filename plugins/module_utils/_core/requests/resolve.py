@@ -33,7 +33,7 @@ def resolve(draft: Draft, name: str) -> bool:
     if refusal:
         draft.refuse(name, host, refusal)
         return False
-    reason = because(draft, name, "keep", host)
+    reason = because(draft, name, "keep", "on %s" % host)
     draft.resolved.add(name)
     draft.want(name, STARTED, reason, host if instance.application.on_request else None)
     if claim.holds and claim.host == host:

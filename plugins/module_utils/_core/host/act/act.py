@@ -9,8 +9,9 @@ import os
 import time
 
 from .. import observe
+from ..lease import allowed
 from ..machine import procs
-from ..service.choose import manager_of
+from ..service.choose import manager_of, setup_of
 from ..service.errors import ManagerError
 
 TYPE_CHECKING = False
@@ -30,12 +31,14 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     :param request: ``host``; ``config``: ``{"digest", "files"}``, see `host.machine.files.write_folder`, and
         ``instances``, see `host.machine.generations.replaced`; ``instances``: see `host.act.instance.InstanceJob`;
         ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a missing one; ``revive``: do so
-        without any instance; ``run``: its number, for the log; ``boot``: boot id of the host as the run saw it: under
-        another one, instances are only stopped; ``check``, ``diff``.
+        without any instance, and start host services that do not run; ``run``: its number, for the log; ``boot``: boot
+        id of the host as the run saw it: under another one, instances are only stopped; ``check``, ``diff``.
     :param began: monotonic time at which the agent began.
     :return: ``{"changed", "config", "diff", "results": {instance: see `outcome`}, "began", "took"}`` (times in seconds,
         by this host's clock), with ``config_error`` (a sentence) when the configuration could not be written: then
-        instances were only stopped. ``{"error": sentence}`` when this host must not be touched.
+        instances were only stopped; ``service_manager``: "started", with its ``incarnation``, or why it could not be
+        started; ``services``: the host services that were started, or ``services_error``.
+        ``{"error": sentence}`` when this host must not be touched.
     """
     host = request["host"]
     root = host["root"]
@@ -67,15 +70,21 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         else:
             manager = manager_of(host)
             pid = _service_manager(manager, request, marker, answer)
-            scene = Scene(manager, pid, began, deadline)
+            try:
+                lease = allowed.claimed(root, deadline) if pid else {}
+            except ValueError as error:
+                lease = {}
+                instances, without = _may_be_done(instances, "%s: %s" % (host["host"], error))
+                refused.update(without)
+            scene = Scene(manager, pid, began, deadline, lease)
             settle = request.get("settle")
             answer["results"] = act_sequencer.Sequencer(scene).run(
                 instances, act_sequencer.SETTLE_SECONDS if settle is None else float(settle))
         answer["changed"] = answer["changed"] or any(r["changed"] for r in answer["results"].values())
-    elif request.get("revive"):
-        answer["changed"] = True
-        if not check:
-            _service_manager(manager_of(host), request, marker, answer)
+    elif request.get("revive") and not check:
+        _service_manager(manager_of(host), request, marker, answer)
+    if request.get("revive"):
+        answer["changed"] = answer["changed"] or check or _services(host, answer)
     answer["results"].update(refused)
     if answer["results"] and not check:
         _log(root, request, answer["results"])
@@ -162,6 +171,16 @@ def _log(root: str, request: Mapping[str, Any], results: Mapping[str, Mapping[st
         return  # an error such as a full disk is reported by the step that must write
 
 
+def _services(host: Mapping[str, Any], answer: Dict[str, Any]) -> bool:
+    """Start the host services that do not run. :return: whether there were any."""
+    try:
+        answer["services"] = setup_of(host).start_services()
+    except ManagerError as error:
+        answer["services_error"] = str(error)
+        return False
+    return bool(answer["services"])
+
+
 def _service_manager(
     manager: Manager, request: Mapping[str, Any], marker: Mapping[str, Any], answer: Dict[str, Any]
 ) -> int:
@@ -177,5 +196,6 @@ def _service_manager(
         answer["service_manager"] = str(error)
         return 0
     answer["service_manager"] = "started"
+    answer["incarnation"] = manager.incarnation(pid) or ""
     answer["changed"] = True
     return pid

@@ -168,7 +168,7 @@ class InstanceJob:
             generations.use(self.root, self.instance, self.digest)
         self.staging.record = record = starts.begin(self.root, self.instance, self.epoch, fresh)
         instance_files.write_claim(self.root, self.instance, self.epoch, {
-            **(self.request.get("environment") or {}), starts.KEY: record.key}, nothing_runs=fresh)
+            **(self.request.get("environment") or {}), starts.KEY: record.key, **self.scene.lease}, nothing_runs=fresh)
         failure = yield from self.staging.start(names)
         if failure is None:
             failure = yield from self.staging.linger(self.settle)

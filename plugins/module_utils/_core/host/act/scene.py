@@ -25,13 +25,16 @@ class Contact:
 class Scene:
     """The host, its service manager, and the time of one act. Its attributes never change."""
 
-    __slots__ = ("began", "contact", "deadline", "host", "manager", "manager_pid", "name", "root")
+    __slots__ = ("began", "contact", "deadline", "host", "lease", "manager", "manager_pid", "name", "root")
 
-    def __init__(self, manager: Manager, manager_pid: int, began: float, deadline: float) -> None:
+    def __init__(
+        self, manager: Manager, manager_pid: int, began: float, deadline: float, lease: Mapping[str, str]
+    ) -> None:
         """
         :param manager_pid: of the service manager; 0 when it does not run: only stops work then.
         :param began: monotonic time that timelines count from, in seconds.
         :param deadline: monotonic time at which everything must be over, in seconds.
+        :param lease: what claims say of the host's lease: see `host.lease.settings.claimed`.
         """
         self.manager: Final[Manager] = manager
         self.manager_pid: Final[int] = manager_pid
@@ -40,5 +43,6 @@ class Scene:
         self.root: Final[str] = manager.root
         self.began: Final[float] = began
         self.deadline: Final[float] = deadline
+        self.lease: Final[Mapping[str, str]] = lease
         self.contact: Final[Contact] = Contact(
             "" if manager_pid else "the service manager of %s does not run" % self.name)

@@ -27,6 +27,18 @@ def taken(address: str, ports: Iterable[int], site_id: str = "") -> Dict[int, st
     return {port: _describe(pid, site_id) for port, pid in _listeners(address, ports).items()}
 
 
+def taken_for_datagrams(address: str, port: int) -> str:
+    """Why no process can take datagrams there; "" when one can."""
+    probe = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        probe.bind((address, port))
+    except OSError as error:
+        return "UDP port %d at %s cannot be used (%s)" % (port, address, os.strerror(error.errno or 0))
+    finally:
+        probe.close()
+    return ""
+
+
 def _listeners(address: str, ports: Iterable[int]) -> Dict[int, int]:
     """Port -> process that keeps this address from listening there; 0 for one that cannot be seen from here.
 

@@ -91,6 +91,13 @@ class Setup:
         """
         raise NotImplementedError
 
+    def start_services(self) -> List[str]:
+        """Start the host services that do not run, as they are configured here. :return: their names.
+
+        :raises ManagerError: when the service manager does not answer, or refuses.
+        """
+        raise NotImplementedError
+
     def examine(self) -> List[str]:
         """Files of the service manager that were changed outside muster, one phrase each."""
         return []

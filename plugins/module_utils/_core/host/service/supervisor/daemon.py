@@ -9,6 +9,7 @@ import json
 import os
 import time
 
+from ...lease import allowed
 from ...machine import files, procs
 from ..errors import ManagerError
 from . import orders
@@ -22,6 +23,7 @@ _MAX_OPEN_FILES = 65536
 _CHILD_SUBREAPER = 36  # of prctl(2); stays over an exec
 _LOCK = "/run/locks/.supervisord"
 LISTENER = "muster-supervisor/muster_listener.py"  # below bin/: muster's part in supervisord's own process
+GUARD = "muster-supervisor/muster_guard.py"  # the same, where a lease is needed
 # A running supervisord reads its configuration again at every reload, and refuses one that names a module which it
 # cannot import. So there is a file with the listener, which only a supervisord reads that was started with it.
 PLAIN, WITH_LISTENER = "etc/supervisord.conf", "etc/supervisord-listener.conf"
@@ -172,6 +174,7 @@ def start(
             return pid
         if os.path.exists(path):
             os.unlink(path)  # no process listens there; supervisord would first wait for an answer
+        allowed.forbid(root)
         if not all(os.path.exists("%s/%s" % (root, name)) for name in (WITH_LISTENER, "bin/" + LISTENER)):
             return _start(host, command, extra, path, PLAIN)
         try:

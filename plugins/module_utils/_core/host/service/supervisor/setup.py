@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -14,11 +15,11 @@ from . import daemon, orders, xmlrpc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Mapping, Set
+    from typing import Any, Iterator, List, Mapping, Set
 
     from ..preparation import Preparation
 
-_SERVICE_STOP_SECONDS = 15.0
+_SERVICE_STOP_SECONDS = 120.0  # it is killed long before; a loaded machine is slow to collect what ended
 _RUNNING_STATES = (10, 20, 30)  # STARTING, RUNNING, BACKOFF: supervisord starts it again by itself
 
 
@@ -41,9 +42,7 @@ class SupervisordSetup(Setup):
         if work.check:
             work.did += ["restarted the service %s" % name for name in sorted(changed)]
             return
-        client = xmlrpc.XmlRpcClient(orders.socket_path(work.root))
-        lock = daemon.alone(work.root)
-        try:
+        with self._client() as client:
             if changed:
                 client.call("supervisor.reloadConfig")
             for name in sorted(changed):
@@ -51,15 +50,30 @@ class SupervisordSetup(Setup):
                 if name in services:
                     client.call("supervisor.addProcessGroup", name)  # autostart starts it
                 work.did.append("%s the service %s" % ("restarted" if name in services else "stopped", name))
-            for name in services:
-                if name not in changed:
-                    _start_service(client, name, work)
+            work.did += ["started the service %s" % name for name in services
+                         if name not in changed and _start_service(client, name)]
+
+    def start_services(self) -> List[str]:
+        try:
+            names = sorted(name[:-4] for name in os.listdir(self.manager.root + "/etc/services") if _is_service(name))
+        except OSError:
+            return []
+        with self._client() as client:
+            return [name for name in names if _start_service(client, name)]
+
+    @contextlib.contextmanager
+    def _client(self) -> Iterator[xmlrpc.XmlRpcClient]:
+        """:raises ManagerError: for what goes wrong within."""
+        host, root = self.host["host"], self.manager.root
+        client, lock = xmlrpc.XmlRpcClient(orders.socket_path(root)), daemon.alone(root)
+        try:
+            yield client
         except xmlrpc.Fault as error:
             raise ManagerError("the service manager of %s does not take the host services: %s" % (
-                work.host["host"], error)) from None
+                host, error)) from None
         except OSError as error:
             raise ManagerError("the service manager of %s does not answer: %s" % (
-                work.host["host"], error.strerror or error)) from None
+                host, error.strerror or error)) from None
         finally:
             client.close()
             os.close(lock)
@@ -83,21 +97,29 @@ def _stop_service(client: xmlrpc.XmlRpcClient, name: str) -> None:
             client.call("supervisor.removeProcessGroup", name)
             return
         except xmlrpc.Fault as error:
-            if error.code != orders.STILL_RUNNING or time.monotonic() > until:
+            if error.code != orders.STILL_RUNNING:
                 raise
+            if time.monotonic() > until:
+                raise ManagerError("the service %s was ordered to end, and still runs after %d s" % (
+                    name, _SERVICE_STOP_SECONDS)) from None
         time.sleep(0.02)
 
 
-def _start_service(client: xmlrpc.XmlRpcClient, name: str, work: Preparation) -> None:
+def _is_service(name: str) -> bool:
+    return name.endswith(".ini") and not name.startswith(".")
+
+
+def _start_service(client: xmlrpc.XmlRpcClient, name: str) -> bool:
+    """:return: whether it did not run."""
     full = "%s:%s" % (name, name)
     try:
         state = client.call("supervisor.getProcessInfo", full)["state"]
         if state in _RUNNING_STATES:
-            return
+            return False
         client.call("supervisor.startProcess", full, False)
     except xmlrpc.Fault as error:
         if error.code != orders.BAD_NAME:
             raise
         client.call("supervisor.reloadConfig")
         client.call("supervisor.addProcessGroup", name)
-    work.did.append("started the service %s" % name)
+    return True

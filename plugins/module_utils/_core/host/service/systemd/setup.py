@@ -116,6 +116,23 @@ class SystemdSetup(Setup):
             finally:
                 self.manager.close()
 
+    def start_services(self) -> List[str]:
+        units = systemd_units.names_of(systemd_units.PERSISTENT_UNITS, systemd_units.owner(self.host))
+        try:
+            with systemd_units.ServicesLock(self.manager.root):
+                states = zip(units, self.manager.systemd.states(units))
+                idle = [unit for unit, state in states if state.active not in ("active", "activating")]
+                for unit, result in zip(idle, self.manager.systemd.each("StartUnit", idle, "replace")):
+                    if isinstance(result, Exception):
+                        raise ManagerError("systemd of %s does not take the service %s: %s" % (
+                            self.host["host"], _service(unit), result))
+        except OSError as error:
+            raise ManagerError("systemd of %s does not take the host services: %s" % (
+                self.host["host"], error.strerror or error)) from None
+        finally:
+            self.manager.close()
+        return [_service(unit) for unit in idle]
+
     def examine(self) -> List[str]:
         """Compare the units of this host with those that muster wrote."""
         root = self.manager.root

@@ -1,0 +1,189 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guard of a host, inside its supervisord: holds the lease under which programs of items run there.
+
+The kernel ends supervisord when the lease does, and with it what it started. Shortly before, the guard stops every
+instance in order: programs first, then their bus. Host services go on. It exists on hosts with ``etc/lease.json`` only
+(``muster_settings.exclusion: witnesses``); the work is done by `host.lease` of the agent that was installed last.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_STARTING, _RUNNING, _STOPPING = 10, 20, 40  # states of a process
+_guard: Guard | None = None  # outlasts a reload of supervisord, as its timer does
+
+
+def make(supervisord: Any, say: Callable[[str], None]) -> bool:
+    """Begin to hold a lease, where the host has settings for one; again after a reload. :return: whether it has.
+
+    :raises OSError, ValueError, ImportError: when there are settings but no guard; then no program of an item starts.
+    """
+    global _guard
+    root = os.environ["MUSTER_ROOT"]
+    if _guard is None:
+        if not os.path.exists(root + "/etc/lease.json"):
+            return False
+        _guard = Guard(root, say)
+    _guard.serve(supervisord)
+    return True
+
+
+class Guard:
+    """Joins `host.lease.post` to supervisord's loop."""
+
+    def __init__(self, root: str, say: Callable[[str], None]) -> None:
+        self._supervisord: Any = None
+        self.say = say
+        self._watched: dict[int, _Wakes] = {}
+        self._killed: set[int] = set()
+        self._root = root
+        self._told: set[tuple[str, int]] = set()  # instance, epoch: noted that its lease ended
+        post, self._files = _agent(root)
+        self._post = post.Post(root, self.lives, self.stop, say, os.getpid())
+
+    def serve(self, supervisord: Any) -> None:
+        self._supervisord = supervisord
+        self._watched = {}
+        self._watch()
+
+    def turn(self) -> None:
+        self._post.turn()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Let supervisord's loop wait for what the guard waits for."""
+        connections = self._supervisord.options.get_socket_map()
+        wanted = self._post.descriptors()
+        for descriptor in [known for known in self._watched if known not in wanted]:
+            if connections.get(descriptor) is self._watched.pop(descriptor):
+                del connections[descriptor]
+        for descriptor in wanted:
+            if descriptor not in self._watched:
+                connections[descriptor] = self._watched[descriptor] = _Wakes(self)
+
+    def lives(self) -> bool:
+        """Whether a process of an item lives, or is just being started."""
+        return bool(self._processes() or self._left())
+
+    def stop(self, left: float) -> None:
+        """End what lives; called again and again.
+
+        :param left: seconds until the kernel ends everything.
+        """
+        living = self._processes()
+        for process in living:
+            self._remember(process)
+        programs = [process for process in living if "MUSTER_BUS" not in process.config.environment]
+        hurry = left < 0.1
+        for process in living if hurry or not programs else programs:
+            state = process.get_state()
+            if hurry or process.config.environment.get("MUSTER_LEASE_LOST") == "kill":
+                if process.pid not in self._killed:
+                    self._killed.add(process.pid)
+                    process.kill(signal.SIGKILL)
+            elif state in (_STARTING, _RUNNING):
+                process.stop()
+        if not living:
+            for pid in self._left():
+                _kill(pid)
+
+    def _remember(self, process: Any) -> None:
+        """Write down why an instance ended, so that no run takes it for a stop by somebody."""
+        instance = process.config.environment.get("MUSTER_INSTANCE", "")
+        epoch = int(getattr(process, "muster_epoch", 0))
+        if not epoch or (instance, epoch) in self._told:
+            return
+        self._told.add((instance, epoch))
+        seen = self._files.read_seen(self._root, instance)
+        if seen.get("epoch") == epoch:
+            ended = {"program": "*lease", "epoch": epoch, "code": None, "at": round(time.time(), 3)}
+            self._files.write_seen(self._root, instance, dict(seen, ended=ended))
+
+    def _processes(self) -> list[Any]:
+        if self._supervisord is None:
+            return []
+        found = []
+        for group in list(self._supervisord.process_groups.values()):
+            for process in group.processes.values():
+                if process.pid and "MUSTER_ITEM" in (process.config.environment or {}):
+                    found.append(process)
+        return found
+
+    def _left(self) -> list[int]:
+        """What programs started and left behind: supervisord became its parent."""
+        if self._supervisord is None:
+            return []
+        known = {process.pid for group in self._supervisord.process_groups.values()
+                 for process in group.processes.values()}  # fmt: skip
+        try:
+            with open("/proc/self/task/%d/children" % os.getpid(), encoding="ascii") as handle:
+                children = [int(word) for word in handle.read().split()]
+        except (OSError, ValueError):
+            return []
+        return [pid for pid in children if pid not in known and _of_item(pid)]
+
+
+class _Wakes:
+    """What supervisord's loop calls when a descriptor of the guard is readable."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read_event(self) -> None:
+        try:
+            self._guard.turn()
+        except Exception as error:  # the next turn comes; without one, the kernel ends supervisord with the lease
+            self._guard.say("the guard: %r" % error)
+
+    def handle_error(self) -> None:
+        return
+
+
+def _of_item(pid: int) -> bool:
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as handle:
+            return b"\0MUSTER_ITEM=" in b"\0" + handle.read(65536)
+    except OSError:
+        return False
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return
+
+
+def _agent(root: str) -> tuple[Any, Any]:
+    """Modules of the installed agent. Its folder is in the path of modules for that time only."""
+    import importlib
+
+    library = os.path.join(root, "lib")
+    agents = [os.path.join(library, name) for name in os.listdir(library) if "." not in name]
+    if not agents:
+        raise ImportError("no agent is installed below %s" % library)
+    newest = max(agents, key=os.path.getmtime)
+    sys.path.insert(0, newest)
+    try:
+        names = ("muster_host.lease.post", "muster_host.machine.instance_files")
+        post, files = [importlib.import_module(name) for name in names]
+        return post, files
+    finally:
+        sys.path.remove(newest)

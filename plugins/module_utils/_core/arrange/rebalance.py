@@ -1,0 +1,89 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A person evens out the load of the hosts. Pure.
+
+The moves are chosen once and booked in the ledger; every run makes the next ones in their turn, until they are done.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Tuple
+
+from ..decide import pauses
+from ..decide.draft import Draft
+from ..decide.relocate import open_window
+from ..model.records import Booked
+from ..model.sentences import number
+from ..model.words import RUNNING
+from ..place.loads import Fleet, host_loads
+from .spread import Node, Piece, fewest, spread_of
+
+SPREAD = 20  # percent of a machine, where the request does not say
+AT_A_TIME = 1
+
+Unfit = Callable[[Draft, str], str]
+
+
+def rebalance(draft: Draft, unfit: Unfit) -> List[str]:
+    """Book the moves; the instances to reconcile."""
+    spread = float(draft.request.get("spread") or SPREAD)
+    at_a_time = int(draft.request.get("at_a_time") or AT_A_TIME)
+    fleet = Fleet(host_loads(draft.site, draft.claims(), draft.observations).values())
+    fit = [host.name for host in draft.site.hosts if not unfit(draft, host.name)]
+    pieces, stay = _pieces(draft, fleet, fit)
+    serving = {host for piece in pieces for host in piece.hosts} | {piece.host for piece in pieces}
+    node_of = {host: fleet.loads[host].node for host in fleet.loads}
+    nodes = {node_of[host]: Node(fleet.node_effective(host), fleet.free(host)) for host in fit if host in serving}
+    pieces = [piece for piece in pieces if node_of[piece.host] in nodes]
+    before = spread_of({name: node.used for name, node in nodes.items()})
+    moves = fewest(pieces, nodes, node_of, spread)
+    for held in stay:
+        draft.hold(*held)
+    after = _after(pieces, nodes, node_of, moves)
+    if not moves:
+        enough = before <= spread
+        why = "no more than %s" % number(spread) if enough else "and no move makes it less"
+        draft.hold(None, None, "the loads differ by %s percent, %s: nothing moves" % (number(before), why))
+        return []
+    short = "" if after <= spread else "; less is not possible with what may move"
+    draft.hold(None, None, "the loads differ by %s percent, and after %d moves by %s%s" % (
+        number(before), len(moves), number(after), short))  # fmt: skip
+    host_of = {piece.name: piece.host for piece in pieces}
+    for name, to in moves:
+        draft.booked[name] = Booked(
+            host_of[name], to, draft.who, draft.why, draft.now, at_a_time=at_a_time, rebalance=True
+        )
+    draft.note("%d moves even out the load, %d at a time" % (len(moves), at_a_time), draft.why)
+    return [name for name, _unused in moves]
+
+
+def _pieces(draft: Draft, fleet: Fleet, fit: List[str]) -> Tuple[List[Piece], List[Tuple[str, str, str]]]:
+    """What may move, and what stays and why: (instance, host, sentence)."""
+    pieces, stay = [], []
+    for name, instance in draft.site.by_name().items():
+        claim = draft.claim(name)
+        if instance.application.on_request or claim.phase != RUNNING or not draft.is_started(name):
+            continue
+        host = str(claim.host)
+        copy = draft.copies(name).get(host)
+        window = open_window(draft, instance)
+        why = pauses.paused(draft, name) or (window and "%s shows item %s" % (window, instance.item.id))
+        if why:
+            stay.append((name, host, "%s stays on %s: %s" % (name, host, why)))
+        elif copy is not None and copy.live and host in fleet.loads and not draft.busy(name):
+            load = instance.application.loading
+            hosts = tuple(h for h in instance.application.identifiers if h in fit)
+            pieces.append(Piece(name, host, max(load, round(copy.cpu)), load, hosts))
+    return pieces, stay
+
+
+def _after(
+    pieces: List[Piece], nodes: Dict[str, Node], node_of: Dict[str, str], moves: List[Tuple[str, str]]
+) -> float:
+    used = {name: node.used for name, node in nodes.items()}
+    known = {piece.name: piece for piece in pieces}
+    for name, to in moves:
+        used[node_of[known[name].host]] -= known[name].used
+        used[node_of[to]] += known[name].used
+    return spread_of(used)

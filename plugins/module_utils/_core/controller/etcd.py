@@ -1,0 +1,226 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""etcd v3 by its JSON gateway, with the standard library: one question, one answer, and whether it may have counted.
+
+Of a question that got no answer nobody knows whether it was carried out: that is `Unknown`, and only who asked can find
+out. `Refused` is an answer: nothing was changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import ssl
+import time
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from urllib.parse import urlsplit
+
+Json = Dict[str, Any]
+
+# Answers after which nothing was changed, whatever was asked.
+DEFINITE = ("mvcc: database space exceeded", "request is too large", "too many operations", "permission denied",
+            "user name is empty", "invalid auth token", "duplicate key given", "InvalidArgument")  # fmt: skip
+
+
+class EtcdError(Exception):
+    """etcd did not do what was asked; the text is a phrase."""
+
+
+class Unknown(EtcdError):
+    """No answer came in time: it may have been carried out, or may be yet."""
+
+
+class Refused(EtcdError):
+    """It was not carried out."""
+
+
+class Member:
+    """A held connection to one member."""
+
+    def __init__(self, url: str, context: Optional[ssl.SSLContext]) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self._address = (parts.hostname or "", parts.port or 2379)
+        self._context = context if parts.scheme == "https" else None
+        self._open: Optional[http.client.HTTPConnection] = None
+
+    def ask(self, path: str, body: bytes, timeout: float) -> Tuple[int, bytes]:
+        """:raises ConnectionRefusedError: when nothing can have arrived there.
+        :raises OSError: when it may have.
+        """
+        fresh = self._open is None
+        try:
+            self._connect(timeout)
+            return self._asked(path, body, timeout)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if fresh or isinstance(error, socket.timeout):
+                raise _plain(error) from error
+        # A connection that was held may have been closed meanwhile, so the question may have gone nowhere. Whether it
+        # has is not known, and the caller asks again only what it may ask twice.
+        raise OSError("the connection was closed")
+
+    def _connect(self, timeout: float) -> None:
+        if self._open is not None:
+            return
+        host, port = self._address
+        made = (http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context) if self._context
+                else http.client.HTTPConnection(host, port, timeout=timeout))  # fmt: skip
+        try:
+            made.connect()
+        except OSError as error:
+            made.close()
+            raise ConnectionRefusedError(str(error.strerror or error)) from error
+        if made.sock is not None:
+            made.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._open = made
+
+    def _asked(self, path: str, body: bytes, timeout: float) -> Tuple[int, bytes]:
+        connection = self._open
+        assert connection is not None
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout)
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def _plain(error: BaseException) -> OSError:
+    return error if isinstance(error, OSError) else OSError(str(error) or type(error).__name__)
+
+
+class Client:
+    """The members of a cluster, the one that answered last first."""
+
+    def __init__(self, urls: Sequence[str], ca: str = "", cert: str = "", key: str = "", timeout: float = 2.0) -> None:
+        """
+        :param timeout: seconds for one member to answer.
+        :raises EtcdError: when the certificates cannot be read.
+        """
+        context = None
+        if any(url.startswith("https:") for url in urls):
+            try:
+                context = ssl.create_default_context(cafile=ca or None)
+                if cert:
+                    context.load_cert_chain(cert, key or None)
+            except (OSError, ssl.SSLError) as error:
+                raise EtcdError("the certificates cannot be read: %s" % error) from error
+        self._members = [Member(url, context) for url in urls]
+        self.timeout = timeout
+
+    def ask(self, path: str, question: Mapping[str, Any], deadline: float, again: bool) -> Json:
+        """:param again: whether it may be carried out twice: then other members are asked when one does not answer.
+        :param deadline: by the monotonic clock.
+        :raises Unknown: see there; with `again`, when no member answered.
+        :raises Refused: see there.
+        """
+        body = json.dumps(question).encode()
+        sent, why = False, "no member was asked"
+        for member in list(self._members):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                status, text = member.ask(path, body, min(self.timeout, left))
+            except ConnectionRefusedError as error:
+                why = "%s: %s" % (member.url, error)
+                continue
+            except OSError as error:
+                why = "%s: %s" % (member.url, error or "no answer")
+                sent = True
+                if not again:
+                    break
+                continue
+            answer = _document(text)
+            if status == 200 and answer is not None:
+                self._members.remove(member)
+                self._members.insert(0, member)
+                return answer
+            said = str((answer or {}).get("message") or (answer or {}).get("error") or "HTTP %d" % status)
+            why = "%s: %s" % (member.url, said)
+            if any(word in said for word in DEFINITE):
+                raise Refused(why)
+            sent = True
+            if not again:
+                break
+        self._members.append(self._members.pop(0))
+        raise Unknown(why) if sent else Refused(why)
+
+    def close(self) -> None:
+        for member in self._members:
+            member.close()
+
+
+def _document(text: bytes) -> Optional[Json]:
+    try:
+        found = json.loads(text.decode("utf-8"))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+# --- the gateway's forms
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8")).decode("ascii")
+
+
+def decoded(text: str) -> str:
+    return base64.b64decode(text).decode("utf-8")
+
+
+def after(prefix: str) -> str:
+    """The first key behind all that begin with this."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def put(key: str, value: str) -> Json:
+    return {"request_put": {"key": encoded(key), "value": encoded(value)}}
+
+
+def delete(key: str, end: str = "") -> Json:
+    question = {"key": encoded(key)}
+    if end:
+        question["range_end"] = encoded(end)
+    return {"request_delete_range": question}
+
+
+def get(key: str, end: str = "", limit: int = 0, newest: bool = False, keys_only: bool = False) -> Json:
+    question: Json = {"key": encoded(key)}
+    if end:
+        question["range_end"] = encoded(end)
+    if limit:
+        question["limit"] = str(limit)
+    if newest:
+        question.update(sort_order="DESCEND", sort_target="KEY")
+    if keys_only:
+        question["keys_only"] = True
+    return {"request_range": question}
+
+
+def unchanged(key: str, mod_revision: int) -> Json:
+    """A comparison: the key was last written then; 0: it is not there."""
+    return {"key": encoded(key), "target": "MOD", "mod_revision": str(mod_revision), "result": "EQUAL"}
+
+
+class Found:
+    """A key and its value."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.key = decoded(document["key"])
+        self.value = decoded(document.get("value") or "")
+        self.mod_revision = int(document.get("mod_revision") or 0)
+
+
+def found(response: Mapping[str, Any]) -> List[Found]:
+    """What a range of a transaction's answer holds."""
+    return [Found(entry) for entry in (response.get("response_range") or {}).get("kvs") or ()]

@@ -1,0 +1,263 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger on etcd: the same verbs as on SQLite. `etcd_log` says how it is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from itertools import groupby
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from ..model.words import RECORD_KINDS
+from . import etcd
+from .etcd_log import EtcdLog, Head, parts_of, text_of
+from .store import (
+    AT_ONCE,
+    DAY,
+    NEVER_FORGOTTEN,
+    SCHEMA,
+    Kept,
+    LedgerError,
+    LostRace,
+    State,
+    check_epoch,
+)
+
+INLINE = 32 * 1024  # characters of a commit that its entry in the log holds itself
+TAIL = 64  # commits behind a snapshot before the next one is made
+DELETED = 100  # operations in one transaction of a clean-up
+
+Json = Dict[str, Any]
+
+
+class EtcdLedger(EtcdLog):
+    """The verbs; `ledger.Ledger` says what each does."""
+
+    # --- the verbs
+
+    def exists(self) -> bool:
+        return self._head() is not None
+
+    def has_planned(self) -> bool:
+        if self._sync(missing=True) is None:
+            return False
+        return bool(self._records["meta"].get("last_run", (0, 0))[1])
+
+    def create(self, site: str, site_id: str) -> None:
+        """:raises LedgerError: when there is one already."""
+        meta = {"site_id": site_id, "site": site, "schema": SCHEMA, "last_run": 0}
+        self._commit(None, Head(1, 0, 0, 0), {"meta": meta}, [])
+
+    def read(self) -> Tuple[State, int]:
+        """See `ledger.Ledger.read`. It is of one moment, and by the time it is used it may be an older one."""
+        self._sync()
+        state: State = {kind: {} for kind in RECORD_KINDS}
+        for kind, records in self._records.items():
+            state[kind] = {name: record for name, (_revision, record) in records.items()}
+        return json.loads(text_of(state)), self._revision
+
+    def commit(
+        self,
+        expected_revision: int,
+        changes: Mapping[str, Mapping[str, Any]],
+        trail: Iterable[Mapping[str, Any]] = (),
+        above: int = 0,
+    ) -> int:
+        """See `ledger.Ledger.commit`.
+
+        :raises Outcome: when no member said in time whether it was written.
+        """
+        unknown = sorted(set(changes) - set(RECORD_KINDS))
+        if unknown:
+            raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
+        changes, entries = json.loads(text_of(changes)), json.loads(text_of(list(trail)))
+        head = self._sync()
+        assert head is not None
+        if head.revision != expected_revision:
+            raise LostRace(expected_revision, head.revision)
+        for name, record in (changes.get("claims") or {}).items():
+            before = self._records["claims"].get(name)
+            check_epoch(name, before[1] if before else None, record)
+        after = Head(max(head.revision, above) + 1, head.base, head.entries + len(entries), 0)
+        self._commit(head, after, changes, entries)
+        self._apply(after.revision, changes)
+        if self._long(head):
+            self._snapshot()
+        return after.revision
+
+    def trail(
+        self, after: Optional[int] = None, limit: int = 100, instance: Optional[str] = None
+    ) -> List[Json]:
+        """See `ledger.Ledger.trail`."""
+        taken: List[Json] = []
+        for revision, first, entries in self._told(after):
+            numbered = [dict(entry, id=first + at, revision=revision) for at, entry in enumerate(entries)]
+            fitting = [entry for entry in numbered if instance is None or entry.get("instance") == instance]
+            taken += fitting[::-1] if after is None else [entry for entry in fitting if entry["id"] > after]
+            if len(taken) >= limit:
+                break
+        return taken[:limit][::-1] if after is None else taken[:limit]
+
+    def changed_since(self, revision: int, kind: str) -> List[str]:
+        self._sync()
+        return sorted(name for name, (written, _record) in self._records.get(kind, {}).items() if written > revision)
+
+    def check(self) -> None:
+        """Read all of the state again.
+
+        :raises LedgerDamaged: when any of it is missing or no JSON."""
+        self._revision, self._records = 0, {}
+        self._sync()
+
+    def oldest(self) -> Optional[float]:
+        """See `ledger.Ledger.oldest`."""
+        first = self.trail(after=0, limit=1)
+        return float(first[0].get("at") or 0.0) if first else None
+
+    def forget_trail(self, before: float, most: int = -1) -> int:
+        """Drop commits of which all that the trail tells is too old. What no snapshot holds yet stays."""
+        head = self._sync()
+        assert head is not None
+        gone, writes = 0, []  # type: Tuple[int, List[Json]]
+        for revision, first, entries in self._told(0):
+            last = first + len(entries) - 1
+            old = all(float(entry.get("at") or 0.0) < before for entry in entries)
+            if not old or revision > head.base or last > head.entries - NEVER_FORGOTTEN or 0 <= most <= gone:
+                break
+            gone += len(entries)
+            writes += [etcd.delete(self._key("log", revision)), etcd.delete(self._key("trail", first))]
+        for at in range(0, len(writes), DELETED):
+            self._asked({"success": writes[at : at + DELETED]}, "cleaned")
+        return gone
+
+    def forget_daily(self, before: float) -> None:
+        """See `ledger.Ledger.forget_daily`."""
+        oldest = self.oldest()
+        if oldest is not None and oldest < before - DAY:
+            self.forget_trail(before, AT_ONCE)
+
+    def everything(self) -> Tuple[Kept, int]:
+        """The records with the revisions at which they were written, and the ledger's."""
+        self._sync()
+        return {kind: dict(records) for kind, records in self._records.items() if records}, self._revision
+
+    def fill(self, records: Kept, revision: int, trail: Iterable[Mapping[str, Any]]) -> None:
+        """Become a copy of another ledger, whole or not at all.
+
+        :raises LedgerError: when there is one already.
+        """
+        if self._head() is not None and not self.moved:
+            raise LedgerError("there is a ledger already at %s in etcd: it was left as it is" % self._prefix)
+        self.clear()
+        self._put_parts(("snap", revision), text_of(records))
+        last = 0
+        for at, entries in groupby(trail, key=lambda entry: int(entry["revision"])):
+            told = [{name: entry[name] for name in entry if name not in ("id", "revision")} for entry in entries]
+            mark = "moved-%012d" % at
+            parts = self._put_parts(("part", mark), text_of({"changes": {}, "trail": told}))
+            entry = {"mark": mark, "parts": parts}
+            self._asked({"success": [etcd.put(self._key("log", at), text_of(entry)),
+                                     etcd.put(self._key("trail", last + 1), str(at))]}, "written")  # fmt: skip
+            last += len(told)
+        question = {"compare": [etcd.unchanged(self._key("head"), 0)],
+                    "success": [etcd.put(self._key("head"), Head(revision, revision, last, 0).text())]}  # fmt: skip
+        if not self._settled(question, revision).get("succeeded") and not self.exists():
+            raise LedgerError("another process makes a ledger at %s in etcd: it was left as it is" % self._prefix)
+
+    def clear(self) -> None:
+        """Remove it, with all of its keys."""
+        self._asked({"success": [etcd.delete(self._prefix, etcd.after(self._prefix))]}, "cleaned")
+
+    def backup(self, folder: str = "") -> str:
+        """A copy as a file of SQLite, named after its revision; the newest three stay. Returns its path.
+
+        :param folder: that is there.
+        """
+        from .copies import write_copy
+
+        return write_copy(self, folder or self.backups)
+
+    def __enter__(self) -> EtcdLedger:
+        return self
+
+    def __exit__(self, *_unused: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.client.close()
+
+    def retire(self, revision: int, where: str) -> None:
+        """Nothing is written here any more: the ledger was moved.
+
+        :param where: as a phrase.
+        :raises LostRace: when it is no longer at this revision.
+        """
+        head = self._head()
+        if head is None or head.revision != revision:
+            raise LostRace(revision, head.revision if head else 0)
+        text = text_of(dict(json.loads(head.text()), moved=where))
+        question = {"compare": [etcd.unchanged(self._key("head"), head.mod_revision)],
+                    "success": [etcd.put(self._key("head"), text)],
+                    "failure": [etcd.get(self._key("head"))]}  # fmt: skip
+        answer = self._settled(question, revision)
+        if not answer.get("succeeded"):
+            now = [self._json(kept.value) for kept in etcd.found(answer["responses"][0])]
+            if not now or now[0].get("moved") != where:
+                raise LostRace(revision, int(now[0]["revision"]) if now else 0)
+
+    # --- reading
+
+    # --- writing
+
+    def _commit(
+        self, before: Optional[Head], after: Head, changes: Mapping[str, Any], trail: List[Mapping[str, Any]]
+    ) -> None:
+        """:raises LostRace: when the head is another one."""
+        mark = "%012d-%s" % (time.time(), os.urandom(8).hex())
+        content = text_of({"changes": changes, "trail": trail})
+        parts = parts_of(content) if len(content) > INLINE else []
+        entry: Json = {"mark": mark, **({"parts": len(parts)} if parts else json.loads(content))}
+        if parts:
+            self._put_parts(("part", mark), content)
+        log, head = self._key("log", after.revision), self._key("head")
+        writes = [etcd.put(log, text_of(entry)), etcd.put(head, after.text())]
+        if trail:
+            writes.append(etcd.put(self._key("trail", after.entries - len(trail) + 1), str(after.revision)))
+        question = {"compare": [etcd.unchanged(head, before.mod_revision if before else 0)], "success": writes,
+                    "failure": [etcd.get(head), etcd.get(log)]}  # fmt: skip
+        answer = self._settled(question, after.revision)
+        if answer.get("succeeded"):
+            return
+        now, ours = (etcd.found(response) for response in answer["responses"])
+        if any(self._json(kept.value).get("mark") == mark for kept in ours):
+            return  # an earlier attempt was carried out, and its answer got lost
+        if before is None:
+            raise LedgerError("there is a ledger already at %s in etcd: it was left as it is" % self._prefix)
+        raise LostRace(before.revision, int(self._json(now[0].value)["revision"]) if now else 0)
+
+    # --- snapshots
+
+    def _long(self, head: Head) -> bool:
+        (response,) = self._look([
+            {"request_range": {**etcd.get(self._key("log", head.base + 1), etcd.after(self._key("log", "")))[
+                "request_range"], "count_only": True}}
+        ])  # fmt: skip
+        return int((response.get("response_range") or {}).get("count") or 0) > TAIL
+
+    def _snapshot(self) -> None:
+        """Write the state as a whole, and let the head name it. What goes wrong is tried again by a later commit."""
+        try:
+            head = self._sync()
+            assert head is not None
+            base = head.revision
+            self._put_parts(("snap", base), text_of(self._records))
+            question = {"compare": [etcd.unchanged(self._key("head"), head.mod_revision)],
+                        "success": [etcd.put(self._key("head"), head._replace(base=base).text())]}  # fmt: skip
+            if self._settled(question, base).get("succeeded") and head.base:
+                older = (self._key("snap", 0, ""), self._key("snap", head.base, ""))  # the last one stays for readers
+                self._asked({"success": [etcd.delete(*older)]}, "cleaned")
+        except LedgerError:
+            return

@@ -1,0 +1,52 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run left behind that is over and got no answer from a host: the first look at that host decides.
+
+Until its deadline a request that was sent may still arrive, so a start that is not there is not merely forgotten: its
+host gets a stop with a higher epoch first, and refuses the start from then on. A stop that arrives late is refused by
+its epoch anyway.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ..model.records import Claim
+from ..model.sequence import expected_programs
+from ..model.words import DOWN, STARTING, STOPPING
+from . import pauses
+from .draft import WHOLE, Draft
+
+
+def started_in_vain(draft: Draft, name: str) -> str:
+    """The host of a start of which that host shows nothing; empty when there is none."""
+    claim = _lost(draft, name)
+    if claim is None or claim.phase != STARTING or pauses.holds(draft, name):
+        return ""
+    host = str(claim.host)
+    known = draft.observation(host).instances.get(name)
+    if known is not None and (known.live or known.highest >= claim.epoch):
+        return ""  # it is there, or was: its run had a deadline for it
+    return host
+
+
+def shown(draft: Draft, name: str) -> bool:
+    """Whether nobody has to be waited for: a stop is repeated, a start is done, or a restart has not arrived."""
+    claim, instance = _lost(draft, name), draft.site.by_name().get(name)
+    if claim is None or claim.phase != STARTING or instance is None:
+        return claim is not None and claim.phase == STOPPING
+    copy = draft.copies(name).get(str(claim.host))
+    if copy is None or copy.epochs != (claim.epoch,):
+        return copy is not None and copy.live and copy.highest < claim.epoch
+    return not expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
+
+
+def _lost(draft: Draft, name: str) -> Optional[Claim]:
+    """The claim, when its run is over without an answer, and its host was seen since."""
+    claim = draft.claim(name)
+    if draft.kind not in WHOLE or claim.actor is None or not claim.actor.lost or claim.actor.deadline <= draft.now:
+        return None
+    if claim.host is None or draft.record(claim.host).state == DOWN or not draft.observation(claim.host).seen:
+        return None
+    return claim
