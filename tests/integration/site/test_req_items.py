@@ -30,7 +30,8 @@ MANAGERS_TEMPLATE = {
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
-    with site_lab(1, consoles=["console_1"]) as deployed:
+    at_once = {"canary": 0, "max_parallel": "100%"}  # batches have a site of their own
+    with site_lab(1, consoles=["console_1"], muster_rollout=at_once) as deployed:
         yield deployed
 
 
