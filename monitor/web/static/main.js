@@ -53,7 +53,10 @@ function drawHead() {
   );
   if (readiness.ready) fact("readiness", "good", "N-1: any one server may die");
   else fact("readiness", "warn", `N-1: ${readiness.says}`);
-  fact("exclusion", "warn", exclusion && exclusion.kind === "none" ? exclusion.says : "");
+  const apart = exclusion && exclusion.kind === "none" ? exclusion.says : ""; // how the site is set up: no alarm
+  by("exclusion").hidden = !apart;
+  setText(by("exclusion"), apart);
+  setAttr(by("exclusion"), "title", apart);
   const where = caller.console || `${caller.host || "no host of the site"} (no console)`;
   setText(by("caller"), `${caller.who} on ${where}`);
   setAttr(by("caller"), "title", noOpen() || `Items open on ${caller.console}.`);
