@@ -24,9 +24,7 @@ from .base import descriptors
 from .base.files import file_stamp, replace_text
 from .base.journal import Journal
 from .base.listeners import Listened
-from .core.controller import places
-from .core.controller.ledgers import open_ledger
-from .core.controller.store import LedgerError
+from .core.controller import ledgers, places
 from .core.model.request import KINDS, Request
 from .judge.brain import Brain
 from .judge.effects import Answer, BusEnded, Effect, Fence, Note, Reconcile, Send, Wake
@@ -76,9 +74,11 @@ class Monitor(Listened):
             self._pool.changed = self._changed
         intents = Intents("%x" % int(time.time()))
         self._brain = Brain(self._prober.buses, self._prober.services, intents, Schedule(now))
-        say = lambda host, why: journal.say("fence", why, host=host)  # noqa: E731
-        told = lambda host, says: self._carry_out([*self._brain.fencing.told(host, says), Wake()])  # noqa: E731
-        self._fences = Fences(state_dir, say, told)
+        self._fences = Fences(
+            state_dir,
+            lambda host, why: journal.say("fence", why, host=host),
+            lambda host, says: self._carry_out([*self._brain.fencing.told(host, says), Wake()]),
+        )
         self._jobs: set[Job] = set()  # whole runs under way
         self._kept = Kept(state_dir, journal)
         self._woken = asyncio.Event()
@@ -137,7 +137,7 @@ class Monitor(Listened):
         """Take in the watch list as it is now. Needed before each decision: a stop is published before it is done."""
         known_lost = self._list.lost
         if not (self._list.refresh() or self._untaken):
-            if self._list.lost and self._was_deployed():
+            if self._list.lost and ledgers.may_have_planned(str(self.state_dir)):
                 self._carry_out(self._brain.watch_lost(known_lost))
             return
         self._untaken = True
@@ -271,14 +271,6 @@ class Monitor(Listened):
     @survived("the intake of the watch list")
     def _look(self) -> None:
         self.observe()
-
-    def _was_deployed(self) -> bool:
-        """Whether there can be a watch list. Where the ledger cannot say, a run that tries finds out why."""
-        try:
-            with open_ledger(str(self.state_dir), patience=1.0) as ledger:
-                return ledger.has_planned()
-        except LedgerError:
-            return True
 
     @survived("the intake of a health")
     def _health_changed(self, key: Key, health: Health) -> None:

@@ -104,5 +104,3 @@ class LineActs:
         done = self._acts.pop(token).done
         if not done.done():
             done.set_result(reply)
-
-

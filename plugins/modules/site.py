@@ -115,6 +115,7 @@ def main() -> None:
             accept=dict(type="bool", default=False),
             validate_only=dict(type="bool", default=False),
             anew=dict(type="bool", default=False),
+            lease_key=dict(type="str", choices=["add", "use", "drop"]),
         ),
         calls.handle,
     )

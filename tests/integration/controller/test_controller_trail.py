@@ -37,10 +37,12 @@ def remembered(room: Room) -> int:
 def test_trail_entries_that_are_too_old_are_removed_by_the_next_run(tmp_path: Path) -> None:
     room = Room(tmp_path, trail_days=30)
     room.open()
-    room.run("deploy")
     remember(room, 400, 31.5, 30.5, 29, 1)
-    room.run()
+    room.run("deploy")
     assert remembered(room) == 2
+    remember(room, 400)
+    room.run()
+    assert remembered(room) == 3, "what stays is one piece"
 
 
 def test_it_is_done_once_a_day(tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ class Member:
 
     def _asked(self, path: str, body: bytes, timeout: float) -> Tuple[int, bytes]:
         connection = self._open
-        assert connection is not None
+        if connection is None:
+            raise ConnectionRefusedError("it was closed")
         if connection.sock is not None:
             connection.sock.settimeout(timeout)
         connection.request("POST", path, body, {"Content-Type": "application/json"})

@@ -21,6 +21,7 @@ from .store import (
     SCHEMA,
     Kept,
     LedgerError,
+    LedgerMissing,
     LostRace,
     State,
     check_epoch,
@@ -74,8 +75,7 @@ class EtcdLedger(EtcdLog):
         if unknown:
             raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
         changes, entries = json.loads(text_of(changes)), json.loads(text_of(list(trail)))
-        head = self._sync()
-        assert head is not None
+        head = self._synced()
         if head.revision != expected_revision:
             raise LostRace(expected_revision, head.revision)
         for name, record in (changes.get("claims") or {}).items():
@@ -117,10 +117,16 @@ class EtcdLedger(EtcdLog):
         first = self.trail(after=0, limit=1)
         return float(first[0].get("at") or 0.0) if first else None
 
+    def _synced(self) -> Head:
+        """Where it is now. :raises LedgerMissing: when it is not there."""
+        head = self._sync()
+        if head is None:
+            raise LedgerMissing("there is no ledger at %s in etcd: deploy this site first" % self._prefix)
+        return head
+
     def forget_trail(self, before: float, most: int = -1) -> int:
         """Drop commits of which all that the trail tells is too old. What no snapshot holds yet stays."""
-        head = self._sync()
-        assert head is not None
+        head = self._synced()
         gone, writes = 0, []  # type: Tuple[int, List[Json]]
         for revision, first, entries in self._told(0):
             last = first + len(entries) - 1
@@ -195,7 +201,7 @@ class EtcdLedger(EtcdLog):
         :param where: as a phrase.
         :raises LostRace: when it is no longer at this revision.
         """
-        head = self._head()
+        head = self._synced()
         if head is None or head.revision != revision:
             raise LostRace(revision, head.revision if head else 0)
         text = text_of(dict(json.loads(head.text()), moved=where))
@@ -250,8 +256,7 @@ class EtcdLedger(EtcdLog):
     def _snapshot(self) -> None:
         """Write the state as a whole, and let the head name it. What goes wrong is tried again by a later commit."""
         try:
-            head = self._sync()
-            assert head is not None
+            head = self._synced()
             base = head.revision
             self._put_parts(("snap", base), text_of(self._records))
             question = {"compare": [etcd.unchanged(self._key("head"), head.mod_revision)],

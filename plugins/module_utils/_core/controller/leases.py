@@ -119,4 +119,3 @@ def with_fences(site: Site, request: Mapping[str, Any]) -> Json:
     if site.settings.exclusion == "witnesses" and any(i.get("host") for i in asked.get("intents") or ()):
         asked["fenced"] = sorted(fenced(site.state_dir))
     return asked
-

@@ -32,6 +32,15 @@ def open_ledger(state_dir: str, patience: float = 10.0) -> Store:
     return in_etcd(elsewhere, state_dir, patience)
 
 
+def may_have_planned(state_dir: str) -> bool:
+    """Whether any run has planned; where the ledger cannot say, a run that tries finds out why."""
+    try:
+        with open_ledger(state_dir, patience=1.0) as ledger:
+            return ledger.has_planned()
+    except LedgerError:
+        return True
+
+
 def in_etcd(place: Mapping[str, Any], state_dir: str, patience: float = 10.0, look: bool = False) -> EtcdLedger:
     """:param place: ``etcd``: addresses of members; ``site``: its name; ``ca``, ``cert`` and ``key``: files."""
     from . import etcd  # only sites that have it pay for it

@@ -146,29 +146,26 @@ def _same(root: str, instance: str, digest: str) -> bool:
 
 def _copy(root: str, instance: str, digest: str) -> None:
     """Make a configuration of what ``etc/available`` has of the instance."""
-    import shutil
-
     folder = _folder(root, instance, digest)
     making = folder + _MAKING
-    shutil.rmtree(making, ignore_errors=True)
+    _drop(making)
     try:
-        os.makedirs(making + "/files", mode=machine_files.FOLDER_MODE)
+        for made in (os.path.dirname(folder), making, making + "/files"):  # each of them with that mode
+            os.makedirs(made, mode=machine_files.FOLDER_MODE, exist_ok=True)
         for name, source in _texts(root, instance):
             data, path = machine_files.read(source), os.path.join(making, name)
             if data is not None:
                 os.makedirs(os.path.dirname(path), mode=machine_files.FOLDER_MODE, exist_ok=True)
                 machine_files.write_file(path, data, os.stat(source).st_mode & 0o7777)
-        shutil.rmtree(folder, ignore_errors=True)
+        _drop(folder)
         os.rename(making, folder)
     except OSError:
-        shutil.rmtree(making, ignore_errors=True)
+        _drop(making)
         raise
 
 
 def _prune(root: str, instance: str) -> None:
     """Keep the newest ones, and what the instance has."""
-    import shutil
-
     top = "%s/etc/generations/%s" % (root, instance)
     try:
         now = os.readlink(_link(root, instance)).split("/")[-2]
@@ -180,14 +177,20 @@ def _prune(root: str, instance: str) -> None:
         return
     others = sorted((age, name) for age, name in found if name != now)
     for _age, name in others[: max(0, len(others) - (KEPT - 1))]:
-        shutil.rmtree(os.path.join(top, name), ignore_errors=True)
+        _drop(os.path.join(top, name))
 
 
 def _forget(root: str, instance: str) -> None:
-    import shutil
-
     machine_files.remove(_link(root, instance))
-    shutil.rmtree("%s/etc/generations/%s" % (root, instance), ignore_errors=True)
+    _drop("%s/etc/generations/%s" % (root, instance))
+
+
+def _drop(folder: str) -> None:
+    """Remove a folder, which need not be there."""
+    if os.path.lexists(folder):
+        import shutil  # seldom: a start must not pay for it
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _instances(root: str) -> Iterator[str]:
