@@ -55,7 +55,7 @@ def test_a_fenced_host_has_stopped_everything_when_the_fence_says_so(
         return "holds no lease" in one.log("app_01", "view")
 
     wait_for(refuses, "muster-exec refuses", 20)
-    assert one.processes("app_01") == []
+    wait_for(lambda: not one.processes("app_01"), "none of them has become the program")
 
 
 def test_a_host_that_stands_still_has_ended_when_the_fence_says_so(leased: Leased) -> None:

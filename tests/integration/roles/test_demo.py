@@ -122,11 +122,12 @@ def test_the_demo_comes_up_twice_beside_another_one_and_goes_without_a_trace(che
     assert hint and int(hint[1]) == first["scen2_srv_02"]["internal_data_bus"], said
 
     os.kill(int(hint[1]), 9)
-    wait_for(
-        lambda: set(one.programs().get("scen2_srv_02", {})) == SERVICE
-        and one.programs()["scen2_srv_02"]["internal_data_bus"] != int(hint[1]),
-        "item 02 again, as the hint says", one.programs,
-    )  # fmt: skip
+
+    def again() -> bool:
+        programs = one.programs().get("scen2_srv_02", {})
+        return set(programs) == SERVICE and programs["internal_data_bus"] != int(hint[1])
+
+    wait_for(again, "item 02 again, as the hint says", one.programs)
     one.good("bin/muster", "close", "02", "-i", "inventory/local")
     one.good("bin/muster", "open", "02", "--console", "console_1", "-i", "inventory/local")
     moved = one.programs()
