@@ -274,6 +274,15 @@ def site_lab(number: int, consoles: Sequence[str] = CONSOLES, **variables: Any) 
         lab.end()
 
 
+def facts(site: SiteLab) -> dict[str, Any]:
+    """What the monitor wrote last."""
+    try:
+        document: dict[str, Any] = json.loads((site.state / "run" / "monitor.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return document
+
+
 def wait_for(condition: Callable[[], Any], what: str, say: Callable[[], Any] = str, within: float = WITHIN) -> Any:
     """The condition's value once it is true.
 

@@ -7,19 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
-from tests.integration.local_site import wait_for
+from tests.integration.local_site import facts, wait_for
 from tests.lab.site import LabSite
-
-
-def facts(site: LabSite) -> dict[str, Any]:
-    """What the monitor wrote last."""
-    try:
-        document: dict[str, Any] = json.loads((site.state / "run" / "monitor.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return document
 
 
 def lines(site: LabSite) -> dict[str, str]:

@@ -14,11 +14,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
+from tests.integration.local_site import ROOT, SiteLab, facts, site_lab, wait_for
 from tests.integration.process_table import alive
 
 INSTANCES = ("scen2_srv_01", "scen2_srv_02", "scen2_srv_03")
@@ -37,15 +36,6 @@ def lab(site: SiteLab) -> SiteLab:
     settled(site)
     wait_for(lambda: facts(site).get("standby") == "parked", "a parked run", site.monitor_log)
     return site
-
-
-def facts(lab: SiteLab) -> dict[str, Any]:
-    """What the monitor wrote last."""
-    try:
-        document: dict[str, Any] = json.loads((lab.state / "run" / "monitor.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return document
 
 
 def monitor(lab: SiteLab) -> int:

@@ -8,13 +8,12 @@ The audit of the site counts frozen processes too: two copies are two copies, al
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.local_site import SERVERS, SiteLab, site_lab, wait_for
+from tests.integration.local_site import SERVERS, SiteLab, facts, site_lab, wait_for
 
 ITEMS = ("01", "02", "03")
 LEASED: dict[str, Any] = {"stable_after": 1, "exclusion": "witnesses", "lease": 3.0,
@@ -38,14 +37,6 @@ def settled(lab: SiteLab) -> None:
 
 def all_up(document: dict[str, Any]) -> bool:
     return bool(document) and all(host["state"] == "up" for host in document["hosts"].values())
-
-
-def facts(lab: SiteLab) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads((lab.state / "run" / "monitor.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return document
 
 
 def events(lab: SiteLab) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
+from tests.integration.local_site import ROOT, SiteLab, facts, site_lab, wait_for
 
 _CHECK = """#!%s -S
 import sys
@@ -59,15 +59,6 @@ def lab(plug_in: Path) -> Iterator[SiteLab]:
     with site_lab(53, muster_applications=applications) as deployed:
         deployed.start_monitor()
         yield deployed
-
-
-def facts(lab: SiteLab) -> dict[str, Any]:
-    """What the monitor wrote last."""
-    try:
-        document: dict[str, Any] = json.loads((lab.state / "run" / "monitor.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return document
 
 
 def bus(lab: SiteLab, instance: str) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.integration.local_site import SERVERS, SiteLab, site_lab, wait_for
+from tests.integration.local_site import SERVERS, SiteLab, facts, site_lab, wait_for
 
 ITEMS = ("01", "02", "03", "04", "05", "06")
 
@@ -39,14 +38,6 @@ def settled(lab: SiteLab) -> None:
         name = "scen2_srv_" + item
         wait_for(lambda: lab.whole(name), name + " runs in full", lab.monitor_log, 90)  # noqa: B023
     wait_for(lambda: facts(lab).get("standby") == "parked", "a parked run", lab.monitor_log)
-
-
-def facts(lab: SiteLab) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads((lab.state / "run" / "monitor.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return document
 
 
 def believed(lab: SiteLab, host: str) -> str:

@@ -25,6 +25,7 @@ from .store import (
     LostRace,
     State,
     check_epoch,
+    check_kinds,
 )
 
 INLINE = 32 * 1024  # characters of a commit that its entry in the log holds itself
@@ -71,9 +72,7 @@ class EtcdLedger(EtcdLog):
 
         :raises Outcome: when no member said in time whether it was written.
         """
-        unknown = sorted(set(changes) - set(RECORD_KINDS))
-        if unknown:
-            raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
+        check_kinds(changes)
         changes, entries = json.loads(text_of(changes)), json.loads(text_of(list(trail)))
         head = self._synced()
         if head.revision != expected_revision:

@@ -29,6 +29,7 @@ from .store import (
     LedgerMissing,
     LostRace,
     State,
+    check_kinds,
 )
 
 __all__ = (
@@ -148,9 +149,7 @@ class Ledger:
         :raises LostRace: when the ledger is no longer at `expected_revision`.
         :raises LedgerError: also for a claim whose epoch would go back.
         """
-        unknown = sorted(set(changes) - set(RECORD_KINDS))
-        if unknown:
-            raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
+        check_kinds(changes)
         with self._words(), self._write() as database:
             found = ledger_rows.revision(database)
             ledger_rows.still_here(database)

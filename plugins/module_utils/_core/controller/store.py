@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from ..model.words import RECORD_KINDS
+
 # 1 knew neither pauses nor notices, 2 no requests, 3 neither rollouts, booked moves nor a site that is stopped as a
 # whole; they are read as they are, and the first commit makes them this one
 SCHEMA = 4
@@ -58,6 +60,13 @@ class LostRace(LedgerError):
     def __init__(self, expected: int, found: int) -> None:
         super().__init__("the ledger went from revision %d to %d meanwhile" % (expected, found))
         self.found = found
+
+
+def check_kinds(changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """:raises ValueError: for records of a kind that no ledger has."""
+    unknown = sorted(set(changes) - set(RECORD_KINDS))
+    if unknown:
+        raise ValueError("the ledger has no records of kind %s" % ", ".join(unknown))
 
 
 def check_epoch(name: str, before: Optional[Mapping[str, Any]], record: Optional[Mapping[str, Any]]) -> None:

@@ -179,7 +179,7 @@ class InstanceJob:
         return self._result("running", "", restarted=restarted)
 
     def _reload(self, present: Present, seen: Mapping[str, Any]) -> Steps:
-        """What runs takes its files anew, under the epoch that it has."""
+        """What runs takes its changed files, under the epoch that it has."""
         if {process.epoch for process in present.processes} - {-1} != {self.epoch}:
             return self._result("refused", "%s does not run on %s with epoch %d, so it takes nothing" % (
                 self.instance, self.where, self.epoch), seen=seen, changed=False)

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell programs that run to take their configuration anew: by a signal, or by a command that must exit with 0."""
+"""Tell programs that run to take their changed configuration: by a signal, or by a command that must exit with 0."""
 
 from __future__ import annotations
 

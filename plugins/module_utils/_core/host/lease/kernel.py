@@ -41,7 +41,7 @@ def now() -> float:
 
 
 class Deadline:
-    """The kernel kills this process when it comes, unless it is set anew before."""
+    """The kernel kills this process when it comes, unless it is set to a later one before."""
 
     def __init__(self) -> None:
         """:raises OSError: when the system has no such timers."""

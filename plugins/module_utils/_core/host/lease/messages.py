@@ -70,7 +70,7 @@ def seal(name: bytes, key: bytes, sender: str, body: Mapping[str, Any]) -> bytes
 
 
 def envelope(data: bytes) -> Optional[Tuple[bytes, str]]:
-    """The name of the key and the sender that a datagram shows, not proven yet. None: it is no datagram of ours."""
+    """The name of the key and the sender that a datagram shows, not proven yet. None: it is none of this protocol."""
     start = len(_MAGIC) + _ID
     if not start + 1 + _MAC < len(data) <= LARGEST or not data.startswith(_MAGIC):
         return None
