@@ -13,14 +13,15 @@ import collections
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
 from ..core.client import api as remote
 from ..core.client import terminal
 from ..core.client.commands import NO_ANSWER, REFUSED, UNKNOWN, USAGE, UnknownName, code, codes
-from . import by_sudo
+from . import by_sudo, looks
 from . import places as places_module
+from .looks import Add, Command
 from .places import Places, UsageError
 
 EPILOG = """\
@@ -47,10 +48,6 @@ refused.
 """ % codes()
 
 GOES_ON = "what hosts or the monitor have begun goes on: muster status tells, and reconcile finishes it"
-LOOKS = ("status", "plan", "why", "explain", "what-if", "events", "check", "capture")  # they change nothing
-
-Command = Callable[[argparse.Namespace, Places], int]
-Add = Callable[[str, Command, str, str], argparse.ArgumentParser]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -131,7 +128,7 @@ class _Parser(argparse.ArgumentParser):
 
         typed = re.search(r"invalid choice: '([^']*)'", message)
         if typed and typed[1] not in self.commands:
-            near = did_you_mean(typed[1], LOOKS)
+            near = did_you_mean(typed[1], looks.COMMANDS)
             message = "there is no command %s%s (muster --help shows all)" % (typed[1], near)
         super().error(message)
 
@@ -168,10 +165,12 @@ def _parser(first: str) -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    views = {"status": _status, "plan": _plan, "why": _why, "explain": _explain, "what-if": _what_if,
-             "events": _events, "rotate-key": _rotate_key, "check": _check, "capture": _capture,
-             "ledger": _ledger, "adopt": _adopt,
-             "demo": _demo}  # fmt: skip
+    look = looks.COMMANDS
+    views = {
+        **{name: look[name] for name in ("status", "plan", "why", "explain", "what-if", "events")},
+        "rotate-key": _rotate_key, "check": look["check"], "capture": look["capture"],
+        "ledger": _ledger, "adopt": _adopt, "demo": _demo,
+    }  # fmt: skip
     if first in views:
         views[first](add)
         return parser
@@ -216,7 +215,7 @@ def _rollout(add: Add) -> None:
         def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
             namespace.what = values
             if values == "status":
-                namespace.command = _view("rollout")
+                namespace.command = looks.view("rollout")
             else:
                 namespace.kind = kinds[values].name
 
@@ -240,57 +239,6 @@ def _one_of(add: Add, groups: dict[str, Any], name: str, what: str, text: str) -
     return sub
 
 
-def _status(add: Add) -> None:
-    status = add("status", _view("status"), "what runs where, and how well", "status --watch")
-    status.add_argument("--json", action="store_true", help="the whole document, for programs")
-    status.add_argument("--watch", action="store_true", help="stay, and show every change")
-    status.add_argument("--last", action="store_true", help="as the last run saw it: at once, without asking a host")
-    status.add_argument("--fresh", action="store_true", help="observe every host now, even where a monitor runs")
-    status.add_argument(
-        "--every", type=_seconds, default=10.0, help="--watch: seconds between observations of the hosts (10)"
-    )
-
-
-def _plan(add: Add) -> None:
-    from ..core.client.options import add_saving
-
-    plan = add("plan", _view("plan"), "what reconcile would do now, and why; nothing is done", "plan")
-    plan.add_argument("--json", action="store_true", help="the whole plan, for programs")
-    plan.add_argument("--fresh", action="store_true", help="observe every host first, even where a monitor runs")
-    add_saving(plan)
-    plan.add_argument("--from", dest="file", metavar="FILE", help="decide over a captured file; no site is needed")
-
-
-def _why(add: Add) -> None:
-    why = add("why", _view("why"), "how one instance is, why, and what happened", "why scen2_srv_02")
-    why.add_argument("instance", metavar="INSTANCE", help="name of the instance, or id of an item")
-    why.add_argument("-n", "--number", type=int, default=12, help="number of events shown (12)")
-    why.add_argument("--json", action="store_true", help="the same, for programs")
-
-
-def _explain(add: Add) -> None:
-    text = "where the applications of an item run and why, and why each candidate host is suitable or not"
-    explain = add("explain", _question("explain"), text, "explain 02")
-    explain.add_argument("item", metavar="ITEM", help="id of the item, or name of one of its instances")
-    explain.add_argument("--json", action="store_true", help="the same, for programs")
-
-
-def _what_if(add: Add) -> None:
-    text = "what would happen under assumptions; nothing is done"
-    what_if = add("what-if", _question("what_if"), text, "what-if --down server_2 --down server_3")
-    for name, metavar, meaning in (
-        ("down", "HOST", "the host is dead"),
-        ("up", "HOST", "the host came back, with nothing running"),
-        ("drain", "HOST", "the host is drained"),
-        ("undrain", "HOST", "the host is used again"),
-        ("add-item", "ID[:SLOT]", "the site has one more item"),
-        ("remove-item", "ID", "the site no longer has the item"),
-        ("load", "HOST=PERCENT", "other work takes so much of the host's machine"),
-    ):
-        what_if.add_argument("--" + name, action="append", metavar=metavar, help=meaning + "; may be repeated")
-    what_if.add_argument("--json", action="store_true", help="the whole answer, for programs")
-
-
 def _rotate_key(add: Add) -> None:
     rotate = add("rotate-key", _rotate, "give the site another key for its leases, without a pause", "rotate-key")
     rotate.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
@@ -300,26 +248,6 @@ def _rotate(options: argparse.Namespace, places: Places) -> int:
     from .verbs import run
 
     return run(options, places, "rotate_key", {})
-
-
-def _events(add: Add) -> None:
-    events = add("events", _view("events"), "what happened, who did it, and why", "events --follow")
-    events.add_argument("-n", "--number", type=int, default=30, help="number of newest events shown (30)")
-    events.add_argument("-f", "--follow", action="store_true", help="stay, and show each event as it happens")
-    events.add_argument("--instance", help="only events of this instance")
-    events.add_argument("--verify", action="store_true", help="on the controller: whether the trail was changed")
-    events.add_argument("--json", action="store_true", help="one JSON object per line")
-
-
-def _check(add: Add) -> None:
-    check = add("check", _view("check"), "validate the site; nothing is changed", "check --hosts -i inventory/local")
-    check.add_argument("--hosts", action="store_true", help="check also whether each host can be deployed to")
-
-
-def _capture(add: Add) -> None:
-    text = "write everything that a plan depends on to a file"
-    capture = add("capture", _write_capture, text, "capture before.yml")
-    capture.add_argument("file", nargs="?", metavar="FILE", help="a new file (default: named after site and time)")
 
 
 def _ledger(add: Add) -> None:
@@ -384,48 +312,13 @@ def _common(parser: argparse.ArgumentParser, default: object) -> None:
     parser.add_argument("--state-dir", default=default, help="the site's state folder, where this is the controller")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=looks.seconds,
         default=300.0 if default is None else default,
         help="seconds until the command gives up (300)",
     )
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError("must be greater than 0")
-    return value
 
 
 def _change(options: argparse.Namespace, found: Places) -> int:
     from . import verbs
 
     return verbs.change(options, found)
-
-
-def _write_capture(options: argparse.Namespace, found: Places) -> int:
-    from . import capture
-
-    return capture.write(options.file, found)
-
-
-def _view(name: str) -> Command:
-    def command(options: argparse.Namespace, found: Places) -> int:
-        if name == "status" and found.remote is not None:
-            from . import by_api
-
-            return by_api.status(options, found.remote)
-        from . import views  # the ledger and its core are only loaded by commands that read them
-
-        return int(getattr(views, name)(options, found))
-
-    return command
-
-
-def _question(name: str) -> Command:
-    def command(options: argparse.Namespace, found: Places) -> int:
-        from . import questions
-
-        return int(getattr(questions, name)(options, found))
-
-    return command
