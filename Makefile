@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration long browser faults soak attack lint docs site sanity installed matrix lab lab-down lab-test lab-core lab-acceptance lab-bench bench build release requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration parts long browser faults soak attack lint docs site sanity installed matrix rulebook lab lab-down lab-test lab-core lab-acceptance lab-bench lab-cuts bench build release requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
 LAB_TESTS := roles/test_monitor_role.py host/test_systemd_contract.py
+# Integration tests of one part: an agent, a service manager, a probe, a ledger, the command line.
+PARTS := host probes reference cli controller
 PROFILE ?= local
 LAB ?= lab
 
@@ -27,13 +29,16 @@ demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
 test: develop ## everything below up to "installed", some targets at a time; durations in .cache/checks/durations.txt
-	@$(BIN)/python tests/all_checks.py integration lab-core browser installed sanity unit lint docs
+	@$(BIN)/python tests/all_checks.py integration lab-core browser parts installed sanity unit lint docs
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit -m "not long" $(ARGS)
 
-integration: develop ## tests with real service managers, buses and playbooks, two files at a time
-	@$(BIN)/python -m pytest tests/integration tests/field -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+integration: develop ## tests of whole sites with real service managers, buses and playbooks, two files at a time
+	@$(BIN)/python -m pytest tests/integration tests/field -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS) $(PARTS)) $(ARGS)
+
+parts: develop ## the same of one part each: agent, service managers, probes, ledger, command line
+	@$(BIN)/python -m pytest $(addprefix tests/integration/,$(PARTS)) -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(LAB_TESTS)) $(ARGS)
 
 long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind, more simulated histories
 	@$(BIN)/python -m pytest tests/unit tests/integration tests/browser -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
@@ -70,6 +75,9 @@ installed: develop ## builds the collection, installs it elsewhere, deploys and 
 matrix: develop ## the same with other versions of ansible-core and Python (forty minutes); ARGS="ends --write", ARGS=--help
 	@$(BIN)/python -m tests.installed.matrix $(ARGS)
 
+rulebook: develop ## the example rulebook in the real ansible-rulebook, beside a real API (needs Java 17 or newer)
+	@$(BIN)/python -m pytest tests/rulebook $(ARGS)
+
 lab-test: develop ## tests on hosts with systemd and sshd of their own, which lose power and network (needs root)
 	@tests/lab/packages.sh
 	@$(BIN)/python -m pytest tests/lab $(addprefix tests/integration/,$(LAB_TESTS)) $(ARGS)
@@ -87,6 +95,10 @@ lab-acceptance: develop ## the acceptance tests of the local site on such hosts,
 lab-bench: develop ## measurements on such hosts with 100 items, with each service manager; ARGS="--help" says more
 	@tests/lab/packages.sh
 	@$(BIN)/python -m tests.lab.measure $(ARGS)
+
+lab-cuts: develop ## cuts such hosts again and again while an audit looks for two copies; ARGS="--cuts 26 --service-manager systemd"
+	@tests/lab/packages.sh
+	@$(BIN)/python -m tests.lab.cuts $(ARGS)
 
 lab: develop ## boots those hosts for you and says how to use them. LAB=name: beside another; ARGS="--service-manager systemd"
 	@$(BIN)/python -m tests.lab --name $(LAB) up $(ARGS)

@@ -13,7 +13,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from .core.controller import publish
 from .core.controller.places import SITE_FILE
 from .core.model import api
 from .core.model.request import filled
+from .exec_task import Executions
+from .log_task import LogStreams
 
 if TYPE_CHECKING:
     from .loop import Monitor
@@ -127,6 +129,8 @@ class ApiProcess:
             here.setblocking(False)
             channel = await Channel.over(here)
             channel.send({"state_dir": str(self._monitor.state_dir)})
+            self._logs = LogStreams(channel, self._monitor.logs)
+            self._executions = Executions(self._monitor.state_dir, self._monitor.looks, self._monitor.rank.leads)
             steps = (self._listen(channel), self._tell_turns(channel), self._tell_changes(channel), self._show(channel))
             tasks = [asyncio.get_running_loop().create_task(step) for step in steps]
             try:
@@ -137,6 +141,7 @@ class ApiProcess:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                self._logs.end()
                 await _end(process)
                 channel.close()
 
@@ -162,23 +167,28 @@ class ApiProcess:
             elif "say" in message:
                 self._journal.say(str(message["say"]), str(message["why"]), **message["facts"])
             elif "ask" in message:
-                self._take(channel, int(message["ask"]), message["request"])
+                self._take(channel, int(message["ask"]), self._monitor.ask(filled(message["request"])))
+            elif "execute" in message:
+                self._take(channel, int(message["execute"]), self._executions.run(message["asked"]))
+            elif "logs" in message:
+                self._logs.take(message)
             elif "over" in message:
                 return str(message["over"])
 
-    def _take(self, channel: Channel, number: int, request: dict[str, Any]) -> None:
+    def _take(self, channel: Channel, number: int, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
         if len(self._requests) >= REQUESTS:
             why = "%d requests are under way already, more are not taken" % REQUESTS
             channel.send({"answer": number, "why": why, "later": True})
+            work.close()
             return
-        task = asyncio.get_running_loop().create_task(self._answer(channel, number, request))
+        task = asyncio.get_running_loop().create_task(self._answer(channel, number, work))
         self._requests.add(task)
         task.add_done_callback(self._requests.discard)
 
-    async def _answer(self, channel: Channel, number: int, request: dict[str, Any]) -> None:
+    async def _answer(self, channel: Channel, number: int, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
         """Carry a request out. It goes on when the process ends meanwhile."""
         try:
-            content = await self._monitor.ask(filled(request))
+            content = await work
         except Exception as error:
             channel.send({"answer": number, "why": "%s: %s" % (type(error).__name__, error)})
         else:

@@ -18,6 +18,7 @@ from .api_task import surface
 from .base import descriptors
 from .base.journal import Journal
 from .cli.remembered import remember
+from .copy_task import copying
 from .core.controller import places
 from .hook_task import telling
 from .loop import Monitor
@@ -83,5 +84,5 @@ async def _serve(state_dir: Path, inventory: list[str], journal: Journal, standb
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, monitor.stop)
     loop.add_signal_handler(signal.SIGHUP, monitor.wake)
-    async with surface(monitor, journal), telling(monitor, journal):
+    async with surface(monitor, journal), telling(monitor, journal), copying(monitor, journal):
         await monitor.run(patience)

@@ -12,29 +12,31 @@ happen, and a run of the playbooks does it. After a crash it finds all it needs 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .base import descriptors
-from .base.files import file_stamp, replace_text
+from .base.files import file_stamp
 from .base.journal import Journal
 from .base.listeners import Listened
+from .base.waking import Waking
 from .core.controller import ledgers, places
 from .core.model.request import KINDS, Request
 from .judge.brain import Brain
-from .judge.effects import Answer, BusEnded, Effect, Fence, Note, Reconcile, Send, Wake
+from .judge.effects import Answer, BusEnded, Effect, Fence, Look, Note, Question, Reconcile, Send, Wake
 from .judge.health import Health
 from .judge.hosts import Signal
 from .judge.intents import Intents
 from .judge.schedule import Schedule
-from .judge.watch_list import Watch
+from .judge.watch_list import Watch, how_it_ended
 from .kept import Kept
-from .runs import whole_runs
+from .lead.helm import Helm
+from .look_task import LookTask
+from .runs import ssh_of_runs, whole_runs
 from .runs.playbooks import NoAnsible
 from .runs.pool import Pool
 from .runs.runs import MIB, Job, Outcome, Runs
@@ -46,6 +48,7 @@ from .watch.fences import Fences
 from .watch.lines import Lines
 from .watch.prober import Key, Prober
 from .watch.watch_file import FileEvents, WatchList
+from .words_task import LastWords
 
 LOOK_AGAIN_SECONDS = 2.0  # between looks at the watch list when no file event came
 LOOK_OFTEN_SECONDS = 0.2  # the same where the system gives no file events
@@ -60,18 +63,20 @@ class Monitor(Listened):
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self.journal = journal
-        self.state_dir = state_dir
-        self._folder = state_dir / places.RUN_FOLDER
+        self.state_dir, self._folder = state_dir, state_dir / places.RUN_FOLDER
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._list = WatchList(state_dir, lambda why: journal.say("watch list", why))
         self._prober = Prober(self._health_changed, lambda why: journal.say("probe", why))
-        doors = state_dir / places.DOORS_FOLDER
-        self._lines = Lines(self._line_changed, self._event, lambda why: journal.say("line", why), doors)
-        self._acts = ActDoor(state_dir / places.ACTS_SOCKET, self._lines.acts, lambda why: journal.say("line", why))
+        says, ssh = partial(journal.say, "line"), partial(ssh_of_runs.read, os.environ, Path.cwd())
+        self._lines = Lines(self._line_changed, self._event, says, state_dir / places.DOORS_FOLDER, ssh)
+        self.logs, self.looks, self.ways = self._lines.logs, self._lines.looks, self._lines
+        self._words = LastWords(state_dir, self.logs, journal)
+        self._acts = ActDoor(state_dir / places.ACTS_SOCKET, self._lines.acts, says)
         self._runs = Runs(state_dir, inventory)
         self._pool = Pool(self._runs, self._folder, journal, self.wake, self._run_over) if standby else None
         if self._pool is not None:
             self._pool.changed = self._changed
+        self._look_task = LookTask(state_dir, self._lines, self._pool, journal, self._look_over)
         intents = Intents("%x" % int(time.time()))
         self._brain = Brain(self._prober.buses, self._prober.services, intents, Schedule(now))
         self._fences = Fences(
@@ -81,22 +86,21 @@ class Monitor(Listened):
         )
         self._jobs: set[Job] = set()  # whole runs under way
         self._kept = Kept(state_dir, journal)
-        self._woken = asyncio.Event()
-        self._status_due = now
-        self._since = time.time()
+        self._helm = Helm(state_dir, self._brain, self._kept, self._fences, self._carry_out, self.wake, self.stop)
+        self._helm.whole, self._helm.parks = self._whole_run, standby
+        self.rank = rank = self._helm.rank
+        self._runs.own, self._lines.leads = rank.variables, rank.leads
+        self._waking, self._status_due, self._since = Waking(), now, time.time()
         self.turned = now  # when the loop turned last: the API's health check
         self._site_stamp = file_stamp(state_dir / places.SITE_FILE)
         self._untaken = False  # a watch list was read, and not yet taken in whole
         self._next: float | None = None  # when something falls due although nothing happens
-        self._failures = 0  # turns in a row that failed
-        self.failing = ""  # why, while they do: one sentence
+        self._failures, self.failing = 0, ""  # turns in a row that failed; why, while they do: one sentence
         self.scarce = ""  # why it can hardly open a file any more
-        self._stopping = False
-        self._notify = Notify()
-        self._look_again = LOOK_AGAIN_SECONDS
+        self._stopping, self._notify, self._look_again = False, Notify(), LOOK_AGAIN_SECONDS
 
     def wake(self) -> None:
-        self._woken.set()
+        self._waking.wake()
 
     def stop(self) -> None:
         self._stopping = True
@@ -114,7 +118,7 @@ class Monitor(Listened):
         await self._acts.open()
         if self._pool is not None:
             self._pool.fill()
-        self._kept.later(self._take_up())
+        self._helm.start()
         try:
             while not self._stopping:
                 await (self._sleep() if self.turn() else self._recover())
@@ -122,7 +126,9 @@ class Monitor(Listened):
             if events is not None:
                 events.stop()
             self._prober.stop()
+            self._look_task.stop()
             self._fences.stop()
+            self._helm.stop()
             self._notify.stopping()
             self.journal.say("monitor stopping", "it received a signal to stop")
             if self._pool is not None:
@@ -134,7 +140,7 @@ class Monitor(Listened):
             self._write_status("stopped")
 
     def observe(self) -> None:
-        """Take in the watch list as it is now. Needed before each decision: a stop is published before it is done."""
+        """Take in the watch list. Needed before each decision: a stop is published before it is done."""
         known_lost = self._list.lost
         if not (self._list.refresh() or self._untaken):
             if self._list.lost and ledgers.may_have_planned(str(self.state_dir)):
@@ -165,9 +171,12 @@ class Monitor(Listened):
         self.turned = self._loop.time()
         try:
             self.observe()
-            self._carry_out(self._brain.turn(self.turned, time.time()))
-            if self._pool is None or self._pool.may_look():
-                self._carry_out(self._brain.reconcile_due(self.turned, time.time()))
+            if not self._helm.steers(self.turned):
+                self._carry_out(self._brain.judge_hosts(self.turned))
+            else:
+                self._carry_out(self._brain.turn(self.turned, time.time()))
+                if self._pool is None or self._pool.may_look():
+                    self._carry_out(self._brain.reconcile_due(self.turned, time.time()))
             self._next = self._brain.next_time(self._loop.time())
         except Exception as error:
             self._failures += 1
@@ -195,19 +204,24 @@ class Monitor(Listened):
                 case Note(event, why, facts):
                     self.journal.say(event, why, **facts)
                 case Send():
-                    run = self._pool.send(effect.order) if self._pool is not None else None
+                    run = self._pool.send(self._helm.order(effect.order)) if self._pool is not None else None
                     if run is not None:
                         self._carry_out(self._brain.sent(effect, run))
                 case Reconcile():
                     begun = self._begin_reconcile(effect.why, effect.leave_out)
                     self._carry_out(self._brain.reconcile_begun(effect, begun))
+                case Look():
+                    begun = self._look_task.begin(effect, self._list.watch.revision, self._helm.order({}))
+                    self._carry_out(self._brain.reconcile_begun(effect, begun))
                 case Answer(waiter, content, request):
-                    self._kept.forget(str(request.get("id") or ""))
+                    self._helm.answered(str(request.get("id") or ""), content)
                     if waiter is not None and not waiter.done():
                         waiter.set_result(content)
                 case Wake():
                     self._changed()
                     self.wake()
+                case Question(host):
+                    self._lines.ask(host)
                 case BusEnded(instance, epoch, why):
                     self._prober.ended((instance, epoch), why)
                 case Fence():
@@ -221,6 +235,8 @@ class Monitor(Listened):
         Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
         """
         request = request._replace(where=request.where or self._list.watch.controller)
+        if not self.rank.leads():
+            return await self._helm.forward(request)
         whole = KINDS[request.kind].whole_run
         if self._pool is not None and self._pool.refusal and not whole:
             return whole_runs.not_begun(self._pool.refusal)
@@ -235,20 +251,12 @@ class Monitor(Listened):
         """When the host answered last, by line, bus or run: {host: seconds since 1970}; empty if never."""
         return self._brain.heard(host, self._loop.time(), time.time())
 
-    async def _take_up(self) -> None:
-        """Carry out what a monitor that is gone was asked for and did not do."""
-        for ident, request in await self._kept.left():
-            if KINDS[request.kind].whole_run or self._pool is None:
-                self._kept.later(self._whole_run(request, ident))
-            else:
-                self._carry_out(self._brain.ask({**request.to_json(), "id": ident}, None))
-
     @property
     def watch(self) -> Watch:
         return self._list.watch
 
     def snapshot(self) -> dict[str, Any]:
-        """What the monitor sees: the content of ``run/monitor.json``."""
+        """The content of ``run/monitor.json``."""
         return snapshot.document(
             self._prober,
             self._brain,
@@ -259,10 +267,10 @@ class Monitor(Listened):
             no_runs=self._pool.no_runs if self._pool is not None else None,
             notes=self._pool.notes if self._pool is not None else [],
             runs=self._runs.jobs,
+            took=self._runs.took,
             failing=self.failing or self.scarce,
+            lead=self.rank.to_json(),
         )
-
-    # What wakes the loop.
 
     def _changed(self) -> None:
         self._status_due = self._loop.time()
@@ -293,7 +301,9 @@ class Monitor(Listened):
 
     @survived("the intake of an event")
     def _event(self, event: Mapping[str, Any]) -> None:
-        """An event of a host's service manager: a program that ended by itself is passed on."""
+        """An event of a host: a window that stands still, or a program that ended by itself, is passed on."""
+        if not self._stopping:
+            self._carry_out(self._brain.reported(event, time.time()))
         if self._stopping or event.get("event") != "exited" or event.get("expected") or event.get("busy"):
             return
         self._look()
@@ -302,9 +312,12 @@ class Monitor(Listened):
         if entry is not None and event.get("host", entry.host) != entry.host:
             return  # no host has a say about what another one holds
         code = event.get("code")
-        how = "was killed by a signal" if code == -1 else "ended with code %s" % code
+        how = how_it_ended(code)
+        expected = self.watch.may_end(instance, program, code)
+        if not expected:
+            self._words.ended({**event, "host": event.get("host") or (entry.host if entry else "")}, how)
         self.journal.say("program ended", how, instance=instance, epoch=epoch, program=program, host=event.get("host"))
-        self._carry_out(self._brain.program_ended(instance, epoch, program, how, time.time()))
+        self._carry_out(self._brain.program_ended(instance, epoch, program, how, time.time(), expected))
 
     @survived("the intake of a run's end")
     def _run_over(self, run: str, result: dict[str, Any], outcome: Outcome) -> None:
@@ -342,22 +355,27 @@ class Monitor(Listened):
         self._look()
         self._carry_out(take(report, job.began))
 
+    @survived("the intake of a look")
+    def _look_over(self, answer: Mapping[str, Any], why: str) -> None:
+        if not self._stopping:
+            self._look()
+            self._carry_out(self._brain.look_over(answer, why))
+
     async def _whole_run(self, request: Request, ident: str) -> dict[str, Any]:
         """Carry out a request by a run of its own that looks at every host first. :param ident: of its record."""
         extra = {**request.variables(), **({"muster_request_id": ident} if ident else {})}
         job = self._begin(request.kind, extra, self._brain.left_out(asked=True))
         if isinstance(job, str):
-            self._kept.forget(ident)
-            return whole_runs.not_begun(job)
+            return self._helm.answered(ident, whole_runs.not_begun(job))
         self.journal.say("run", "a request is carried out", run=job.ident, kind=request.kind, who=request.who)
         outcome = await asyncio.shield(job.done)
-        self._kept.forget(ident)
         report = self._runs.report(job)
         self._reported(job, report, self._brain.request_over)
-        return whole_runs.answer(job, outcome, report, self._runs.last_words(job) if outcome.why else "")
+        words = self._runs.last_words(job) if outcome.why else ""
+        return self._helm.answered(ident, whole_runs.answer(job, outcome, report, words))
 
     def _begin(self, verb: str, extra: Mapping[str, Any], leave_out: Sequence[str]) -> Job | str:
-        """Begin a run of its own; a sentence when it cannot be started."""
+        """:return: a sentence when it cannot be started."""
         try:
             job = self._runs.begin(verb, extra, self._list.watch.run_timeout, leave_out=leave_out)
         except (OSError, ValueError, NoAnsible) as error:
@@ -368,26 +386,15 @@ class Monitor(Listened):
         return job
 
     async def _sleep(self) -> None:
-        """Wait until something happens, something falls due, or it is time to look again."""
         again = self._loop.time() + self._look_again
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(min(again, self._next or again)):
-                await self._woken.wait()
-        self._woken.clear()
+        await self._waking.sleep(min(again, self._next or again))
 
     async def _recover(self) -> None:
-        """Pause after a turn that failed. Only `stop` ends it early: what woke the loop may make it fail again."""
-        until = self._loop.time() + pause(self._failures, self._look_again)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
-                while not self._stopping:
-                    self._woken.clear()
-                    await self._woken.wait()
+        """After a turn that failed. What woke the loop may make it fail again."""
+        await self._waking.rest(self._loop.time() + pause(self._failures, self._look_again), lambda: self._stopping)
 
     def _write_status(self, state: str) -> None:
         self._status_due = self._loop.time() + STATUS_EVERY_SECONDS
-        path = self.state_dir / places.MONITOR_FILE
-        try:
-            replace_text(path, json.dumps({**self.snapshot(), "state": state}, separators=(",", ":")))
-        except OSError as error:
-            self.journal.say("status file", "%s cannot be written: %s" % (path, error))
+        why = snapshot.save(self.state_dir / places.MONITOR_FILE, {**self.snapshot(), "state": state})
+        if why:
+            self.journal.say("status file", why)

@@ -32,7 +32,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".cache" / "checks"
 DURATIONS = REPORTS / "durations.txt"
-SITE_TARGETS = ("integration", "lab-core", "lab-test", "browser", "installed")
+SITE_TARGETS = ("integration", "parts", "lab-core", "lab-test", "browser", "installed")
 PYTEST_TARGETS = (*SITE_TARGETS, "unit")
 SITES_AT_A_TIME, OTHERS_AT_A_TIME = 2, 1
 POLITE = 10  # nice value of the others: what a site does in time must not wait for them

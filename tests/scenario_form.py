@@ -4,7 +4,7 @@
 """The short form of scenarios: what differs from a small site at rest, made into the full form that muster reads.
 
 `given` holds, all optional but the request: `base` (a name in tests/scenarios/bases.yml, with which the rest is
-merged; null takes a record away), `items` (how many), `terms` (of items, by id), `settings`, `applications`,
+merged; null takes a record away), `items` (how many), `terms` (of items, by id), `settings`, `rollout`, `applications`,
 `programs`, `hosts` (fields that differ from the small site), `ledger` (wanted, claims, hosts, pauses, notices,
 rollouts, moves, meta), `seen` (per host what differs from a quiet one: a number stands for an instance of that epoch,
 a sentence for a host that does not answer, null for a host that was not asked), `digests`, `configs`, `request`, and
@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from monitor.core.model.item import item_from_json
+from monitor.core.model.rollout import RolloutSettings
 from monitor.core.model.sequence import expected_programs
 from monitor.core.model.site import Site, site_to_json
 from tests.small_site import CONSOLES, SERVERS, quiet_host, running, small_site, small_state
@@ -123,7 +124,8 @@ def build_site(given: Mapping[str, Any]) -> Site:
     terms = given.get("terms", {})
     items = tuple(item_from_json({"id": item.id, "slot": item.slot, "terms": terms.get(item.id)})
                   for item in site.items)  # fmt: skip
-    return dataclasses.replace(site, applications=tuple(applications), hosts=hosts, items=items)
+    rollout = RolloutSettings(**given.get("rollout", {}))
+    return dataclasses.replace(site, applications=tuple(applications), hosts=hosts, items=items, rollout=rollout)
 
 
 def build_state(given: Mapping[str, Any]) -> Json:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,16 +48,23 @@ class Guard:
         self._killed: set[int] = set()
         self._root = root
         self._told: set[tuple[str, int]] = set()  # instance, epoch: noted that its lease ended
-        post, self._files = _agent(root)
+        post, self._stopping, priority, binding = _agent(root)
+        self._bindings = binding.Bindings()
+        self._unbound: list[int] = []  # processes that were started since the last turn
+        priority.raise_it(say, lock=False)  # its programs do not get it
         self._post = post.Post(root, self.lives, self.stop, say, os.getpid())
 
     def serve(self, supervisord: Any) -> None:
+        from supervisor import events
+
         self._supervisord = supervisord
         self._watched = {}
+        events.subscribe(events.ProcessStateRunningEvent, self._started)
         self._watch()
 
     def turn(self) -> None:
         self._post.turn()
+        self._bind()
         self._watch()
 
     def _watch(self) -> None:
@@ -72,6 +78,22 @@ class Guard:
             if descriptor not in self._watched:
                 connections[descriptor] = self._watched[descriptor] = _Wakes(self)
 
+    def _started(self, event: Any) -> None:
+        if event.process.pid and _of(event.process, "MUSTER_ITEM"):
+            self._unbound.append(event.process.pid)
+
+    def _bind(self) -> None:
+        """The kernel kills a program with supervisord, but not its children: so it kills their process group, too."""
+        forked, self._unbound = self._unbound, []
+        for pid in forked:
+            try:
+                if os.getpgid(pid) == pid:
+                    self._bindings.bind(pid)
+                else:
+                    self._unbound.append(pid)  # it has no group of its own yet
+            except OSError:
+                continue  # it has ended
+
     def lives(self) -> bool:
         """Whether a process of an item lives, or is just being started."""
         return bool(self._processes() or self._left())
@@ -84,11 +106,18 @@ class Guard:
         living = self._processes()
         for process in living:
             self._remember(process)
-        programs = [process for process in living if "MUSTER_BUS" not in process.config.environment]
         hurry = left < 0.1
-        for process in living if hurry or not programs else programs:
+        ends = {}
+        for instance in {_of(process, "MUSTER_INSTANCE") for process in living}:
+            claim = self._stopping.read(self._root, instance)
+            names = {_of(p, "MUSTER_PROGRAM") for p in living if _of(p, "MUSTER_INSTANCE") == instance}
+            ends[instance] = claim.kill, names if hurry or claim.kill else set(claim.last(names))
+        for process in living:
+            kill, names = ends[_of(process, "MUSTER_INSTANCE")]
+            if _of(process, "MUSTER_PROGRAM") not in names:
+                continue
             state = process.get_state()
-            if hurry or process.config.environment.get("MUSTER_LEASE_LOST") == "kill":
+            if hurry or kill:
                 if process.pid not in self._killed:
                     self._killed.add(process.pid)
                     process.kill(signal.SIGKILL)
@@ -100,15 +129,10 @@ class Guard:
 
     def _remember(self, process: Any) -> None:
         """Write down why an instance ended, so that no run takes it for a stop by somebody."""
-        instance = process.config.environment.get("MUSTER_INSTANCE", "")
-        epoch = int(getattr(process, "muster_epoch", 0))
-        if not epoch or (instance, epoch) in self._told:
-            return
-        self._told.add((instance, epoch))
-        seen = self._files.read_seen(self._root, instance)
-        if seen.get("epoch") == epoch:
-            ended = {"program": "*lease", "epoch": epoch, "code": None, "at": round(time.time(), 3)}
-            self._files.write_seen(self._root, instance, dict(seen, ended=ended))
+        known = _of(process, "MUSTER_INSTANCE"), int(getattr(process, "muster_epoch", 0))
+        if known not in self._told:
+            self._told.add(known)
+            self._stopping.remember(self._root, known[0])
 
     def _processes(self) -> list[Any]:
         if self._supervisord is None:
@@ -156,6 +180,10 @@ class _Wakes:
         return
 
 
+def _of(process: Any, variable: str) -> str:
+    return str((process.config.environment or {}).get(variable, ""))
+
+
 def _of_item(pid: int) -> bool:
     try:
         with open("/proc/%d/environ" % pid, "rb") as handle:
@@ -171,7 +199,7 @@ def _kill(pid: int) -> None:
         return
 
 
-def _agent(root: str) -> tuple[Any, Any]:
+def _agent(root: str) -> tuple[Any, Any, Any, Any]:
     """Modules of the installed agent. Its folder is in the path of modules for that time only."""
     import importlib
 
@@ -182,8 +210,8 @@ def _agent(root: str) -> tuple[Any, Any]:
     newest = max(agents, key=os.path.getmtime)
     sys.path.insert(0, newest)
     try:
-        names = ("muster_host.lease.post", "muster_host.machine.instance_files")
-        post, files = [importlib.import_module(name) for name in names]
-        return post, files
+        names = ("post", "stopping", "priority", "binding")
+        post, stopping, priority, binding = [importlib.import_module("muster_host.lease." + name) for name in names]
+        return post, stopping, priority, binding
     finally:
         sys.path.remove(newest)

@@ -44,6 +44,10 @@ class Channel:
         self._writer.write(_HEAD.pack(len(data)) + data)
         return True
 
+    @property
+    def closing(self) -> bool:
+        return self._writer.transport.is_closing()
+
     async def receive(self) -> Json:
         """:raises Closed:"""
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.client import terminal
 from ..core.client.api import Remote
-from ..core.client.commands import FAILED, OK, watch
+from ..core.client.commands import chosen, watch
 
 Json = dict[str, Any]
 
@@ -37,13 +37,13 @@ def status(options: argparse.Namespace, remote: Remote) -> int:
 
 
 def show_status(document: Json, options: argparse.Namespace) -> int:
-    """Print a status document, as a table or as JSON.
+    """Print a status document, or what of it is asked for, as a table or as JSON.
 
-    :return: the exit code: `FAILED` while the monitor cannot run playbooks.
+    :return: the exit code: `FAILED` while the monitor cannot run playbooks, `NOT_NORMAL` where that is asked.
     """
     import json
 
-    code = FAILED if (document.get("monitor") or {}).get("no_runs") else OK
+    document, code = chosen(document, options)
 
     if sys.stdout.isatty() and options.watch and not options.json:
         print(terminal.CLEAR, end="")

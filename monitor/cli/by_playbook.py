@@ -33,7 +33,7 @@ class TimedOut(Late):
 
 @dataclass(slots=True)
 class Event:
-    kind: str  # task | ok | failed | unreachable | ignored | said | end
+    kind: str  # task | ok | failed | unreachable | ignored | said | wait (a second without news) | end
     name: str = ""  # of the task; of the host of a result
     action: str = ""  # short name of muster's own, else as written
     result: dict[str, Any] = field(default_factory=dict)
@@ -54,15 +54,18 @@ def play(
     command = [playbooks.ansible_playbook(), *playbooks.inventory_arguments(inventory)]
     if check:
         command += ["--check", "--diff"]
-    command += ["-e", json.dumps(playbooks.as_text(extravars)), playbooks.playbook(verb)]
     deadline = time.monotonic() + timeout
-    with tempfile.TemporaryFile() as errors:
+    # Variables in a file that only its owner may read: everybody may read the arguments of a process.
+    with tempfile.TemporaryFile() as errors, tempfile.NamedTemporaryFile("w", suffix=".json") as given:
+        json.dump(playbooks.as_text(extravars), given)
+        given.flush()
+        command += ["-e", "@" + given.name, playbooks.playbook(verb)]
         process = subprocess.Popen(
             command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, close_fds=True
         )
         try:
             for line in _lines(process, deadline, verb, timeout):
-                yield _event(line)
+                yield Event("wait") if line is None else _event(line)
             code = process.wait(timeout=max(GRACE, deadline - time.monotonic()))
         finally:
             _end(process)
@@ -93,7 +96,8 @@ def failure(message: Any) -> str:
     return text
 
 
-def _lines(process: subprocess.Popen[bytes], deadline: float, verb: str, timeout: float) -> Iterator[str]:
+def _lines(process: subprocess.Popen[bytes], deadline: float, verb: str, timeout: float) -> Iterator[str | None]:
+    """Lines as they come; None after a second without one."""
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     buffer = b""
@@ -106,6 +110,7 @@ def _lines(process: subprocess.Popen[bytes], deadline: float, verb: str, timeout
             if not selector.select(min(left, 1.0)):
                 if process.poll() is not None:
                     return  # it is over, although something it left behind holds its output open
+                yield None
                 continue
             data = os.read(descriptor, 1 << 16)
             buffer += data

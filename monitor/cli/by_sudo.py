@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from .places import UsageError
 
 _KEPT = ("TERM", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "NO_COLOR", "COLUMNS", "LINES", "SUDO_USER", "SUDO_UID",
-         "MUSTER_HOST")  # fmt: skip
+         "MUSTER_HOST", "MUSTER_PERSON")  # fmt: skip
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "su")
 _OPTIONS = {"inventory": "-i", "state_dir": "--state-dir"}
@@ -39,6 +39,8 @@ def refuse(options: argparse.Namespace) -> None:
             "by sudo it is about the site of this installation: leave out %s, or run it as an administrator"
             % " and ".join(given)
         )
+    if options.verb == "exec" or getattr(options, "arg", None) or getattr(options, "env", None):
+        raise UsageError("by sudo nothing runs but what the site describes: an administrator may have more run")
     if options.verb in ("deploy", "demo"):
         raise UsageError("by sudo nothing is deployed: an administrator does that, with ansible-playbook")
 

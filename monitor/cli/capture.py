@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-from ..core.client.api import before_sudo
 from ..core.client.commands import FAILED, OK
+from ..core.client.person import me
 from ..core.decide.draft import PlanError
 from ..core.report import scenario
 from .places import Places, UsageError
@@ -33,7 +32,7 @@ def write(name: str | None, places: Places) -> int:
     :raises UsageError: when the state folder is not on this machine, or the file exists already.
     """
     here = Places(places.inventory, places.need_state())
-    request = {"kind": "reconcile", "who": before_sudo() or getpass.getuser()}
+    request = {"kind": "reconcile", "who": me()}
     given: Json = here.question({"verb": "capture", "request": request})["given"]
     now = float(given["now"])
     given["utc_offset"] = time.localtime(now).tm_gmtoff

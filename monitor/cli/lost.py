@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from typing import Any
 
-from ..core.client.api import before_sudo
 from ..core.client.commands import FAILED, OK, REFUSED
+from ..core.client.person import me
 from ..core.controller import adopt as controller_adopt
 from ..core.controller import moving
 from ..core.controller.ledger import LedgerError
@@ -26,7 +25,7 @@ def backup(options: argparse.Namespace, places: Places) -> int:
     :raises UsageError: when the ledger is not on this machine, or cannot be copied.
     """
     try:
-        print(controller_adopt.export(str(places.need_state()), options.path or ""))
+        print(controller_adopt.export(str(places.need_state()), options.path or "", options.keep))
     except LedgerError as error:
         raise UsageError(str(error)) from None
     return OK
@@ -59,7 +58,7 @@ def adopt(options: argparse.Namespace, places: Places, exact: bool = False) -> i
     :return: the exit code.
     """
     asked: dict[str, Any] = {"down": options.confirmed_down or [], "exact": exact, "backup": options.path or "",
-                             "who": before_sudo() or getpass.getuser()}  # fmt: skip
+                             "who": me()}  # fmt: skip
     code, shown = _played(options, places, asked)
     if code != OK:
         return code

@@ -9,16 +9,16 @@ The commands that change something are made of the table in `model.request`.
 from __future__ import annotations
 
 import argparse
-import collections
 import os
 import re
 import sys
 from collections.abc import Collection, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ..core.client import api as remote
 from ..core.client import terminal
-from ..core.client.commands import NO_ANSWER, REFUSED, UNKNOWN, USAGE, UnknownName, code, codes
+from ..core.client.commands import NO_ANSWER, OK, REFUSED, UNKNOWN, USAGE, UnknownName, code, codes
+from ..core.model.version import VERSION
 from . import by_sudo, looks
 from . import places as places_module
 from .looks import Add, Command
@@ -35,6 +35,7 @@ examples:
   muster reset scen2_srv_02                  clear its failures: it starts again
   muster why scen2_srv_02                    how it is, why, and what happened
   muster events --follow                     every event, as it happens
+  muster logs 02 --follow                    what the programs of item 02 write, as they write it
   muster explain 02                          where item 02 runs and why, and what speaks against each other host
   muster what-if --down server_2             what would happen then; nothing is done
   muster -i inventory/example plan           what reconcile would do now, and why
@@ -42,11 +43,14 @@ examples:
 %s
 Where a monitor runs, it carries commands out; elsewhere they run the playbooks.
 environment: MUSTER_INVENTORY, MUSTER_STATE_DIR, MUSTER_HOST (the console of the caller), MUSTER_HOST_ROOT (the folder
-of this host: commands ask the monitor through it), NO_COLOR
+of this host: commands ask the monitor through it), MUSTER_PERSON (your name beside an account that several people
+share), NO_COLOR
 Through sudo for another user, commands are about this installation's site (/etc/muster/state): -i and --state-dir are
 refused.
 """ % codes()
 
+# Commands that no monitor carries out.
+ALONE = ("deploy", "check", "capture", "ledger", "adopt", "completion", "manual")
 GOES_ON = "what hosts or the monitor have begun goes on: muster status tells, and reconcile finishes it"
 
 
@@ -61,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    options = _parser(arguments[0] if arguments else "").parse_args(arguments)
+    if arguments[:2] == ["complete", "--"]:
+        from .completing import complete  # a shell asks, not a person
+
+        return complete(_parser(""), arguments[2:])
+    options = _parsed(arguments)
     try:
         if by_sudo.for_another(os.environ, os.geteuid()):
             by_sudo.enter(options)
@@ -96,6 +104,17 @@ def _main(arguments: Sequence[str]) -> int:
         return USAGE
 
 
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """What is behind the `--` of `exec` is a command of its own."""
+    parser = _parser(arguments[0] if arguments else "")
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    if next((word for word in arguments[:end] if word in parser.commands), "") != "exec":
+        return parser.parse_args(arguments)
+    options = parser.parse_args(arguments[:end])
+    options.words = [*options.words, *arguments[end + 1 :]]
+    return options
+
+
 def _carried_out(options: argparse.Namespace, found: Places) -> int:
     """Carry the command out, without the monitor when that does not take it: too much is asked of it, or it hangs."""
     try:
@@ -109,8 +128,8 @@ def _carried_out(options: argparse.Namespace, found: Places) -> int:
 
 def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     """The monitor that answers. With an inventory given, a command is about that inventory's site only."""
-    away = options.verb == "plan" and options.file
-    if options.verb in ("deploy", "check", "capture", "ledger", "adopt") or away or getattr(options, "fresh", False):
+    away = options.verb == "plan" and (options.file or options.deploy)
+    if options.verb in ALONE or away or getattr(options, "fresh", False):
         return None
     here = {} if options.inventory or options.state_dir else os.environ
     if not here and found.state_dir is None:
@@ -133,7 +152,7 @@ class _Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def _parser(first: str) -> argparse.ArgumentParser:
+def _parser(first: str) -> _Parser:
     """The parser of a command line.
 
     :param first: its first word. When that is a command that only looks, the parser knows only this one: the others
@@ -151,6 +170,7 @@ def _parser(first: str) -> argparse.ArgumentParser:
         title="commands", metavar="COMMAND", dest="verb", required=True, parser_class=argparse.ArgumentParser
     )
     parser.commands = commands.choices
+    parser.add_argument("--version", action="version", version="muster %s" % VERSION)
 
     def add(name: str, command: Command, text: str, example: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(
@@ -168,8 +188,9 @@ def _parser(first: str) -> argparse.ArgumentParser:
     look = looks.COMMANDS
     views = {
         **{name: look[name] for name in ("status", "plan", "why", "explain", "what-if", "events")},
+        **{name: look[name] for name in ("alarms", "availability", "handover", "logs", "tail", "ps", "top", "exec")},
         "rotate-key": _rotate_key, "check": look["check"], "capture": look["capture"],
-        "ledger": _ledger, "adopt": _adopt, "demo": _demo,
+        "ledger": _ledger, "adopt": _adopt, "demo": _demo, "completion": _completion, "manual": _manual,
     }  # fmt: skip
     if first in views:
         views[first](add)
@@ -177,7 +198,6 @@ def _parser(first: str) -> argparse.ArgumentParser:
     views.pop("status")(add)
     views.pop("plan")(add)
     _requests(add)
-    _rollout(add)
     for view in views.values():
         view(add)
     return parser
@@ -185,58 +205,12 @@ def _parser(first: str) -> argparse.ArgumentParser:
 
 def _requests(add: Add) -> None:
     """The commands that change something."""
-    from ..core.client import options
-    from ..core.model.request import KINDS
+    from ..core.client.verbs import Verbs, by_command
 
-    kinds = [kind for kind in KINDS.values() if kind.by_command and not kind.name.startswith("rollout_")]
-    of = collections.Counter((kind.command or kind.name).partition(" ")[0] for kind in kinds)
-    groups: dict[str, Any] = {}
-    for kind in kinds:
-        name, _unused, what = (kind.command or kind.name).partition(" ")
-        if of[name] > 1:
-            sub = _one_of(add, groups, name, what, options.phrase(kind))
-        else:
-            sub = add(name, _change, options.phrase(kind), kind.example)
-            if what:
-                sub.add_argument("what", choices=[what], help=options.phrase(kind))
-        sub.description = options.description(kind)
-        options.add_arguments(sub, kind)
-        sub.epilog = "examples:\n  muster %s --dry-run\n  muster %s" % (kind.example, kind.example)
+    def common(parser: argparse.ArgumentParser) -> None:
+        _common(parser, argparse.SUPPRESS)
 
-
-def _rollout(add: Add) -> None:
-    """``muster rollout status``, and the requests about a rollout: all of them have the same options."""
-    from ..core.client import options
-    from ..core.model.request import KINDS
-
-    kinds = {kind.command.split()[1]: kind for kind in KINDS.values() if kind.name.startswith("rollout_")}
-
-    class What(argparse.Action):
-        def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
-            namespace.what = values
-            if values == "status":
-                namespace.command = looks.view("rollout")
-            else:
-                namespace.kind = kinds[values].name
-
-    rollout = add("rollout", _change, "how far a changed configuration is, and what becomes of it", "rollout status")
-    lines = ["status: how far it is"] + ["%s: %s" % (word, options.phrase(kind)) for word, kind in kinds.items()]
-    rollout.description = "A changed configuration on its way to what runs.\n\n" + "\n".join(lines)
-    rollout.add_argument("what", choices=["status", *kinds], action=What, help="what to do with it")
-    options.add_arguments(rollout, next(iter(kinds.values())))
-    rollout.add_argument("--json", action="store_true", help="status: the whole record, for programs")
-
-
-def _one_of(add: Add, groups: dict[str, Any], name: str, what: str, text: str) -> argparse.ArgumentParser:
-    """The parser of a command of two words whose first one several commands share."""
-    if name not in groups:
-        parent = add(name, _change, "the whole %s: %s --help lists what can be done" % (name, name), "%s --help" % name)
-        groups[name] = parent.add_subparsers(title="commands", metavar="COMMAND", dest="what", required=True)
-    sub: argparse.ArgumentParser = groups[name].add_parser(
-        what, help=text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    _common(sub, argparse.SUPPRESS)
-    return sub
+    Verbs(add, common, _change, looks.view("rollout")).add(by_command())
 
 
 def _rotate_key(add: Add) -> None:
@@ -256,6 +230,8 @@ def _ledger(add: Add) -> None:
     ledger.add_argument("what", choices=["backup", "restore", "move"])
     ledger.add_argument("path", nargs="?", metavar="PATH", help="backup: the folder that gets the copy; restore: a"
                         " copy, or a folder with copies (default: backup/ of the state folder)")  # fmt: skip
+    ledger.add_argument("--keep", type=looks.whole, default=3, metavar="N", help="backup: how many copies stay there"
+                        " (default: 3)")  # fmt: skip
     ledger.add_argument("--to", metavar="WHERE", help="move: folder, or addresses of etcd's members, by commas")
     for name in ("ca", "cert", "key"):
         ledger.add_argument("--" + name, metavar="FILE", default="", help="move: for members with https")
@@ -298,6 +274,22 @@ def _demo(add: Add) -> None:
 def _run_demo(options: argparse.Namespace, _found: Places) -> int:
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bin", "demo")
     os.execv(os.path.normpath(program), ["demo", *([options.what] if options.what else [])])
+
+
+def _completion(add: Add) -> None:
+    from .completing import add_completion
+
+    add_completion(add)
+
+
+def _manual(add: Add) -> None:
+    def manual(_options: argparse.Namespace, _found: Places) -> int:
+        from ..core.client.manual import page
+
+        sys.stdout.write(page(_parser("")))
+        return OK
+
+    add("manual", manual, "this help as a manual page", "manual | man -l -")
 
 
 def _common(parser: argparse.ArgumentParser, default: object) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core.controller.places import WHERE_FILE
 from .remembered import PLACES, remember
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Places(NamedTuple):
 
     def need_inventory(self) -> list[str]:
         if not self.inventory:
-            raise UsageError("no inventory is known: give one with -i, or set MUSTER_INVENTORY")
+            raise UsageError("no inventory given: use -i PATH, or set MUSTER_INVENTORY")
         return list(self.inventory)
 
     def need_state(self) -> Path:
@@ -69,6 +70,13 @@ class Places(NamedTuple):
             raise UsageError("%s has no site.json on this machine: deploy first, or run this on the controller" % found)
         remember(found, list(self.inventory))
         return found
+
+    def here(self) -> dict[str, str]:
+        """What tells a playbook on which of several controllers it runs; {} where there is one."""
+        if self.state_dir is None:
+            return {}
+        name = read_json(self.state_dir / WHERE_FILE).get("controller")
+        return {"muster_here": str(name)} if name else {}
 
     def site(self) -> dict[str, Any]:
         """The published site's document; empty when it is not on this machine."""

@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import getpass
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.client.api import before_sudo
+from ..core.client import saved_plan, terminal
 from ..core.client.commands import FAILED, OK, REFUSED, UNKNOWN, USAGE, UnknownName, act
 from ..core.client.options import Incomplete, request_of
+from ..core.client.person import me
 from ..core.model.request import KINDS, Request
 from .by_playbook import Event, play
 from .names import console, in_full
 from .places import Places, UsageError
 
 _PROGRESS = {"site": "checking the site", "observe": "observing every host", "plan": "planning", "act": "acting",
-             "settle": "writing down the outcome", "host": "preparing the hosts"}  # fmt: skip
+             "settle": "writing down the outcome", "host": "preparing the hosts",
+             "ways": "trying the ways of leases"}  # fmt: skip
+# What only decides about tasks takes no time, and most of it is skipped.
+_DECIDES = ("add_host", "assert", "debug", "fail", "group_by", "include_role", "include_tasks", "meta", "set_fact")
+_NO_STEPS = tuple("ansible.builtin." + name for name in _DECIDES)
 
 
 def change(options: argparse.Namespace, places: Places) -> int:
@@ -33,6 +38,12 @@ def change(options: argparse.Namespace, places: Places) -> int:
     :raises UsageError: when the command does not name its subject (instance, item or host).
     """
     kind, remote = KINDS[options.kind], places.remote
+    extra: dict[str, Any] = {}
+    if kind.name == "apply":
+        saved = saved_plan.request_in_file(options.plan)
+        if saved.get("kind") == "deploy":  # it needs the inventory, so the monitor cannot do it
+            kind, remote = KINDS["deploy"], None
+            extra = {"muster_accept": True} if saved.get("accept") else {}
     try:
         request = request_of(kind, options)
     except Incomplete as error:
@@ -47,33 +58,43 @@ def change(options: argparse.Namespace, places: Places) -> int:
     except UnknownName as error:
         print(error, file=sys.stderr)
         return UNKNOWN
-    code = run(options, places, kind.name, {**_from_here(request).variables(), **saving(options)})
+    code = run(options, places, kind.name, {**_from_here(request).variables(), **saving(options), **extra})
     if kind.name == "deploy" and code == OK and places.state_dir is None:
         with contextlib.suppress(UsageError):
             places.need_state()  # remembers the inventory there, so that later commands need no -i
     return code
 
 
-def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[str, Any]) -> int:
+def run(
+    options: argparse.Namespace, places: Places, verb: str, extra: Mapping[str, Any], check: bool = False
+) -> int:
     """Run a playbook and print what it says.
 
     :param verb: the name of the playbook.
     :param extra: its extra variables.
+    :param check: nothing is done; options may say so, too.
     :return: the exit code.
     """
     inventory = places.need_inventory()
     progress = Progress(sys.stderr, lines=verb == "deploy")
     failed: list[Event] = []
     results: dict[str, Any] = {}
-    check = bool(getattr(options, "dry_run", False) or getattr(options, "save", None))
-    for event in play(verb, inventory, extra, timeout=options.timeout, check=check):
+    check = check or bool(getattr(options, "dry_run", False) or getattr(options, "save", None))
+    for event in play(verb, inventory, {**places.here(), **extra}, timeout=options.timeout, check=check):
         if event.kind == "ok" and event.action == "settle":
             results.update(event.result.get("results") or {})
         if event.kind == "said" and event.text and not event.text.startswith("refuse "):  # its failure has this text
             progress.clear()
             print(event.text, flush=True)
-        elif event.kind == "task":
-            progress.show(_PROGRESS.get(event.action, event.name))
+        elif event.kind == "ok" and event.action == "act" and event.result.get("diff") and check:
+            from .differences import lines
+
+            progress.clear()
+            print("\n".join(lines(event.result["diff"])), flush=True)
+        elif event.kind == "task" and event.action not in _NO_STEPS:
+            progress.show(step(event))
+        elif event.kind in ("ok", "ignored", "wait"):
+            progress.again(event.name)
         elif event.kind in ("failed", "unreachable"):
             failed.append(event)
         elif event.kind == "end":
@@ -82,6 +103,14 @@ def run(options: argparse.Namespace, places: Places, verb: str, extra: Mapping[s
             lost = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
             return FAILED if code == OK and lost else code
     return FAILED
+
+
+def step(task: Event) -> str:
+    """What a task does, for people: without the name of its role, and in our words where we have some."""
+    text = task.name.split(" : ", 1)[-1]
+    if text.startswith("Validating arguments against arg spec"):  # of each role, before its first task
+        text = "preparing the hosts"
+    return _PROGRESS.get(task.action, text)
 
 
 def ended(end: Event, failed: list[Event]) -> int:
@@ -118,30 +147,48 @@ class Progress:
 
     def __init__(self, stream: Any, on: bool = True, lines: bool = False) -> None:
         self._stream = stream
-        self._shown = 0
+        self._shown = False
         self._on = on and bool(stream.isatty())
         self._lines = lines and not self._on
-        self._said = ""
+        self._text = ""
+        self._hosts: set[str] = set()  # that are through with what is shown
+        self._began = time.monotonic()
+
+    def again(self, host: str = "") -> None:
+        """Show the same again, with the time that has passed.
+
+        :param host: this one is through with it.
+        """
+        if host:
+            self._hosts.add(host)
+        if self._on and self._text:
+            self._write()
 
     def show(self, text: str) -> None:
-        if self._lines and text != self._said:
-            self._said = text
+        if self._lines and text != self._text:
             print("%s ..." % text, file=self._stream, flush=True)
+        self._text, self._hosts = text, set()
         if self._on:
-            self.clear()
-            self._stream.write("%s ..." % text)
-            self._stream.flush()
-            self._shown = len(text) + 4
+            self._write()
+
+    def _write(self) -> None:
+        parts = ["%s ..." % self._text]
+        if len(self._hosts) > 1:
+            parts.append("%d hosts" % len(self._hosts))
+        seconds = int(time.monotonic() - self._began)
+        if seconds > 1:
+            parts.append("%d s" % seconds)
+        terminal.overwrite(self._stream, " ".join(parts))
+        self._shown = True
 
     def clear(self) -> None:
         if self._on and self._shown:
-            self._stream.write("\r%s\r" % (" " * self._shown))
-            self._stream.flush()
-            self._shown = 0
+            terminal.overwrite(self._stream, "")
+            self._shown = False
 
 
 def _from_here(request: Request) -> Request:
-    return request._replace(who=before_sudo() or getpass.getuser(), where=os.environ.get("MUSTER_HOST", ""))
+    return request._replace(who=me(), where=os.environ.get("MUSTER_HOST", ""))
 
 
 def _sentence(event: Event) -> str:

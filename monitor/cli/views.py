@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ..core.client.commands import FAILED, OK, act, follow, named, print_why
-from ..core.controller import ledgers
-from ..core.controller.ledger import Ledger
-from ..core.controller.places import LEDGER_FILE
-from ..core.report import plan_text, rollouts, story
+from ..core.controller import last_words, ledgers
+from ..core.report import plan_text, preview, rollouts, story
 from .by_api import show_status
 from .by_playbook import Event, play
 from .places import Places, UsageError
 from .verbs import Progress, as_json, ended, run, saving
 
 Json = dict[str, Any]
+SHOWN_WORDS = 3  # failures whose last words are named
 
 
 def status(options: argparse.Namespace, places: Places) -> int:
@@ -30,7 +29,7 @@ def status(options: argparse.Namespace, places: Places) -> int:
     if options.watch:
         return _watch(options, places)
     if options.last:
-        document: Json | None = _last_status(places)
+        document: Json | None = last_status(places)
         code = OK
     else:
         code, document = _fresh(options, places, "status", "status")
@@ -42,7 +41,7 @@ def status(options: argparse.Namespace, places: Places) -> int:
 def rollout(options: argparse.Namespace, places: Places) -> int:
     """Print how far the rollout is."""
     remote = places.remote
-    document = _last_status(places) if remote is None else remote.get("/status", options.timeout)
+    document = last_status(places) if remote is None else remote.get("/status", options.timeout)
     if options.json:
         as_json(document.get("rollout"))
         return OK
@@ -59,6 +58,8 @@ def plan(options: argparse.Namespace, places: Places) -> int:
         return capture.plan(options.file, options.json)
     if options.save:
         return _save(options, places)
+    if options.deploy:
+        return _deploy(options, places)
     code, document = OK, None
     if places.remote is not None:
         document = places.question({"verb": "plan", "check": True})["plan"]
@@ -69,13 +70,25 @@ def plan(options: argparse.Namespace, places: Places) -> int:
     if options.json:
         as_json(document)
         return code
-    for line in plan_text.plan_lines(document, time.time()):
+    for line in [preview.DEPLOYED, *plan_text.plan_lines(document, time.time())]:
         print(line)
+    return code
+
+
+def _deploy(options: argparse.Namespace, places: Places) -> int:
+    """Print what a deploy of the inventory as it is now would do."""
+    if not options.json:
+        return run(options, places, "deploy", {}, check=True)
+    code, document = _fresh(options, places, "deploy", "plan", check=True, beside=("preview",))
+    if document is not None:
+        as_json(document)
     return code
 
 
 def _save(options: argparse.Namespace, places: Places) -> int:
     """Print what reconcile would do, and save it, so that `muster apply` does exactly that."""
+    if options.deploy:
+        return run(options, places, "deploy", saving(options))
     if places.remote is not None:
         return act({"kind": "reconcile"}, places.remote, options.timeout, True, options.save, options.approve)
     return run(options, places, "reconcile", saving(options))
@@ -88,7 +101,7 @@ def check(options: argparse.Namespace, places: Places) -> int:
     fine: list[str] = []
     end = Event("end")
     verb = "preflight" if options.hosts else "check"
-    for event in play(verb, places.need_inventory(), {}, timeout=options.timeout):
+    for event in play(verb, places.need_inventory(), places.here(), timeout=options.timeout):
         if event.action == "preflight" and event.kind == "ok":
             fine += [event.name] if event.name in found.get("hosts", [event.name]) else []
         if event.kind in ("failed", "unreachable"):
@@ -112,7 +125,7 @@ def check(options: argparse.Namespace, places: Places) -> int:
 
 def why(options: argparse.Namespace, places: Places) -> int:
     """Print one instance, or each of an item: its state, the wanted state, the next actions, and its history."""
-    document = _last_status(places)
+    document = last_status(places)
     for number, name in enumerate(named(options.instance, document)):
         if number and not options.json:
             print()
@@ -132,13 +145,35 @@ def _why(name: str, document: Json, options: argparse.Namespace, places: Places)
     if options.json:
         as_json({"instance": dict(instance, name=name), "plan": planned.get("plan"), "trail": trail})
         return
+    document = dict(document, last_words=_last_words(name, places))
     print_why(name, instance, document, planned.get("plan"), planned.get("error") or "", trail)
+
+
+def _last_words(name: str, places: Places) -> list[Json]:
+    """What is kept of the newest failures of an instance, without lines."""
+    if places.remote is not None:
+        from ..core.client.api import Refused
+
+        try:
+            found: list[Json] = places.remote.get("/last-words", instance=name, limit=SHOWN_WORDS)["last_words"]
+        except Refused:
+            return []  # who only looks gets none
+        return found
+    return last_words.listed(str(places.need_state()), name, SHOWN_WORDS)
 
 
 def events(options: argparse.Namespace, places: Places) -> int:
     """Print the trail: what happened, who or what did it, and why."""
     if options.verify:
         return _verify(places)
+    if not options.follow:
+        from ..core.client import happened
+
+        if happened.filtered(options):
+            from . import alarms
+
+            remote = places.remote
+            return alarms.events(options, places) if remote is None else happened.events(options, remote)
 
     def show(entry: Mapping[str, Any]) -> None:
         if not options.instance or entry.get("instance") == options.instance:
@@ -166,11 +201,7 @@ def events(options: argparse.Namespace, places: Places) -> int:
 def _verify(places: Places) -> int:
     """Follow the chain of the trail in the ledger itself, so this is for the controller."""
     state = places.need_state()
-    elsewhere = ledgers.where(str(state))
-    if elsewhere:
-        print("the ledger is in %s, where the trail has no chain" % ledgers.phrase(elsewhere), file=sys.stderr)
-        return FAILED
-    with Ledger(str(state / LEDGER_FILE)) as ledger:
+    with ledgers.open_ledger(str(state)) as ledger:
         found = ledger.verify_trail()
     if found.unchained:
         print("%d entries were written by a version that made no chain" % found.unchained)
@@ -188,13 +219,17 @@ def _verify(places: Places) -> int:
 
 
 def _fresh(
-    options: argparse.Namespace, places: Places, verb: str, key: str, check: bool = False
+    options: argparse.Namespace, places: Places, verb: str, key: str, check: bool = False, beside: tuple[str, ...] = ()
 ) -> tuple[int, Json | None]:
-    """Run a playbook that returns a document under `key`. :return: exit code and document."""
+    """Run a playbook that returns a document under `key`.
+
+    :param beside: further keys of the same result, which are put into the document.
+    :return: exit code and document.
+    """
     progress = Progress(sys.stderr, on=not getattr(options, "watch", False))
     failed: list[Event] = []
     document: Json | None = None
-    for event in play(verb, places.need_inventory(), {}, timeout=options.timeout, check=check):
+    for event in play(verb, places.need_inventory(), places.here(), timeout=options.timeout, check=check):
         if event.kind == "task":
             progress.show(event.name[:1].lower() + event.name[1:])
         elif event.kind in ("failed", "unreachable"):
@@ -203,7 +238,8 @@ def _fresh(
             progress.clear()
             code = ended(event, failed)
             return code, document if code == OK else None
-        document = event.result.get(key) or document
+        if event.result.get(key):
+            document = dict(event.result[key], **{name: event.result.get(name) for name in beside})
     return FAILED, None
 
 
@@ -220,7 +256,7 @@ def _watch(options: argparse.Namespace, places: Places) -> int:
                 return code
             document = fresh
         elif folder is not None:
-            document = _last_status(places)
+            document = last_status(places)
         show_status(document, options)
         left = options.every - (time.monotonic() - looked)
         if folder is not None:
@@ -246,7 +282,7 @@ def _modified(path: Path) -> int:
         return 0
 
 
-def _last_status(places: Places) -> Json:
+def last_status(places: Places) -> Json:
     document: Json = places.question({"verb": "status"})["status"]
     return document
 

@@ -13,6 +13,7 @@ run that ended), the brain changes what it knows, and returns what is to be done
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,18 +21,22 @@ from typing import Any
 from ..core.model.words import DOWN, FAILED, FREE, MONITOR, PROGRAM_EXIT, RUNNING, STARTED, SUSPECT, UP
 from .asks import Asks
 from .bus_signals import BusSignals
-from .effects import Answer, BusEnded, Effect, Reconcile, Send, Wake, note
+from .effects import Answer, BusEnded, Effect, Look, Reconcile, Send, Wake, note
 from .fencing import Fencing
 from .health import Health, Kind, State
-from .hosts import AWAY, NOT_HELD, Hosts, Line, Signal, Verdict
-from .intents import Intent, Intents
+from .hosts import AWAY, Hosts, Line, Signal, Verdict, left_out
+from .intents import Intents, facts
+from .proofs import Proofs
 from .schedule import LOOK_APART_SECONDS, Schedule
+from .service_ends import ServiceEnds
 from .shadow import Shadows
-from .watch_list import Watch, WatchedHost
+from .watch_list import Watch
+from .windows import Windows
 from .wishes import BusKey, Exit, ServiceKey, Wish, decide
 
 INTENTS_PER_RUN = 500  # intents one run takes
 SERVICES_APART_SECONDS = 30.0  # between two reconciles because of host services
+TOGETHER_SECONDS = 0.3  # after a program ended, within which its host may turn out to be lost
 CAME_DURING_SECONDS = 0.5  # before a run was sent that what it found may still be about
 
 
@@ -50,19 +55,25 @@ class Brain:
     shadows: Shadows = field(default_factory=Shadows)
     asks: Asks = field(default_factory=Asks)
     fencing: Fencing = field(default_factory=Fencing)
+    windows: Windows = field(default_factory=Windows)
+    service_ends: ServiceEnds = field(default_factory=ServiceEnds)
+    proofs: Proofs = field(default_factory=Proofs)
     reconciling: bool = False
-    _bus_signals: BusSignals = field(default_factory=BusSignals)
-    _sent: dict[str, float] = field(default_factory=dict)  # run -> when
+    blind_until: float = 0.0  # no run of this controller has looked at the hosts: a request would hold all of them
+    bus_signals: BusSignals = field(default_factory=BusSignals)
+    runs_sent: dict[str, float] = field(default_factory=dict)  # run -> when
     _storm: str = ""
+    _ended: float | None = -math.inf  # when a program ended last, of those that only a look at all hosts repairs
     _looked: set[str] = field(default_factory=set)  # hosts a run was sent to look at
 
     # One turn: judge the hosts, decide what must happen, have it done.
 
     def turn(self, now: float, wall: float) -> list[Effect]:
         """What is to be done now because of failures and requests."""
-        effects = self._judge(now)
-        wishes, fences = self.fencing.sift(self._wishes(now, wall), self.watch, self.intents)
-        effects += fences + self._queue(wishes, wall)
+        effects = self.judge_hosts(now)
+        proven, asked = self.proofs.sift(self._wishes(now, wall), self.watch, self.hosts, now)
+        wishes, fences = self.fencing.sift(proven, self.watch, self.intents)
+        effects += asked + fences + self._queue(wishes, wall)
         return effects + self._send_intents(now) + self._send_request(now, wall)
 
     def reconcile_due(self, now: float, wall: float) -> list[Effect]:
@@ -72,13 +83,22 @@ class Brain:
         """
         self.schedule.reached(self.left_out(asked=True))  # their lines show when they are back
         known = self.watch.revision >= 0 or self.schedule.asked
-        if self.reconciling or not known or self.hosts.storm:
+        if self.reconciling or not known or self.hosts.storm or self._undecided(now):
             return []
         why = self.schedule.due(self.watch, now, wall, regular=not self._waits_for_a_run())
         if not why:
             return []
-        leave_out = sorted(set(self.left_out()) - self.schedule.looks_at(now))
-        return [Reconcile(why, tuple(leave_out), now)]
+        leave_out = tuple(sorted(set(self.left_out()) - self.schedule.looks_at(now)))
+        return [(Look if self.schedule.by_lines(self.watch, why, now) else Reconcile)(why, leave_out, now)]
+
+    def _undecided(self, now: float) -> bool:
+        """Whether a host fell silent a moment ago, or may be about to: what ends together is judged together."""
+        if self._ended is None or now - self._ended < TOGETHER_SECONDS:
+            self._ended = now if self._ended is None else self._ended
+            return True
+        fell = now - self.watch.host_down_after
+        silent = [v.host for v in self.verdicts.values() if v.state == SUSPECT and not v.answers and v.since > fell]
+        return any(self.watch.hosts.get(host) != DOWN for host in silent)
 
     def _waits_for_a_run(self) -> bool:
         """Whether a request or an intent has not had a run yet: these come before the regular look at all hosts."""
@@ -88,15 +108,16 @@ class Brain:
         """When something falls due although nothing happens."""
         watch = self.watch
         judged = self.hosts.next_time(watch.host_down_after, now, watch.host_interval)
-        times = (self.intents.next_time(now), judged)
+        together = self._ended + TOGETHER_SECONDS if self._ended is not None else now
+        times = (self.intents.next_time(now), judged, together if together > now else None, self.proofs.due)
         return min((time for time in times if time is not None), default=None)
 
-    def _judge(self, now: float) -> list[Effect]:
+    def judge_hosts(self, now: float) -> list[Effect]:
         """Every host's verdict as of now."""
         watch, before, effects = self.watch, self.verdicts, list[Effect]()
         holding = {entry.host for entry in watch.instances.values() if entry.phase != FAILED}
         down = [name for name, state in watch.hosts.items() if state == DOWN]
-        buses = self._bus_signals.judge(self._running(), self.hosts.lines(), now)
+        buses = self.bus_signals.judge(self._running(), self.hosts.lines(), now)
         serving = None if not watch.machines else [name for name, host in watch.machines.items() if host.serves]
         self.verdicts = self.hosts.judge(
             buses, holding, down, watch.host_down_after, now, watch.host_interval, serving
@@ -162,7 +183,7 @@ class Brain:
 
     def _send_request(self, now: float, wall: float) -> list[Effect]:
         ask = self.asks.next()
-        if ask is None:
+        if ask is None or now < self.blind_until:
             return []
         request = dict(ask.request)
         if request.get("kind") == "confirm_down":
@@ -183,7 +204,7 @@ class Brain:
 
     def sent(self, send: Send, run: str) -> list[Effect]:
         """A run took this order. Without one the order is returned again: a standby that parks wakes the loop."""
-        self._sent[run] = send.at
+        self.runs_sent[run] = send.at
         if send.ask is not None:
             self.asks.taken(send.ask, run)
             request = send.ask.request
@@ -192,8 +213,12 @@ class Brain:
         about = sorted(intent.wish.key for intent in send.intents)
         return [note("run", "%d intents sent" % len(send.intents), run=run, about=about)]
 
-    def reconcile_begun(self, reconcile: Reconcile, begun: bool) -> list[Effect]:
+    def reconcile_begun(self, reconcile: Reconcile | Look, begun: bool) -> list[Effect]:
         """A reconcile was started, or could not be: then it is tried again later, for the reason is still there."""
+        if isinstance(reconcile, Look):
+            self.schedule.looked(reconcile.at)
+            self.reconciling = begun
+            return []
         self.schedule.started(reconcile.at, reconcile.why)
         self.reconciling = begun
         if not begun:
@@ -211,7 +236,7 @@ class Brain:
         plan = result.get("plan") or {}
         held = [intent["why"] for intent in plan.get("intents") or [] if intent.get("outcome") != "acted"]
         effects: list[Effect] = [note("run over", why, run=run, outcome=came_of, held=held)]
-        self._reached(result, self._sent.pop(run, now))
+        self._reached(result, self.runs_sent.pop(run, now))
         for name, came in results.items():
             if came.get("result") == "refused":
                 self.schedule.soon("%s: %s" % (name, came.get("reason") or "its host refused"))
@@ -235,9 +260,23 @@ class Brain:
 
     def reconcile_over(self, result: Mapping[str, Any], began: float) -> list[Effect]:
         """The reconcile ended. :param began: when it was started, by the monotonic clock."""
-        self.reconciling = False
+        self.reconciling, self.blind_until = False, 0.0
         self.schedule.over(result.get("plan") is not None, began)
         return self.request_over(result, began)
+
+    def look_over(self, result: Mapping[str, Any], why: str) -> list[Effect]:
+        """A look over the lines ended.
+
+        :param result: with the ``plan``, when it came that far.
+        :param why: why a reconcile has to follow, one sentence: it found something to do, or could not look everywhere.
+        """
+        self.reconciling = False
+        if why:
+            self.schedule.soon(why, 0.0)
+        else:
+            self.blind_until = 0.0
+            self.schedule.finish((result.get("plan") or {}).get("waits") or {})
+        return [Wake()]
 
     def request_over(self, result: Mapping[str, Any], began: float) -> list[Effect]:
         """A whole run ended; what it left to another run is planned again once that one is over."""
@@ -268,7 +307,7 @@ class Brain:
         self.hosts.follow(watch.machines)
         for name, machine in watch.machines.items():
             known = before.machines.get(name)
-            if known is not None and _way(known) != _way(machine):
+            if known is not None and known.way != machine.way:
                 self.hosts.configured(name)
         for key in [k for k in self.exits if k[0] not in watch.instances or watch.instances[k[0]].epoch != k[1]]:
             del self.exits[key]
@@ -303,10 +342,10 @@ class Brain:
         return [Wake()]
 
     def line_changed(self, host: str, signal: Signal, why: str, now: float) -> list[Effect]:
-        """The line to a host shows this; no effects when that is the same as before."""
+        """The line to a host shows this."""
         before = self.hosts.lines().get(host, Line()).signal
         if not self.hosts.line(host, signal, why, now):
-            return []
+            return self.proofs.heard(host) if signal is Signal.FINE else []
         believed = self.watch.hosts.get(host)
         back = signal is Signal.FINE or (before is Signal.LOST and signal is Signal.GONE)
         if back and before in AWAY:
@@ -317,21 +356,30 @@ class Brain:
             self.schedule.soon("%s answers again: it is observed before it is used" % host, 0.0)
         if signal is Signal.DOUBT:
             return [Wake()]
+        self.windows.unseen(host)
         return [note("host", why, host=host, line=signal.value), Wake()]
 
-    def program_ended(self, instance: str, epoch: int, program: str, how: str, wall: float) -> list[Effect]:
+    def reported(self, event: Mapping[str, Any], wall: float) -> list[Effect]:
+        """A host says that a window of one of its programs stands still or answers again, or that a service ended."""
+        if event.get("event") == "window" and self.windows.reported(event, self.watch):
+            return [note("window", **{key: event[key] for key in ("host", "instance", "program", "state")}), Wake()]
+        ended = event.get("event") == "exited" and not event.get("expected") and not event.get("busy")
+        return [Wake()] if ended and self.service_ends.reported(event, self.watch, wall) else []
+
+    def program_ended(
+        self, instance: str, epoch: int, program: str, how: str, wall: float, expected: bool = False
+    ) -> list[Effect]:
         """A program ended by itself, by the word of its host's service manager. :param how: "ended with code 3"."""
         entry = self.watch.instances.get(instance)
-        if entry is None or entry.epoch != epoch:
+        strategy = self.watch.programs.get(entry.application, {}).get(program) if entry else None
+        if entry is None or entry.epoch != epoch or (strategy is None and program != entry.bus_program):
             return []
-        strategy = self.watch.programs.get(entry.application, {}).get(program)
         if program == entry.bus_program:  # its probe may not have reached it yet, or cannot
             return [BusEnded(instance, epoch, "%s on %s %s" % (program, entry.host, how))]
-        if strategy is None:
-            return []
-        known = self.exits.setdefault((instance, epoch), Exit(wall, entry.host))
-        known.programs[program] = how
-        if strategy == "continue":
+        if not expected:
+            self.exits.setdefault((instance, epoch), Exit(wall, entry.host)).programs[program] = how
+        if expected or strategy == "continue":
+            self._ended = None
             self.schedule.soon("%s of %s on %s %s" % (program, instance, entry.host, how))
         return [Wake()]
 
@@ -348,27 +396,4 @@ class Brain:
 
         :param asked: of a run that a person asked for.
         """
-        lines, silent = self.hosts.lines(), []
-        for name, state in self.watch.hosts.items():
-            signal = lines[name].signal if state == DOWN and name in lines else Signal.FINE
-            nothing = signal in NOT_HELD and not asked and not self._shows_itself(name)
-            if signal is Signal.LOST or nothing:
-                silent.append(name)
-        return sorted(silent)
-
-    def _shows_itself(self, name: str) -> bool:
-        """Whether a bus or a run shows that the host is up, or no run has looked yet."""
-        verdict = self.verdicts.get(name)
-        return verdict is None or verdict.state == UP
-
-
-def _way(host: WatchedHost) -> tuple[object, ...]:
-    """How a host is reached."""
-    return host.address, host.root, host.connection, host.ssh
-
-
-def facts(intent: Intent) -> dict[str, Any]:
-    """What the journal says of an intent."""
-    wish: Wish = intent.wish
-    known = {"id": intent.id, "instance": wish.instance, "epoch": wish.epoch, "cause": wish.cause, "what": wish.what}
-    return {**known, "host": wish.host} if wish.host else known
+        return left_out(self.watch.hosts, self.hosts.lines(), self.verdicts, asked)

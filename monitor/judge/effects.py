@@ -4,7 +4,8 @@
 """What the brain wants done, as data. `monitor.loop` and the simulation carry it out.
 
 Carry effects out in the order of the list. Report a run that took a `Send` to `Brain.sent`, and what became of a
-`Reconcile` to `Brain.reconcile_begun`: until then the brain takes it as not done, and the next turn returns it again.
+`Reconcile` or a `Look` to `Brain.reconcile_begun`: until then the brain takes it as not done, and the next turn returns
+it again.
 """
 
 from __future__ import annotations
@@ -46,6 +47,15 @@ class Reconcile:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Look at all hosts but those of `leave_out` over the lines, and plan over what they say. Nothing is acted on."""
+
+    why: str
+    leave_out: tuple[str, ...]
+    at: float  # of the turn
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Answer a person's request; each is answered once."""
 
@@ -77,7 +87,14 @@ class Fence:
     why: str
 
 
-Effect = Note | Send | Reconcile | Answer | Wake | BusEnded | Fence
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Ask a host on its line at once, without waiting for the next question."""
+
+    host: str
+
+
+Effect = Question | Note | Send | Reconcile | Look | Answer | Wake | BusEnded | Fence
 
 
 def note(event: str, why: str = "", **facts: Any) -> Note:

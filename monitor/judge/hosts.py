@@ -97,6 +97,15 @@ class Hosts:
             host.left = now
         return _note(host.line, signal, why, now)
 
+    def afresh(self, now: float) -> None:
+        """Count every silence from now on: nobody could act on it before."""
+        for host in self._hosts.values():
+            if host.line.signal is not Signal.FINE and host.line.signal not in NOT_HELD:
+                host.line.since = host.left = now
+            if host.heard is not None:
+                host.heard = now
+            host.run = Line()
+
     def answered(self, name: str, now: float) -> None:
         """A run reached the host."""
         host = self._hosts.get(name)
@@ -116,6 +125,14 @@ class Hosts:
         if host is None or (host.heard is None and host.run.signal is not Signal.FINE):
             return None
         return max(host.heard or 0.0, host.left, host.looked if host.run.signal is Signal.FINE else 0.0)
+
+    def answers_since(self, name: str, moment: float) -> bool:
+        """Whether a host has answered on its line since then; True too where a line shows nothing, or silence already:
+        then the verdict tells more."""
+        host = self._hosts.get(name)
+        if host is None or host.heard is None or host.line.signal not in (Signal.FINE, Signal.DOUBT):
+            return True
+        return host.heard >= moment
 
     def lines(self) -> Mapping[str, Line]:
         return {name: host.line for name, host in self._hosts.items()}
@@ -252,3 +269,17 @@ def _storm(
                 "hosts that answer are served" % (len(together), of, ", ".join(together))
             )
     return ""
+
+
+def left_out(
+    hosts: Mapping[str, str], lines: Mapping[str, Line], verdicts: Mapping[str, Verdict], asked: bool
+) -> list[str]:
+    """Hosts that runs do not go to, see `Brain.left_out`. :param hosts: as the watch list has them."""
+    silent = []
+    for name, state in hosts.items():
+        signal = lines[name].signal if state == DOWN and name in lines else Signal.FINE
+        verdict = verdicts.get(name)
+        shows_itself = verdict is None or verdict.state == UP  # by a bus or a run, or no run has looked yet
+        if signal is Signal.LOST or (signal in NOT_HELD and not asked and not shows_itself):
+            silent.append(name)
+    return sorted(silent)

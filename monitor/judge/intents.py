@@ -150,3 +150,10 @@ def satisfied(wish: Wish, watch: Watch) -> str:
 def _running(watch: Watch, name: str) -> bool:
     entry = watch.instances.get(name)
     return entry is not None and entry.phase == RUNNING
+
+
+def facts(intent: Intent) -> dict[str, Any]:
+    """What the journal says of an intent."""
+    wish: Wish = intent.wish
+    known = {"id": intent.id, "instance": wish.instance, "epoch": wish.epoch, "cause": wish.cause, "what": wish.what}
+    return {**known, "host": wish.host} if wish.host else known

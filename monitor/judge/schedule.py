@@ -5,12 +5,13 @@
 
 Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. Reasons:
 
-- the regular look at all hosts;
+- the regular look at all hosts: over the lines where that is possible, and by a playbook now and then (`by_lines`);
 - capacity that may have come back while instances wait for it;
 - instances that are wanted and do not run (the plan limits the tries, by their budget);
 - an intent that a run did not satisfy;
 - an instance that crashed in a row, or whose budget is spent, and whose wait is over;
-- a claim that is stuck, because its run died between commit and outcome;
+- a claim that is stuck, because its run died between commit and outcome: as soon as its process is seen to be gone,
+  else when its deadline is over;
 - a rollout whose batch under way may be well by now;
 - a host that a run did not reach;
 - a reconcile that ended before it planned.
@@ -31,6 +32,7 @@ from .watch_list import Watch
 SETTLE_SECONDS = 1.0  # of quiet after the change that may have freed capacity
 PAST_DEADLINE_SECONDS = 1.0
 FINISH_APART_SECONDS = 0.5  # after the last reconcile, when something waited only for a run to end
+REGULAR = "periodic check of all hosts"
 RECONCILES_APART_SECONDS = 5.0  # between two reconciles that were not the regular one
 LOOK_APART_SECONDS = 2.0  # between two of them because of one lost signal
 LOOKS_APART = 2  # regular looks between two looks at a host that is not reached, at most
@@ -44,6 +46,7 @@ class Schedule:
 
     def __init__(self, now: float) -> None:
         self._last = now
+        self._by_run = -math.inf  # when the last reconcile was begun, by a playbook
         self._capacity_at: float | None = None
         self._asked = ""  # why one was asked for by `soon`
         self._asked_apart = RECONCILES_APART_SECONDS
@@ -53,6 +56,7 @@ class Schedule:
         self._moving: dict[str, tuple[int, str, float]] = {}  # instance -> epoch, phase, first seen so
         self._unfinished: set[str] = set()  # instances to plan again once no run is at work on them
         self._stuck: Again[tuple[str, int, str, float | None]] = Again()  # instance, epoch, phase, deadline
+        self._gone: Again[str] = Again()  # processes of runs
         self._waited: Again[tuple[str, int, float]] = Again()  # instance, epoch, until
         self._unreached: Again[str] = Again()  # hosts
         self._why = ""  # the last one was begun
@@ -60,7 +64,7 @@ class Schedule:
 
     def watch_changed(self, before: Watch, after: Watch, now: float) -> None:
         longest = LOOKS_APART * after.observe_interval or math.inf
-        self._stuck.longest = self._waited.longest = longest
+        self._stuck.longest = self._waited.longest = self._gone.longest = longest
         self._unreached.longest = self._unplanned.longest = longest
         if waiting(after) and _freed(before, after):
             self._capacity_at = now
@@ -82,6 +86,7 @@ class Schedule:
         apart = now - self._last
         self._follow_stuck(watch, now, wall)
         self._follow_waits(watch, now, wall)
+        self._gone.follow(dict.fromkeys(watch.gone, "a run ended in the middle of its work"), now)
         if apart >= FINISH_APART_SECONDS:
             free = sorted(name for name in self._unfinished if not _busy(watch, name, wall))
             if free:
@@ -91,8 +96,9 @@ class Schedule:
         if self._asked and self._asked_apart < RECONCILES_APART_SECONDS and apart >= self._asked_apart:
             return self._asked
         if apart >= LOOK_APART_SECONDS:
-            for why in (*self._unplanned.due(now).values(), *self._unreached.due(now).values()):
-                return why
+            for rows in (self._gone, self._unplanned, self._unreached):
+                for why in rows.due(now).values():
+                    return why
         if apart >= RECONCILES_APART_SECONDS:
             if watch.ends and watch.ends[0] <= wall:
                 return "a drain or a pause is over"
@@ -102,7 +108,7 @@ class Schedule:
                 return why
             settled = self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS
             if settled and waiting(watch):
-                return "capacity may have come back for %s" % _few(waiting(watch))
+                return "trying again: %s may find room now" % _few(waiting(watch))
             if self._asked and apart >= self._asked_apart:
                 return self._asked
             if self._waiting and self._retries < len(RETRIES):
@@ -110,7 +116,7 @@ class Schedule:
                 if now - since >= RETRIES[self._retries]:
                     return "%s wanted and not running" % _few(sorted(name for name, _unused in self._waiting))
         if regular and 0 < watch.observe_interval <= apart:
-            return "the regular look at all hosts"
+            return REGULAR
         return ""
 
     def _follow_stuck(self, watch: Watch, now: float, wall: float) -> None:
@@ -137,6 +143,11 @@ class Schedule:
         if deadline is not None:
             return wall > deadline + PAST_DEADLINE_SECONDS
         return now - self._moving[name][2] > watch.run_timeout
+
+    def by_lines(self, watch: Watch, why: str, now: float) -> bool:
+        """Whether a look for this reason may go over the lines. A reconcile shows what they cannot: that Ansible
+        reaches the hosts and may do there what it has to."""
+        return why == REGULAR and now - self._by_run < watch.reconcile_interval
 
     def soon(self, why: str, apart: float = RECONCILES_APART_SECONDS) -> None:
         """Ask for a reconcile as soon as the last one began `apart` seconds ago. :param why: one sentence."""
@@ -171,9 +182,14 @@ class Schedule:
         else:
             self._unplanned.note("reconcile", self._why, began)
 
+    def looked(self, now: float) -> None:
+        """A look over the lines was begun."""
+        self._last, self._why = now, REGULAR
+
     def started(self, now: float, why: str = "") -> None:
-        self._last, self._why = now, why
+        self._last, self._why, self._by_run = now, why, now
         self._stuck.tried(now)
+        self._gone.tried(now)
         self._waited.tried(now)
         self._unreached.tried(now)
         self._unplanned.tried(now)

@@ -23,7 +23,7 @@ FLAPPING_DEBOUNCES = 5  # times the debounce that an item may keep changing befo
 
 def hook_key(hook: Hook) -> str:
     """The name under which the verdicts that it has heard of are kept; independent of its times."""
-    text = json.dumps([hook.command, sorted(hook.on)])
+    text = json.dumps([hook.command, sorted(hook.on), *([hook.about, *sorted(hook.priority)] if hook.priority else [])])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ..core.model.parts import VERDICTS
 from ..core.model.site import Hook, reach_of
 from ..core.model.words import RUNNING, SITE, STARTING, STOPPED, UP, WATCH_SCHEMA, item_key
 from . import target
@@ -21,6 +22,11 @@ from .target import Whose
 
 Target = target.Target
 PHASES_HELD = (STARTING, RUNNING)  # phases in which a bus is, or is about to be, there
+
+
+def how_it_ended(code: Any) -> str:
+    """The end of a program, as a host's event has it. :param code: its exit code; -1: by a signal."""
+    return "was killed by a signal" if code == -1 else "ended with code %s" % code
 
 
 class WatchError(ValueError):
@@ -73,6 +79,11 @@ class WatchedHost:
         """HERE, BY_SSH or OTHER of `model.site`."""
         return reach_of(self.connection, self.ssh)
 
+    @property
+    def way(self) -> tuple[object, ...]:
+        """All that decides how it is reached."""
+        return self.address, self.root, self.connection, self.ssh
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:
@@ -86,14 +97,18 @@ class Watch:
     wanted: Mapping[str, str] = field(default_factory=dict)  # instance -> started | stopped
     machines: Mapping[str, WatchedHost] = field(default_factory=dict)  # host -> how it is reached
     programs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # application -> program -> strategy
+    exit_codes: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)  # of programs that may end
     pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
     rollout_due: float | None = None  # s since 1970: when a rollout goes on
+    acting: frozenset[str] = frozenset()  # processes of the runs that are at work on instances
+    gone: frozenset[str] = frozenset()  # those of them that do not live any more: see `watch.watch_file`
     ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
     moves: Mapping[str, float] = field(default_factory=dict)  # instance -> when its booked move is due, s since 1970
     host_interval: float = 1.0  # s
     host_down_after: float = 2.0  # s
     run_timeout: float = 120.0  # s
     observe_interval: float = 60.0  # s; 0: no regular look
+    reconcile_interval: float = 900.0  # s, after which it is a reconcile
     artifacts: int = 50
     artifacts_size: int = 200  # MiB
     hooks: tuple[Hook, ...] = ()
@@ -107,6 +122,11 @@ class Watch:
                 if until is None or until > wall:
                     return True
         return False
+
+    def may_end(self, instance: str, program: str, code: Any) -> bool:
+        """Whether a program may end with this exit code while its instance runs."""
+        entry = self.instances.get(instance)
+        return entry is not None and code in self.exit_codes.get(entry.application, {}).get(program, ())
 
     def service_near(self, name: str, host: str) -> WatchedService | None:
         """The copy of a host service that a program on `host` talks to: its own host's, else the first one."""
@@ -151,14 +171,20 @@ def parse(document: Any) -> Watch:
             wanted={name: _word(entry, STOPPED) for name, entry in document.get("wanted", {}).items()},
             machines=machines,
             programs={name: dict(strategies) for name, strategies in document.get("programs", {}).items()},
+            exit_codes={
+                name: {program: tuple(codes) for program, codes in ends.items()}
+                for name, ends in document.get("ends", {}).items()
+            },
             pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
             rollout_due=_moment({"until": (document.get("rollout") or {}).get("due")}),
+            acting=_acting(document["instances"]),
             ends=_ends(hosts, document.get("pauses", {})),
             moves={name: float(due) for name, due in document.get("moves", {}).items()},
             host_interval=float(settings.get("host_interval", 1.0)),
             host_down_after=float(settings.get("host_down_after", 2.0)),
             run_timeout=float(settings.get("run_timeout", 120.0)),
             observe_interval=float(settings.get("observe_interval", 60.0)),
+            reconcile_interval=float(settings.get("reconcile_interval", 900.0)),
             artifacts=int(settings.get("artifacts", 50)),
             artifacts_size=int(settings.get("artifacts_size", 200)),
             hooks=tuple(_hook(entry) for entry in document.get("hooks", ())),
@@ -171,6 +197,11 @@ def parse(document: Any) -> Watch:
 def _moment(record: Mapping[str, Any]) -> float | None:
     until = record.get("until")
     return float(until) if until is not None else None
+
+
+def _acting(instances: Mapping[str, Any]) -> frozenset[str]:
+    actors = [entry.get("actor") or {} for entry in instances.values()]
+    return frozenset(str(actor["process"]) for actor in actors if actor.get("process") and not actor.get("lost"))
 
 
 def _ends(hosts: Mapping[str, Any], pauses: Mapping[str, Any]) -> tuple[float, ...]:
@@ -224,7 +255,9 @@ def _instance(
 
 def _hook(entry: Mapping[str, Any]) -> Hook:
     command, on = (tuple(str(part) for part in entry[key]) for key in ("command", "on"))
-    return Hook(command, on, float(entry["debounce"]), float(entry["timeout"]))
+    priority = tuple(str(word) for word in entry.get("priority") or ())
+    return Hook(command, on, float(entry["debounce"]), float(entry["timeout"]), str(entry.get("about") or VERDICTS),
+                priority)  # fmt: skip
 
 
 def _word(entry: Any, default: str) -> str:

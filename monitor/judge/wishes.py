@@ -134,7 +134,7 @@ def _gate_wish(
     health = services.get((service.name, service.host))
     if health is None or health.state(now) is not State.HEALTHY:
         return None
-    why = "%s on %s answers, so %s of %s may go on" % (
+    why = "%s on %s answers: %s of %s goes on" % (
         service.label,
         service.host,
         instance.deferred[0],

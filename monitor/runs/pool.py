@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,12 @@ SUCCESSOR_AFTER_SECONDS = 0.5
 # needs it. One that fails takes about 2 CPU seconds: 60 s bounds that to a few per cent of a core, and meanwhile cold
 # runs serve.
 DELAYS = Ladder((0.0, 2.0, 5.0, 15.0, 60.0))
+RETURNS_WITHIN_SECONDS = 1.0  # after which one that will park again gets a successor, too
 SLOW_SECONDS = 10.0  # that a run waits for a processor until status says so
 OLDEST_SECONDS = 1800.0  # until a parked run is replaced, so that its connections stay fresh
 LOOK_SECONDS = 10.0  # between looks whether a parked run has grown old, or its inventory changed
 FORGOTTEN_AFTER_SECONDS = 5.0  # without a try to send: the order that waited is gone, for the loop turns more often
+LOOKS_WITHIN_SECONDS = 60.0  # that a plan over what was seen may take
 AGAIN_SECONDS = 1.0  # between looks whether a standby may begin on a busy machine
 
 
@@ -143,14 +146,39 @@ class Pool:
             return None
         self._refused = None
         self.working[standby.job.ident] = standby
-        self.fill(SUCCESSOR_AFTER_SECONDS)
+        if standby.returns:
+            self._follow(self._come_back(standby))
+        self.fill(RETURNS_WITHIN_SECONDS if standby.returns else SUCCESSOR_AFTER_SECONDS)
         return standby.job.ident
+
+    async def plan_over(self, seen: Mapping[str, Any], term: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the parked run plan over what was seen; it stays parked. :return: {"plan"}, or {"why"} there is none."""
+        standby = self.current
+        if standby is None:
+            return {"why": "no run is parked"}
+        try:
+            answer = standby.look(seen, term)
+        except OSError as error:
+            return {"why": "the parked run takes no look: %s" % error}
+        until = self._loop.time() + LOOKS_WITHIN_SECONDS
+        while not answer.exists():
+            if standby.job.done.done() or self._loop.time() > until:
+                return {"why": "the parked run has not planned over what was seen"}
+            await asyncio.sleep(POLL_SECONDS)
+        try:
+            found = json.loads(answer.read_bytes())
+        except (OSError, ValueError) as error:
+            return {"why": "what the parked run planned cannot be read: %s" % error}
+        answer.unlink(missing_ok=True)
+        return found if isinstance(found, dict) else {}
 
     def replace(self, usable: bool) -> None:
         """Replace the standby, because what it took from its start has changed.
 
         :param usable: the parked one may serve until then; False: there is a host now that it cannot reach.
         """
+        for run in self.working.values():
+            run.stale, run.last = True, run.last or not usable
         if self.coming is not None and usable and usage.busy():
             self.coming.stale = True  # it has cost much already: it serves until the next one is there
             return
@@ -233,10 +261,13 @@ class Pool:
             if note not in self._told:
                 self._journal.say("settings", note)
         self._told = self._runs.notes
-        life = self._loop.create_task(self._live(standby))
-        self._lives.add(life)
-        life.add_done_callback(self._lives.discard)
+        self._follow(self._live(standby))
         return standby
+
+    def _follow(self, life: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(life)
+        self._lives.add(task)
+        task.add_done_callback(self._lives.discard)
 
     async def _live(self, standby: Standby) -> None:
         """Follow one run from start to end."""
@@ -306,7 +337,35 @@ class Pool:
         before, self.current, self.coming = self.current, standby, None
         if before is not None:
             before.dismiss()
-        self._look_later(standby, self._loop.time() + self.oldest)
+        standby.until = self._loop.time() + self.oldest
+        self._look_later(standby, standby.until)
+        self._parked()
+
+    async def _come_back(self, standby: Standby) -> None:
+        """Wait until a run that works has parked again, report its work, and have it serve until another one does."""
+        job = standby.job
+        try:
+            while not standby.try_to_park():
+                if job.done.done():
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+        except OSError as error:
+            self._runs.end(job, "its FIFO cannot be opened: %s" % error)
+            return
+        if self.working.pop(job.ident, None) is None:
+            return  # it is over already
+        self._trouble.worked()
+        self._tell()
+        self._over(job.ident, standby.result(), Outcome(0, ""))
+        if self.current is not None or standby.last or self._closing:
+            standby.dismiss()
+            self.fill()
+            return
+        self.current = standby
+        self._look_later(standby, standby.until)
+        if not standby.returns:
+            standby.stale = True  # the next one parks before this one has had its last order
+        self.fill()
         self._parked()
 
     def _look_later(self, standby: Standby, until: float) -> None:

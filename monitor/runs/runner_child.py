@@ -36,6 +36,8 @@ def main(path: str) -> int:
     def orphaned(number: int, frame: object) -> None:
         if not Path(path).with_name(WORKING).exists():
             _end(number, frame)
+        with contextlib.suppress(OSError):  # nobody hands it another order
+            os.unlink(job["extravars"].get("muster_standby_fifo") or "")
         signal.alarm(max(1, int(job["deadline"])))
 
     signal.signal(signal.SIGTERM, _end)

@@ -17,12 +17,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..base import descriptors, usage
+from ..base.histogram import RUNS, Histogram
 from . import environment, playbooks
 from .runner_child import BEGUN, WORKING
 from .turns import OwnTime, UnderWay, finished
@@ -58,6 +59,8 @@ class Job:
     result: Path | None = None  # where it leaves its result, if not in its folder
     standby: bool = False  # it has not been sent to work yet
     parked: bool = False
+    worked: float | None = None  # monotonic, since when
+    work_began: float = 0.0  # the same, in its own time; or when its first task began
     begun: bool = False  # its first task has begun
     until: float = STARTS_WITHIN_SECONDS  # when it is ended, in its own time
     late: str = NOT_BEGUN  # why, then
@@ -72,6 +75,7 @@ class Runs:
     def __init__(self, state_dir: Path, inventory: Sequence[str], *, keep: int = 50) -> None:
         self.keep = keep  # artefacts
         self.largest = 200 * MIB  # bytes of all of them
+        self.own: Callable[[bool], Mapping[str, Any]] = lambda parked: {}  # variables of every run
         self._sizes: dict[str, int] = {}  # of the artefacts of runs that are over, which do not grow any more
         self.inventory = [str(Path(source).resolve()) if os.path.exists(source) else source for source in inventory]
         self._private = state_dir / "run" / "runner"
@@ -80,6 +84,7 @@ class Runs:
         self.notes: tuple[str, ...] = ()  # what of the settings does not count, as of the last run: sentences
         self._loop = asyncio.get_running_loop()
         self.jobs: dict[str, Job] = {}
+        self.took: dict[str, Histogram] = {}  # playbook -> how long its runs worked
         for folder in (self._private, self._artifacts):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -109,7 +114,10 @@ class Runs:
         spec = {
             "playbook": playbooks.playbook(verb),
             "inventory": self.inventory,
-            "extravars": {"muster_report": str(folder / REPORT), **playbooks.as_text(extravars)},
+            "extravars": {
+                "muster_report": str(folder / REPORT),
+                **playbooks.as_text({**extravars, **self.own(parked)}),
+            },
             "limit": ",".join(["all", *("!" + host for host in leave_out)]) if leave_out else "",
             "ident": ident,
             "artifacts": str(self._artifacts),
@@ -144,20 +152,30 @@ class Runs:
         return job
 
     def under_way(self) -> list[UnderWay]:
-        """The runs that take processor time: neither parked nor over."""
-        return [UnderWay(job.standby, job.begun, job.own.seconds) for job in self.jobs.values() if not job.parked]
+        """The runs that are neither parked nor over."""
+        return [
+            UnderWay(job.standby, job.begun, job.own.seconds, job.own.seconds - job.work_began if job.worked else 0.0)
+            for job in self.jobs.values()
+            if not job.parked
+        ]
 
     def at_work(self, job: Job, deadline: float) -> None:
         """The run begins its work, now or with its first task: it has `deadline` seconds from then on, and now survives
         the end of this monitor."""
         with contextlib.suppress(OSError):
             (job.folder / WORKING).touch()
-        job.standby, job.deadline = False, deadline
+        job.standby, job.deadline, job.worked = False, deadline, self._loop.time()
         self.follow(job)
+        job.work_began = job.own.seconds
         if job.begun:
             self.limit(job, deadline)
         else:
             self.limit(job, STARTS_WITHIN_SECONDS, NOT_BEGUN)
+
+    def parks(self, job: Job) -> None:
+        """It waits for an order, and ends with this monitor."""
+        (job.folder / WORKING).unlink(missing_ok=True)
+        job.parked = True
 
     def follow(self, job: Job) -> None:
         """It was parked, or its own time begins: what it waited until now does not count."""
@@ -181,7 +199,7 @@ class Runs:
         now = self._loop.time()
         job.own.advance(now, usage.waited(job.process.pid))
         if not job.begun and (job.folder / BEGUN).exists():
-            job.begun = True
+            job.begun, job.work_began = True, job.own.seconds
             if not job.standby and job.deadline:
                 self.limit(job, job.deadline)
         if job.own.seconds >= job.until and not job.standby and finished(self.report(job)):
@@ -239,6 +257,8 @@ class Runs:
         for timer in job.timers:
             timer.cancel()
         self.jobs.pop(job.ident, None)
+        if job.worked is not None:
+            self.took.setdefault(job.playbook, Histogram(RUNS)).note(self._loop.time() - job.worked)
         if job.ended_because and finished(self.report(job)):
             outcome = Outcome(None, "")  # it had done its work
         elif job.ended_because:

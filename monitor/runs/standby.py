@@ -4,8 +4,9 @@
 """A run started ahead: the playbook `standby`, parked at a FIFO until intents are written to it.
 
 It has loaded interpreter, imports and inventory and opened its connections before the alert. One line of JSON,
-{"intents": [...]} or {"request": {...}}, sets it to work; an end of the FIFO without a line ends it. A standby is used
-once. `monitor.runs.pool` keeps one ready.
+{"intents": [...]} or {"request": {...}}, sets it to work; an end of the FIFO without a line ends it. {"look": {...}}
+has it plan over what was seen, beside; it stays parked. After its work it parks again, `ROUNDS` times in all.
+`monitor.runs.pool` keeps one ready.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from . import inventory_stamp
 from .runs import Job, Runs
 
+ROUNDS = 5  # of the playbook
 F_SETPIPE_SZ = 1031
 PIPE_BYTES = 1 << 20
 
@@ -50,6 +52,10 @@ class Standby:
         self.state = "starting" if order is None else "working"
         self.dismissed = False
         self.stale = False  # another one will take its place
+        self.last = order is not None  # it does not park again
+        self.until = 0.0  # when it is too old
+        self._round = 1
+        self._looks = 0
         self.inventory = inventory_stamp.stamp(runs.inventory)
         extra: dict[str, Any] = {"muster_standby_fifo": str(fifo)}
         try:
@@ -67,7 +73,7 @@ class Standby:
 
     def try_to_park(self) -> bool:
         """Open the FIFO if the run waits at its other end. :return: whether it is parked now."""
-        if not self._beside(".ready").exists():
+        if not self._beside(".ready%d" % self._round).exists():
             return False
         try:
             self._handle = os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK)
@@ -78,14 +84,21 @@ class Standby:
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._handle, F_SETPIPE_SZ, PIPE_BYTES)
         self.state = "parked"
-        self.job.parked = True
+        self._runs.parks(self.job)
         return True
+
+    @property
+    def returns(self) -> bool:
+        """At work: whether it parks once more afterwards. Parked: whether it would after one more order."""
+        return not self.last and self._round + (self.state == "parked") <= ROUNDS
 
     def work(self, order: Mapping[str, Any]) -> None:
         """Hand an order over without waiting. :raises OSError: when the run does not take it."""
         assert self._handle is not None
         line = _line(order)
         self.state = "over"
+        self._round += 1
+        self._beside(".result").unlink(missing_ok=True)
         self._runs.at_work(self.job, self._deadline)
         try:
             if os.write(self._handle, line) < len(line):
@@ -93,6 +106,21 @@ class Standby:
         finally:
             self._close()
         self.state = "working"
+
+    def look(self, seen: Mapping[str, Any], term: Mapping[str, Any]) -> Path:
+        """Have a parked run plan over what was seen.
+
+        :param seen: see `plugin_utils/_look`. :param term: what every order has.
+        :return: where its answer will be. :raises OSError: when the run does not take it.
+        """
+        assert self._handle is not None
+        self._looks += 1
+        answer, content = self._beside(".looked%d" % self._looks), self._beside(".look")
+        content.unlink(missing_ok=True)
+        with open(os.open(content, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
+            json.dump(seen, handle, separators=(",", ":"))
+        os.write(self._handle, _line({**term, "look": {"seen": str(content), "answer": str(answer)}}))
+        return answer
 
     def dismiss(self) -> None:
         """End it: a parked run by closing its FIFO, a starting one by a signal."""
@@ -113,7 +141,9 @@ class Standby:
     def clean(self) -> None:
         self.state = "over"
         self._close()
-        for path in (self._fifo, self._beside(".ready"), self._beside(".result")):
+        ready = [self._beside(".ready%d" % number) for number in range(1, ROUNDS + 1)]
+        looked = [self._beside(".looked%d" % self._looks), self._beside(".look")]
+        for path in (self._fifo, self._beside(".result"), *ready, *looked):
             path.unlink(missing_ok=True)
 
     def _close(self) -> None:

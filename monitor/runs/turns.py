@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 COLD_AFTER_SECONDS = 3.0  # an order waits for a run to park
 COLD_RUNS_AT_ONCE = 4
+AT_HOSTS_SECONDS = 3.0  # of its own time at work, after which a run waits for hosts
 MOST_SECONDS = 900.0  # that a run may wait for a processor, all in all
 
 
@@ -52,6 +53,13 @@ class UnderWay:
     standby: bool  # it will park
     begun: bool  # its first task has begun: Ansible itself is there
     age: float  # s of its own time
+    at_work: float = 0.0  # those since it got its order
+
+    @property
+    def waits(self) -> bool:
+        """Whether what it takes by now is no processor time: a host starts something for it, perhaps with a gate that
+        waits for minutes. Nobody else waits for that."""
+        return self.begun and self.at_work > AT_HOSTS_SECONDS
 
 
 class Turn(enum.Enum):
@@ -62,12 +70,17 @@ class Turn(enum.Enum):
 
 def may_park(others: Sequence[UnderWay], busy: bool) -> bool:
     """Whether a standby may begin: it serves the next alert, so on a busy machine all others come first."""
-    return not (busy and others)
+    return not (busy and _taking_time(others))
 
 
 def may_look(others: Sequence[UnderWay], busy: bool) -> bool:
     """Whether a run that looks at every host may begin."""
-    return not (busy and others)
+    return not (busy and _taking_time(others))
+
+
+def _taking_time(runs: Sequence[UnderWay]) -> list[UnderWay]:
+    """Those that need a processor."""
+    return [run for run in runs if not run.waits]
 
 
 def cold(others: Sequence[UnderWay], waited: float, usual: float, busy: bool) -> Turn:
@@ -79,7 +92,7 @@ def cold(others: Sequence[UnderWay], waited: float, usual: float, busy: bool) ->
     coming = [run for run in others if run.standby]
     if waited < COLD_AFTER_SECONDS or any(run.age < max(COLD_AFTER_SECONDS, 1.5 * usual) for run in coming):
         return Turn.WAIT  # a standby that is about to park is ready sooner
-    if busy and others:
+    if busy and _taking_time(others):
         return Turn.WAIT
     if any(not run.begun for run in others if not run.standby) or len(others) - len(coming) >= COLD_RUNS_AT_ONCE:
         return Turn.WAIT

@@ -10,25 +10,22 @@ item; of the changes that wait for it only the newest is kept. Its output goes t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import json
 import os
-import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..base.journal import Journal
+from ..core.model.parts import ALARMS
 from ..core.model.site import Hook
 from ..judge.verdict_changes import Change, Changes, hook_key
+from . import command
 
 COMMANDS_AT_ONCE = 4
-OUTPUT_BYTES = 2000  # of a command's output that are kept, its end
 REPORTED_FILE = "hooks.json"  # below <state_dir>/run: the verdict that each hook ran for last, for the next monitor
-# Variables of the monitor's environment that a command gets; others may hold secrets.
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class Hooks:
@@ -54,6 +51,8 @@ class Hooks:
         self._site = site
         before, self._hooks = self._hooks, {}
         for hook in hooks:
+            if hook.about == ALARMS:
+                continue
             known = before.get(hook_key(hook))
             told = known.told if known is not None else dict(self._stored.get(hook_key(hook), {}))
             self._hooks[hook_key(hook)] = Changes(hook, told, known.pending if known is not None else {})
@@ -131,40 +130,8 @@ class Hooks:
             "since": round(change.since, 3),
             "at": round(time.time(), 3),
         }
-        facts: dict[str, Any] = {"item": change.item, "verdict": change.verdict, "command": hook.command[0]}
-        output = _Output(self._loop)
-        try:
-            with _document(document) as stdin, output.writer() as stdout:
-                process = await asyncio.create_subprocess_exec(
-                    *hook.command,
-                    stdin=stdin,
-                    stdout=stdout,
-                    stderr=stdout,
-                    cwd=self._folder,
-                    env=environment(os.environ),
-                    start_new_session=True,
-                )
-        except OSError as error:
-            output.close()
-            self._journal.say("hook failed", "it cannot be started: %s" % (error.strerror or error), **facts)
-            return
-        late = ""
-        try:
-            async with asyncio.timeout(hook.timeout):
-                await process.wait()
-        except TimeoutError:
-            late = "it was killed after %g s, its deadline" % hook.timeout
-        finally:  # also when the monitor ends; and what the command left behind in its session
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-            said = output.close()
-        if said:
-            facts["output"] = said
-        if late or process.returncode:
-            self._journal.say("hook failed", late or "it ended with %d" % (process.returncode or 0), **facts)
-        else:
-            self._journal.say("hook", **facts)
+        facts = {"item": change.item, "verdict": change.verdict, "command": hook.command[0]}
+        await command.run(hook, document, self._folder, self._journal, facts)
 
     def _read(self) -> dict[str, dict[str, str]]:
         try:
@@ -194,53 +161,3 @@ class Hooks:
                 self._journal.say("hook failed", "the verdicts that it ran for cannot be stored: %s" % error)
             return
         self._stored, self._complaint = told, ""
-
-
-def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command, taken from the monitor's."""
-    return {name: value for name, value in own.items() if name in PASSED_ON or name.startswith("LC_")}
-
-
-@contextlib.contextmanager
-def _document(document: Mapping[str, Any]) -> Iterator[int]:
-    """A descriptor to read it from; a file in memory, so that no writer is needed."""
-    handle = os.memfd_create("muster-hook")
-    try:
-        os.write(handle, json.dumps(document).encode() + b"\n")
-        os.lseek(handle, 0, os.SEEK_SET)
-        yield handle
-    finally:
-        os.close(handle)
-
-
-class _Output:
-    """Keeps the end of what a command prints, however much that is, and also when its children keep the pipe open."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._text = b""
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        loop.add_reader(self._reader, self._take)
-
-    @contextlib.contextmanager
-    def writer(self) -> Iterator[int]:
-        try:
-            yield self._writer
-        finally:
-            os.close(self._writer)
-
-    def close(self) -> str:
-        self._loop.remove_reader(self._reader)
-        self._take()
-        os.close(self._reader)
-        return self._text.decode("utf-8", "replace").strip()
-
-    def _take(self) -> None:
-        try:
-            part = os.read(self._reader, 65536)
-        except BlockingIOError:
-            return
-        if not part:
-            self._loop.remove_reader(self._reader)
-        self._text = (self._text + part)[-OUTPUT_BYTES:]

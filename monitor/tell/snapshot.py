@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from ..base.files import replace_text
+from ..base.histogram import Histogram
 from ..judge.brain import Brain
 from ..judge.health import Health
 from ..judge.hosts import NOT_HELD
@@ -30,7 +34,9 @@ def document(
     no_runs: Mapping[str, Any] | None,
     notes: Sequence[str],
     runs: Iterable[str],
+    took: Mapping[str, Histogram],
     failing: str,
+    lead: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The document. Ages of what is watched (``since``) are seconds before ``at``.
 
@@ -39,11 +45,14 @@ def document(
     :param revision: of the watch list.
     :param no_runs: since when and why no run can be made: {since, why}; None when one can.
     :param notes: on the settings of the runs, one sentence each.
+    :param took: playbook -> how long its runs worked.
     :param failing: why its last turn failed; empty when it did not.
+    :param lead: who leads, where there are several controllers.
     """
     services: dict[str, dict[str, Any]] = {}
     for (name, host), health in prober.services.items():
-        services.setdefault(name, {})[host] = health.to_json(now)
+        ended = brain.service_ends.to_json(name, host)
+        services.setdefault(name, {})[host] = {**health.to_json(now), **({"ended": ended} if ended else {})}
     lines = brain.hosts.lines()
     return {
         "schema": SCHEMA,
@@ -67,11 +76,15 @@ def document(
             }
             for name, verdict in brain.verdicts.items()
         },
+        "windows": brain.windows.to_json(brain.watch),
         "storm": brain.hosts.storm,
         "intents": [{**i.to_json(), "run": i.run, "attempts": i.attempts} for i in brain.intents],
         "shadow": brain.shadows.to_json(),
         "runs": sorted(runs),
+        "took": {playbook: took[playbook].to_json() for playbook in sorted(took)},
+        "answers": prober.answers.to_json(),
         "failing": failing,
+        **({"lead": lead} if lead else {}),
     }
 
 
@@ -81,3 +94,12 @@ def _bus(prober: Prober, bus: BusKey, health: Health, now: float) -> dict[str, A
     if link is not None:
         found["link"] = link.to_json(now)
     return found
+
+
+def save(path: Path, document: Mapping[str, Any]) -> str:
+    """:return: why it was not written, a sentence; "" when it was."""
+    try:
+        replace_text(path, json.dumps(document, separators=(",", ":")))
+    except OSError as error:
+        return "%s cannot be written: %s" % (path, error)
+    return ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import time
@@ -18,14 +19,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..base import commands
 from ..base.files import Stamp, file_stamp, replace_text
 from ..core.controller import places
 from ..core.host.lease import kernel, messages
 from ..core.host.lease.terms import Terms
 from ..core.model.sentences import clock
+from ..core.model.text import printable
 from ..judge.effects import Fence as Order
 from .fence import Fence, Talk
 
+POWER_AGAIN_SECONDS = 5.0  # until a power fence that failed is run again
+STANDS_SECONDS = 5.0  # for which a proof that a host is off stands, after it was published last
 EVERY_SECONDS = 0.1  # between two looks at what is due, while a host is fenced
 LATER_SECONDS = 10.0  # after which witnesses that are silent are no longer asked that often
 _ADDRESSES = (socket.AF_INET, socket.AF_INET6)
@@ -49,15 +54,21 @@ class Fences:
         self._begun: dict[str, float] = {}  # host -> when
         self._free: dict[str, str] = {}  # host -> the sentence
         self._talk = Talk(time.time_ns())
+        self._number: Callable[[], int] = time.time_ns  # of the next fence
         self._sockets: dict[int, socket.socket] = {}  # family -> socket
         self._timer: asyncio.TimerHandle | None = None
         self._written: dict[str, float] = {}
+        self._off: dict[str, str] = {}  # host -> the sentence that it is proven to be off
+        self._power: dict[str, asyncio.Task[None]] = {}  # host -> its power fence
         with contextlib.suppress(OSError):
             self._published.unlink(missing_ok=True)
 
     def do(self, order: Order) -> None:
         """Have the witnesses do something about a host. Idempotent."""
         host, known = order.host, self._fences.get(order.host)
+        if order.what != "fence" and host in self._power:
+            self._power.pop(host).cancel()
+            self._off.pop(host, None)
         if order.what == "rest":
             self._fences.pop(host, None)
             self._told(host, "")
@@ -72,12 +83,48 @@ class Fences:
             self._say(host, "it cannot be fenced: %s names no witnesses, deploy again" % self._file)
             return
         terms = Terms(self._known["length"], self._known["margin"], self._known["error"])
-        self._fences[host] = Fence(host, time.time_ns(), sets, terms, lift)
+        self._fences[host] = Fence(host, self._number(), sets, terms, lift)
         self._begun[host] = kernel.now()
         self._told(host, "")
+        if not lift and host in (self._known.get("power") or {}).get("hosts", {}):
+            self._power[host] = self._loop.create_task(self._prove_off(host, dict(self._known["power"])))
+        self._turn()
+
+    async def _prove_off(self, host: str, power: Mapping[str, Any]) -> None:
+        """Run the power fence until it succeeds."""
+        while True:
+            began = time.time()
+            try:
+                ended = await commands.run(
+                    power["command"], power["hosts"][host], float(power["timeout"]), self._file.parent)
+            except OSError as error:
+                ended = commands.Ended("it cannot be started: %s" % (error.strerror or error), "")
+            if not ended.why:
+                break
+            said = ": %s" % printable(ended.said.splitlines()[-1]) if ended.said else ""
+            self._say(host, "its power fence did not prove that it is off: %s%s" % (ended.why, said))
+            await asyncio.sleep(POWER_AGAIN_SECONDS)
+        now = time.time()
+        self._off[host] = "%s is off, its power fence proved at %s.%d, after %.1f s" % (
+            host, clock(now, now, True), now * 10 % 10, now - began)
+        self._turn()
+
+    def lead(self, first: int) -> None:
+        """This monitor begins to lead: what it says counts above all that others said before, whatever their clocks.
+
+        :param first: number of its first message.
+        """
+        self._talk, self._number = Talk(first), itertools.count(first).__next__
+
+    def forget(self) -> None:
+        """Another monitor cares for the fences from now on."""
+        self._fences.clear()
+        self._free.clear()
         self._turn()
 
     def stop(self) -> None:
+        for task in self._power.values():
+            task.cancel()
         if self._timer is not None:
             self._timer.cancel()
         for made in self._sockets.values():
@@ -114,9 +161,10 @@ class Fences:
         if self._fences:
             self._timer = self._loop.call_later(EVERY_SECONDS, self._turn)
 
-    @staticmethod
-    def _sentence(host: str, fence: Fence, now: float) -> str:
+    def _sentence(self, host: str, fence: Fence, now: float) -> str:
         """That nothing of a host can live; "" while that is not known."""
+        if host in self._off:
+            return self._off[host]
         if not fence.free(now):
             return ""
         ended = time.time() - (now - (fence.free_at(now) or now))
@@ -130,7 +178,10 @@ class Fences:
             self._changed(host, sentence)
 
     def _publish(self, now: float) -> None:
-        standing = {host: round(self._fences[host].stands_until(now), 3) for host in self._free}
+        standing = {
+            host: now // 1 + STANDS_SECONDS if host in self._off else round(self._fences[host].stands_until(now), 3)
+            for host in self._free
+        }
         if standing == self._written:
             return
         self._written = standing

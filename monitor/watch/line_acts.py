@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.model import answers
+from .line_logs import LineLogs
 
 MOST = 64  # acts under way on one line
 UNREAD_BYTES = 1 << 20  # that the line has not sent yet: more waits for a host that reads slowly
@@ -38,14 +39,22 @@ class LineActs:
         self._writer: asyncio.StreamWriter | None = None
         self._acts: dict[str, _Act] = {}
         self.version = ""  # of the agent at the other end; empty while it takes none
+        self.logs = LineLogs(host)
 
     def opened(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
+        self.logs.opened(writer)
+
+    def ask(self) -> None:
+        """Ask the other end now; its answer is taken in like any other."""
+        if self._writer is not None and self._writer.transport.get_write_buffer_size() == 0:
+            self._writer.write(b"?\n")
 
     def beat(self, said: Mapping[str, Any]) -> None:
         """The other end answered a question."""
         version = said.get("agent")
         self.version = version if isinstance(version, str) and len(version) < 100 else ""
+        self.logs.beat(said)
 
     def silent(self) -> None:
         """It answered no question: nothing more is handed over until it answers the next one."""
@@ -54,6 +63,7 @@ class LineActs:
     def ended(self, why: str) -> None:
         """The connection ended: what was handed over may have been begun."""
         self._writer, self.version = None, ""
+        self.logs.ended(why)
         for token in list(self._acts):
             self._finish(token, {"lost": why})
 

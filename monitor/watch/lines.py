@@ -11,19 +11,21 @@ Over ssh it is `monitor.watch.lines_ssh`. Other hosts have no line, and are judg
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..base import descriptors
+from ..base.ssh_settings import SshSettings
 from ..core.controller.way import way
 from ..core.model.site import BY_SSH, HERE
 from ..judge.hosts import Signal
 from ..judge.watch_list import Watch, WatchedHost
 from .host_events import HostEvents
 from .line_acts import LineActs
+from .line_logs import LineLogs
 from .lines_here import HereLine
 from .lines_ssh import SshLine
 from .local_events import EventSocket, EventSocketError
@@ -48,10 +50,15 @@ class SocketLine:
         self._interval = interval
         self._tell = changed
         self.answers = False  # whether it answered the last question
+        self._asked = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._hold())
 
     def stop(self) -> None:
         self._task.cancel()
+
+    def ask(self) -> None:
+        """Ask now, without waiting for the next question."""
+        self._asked.set()
 
     def _changed(self, host: str, signal: Signal, why: str) -> None:
         self.answers = signal is Signal.FINE
@@ -101,11 +108,21 @@ class SocketLine:
                 return "" if answered else "%s ends the connection without an answer" % self._what
             answered = True
             self._changed(self._host.name, Signal.FINE, "")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
-                    with contextlib.suppress(OSError):
-                        await reader.read(1)  # nothing comes without a question: only the end of the connection
-                    return ""
+            if await self._ended(reader):
+                return ""
+
+    async def _ended(self, reader: asyncio.StreamReader) -> bool:
+        """Wait until the next question is due. :return: whether the connection ended meanwhile."""
+        self._asked.clear()
+        end = asyncio.ensure_future(reader.read(1))  # nothing comes without a question: only the end of the connection
+        early = asyncio.ensure_future(self._asked.wait())
+        try:
+            await asyncio.wait({end, early}, timeout=self._interval, return_when=asyncio.FIRST_COMPLETED)
+            return end.done()  # an error is an end, too
+        finally:
+            end.cancel()
+            early.cancel()
+            await asyncio.gather(end, early, return_exceptions=True)  # nobody else reads when the next question goes
 
     @property
     def _what(self) -> str:
@@ -124,13 +141,20 @@ class Lines:
     """The lines to all hosts of the watch list, and the events their service managers send."""
 
     def __init__(
-        self, changed: Changed, event: Event, complain: Callable[[str], None], doors: Path | None = None
-    ) -> None:
-        """:param doors: folder with the API's socket of each host that is reached over ssh."""
+        self, changed: Changed, event: Event, complain: Callable[[str], None], doors: Path | None = None,
+        ssh: Callable[[], SshSettings] = SshSettings,
+    ) -> None:  # fmt: skip
+        """
+        :param doors: folder with the API's socket of each host that is reached over ssh.
+        :param ssh: reads what the settings of runs say about ssh to any host.
+        """
+        self.leads: Callable[[], bool] = lambda: True  # whether this monitor may act
         self._changed = changed
         self._event = event
         self._complain = complain
         self._doors = doors
+        self._ssh = ssh
+        self._ways: dict[str, dict[str, Any]] = {}  # host -> how its line over ssh gets there
         self._lines: dict[str, tuple[WatchedHost, float, SocketLine | SshLine]] = {}
         self._event_sockets: dict[str, EventSocket] = {}
         self._told: set[str] = set()
@@ -142,16 +166,37 @@ class Lines:
         :param reached: the way of the run that sends it, see `controller.way`.
         :return: or why it does not go that way, a sentence.
         """
+        line = self.looks(name)
+        if not isinstance(line, str) and (not reached or reached != self.way(name)):
+            return "the line to %s goes another way than the run" % name
+        return line
+
+    def logs(self, name: str) -> LineLogs | str:
+        """The line for the logs of a host, or why there is none, a sentence."""
+        line = self.looks(name)
+        return "%s, so its logs cannot be read now" % line if isinstance(line, str) else line.logs
+
+    def looks(self, name: str) -> LineActs | str:
+        """The line by which a host is observed, or why there is none, a sentence."""
         host, _interval, line = self._lines.get(name) or (None, 0.0, None)
         if host is None or line is None or not line.answers:
             return "no line to %s answers" % name
-        if not reached or reached != way(host.connection, host.ssh):
-            return "the line to %s goes another way than the run" % name
         if isinstance(line, SshLine):
             return line.acts
         if self._here is None or os.path.exists(os.path.join(host.root, POWER)):
             return "no agent is ready on this machine"
         return self._here.acts
+
+    def ask(self, name: str) -> None:
+        """Ask a host at once, if there is a line."""
+        line = self._lines[name][2] if name in self._lines else None
+        if line is not None:
+            line.ask()
+
+    def way(self, name: str) -> dict[str, str]:
+        """How the line to a host gets there, see `controller.way`; empty where there is none."""
+        host, _interval, _line = self._lines.get(name) or (None, 0.0, None)
+        return way(host.connection, self._ways.get(name) or host.ssh) if host is not None else {}
 
     def follow(self, watch: Watch) -> None:
         """Start and end lines, so that they are those of the watch list."""
@@ -175,7 +220,7 @@ class Lines:
             self._here.stop()
             self._here = None
         if roots and self._here is None:
-            self._here = HereLine(roots, self._complain)
+            self._here = HereLine(roots, self._complain, self._led)
 
     def stop(self) -> None:
         for name, (_host, _interval, line) in self._lines.items():
@@ -187,7 +232,18 @@ class Lines:
 
     def _over_ssh(self, host: WatchedHost, interval: float) -> SshLine:
         door = self._doors / (host.name + ".sock") if self._doors is not None else None
-        return SshLine(host, interval, self._changed, self._events(host), self._complain, door)
+        settings = self._ssh()
+        self._ways[host.name] = settings.with_host(host.ssh)
+        reached = replace(host, ssh=self._ways[host.name])
+        return SshLine(reached, interval, self._changed, self._events(host), self._complain, door, settings.folder,
+                       lambda: self.leads())  # noqa: PLW0108 - another one may be set  # fmt: skip
+
+    def _led(self) -> list[str]:
+        """Folders of the hosts on this machine that answer, while this monitor may act."""
+        if not self.leads():
+            return []
+        here = [host for host, _interval, line in self._lines.values() if host.reach == HERE and line.answers]
+        return [host.root for host in here if not os.path.exists(os.path.join(host.root, POWER))]
 
     def _events(self, host: WatchedHost) -> Event:
         return HostEvents(host.name, self._event, self._complain).take

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 
 from ..core.model.answers import Nonsense
 from .line_acts import LineActs
-from .lines_ssh import LINE_BYTES, far_end, feed
+from .lines_ssh import LINE_BYTES, far_end, feed, question
 
-ASK_SECONDS = 2.0  # between questions
+ASK_SECONDS = 1.0  # between questions
 PATIENCE_SECONDS = 60
 RETRY_SECONDS = 2.0
 SILENT_SECONDS = 10.0  # without an answer, after which another one is started
@@ -30,10 +30,16 @@ _USUAL_PYTHON = "/usr/bin/python3"
 class HereLine:
     """Kept ready for as long as it is not stopped, once one of the hosts is prepared."""
 
-    def __init__(self, roots: Sequence[str], complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, roots: Sequence[str], complain: Callable[[str], None], led: Callable[[], Sequence[str]] = lambda: (),
+    ) -> None:  # fmt: skip
+        """
+        :param led: folders of the hosts on which this monitor may act now.
+        """
         self.roots = tuple(roots)
         self.acts = LineActs("this machine")
         self._complain = complain
+        self._led = led
         self._told = ""
         self._task = asyncio.get_running_loop().create_task(self._keep())
 
@@ -88,7 +94,7 @@ class HereLine:
     async def _ask(self, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):  # its end is seen by the other task
             while True:
-                writer.write(b"?\n")
+                writer.write(question(self._led()))
                 await asyncio.sleep(ASK_SECONDS)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:

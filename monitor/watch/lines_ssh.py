@@ -17,14 +17,14 @@ import json
 import math
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..base import usage
 from ..base.files import SOCKET_PATH_BYTES
+from ..core.host import contact, relay
 from ..core.host import line as host_line
-from ..core.host import relay
 from ..core.model.answers import Nonsense
 from ..core.model.moments import Ladder
 from ..judge.hosts import AWAY, NOT_HELD, Signal
@@ -68,7 +68,7 @@ for name,text in %r.items():
  setattr(package,name,module)
  exec(compile(text,'<line>/'+name+'.py','exec'),module.__dict__)
 module.main()
-"""  # of `relay`, then `line`, which imports it
+"""  # of `relay` and `contact`, then `line`, which imports them
 
 KEY_REFUSED = "refuses the monitor's key"
 
@@ -81,10 +81,15 @@ class SshLine:
 
     def __init__(
         self, host: WatchedHost, interval: float, changed: Changed, event: Event, complain: Callable[[str], None],
-        door: Path | None = None,
+        door: Path | None = None, folder: str | None = None, leads: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
-        """:param door: the API's socket for this host; it may not be there yet."""
+        """
+        :param door: the API's socket for this host; it may not be there yet.
+        :param folder: what relative names in its arguments mean.
+        :param leads: whether this monitor may act, so that the host does not take itself for alone.
+        """
         self._host = host
+        self._leads = leads
         self._interval = interval
         self._changed = changed
         self._event = event
@@ -92,6 +97,7 @@ class SshLine:
         self._told = ""
         self._shown = Signal.NONE  # the last signal
         self._door = door
+        self._place = folder
         # Through the agent's door runs what a deploy installed, and nothing that is sent along.
         self._source = b"" if _by_door(host) else far_end()[0]
         self.acts = LineActs(host.name)
@@ -99,6 +105,10 @@ class SshLine:
 
     def stop(self) -> None:
         self._task.cancel()
+
+    def ask(self) -> None:
+        """Ask now, without waiting for the next question."""
+        self.acts.ask()
 
     @property
     def answers(self) -> bool:
@@ -141,7 +151,7 @@ class SshLine:
         process = await asyncio.create_subprocess_exec(
             *command(self._host, self._interval, api, self._door),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            limit=LINE_BYTES, start_new_session=True,
+            limit=LINE_BYTES, start_new_session=True, cwd=self._place,
         )  # fmt: skip
         try:
             return await self._talk(process, api)
@@ -213,7 +223,7 @@ class SshLine:
         until = loop.time() + self._interval
         answered = False
         try:
-            writer.write(b"?\n")
+            writer.write(question([self._host.root] if self._leads() else []))
             async with asyncio.timeout_at(until):
                 for _unused in range(LINES_PER_QUESTION):
                     line = await reader.readline()
@@ -271,13 +281,25 @@ def far_end() -> tuple[bytes, str]:
 
     The text is short: csh as a login shell accepts no newline, and sh limits the length.
     """
-    files = {path.stem: path.read_text(encoding="utf-8") for path in map(Path, (relay.__file__, host_line.__file__))}
+    sources = map(Path, (relay.__file__, contact.__file__, host_line.__file__))
+    files = {path.stem: path.read_text(encoding="utf-8") for path in sources}
     program = (_FAR_END % (files,)).encode()
     return program, _START % len(program)
 
 
+def question(roots: Sequence[str]) -> bytes:
+    """What the far end is asked.
+
+    :param roots: folders of the hosts on which this monitor may act.
+    """
+    return b"%s?\n" % (json.dumps({"leads": list(roots)}).encode() + b"\n" if roots else b"")
+
+
 def feed(acts: LineActs, line: bytes) -> dict[str, Any]:
-    """Take in what one line of the other end says about acts. :return: all that it says; empty when it is rubbish."""
+    """Take in what one line of the other end says about acts and logs.
+
+    :return: all that it says; empty when it is rubbish.
+    """
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):
@@ -286,6 +308,8 @@ def feed(acts: LineActs, line: bytes) -> dict[str, Any]:
         return {}
     if "beat" in said:
         acts.beat(said)
+    elif "log" in said:
+        acts.logs.take(said, len(line))
     else:
         acts.take(said)
     return said

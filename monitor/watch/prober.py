@@ -14,8 +14,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ..base.histogram import ANSWERS, Histogram
 from ..core.model.words import RUNNING
-from ..judge.health import Composed, Health, Result
+from ..judge.health import Composed, Health, Kind, Result
 from ..judge.watch_list import PHASES_HELD, Target, Watch
 from ..judge.wishes import BusKey, LinkKey, ServiceKey
 from .probes import Asking, ProbeError, Report, make
@@ -38,6 +39,7 @@ class Prober:
         self.buses: dict[BusKey, Health] = {}
         self.services: dict[ServiceKey, Health] = {}
         self.links: dict[LinkKey, Health] = {}
+        self.answers = Histogram(ANSWERS)  # how long they took
 
     def __len__(self) -> int:
         return len(self._probes)
@@ -105,6 +107,8 @@ class Prober:
             self._changed(bus, health)
 
     def _note(self, key: Key, part: int, result: Result) -> None:
+        if result.kind is Kind.ANSWERED:
+            self.answers.note(result.latency)
         health = self._counting(key)
         if health is not None and health.note(result, part):
             self._changed(key, health)

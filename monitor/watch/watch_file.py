@@ -9,10 +9,12 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..base.files import Stamp, stamp_of
+from ..core.controller import run_process
 from ..core.controller.places import SITE_FILE, WATCH_FILE
 from ..judge.watch_list import Watch, WatchError, parse
 
@@ -45,7 +47,7 @@ class WatchList:
             return False
         if stamp == self._stamp:
             self.lost = False
-            return False
+            return self._runs_died()
         try:
             fresh = parse(json.loads(self._path.read_bytes()))
         except (OSError, ValueError) as error:
@@ -62,6 +64,15 @@ class WatchList:
             self._report("the watch list went back from revision %d to %d" % (self.watch.revision, fresh.revision))
         self.watch = fresh
         self.looked = True
+        self._runs_died()
+        return True
+
+    def _runs_died(self) -> bool:
+        """Note in `watch` which of the runs at work are gone. :return: whether that changed."""
+        gone = frozenset(process for process in self.watch.acting if run_process.is_gone(process))
+        if gone == self.watch.gone:
+            return False
+        self.watch = replace(self.watch, gone=gone)
         return True
 
     def _report(self, sentence: str) -> None:

@@ -19,27 +19,37 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as Served
 
+from ..core.client.commands import UnknownName, items_of
 from ..core.compile import errors
-from ..core.model import sentences
-from ..core.report import status_text
+from ..core.controller import last_words
+from ..core.model import moments, sentences
+from ..core.model.request_programs import GIVEN
+from ..core.report import plan_text, status_part, status_text
 from ..core.requests import check
 from ..core.requests.read import RequestErrors
-from . import events, page
+from . import events, figure_feed, page
+from .alarms import AlarmRoutes, WrongMoment
 from .desk import Desk, NotNow, Unknown, encode
 from .doors import caller, guard
-from .doors.caller import ACT, Caller, Connection
+from .doors.caller import ACT, ADMINISTER, Caller, Connection, named
+from .doors.compression import Compression
 from .doors.limits import Account, Limits, Refusal
 from .doors.meter import ACCOUNT, REFUSAL, Meter
 from .doors.wire import ABORT, CONNECTION
+from .exec_routes import ExecRoutes
+from .figure_routes import FigureRoutes
+from .figures.segments import FOLDER, Segments
+from .health_routes import HealthRoutes
 from .history import History
+from .log_routes import LogRoutes
 from .schema import actions, openapi, routes
+from .story_routes import StoryRoutes
 
-TURN_LATE_SECONDS = 10.0  # without a turn of the monitor's loop, after which `/healthz` fails
-STATUS_OLD_SECONDS = 15.0  # without a status that could be read, after which `/healthz` fails
-READ_WITHIN_SECONDS = 5.0  # a status that `/healthz` needs
 LARGE_BYTES = 4096  # a body that is checked in a thread
 STREAM = routes.BASE + "/events/stream"
 ACTIONS = routes.BASE + "/actions"
+# Never compressed.
+SECRETS = tuple(routes.BASE + path for path in ("/logs", "/last-words", "/why", "/programs", "/exec"))
 ALWAYS = ("stop", "close")  # kinds of requests that no limit holds up
 AGAIN_SECONDS = 2  # when what cannot be read now is worth another try
 
@@ -56,12 +66,13 @@ class Wrong(Exception):
         self.again = again
 
 
-class Api:
+class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryRoutes):
     def __init__(self, desk: Desk, hub: events.Hub, history: History, limits: Limits) -> None:
         self._limits = limits
         self._desk = desk
         self._hub = hub
         self._history = history
+        self._segments = Segments(desk.state_dir / FOLDER)
         self._openapi = encode(openapi.document())
 
     def served(self) -> list[BaseRoute]:
@@ -77,12 +88,17 @@ class Api:
             try:
                 self._parameters(route, request)
                 if route.acts and ACT not in (await self._caller(request)).may:
-                    raise Wrong(403, "only the owner of %s may act; you may look" % self._desk.state_dir)
+                    what = "read logs" if route.method == "GET" else "act"
+                    raise Wrong(403, "only the owner of %s may %s; you may look" % (self._desk.state_dir, what))
                 return await serve(request)
             except ClientDisconnect:
                 return Response(status_code=408)  # nobody reads it
             except Wrong as wrong:
                 return _problem(wrong.status, str(wrong), wrong.problems, wrong.again)
+            except WrongMoment as error:
+                return _problem(422, check.sentence([error.problem]), [error.problem])
+            except RequestErrors as wrong:
+                return _problem(422, str(wrong), wrong.errors)
             except Unknown as error:
                 unknown = [dict(check.error("", str(error), None), unknown=True)] if error.name else None
                 return _problem(404 if route.method == "GET" else 422, str(error), unknown)
@@ -112,18 +128,30 @@ class Api:
     async def _caller(self, request: Request) -> Caller:
         connection: Connection = request.scope[CONNECTION]
         facts = await self._desk.site()
-        return await self._desk.run(caller.caller, connection, facts.places)
+        found = await self._desk.run(caller.caller, connection, facts.places)
+        return named(found, request.headers.get("x-muster-person", ""))
 
     async def status(self, request: Request) -> Response:
         return _json((await self._desk.picture()).body)
 
     async def status_text(self, request: Request) -> Response:
         document = (await self._desk.picture()).document
+        names = [name for name in request.query_params.get("items", "").split(",") if name]
+        try:
+            items = items_of(names, document)
+        except UnknownName as error:
+            raise Wrong(404, str(error)) from None
+        if items or _whole(request, "not_normal"):
+            document = status_part.part(document, items, bool(_whole(request, "not_normal")))
         text = status_text.render_table(document, _whole(request, "width") or status_text.WIDTH)
         return Response(text, media_type=routes.TEXT_TYPE)
 
     async def plan(self, request: Request) -> Response:
         return _json(encode(await self._desk.plan()))
+
+    async def plan_text(self, request: Request) -> Response:
+        lines = plan_text.plan_lines(await self._desk.plan(), time.time())
+        return Response("\n".join(lines) + "\n", media_type=routes.TEXT_TYPE)
 
     async def events(self, request: Request) -> Response:
         after = _whole(request, "after")
@@ -136,10 +164,8 @@ class Api:
         if last and not (last.isdecimal() and len(last) < 16):
             problem = check.error("Last-Event-ID", "must be the number of an event", last)
             raise Wrong(422, check.sentence([problem]), [problem])
-        account: Account = request.scope[ACCOUNT]
-        refusal = self._limits.stream(account)
-        if refusal is not None:
-            raise Wrong(refusal.status, refusal.sentence, again=refusal.again)
+        seconds = await self._interval(request)
+        account = self.admitted(request)
         try:
             bell = await self._hub.open()
         except BaseException:
@@ -151,10 +177,36 @@ class Api:
             self._limits.stream_over(account)
 
         # Not a Response: Starlette only requires something that can be called like one.
-        return cast(Response, events.EventStream(self._hub, bell, after, request.scope[ABORT], over))
+        return cast(Response, events.EventStream(
+            self._hub, bell, after, request.scope[ABORT], over, request.query_params.get("changes") == "1",
+            request.query_params.get("have", ""), seconds))
+
+    async def _interval(self, request: Request) -> float:
+        """How often a stream wants to know what programs use. :raises Wrong:"""
+        text = request.query_params.get("figures")
+        if text is None:
+            return 0.0
+        if ACT not in (await self._caller(request)).may:
+            raise Wrong(403, "only the owner of %s may see what programs use; you may look" % self._desk.state_dir)
+        seconds = moments.duration(text.strip()) or 0.0
+        if not figure_feed.LEAST_SECONDS <= seconds <= figure_feed.MOST_SECONDS:
+            least = "must be from %d s to %d h, for example 10s or 5m" % (
+                figure_feed.LEAST_SECONDS, figure_feed.MOST_SECONDS // 3600)  # fmt: skip
+            problem = check.error("figures", least, text[:40])
+            raise Wrong(422, check.sentence([problem]), [problem])
+        return seconds
+
+    def admitted(self, request: Request) -> Account:
+        """Count a stream of its caller, until `Limits.stream_over`. :raises Wrong: when there are too many."""
+        account: Account = request.scope[ACCOUNT]
+        refusal = self._limits.stream(account)
+        if refusal is not None:
+            raise Wrong(refusal.status, refusal.sentence, again=refusal.again)
+        return account
 
     async def history(self, request: Request) -> Response:
-        return _json(encode(self._history.to_json()))
+        hosts = [request.query_params["host"]] if "host" in request.query_params else None
+        return _json(encode(self._history.to_json(hosts, _whole(request, "points") or 0)))
 
     async def why(self, request: Request) -> Response:
         name = request.path_params["instance"]
@@ -170,6 +222,8 @@ class Api:
             plan, error = None, str(reason)
         answer: dict[str, Any] = {"instance": dict(instance, name=name), "plan": plan, "trail": trail}
         answer["intents"] = [i for i in document["monitor"].get("intents") or [] if i.get("instance") == name]
+        if ACT in (await self._caller(request)).may:
+            answer["last_words"] = await self._desk.run(last_words.listed, str(self._desk.state_dir), name, 3)
         if error:
             answer["error"] = error
         return _json(encode(answer))
@@ -177,11 +231,16 @@ class Api:
     async def explain(self, request: Request) -> Response:
         return _json(encode(await self._desk.question("explain", item=request.path_params["item"])))
 
-    async def what_if(self, request: Request) -> Response:
+    async def _body_of(self, request: Request, name: str) -> Any:
+        """The body, as `routes.bodies` has it by this name. :raises Wrong:"""
         body, size = await _body(request)
-        problems = await self._checked(size, check.errors, body, routes.bodies()["WhatIf"])
+        problems = await self._checked(size, check.errors, body, routes.bodies()[name])
         if problems:
             raise Wrong(422, check.sentence(problems), problems)
+        return body
+
+    async def what_if(self, request: Request) -> Response:
+        body = await self._body_of(request, "WhatIf")
         answer = await self._desk.question("what_if", assume=body)
         return _json(encode({**answer, "answers": await self._desk.answers(body.get("down") or [])}))
 
@@ -203,6 +262,8 @@ class Api:
             wanted = await self._checked(size, actions.request_of, body, names, who)
         except RequestErrors as wrong:
             raise Wrong(422, str(wrong), wrong.errors) from None
+        if any(body.get(field) for field in GIVEN):
+            self.administers(who, "give programs arguments or variables")
         if request.query_params.get("dry_run") == "1":
             save, approve = (request.query_params.get(name) == "1" for name in ("save", "approve"))
             return _json(encode(await self._desk.dry_run(wanted, save, approve)))
@@ -217,6 +278,11 @@ class Api:
         except Exception as error:
             raise Wrong(500, "the request failed in the monitor: %s; its log says more" % error) from error
 
+    def administers(self, who: Caller, what: str) -> None:
+        """:raises Wrong: when the caller may not administer."""
+        if ADMINISTER not in who.may:
+            raise Wrong(403, "only the owner of %s may %s, on the controller" % (self._desk.state_dir, what))
+
     async def ticket(self, request: Request) -> Response:
         ticket = self._desk.ticket(request.path_params["id"])
         if ticket is None:
@@ -229,79 +295,13 @@ class Api:
     async def openapi(self, request: Request) -> Response:
         return _json(self._openapi)
 
-    async def metrics(self, request: Request) -> Response:
-        picture = await self._desk.picture()
-        facts = {
-            "status": picture.document,
-            "snapshot": await self._desk.core.seen(),
-            "counts": dict(self._desk.core.counts),
-            "now": time.time(),
-            "turned": self._turned(),
-            "streams": self._hub.streams,
-            "connections": sum(self._limits.connections.values()),
-            "refused": self._limits.refused,
-        }
-        body, content_type = await self._desk.run(_exposition, facts, request.headers.get("accept", ""))
-        return Response(body, headers={"content-type": content_type})
-
-    async def healthz(self, request: Request) -> Response:
-        snapshot = await self._desk.core.seen()
-        turned = self._turned()
-        facts = {"turned": round(turned or 0.0, 3), "revision": int(snapshot.get("revision", -1))}
-        why = ""
-        if turned is None or turned > TURN_LATE_SECONDS:
-            why = (
-                "the monitor's loop has not turned for %.0f s" % turned
-                if turned
-                else "the monitor's loop has not begun"
-            )
-        elif facts["revision"] < 0:
-            why = "the monitor has no watch list: deploy the site"
-        elif self._desk.stamp("watch.json") is None:
-            why = "the watch list is gone from %s: reconcile writes it again" % self._desk.state_dir
-        elif snapshot.get("failing"):
-            why = "%s; its log says more" % snapshot["failing"]
-        elif snapshot.get("no_runs"):
-            why = "the monitor cannot run playbooks: %s" % snapshot["no_runs"]["why"]
-        else:
-            why = await self._unreadable()
-        return _json(encode({"ok": not why, "why": why, **facts}), 503 if why else 200)
-
-    async def _unreadable(self) -> str:
-        """Why the status has been unreadable for too long; "" when it is readable or was a short time ago."""
-        if self._desk.age < STATUS_OLD_SECONDS:
-            return ""
-        why = "reading it takes too long"
-        try:
-            async with asyncio.timeout(READ_WITHIN_SECONDS):
-                await self._desk.picture()
-            return ""
-        except TimeoutError:
-            pass
-        except NotNow as error:
-            why = str(error)
-        except Exception as error:
-            self._desk.journal.failed("the reading of the status", error)
-            why = self._desk.journal.defect
-        return "the status has not been readable for %.0f s: %s" % (self._desk.age, why)
-
-    def _turned(self) -> float:
-        """Seconds since the monitor's loop turned last."""
-        return max(0.0, time.monotonic() - self._desk.core.turned)
-
 
 def application(desk: Desk, hub: events.Hub, history: History, limits: Limits) -> Starlette:
     """The API and the page."""
     served = [*Api(desk, hub, history, limits).served(), *page.routes()]
     handlers: Any = {404: _not_found, 405: _not_allowed, 500: _failed}
-    around = [Middleware(Meter, STREAM, ACTIONS), Middleware(guard.Guard)]
+    around = [Middleware(Meter, STREAM, ACTIONS), Middleware(guard.Guard), Middleware(Compression, SECRETS)]
     return Starlette(routes=served, middleware=around, exception_handlers=handlers)
-
-
-def _exposition(facts: dict[str, Any], accept: str) -> tuple[bytes, str]:
-    from . import metrics
-
-    return metrics.exposition(metrics.Facts(**facts), accept)
 
 
 async def _body(request: Request) -> tuple[Any, int]:

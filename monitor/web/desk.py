@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,19 +17,21 @@ from typing import Any, Protocol, TypeVar
 
 from ..base.files import Stamp, file_stamp
 from ..base.journal import Journal
-from ..core.controller import calls, ledgers, publish
+from ..core.controller import calls, ledgers, publish, trail_search
 from ..core.controller.places import SEEN_FILE, SITE_FILE, WATCH_FILE
 from ..core.controller.store import LedgerError
 from ..core.model import site as site_model
 from ..core.model.observation import observed
 from ..core.model.records import State
 from ..core.model.request import Request
+from ..core.model.words import DOWN
 from ..core.place import loads as place_loads
 from ..core.report import plan_text
-from ..core.requests.confirm import patience
+from ..core.requests.confirm import answers
 from ..core.requests.names import Names, names_of
 from .doors.caller import Places, owner_of, places_of
 from .doors.meter import METERED
+from .logs.feed import End, Take
 from .since import Since
 
 Json = dict[str, Any]
@@ -58,12 +60,22 @@ class Core(Protocol):
     async def ask(self, request: Request) -> Json:
         """Carry a request out. :raises NotNow: when it cannot be passed on."""
 
+    async def execute(self, asked: Mapping[str, Any]) -> Json:
+        """Run a command beside a program (`controller.executing`). :raises NotNow: when it cannot be passed on."""
+
     async def seen(self) -> Json:
         """What it sees now; where it does not answer, what it saw last."""
 
     def heard(self, host: str) -> dict[str, float]:
         """When the host answered last as `seen` said last, by line, bus or run: {host: seconds since 1970}; empty if
         never."""
+
+    def logs(self, host: str, request: Mapping[str, Any], take: Take) -> End:
+        """Read logs of a host.
+
+        :param take: gets ``{"lines", "cursor"}``, and last ``{"over": why}``.
+        :return: what ends it.
+        """
 
     def subscribe(self) -> asyncio.Event: ...
 
@@ -242,6 +254,14 @@ class Desk:
         entries: list[Json] = (await self.run(self._controller, request))["trail"]
         return entries
 
+    def search_trail(self, wanted: trail_search.Wanted, names: Set[str], limit: int) -> list[Json]:
+        """Entries of some time, the oldest first; `names`: the instances of the item. Takes its time: for a thread."""
+        try:
+            with ledgers.open_ledger(str(self.state_dir)) as ledger:
+                return trail_search.search(ledger.trail, wanted, names, limit)
+        except LedgerError as error:
+            raise NotNow(str(error)) from error
+
     async def question(self, verb: str, **request: Any) -> Json:
         """`explain` or `what_if` of the controller. :raises Unknown: with its sentence."""
         try:
@@ -252,11 +272,28 @@ class Desk:
         return found
 
     async def answers(self, hosts: list[str]) -> dict[str, float]:
-        """Those of these hosts that answered within their patience, so are not dead: host -> when."""
+        """Those of these hosts that are not dead: host -> when it answered last."""
         site, now = (await self.site()).site, time.time()
-        await self.core.seen()
+        seen = await self.core.seen()
+        believed = {n: seen["at"] - h["since"] for n, h in (seen.get("hosts") or {}).items() if h["state"] == DOWN}
         heard = {name: at for host in hosts for name, at in self.core.heard(host).items()}
-        return {n: at for n, at in heard.items() if site is not None and now - at <= patience(site.settings)}
+        if site is None:
+            return {}
+        return {n: at for n, at in heard.items() if answers(at, believed.get(n), site.settings, now)}
+
+    async def living(self) -> dict[str, str]:
+        """Instance -> the host on which a program of it was seen last."""
+
+        def read() -> dict[str, str]:
+            hosts: Mapping[str, Any] = self._read(SEEN_FILE).get("hosts") or {}
+            return {
+                name: host
+                for host, entry in hosts.items()
+                for name, seen in (entry.get("instances") or {}).items()
+                if seen.get("programs")
+            }
+
+        return await self._run_for_all(read)
 
     async def loads(self) -> dict[str, tuple[float, ...]]:
         """host -> at, cpu, memory, reserved, effective; of the hosts that were seen."""
@@ -311,7 +348,7 @@ class Desk:
 
     async def _ask(self, request: Request) -> Json:
         known = ("who", "from", "why")
-        facts = {field.name: value for field, value in request.given() if field.name not in known}
+        facts = {field.name: field.logged(value) for field, value in request.given() if field.name not in known}
         self.journal.say("asked", request.why, kind=request.kind, who=request.who, host=request.where, **(
             {"request": facts} if facts else {}))  # fmt: skip
         try:

@@ -18,7 +18,12 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
+from .alarm_feed import AlarmFeed, message
+from .asks import Asks
+from .changes import difference
 from .desk import Desk, NotNow, encode
+from .figure_feed import FigureFeed, Turn
+from .figure_sampler import Sampler
 
 HEARTBEAT_SECONDS = 5.0
 SILENT_SECONDS = 5.0  # without a turn of the monitor's loop, after which nobody says that it is there
@@ -40,8 +45,19 @@ class Hub:
         self.newest = -1  # id of the last entry read; -1: none was read yet
         self.status: bytes = b""
         self.version = 0  # of `status`, the event that shows it
+        self.change: bytes = b""  # the event that makes the status before into this one; empty when there was none
+        self._document: Any = None
+        self._before = 0.0  # `at` of the status that `change` is about
         self._painted: Any = None  # the key of the picture that `status` shows
         self.closing = False
+        self.alarms = AlarmFeed(desk)
+        self.asks = Asks(desk, self.ring)
+        self.figures = FigureFeed(Sampler(desk, desk.core.logs, self._places), self.ring, desk.journal.failed)
+
+    async def _places(self) -> dict[str, str]:
+        """Instance -> the host that holds it, as the status has it, which streams read anyway."""
+        instances = (await self._desk.picture()).document["instances"]
+        return {name: entry["host"] for name, entry in instances.items() if entry["host"]}
 
     @property
     def streams(self) -> int:
@@ -83,8 +99,14 @@ class Hub:
                 self.newest = int(entries[-1]["id"])
             picture = await self._desk.picture()
             if not self.status or picture.key != self._painted:
+                before, self._document = self._document, picture.document
+                self.change, self._before = b"", 0.0
+                if before is not None and self.status:
+                    self._before = float(before["at"])
+                    self.change = message("change", encode(difference(before, picture.document)))
                 self._painted, self.status = picture.key, message("status", picture.body)
                 self.version += 1
+            await self.alarms.read(picture.document)
         finally:
             self.ring()
 
@@ -96,6 +118,18 @@ class Hub:
         at = time.time()
         facts = {"at": round(at, 3), "painted": round(at - self._desk.age, 3)}
         return b": the monitor is there\n" + message("alive", encode(facts))
+
+    def version_of(self, at: str) -> int:
+        """The version of the status that was made at this moment, when it is the newest or the one before; else -1."""
+        try:
+            made = float(at)
+        except ValueError:
+            return -1
+        if not self.status:
+            return -1
+        if made == self._document["at"]:
+            return self.version
+        return self.version - 1 if self.change and made == self._before else -1
 
     def ring(self) -> None:
         for bell in self._bells:
@@ -119,9 +153,15 @@ class EventStream:
     """The response: runs until its client leaves, reads too slowly, or the monitor stops."""
 
     def __init__(
-        self, hub: Hub, bell: asyncio.Event, last: int | None, abort: Callable[[], None], over: Callable[[], None]
-    ) -> None:
-        """:param over: called once, when the stream has ended."""
+        self, hub: Hub, bell: asyncio.Event, last: int | None, abort: Callable[[], None], over: Callable[[], None],
+        changes: bool = False, have: str = "", figures: float = 0.0,
+    ) -> None:  # fmt: skip
+        """:param over: called once, when the stream has ended. :param changes: of a status that follows the one that
+        was sent, send what differs. :param have: ``at`` of the status that the client has already. :param figures:
+        seconds after which it wants to know again what programs use; 0: it does not."""
+        self._figures = Turn(hub.figures, figures)
+        self._changes = changes
+        self._have = have
         self._over = over
         self._hub = hub
         self._bell = bell
@@ -146,7 +186,8 @@ class EventStream:
     async def _follow(self, send: Callable[[bytes], Awaitable[None]], gone: asyncio.Task[None]) -> None:
         hub = self._hub
         last = hub.newest if self._last is None else self._last
-        version = -1
+        version = hub.version_of(self._have) if self._changes else -1
+        alarms = asks = -1
         beat = 0.0
         while not (hub.closing or gone.done()):
             self._bell.clear()
@@ -157,8 +198,18 @@ class EventStream:
                     last = entries[-1][0]
                     parts += [data for _unused, data in entries]
             if hub.status and version != hub.version:
+                follows = self._changes and version == hub.version - 1 and hub.change
                 version = hub.version
-                parts.append(hub.status)
+                parts.append(hub.change if follows else hub.status)
+            if hub.alarms.event and alarms != hub.alarms.version:
+                alarms = hub.alarms.version
+                parts.append(hub.alarms.event)
+            if hub.asks.event and asks != hub.asks.version:
+                asks = hub.asks.version
+                parts.append(hub.asks.event)
+            figures = self._figures.event()
+            if figures:
+                parts.append(figures)
             now = time.monotonic()
             if now >= beat:
                 beat = now + HEARTBEAT_SECONDS
@@ -168,19 +219,14 @@ class EventStream:
                 await asyncio.sleep(0)  # a client that reads everything at once must not occupy the loop
                 continue
             waiting = asyncio.create_task(self._bell.wait())
-            await asyncio.wait({waiting, gone}, timeout=beat - now, return_when=asyncio.FIRST_COMPLETED)
+            left = min(beat - now, self._figures.left())
+            await asyncio.wait({waiting, gone}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
 
     async def _send(self, send: Send, data: bytes, more: bool = True) -> None:
         body: Message = {"type": "http.response.body", "body": data, "more_body": more}
         async with asyncio.timeout(SLOW_CLIENT_SECONDS):
             await send(body)
-
-
-def message(event: str, data: bytes, ident: Any = None) -> bytes:
-    """One event; `data` is JSON on one line."""
-    head = b"id: %d\n" % ident if ident is not None else b""
-    return b"%sevent: %s\ndata: %s\n\n" % (head, event.encode(), data)
 
 
 async def _gone(receive: Receive) -> None:

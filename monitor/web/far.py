@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..base.journal import Journal
 from ..base.listeners import Listened
 from ..core.model.request import Request
 from .desk import NotNow
+from .logs.feed import End, Take
 
 Json = dict[str, Any]
 SEEN_WITHIN_SECONDS = 2.0  # after which what it saw last counts
@@ -38,6 +40,7 @@ class FarMonitor(Listened):
         self._counts: Counter[tuple[str, str]] = Counter()
         self._asked: dict[int, asyncio.Future[Json]] = {}
         self._number = 0
+        self._logs: dict[int, Take] = {}
         self._look = 0  # the number of the last question what it sees
         self._looked = 0  # and of the last that was answered
         self._news = asyncio.Condition()
@@ -55,12 +58,18 @@ class FarMonitor(Listened):
         return self._counts
 
     async def ask(self, request: Request) -> Json:
+        return await self._answered({"request": request.to_json()}, "ask")
+
+    async def execute(self, asked: Mapping[str, Any]) -> Json:
+        return await self._answered({"asked": asked}, "execute")
+
+    async def _answered(self, message: Mapping[str, Any], kind: str) -> Json:
         self._number += 1
         number = self._number
         answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
         try:
-            if not self._channel.send({"ask": number, "request": request.to_json()}):
+            if not self._channel.send({kind: number, **message}):
                 raise NotNow("the monitor takes no requests at the moment")
             return await answer
         finally:
@@ -78,8 +87,30 @@ class FarMonitor(Listened):
     def heard(self, host: str) -> dict[str, float]:
         return {host: self._heard[host]} if host in self._heard else {}
 
+    def logs(self, host: str, request: Mapping[str, Any], take: Take) -> End:
+        self._number += 1
+        number = self._number
+        self._logs[number] = take
+        if not self._channel.send({"logs": number, "host": host, "request": request}):
+            self._logged({"logged": number, "over": "the monitor takes no requests at the moment"})
+
+        def end() -> None:
+            if self._logs.pop(number, None) is not None:
+                self._channel.send({"logs": number, "close": True})
+
+        return end
+
+    def _logged(self, message: Json) -> None:
+        take = self._logs.get(message["logged"])
+        if "over" in message:
+            self._logs.pop(message["logged"], None)
+        if take is not None:
+            take(message)
+
     async def take(self, message: Json) -> None:
         """Take in a message of the monitor."""
+        if "logged" in message:
+            self._logged(message)
         if "turned" in message:
             self._turned = float(message["turned"])
         if "seen" in message:

@@ -52,11 +52,17 @@ class History:
         for host in [host for host in self._rings if host not in keep]:
             del self._rings[host]
 
-    def to_json(self) -> dict[str, Any]:
-        hosts = {
-            host: [list(ring[start : start + _WIDTH]) for start in range(0, len(ring), _WIDTH)]
-            for host, ring in sorted(self._rings.items())
-        }
+    def to_json(self, only: Iterable[str] | None = None, most: int = 0) -> dict[str, Any]:
+        """:param only: these hosts; None: all. :param most: so many points of each, evenly chosen; 0: all of them."""
+        names = self._rings if only is None else set(only) & self._rings.keys()
+        hosts = {}
+        for host in sorted(names):
+            ring = self._rings[host]
+            count = len(ring) // _WIDTH
+            chosen = list(range(count))
+            if most and count > most:  # the newest is always one of them
+                chosen = sorted({count - 1 - round(step * (count - 1) / max(1, most - 1)) for step in range(most)})
+            hosts[host] = [list(ring[at * _WIDTH : (at + 1) * _WIDTH]) for at in chosen]
         return {"columns": list(COLUMNS), "hosts": hosts}
 
     def _put(self, host: str, point: list[float]) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import uvicorn
@@ -24,6 +24,8 @@ from .doors import doors
 from .doors.caller import Door
 from .doors.limits import Limits
 from .doors.wire import Gate, Wire
+from .figure_sampler import EVERY_SECONDS, FIRST_SECONDS, Sampler, keep
+from .figures.segments import FOLDER, Segments
 from .history import History
 
 HISTORY = "run/history.jsonl"
@@ -31,6 +33,7 @@ CONNECTIONS = 1500  # at most, of all doors; fewer where the process may not hav
 RESERVED = 100  # descriptors for files, and the doors come on top
 GRACE = 1  # s for open requests when the monitor stops
 HEAD_BYTES = 16384  # of a request
+ALARMS_SECONDS = 0.25  # between two looks whether the monitor has judged
 SWEEP_SECONDS = 1.0  # between looks at connections that say nothing
 
 
@@ -58,7 +61,10 @@ class Web:
         await self._server.startup(sockets=[])
         await self._open_doors()
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(step()) for step in (self._wake, self._look, self._sweep)]
+        self._tasks = [loop.create_task(step()) for step in self._steps()]
+
+    def _steps(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        return (self._wake, self._look, self._look_at_alarms, self._sample, self._sweep)
 
     async def end(self) -> None:
         for task in self._tasks:
@@ -89,6 +95,31 @@ class Web:
         while True:
             await asyncio.sleep(events.LOOK_SECONDS)
             await self._turn()
+
+    async def _look_at_alarms(self) -> None:
+        """Alarms are judged some moments after what they are about: wake the streams as soon as that is stored."""
+        known: object = None
+        while True:
+            await asyncio.sleep(ALARMS_SECONDS)
+            stamp = self._hub.alarms.stamp()
+            if stamp != known and self._hub.streams:
+                known = stamp
+                await self._turn()
+
+    async def _sample(self) -> None:
+        """Keep what programs use."""
+        sampler = Sampler(self._desk, self._core.logs, self._desk.living)
+        segments = Segments(self._core.state_dir / FOLDER)
+        pause = FIRST_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            pause = EVERY_SECONDS
+            try:
+                await keep(sampler, self._desk, segments)
+            except (NotNow, OSError) as error:
+                self._tell("the figures of programs are not kept: %s" % error)
+            except Exception as error:
+                self._journal.failed("the figures of programs", error)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

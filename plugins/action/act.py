@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import host_facts
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.act import instance
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import generations
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
+    _differences,
     _host_call,
     _inventory,
     _line_call,
+    _rounds,
     _standby,
 )
 
@@ -45,24 +49,27 @@ class ActionModule(_host_call.HostAction):
             earlier = {}
         if options["published"]:
             published = _standby.published_site(task_vars)
-            host = _host_call.host_facts(published["document"], published["site_id"], name)
+            host = host_facts(published["document"], published["site_id"], name)
         else:
             compiled = _compiled.compiled_site(self, task_vars)
-            host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
+            host = host_facts(compiled.document, _compiled.kept("site_id") or "", name)
         if request.get("config"):
             files = _compiled.config_files(compiled, name)
             held = {file.rpartition(".")[0] for file in files if file.endswith(generations.SUFFIXES)}
             digests = {instance: digest for instance, digest in compiled.digests.items() if instance in held}
             request["config"] = dict(request["config"], files=files, instances=digests)
+            if self._task.diff:
+                request["config"]["owners"] = _differences.owners(compiled.site, held, host)
         given = _inventory.plain(options["given"] or {})
         if options["published"] and not given and not self._task.check_mode:
             given = self._give(host, request, task_vars)
         answer = self._act(host, request, given, task_vars)
         if answer.get("diff"):
-            result["diff"] = answer["diff"]
+            result["diff"] = _differences.not_shown_yet(answer["diff"])
         if answer.get("error"):
             _compiled.keep("error-" + name, answer["error"])
-        answer["run"] = request["run"]
+        answer["run"], answer["heard"] = request["run"], time.time()
+        _rounds.note_since(answer)
         answer["results"] = {**earlier.get("results", {}), **answer.get("results", {})}
         result.update(changed=bool(answer.get("changed")), answer={k: v for k, v in answer.items() if k != "diff"})
         return result

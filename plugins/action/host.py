@@ -9,8 +9,14 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.control_room.muster.plugins.module_utils._core.host.lease import messages
-from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _programs
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import host_facts
+from ansible_collections.control_room.muster.plugins.plugin_utils import (
+    _compiled,
+    _host_call,
+    _inventory,
+    _leases,
+    _programs,
+)
 
 _SPEC = {
     "state": {"type": "str", "default": "prepared", "choices": ["prepared", "removed"]},
@@ -51,7 +57,7 @@ class ActionModule(_host_call.HostAction):
                 "supervisord": options["supervisord"],
                 "environment": {str(k): str(v) for k, v in sorted(_inventory.plain(options["environment"]).items())},
                 "boot": options["boot"],
-                "lease": self._lease(host),
+                "lease": _leases.of_host(host, compiled.document),
                 "system": _inventory.plain({"packages": options["packages"], "user": options["user"]}),
             }
             verb, install = "prepare", True
@@ -74,34 +80,11 @@ class ActionModule(_host_call.HostAction):
         return result
 
     @staticmethod
-    def _lease(host: dict[str, Any]) -> dict[str, Any] | None:
-        """What the host needs to hold a lease; None where none is needed."""
-        known = _compiled.kept("lease")
-        if not known:
-            return None
-        masters = [bytes.fromhex(key) for key in known["keys"]]
-        chosen = {name: [address, port] for name, address, port in known["sets"][-1]}
-        asked = any(host["host"] == name for witnesses in known["sets"] for name, _address, _port in witnesses)
-        keys = [[messages.key_name(key).hex(), messages.derive(key, host["host"]).hex()] for key in masters]
-        return {
-            "site_id": host["site_id"],
-            "host": host["host"],
-            "address": host["address"],
-            "port": known["port"],
-            "keys": keys,
-            "masters": known["keys"] if asked else [],
-            "witnesses": chosen,
-            "length": known["length"],
-            "margin": known["margin"],
-            "error": known["error"],
-        }
-
-    @staticmethod
     def _facts(compiled: _compiled.Compiled, name: str, state: str, task_vars: Any) -> dict[str, Any]:
         """The host's facts, as they are sent to it; for a host that just left the site, taken from its variables."""
         site, site_id = compiled.document, _compiled.kept("site_id") or ""
         if any(host["name"] == name for host in site["hosts"]):
-            return _host_call.host_facts(site, site_id, name)
+            return host_facts(site, site_id, name)
         if state != "removed":
             raise AnsibleActionFail("%s is no host of the site: put it into the group muster_hosts" % name)
         if not task_vars.get("muster_root"):

@@ -12,6 +12,8 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.host.ser
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _programs
 
 _SPEC = {
+    "program": {"type": "str", "default": "monitor", "choices": ["monitor", "etcd"]},
+    "controller": {"type": "str", "default": ""},
     "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "removed"]},
     "command": {"type": "list", "elements": "str", "default": []},
     "supervisord": {"type": "list", "elements": "str", "default": ["/usr/bin/supervisord"]},
@@ -19,7 +21,7 @@ _SPEC = {
     "boot": {"type": "bool", "default": False},
 }
 # After the retries Supervisor gives a program up for good; between two it waits a second longer each time.
-_PROGRAM = """[program:monitor]
+_PROGRAM = """[program:{program}]
 command={command}
 directory={directory}
 environment={environment}
@@ -29,7 +31,7 @@ startsecs=1
 startretries=1000000
 stopwaitsecs=20
 redirect_stderr=true
-stdout_logfile=@@root@@/log/monitor.log
+stdout_logfile=@@root@@/log/{program}.log
 stdout_logfile_maxbytes=5MB
 stdout_logfile_backups=3
 """
@@ -44,26 +46,31 @@ class ActionModule(_host_call.HostAction):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
+        program = options["program"]
         compiled = _compiled.compiled_site(self, task_vars)
         name = compiled.document["controller"]
+        if compiled.document["controllers"]:
+            name = options["controller"] or str(task_vars["inventory_hostname"])
         variables = task_vars["hostvars"][name]
         host = {
-            "site_id": _compiled.kept("site_id") or "",
+            "site_id": str(_compiled.kept("site_id") or ""),
             "site": compiled.document["name"],
             "controller": name,
             "host": name,
             "address": "127.0.0.1",
-            "root": str(variables["muster_root"]),
+            "root": str(variables["muster_root"]) + ("" if program == "monitor" else "_" + program),
             "node": name,
             "service_manager": "supervisor",
             "measure": "node",
         }
+        if program != "monitor":  # it is there before the site has a ledger
+            host["site_id"] = "%s-%s" % (host["site"], program)
         if options["state"] == "removed":
             answer = self.call_host("remove", {"host": host}, task_vars)
         else:
             services = {}
             if options["state"] == "started":
-                services["monitor.ini"] = {"text": self._program(options, task_vars), "mode": "0640"}
+                services[program + ".ini"] = {"text": self._program(options, task_vars), "mode": "0640"}
             answer = self.call_host(
                 "prepare",
                 {
@@ -86,8 +93,11 @@ class ActionModule(_host_call.HostAction):
         sources = [os.path.abspath(str(source)) for source in task_vars.get("ansible_inventory_sources") or []]
         environment = {str(k): str(v) for k, v in _inventory.plain(options["environment"]).items()}
         inventory = [argument for source in sources for argument in ("--inventory", source)]
+        if options["program"] != "monitor":
+            inventory = []
         command = ["setpriv", "--pdeathsig", "TERM", "--", *options["command"], *inventory]
         return _PROGRAM.format(
+            program=options["program"],
             command=orders.quote_command(command),
             directory=_compiled.COLLECTION,
             environment=orders.quote_environment(environment),

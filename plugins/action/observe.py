@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import host_facts
 from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _standby
 
 _SPEC = {
@@ -30,10 +31,10 @@ class ActionModule(_host_call.HostAction):
         name = task_vars["inventory_hostname"]
         if options["published"]:
             published = _standby.published_site(task_vars)
-            host = _host_call.host_facts(published["document"], published["site_id"], name)
+            host = host_facts(published["document"], published["site_id"], name)
         else:
             compiled = _compiled.compiled_site(self, task_vars)
-            host = _host_call.host_facts(compiled.document, _compiled.kept("site_id") or "", name)
+            host = host_facts(compiled.document, _compiled.kept("site_id") or "", name)
         request: dict[str, Any] = {"host": host, "load": options["load"]}
         if options["evidence"]:
             request["evidence"] = True

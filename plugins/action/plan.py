@@ -16,7 +16,12 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.model.re
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import site_from_json
 from ansible_collections.control_room.muster.plugins.module_utils._core.requests.names import names_of
 from ansible_collections.control_room.muster.plugins.module_utils._core.requests.read import unnamed
-from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _controller_call, _sentences
+from ansible_collections.control_room.muster.plugins.plugin_utils import (
+    _compiled,
+    _controller_call,
+    _rounds,
+    _sentences,
+)
 
 NOT_OBSERVED = "it was not observed in this run (--limit, serial, --start-at-task)"
 _SPEC = {
@@ -47,6 +52,8 @@ class ActionModule(_controller_call.ControllerAction):
         for name in [name for name in names if name not in observations]:
             why = _compiled.kept("failed-" + name) or NOT_OBSERVED
             observations[name] = {"host": name, "answer": "not asked", "why": why}
+        if not self._task.check_mode:
+            self._until_due()
         # Of the monitor's record of the request: the run's first plan takes it, and further rounds belong to that one.
         noted = "" if _compiled.kept("plan") else str(task_vars.get("muster_request_id") or "")
         answer = self.call_controller(
@@ -68,6 +75,14 @@ class ActionModule(_controller_call.ControllerAction):
             self._display.display("saved to %s (mode 0600): apply does exactly this, or nothing" % saves)
         return self._planned(result, answer, options, observations, compiled, task_vars)
 
+    def _until_due(self) -> None:
+        """In a later round of a rollout, wait for the moment when its batch has been well for long enough."""
+        _compiled.keep("lead", _rounds.lead(_compiled.kept("begun"), time.time()))
+        due = _compiled.kept("due")
+        if due:
+            _compiled.keep("due", None)
+            time.sleep(min(_rounds.MOST_EARLY, _rounds.until(due, time.time())))
+
     def _planned(
         self,
         result: dict[str, Any],
@@ -84,7 +99,8 @@ class ActionModule(_controller_call.ControllerAction):
             self._display.warning(warning)
         sentences = _sentences.of_plan(document, observations)
         check = self._task.check_mode and not plan.refusals
-        for line in _sentences.of_check(document, observations, time.time()) if check else sentences:
+        shown = _sentences.of_check(document, observations, time.time(), answer.get("preview")) if check else sentences
+        for line in [] if task_vars.get("muster_quiet") else shown:
             self._display.display(line)
         heard = _sentences.heard(observations)
         _compiled.keep("heard", heard)
@@ -107,5 +123,6 @@ class ActionModule(_controller_call.ControllerAction):
             hosts=sorted(answer["requests"]),
             sentences=sentences,
             plan=document,
+            **({"preview": answer["preview"]} if answer.get("preview") else {}),
         )
         return result

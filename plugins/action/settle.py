@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -16,6 +17,7 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.model.wo
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
+    _rounds,
     _sentences,
     _standby,
 )
@@ -27,7 +29,6 @@ _SPEC = {
 }
 
 ROUNDS = 25  # of one run; Ansible nests them
-LONGEST_WAIT = 120.0  # s that a run waits for a batch between two looks
 
 
 class ActionModule(_controller_call.ControllerAction):
@@ -54,6 +55,8 @@ class ActionModule(_controller_call.ControllerAction):
         for warning in answer.get("warnings", []):
             self._display.warning(warning)
         for host in answers.values():
+            for came in host.get("results", {}).values():
+                came.pop("words", None)  # they are kept by now
             outcome.update(host.get("results", {}))
         sentences = _sentences.of_outcome(outcome, answers)
         for sentence in sentences:
@@ -80,7 +83,7 @@ class ActionModule(_controller_call.ControllerAction):
         ]
         if failed:
             raise AnsibleActionFail("; ".join(failed))
-        again = self._again(plan, outcome, answers) or self._rollout(plan)
+        again = self._again(plan, outcome, answers) or self._rollout(plan, answers)
         halted = (plan.changes.get("rollouts") or {}).get(CURRENT) or {}
         if halted.get("state") == HALTED and _compiled.kept("rollout") and not again:
             raise AnsibleActionFail("rollout %s stopped: %s" % (halted.get("id"), halted.get("reason")))
@@ -92,7 +95,7 @@ class ActionModule(_controller_call.ControllerAction):
         )
         return result
 
-    def _rollout(self, plan: Plan) -> str:
+    def _rollout(self, plan: Plan, answers: Mapping[str, Any]) -> str:
         """A deploy waits for its rollout: the kind of the next round, after the time that a batch has to be well."""
         if not plan.again_after or not (plan.kind == "deploy" or _compiled.kept("rollout")):
             return ""
@@ -100,7 +103,9 @@ class ActionModule(_controller_call.ControllerAction):
         if int(_compiled.kept("rounds") or 1) > ROUNDS:
             self._display.warning("the rollout goes on with the monitor, or with each reconcile: muster rollout status")
             return ""
-        time.sleep(min(plan.again_after, LONGEST_WAIT))
+        due = _rounds.due(time.time(), plan.again_after, answers.values())
+        _compiled.keep("due", due)
+        time.sleep(_rounds.until(due, time.time(), _compiled.kept("lead") or 0.0))
         return "reconcile"
 
     def _again(self, plan: Plan, outcome: dict[str, Any], answers: dict[str, Any]) -> str:

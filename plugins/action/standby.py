@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import host_facts
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import START, STOP, Plan
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
@@ -15,11 +17,16 @@ from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _host_call,
     _inventory,
     _line_call,
+    _look,
     _sentences,
     _standby,
 )
 
-_SPEC = {"fifo": {"type": "path", "default": ""}, "intents": {"type": "list", "elements": "dict", "default": []}}
+_SPEC = {
+    "fifo": {"type": "path", "default": ""},
+    "intents": {"type": "list", "elements": "dict", "default": []},
+    "round": {"type": "int", "default": 1},  # how often this run has parked
+}
 MOST_REACHED = 100  # hosts whose variables are looked at in advance
 
 
@@ -35,12 +42,19 @@ class ActionModule(_controller_call.ControllerAction):
         result.update(changed=False, hosts=[], requests={}, given={}, phases=0, run="")
         order: dict[str, Any] = {"intents": options["intents"]}
         state_dir = _standby.state_folder(task_vars)
+        if options["round"] > 1:
+            _compiled.forget()
+            if not _standby.parks(options["fifo"]):  # the monitor is gone
+                result["ansible_facts"] = {"muster_concerned": [], "muster_worked": False}
+                return result
         if options["fifo"]:
             self._plan(state_dir, order, task_vars, check=True)  # so that what it needs is loaded before the alert
             self._reach(task_vars)
-            order = _standby.wait_for_order(options["fifo"], options["fifo"] + ".ready")
+            ready = "%(fifo)s.ready%(round)d" % options
+            order = _standby.wait_for_order(options["fifo"], ready, partial(self._look, state_dir, task_vars))
+            _compiled.keep("term", order.pop("term", 0))
         if not (order.get("intents") or order.get("request")):
-            result["ansible_facts"] = {"muster_concerned": []}
+            result["ansible_facts"] = {"muster_concerned": [], "muster_worked": False}
             return result
         answer = self._plan(state_dir, order, task_vars)
         given = self._give(state_dir, answer["requests"], task_vars)
@@ -62,9 +76,21 @@ class ActionModule(_controller_call.ControllerAction):
             requests=answer["requests"],
             given=given,
             hosts=hosts,
-            ansible_facts={"muster_concerned": hosts},
+            ansible_facts={"muster_concerned": hosts, "muster_worked": _standby.parks(options["fifo"])},
         )
         return result
+
+    def _look(self, state_dir: str, task_vars: dict[str, Any], order: dict[str, Any]) -> None:
+        """Plan over what the monitor has seen; this run stays parked."""
+
+        def reached(hosts: list[str]) -> dict[str, dict[str, str]]:
+            missing = [host for host in hosts if host not in self._reached]
+            return {**self._reached, **_inventory.reached_all(task_vars["hostvars"], missing)}
+
+        def call(verb: str, request: dict[str, Any]) -> dict[str, Any]:
+            return self.call_controller(verb, request, task_vars)
+
+        _look.begin(order, state_dir, _host_call.agent_bundle()["hash"], reached, call)
 
     def _reach(self, task_vars: dict[str, Any]) -> dict[str, dict[str, str]]:
         """How this run reaches the hosts; of a large site only of those that it is about, later."""
@@ -80,7 +106,7 @@ class ActionModule(_controller_call.ControllerAction):
         reached = {**self._reached, **_inventory.reached_all(task_vars["hostvars"], missing)}
         acts = {}
         for name, request in requests.items():
-            host = _host_call.host_facts(published["document"], published["site_id"], name)
+            host = host_facts(published["document"], published["site_id"], name)
             acts[name] = (reached[name], _line_call.whole(host, request, False))
         return _line_call.give(state_dir, _host_call.agent_bundle()["hash"], acts)
 

@@ -22,7 +22,7 @@ options:
     type: list
     elements: str
     default: [changed, msg, mistake, plan, results, sentences, status, trail, site, controller, hosts, items, instances,
-              lines, fingerprint]
+              lines, fingerprint, preview, diff, came]
     env:
       - name: MUSTER_RESULT_KEYS
 """

@@ -23,6 +23,18 @@ attributes:
   idempotent:
     support: full
 options:
+  program:
+    description:
+      - What is run. V(etcd) is a member of the cluster that holds the ledger, in a folder beside the controller's, with
+        a supervisord of its own.
+    type: str
+    choices: [monitor, etcd]
+    default: monitor
+  controller:
+    description:
+      - On which of several controllers, where the task is delegated. By default the host of the task.
+    type: str
+    default: ""
   state:
     description:
       - V(started) runs it and keeps it running; V(stopped) ends it; V(removed) also removes the controller's folder.
@@ -77,6 +89,8 @@ def main() -> None:
     """Only describe the options: the action plugin of the same name does the work."""
     _entry.described(
         dict(
+            program=dict(type="str", choices=["monitor", "etcd"], default="monitor"),
+            controller=dict(type="str", default=""),
             state=dict(type="str", choices=["started", "stopped", "removed"], default="started"),
             command=dict(type="list", elements="str", default=[]),
             supervisord=dict(type="list", elements="str", default=["/usr/bin/supervisord"]),

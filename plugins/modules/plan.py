@@ -29,9 +29,10 @@ options:
     description:
       - The kind of request.
     type: str
-    choices: [reconcile, deploy, start, stop, restart, open, close, drain, undrain, move, rebalance, site_stop,
+    choices: [reconcile, deploy, start, stop, restart, signal, open, close, drain, undrain, move, rebalance, site_stop,
       site_start, apply, confirm_down, forget, reset, pause, resume, rollout_pause, rollout_resume, rollout_abort,
-      rollout_revert, resolve, acknowledge]
+      rollout_revert, resolve, acknowledge, shelve,
+      note, unshelve]
     default: reconcile
   instances:
     description:
@@ -70,7 +71,8 @@ options:
     default: ""
   plan:
     description:
-      - The saved plan to apply, with O(kind=apply). The path of its file on the control node, or its digest.
+      - The saved plan to apply, with O(kind=apply), or with O(kind=deploy) that of a deploy.
+      - The path of its file on the control node, or its digest.
     type: str
     default: ""
   save:
@@ -148,7 +150,8 @@ options:
     default: ""
   ids:
     description:
-      - Ids of the conflicts and failed actions to acknowledge, as status lists them.
+      - Ids of the alarms, conflicts and failed actions to acknowledge, as the command C(muster alarms) and status list
+        them; or what to shelve, which may also be the id of an item or a kind of alarm.
     type: list
     elements: str
     default: []
@@ -160,6 +163,29 @@ options:
   pending:
     description:
       - Restart only what runs with another configuration than the site describes; all of it without O(instances).
+    type: bool
+    default: false
+  signal:
+    description:
+      - The signal to send, with O(kind=signal), for example V(HUP).
+    type: str
+    default: ""
+  arg:
+    description:
+      - With O(kind=start) and O(kind=restart) of single programs, more arguments for them, until their next stop.
+    type: list
+    elements: str
+    default: []
+  env:
+    description:
+      - The same for variables, each as V(NAME=VALUE).
+    type: list
+    elements: str
+    default: []
+  whole:
+    description:
+      - With O(kind=stop) and O(kind=restart) of a bus, do it to the whole instance; with O(kind=start) of a program,
+        start what has to run before it, too.
     type: bool
     default: false
   observed:

@@ -47,6 +47,11 @@ options:
         inventory has changed.
     type: bool
     default: false
+  join:
+    description:
+      - Only have this controller note in its state folder where the ledger is. For each of several controllers.
+    type: bool
+    default: false
   lease_key:
     description:
       - With O(create=true), take a step of the rotation of the key for leases. V(add) makes a new one known, V(use)
@@ -101,6 +106,18 @@ exclusion:
   returned: success
   type: str
   sample: "exclusion: server_1, server_2 and server_3 witness the leases of all hosts"
+witnesses:
+  description: Hosts that witness the leases of all hosts.
+  returned: success
+  type: list
+  elements: str
+  sample: [server_1, server_2, server_3]
+untried:
+  description: Hosts of which it is not known whether datagrams travel between them and the witnesses.
+  returned: unless O(validate_only=true)
+  type: list
+  elements: str
+  sample: [console_1]
 """
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry  # noqa: E402
@@ -115,6 +132,7 @@ def main() -> None:
             accept=dict(type="bool", default=False),
             validate_only=dict(type="bool", default=False),
             anew=dict(type="bool", default=False),
+            join=dict(type="bool", default=False),
             lease_key=dict(type="str", choices=["add", "use", "drop"]),
         ),
         calls.handle,

@@ -10,6 +10,7 @@ hundreds of kilobytes, and the site is not validated again by every task.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.compile 
 from ansible_collections.control_room.muster.plugins.module_utils._core.compile import (
     errors as compile_errors,
 )
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import accounts as machine_accounts
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import files as machine_files
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.supervisor import (
     orders as supervisor_orders,
@@ -38,6 +40,7 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.model im
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _inventory,
     _locate,
+    _program_dirs,
     _render,
     _render_memory,
     _render_programs,
@@ -96,6 +99,7 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
 def _rendered(action: Any, site: site_model.Site, document: dict[str, Any], task_vars: Mapping[str, Any]) -> str:
     """The folder that holds this site's rendered files; remembered from an earlier run where that is certain."""
     variables = _inventory.site_variables(task_vars)
+    variables = _program_dirs.with_program_dir(variables, task_vars, _inventory.plain)
     renderer = _render.Renderer(site, action._templar, variables, lambda name: _find(name, task_vars))
     own = action._templar.copy_with_new_env(available_variables=variables)
 
@@ -103,7 +107,7 @@ def _rendered(action: Any, site: site_model.Site, document: dict[str, Any], task
         return _inventory.plain(own.template(variables[name]))
 
     modules = (_render, _render_memory, _render_programs, _render_systemd, confinement, supervisor_orders,
-               systemd_orders, machine_files, site_model)  # fmt: skip
+               systemd_orders, machine_files, machine_accounts, site_model)  # fmt: skip
     code = [module.__file__ for module in modules]
     inputs = {part: document[part] for part in ("hosts", "groups", "applications", "services", "items")}
     folders = [*map(_folder_of, _inventory.sources(task_vars)), str(task_vars.get("playbook_dir") or "")]
@@ -156,6 +160,22 @@ def keep(name: str, value: Any) -> None:
 def kept(name: str) -> Any:
     """The value that an earlier task of this run kept; None if there is none."""
     return _read("kept-" + name)
+
+
+def first(name: str) -> bool:
+    """Whether no other task of this run has asked this before."""
+    os.makedirs(_folder(), mode=0o700, exist_ok=True)
+    try:
+        os.close(os.open(os.path.join(_folder(), "first-" + name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
+def forget() -> None:
+    """Drop what was kept: the tasks that follow are those of another round."""
+    for path in glob.glob(os.path.join(glob.escape(_folder()), "kept-*.json")):
+        os.unlink(path)
 
 
 def _folder() -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pwd
 from collections.abc import Mapping
@@ -13,8 +14,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils import _entry
-from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls
-from ansible_collections.control_room.muster.plugins.plugin_utils import _host_call, _inventory
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import calls, run_process
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory
 
 _JOB = "AWX_PRIVATE_DATA_DIR"  # AWX sets it for each job
 
@@ -22,15 +23,26 @@ _JOB = "AWX_PRIVATE_DATA_DIR"  # AWX sets it for each job
 class ControllerAction(_host_call.HostAction):
     """An action that is one request to the controller; the task runs once, delegated to it."""
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._process = os.getpid()  # of the task
+
     def call_controller(self, verb: str, request: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """:raises AnsibleActionFail: with the controller's sentence."""
         request = {"verb": verb, "check": bool(self._task.check_mode), **request}
+        if len(task_vars.get("groups", {}).get("muster_controller", ())) > 1:
+            request.setdefault("here", _inventory.controller_name(task_vars))
+            request.setdefault("term", _compiled.kept("term") or task_vars.get("muster_term") or 0)
+        if verb in ("plan", "phase"):
+            self._run_of_this_task()
         if self._connection.transport == "local" and _JOB in os.environ:
             raise AnsibleActionFail(
                 "this is a job of AWX, and the controller is reached by ansible_connection: local: its ledger would lie"
                 " in the container of the job, and be gone with it. Let AWX reach the controller by ssh (docs/awx.md)"
             )
         if self._connection.transport == "local" and not self._as_another_user():
+            if verb == "plan":
+                request["process"] = run_process.text_of(self._run_of_this_task())
             answer = calls.handle(request)
         else:
             result = self._execute_module(
@@ -42,6 +54,19 @@ class ControllerAction(_host_call.HostAction):
         if answer.get("error"):
             raise AnsibleActionFail(answer["error"])
         return answer
+
+    def _run_of_this_task(self) -> int:
+        """The process of the run, of which this task is a child; a regular look is a child of the task, and acts on
+        nothing.
+
+        :raises AnsibleActionFail: when it was killed: nobody would do what this task commits.
+        """
+        parent = multiprocessing.parent_process()
+        if parent is None or parent.pid is None:
+            return os.getppid()
+        if os.getpid() == self._process and parent.pid != os.getppid():
+            raise AnsibleActionFail("the run of this task was killed")
+        return parent.pid
 
     def _as_another_user(self) -> bool:
         """Whether the controller's variables ask to become another user than the one who runs this."""

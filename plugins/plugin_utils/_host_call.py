@@ -212,23 +212,5 @@ def agent_door(python: Sequence[str], host: str) -> list[str]:
     return ["sudo", "-n", "--", *python, "-I", "-S", "/usr/local/libexec/muster-agent-%s" % host]
 
 
-def host_facts(site: Mapping[str, Any], site_id: str, name: str) -> dict[str, Any]:
-    """The host's facts in every request to it (the content of its ``etc/host.json``)."""
-    host = next(h for h in site["hosts"] if h["name"] == name)
-    return {
-        "site_id": site_id,
-        "site": site["name"],
-        "controller": site["controller"],
-        "host": name,
-        "address": host["address"],
-        "root": host["root"],
-        "node": host["node"],
-        "service_manager": host["service_manager"],
-        "measure": host["measure"],
-        "user": host.get("user") or "",
-        "display": host.get("display") or {},
-    }
-
-
 def _one_line(error: AnsibleError) -> str:
     return printable(" ".join(str(error.message).split()), 300)

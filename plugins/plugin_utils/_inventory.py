@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import way
@@ -32,6 +33,7 @@ SITE_VARIABLES = (
     "muster_settings",
     "muster_hooks",
     "muster_state_dir",
+    "muster_ledger",
     "muster_site_resources",
 )
 HOST_VARIABLES = (
@@ -61,6 +63,8 @@ OTHER_VARIABLES = (
     "muster_strict",
     *request.VARIABLES,
     "muster_request_id",
+    "muster_here",
+    "muster_term",
     "muster_items_wanted",
     "muster_request",
     "muster_confirm",
@@ -71,6 +75,16 @@ OTHER_VARIABLES = (
     "muster_exact",
     "muster_agreed",
     "muster_report",
+    "muster_program",
+    "muster_command",
+    "muster_within",
+    "muster_logs",
+    "muster_lines",
+    "muster_since",
+    "muster_until",
+    "muster_grep",
+    "muster_previous",
+    "muster_show",
     "muster_save",
     "muster_approve",
     "muster_drain_host",
@@ -92,9 +106,15 @@ _PER_ITEM = ("command", "environment")
 
 
 def controller_name(task_vars: Mapping[str, Any]) -> str:
-    """The inventory host that holds ledger and published state, or "" when the inventory does not say."""
-    members = list(task_vars.get("groups", {}).get("muster_controller", []))
-    return str(members[0]) if members else ""
+    """The inventory host where this run finds ledger and published state, or "" when the inventory does not say.
+
+    Of several controllers the one that ``muster_here`` names, else the first.
+    """
+    members = [str(name) for name in task_vars.get("groups", {}).get("muster_controller", [])]
+    here = str(task_vars.get("muster_here") or "")
+    if here and here not in members:
+        raise AnsibleError("muster_here is %s, which is no controller: it can be %s" % (here, ", ".join(members)))
+    return here or (members[0] if members else "")
 
 
 def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +133,9 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         if not str(name).startswith("muster_") or name in HOST_VARIABLES or name in OTHER_VARIABLES:
             continue
         raw[str(name)] = _plain(_template(own, variables[name], ()))
+    here = controller_name(task_vars)
+    if here and here != controllers[0]:  # each has a state folder of its own; all else is as the first one sees it
+        raw["muster_state_dir"] = _plain(hostvars[here].get("muster_state_dir", ""))
     hosts: dict[str, Any] = {}
     leaving = templar.template(task_vars.get("muster_leaving") or "")  # a host that this run takes out of the site
     members = [name for name in groups.get("muster_hosts", []) if name != leaving]
@@ -160,7 +183,7 @@ def _reached(view: Mapping[str, Any], name: str) -> dict[str, Any]:
         return next((str(view[key]) for key in keys if view.get(key)), "")
 
     arguments: list[str] = []
-    for key in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
+    for key in ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"):
         arguments += shlex.split(said(key))
     become = _yes(view.get("ansible_become"))
     user = said("ansible_user", "ansible_ssh_user")
@@ -202,7 +225,8 @@ def reached(variables: Mapping[str, Any]) -> dict[str, str]:
         connection,
         {
             "host": said("ansible_host", "ansible_ssh_host") or said("inventory_hostname"),
-            "port": said("ansible_port", "ansible_ssh_port"),
+            "port": said("ansible_port", "ansible_ssh_port")
+            or str(constants.config.get_config_value("DEFAULT_REMOTE_PORT") or ""),
             "user": said("ansible_user", "ansible_ssh_user")
             or str(constants.config.get_config_value("DEFAULT_REMOTE_USER") or ""),
             "become": becomes,
@@ -240,10 +264,10 @@ def sources(task_vars: Mapping[str, Any]) -> list[str]:
 def site_variables(task_vars: Mapping[str, Any]) -> Mapping[str, Any]:
     """The controller's variables as written: site-wide settings are read there, for any host."""
     hostvars = task_vars["hostvars"]
-    controller = controller_name(task_vars)
-    if not controller:
+    controllers = list(task_vars.get("groups", {}).get("muster_controller", []))
+    if not controllers:
         return task_vars
-    variables = dict(hostvars.raw_get(controller))
+    variables = dict(hostvars.raw_get(controllers[0]))
     for magic in ("hostvars", "groups", "playbook_dir", "inventory_dir", "ansible_search_path", "role_path"):
         if magic in task_vars:
             variables.setdefault(magic, task_vars[magic])

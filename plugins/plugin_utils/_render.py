@@ -163,10 +163,12 @@ class Renderer:
             for item in self._site.owners(application)
         ]
         leaves = self._strings(application.programs, contexts, "the commands of %s" % application.name)
-        managers = self._managers(application.identifiers)
+        managers, becomes = self._managers(application.identifiers), self._becomes(application.identifiers)
         for context, strings in zip(contexts, leaves):
             try:
-                context["programs"] = _render_programs.programs(application, strings, context, managers)
+                context["programs"] = _render_programs.programs(
+                    application, strings, context, managers, becomes
+                )
             except ValueError as error:
                 raise AnsibleError("%s: %s" % (context["instance"], error)) from error
             context["programs_line"] = ",".join("%s.%s" % (context["instance"], p.name) for p in application.programs)
@@ -240,7 +242,8 @@ class Renderer:
             **_render_programs.port_environment(context["ports"]),
         }
         try:
-            context["program"] = _render_programs.program_lines(program, strings[0], own, [manager])
+            becomes = self._becomes(service.hosts)
+            context["program"] = _render_programs.program_lines(program, strings[0], own, [manager], becomes)
         except ValueError as error:
             raise AnsibleError("%s: %s" % (service.name, error)) from error
         context["program"].user = service.user or _render_systemd.TOKENS["user"]
@@ -280,6 +283,10 @@ class Renderer:
     def _managers(self, hosts: Iterable[str]) -> list[str]:
         """The service managers of these hosts, each once."""
         return list(dict.fromkeys(self._site.host(name).service_manager for name in hosts))
+
+    def _becomes(self, hosts: Iterable[str]) -> bool:
+        """Whether a supervisord of any of these hosts runs programs as other users."""
+        return any(host.user and host.service_manager == "supervisor" for host in map(self._site.host, hosts))
 
     def _strings(
         self, programs: Sequence[site_model.Program], contexts: list[dict[str, Any]], what: str

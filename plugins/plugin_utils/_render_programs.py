@@ -10,16 +10,25 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.compile import keys_resources
+from ansible_collections.control_room.muster.plugins.module_utils._core.host.machine import accounts, notify
 from ansible_collections.control_room.muster.plugins.module_utils._core.host.service.supervisor import orders
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import site, text
 from ansible_collections.control_room.muster.plugins.plugin_utils import _render_systemd
 
 ROOT = "@@root@@"
+OF_USERS = ("HOME", "LOGNAME", "USER")
+LOG = {field.name: field.default for field in keys_resources.LOG.fields}
 
 
 def programs(
-    application: site.Application, strings: list[list[str]], context: Mapping[str, Any], managers: Sequence[str]
+    application: site.Application,
+    strings: list[list[str]],
+    context: Mapping[str, Any],
+    managers: Sequence[str],
+    becomes: bool = False,
 ) -> list[SimpleNamespace]:
+    """:param becomes: whether a supervisord of root runs them as users of their own."""
     result = []
     marks = {program.name: _marks(application, program) for program in application.programs}
     for program, leaves in zip(application.programs, strings):
@@ -34,7 +43,9 @@ def programs(
                     "MUSTER_SLOT": str(context["slot"]),
                     "MUSTER_ETC": context["etc"],
                     **port_environment(context["ports"]),
+                    **({"MUSTER_WINDOW": "%g" % program.window} if program.window else {}),
                     **marks[program.name],
+                    **_notified(context["instance"], program),
                     **(
                         {
                             "MUSTER_PEER_" + k: v
@@ -43,22 +54,32 @@ def programs(
                     ),
                 },
                 managers,
+                becomes,
             )
         )
     return result
 
 
 def _marks(application: site.Application, program: site.Program) -> dict[str, str]:
-    """The variables that tell muster's listener in supervisord whether a program is a bus or a gate, and
-    how it ends with its host's lease."""
-    lost = {"MUSTER_LEASE_LOST": "kill"} if application.lease_lost == "kill" else {}
+    """The variables that tell muster's listener in supervisord whether a program is a bus or a gate."""
     if application.bus and application.bus.program == program.name:
-        return {"MUSTER_BUS": program.running_failure_strategy, **lost}
-    return {"MUSTER_GATE": "1", **lost} if program.is_gate else lost
+        return {"MUSTER_BUS": program.running_failure_strategy}
+    return {"MUSTER_GATE": "1"} if program.is_gate else {}
+
+
+def _notified(instance: str, program: site.Program) -> dict[str, str]:
+    """Where a program says that it is ready."""
+    if program.ready.get("type") != "notify":
+        return {}
+    return {notify.VARIABLE: ROOT + notify.below(instance, program.name)}
 
 
 def program_lines(
-    program: site.Program, leaves: list[str], environment: dict[str, str], managers: Sequence[str]
+    program: site.Program,
+    leaves: list[str],
+    environment: dict[str, str],
+    managers: Sequence[str],
+    becomes: bool = False,
 ) -> SimpleNamespace:
     """
     :param leaves: the rendered arguments and values, in the order in which the program names them.
@@ -81,10 +102,20 @@ def program_lines(
         stop_signal=program.stop_signal,
         directory=program.directory,
         umask=program.umask,
+        ends=() if program.is_gate and not program.exit_codes else program.ends,
+        log={**LOG, **program.log},
         stop_timeout=max(1, math.ceil(program.stop_timeout)),  # whole seconds, as service managers take them
     )
     if "supervisor" in managers:
-        lines.command_line = orders.quote_command(command)
+        nice = ["nice", "-n", str(program.nice), "--"] if program.nice else []
+        if becomes:  # what it says of these itself comes after what its user says
+            said = ["%s=%s" % (name, environment[name]) for name in OF_USERS if name in environment]
+            command = ["env", *said, *command] if said else command
+            token = accounts.token(program.user, program.group)
+            lines.command_line = (orders.quote_command(nice) + " " if nice else "") + token
+            lines.command_line += orders.quote_command(command)
+        else:
+            lines.command_line = orders.quote_command([*nice, *command])
         lines.environment_line = orders.quote_environment(environment)
     if "systemd" in managers:
         lines.run_lines = _render_systemd.run_lines(command, environment)

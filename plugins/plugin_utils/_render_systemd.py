@@ -41,14 +41,19 @@ def unit_programs(application: site.Application) -> list[SimpleNamespace]:
                 bound_to=binding if after_bus else "",
                 stop_signal=program.stop_signal,
                 directory=program.directory,
+                ends=() if program.is_gate and not program.exit_codes else program.ends,
                 umask=program.umask or "0027",
                 stop_timeout=max(1, math.ceil(program.stop_timeout)),
                 user=program.user or TOKENS["hci_user" if application.on_request else "user"],
                 group=program.group,
-                directives=confinement.directives(program.limits, program.sandbox),
+                directives=[*_nice(program), *confinement.directives(program.limits, program.sandbox)],
             )
         )
     return result
+
+
+def _nice(program: site.Program) -> list[str]:
+    return ["Nice=%d" % program.nice] if program.nice else []
 
 
 def run_lines(command: Iterable[str], environment: Mapping[str, str]) -> str:

@@ -27,11 +27,21 @@ def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[st
     return sentences or ["nothing to do: everything is as wanted"]
 
 
-def of_check(plan: Mapping[str, Any], observations: Mapping[str, Any], now: float) -> list[str]:
-    """The output of check mode: the silent hosts, and the plan with everything that it would do and commit."""
-    from ansible_collections.control_room.muster.plugins.module_utils._core.report.plan_text import plan_lines
+def of_check(
+    plan: Mapping[str, Any], observations: Mapping[str, Any], now: float, preview: Mapping[str, Any] | None = None
+) -> list[str]:
+    """The output of check mode: the silent hosts, which site this is about, and the plan with everything that it would
+    do and commit.
 
-    return [*_silent(observations), *plan_lines(plan, now)]
+    :param preview: of a deploy, as `report.preview` makes it.
+    """
+    from ansible_collections.control_room.muster.plugins.module_utils._core.report import plan_text
+    from ansible_collections.control_room.muster.plugins.module_utils._core.report import preview as report_preview
+
+    over = report_preview.lines(preview) if preview else []
+    if plan["request"].get("kind") == "reconcile":
+        over = [report_preview.DEPLOYED]
+    return [*_silent(observations), *over, *plan_text.plan_lines(plan, now)]
 
 
 def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]:
@@ -51,6 +61,8 @@ def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[s
         outcome = results[name]
         if outcome["result"] in ("failed", "refused"):
             sentences.append("%s %s: %s" % (name, outcome["result"], outcome.get("reason") or "no reason given"))
+        elif outcome.get("reason"):  # nothing had to be done
+            sentences.append(str(outcome["reason"]))
         elif outcome.get("deferred"):
             sentences.append("%s runs, waiting for: %s" % (name, ", ".join(outcome["deferred"])))
         for program, why in sorted((outcome.get("failed") or {}).items()):

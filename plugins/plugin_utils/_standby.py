@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -41,9 +43,17 @@ def state_folder(task_vars: Mapping[str, Any]) -> str:
     return str(task_vars["hostvars"][controller]["muster_state_dir"])
 
 
-def wait_for_order(fifo: str, say_ready: str) -> dict[str, Any]:
-    """Park until the monitor writes ``{"intents": [...]}`` or ``{"request": {...}}``; empty when it closed its end
-    without a word, or when this run is over.
+def parks(fifo: str) -> bool:
+    """Whether orders come one after the other: a run that was not parked takes its only one from a file."""
+    try:
+        return stat.S_ISFIFO(os.stat(fifo).st_mode)
+    except OSError:
+        return False
+
+
+def orders(fifo: str, say_ready: str) -> Iterator[dict[str, Any]]:
+    """Park: the orders that the monitor writes, one line of JSON each, until it closes its end, or is gone, or this
+    run is over.
 
     Opened without blocking, so that a monitor that died before it opened its end cannot hold this process for ever.
     """
@@ -55,14 +65,27 @@ def wait_for_order(fifo: str, say_ready: str) -> dict[str, Any]:
             handle.write("%d\n" % os.getpid())
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        while os.getppid() == parent:
+        while os.getppid() == parent and os.path.exists(fifo):
             for _unused, event in poll.poll(2000):
                 # a hang-up comes only after a writer came and left
                 part = os.read(descriptor, 65536) if event & select.POLLIN else b""
-                data += part
                 if not part:
-                    order: dict[str, Any] = json.loads(data) if data else {}
-                    return order
+                    return
+                *lines, data = (data + part).split(b"\n")
+                for line in lines:
+                    yield json.loads(line)
     finally:
         os.close(descriptor)
+
+
+def wait_for_order(fifo: str, say_ready: str, look: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Park until the monitor writes ``{"intents": [...]}`` or ``{"request": {...}}``; empty when none comes any more.
+
+    :param look: called for each ``{"look": {...}}`` that comes before; must return at once.
+    """
+    with contextlib.closing(orders(fifo, say_ready)) as said:
+        for order in said:
+            if "look" not in order:
+                return order
+            look(order)
     return {}

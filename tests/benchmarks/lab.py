@@ -178,6 +178,17 @@ class Lab:
         begin = time.perf_counter()
         return self.end(self.begin(verb, **extra), begin)
 
+    def bare(self) -> float:
+        """Seconds of ``ansible-playbook`` with an empty play: what every command of Ansible costs on this machine."""
+        book = self.folder / "empty.yml"
+        book.write_text("- hosts: localhost\n  gather_facts: false\n  tasks: []\n", encoding="utf-8")
+        command = ["ansible-playbook", "-i", "localhost,", str(book)]
+        begin = time.perf_counter()
+        subprocess.run(
+            command, cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, check=True
+        )
+        return time.perf_counter() - begin
+
     def forget_crashes(self, *instances: str) -> None:
         """Crashes in a row make each next restart wait longer; by a person's reset the next one is the first again."""
         self.play("reset", muster_instances=list(instances))

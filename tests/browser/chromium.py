@@ -83,8 +83,10 @@ class Look:
     """The page of a site, opened at a host's address, or from the address `source`."""
 
     def __init__(
-        self, screen: Screen, site: SiteLab, host: str, shots: Path | None, source: str = "", view: str = ""
-    ) -> None:
+        self, screen: Screen, site: SiteLab, host: str, shots: Path | None, source: str = "", view: str = "",
+        ahead: int = 0,
+    ) -> None:  # fmt: skip
+        """:param ahead: s by which the clock of this screen is ahead of the machine's."""
         self.site = site
         self.errors: list[str] = []
         self.strangers: list[str] = []
@@ -97,6 +99,8 @@ class Look:
         self.page.on("console", lambda said: self._said(said.type, said.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self._asked(request.url))
+        if ahead:
+            self.page.add_init_script("const real = Date.now; Date.now = () => real() + %d" % (1000 * ahead))
         self.page.goto("http://%s:%d/%s" % (*place, view))
         self.page.locator("body:not(.loading)").wait_for()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def look(screen: Screen, site: SiteLab, request: pytest.FixtureRequest) -> Itera
     folder = request.config.getoption("--screenshots")
     opened: list[Look] = []
 
-    def go(host: str = "controller", **options: str) -> Look:
+    def go(host: str = "controller", **options: Any) -> Look:
         opened.append(Look(screen, site, host, Path(folder) if folder else None, **options))
         return opened[-1]
 
@@ -64,4 +65,7 @@ def look(screen: Screen, site: SiteLab, request: pytest.FixtureRequest) -> Itera
 
 
 def settled(site: SiteLab) -> bool:
-    return all(item["verdict"] == "operational" for item in site.seen()["items"])
+    try:
+        return all(item["verdict"] == "operational" for item in site.seen()["items"])
+    except OSError:  # its API has not begun to listen
+        return False

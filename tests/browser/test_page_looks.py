@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 
 import pytest
 
-from tests.browser.chromium import Look
+from tests.browser.chromium import Look, trail
 from tests.integration.local_site import SiteLab
 
 Opened = Callable[..., Look]
 KINDS = ("bad", "warn", "wait", "unknown", "good", "off")
 MANY = 200
+ROWS = "(n) => Number(document.querySelector('#matrix').getAttribute('aria-rowcount')) === n"
 
 # The contrast of text on what lies behind it, as WCAG 2 computes it.
 CONTRAST = """(selector) => {
@@ -111,7 +113,7 @@ def test_200_items_are_found_by_filter_word_and_verdict(look: Opened, site: Site
     try:
         site.good("deploy")
         seen = look()
-        seen.until("(n) => document.querySelectorAll('#matrix [role=row]').length === n", MANY)
+        seen.until(ROWS, MANY)
         assert seen.page.locator("#items").get_attribute("data-size") == "dense"
         assert seen.fits()
         seen.shot("items_200")
@@ -119,14 +121,14 @@ def test_200_items_are_found_by_filter_word_and_verdict(look: Opened, site: Site
         for verdict, count in document["counts"].items():
             chip = seen.page.locator('#counts [data-only="%s"]' % verdict)
             chip.click()
-            seen.until("(n) => document.querySelectorAll('#matrix [role=row]').length === n", count)
+            seen.until(ROWS, count)
             chip.click()
         seen.keys("/")
         seen.page.keyboard.type("server_2")
         there = sum(item["services"]["host"] == "server_2" or "server_2" in item["cause"] for item in document["items"])
-        seen.until("(n) => document.querySelectorAll('#matrix [role=row]').length === n", there)
+        seen.until(ROWS, there)
         seen.page.locator("#filter").fill("")
-        seen.until("(n) => document.querySelectorAll('#matrix [role=row]').length === n", MANY)
+        seen.until(ROWS, MANY)
         seen.row("01").focus()
         seen.keys("ArrowRight", "ArrowDown")
         wide = seen.page.evaluate(
@@ -137,3 +139,15 @@ def test_200_items_are_found_by_filter_word_and_verdict(look: Opened, site: Site
     finally:
         site.set(muster_items=[item["item"] for item in before])
         site.good("deploy")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "says"), [(630, "10 min ahead of the monitor's"), (-9000, "2 h behind the monitor's")]
+)
+def test_a_screen_whose_clock_differs_says_by_how_much_and_shows_the_monitor_s_times(
+    look: Opened, site: SiteLab, ahead: int, says: str
+) -> None:
+    seen = look(ahead=ahead)
+    seen.page.locator("#skew", has_text="this screen's clock is %s" % says).wait_for()
+    newest = datetime.datetime.fromtimestamp(trail(site)[-1]["at"]).strftime("%H:%M:%S")
+    assert newest in (seen.page.locator("#story-list li").first.text_content() or "")

@@ -130,13 +130,19 @@ def test_a_hidden_child_that_outlived_its_parent_is_known_from_an_earlier_look(h
     assert marked(mark + "app_01") == [] and marked(mark + "app_02") == others
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal by now."""
+    status = Path("/proc/%d/status" % pid).read_text()
+    [mask] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 def test_an_environment_that_becomes_unreadable_later_changes_nothing(host: Host, mark: str) -> None:
     text = '$SIG{USR1} = sub { $0 = "%s idle" }; $x = "%s"; %s' % (mark, mark, _WAIT)
     host.define("app_01", [program("acq", 1, [PERL, "-e", text])])
     host.do("start", "app_01", 1)
     before = host.observe()["instances"]["app_01"]["programs"]
-    wait_for(lambda: marked(mark), "it is at work")
-    time.sleep(0)
+    wait_for(lambda: catches(before["acq"]["pid"], signal.SIGUSR1), "it is at work")
     os.kill(before["acq"]["pid"], signal.SIGUSR1)
     wait_for(lambda: not procs.environment(before["acq"]["pid"]), "its title is over its environment")
     assert host.observe()["instances"]["app_01"]["programs"] == before

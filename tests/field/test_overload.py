@@ -209,7 +209,7 @@ class TestTheRegularLook:
         scene.turn(71.0)
         assert len(scene.orders) == 1
         scene.turn(72.0)
-        assert [why for why, _unused in scene.reconciles] == ["the regular look at all hosts"]
+        assert [why for why, _unused in scene.reconciles] == ["periodic check of all hosts"]
 
 
 def _gone(at: float) -> Result:

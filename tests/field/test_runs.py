@@ -300,3 +300,18 @@ def test_every_play_says_itself_how_it_goes(play: dict[str, Any]) -> None:
 
 def test_all_playbooks_were_looked_at() -> None:
     assert len(PLAYS) >= 14
+
+
+@pytest.mark.parametrize("playbook", ["reconcile", "deploy", "status", "remove"])
+def test_a_limit_that_leaves_no_host_is_an_error_and_no_green_run_that_did_nothing(
+    playbook: str, tmp_path: Path
+) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        "all: {children: {muster_hosts: {hosts: {server_1: }}, muster_controller: {hosts: {controller: }}}}\n"
+    )
+    command = ["ansible-playbook", "-i", str(inventory), "control_room.muster.%s" % playbook, "--limit", "controller"]
+    made = environment.for_person(os.environ, tmp_path)
+    done = subprocess.run(command, env=made.env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0, done.stdout
+    assert "--limit leaves no host of muster_hosts, so nothing would be done" in done.stderr

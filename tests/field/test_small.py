@@ -205,7 +205,7 @@ def test_a_moment_that_is_too_far_away_is_refused(until: Any) -> None:
 
 
 def test_a_moment_that_is_none_is_refused_before_anything_is_done() -> None:
-    with pytest.raises(read.RequestErrors, match="14h00 is no moment: write a duration"):
+    with pytest.raises(read.RequestErrors, match="14h00 is not a time: write a duration"):
         read.request({"kind": "drain", "host": "server_1", "until": "14h00"})
 
 

@@ -22,7 +22,8 @@ USER_ID = 2999
 # Top-level folders of this machine that hosts see; anything else does not exist for them.
 SHOWN = set("bin boot dev etc lib lib32 lib64 libx32 mnt opt proc root home srv run sbin sys tmp usr var".split())  # noqa: SIM905
 EMPTY = ("root", "home", "opt", "srv", "mnt", "etc/systemd/system", "etc/supervisor", "usr/local/bin",
-         "usr/local/sbin", "usr/local/etc", "var/log", "var/spool/cron", "etc/cron.d", "etc/ssh")  # fmt: skip
+         "usr/local/sbin", "usr/local/etc", "var/log", "var/spool/cron", "etc/cron.d", "etc/init.d",
+         "etc/ssh")  # fmt: skip
 
 _SSHD = """[Unit]
 Description=OpenSSH server

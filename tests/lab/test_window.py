@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,3 +99,31 @@ def test_who_logs_out_takes_the_windows_along_and_muster_says_so(site: LabSite, 
     assert opened.windows() == {}  # nothing shows itself again by itself
     site.good("restart", instances=[HCI])
     wait_for(lambda: set(opened.windows()) == WINDOWS, "three windows again", lambda: (opened.windows(), said(site)))
+
+
+def test_a_window_that_stands_still_is_told_and_nothing_is_done(site: LabSite, opened: Screen) -> None:
+    site.start_monitor()
+    [view] = [process.pid for process in site.processes(HCI) if process.program == "sensor_view"]
+
+    words = f"sensor_view of item 02 on {CONSOLE} does not answer since "
+
+    def cause(words: str) -> bool:
+        [item] = site.status()["items"]
+        return item["verdict"] == "degraded" and item["cause"].startswith(words)
+
+    def answers() -> bool:
+        return [item["verdict"] for item in site.status()["items"]] == ["operational"]
+
+    wait_for(answers, "an item that is well", lambda: (site.status()["items"], site.monitor_log()))
+    for _unused in range(10):  # a window counts once it has answered, so a try may come too early
+        os.kill(view, signal.SIGSTOP)
+        try:
+            wait_for(lambda: cause(words), "a word", within=12.0)
+            break
+        except AssertionError:
+            os.kill(view, signal.SIGCONT)
+    else:
+        raise AssertionError(site.monitor_log())
+    os.kill(view, signal.SIGCONT)
+    wait_for(answers, "its answers", lambda: (site.status()["items"], site.monitor_log()))
+    assert view in {process.pid for process in site.processes(HCI)}, "it was not touched"

@@ -3,7 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The documentation of modules and roles, the changelog fragments, and every link between the project's pages.
+# The documentation of modules and roles, the changelog fragments, the licence of every file (REUSE), and every link between
+# the project's pages.
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 venv=$root/.venv/bin
@@ -23,6 +24,8 @@ printf -- '--- antsibull-docs\n'
 antsibull-docs lint-collection-docs --plugin-docs --disallow-unknown-collection-refs . || failed="$failed antsibull-docs"
 printf -- '--- antsibull-changelog\n'
 antsibull-changelog lint || failed="$failed antsibull-changelog"
+printf -- '--- licences\n'
+(cd "$root" && reuse lint --quiet) || { (cd "$root" && reuse lint --lines); failed="$failed licences"; }
 printf -- '--- links\n'
 python "$root/tests/sanity/links.py" "$collection" || failed="$failed links"
 

@@ -14,7 +14,7 @@ command -v pip-compile >/dev/null 2>&1 || {
   printf 'pin_requirements: pip-compile is missing: pip install pip-tools, in an environment of its own.\n' >&2
   exit 1
 }
-for list in runtime development peer; do
+for list in runtime development peer rulebook; do
   pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-header --no-emit-index-url \
     --no-emit-find-links --no-emit-trusted-host "$@" --output-file "requirements/$list.txt" "requirements/$list.in"
 done

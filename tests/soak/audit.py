@@ -18,7 +18,8 @@ from tests.leftovers import ours
 from tests.soak.world import CLOSED, OPEN, PROGRAMS, SERVICES, WINDOW_PROGRAMS, WINDOWS, Sight, World
 
 LOST, DOUBLED, STUCK, RETURNED = "lost", "doubled", "stuck", "returned"
-KINDS = (LOST, DOUBLED, STUCK, RETURNED)
+NOISY, UNTOLD = "noisy", "untold"  # of alarms: more than causes, none at all
+KINDS = (LOST, DOUBLED, STUCK, RETURNED, NOISY, UNTOLD)
 
 
 @dataclass(frozen=True)

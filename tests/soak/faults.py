@@ -30,7 +30,8 @@ def bus_hangs(world: World, rng: random.Random) -> Hit:
 
 def all_buses_killed(world: World, rng: random.Random) -> Hit:
     """The internal buses of all services die at once."""
-    return Hit("; ".join(_signalled(world, s, "internal_data_bus", signal.SIGKILL).what for s in SERVICES))
+    hits = [_signalled(world, name, "internal_data_bus", signal.SIGKILL) for name in SERVICES]
+    return Hit("; ".join(hit.what for hit in hits), causes=sum(hit.causes for hit in hits))
 
 
 def program_killed(world: World, rng: random.Random) -> Hit:
@@ -57,7 +58,7 @@ def consoles_off(world: World, rng: random.Random) -> Hit:
         if off.heal:
             off.heal()
 
-    return Hit("%s; %s" % (off.what, killed.what), heal, 20.0)
+    return Hit("%s; %s" % (off.what, killed.what), heal, 20.0, off.causes + killed.causes)
 
 
 def windows_bus_killed(world: World, rng: random.Random) -> Hit:
@@ -99,7 +100,7 @@ def manager_killed(world: World, rng: random.Random) -> Hit:
     """The service manager of a host dies, and what it started with it."""
     host = rng.choice((*SERVERS, *CONSOLES))
     if host in world.away:
-        return Hit("%s is away already" % host)
+        return Hit("%s is away already" % host, causes=0)
     _close(world, host)
     with contextlib.suppress(OSError, ValueError):
         os.kill(world.lab.supervisord(host), signal.SIGKILL)
@@ -110,7 +111,7 @@ def common_bus_killed(world: World, rng: random.Random) -> Hit:
     """The common bus of a server dies."""
     host = rng.choice(SERVERS)
     if host in world.away:
-        return Hit("%s is away already" % host)
+        return Hit("%s is away already" % host, causes=0)
     for process in world.see().of("common_data_bus_" + host):
         _send(process.pid, signal.SIGKILL)
     return Hit("the common bus of %s is killed" % host)
@@ -126,12 +127,12 @@ def monitor_killed(world: World, rng: random.Random) -> Hit:
 
 def run_killed(world: World, rng: random.Random) -> Hit:
     """A run dies at some moment of its work, which the end of a bus gives it."""
-    before = bus_killed(world, rng).what
+    before = bus_killed(world, rng)
     time.sleep(rng.uniform(0.0, 0.8))
     runs = world.runs()
     for pid in runs:
         _send(pid, signal.SIGKILL)
-    return Hit("%s; %d processes of runs are killed" % (before, len(runs)))
+    return Hit("%s; %d processes of runs are killed" % (before.what, len(runs)), causes=before.causes)
 
 
 def parked_run_killed(world: World, rng: random.Random) -> Hit:
@@ -139,7 +140,8 @@ def parked_run_killed(world: World, rng: random.Random) -> Hit:
     runs = world.runs()
     for pid in runs:
         _send(pid, signal.SIGKILL)
-    return Hit("%d processes of parked runs are killed; %s" % (len(runs), bus_killed(world, rng).what))
+    killed = bus_killed(world, rng)
+    return Hit("%d processes of parked runs are killed; %s" % (len(runs), killed.what), causes=killed.causes)
 
 
 def ledger_locked(world: World, rng: random.Random) -> Hit:
@@ -189,13 +191,15 @@ def _signalled(world: World, name: str, program: str, number: signal.Signals) ->
     for process in victims:
         _send(process.pid, number)
     word = "stopped" if number is signal.SIGSTOP else "killed"
-    return Hit("%s of %s is %s" % (program, name, word) if victims else "%s of %s is not there" % (program, name))
+    if not victims:
+        return Hit("%s of %s is not there" % (program, name), causes=0)
+    return Hit("%s of %s is %s" % (program, name, word))
 
 
 def _windows(world: World, rng: random.Random, number: signal.Signals) -> Hit:
     shown = [name for name in WINDOWS if world.shown[name] != CLOSED]
     if not shown:
-        return Hit("no window is open")
+        return Hit("no window is open", causes=0)
     name = rng.choice(shown)
     there = bool(world.see().of(name))
     hit = _signalled(world, name, "internal_data_bus", number)
@@ -208,7 +212,7 @@ def _cut(world: World, rng: random.Random, hosts: list[str], seconds: float = 0.
     hosts = [host for host in hosts if host not in world.away]
     seconds = seconds or rng.choice((0.5, 2.0, 6.0, 12.0))
     if not hosts:
-        return Hit("they are away already")
+        return Hit("they are away already", causes=0)
     world.away.update(hosts)
     for host in hosts:
         _close(world, host)
@@ -218,13 +222,13 @@ def _cut(world: World, rng: random.Random, hosts: list[str], seconds: float = 0.
         world.lab.machine("power_on", *hosts)
         world.away.difference_update(hosts)
 
-    return Hit("%s lost power for %.1f s" % (" and ".join(hosts), seconds), heal, seconds)
+    return Hit("%s lost power for %.1f s" % (" and ".join(hosts), seconds), heal, seconds, len(hosts))
 
 
 def _freeze(world: World, rng: random.Random, host: str) -> Hit:
     seconds = rng.choice((0.5, 2.0, 5.0, 10.0))
     if host in world.away:
-        return Hit("%s is away already" % host)
+        return Hit("%s is away already" % host, causes=0)
     world.away.add(host)
     world.frozen.add(host)
     for name in world.on(host):

@@ -19,6 +19,7 @@ class Hit:
     what: str
     heal: Callable[[], None] | None = None
     seconds: float = 0.0
+    causes: int = 1  # alarms that it may lead to: one each
 
 
 Kind = Callable[[World, random.Random], Hit]

@@ -40,7 +40,7 @@ def host_answers_nonsense(world: World, rng: random.Random) -> Hit:
     """The agent of a server reports epochs that are none."""
     host = rng.choice(SERVERS)
     if host in world.away:
-        return Hit("%s is away already" % host)
+        return Hit("%s is away already" % host, causes=0)
     world.away.add(host)
     hit = _goes_on(world, rng, "%s answers nonsense" % host, nonsense(world.lab, host))
 

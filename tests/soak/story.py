@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.soak.audit import DOUBLED, LOST, STUCK, Finding, settled
+from tests.soak.alarms import told
+from tests.soak.audit import DOUBLED, LOST, NOISY, STUCK, UNTOLD, Finding, settled
 from tests.soak.faults import ABOUT_WINDOWS, FAULTS, show
 from tests.soak.people import People
 from tests.soak.world import CLOSED, EITHER, OPEN, RUN_TIMEOUT, Sampler, World
@@ -31,6 +32,8 @@ class Step:
     answer: str = ""
     recovered: float = 0.0  # s from the first fault until all wanted services were whole, for good
     quiet: float = 0.0  # s from the last cure until nothing at all was left to do
+    causes: int = 0  # of alarms
+    alarms: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -39,7 +42,8 @@ class Step:
     def __str__(self) -> str:
         what = "; ".join([*self.did, self.asked] if self.asked else self.did)
         came = "; ".join(map(str, self.findings)) or "recovered %.1f s, quiet %.1f s" % (self.recovered, self.quiet)
-        return "%4d %s | %s | %s" % (self.number, " + ".join(self.kinds), what, came)
+        alarms = "alarms %d of %d" % (len(self.alarms), self.causes)
+        return "%4d %s | %s | %s, %s" % (self.number, " + ".join(self.kinds), what, came, alarms)
 
 
 def chosen(seed: int, number: int, only: Sequence[str] = ()) -> tuple[list[str], bool]:
@@ -66,14 +70,16 @@ def step(
         if refused:
             done.findings.append(Finding(STUCK, refused))
             return done
+    world.lab.muster("acknowledge", "--all")  # what comes again is an alarm again
     doubled, world.disturbed = len(sampler.doubled), len(kinds) > 1 or asks or bool(words)
-    began = time.monotonic()
+    began, wall = time.monotonic(), time.time()
     due: list[tuple[float, Callable[[], None]]] = []
 
     def hit(kind: str) -> Callable[[], None]:
         def do() -> None:
             came = FAULTS[kind](world, rng)
             done.did.append(came.what)
+            done.causes += came.causes
             if came.heal is not None:
                 due.append((time.monotonic() + min(came.seconds, longest), came.heal))
 
@@ -103,6 +109,11 @@ def step(
     done.findings = settled(world, within)
     done.quiet = time.monotonic() - cured
     done.recovered = sampler.bad_since(began)
+    done.alarms = told(world.lab.state, wall)
+    if len(done.alarms) > done.causes:
+        done.findings.append(Finding(NOISY, "%d alarms: %s" % (len(done.alarms), "; ".join(done.alarms))))
+    elif done.recovered and done.causes and not done.alarms and request is None:
+        done.findings.append(Finding(UNTOLD, "services were not whole, and no alarm says so"))
     if silence:
         done.findings.append(Finding(STUCK, silence))
     done.findings += [Finding(LOST, sentence) for sentence in world.late]

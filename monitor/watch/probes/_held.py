@@ -72,6 +72,7 @@ class HeldProbe:
         self._deadline: asyncio.TimerHandle | None = None
         self._asked: float | None = None  # since when an answer is waited for
         self._good = False  # this link has answered
+        self._heard = False  # one of its links has
         self._ended_early = 0  # links in a row that ended without an answer
         self._made = 0.0  # when this link was
         self._brief = 0  # links in a row that answered and ended before the next question
@@ -184,7 +185,9 @@ class HeldProbe:
         if self._ended_early == 1:
             self._connect("ended")
         else:
-            self._emit(Kind.MISSED, "%s takes connections and ends them again" % self._where())
+            # A bus that has no connection left for one more client does this, and works for all the others.
+            kind = Kind.MISSED if self._heard else Kind.UNSURE
+            self._emit(kind, "%s takes connections and ends them again" % self._where())
             self._connect("first", self.target.interval)
 
     def _drop_link(self) -> None:
@@ -255,7 +258,7 @@ class HeldProbe:
         now = self._loop.time()
         latency = now - self._asked
         self._forget_question()
-        self._good = True
+        self._good = self._heard = True
         self._ended_early = 0
         self._report(Result(Kind.ANSWERED, now, "", latency, self.caution))
 
@@ -264,7 +267,7 @@ class HeldProbe:
         if self._asked is None:
             return
         self._forget_question()
-        self._good = True
+        self._good = self._heard = True
         self._ended_early = 0
         self._emit(Kind.MISSED, "%s %s" % (self._where(), why))
 

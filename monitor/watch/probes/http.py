@@ -111,7 +111,7 @@ class Probe(HeldProbe):
     def _judge(self) -> None:
         how = self.target.how
         self._open = False
-        if self._status in (401, 403) and self._status not in how.status:
+        if self._status in (401, 403, 429) and self._status not in how.status:
             self.unsure("%s refuses the probe: status %d for %s" % (self._where(), self._status, how.path))
         elif self._status not in how.status:
             wanted = " or ".join("%d" % status for status in how.status)

@@ -11,7 +11,7 @@ from ...judge.target import Target
 from . import Report, _mqtt, _secrets
 from ._held import HeldProbe
 
-_TURNED_AWAY = (4, 5)  # codes of a CONNACK that are about the account
+_TURNED_AWAY = (3, 4, 5)  # codes of a CONNACK that are about the account, or say that it takes nobody else now
 _KEEP_ALIVE_INTERVALS = 3  # each question is a sign of life
 
 

@@ -17,7 +17,8 @@ from ._held import HeldProbe
 
 _SELF = {"verbose": False, "pedantic": False, "name": "muster-monitor", "lang": "python", "version": "0", "protocol": 0}
 _LINE_BYTES = 65536  # without the end of a line, or before an answer: no NATS server sends that much to a probe
-_TURNED_AWAY = ("authorization", "authentication", "permissions", "account", "user ")  # -ERR about the account
+# -ERR about the account, or about a limit of the server that other clients have used up
+_TURNED_AWAY = ("authorization", "authentication", "permissions", "account", "user ", "maximum ")
 
 
 class Probe(HeldProbe):
@@ -73,7 +74,7 @@ class Probe(HeldProbe):
     def _line(self, line: bytes) -> bool:
         """One line other than a message; false when the link is given up."""
         word = line.split(b" ", 1)[0].upper()
-        if not self._greeted:
+        if not self._greeted and word != b"-ERR":  # a full server may say so instead of a greeting
             if word != b"INFO":
                 self.misbehaved("does not speak the NATS protocol, it said %r" % line[:40].decode("latin-1"))
                 return False

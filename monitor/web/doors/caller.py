@@ -14,14 +14,17 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote
 
 from ...core.client.peer import tcp_user
+from ...core.client.person import beside
 from ...core.host import relay
 from ...core.model.site import Site
 
 LOOK, ACT = "look", "act"
+ADMINISTER = "administer"  # have more run than the site describes: only on the controller itself
 _LONGEST = 300  # bytes of an introduction
 
 
@@ -98,7 +101,8 @@ def places_of(site: Site, owner: int) -> Places:
 
 
 def caller(connection: Connection, places: Places) -> Caller:
-    """The caller at the other end. Only the owner of the state folder and root may act; all other callers may look."""
+    """The caller at the other end. Only the owner of the state folder and root may act; all other callers may look.
+    The people of a host come with the rights of its line: they may act, and not administer."""
     host, address = connection.door.host, ""
     uid = connection.uid
     if connection.peer is not None:
@@ -110,7 +114,17 @@ def caller(connection: Connection, places: Places) -> Caller:
     acts = uid is not None and uid in (0, places.owner)
     if connection.door.far or acts:
         who = connection.user or who
-    return Caller(who, host, host if host in places.consoles else "", address, (LOOK, ACT) if acts else (LOOK,))
+    may = (LOOK, ACT, ADMINISTER) if acts and not connection.door.far else (LOOK, ACT) if acts else (LOOK,)
+    return Caller(who, host, host if host in places.consoles else "", address, may)
+
+
+def named(found: Caller, person: str) -> Caller:
+    """Add the name of the person beside an account that several people share: ``ops (Eve)``. It is what that person
+    says, so it stands beside what the kernel says, never instead of it.
+
+    :param person: percent-encoded, as a header has it.
+    """
+    return replace(found, who=beside(found.who, unquote(person)))
 
 
 def introduced(data: bytes) -> tuple[str, bytes] | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import actions, shapes
+from ...core.model import execution
+from . import actions, routes_alarms, shapes
 
 Json = dict[str, Any]
 BASE = "/api/v1"
@@ -52,7 +53,8 @@ class Route:
 
 
 def bodies() -> dict[str, Json]:
-    return {"Request": actions.schema(), "WhatIf": shapes.WHAT_IF}
+    own = {"Request": actions.schema(), "WhatIf": shapes.WHAT_IF, "Execution": execution.SCHEMA}
+    return {**own, **routes_alarms.BODIES}
 
 
 _BAD = Answer("The request is wrong: every error with field, value, allowed values and the nearest name.", "Problem")
@@ -61,6 +63,19 @@ _LATER = Answer("The state folder cannot be read now; the sentence says why.", "
 _LIMIT = Parameter("limit", "query", "how many at most", {"type": "integer", "minimum": 1, "maximum": 1000})
 _AFTER = Parameter("after", "query", "only those behind this id", {"type": "integer", "minimum": 0})
 _OF = Parameter("instance", "query", "only of this instance")
+
+_NOT_LOGS = Answer("You may look, not read logs: they may hold secrets.", "Problem")
+_LOG = Parameter("name", "path", "an instance, an item, a host service, a host, or `monitor`")
+_LOG_QUERY = (
+    Parameter("program", "query", "only this program; a pattern (`data_*`) for several"),
+    Parameter("host", "query", "only on this host"),
+    Parameter("lines", "query", "how many at most; 200 where none is given",
+              {"type": "integer", "minimum": 0, "maximum": 10000}),
+    Parameter("since", "query", "only after this moment: `10m` (ago), `14:00`, `2030-01-31 14:00`, or seconds since"
+              " 1970"),
+    Parameter("until", "query", "only before this moment"),
+    Parameter("grep", "query", "only lines with this word; in small letters, capitals do not matter"),
+)
 
 ROUTES = (
     Route(
@@ -76,7 +91,11 @@ ROUTES = (
         "status_text",
         "The same as a table, as `muster status` shows it",
         {200: Answer("Lines of text.", media=TEXT_TYPE), 422: _BAD, 503: _LATER},
-        (Parameter("width", "query", "characters in a line", {"type": "integer", "minimum": 40, "maximum": 1000}),),
+        (
+            Parameter("width", "query", "characters in a line", {"type": "integer", "minimum": 40, "maximum": 1000}),
+            Parameter("items", "query", "only these: ids or names of instances, by commas"),
+            Parameter("not_normal", "query", "1: only what is not normal", {"type": "integer", "enum": [0, 1]}),
+        ),
     ),
     Route(
         "GET",
@@ -84,6 +103,13 @@ ROUTES = (
         "plan",
         "What a reconcile would do now, and why; over what the hosts said last",
         {200: Answer("The plan; nothing is done.", "Plan"), 503: _LATER},
+    ),
+    Route(
+        "GET",
+        "/plan.txt",
+        "plan_text",
+        "The same as lines, as `muster plan` shows it",
+        {200: Answer("Lines of text.", media=TEXT_TYPE), 503: _LATER},
     ),
     Route(
         "GET",
@@ -109,12 +135,30 @@ ROUTES = (
         },
         (
             Parameter("Last-Event-ID", "header", "the last id that came through: what followed it comes first"),
+            Parameter("changes", "query", "1: after the first `status`, `change` events with what differs",
+                      {"type": "integer", "enum": [0, 1]}),
+            Parameter("have", "query", "with `changes`: `at` of the status that the client has; only what"
+                      " differs follows"),
+            Parameter("figures", "query", "`figures` events, too, at this interval: `10s`, `5m`; for callers who may"
+                      " act"),
             Parameter(
                 "after", "query", "the same, for clients that cannot set the header", {"type": "integer", "minimum": 0}
             ),
         ),
     ),
-    Route("GET", "/history", "history", "Load of every host over time", {200: Answer("Curves.", "History")}),
+    *routes_alarms.routes(Route, Answer, Parameter, _BAD, _LATER),
+    Route(
+        "GET",
+        "/history",
+        "history",
+        "Load of every host over time",
+        {200: Answer("Curves.", "History"), 422: _BAD},
+        (
+            Parameter("host", "query", "only of this host"),
+            Parameter("points", "query", "so many points of each at most, evenly chosen",
+                      {"type": "integer", "minimum": 2, "maximum": 10000}),
+        ),
+    ),
     Route(
         "GET",
         "/why/{instance}",
@@ -122,6 +166,77 @@ ROUTES = (
         "How one instance is, why, what would be done next, and its story",
         {200: Answer("What `muster why --json` says.", "Why"), 404: _GONE, 422: _BAD, 503: _LATER},
         (Parameter("instance", "path", "name of an instance"), _LIMIT),
+    ),
+    Route(
+        "GET",
+        "/logs/{name}",
+        "logs",
+        "The last lines of logs, of all hosts that have them, in the order of time; for callers who may act",
+        {200: Answer("What the programs wrote.", "Logs"), 403: _NOT_LOGS, 404: _GONE, 422: _BAD, 503: _LATER},
+        (_LOG, *_LOG_QUERY, Parameter("previous", "query", "1: the run before the last start of each program",
+                                      {"type": "integer", "enum": [0, 1]})),
+        acts=True,
+    ),
+    Route(
+        "GET",
+        "/logs/{name}/stream",
+        "log_stream",
+        "The same, followed as it is written",
+        {
+            200: Answer(
+                "Server-sent events. `sources`: a list of {host, instance, program}; `lines`: a list of {source, at,"
+                " text}, with an id to go on from; `over`: {host, why} of a host that is asked again later. The stream"
+                " ends when what it follows is elsewhere: a client that comes back gets the rest.",
+                media=STREAM_TYPE,
+            ),
+            403: _NOT_LOGS, 404: _GONE, 422: _BAD, 503: _LATER,
+        },
+        (_LOG, *_LOG_QUERY, Parameter("Last-Event-ID", "header", "the last id that came through: lines after it")),
+        acts=True,
+    ),
+    Route(
+        "GET",
+        "/programs",
+        "programs",
+        "What programs use now: processor, memory, threads, open files, restarts",
+        {200: Answer("Each with its children; asked of the hosts at this moment.", "Programs"), 403: _NOT_LOGS,
+         404: _GONE, 422: _BAD, 503: _LATER},
+        (Parameter("name", "query", "an instance or an item; all that run where none is given"),),
+        acts=True,
+    ),
+    Route(
+        "GET",
+        "/programs/past",
+        "programs_past",
+        "What programs used over the last hours, one point a minute, and how fast it grows",
+        {200: Answer("Oldest first, without moments at which nothing is known.", "ProgramsPast"), 403: _NOT_LOGS,
+         404: _GONE, 422: _BAD, 503: _LATER},
+        (
+            Parameter("name", "query", "an item, an instance, or INSTANCE/PROGRAM"),
+            Parameter("since", "query", "a moment, such as 2h (ago) or 06:00; 12 h where none is given"),
+            Parameter("points", "query", "0: without the points", {"type": "integer", "enum": [0, 1]}),
+        ),
+        acts=True,
+    ),
+    Route(
+        "GET",
+        "/last-words",
+        "last_words",
+        "Failures of programs of which the last lines are kept, the newest first",
+        {200: Answer("Without the lines.", "LastWords"), 403: _NOT_LOGS, 422: _BAD},
+        (_OF, Parameter("limit", "query", "how many at most; 20 where none is given",
+                        {"type": "integer", "minimum": 1, "maximum": 300})),
+        acts=True,
+    ),
+    Route(
+        "GET",
+        "/last-words/{id}",
+        "last_words_of",
+        "What the programs of an instance wrote last before one of them failed",
+        {200: Answer("As `/logs/{name}`, with what failed, how, and a core file.", "Logs"), 403: _NOT_LOGS, 404: _GONE,
+         422: _BAD},
+        (Parameter("id", "path", "as the list has it"),),
+        acts=True,
     ),
     Route(
         "GET",
@@ -163,6 +278,20 @@ ROUTES = (
                       {"type": "integer", "enum": [0, 1]}),
         ),
         body="Request",
+        acts=True,
+    ),
+    Route(
+        "POST",
+        "/exec",
+        "execute",
+        "Run a command beside a program that runs; answers when it has ended",
+        {
+            200: Answer("It was run; `code` is its exit code.", "Executed"),
+            403: Answer("Only the owner of the state folder may, on the controller.", "Problem"),
+            422: Answer("The request is wrong, or nothing can be run there now: the sentence says why.", "Problem"),
+            503: Answer("It is not known what became of it; the sentence says why.", "Problem"),
+        },
+        body="Execution",
         acts=True,
     ),
     Route(

@@ -37,6 +37,8 @@ ANY: Json = {"type": "object"}
 
 _PLACE = {"oneOf": [{"type": "null"}, _object({"state": TEXT, "host": MAYBE_TEXT})]}
 
+_FIGURES: Json = {**_object({"mean": NUMBER, "most": NUMBER, "last": NUMBER}), "type": ["object", "null"]}
+
 SCHEMAS: dict[str, Json] = {
     "Problem": _object(
         {"error": TEXT},
@@ -61,7 +63,18 @@ SCHEMAS: dict[str, Json] = {
             "items": _list(_ref("Item")),
             "hosts": _list(_ref("Host")),
             "instances": _map(_ref("Instance")),
-            "services": _map(_object({"label": TEXT, "hosts": _map(_object({"state": TEXT, "why": TEXT}))})),
+            "services": _map(
+                _object(
+                    {
+                        "label": TEXT,
+                        "hosts": _map(
+                            _object(
+                                {"state": TEXT, "why": TEXT}, "", {"ended": _object({"at": NUMBER, "how": TEXT})}
+                            )
+                        ),
+                    }
+                )
+            ),
             "monitor": _object({"state": TEXT, "at": MAYBE_NUMBER}),
             "counts": _map(WHOLE),
             "stopped": {"oneOf": [{"type": "null"}, _object({"by": TEXT, "why": TEXT, "at": NUMBER, "says": TEXT})]},
@@ -105,19 +118,109 @@ SCHEMAS: dict[str, Json] = {
         },
         "Per host, oldest first: seconds since 1970, then percent of the host: processor, memory, reserved, effective.",
     ),
+    "Alarm": _object(
+        {
+            "id": TEXT, "kind": TEXT, "priority": {"enum": ["high", "medium", "low"]}, "state": TEXT, "says": TEXT,
+            "do": TEXT, "items": _list(TEXT), "hosts": _list(TEXT), "below": _list({"type": "array"}),
+            "raised": NUMBER, "cleared": MAYBE_NUMBER, "often": WHOLE, "chattering": FLAG,
+        },
+        "`state`: unacknowledged, acknowledged, came and went, shelved or suppressed.",
+    ),
+    "Alarms": _object(
+        {"schema": WHOLE, "at": NUMBER, "alarms": _list(_ref("Alarm")), "counts": _map(WHOLE), "rates": ANY,
+         "last": WHOLE},
+        "`last`: the id of the newest entry of the past.",
+    ),
+    "Change": _object(
+        {"id": WHOLE, "at": NUMBER, "what": TEXT, "subject": TEXT, "before": TEXT, "after": TEXT, "why": TEXT,
+         "lasted": NUMBER},
+        "`lasted`: seconds of the state before.",
+    ),
+    "Past": _object({"past": _list(_ref("Change")), "last": WHOLE}, "`last`: the id to go on `after`."),
+    "Story": _object({"story": _list(ANY), "more": FLAG},
+                     "Entries of the trail (`kind` trail) and changes (`kind` change, as `Change`)."),
+    "Handover": _object(
+        {"site": TEXT, "since": NUMBER, "at": NUMBER, "items": _list(ANY), "hosts": _list(ANY),
+         "alarms": _list(_ref("Alarm")), "held": _list(TEXT), "outages": _list(ANY), "requests": _list(ANY),
+         "notes": _list(ANY)},
+    ),
+    "Availability": _object({"since": NUMBER, "until": NUMBER, "items": _list(ANY)}, "Times in seconds."),
     "Why": _object({"instance": ANY, "plan": {"type": ["object", "null"]}, "trail": _list(_ref("Event"))}),
+    "Logs": _object(
+        {
+            "sources": _list(_object({"host": TEXT, "instance": TEXT, "program": TEXT})),
+            "lines": _list(
+                _object(
+                    {"source": WHOLE, "at": MAYBE_NUMBER},
+                    "",
+                    {"text": TEXT, "note": TEXT, "cut": WHOLE, "about": FLAG},
+                )
+            ),
+        },
+        "`source`: a position in `sources`. Bytes that are no text are written as `\\xff`. `cut`: bytes of a very long"
+        " line that are left out. `note`: a sentence of muster's, instead of a text. `about`: no line near it shows a"
+        " time, so `at` is when the file was written last.",
+    ),
+    "Programs": _object(
+        {
+            "programs": _list(
+                _object(
+                    {"host": TEXT, "instance": TEXT, "program": TEXT, "kind": TEXT, "state": TEXT,
+                     "pid": MAYBE_NUMBER, "since": MAYBE_NUMBER, "cpu": MAYBE_NUMBER, "memory": MAYBE_NUMBER,
+                     "threads": MAYBE_NUMBER, "files": MAYBE_NUMBER, "restarts": MAYBE_NUMBER, "how": TEXT,
+                     "used": MAYBE_NUMBER}
+                )
+            ),
+            "silent": _map(TEXT),
+        },
+        "`kind`: bus, gate, on demand or lasting; `cpu`: percent of one processor, `used`: its seconds since the"
+        " start; `memory`: bytes;"
+        " `restarts`: of the last day; `how`: how it ended; `silent`: host -> why nothing is known of what it holds.",
+    ),
+    "ProgramsPast": _object(
+        {
+            "columns": _list(TEXT),
+            "programs": _list(
+                _object({"instance": TEXT, "program": TEXT, "starts": WHOLE, "figures": _map(_FIGURES),
+                         "growth": _map(MAYBE_NUMBER)}, optional={"points": _list(_list(MAYBE_NUMBER))})
+            ),
+        },
+        "`figures`: column -> its mean, greatest and last value; `growth`: per hour, by a straight line through the"
+        " points since the last start, null before half an hour; `starts`: how often it was started again meanwhile."
+        " `points`: as `columns`: seconds since 1970, percent of one processor, bytes, threads, open files, seconds"
+        " since the start.",
+    ),
+    "LastWords": _object(
+        {
+            "last_words": _list(
+                _object(
+                    {"id": TEXT, "at": NUMBER, "instance": TEXT, "epoch": WHOLE, "host": TEXT, "program": TEXT,
+                     "how": TEXT, "core": TEXT}
+                )
+            )
+        },
+        "`how`: exit code, signal or the reason of a start that failed. `core`: a file on `host`, or empty.",
+    ),
     "Explanation": dict(
         ANY, description="Per instance of the item: each candidate host with load, limit, rule, verdict."
     ),
     "Readiness": dict(ANY, description="The result of the same decision code for a changed site; nothing is touched."),
     "Caller": _object(
-        {"who": TEXT, "host": TEXT, "console": TEXT, "address": TEXT, "may": _list({"enum": ["look", "act"]})},
+        {"who": TEXT, "host": TEXT, "console": TEXT, "address": TEXT,
+         "may": _list({"enum": ["look", "act", "administer"]})},
         "Whom the monitor takes this request's sender for. `console`: its host, when that can show items, else empty.",
     ),
     "Answer": _object(
         {"ok": FLAG, "said": _list(TEXT), "results": ANY},
         "The outcome of a request. When the plan refuses it, `ok` is false and `said` has the reason.",
         {"run": MAYBE_TEXT, "saved": ANY},
+    ),
+    "Executed": _object(
+        {"instance": TEXT, "program": TEXT, "host": TEXT, "code": WHOLE, "why": TEXT, "out": TEXT, "err": TEXT,
+         "left_out": _list(WHOLE), "took": NUMBER},
+        "What came of a command. `out` and `err` are base64; `left_out`: bytes of each beyond what is kept; `why`: that"
+        " it could not be started (126, 127) or took too long (124).",
+        {"untold": TEXT},
     ),
     "Ticket": _object(
         {"id": TEXT, "state": {"enum": ["running", "done", "failed"]}, "kind": TEXT},

@@ -4,16 +4,17 @@
 
 // Requests that people may send about an item, a host or the site, and what each would do.
 
-import { get, post } from "./api.js";
-import { hostNamed, instancesOf, isOpen, itemNamed, model, servicesOf, windowsOf } from "./model.js";
-import { ago, clock, listing } from "./words.js";
+import { get } from "./api.js";
+import { askFor } from "./asks.js";
+import { instancesOf, isOpen, itemNamed, model, servicesOf, windowsOf } from "./model.js";
+import { clock, listing } from "./words.js";
 
 const names = (instances) => instances.map((instance) => instance.name);
 const running = (instances) => instances.filter((instance) => instance.host);
 
 /**
  * A question to the person: {title, verb, what(): sentences (may be a promise), request, reason: "" | "needed",
- * fields: [names], about, danger}. `what` may also give {sentences, force, confirm}: force names what must be agreed to,
+ * fields: [names], about, danger, undo: {text, wish()}: what ends it while it lasts, also: {text, act(reason)}: another way}. `what` may also give {sentences, force, confirm}: force names what must be agreed to,
  * by a click, or where `confirm` is a name, by writing it.
  */
 
@@ -24,6 +25,7 @@ export function start(id) {
     verb: "Start",
     about: id,
     request: { kind: "start", instances: names(list) },
+    undo: { text: "Stop it…", wish: () => stop(id) },
     what: async () => {
       const answer = await get(`/explain/${encodeURIComponent(id)}`);
       return list.map((instance) => {
@@ -121,36 +123,6 @@ export function resume(id) {
   };
 }
 
-export const siteStop = () => ({
-  title: "Stop the whole site?",
-  verb: "Stop",
-  about: null,
-  danger: true,
-  request: { kind: "site_stop" },
-  what: () => [
-    `Everything ends: ${running(Object.values(model.status.instances)).length} applications run now.`,
-    "What is wanted of each service stays as it is, and nothing starts until somebody starts the site.",
-    "Windows are closed for good.",
-  ],
-});
-
-export const siteStart = () => ({
-  title: "Start the site again?",
-  verb: "Start",
-  about: null,
-  request: { kind: "site_start" },
-  what: () => ["What ran when the site was stopped starts again, where it ran. Windows stay closed."],
-});
-
-export const rebalance = () => ({
-  title: "Even out the load?",
-  verb: "Even out",
-  about: null,
-  fields: ["spread", "at_a_time"],
-  request: { kind: "rebalance" },
-  what: async () => (await post("/actions?dry_run=1", { kind: "rebalance" })).said,
-});
-
 /** Open an item: without a question, unless it is open on another console. */
 export function open(id) {
   const here = model.caller.console;
@@ -165,6 +137,7 @@ export function open(id) {
     danger: true,
     reason: "needed",
     request: { ...request, take: true },
+    also: { text: `Ask ${holder.host} first`, act: (why) => askFor(id, why) },
     what: () => [
       `${holder.name} is open on ${holder.host} since ${clock(holder.since)}, asked for by ${by}.`,
       `Its windows there are closed, then they open here on ${here}.`,
@@ -189,100 +162,3 @@ export function close(id) {
       }),
   };
 }
-
-export function drain(name) {
-  const host = hostNamed(name);
-  return {
-    title: `Drain ${name}?`,
-    verb: "Drain",
-    about: name,
-    danger: true,
-    fields: ["until", "at_a_time"],
-    no: host.state === "drained" ? `${name} is drained already.` : "",
-    request: { kind: "drain", host: name },
-    what: async () => {
-      const answer = await post("/what-if", { drain: [name] });
-      const stays = answer.waits.filter((wait) => !wait.already).map((wait) => wait.why);
-      const said = moves(answer);
-      if (!said.length && !stays.length) said.push(`Nothing runs on ${name}.`);
-      said.push(`${name} is not used any more until it is taken back, or until the time given here.`);
-      return { sentences: said, force: stays };
-    },
-  };
-}
-
-export function undrain(name) {
-  return {
-    title: `Use ${name} again?`,
-    verb: "Use again",
-    about: name,
-    no: hostNamed(name).state === "drained" ? "" : `${name} is not drained.`,
-    request: { kind: "undrain", host: name },
-    what: async () => {
-      const said = moves(await post("/what-if", { undrain: [name] }));
-      return said.length ? said : [`${name} takes new work again. What runs elsewhere stays there.`];
-    },
-  };
-}
-
-/** Also for a host that is believed down and still holds something: only a person's confirmation frees its windows. */
-export function confirmDown(name) {
-  const host = hostNamed(name);
-  return {
-    title: `Is ${name} dead?`,
-    verb: "It is down",
-    about: name,
-    danger: true,
-    reason: "needed",
-    no: host.state === "down" && !host.instances.length ? `${name} is believed down already, and holds nothing.` : "",
-    request: { kind: "confirm_down", host: name },
-    what: async () => {
-      const answer = await post("/what-if", { down: [name] });
-      const at = answer.answers[name];
-      const alive = at ? [`${name} answered at ${clock(at)}, ${ago(at)} ago: what runs there would run twice.`] : [];
-      const sentences = [
-        `Only say so when nothing can run on ${name} any more: what it held is started elsewhere, and would run twice.`,
-        ...moves(answer),
-        ...answer.waits.filter((wait) => !wait.already).map((wait) => wait.why),
-      ];
-      return { sentences, force: alive, confirm: name };
-    },
-  };
-}
-
-function moves(answer) {
-  const starts = answer.actions.filter((action) => action.action === "start");
-  const stops = answer.actions.filter((action) => action.action === "stop" && !action.target);
-  return [
-    ...stops.map((action) => `${action.instance} ends on ${action.host}: ${action.reason}.`),
-    ...starts.map((action) => `${action.instance} goes to ${action.host}: ${action.reason}.`),
-  ];
-}
-
-export function reconcile() {
-  return {
-    title: "Look at every host and repair what differs?",
-    verb: "Repair",
-    about: null,
-    request: { kind: "reconcile" },
-    what: async () => {
-      const plan = await get("/plan");
-      const done = plan.actions.filter((action) => action.action !== "hold" && action.action !== "refuse");
-      const said = done.map((action) => `${action.action} ${action.instance || action.host}: ${action.reason}.`);
-      return said.length ? said : ["As far as is known now, nothing differs: nothing would be done."];
-    },
-  };
-}
-
-export function resolve(conflict, keep) {
-  return {
-    title: `End the conflict about ${conflict.instance}?`,
-    verb: `Keep ${keep}`,
-    about: conflict.instance,
-    danger: true,
-    request: { kind: "resolve", instances: [conflict.instance], keep },
-    what: () => [conflict.why, `Only the copy on ${keep} stays; every other one is stopped.`],
-  };
-}
-
-export const acknowledge = (ids) => ({ about: null, verb: "Acknowledge", request: { kind: "acknowledge", ids } });

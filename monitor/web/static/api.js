@@ -28,7 +28,20 @@ async function fetched(path, options) {
 export const get = (path) => fetched(path, { cache: "no-store" });
 
 export const post = (path, body) =>
-  fetched(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  fetched(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...(person() ? { "x-muster-person": encodeURIComponent(person()) } : {}) },
+    body: JSON.stringify(body),
+  });
+
+const PERSON = "muster-person"; // kept on this screen: who sits here, beside an account that several people share
+
+export const person = () => localStorage.getItem(PERSON) || "";
+
+export function setPerson(name) {
+  if (name.trim()) localStorage.setItem(PERSON, name.trim());
+  else localStorage.removeItem(PERSON);
+}
 
 /** The version of the page that the monitor serves now; empty when it does not say. */
 export async function pageVersion() {
@@ -48,7 +61,7 @@ const HOPELESS = 15000; // ms a try may take
 /**
  * Follows the stream of events, for ever. After a broken connection the events that were missed come first.
  *
- * `hands`: {trail(entry), status(document), alive({at, painted}), back(), stale(since, unread)}; `last`: the id to go on
+ * `hands`: {trail(entry), status(document), change(difference), alarms(document), asks(list), have(): the `at` of the status, alive({at, painted}), back(), stale(since, unread)}; `last`: the id to go on
  * after. `unread`: the monitor is there, but cannot read the status.
  */
 export function follow(last, hands) {
@@ -76,11 +89,11 @@ export function follow(last, hands) {
     again = 0;
     tried = Date.now();
     if (source) source.close();
-    source = new EventSource(`${BASE}/events/stream?after=${last}`);
-    for (const name of ["trail", "status", "alive"]) {
+    source = new EventSource(`${BASE}/events/stream?changes=1&after=${last}&have=${hands.have()}`);
+    for (const name of ["trail", "status", "change", "alarms", "asks", "alive"]) {
       source.addEventListener(name, (event) => {
         const data = JSON.parse(event.data);
-        if (name === "status") unread = 0;
+        if (name === "status" || name === "change") unread = 0;
         if (name === "alive") {
           const age = data.at - data.painted;
           unread = age > OLD ? Date.now() / 1000 - age : 0;

@@ -2,12 +2,12 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Asks before a request is sent, sends it, and shows the answer.
+// Asks before a request is sent.
 
-import { post, Refused } from "./api.js";
+import { act, say } from "./act.js";
+import { person, post, Refused, setPerson } from "./api.js";
 import { by, button, el, shape } from "./dom.js";
 import { model, noAct } from "./model.js";
-import { clock, now } from "./words.js";
 
 const LABELS = {
   until: "Until (2h, 14:00; empty: until it is ended by hand)",
@@ -15,10 +15,6 @@ const LABELS = {
   at_a_time: "How many move at a time (empty: one)",
 };
 const WHOLE = new Set(["at_a_time", "spread"]); // fields that are whole numbers
-const SHOWN = 8000; // ms that good news stays
-
-let redraw = () => {};
-export const onChange = (handler) => (redraw = handler);
 
 /** Carry out a wish of `actions.js`: at once, or after a question. */
 export function want(wish) {
@@ -28,25 +24,31 @@ export function want(wish) {
   else act(wish, {});
 }
 
-function ask(wish) {
+/** `typed`: what was typed before, where it was refused for `why`. */
+function ask(wish, typed = {}, why = "") {
   const dialog = by("ask");
   const back = document.activeElement;
   const needed = wish.reason === "needed";
+  const must = wish.must || {}; // field -> what is said where it is missing
+  const labels = { ...LABELS, ...wish.labels };
   const reason = el("input", {
     id: "reason",
     name: "why",
     maxlength: 500,
     autocomplete: "off",
     required: needed,
+    value: typed.why || null,
     "aria-describedby": "ask-who",
   });
   const fields = (wish.fields || []).map((name) =>
-    el("input", { id: `field-${name}`, name, autocomplete: "off", inputmode: WHOLE.has(name) ? "numeric" : null }),
+    el("input", { id: `field-${name}`, name, autocomplete: "off", value: typed[name] || null,
+      inputmode: WHOLE.has(name) ? "numeric" : null }),
   );
+  const name = el("input", { id: "person", maxlength: 60, autocomplete: "name", value: person() || null });
   const list = el("ul", { class: "what" }, el("li", { text: "Asking the monitor …" }));
   const agree = el("div");
   const go = el("button", { type: "submit", class: wish.danger ? "go danger" : "go", text: wish.verb, disabled: true });
-  const error = el("p", { class: "error", role: "alert" });
+  const error = el("p", { class: "error", role: "alert", text: why ? `Refused: ${why}` : "" });
   const form = el(
     "form",
     { method: "dialog" },
@@ -54,9 +56,11 @@ function ask(wish) {
     el("h3", { text: "What would happen" }),
     list,
     agree,
-    el("label", { for: "reason", text: needed ? "Reason (needed)" : "Reason" }),
+    el("label", { for: "reason", text: wish.asks || (needed ? "Reason (needed)" : "Reason") }),
     reason,
-    ...fields.flatMap((field) => [el("label", { for: field.id, text: LABELS[field.name] }), field]),
+    ...fields.flatMap((field) => [el("label", { for: field.id, text: labels[field.name] }), field]),
+    el("label", { for: "person", text: `Your name, beside ${model.caller.who}` }),
+    name,
     el("p", {
       id: "ask-who",
       class: "who",
@@ -67,10 +71,17 @@ function ask(wish) {
       "div",
       { class: "buttons" },
       button("Cancel", () => dialog.close(), { class: "cancel" }),
+      ...(wish.also ? [button(wish.also.text, also)] : []),
       go,
     ),
   );
   dialog.replaceChildren(form);
+
+  function also() {
+    setPerson(name.value);
+    dialog.close();
+    wish.also.act(reason.value.trim());
+  }
 
   tell(wish, list, agree, go);
   form.addEventListener("keydown", (event) => {
@@ -82,6 +93,7 @@ function ask(wish) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (go.disabled) return;
+    setPerson(name.value);
     const given = { why: reason.value.trim() };
     if (needed && !given.why) {
       error.textContent = "A reason is needed: it goes into the trail.";
@@ -94,14 +106,20 @@ function ask(wish) {
     }
     if (agree.firstChild) given.force = true;
     if (agree.dataset.name) given.confirm = agree.dataset.name;
+    const missing = fields.find((field) => field.name in must && !field.value.trim());
+    if (missing) {
+      error.textContent = must[missing.name];
+      missing.focus();
+      return;
+    }
     if (fields.some((field) => field.name in given)) {
       go.disabled = true;
-      error.textContent = await wrongIn({ ...wish.request, ...given });
+      error.textContent = await wrongIn({ ...(wish.requests || [wish.request])[0], ...given });
       go.disabled = false;
       if (error.textContent || !dialog.open) return;
     }
     dialog.close();
-    act(wish, given);
+    act(wish, given, (before, wrong) => ask(wish, before, wrong));
   });
   dialog.addEventListener("close", () => goBack(back), { once: true });
   dialog.showModal();
@@ -158,35 +176,4 @@ async function tell(wish, list, agree, go) {
       agree.replaceChildren(reasons, el("label", { class: "check" }, box, "Also though these cannot leave"));
     }
   }
-}
-
-async function act(wish, given) {
-  const began = now();
-  const about = wish.about === null ? "" : ` ${wish.about}`;
-  if (wish.about !== null) model.busy.set(wish.about, wish.verb);
-  const note = say("wait", `${wish.verb}${about} …`, true);
-  redraw();
-  try {
-    const answer = await post("/actions", { ...wish.request, ...given });
-    const said = answer.said.join("; ") || (answer.ok ? "done" : "the monitor did not say why");
-    if (answer.ok) say("good", `${wish.verb}${about}: ${said} (${(now() - began).toFixed(1)} s)`);
-    else say("bad", `${wish.verb}${about} was not done: ${said}`, true);
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    say("bad", `${wish.verb}${about} was not done: ${error.message}`, true);
-  } finally {
-    note.remove();
-    model.busy.delete(wish.about);
-    redraw();
-  }
-}
-
-/** Show a message: successes disappear after a while, errors stay until dismissed. */
-export function say(kind, text, stays = false) {
-  const note = el("div", { class: `note ${kind}` }, shape(kind), el("p", { text }), el("time", { text: clock(now()) }));
-  if (kind !== "wait") note.append(button("Put away", () => note.remove(), { "aria-label": "Put this message away" }));
-  by("said").append(note);
-  if (!stays) setTimeout(() => note.remove(), SHOWN);
-  while (by("said").children.length > 5) by("said").firstChild.remove();
-  return note;
 }

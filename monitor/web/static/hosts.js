@@ -5,12 +5,18 @@
 // The hosts: state, what they hold, and their load over time.
 
 import { by, el, setAttr, setParts, setText, shape } from "./dom.js";
+import { historyOf } from "./history.js";
 import { hostState, model } from "./model.js";
 import { CURVES, spark } from "./plot.js";
-import { ago, isNormal, kindOf, now, percent } from "./words.js";
+import { ago, isNormal, kindOf, listing, now, percent } from "./words.js";
 
+const HELD = 8; // items on a card
 const REDRAW = 30; // s: a plot moves on also when nothing was measured
 const cards = new Map();
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) target.near = isIntersecting;
+  if (model.status) drawHosts();
+});
 let chosen = () => {};
 
 export function beginHosts(choose) {
@@ -19,18 +25,6 @@ export function beginHosts(choose) {
     ...CURVES.map(([, name, text]) => el("span", { class: `key ${name}`, text })),
     el("span", { class: "key limit", text: "limit" }),
   );
-}
-
-/** Add the loads of the status to the history, so that curves grow without another request. */
-export function growHistory() {
-  for (const host of model.status.hosts) {
-    const points = (model.history[host.host] = model.history[host.host] || []);
-    const last = points.length ? points[points.length - 1][0] : 0;
-    if (host.answer === "seen" && host.at && host.at - last > 9 && typeof host.load.cpu === "number") {
-      points.push([host.at, host.load.cpu, host.load.memory, host.reserved, null]);
-      if (points.length > 720) points.shift();
-    }
-  }
 }
 
 export function drawHosts() {
@@ -63,6 +57,7 @@ function made(name) {
     parts.holds,
     parts.cause,
   );
+  sight.observe(node);
   return { node, ...parts };
 }
 
@@ -72,21 +67,21 @@ function draw(card, host) {
   setAttr(card.node, "data-kind", kind);
   setParts(card.mark, kind, () => [shape(kind)]);
   setText(card.word, state === "up" ? "" : state);
-  const points = model.history[host.host] || [];
+  const points = card.node.near ? historyOf(host.host, false) : [];
   const last = points[points.length - 1] || [0];
   const load = typeof host.load.cpu === "number" ? host.load : { cpu: last[1], memory: last[2] };
   setText(card.reserved, `reserved ${Math.round(host.reserved)} of ${percent(host.limit)}`);
   setText(card.measured, `cpu ${percent(load.cpu)}, mem ${percent(load.memory)}`);
   const items = host.instances.map((name) => (model.status.instances[name] || {}).item || name);
-  setText(card.holds, items.length ? `holds ${items.join(", ")}` : "holds nothing");
+  setText(card.holds, items.length ? `holds ${listing(items, HELD)}` : "holds nothing");
   setAttr(card.holds, "title", host.instances.join(", "));
   const readiness = model.status.readiness.hosts[host.host];
   setText(
     card.cause,
     causeOf(host, state) ||
-      (readiness && readiness.without_place.length ? `without it, no place for ${readiness.without_place.length}` : ""),
+      (readiness && readiness.without_place.length ? `if lost: ${readiness.without_place.length} without a host` : ""),
   );
-  setParts(card.plot, `${last.join(" ")} ${host.limit} ${Math.floor(now() / REDRAW)}`, () => [
+  if (card.node.near) setParts(card.plot, `${points.length} ${last.join(" ")} ${host.limit} ${Math.floor(now() / REDRAW)}`, () => [
     spark(points, host.limit, now()),
   ]);
 }

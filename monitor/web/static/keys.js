@@ -8,7 +8,11 @@ import * as actions from "./actions.js";
 import { want } from "./ask.js";
 import { by, button, el } from "./dom.js";
 import { leave, show, shownItem } from "./detail.js";
-import { focusItem, nextSize, shown, showOnly } from "./matrix.js";
+import { shown } from "./address.js";
+import { nextSize, showOnly, showWall } from "./chips.js";
+import { focusItem } from "./matrix.js";
+import { showLogs } from "./logs.js";
+import { endPicking } from "./select.js";
 import { instancesOf, isOpen, itemNamed, model, noOpen } from "./model.js";
 
 const ITEM = {
@@ -21,6 +25,8 @@ const ITEM = {
   p: [actions.pause, "pause it, or end the pause"],
 };
 
+const LOOK = { l: [showLogs, "what its programs write"] };
+
 const PAGE = {
   "?": [() => help(), "this help"],
   "/": [() => by("filter").focus(), "find: item, host, word"],
@@ -30,6 +36,8 @@ const PAGE = {
   h: [() => focusFirst("host-list"), "go to the hosts"],
   a: [() => focusFirst("attention-list"), "go to what needs attention"],
   g: [() => show("site"), "the site: pause, repair"],
+  t: [() => show("past"), "the past: search it"],
+  w: [() => showWall(!shown.wall), "the wall: large letters, no buttons; Esc ends it"],
 };
 
 function openHere(id) {
@@ -47,13 +55,16 @@ function focusFirst(id) {
 export function beginKeys() {
   by("help-button").addEventListener("click", help);
   by("site-button").addEventListener("click", () => show("site"));
+  by("wall-button").addEventListener("click", () => showWall(true));
+  by("search-past").addEventListener("click", () => show("past"));
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || !model.status) return;
     const key = event.getModifierState("CapsLock") ? event.key.toLowerCase() : event.key;
     if (document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") {
       if (event.target === by("filter") && shown.text) return;
-      if (leave()) event.preventDefault();
+      if (shown.wall) showWall(false);
+      else if (endPicking() || leave()) event.preventDefault();
       else if (event.target === by("filter")) focusItem();
       return;
     }
@@ -67,6 +78,9 @@ export function beginKeys() {
     if (id && key in ITEM) {
       event.preventDefault();
       want(ITEM[key][0](id));
+    } else if (id && key in LOOK) {
+      event.preventDefault();
+      LOOK[key][0](id);
     } else if (key in PAGE) {
       event.preventDefault();
       PAGE[key][0]();
@@ -113,7 +127,8 @@ function help() {
         list([
           ["↑ ↓ ← →", "go to another one"],
           ["Enter", "all about it"],
-          ...Object.entries(ITEM).map(([key, [, text]]) => [key, text]),
+          ["Space", "select it, with Shift all up to it"],
+          ...Object.entries({ ...ITEM, ...LOOK }).map(([key, [, text]]) => [key, text]),
         ]),
       ),
     ),

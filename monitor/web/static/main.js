@@ -4,15 +4,25 @@
 
 // Begins the page: asks once for everything, then follows the stream.
 
-import { follow, get, pageVersion, Refused } from "./api.js";
-import { onChange } from "./ask.js";
-import { beginKeys } from "./keys.js";
-import { drawDetail, show } from "./detail.js";
+import { onChange } from "./act.js";
+import { followAddress, remember, shown } from "./address.js";
+import { drawAlarms, takeAlarms } from "./alarms.js";
+import { follow, get, pageVersion, person, Refused } from "./api.js";
+import { drawAsks, takeAsks } from "./asks.js";
+import { onChoice } from "./chips.js";
+import { beginDetail, drawDetail, show } from "./detail.js";
+import { followDialogs } from "./dialogs.js";
 import { by, setAttr, setParts, setText, shape } from "./dom.js";
-import { beginHosts, drawHosts, growHistory } from "./hosts.js";
-import { beginMatrix, drawMatrix, focusItem, shown } from "./matrix.js";
+import { forgetHistory, growHistory, onHistory } from "./history.js";
+import { beginHosts, drawHosts } from "./hosts.js";
+import { beginKeys } from "./keys.js";
+import { beginLogs } from "./logs.js";
+import { beginMatrix, drawMatrix, drawPicks, focusItem, order } from "./matrix.js";
 import { model, needsLook, noOpen } from "./model.js";
+import { beginPrograms } from "./programs.js";
+import { drawSelection, onPick } from "./select.js";
 import { drawAttention, drawBands, tellStory } from "./story.js";
+import { drawWall } from "./wall.js";
 import { clock, kindOf, listing, now, setClock, skew, zone } from "./words.js";
 
 const TOLD = 200; // entries of the trail that the page begins with
@@ -32,11 +42,14 @@ function draw() {
   drawBands(staleSince);
   if (!model.status) return;
   drawHead();
+  if (model.alarms) drawAlarms();
+  drawAsks();
   drawMatrix();
+  drawSelection(order);
   drawHosts();
   drawAttention();
   drawDetail();
-  remember();
+  drawWall();
 }
 
 function drawHead() {
@@ -46,19 +59,20 @@ function drawHead() {
   const { caller } = model;
   setText(by("site"), site);
   const intents = (monitor.intents || []).map((intent) => intent.instance);
+  const lead = monitor.lead ? `, ${monitor.lead.leader || "no controller"} leads` : "";
   fact(
     "monitor",
-    kindOf(monitor.state),
-    `monitor ${monitor.state}${intents.length ? `, at work on ${listing(new Set(intents), 3)}` : ""}`,
+    monitor.lead && !monitor.lead.leader ? "warn" : kindOf(monitor.state),
+    `monitor ${monitor.state}${lead}${intents.length ? `, at work on ${listing(new Set(intents), 3)}` : ""}`,
   );
-  if (readiness.ready) fact("readiness", "good", "N-1: any one server may die");
-  else fact("readiness", "warn", `N-1: ${readiness.says}`);
+  if (readiness.ready) fact("readiness", "good", "N-1 met: any one server can be lost");
+  else fact("readiness", "warn", `N-1 not met: ${readiness.says}`);
   const apart = exclusion && exclusion.kind === "none" ? exclusion.says : ""; // how the site is set up: no alarm
   by("exclusion").hidden = !apart;
-  setText(by("exclusion"), apart);
+  setText(by("exclusion"), apart && `exclusion: ${exclusion.kind}`);
   setAttr(by("exclusion"), "title", apart);
   const where = caller.console || `${caller.host || "no host of the site"} (no console)`;
-  setText(by("caller"), `${caller.who} on ${where}`);
+  setText(by("caller"), `${caller.who}${person() ? ` (${person()})` : ""} on ${where}`);
   setAttr(by("caller"), "title", noOpen() || `Items open on ${caller.console}.`);
   const look = items.filter(needsLook).length;
   const title = `${model.stale ? "(silent) " : look ? `▲ ${look} not normal – ` : ""}${site} – muster`;
@@ -72,31 +86,18 @@ function fact(id, kind, text) {
   setParts(by(id), kind + text, () => [shape(kind), text]);
 }
 
-/** Keep the selection in the address, so that a screen on the wall keeps it and a bookmark can hold it. */
-function remember() {
-  const kept = new URLSearchParams();
-  for (const name of ["only", "size", "text"]) if (shown[name]) kept.set(name, shown[name]);
-  const hash = kept.size ? `#${kept}` : " ";
-  if (hash.trim() !== location.hash) history.replaceState(null, "", hash.trim() || location.pathname);
-}
-
-function recall() {
-  const kept = new URLSearchParams(location.hash.slice(1));
-  for (const name of ["only", "size", "text"]) shown[name] = kept.get(name) || "";
-  by("filter").value = shown.text;
-}
-
 async function take() {
-  const [status, caller, events, history] = await Promise.all([
+  const [status, alarms, caller, events] = await Promise.all([
     get("/status"),
+    get("/alarms"),
     get("/whoami"),
     get(`/events?limit=${TOLD}`),
-    get("/history"),
   ]);
   setClock(status.at);
-  Object.assign(model, { caller, history: history.hosts });
+  Object.assign(model, { caller, index: null });
   events.events.forEach(tellStory);
   takeStatus(status);
+  takeAlarms(alarms);
   return events.last;
 }
 
@@ -107,9 +108,58 @@ function takeStatus(status) {
   redraw();
 }
 
+/** Make the status before into this one, and note what of it differs. */
+function takeChange(change) {
+  const { status } = model;
+  if (!status || status.at !== change.of) {
+    again();
+    return;
+  }
+  Object.assign(status, change.set, { at: change.at });
+  for (const [list, name] of [["items", "item"], ["hosts", "host"]]) {
+    if (!change[list]) continue;
+    const fresh = new Map(change[list].map((entry) => [entry[name], entry]));
+    if (fresh.size) status[list] = status[list].map((entry) => fresh.get(entry[name]) || entry);
+    if (list === "items") fresh.forEach((_entry, id) => touch(id));
+  }
+  for (const name of change.gone) delete status.instances[name];
+  if (change.gone.length || Object.keys(change.instances).some((name) => !(name in status.instances))) model.index = null;
+  for (const [name, entry] of Object.entries(change.instances)) {
+    status.instances[name] = entry;
+    touch(entry.item);
+  }
+  if (change.set.items || change.set.services || change.gone.length) model.dirty = null; // rows show services too
+  takeStatus(status);
+}
+
+const touch = (id) => model.dirty && model.dirty.add(id);
+
+/** What came does not follow what is here: ask for all of it. */
+async function again() {
+  try {
+    Object.assign(model, { dirty: null, index: null });
+    takeStatus(await get("/status"));
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
 const hands = {
+  change: takeChange,
   trail: tellStory,
-  status: takeStatus,
+  status(document) {
+    Object.assign(model, { dirty: null, index: null });
+    takeStatus(document);
+  },
+  have: () => (model.status ? model.status.at : 0),
+  asks(document) {
+    takeAsks(document);
+    redraw();
+  },
+  alarms(document) {
+    takeAlarms(document);
+    redraw();
+  },
   alive: ({ at }) => setClock(at, true),
   stale(since, unread) {
     Object.assign(model, { stale: true, unread });
@@ -124,7 +174,7 @@ const hands = {
     if (served && served !== version) location.reload();
     try {
       model.caller = await get("/whoami");
-      model.history = (await get("/history")).hosts;
+      forgetHistory();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
     }
@@ -133,19 +183,30 @@ const hands = {
 };
 
 async function begin() {
-  beginMatrix((id) => show("item", id), redraw);
+  beginMatrix((id) => show("item", id));
   beginHosts((name) => show("host", name));
+  beginDetail();
   beginKeys();
   onChange(redraw);
-  recall();
-  addEventListener("hashchange", () => {
-    recall();
+  onChoice(redraw);
+  onHistory(redraw);
+  onPick(() => {
+    drawPicks();
     redraw();
+  });
+  beginPrograms();
+  beginLogs();
+  followAddress(() => {
+    by("filter").value = shown.text;
+    redraw();
+    if (model.status) followDialogs();
   });
   by("filter").addEventListener("input", (event) => {
     shown.text = event.target.value.trim();
+    remember();
     redraw();
   });
+  addEventListener("resize", redraw);
   setInterval(redraw, 1000);
   for (;;) {
     try {
@@ -154,6 +215,7 @@ async function begin() {
       model.stale = false;
       document.body.classList.remove("loading");
       follow(last, hands);
+      followDialogs();
       if (document.activeElement === document.body) requestAnimationFrame(() => focusItem());
       return;
     } catch (error) {

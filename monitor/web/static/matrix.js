@@ -4,61 +4,139 @@
 
 // The matrix: a row per item, in the site's order, so that an item is always found at the same place.
 
-import { open } from "./actions.js";
-import { want } from "./ask.js";
-import { by, button, el, setAttr, setParts, setText, shape } from "./dom.js";
-import { instancesByItem, isOpen, model, needsLook, noOpen } from "./model.js";
-import { ago, clock, isNormal, kindOf, VERDICTS } from "./words.js";
+import { shown } from "./address.js";
+import { beginBlocks, columnsOf, layOut, nearRows, reach } from "./blocks.js";
+import { drawChips, SIZES } from "./chips.js";
+import { by, button, el, setAttr, setText, shape } from "./dom.js";
+import { model, needsLook } from "./model.js";
+import { drawRow, drawTime, kindOfItem, makeRow, markRow, setReach } from "./row.js";
+import { isPicked, pick, picking } from "./select.js";
+import { isNormal } from "./words.js";
 
-const SIZES = ["large", "rows", "dense"];
 const MANY = [6, 40]; // up to so many items they are large, or rows, unless the viewer chose
 
-export const shown = { only: "", text: "", size: "", focus: "" };
-
 let chosen = () => {};
-let refresh = () => {};
-const rows = new Map();
+let focus = ""; // the row that Tab leads to
+let columns = 1; // rows beside each other
+const rows = new Map(); // item -> row
+const folded = new Set(); // groups of which only the head is shown
+let listed = []; // the rows that are shown, in their order
+let part = ""; // how many of all are shown, where not all are
+let drawn = ""; // what the rows depend on besides their items
 
-/** `choose(id)`: show an item in full. `change()`: the selection has changed. */
-export function beginMatrix(choose, change) {
+/** `choose(id)`: show an item in full. */
+export function beginMatrix(choose) {
   chosen = choose;
-  refresh = change;
+  beginBlocks(shownRow, hiddenRow, drawTimes);
   const matrix = by("matrix");
   matrix.addEventListener("keydown", walk);
   matrix.addEventListener("focusin", (event) => {
     const row = event.target.closest("[data-item]");
-    if (row && shown.focus !== row.dataset.item) setFocus(row.dataset.item);
+    if (row && focus !== row.dataset.item) setFocus(row.dataset.item);
   });
   matrix.addEventListener("click", (event) => {
     const row = event.target.closest("[data-item]");
-    if (row && !event.target.closest("button")) {
-      row.focus();
-      chosen(row.dataset.item);
-    }
+    if (!row || event.target.closest("button")) return;
+    row.focus();
+    if (picking() || event.ctrlKey || event.metaKey || event.shiftKey) pick(row.dataset.item, event.shiftKey, order());
+    else chosen(row.dataset.item);
   });
+  matrix.addEventListener("scroll", () => requestAnimationFrame(drawTimes), { passive: true });
   by("columns").append(...["Item", "Verdict", "Services", "HCI", "Buses", ""].map((text) => el("span", { text })));
+  by("below-here").addEventListener("click", () => matrix.scrollBy({ top: matrix.clientHeight * 0.9 }));
 }
+
+/** The items in the order in which they are shown. */
+export const order = () => listed.map((row) => row.id);
 
 export function drawMatrix() {
   const { items } = model.status;
-  const size = shown.size || SIZES[MANY.findIndex((many) => items.length <= many)] || "dense";
+  const size = shown.wall ? "large" : shown.size || SIZES[MANY.findIndex((many) => items.length <= many)] || "dense";
   setAttr(by("items"), "data-size", size);
   setText(by("columns").lastChild, model.caller.console ? `here: ${model.caller.console}` : "this is no console");
-  const instances = instancesByItem();
-  const order = [];
-  for (const item of items) {
-    if (!rows.has(item.item)) rows.set(item.item, made(item.item));
-    const row = rows.get(item.item);
-    drawRow(row, item, instances.get(item.item) || []);
-    if (fits(item)) order.push(row.node);
-  }
-  const known = new Set(items.map((item) => item.item));
-  for (const id of [...rows.keys()]) if (!known.has(id)) rows.delete(id);
-  place(order);
-  setText(by("nothing"), order.length ? "" : emptyWords(items));
-  by("nothing").hidden = order.length > 0;
-  setText(by("shown"), order.length === items.length ? "" : `${order.length} of ${items.length} shown`);
+  const { only, text, order: by_, group } = shown;
+  columns = columnsOf(size);
+  const same = JSON.stringify([size, columns, only, text, by_, group, [...folded], model.stale, model.caller, [...model.busy]]);
+  const few = model.dirty && same === drawn ? model.dirty : null;
+  drawn = same;
+  model.dirty = new Set();
+  const touched = few ? items.filter((item) => few.has(item.item)) : items;
+  if (touched.length) drawRows(touched, items, few, size);
+  drawTimes();
   drawChips(items, size);
+}
+
+/** `few`: only these have changed, so that the others are left alone. */
+function drawRows(touched, items, few, size) {
+  let moved = !few || Boolean(shown.order) || Boolean(shown.group);
+  for (const item of touched) {
+    if (!rows.has(item.item)) rows.set(item.item, { id: item.item, node: null, parts: null, block: null, listed: false });
+    const row = rows.get(item.item);
+    row.item = item;
+    row.look = needsLook(item);
+    if (row.block && row.block.near) shownRow(row);
+    moved = moved || row.listed !== fits(item);
+  }
+  if (!moved) return;
+  if (rows.size > items.length) {
+    const known = new Set(items.map((item) => item.item));
+    for (const id of [...rows.keys()]) if (!known.has(id)) rows.delete(id);
+  }
+  const fitting = items.filter(fits);
+  if (shown.order) fitting.sort((a, b) => rank(a) - rank(b)); // stable: the site's order among equals
+  place(fitting, size);
+  setText(by("nothing"), fitting.length ? "" : emptyWords(items));
+  by("nothing").hidden = fitting.length > 0;
+  part = fitting.length === items.length ? "" : `${fitting.length} of ${items.length} shown`;
+}
+
+/** The node of a row, drawn. */
+function shownRow(row) {
+  if (!row.node) makeRow(row, (id) => chosen(id));
+  markRow(row, row.item);
+  drawRow(row, row.item, row.id === focus);
+  setAttr(row.node, "aria-selected", picking() ? String(isPicked(row.id)) : null);
+  return row.node;
+}
+
+function hiddenRow(row) {
+  row.node = row.parts = null;
+}
+
+/** Draw again what depends on the selection. */
+export function drawPicks() {
+  for (const row of nearRows()) shownRow(row);
+}
+
+const RANKS = ["bad", "unknown", "warn", "wait", "off", "good"];
+const rank = (item) => RANKS.indexOf(kindOfItem(item));
+
+/** How long ago, of the rows that are in sight; and how many are below, and not normal out of sight. */
+export function drawTimes() {
+  if (!model.status) return;
+  const frame = by("matrix").getBoundingClientRect();
+  const bottom = Math.min(frame.bottom, innerHeight);
+  const top = Math.max(frame.top, 0);
+  const seen = new Set();
+  for (const row of nearRows()) {
+    if (!row.node) continue;
+    drawTime(row);
+    const box = row.node.getBoundingClientRect();
+    if (box.top < bottom - 4 && box.bottom > top + 4) seen.add(row);
+  }
+  let below = 0;
+  let hidden = 0;
+  let past = false;
+  for (const row of listed) {
+    if (seen.has(row)) past = true;
+    else {
+      if (past) below += 1;
+      if (row.look) hidden += 1;
+    }
+  }
+  setText(by("shown"), [part, hidden ? `${hidden} not normal out of sight` : ""].filter(Boolean).join(" · "));
+  by("below-here").hidden = !below;
+  setText(by("below-here"), `${below} more below`);
 }
 
 function emptyWords(items) {
@@ -69,212 +147,106 @@ function emptyWords(items) {
 }
 
 /** Put the rows in order and leave those alone that are in place, so that focus and scroll position stay. */
-function place(order) {
-  const matrix = by("matrix");
-  const wanted = new Set(order);
-  const focused = matrix.contains(document.activeElement);
-  for (const node of [...matrix.children]) if (!wanted.has(node)) node.remove();
-  order.forEach((node, position) => {
-    if (matrix.children[position] !== node) matrix.insertBefore(node, matrix.children[position] || null);
-  });
-  if (order.length && !order.some((node) => node.dataset.item === shown.focus)) setFocus(order[0].dataset.item);
-  else setFocus(shown.focus);
-  if (focused && !matrix.contains(document.activeElement) && order.length) rows.get(shown.focus).node.focus();
-}
-
-function fits(item) {
-  if (shown.only === "look" ? !needsLook(item) : shown.only && item.verdict !== shown.only) return false;
-  const words = [item.item, item.verdict, item.services.host, item.hci.host, item.cause].join(" ").toLowerCase();
-  return words.includes(shown.text.toLowerCase());
-}
-
-function made(id) {
-  const parts = {
-    mark: el("span", { class: "mark" }),
-    word: el("b", { class: "word" }),
-    since: el("span", { class: "since" }),
-    services: el("div", { role: "gridcell", class: "services" }),
-    windows: el("div", { role: "gridcell", class: "windows" }),
-    buses: el("div", { role: "gridcell", class: "buses" }),
-    open: button("Open here", () => want({ ...open(id), no: parts.open.no }), { class: "open", tabindex: -1 }),
-    more: button("More…", () => chosen(id), { class: "more", tabindex: -1, "aria-label": `More about item ${id}` }),
-    cause: el("div", { role: "gridcell", class: "cause" }),
-  };
-  const node = el(
-    "div",
-    { role: "row", class: "item", tabindex: -1, data: { item: id } },
-    el("div", { role: "rowheader", class: "id", text: id }),
-    el("div", { role: "gridcell", class: "verdict" }, parts.mark, parts.word, parts.since),
-    parts.services,
-    parts.windows,
-    parts.buses,
-    el("div", { role: "gridcell", class: "do" }, parts.open, parts.more),
-    parts.cause,
-  );
-  return { node, ...parts };
-}
-
-function drawRow(row, item, instances) {
-  const kind = kindOf(item.verdict);
-  setAttr(row.node, "data-kind", kind);
-  setAttr(row.node, "data-look", needsLook(item) ? "yes" : "no");
-  setText(row.word, item.verdict);
-  setParts(row.mark, kind, () => [shape(kind)]);
-  setText(row.since, item.since ? `since ${clock(item.since, false)} · ${ago(item.since)}` : "");
-  const windows = instances.filter((instance) => instance.on_request);
-  const services = instances.filter((instance) => !instance.on_request);
-  drawPlaces(row.services, services, (instance) => instance.state);
-  drawPlaces(row.windows, windows, (instance) =>
-    isOpen(instance) || instance.state === "failed" ? instance.state : "not open",
-  );
-  const buses = busesOf(services, windows);
-  setParts(row.buses, JSON.stringify(buses), () =>
-    buses.map((bus) =>
-      el(
-        "span",
-        { class: "bus", title: bus.why || null, data: { kind: bus.kind } },
-        shape(bus.kind),
-        `${bus.name}${isNormal(bus.kind) ? "" : ` ${bus.word}`}`,
-      ),
-    ),
-  );
-  const busy = model.busy.get(item.item);
-  const paused = item.paused ? "paused · " : "";
-  setText(row.cause, busy ? `${busy} …` : paused && !item.cause.includes("pause") ? paused + item.cause : item.cause);
-  setAttr(row.node, "data-busy", busy ? "yes" : null);
-  const here = windows.find((instance) => isOpen(instance) && instance.host === model.caller.console);
-  const taken = windows.find((instance) => isOpen(instance) && instance.host !== model.caller.console);
-  setText(row.open, taken && model.caller.console ? "Take over…" : "Open here");
-  const no =
-    noOpen(item) ||
-    (!windows.length ? "This item has no windows." : "") ||
-    (here ? `It is open here, on ${here.host}.` : "");
-  setAttr(row.open, "aria-disabled", no ? "true" : null);
-  setAttr(row.open, "title", no || `Open item ${item.item} on ${model.caller.console}`);
-  row.open.no = no;
-  const holds = services.find((instance) => instance.host);
-  setAttr(
-    row.node,
-    "aria-label",
-    `Item ${item.item}: ${item.verdict}${holds ? ` on ${holds.host}` : ""}${item.cause ? `, ${item.cause}` : ""}`,
-  );
-}
-
-function drawPlaces(cell, instances, wordOf) {
-  const shownOnes = instances.map((instance) => [
-    instance.state === "waiting" ? "" : instance.host || "",
-    wordOf(instance),
-    instance.name,
-    instance.target,
-  ]);
-  setParts(cell, JSON.stringify(shownOnes), () =>
-    shownOnes.map(([host, word, name, target]) => {
-      const kind = word === "not open" ? "off" : kindOf(word);
-      return el(
-        "span",
-        { class: "place", title: name, data: { kind } },
-        isNormal(kind) ? null : shape(kind),
-        el("b", { text: host || word }),
-        host && word !== "running" ? el("small", { text: target ? `moving to ${target}` : word }) : null,
-      );
-    }),
-  );
-}
-
-/** The buses an item lives on: of its services, of its windows, and the host services where they run. */
-function busesOf(services, windows) {
-  const found = [];
-  for (const instance of [...services, ...windows]) {
-    if (!instance.host || !instance.bus) continue;
-    const name = instance.on_request ? "HCI" : "services";
-    found.push({ name, kind: kindOf(instance.bus.health), word: instance.bus.health, why: instance.bus.why });
+function place(items, size) {
+  const focused = by("matrix").contains(document.activeElement);
+  for (const row of listed) row.listed = false;
+  listed = [];
+  const groups = [];
+  for (const [name, members] of grouped(items)) {
+    const inside = members.map((item) => rows.get(item.item));
+    const open = !folded.has(name);
+    groups.push([shown.group ? head(name, members) : null, open ? inside : []]);
+    if (open) listed.push(...inside);
+    for (const row of inside) row.listed = true; // a row of a folded group is in its place
   }
-  const host = (services.find((instance) => instance.host) || {}).host;
-  for (const [service, entry] of Object.entries(model.status.services)) {
-    const there = entry.hosts[host];
-    if (!there) continue;
-    const word = there.state === "stopped" ? "down" : there.state;
-    found.push({
-      name: service.startsWith("common") ? "common" : service,
-      kind: kindOf(word),
-      word: there.state,
-      why: there.why,
-    });
+  layOut(groups, columns, size);
+  setAttr(by("matrix"), "aria-rowcount", listed.length);
+  if (listed.length) setFocus(rows.has(focus) && rows.get(focus).listed ? focus : listed[0].id);
+  if (focused && !by("matrix").contains(document.activeElement) && listed.length) focusItem();
+}
+
+/** [[name of a group, its items]], in the order in which they first occur; one without groups. */
+function grouped(items) {
+  if (!shown.group) return [["", items]];
+  const found = new Map();
+  for (const item of items) {
+    const name = item[shown.group] || `no ${shown.group}`;
+    if (!found.has(name)) found.set(name, []);
+    found.get(name).push(item);
   }
   return found;
 }
 
-function drawChips(items, size) {
-  const look = items.filter(needsLook).length;
-  const chips = [
-    ["", "all", items.length, "good"],
-    ["look", "not normal", look, look ? "warn" : "good"],
-  ];
-  for (const verdict of VERDICTS) {
-    const count = items.filter((item) => item.verdict === verdict).length;
-    if (count || shown.only === verdict) chips.push([verdict, verdict, count, kindOf(verdict)]);
-  }
-  setParts(by("counts"), JSON.stringify([chips, shown.only]), () =>
-    chips
-      .map(([only, text, count, kind]) =>
-        button("", () => showOnly(only), {
-          class: "chip",
-          "aria-pressed": String(shown.only === only),
-          data: { only, kind },
-        }),
-      )
-      .map((node, at) => {
-        const [only, text, count, kind] = chips[at];
-        node.append(...(only && only !== "look" ? [shape(kind)] : []), el("b", { text: count }), ` ${text}`);
-        return node;
-      }),
-  );
-  setParts(by("views"), size + shown.size, () =>
-    SIZES.map((name) => button(name, () => showSize(name), { class: "chip", "aria-pressed": String(name === size) })),
-  );
+function head(name, members) {
+  const bad = members.filter(needsLook);
+  const worst = bad.map(kindOfItem).sort((a, b) => RANKS.indexOf(a) - RANKS.indexOf(b))[0];
+  const open = !folded.has(name);
+  const fold = button(`${open ? "▾" : "▸"} ${name}`, () => foldOrOpen(name), { "aria-expanded": String(open) });
+  const say = `${members.length} item${members.length === 1 ? "" : "s"}${bad.length ? `, ${bad.length} not normal` : ""}`;
+  const cell = el("div", { role: "rowheader" }, fold, worst && !isNormal(worst) ? shape(worst) : null, el("span", { text: say }));
+  return el("div", { role: "row", class: "group", data: { group: name, kind: worst || "good" } }, cell);
 }
 
-export function showOnly(only) {
-  shown.only = shown.only === only ? "" : only;
-  refresh();
+function foldOrOpen(name) {
+  if (!folded.delete(name)) folded.add(name);
+  drawMatrix();
+  const again = by("matrix").querySelector(`[data-group="${CSS.escape(name)}"] button`);
+  if (again) again.focus();
 }
 
-export function showSize(name) {
-  shown.size = name;
-  refresh();
-}
-
-export function nextSize() {
-  showSize(SIZES[(SIZES.indexOf(by("items").dataset.size) + 1) % SIZES.length]);
+function fits(item) {
+  if (shown.only === "look" ? !needsLook(item) : shown.only && item.verdict !== shown.only) return false;
+  if (!shown.text) return true;
+  const { services, hci } = item;
+  const facts = [item.item, item.name, item.area, item.kind, item.verdict, item.word, services.host, hci.host, item.cause];
+  return facts.join(" ").toLowerCase().includes(shown.text.toLowerCase());
 }
 
 function setFocus(id) {
-  for (const [name, row] of rows) {
-    setAttr(row.node, "tabindex", name === id ? 0 : -1);
-    for (const inner of [row.open, row.more]) setAttr(inner, "tabindex", name === id ? 0 : -1);
-  }
-  shown.focus = id;
+  const before = rows.get(focus);
+  if (before && before.node && focus !== id) setReach(before, false);
+  focus = id;
+  const row = rows.get(id);
+  if (row && row.node) setReach(row, true);
 }
 
-export function focusItem(id = shown.focus) {
+export function focusItem(id = focus) {
   const row = rows.get(id);
-  if (row && row.node.isConnected) row.node.focus();
+  if (!row || !row.block) return;
+  setFocus(id);
+  reach(row).focus();
 }
 
 /** Arrows walk over the rows as they lie: in the dense view there are several beside each other. */
 function walk(event) {
   if (event.altKey || event.ctrlKey || event.metaKey || !event.target.matches("[data-item]")) return;
-  const all = [...by("matrix").children];
-  const at = all.indexOf(event.target);
-  const beside = all.findIndex((node) => node.offsetTop !== all[0].offsetTop);
-  const wide = beside < 0 ? all.length : beside;
-  const steps = { ArrowDown: wide, ArrowUp: -wide, ArrowRight: 1, ArrowLeft: -1, Home: -at, End: all.length - 1 - at };
-  if (event.key === "Enter" || event.key === " ") {
-    event.preventDefault();
-    chosen(event.target.dataset.item);
-  } else if (event.key in steps) {
-    event.preventDefault();
-    const next = all[Math.min(all.length - 1, Math.max(0, at + steps[event.key]))];
-    if (next) next.focus();
-  }
+  const { item } = event.target.dataset;
+  const at = listed.indexOf(rows.get(item));
+  const last = listed.length - 1;
+  const steps = {
+    Enter: () => chosen(item),
+    " ": () => pick(item, event.shiftKey, order()),
+    ArrowLeft: () => at - 1,
+    ArrowRight: () => at + 1,
+    Home: () => 0,
+    End: () => last,
+    ArrowUp: () => beyond(at, -1),
+    ArrowDown: () => beyond(at, 1),
+  };
+  if (!(event.key in steps)) return;
+  event.preventDefault();
+  const next = steps[event.key]();
+  if (next !== undefined) focusItem(listed[Math.min(last, Math.max(0, next))].id);
+}
+
+/** The row in the next line, above or below, that lies nearest. */
+function beyond(at, step) {
+  const { line, column } = listed[at];
+  let next = at + step;
+  while (listed[next] && listed[next].line === line) next += step;
+  if (!listed[next]) return at;
+  let best = next;
+  for (const there = listed[next].line; listed[next] && listed[next].line === there; next += step)
+    if (Math.abs(listed[next].column - column) < Math.abs(listed[best].column - column)) best = next;
+  return best;
 }

@@ -8,34 +8,37 @@ import { isNormal, kindOf } from "./words.js";
 
 export const model = {
   status: null,
+  alarms: null, // the last list of alarms
   caller: { who: "", host: "", console: "", may: [] },
+  dirty: null, // items that have changed since they were drawn; null: any may have
+  index: null, // item -> names of its instances; null: to be made again
   stale: false, // what is shown is old
   unread: false, // because the monitor, which is there, cannot read the status
-  history: {},
   busy: new Map(), // item or host -> what is being done
 };
 
 export const itemNamed = (id) => model.status.items.find((item) => item.item === id);
 export const hostNamed = (name) => model.status.hosts.find((host) => host.host === name);
 
+function index() {
+  if (model.index) return model.index;
+  model.index = new Map();
+  for (const [name, { item }] of Object.entries(model.status.instances)) {
+    if (!model.index.has(item)) model.index.set(item, []);
+    model.index.get(item).push(name);
+  }
+  return model.index;
+}
+
 /** The instances of an item: [{name, …}], services first. */
 export function instancesOf(id) {
-  const found = Object.entries(model.status.instances).filter(([, entry]) => entry.item === id);
-  return found.map(([name, entry]) => ({ name, ...entry })).sort((a, b) => a.on_request - b.on_request);
+  const names = index().get(id) || [];
+  const found = names.map((name) => ({ name, ...model.status.instances[name] }));
+  return found.sort((a, b) => a.on_request - b.on_request);
 }
 
 export const servicesOf = (id) => instancesOf(id).filter((instance) => !instance.on_request);
 export const windowsOf = (id) => instancesOf(id).filter((instance) => instance.on_request);
-
-/** The instances of all items at once: item -> [..]. */
-export function instancesByItem() {
-  const found = new Map();
-  for (const [name, entry] of Object.entries(model.status.instances)) {
-    if (!found.has(entry.item)) found.set(entry.item, []);
-    found.get(entry.item).push({ name, ...entry });
-  }
-  return found;
-}
 
 /** Whether an item needs attention: items that run well or that a person stopped do not. */
 export const needsLook = (item) => !isNormal(kindOf(item.verdict)) || item.paused;

@@ -4,20 +4,26 @@
 
 // The trail, newest first, and the list of what needs attention until it is acknowledged.
 
-import { acknowledge, resolve } from "./actions.js";
+import { acknowledge, resolve } from "./actions_site.js";
 import { want } from "./ask.js";
+import { show } from "./detail.js";
 import { by, button, el, setParts, setText, shape } from "./dom.js";
+import { logsButton } from "./logs.js";
 import { model, noAct } from "./model.js";
 import { clock } from "./words.js";
 
 const KEPT = 300;
 const BAD = /fail|refus|not confirmed|does not|quarantin|conflict|down\b/i;
+const LATE = 50; // newest entries that tell how far a request is
 let newest = 0;
+const late = [];
 
 /** A row of the trail. */
 export function tellStory(entry) {
   if (entry.id <= newest) return;
   newest = entry.id;
+  late.push(entry);
+  if (late.length > LATE) late.shift();
   const list = by("story-list");
   const bad = BAD.test(entry.result || "") || /failed/.test(entry.what);
   list.prepend(
@@ -34,24 +40,31 @@ export function tellStory(entry) {
           class: "who",
           text: `${entry.who}${entry.from ? ` from ${entry.from}` : ""}${entry.run ? ` · run ${entry.run}` : ""}`,
         }),
+        bad && entry.instance ? logsButton("Log", entry.instance) : null,
       ),
     ),
   );
   while (list.children.length > KEPT) list.lastChild.remove();
 }
 
-/** Conflicts, failures, drift, pauses and the monitor's remarks. */
+/** What the trail said last about one of these instances or hosts after a moment; empty if nothing. */
+export function latestAbout(names, since) {
+  const found = late.filter((entry) => entry.at >= since && (names.includes(entry.instance) || names.includes(entry.host)));
+  return found.length ? found[found.length - 1].what : "";
+}
+
+/** Conflicts to decide, drift, pauses and the monitor's remarks; failures are alarms. */
 export function drawAttention() {
-  const { conflicts = [], failures = [], drift = [], pauses = [], moves = [], monitor } = model.status;
-  const open = [...conflicts.filter((one) => !one.acknowledged), ...failures.filter((one) => !one.acknowledged)];
+  const { conflicts = [], drift = [], pauses = [], moves = [], monitor } = model.status;
+  const open = conflicts.filter((one) => !one.acknowledged);
   const notes = monitor.notes || [];
-  const count = conflicts.length + failures.length + drift.length + notes.length;
+  const count = conflicts.length + drift.length + notes.length;
   setText(by("attention-title"), count ? `Attention: ${count}` : "Attention");
   const all = by("acknowledge-all");
   all.hidden = open.length < 2;
   all.onclick = () => want(acknowledge(open.map((one) => one.id)));
-  setParts(by("attention-list"), JSON.stringify([conflicts, failures, drift, pauses, moves, notes, noAct()]), () => {
-    const parts = [...conflicts.map(conflictNode), ...failures.map(failureNode)];
+  setParts(by("attention-list"), JSON.stringify([conflicts, drift, pauses, moves, notes, noAct()]), () => {
+    const parts = conflicts.map(conflictNode);
     parts.push(...drift.map((one) => notice("warn", "drift", one.why, one.since, [], one.id)));
     parts.push(...notes.map((text) => notice("warn", "remark", text, 0, [], text)));
     parts.push(...moves.map((move) => notice("off", "move", move.says, move.at, [], `move ${move.instance}`)));
@@ -61,7 +74,7 @@ export function drawAttention() {
       : [
           el("p", {
             class: "nothing",
-            text: "Nothing. Failed actions and conflicts stay here until they are acknowledged.",
+            text: "Nothing to decide: no conflict, no drift, no pause.",
           }),
         ];
   });
@@ -93,18 +106,6 @@ function conflictNode(conflict) {
     conflict.since,
     buttons,
     conflict.id,
-  );
-}
-
-function failureNode(failure) {
-  const often = failure.count > 1 ? ` (${failure.count} times)` : "";
-  return notice(
-    "bad",
-    "failed",
-    `${failure.instance} on ${failure.host}${often}: ${failure.why}`,
-    failure.at,
-    [seen(failure.id)],
-    failure.id,
   );
 }
 
@@ -140,6 +141,7 @@ export function drawBands(staleSince) {
         shape(kind),
         el("b", { text: word }),
         el("span", { text }),
+        id === "rollout" ? button("Show", () => show("rollout")) : null,
       ),
     ),
   );

@@ -20,6 +20,8 @@ const KINDS = {
   down: "bad",
   "not running": "bad",
   waiting: "wait",
+  moving: "wait",
+  "no room": "bad",
   starting: "wait",
   stopping: "wait",
   suspect: "warn",
@@ -28,7 +30,7 @@ const KINDS = {
 };
 
 /** good | off: nothing to do; warn | wait | unknown | bad: not normal. */
-export const kindOf = (word) => KINDS[word] || "unknown";
+export const kindOf = (word) => KINDS[word] || (word.startsWith("held back") ? "warn" : "unknown");
 export const isNormal = (kind) => kind === "good" || kind === "off";
 
 /** The worst first. */
@@ -65,12 +67,17 @@ export function skew() {
 }
 
 /** `14:03:07`, with the day when it is not today; the monitor's time, in the zone of this screen. */
-export function clock(at, seconds = true) {
+export function clock(at, seconds = true, days = true) {
   if (!at) return "";
   const when = new Date(at * 1000);
   const text = seconds ? CLOCK.format(when) : CLOCK.format(when).slice(0, 5);
-  return when.toDateString() === new Date(now() * 1000).toDateString() ? text : `${DAY.format(when)} ${text}`;
+  return !days || when.toDateString() === new Date(now() * 1000).toDateString() ? text : `${DAY.format(when)} ${text}`;
 }
+
+const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/** `30 Nov` */
+export const day = (at) => DATE.format(new Date(at * 1000));
 
 /** `12 min` */
 export function span(seconds) {
@@ -92,3 +99,15 @@ export function listing(names, most = 8) {
 
 export const percent = (value) =>
   typeof value === "number" ? `${value < 10 && value % 1 ? value.toFixed(1) : Math.round(value)} %` : "–";
+
+/** `3.4 GiB` */
+export function size(bytes) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}

@@ -13,12 +13,14 @@ from tests.benchmarks.measures import (
     configure,
     crash,
     document,
+    followers,
     host_loss,
     idle,
     intents,
     many_buses,
     page,
     placement,
+    rollout,
     surface,
 )
 from tests.benchmarks.options import Options
@@ -37,6 +39,8 @@ MEASURES: dict[str, Callable[[Options, Report], None]] = {
     "intents": intents.measure,
     "burst": surface.measure_burst,
     "many-buses": many_buses.measure,
+    "followers": followers.measure,
+    "rollout": rollout.measure,
     "bring-up": bring_up.measure,
     "idle": idle.measure,
 }

@@ -95,11 +95,11 @@ def test_help_has_examples(command: list[str], tmp_path: Path) -> None:
         (["stauts"], "there is no command stauts; did you mean status?"),
         (["stat"], "stat"),
         (["status", "--timeout", "0"], "greater than 0"),
-        (["status"], "no inventory is known"),
+        (["status"], "no inventory given"),
         (["-i", "nowhere", "status"], "there is no inventory nowhere"),
         (["status", "-i", "nowhere"], "there is no inventory nowhere"),
         (["--state-dir", "nowhere", "status"], "there is no state folder"),
-        (["why", "scen2_srv_01"], "no inventory is known"),
+        (["why", "scen2_srv_01"], "no inventory given"),
         (["open", "02"], "on which console?"),
     ],
 )

@@ -46,7 +46,10 @@ class Machine:
         self.seen = folder / "seen"
         self.seen.mkdir()
         self.seen.chmod(0o777)
-        self.ansible.write_text('#!/bin/sh\nenv >%s/env\npwd >%s/folder\necho "$*" >%s/words\n' % ((self.seen,) * 3))
+        self.ansible.write_text(
+            '#!/bin/sh\nenv >%s/env\npwd >%s/folder\necho "$*" >%s/words\n'
+            'for word; do case $word in @*) cat "${word#@}" >%s/variables ;; esac; done\n' % ((self.seen,) * 4)
+        )
         self.ansible.chmod(0o755)
         self.state = folder / "state"
         (self.state / "run").mkdir(parents=True)
@@ -123,8 +126,10 @@ def test_the_rule_of_the_documentation_lets_an_operator_work_with_the_installed_
     words = (machine.seen / "words").read_text()
     assert "-i %s" % machine.inventory in words
     assert "control_room.muster.reconcile" in words
-    assert '"muster_who": "eve"' in words
-    assert '"muster_why": {"__ansible_unsafe": "{{' in words
+    given = (machine.seen / "variables").read_text()
+    assert '"muster_who": "eve"' in given
+    assert '"muster_why": {"__ansible_unsafe": "{{' in given
+    assert "eve" not in words, "everybody may read the arguments of a process"
 
 
 @pytest.mark.parametrize("words", [("-i", "%s", "reconcile"), ("plan", "--inventory=%s"), ("check", "-i", "%s")])

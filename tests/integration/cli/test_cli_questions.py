@@ -161,7 +161,7 @@ def test_the_status_says_when_a_loss_could_not_be_made_up_for(state: Path, tmp_p
         drained = {name: dict(before["hosts"][name], state="drained") for name in ("server_1", "server_3")}
         ledger.commit(revision, {"hosts": drained}, [])
     shown = muster("status", "--last", cwd=tmp_path)
-    assert "if server_2 died now: scen2_srv_02 would find no place" in shown.stdout
+    assert "without server_2 there is no room for scen2_srv_02" in shown.stdout
     document = json.loads(muster("status", "--last", "--json", cwd=tmp_path).stdout)
     assert document["readiness"]["ready"] is False
     assert "server_1 is drained" in document["readiness"]["hosts"]["server_2"]["why"]

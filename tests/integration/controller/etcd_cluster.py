@@ -35,9 +35,16 @@ def needed() -> None:
 class Cluster:
     """Members on ports of 127.0.0.1; they end with `end`."""
 
-    def __init__(self, folder: Path, members: int = 3) -> None:
+    def __init__(self, folder: Path, members: int = 3, tls: Path | None = None, quota: int = 0) -> None:
+        """
+        :param tls: a folder that `certificates` filled: members let in only who has a certificate.
+        :param quota: bytes of data that each may have; 0: as usual.
+        """
+        self._quota = quota
         ports = _free_ports(2 * members)
-        self.clients = ["http://127.0.0.1:%d" % port for port in ports[:members]]
+        self._tls = tls
+        scheme = "https" if tls else "http"
+        self.clients = ["%s://127.0.0.1:%d" % (scheme, port) for port in ports[:members]]
         self._peers = ["http://127.0.0.1:%d" % port for port in ports[members:]]
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * members
@@ -54,14 +61,25 @@ class Cluster:
              "--listen-client-urls", self.clients[number], "--advertise-client-urls", self.clients[number],
              "--listen-peer-urls", self._peers[number], "--initial-advertise-peer-urls", self._peers[number],
              "--initial-cluster-token", self._folder.name, "--heartbeat-interval", "100", "--election-timeout", "1000",
-             "--logger", "zap"],
+             "--logger", "zap", *self._secure(), "--quota-backend-bytes", str(self._quota)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
         log.close()
 
+    def _secure(self) -> list[str]:
+        if self._tls is None:
+            return []
+        return ["--client-cert-auth", "--trusted-ca-file", str(self._tls / "ca.pem"),
+                "--cert-file", str(self._tls / "member.pem"), "--key-file", str(self._tls / "member.key")]  # fmt: skip
+
+    def client(self) -> etcd.Client:
+        """One that members let in."""
+        files = [str(self._tls / name) for name in ("ca.pem", "controller.pem", "controller.key")] if self._tls else []
+        return etcd.Client(self.clients, *files)
+
     def wait(self) -> None:
         """Until a majority answers."""
-        client, deadline = etcd.Client(self.clients), time.monotonic() + WITHIN
+        client, deadline = self.client(), time.monotonic() + WITHIN
         while True:
             try:
                 client.ask("/v3/kv/txn", {"success": [etcd.get("/ready")]}, time.monotonic() + 2, again=True)
@@ -78,11 +96,30 @@ class Cluster:
         if what is signal.SIGKILL:
             process.wait(WITHIN)
 
+    def ended(self, number: int) -> bool:
+        process = self._processes[number]
+        return process is None or process.poll() is not None
+
     def end(self) -> None:
         for process in self._processes:
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait(WITHIN)
+
+
+def certificates(folder: Path) -> None:
+    """An authority, and what it signed for members and for controllers."""
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")  # fmt: skip
+    for name in ("member", "controller"):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=" + name,
+                "-keyout", name + ".key", "-out", name + ".csr")  # fmt: skip
+        (folder / "san").write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+        openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
+                "2", "-extfile", "san", "-out", name + ".pem")  # fmt: skip
 
 
 def _free_ports(count: int) -> list[int]:

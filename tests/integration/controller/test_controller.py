@@ -174,4 +174,4 @@ class TestAPersonsRequest:
 
 
 def test_an_unknown_verb_says_which_there_are(room: Room) -> None:
-    assert "no verb 'plna', only adopt, capture, explain, open_site, phase, plan" in room.error("plna")
+    assert "no verb 'plna', only adopt, alarms, availability, capture, exec" in room.error("plna")

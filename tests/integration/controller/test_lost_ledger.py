@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monitor.core.controller import adopt
+from monitor.core.controller import adopt, packed
 from monitor.core.controller import ledger as controller_ledger
+from monitor.core.host import evidence, ledger_copies
+from monitor.core.model import answers
 from tests.integration.controller.data_hosts import Room, acts
 
 SERVICES = ["scen2_srv_01", "scen2_srv_02", "scen2_srv_03"]
@@ -235,3 +239,80 @@ class TestTheBackup:
             adopt.export(room.site.state_dir, str(tmp_path / "usb"))
         found = sorted((tmp_path / "usb" / site_id).iterdir())
         assert len(found) == 3 and all(path.stat().st_mode & 0o777 == 0o600 for path in found)
+
+
+class TestACopyThatHostsKeep:
+    """Left by the monitor with the witnesses; their agent keeps them in real folders."""
+
+    @pytest.fixture(name="kept")
+    def kept_fixture(self, room: Room, tmp_path: Path) -> Iterator[tuple[Room, dict[str, Any]]]:
+        """A site whose item 03 was stopped, with a copy at two hosts, the second one's being newer; nothing else."""
+        room.open()
+        room.run("deploy")
+        roots = {name: tmp_path / name for name in ("server_1", "server_2")}
+        for name, root in roots.items():
+            (root / "etc").mkdir(parents=True)
+            (root / "etc" / "host.json").write_text("{}")
+            if name == "server_2":
+                room.run("stop", instances=["scen2_srv_03"])
+            _mark, copy = packed.copy(room.site.state_dir)
+            assert ledger_copies.keep({"host": {"root": str(root)}, "copy": copy}) == {"kept": copy["revision"]}
+        shutil.rmtree(room.site.state_dir)
+        for host in room.hosts.values():
+            host["controller"] = "controller"
+        seen = shown(room)
+        for name, root in roots.items():
+            seen[name]["evidence"]["copy"] = evidence.gather(str(root))["copy"]
+        yield room, {name: answers.checked("observe", document, name) for name, document in seen.items()}
+
+    def test_the_newest_is_found_without_a_backup_and_told_with_its_age(self, kept: Any) -> None:
+        room, seen = kept
+        told = adopted(room, seen)
+        says = [line for line in told["lines"] if "the copy that server_2 keeps" in line]
+        assert len(says) == 1 and " ago" in says[0]
+        assert any("the copy that server_1 keeps has revision" in line for line in told["lines"])
+        state, _revision = room.ledger()
+        assert state["wanted"]["scen2_srv_03"]["state"] == "stopped"
+        planned = room.run("deploy")
+        assert [a for a in acts(planned) if a[0] in ("start", "stop", "restart")] == []
+
+    def test_one_that_was_changed_does_not_count(self, kept: Any) -> None:
+        room, seen = kept
+        copy = seen["server_2"]["evidence"]["copy"]
+        copy["text"] = copy["text"][:-8] + "AAAAAAA="
+        told = adopted(room, seen)
+        assert any("the copy that server_2 keeps does not count: its digest" in line for line in told["lines"])
+        assert any("from the copy that server_1 keeps" in line for line in told["lines"])
+
+    def test_one_that_unpacks_to_nonsense_does_not_count(self, kept: Any) -> None:
+        room, seen = kept
+        for name, text in (("server_1", "AAAA"), ("server_2", base64.b64encode(zlib.compress(b'{"x": {}}')).decode())):
+            digest = ledger_copies.digest(text)
+            seen[name]["evidence"]["copy"].update(text=text, digest=digest)
+        told = adopted(room, seen)
+        assert sum("keeps does not count: it cannot be read" in line for line in told["lines"]) == 2
+        assert any("no backup of it was found" in line for line in told["lines"])
+
+    def test_a_file_that_a_person_names_is_taken_alone(self, kept: Any, tmp_path: Path) -> None:
+        room, seen = kept
+        path = str(tmp_path / "ledger-0000000001.db")
+        packed.unpack(seen["server_1"]["evidence"]["copy"], path)
+        told = adopted(room, seen, backup=path)
+        assert any("from %s" % path in line for line in told["lines"])
+
+    def test_a_host_keeps_the_newest_three_and_only_its_account_reads_them(self, kept: Any, tmp_path: Path) -> None:
+        _room, seen = kept
+        root, copy = tmp_path / "server_1", seen["server_1"]["evidence"]["copy"]
+        for more in range(1, 6):
+            ledger_copies.keep({"host": {"root": str(root)}, "copy": {**copy, "revision": copy["revision"] + more}})
+        files = sorted((root / "etc" / "ledger").iterdir())
+        assert len(files) == ledger_copies.KEPT
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+        assert (root / "etc" / "ledger").stat().st_mode & 0o777 == 0o700
+        newest = ledger_copies.newest(str(root))
+        assert newest is not None and newest["revision"] == copy["revision"] + 5
+        files[-1].write_text(files[-1].read_text()[:-200])
+        newest = ledger_copies.newest(str(root))
+        assert newest is not None and newest["revision"] == copy["revision"] + 4, "a damaged one is passed over"
+        bad = ledger_copies.keep({"host": {"root": str(root)}, "copy": {**copy, "digest": "0" * 64}})
+        assert "damaged" in bad["error"]

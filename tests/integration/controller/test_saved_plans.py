@@ -34,9 +34,11 @@ def another(room: Room, instance: str) -> str:
     return "server_1" if home(room, instance) != "server_1" else "server_2"
 
 
-def save(room: Room, kind: str, approve: bool = False, **request: Any) -> dict[str, Any]:
+def save(
+    room: Room, kind: str, approve: bool = False, digests: dict[str, str] = DIGESTS, **request: Any
+) -> dict[str, Any]:
     answer = room.ask(
-        "plan", digests=DIGESTS, config_digests=CONFIG, observations=room.observe(), check=True,
+        "plan", digests=digests, config_digests=CONFIG, observations=room.observe(), check=True,
         request={**ASKED, "kind": kind, "dry_run": True, **request}, save={"approve": approve},
     )  # fmt: skip
     saved: dict[str, Any] = answer["saved"]
@@ -118,12 +120,34 @@ class TestASavedPlan:
         saved = save(running, "drain", host="server_1", until="2h")
         assert saved["request"]["until"] == pytest.approx(saved["at"] + 7200)
 
-    def test_of_a_deploy_cannot_be_saved(self, running: Room) -> None:
+    def test_of_a_deploy_is_bound_to_the_inventory_and_its_batches(self, running: Room) -> None:
+        edited = {**DIGESTS, **{name: "another" for name in DIGESTS if "srv" in name}}
+        saved = save(running, "deploy", digests=edited)
+        assert [batch for key, batch in saved["facts"]["rollout"].items() if key.startswith("batch")]
+        other = {**edited, "scen2_srv_01": "a third one"}
+        asked = {**ASKED, "kind": "deploy", "plan": saved_plan.digest(saved), "who": "bob"}
+        planned = {"config_digests": CONFIG, "request": asked}
+        before = running.ledger()[0]["claims"]
+        (why,) = refusals(running.ask("plan", digests=other, observations=running.observe(), **planned))
+        assert "inventory" in why and "instance scen2_srv_01 configuration" in why
+        assert running.ledger()[0]["claims"] == before
+        done = running.ask("plan", digests=edited, observations=running.observe(), **planned)
+        assert not refusals(done) and acts(done)
+
+    def test_of_a_deploy_is_applied_by_a_deploy_only_and_no_other_by_one(self, running: Room) -> None:
+        deploy, stop = save(running, "deploy"), save(running, "stop", instances=["scen2_srv_01"])
+        for kind, document, words in (("apply", deploy, "use muster apply"), ("deploy", stop, "it is a stop")):
+            asked = {**ASKED, "kind": kind, "plan": saved_plan.digest(document)}
+            assert words in running.error("plan", digests=DIGESTS, observations=running.observe(), request=asked)
+
+    def test_of_a_deploy_that_prepares_a_host_first_cannot_be_saved(self, running: Room) -> None:
+        seen = running.observe()
+        seen["server_3"] = dict(seen["server_3"], prepared=False)
         asked = {**ASKED, "kind": "deploy", "dry_run": True}
         error = running.error(
-            "plan", digests=DIGESTS, observations=running.observe(), check=True, request=asked, save={"approve": False}
+            "plan", digests=DIGESTS, observations=seen, check=True, request=asked, save={"approve": False}
         )
-        assert "cannot be saved" in error
+        assert "has to prepare server_3 first" in error
 
     def test_that_is_refused_is_not_saved(self, running: Room) -> None:
         asked = {**ASKED, "kind": "move", "instances": ["scen2_srv_01"], "to": "console_1"}

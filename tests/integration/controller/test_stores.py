@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -135,6 +138,16 @@ class TestEveryStore:
         assert [entry["what"] for entry in ledger.trail(after=first["id"])] == ["two", "three"]
         assert ledger.trail(after=ledger.trail(limit=1)[0]["id"]) == []
 
+    def test_chains_its_trail(self, ledger: Any, opened: Open) -> None:
+        assert ledger.verify_trail().head == ""
+        ledger.commit(1, {}, [line("one"), line("two", instance="a_1")])
+        ledger.commit(2, {})
+        with opened() as other:
+            other.commit(3, {}, [line("three")])
+            found = other.verify_trail()
+        assert (found.entries, found.unchained, found.first, found.last, found.broken) == (3, 0, 1, 3, "")
+        assert found.head
+
     def test_takes_a_commit_of_thousands_whole(self, ledger: Any, opened: Open) -> None:
         claims = {"scen2_srv_%04d" % number: claim(1, "server_%d" % (number % 40)) for number in range(3000)}
         asked = {"state": "started", "host": None, "by": "eve", "why": "first seen", "at": 1.0}
@@ -242,6 +255,19 @@ class TestEtcd:
             with pytest.raises(store.LedgerDamaged, match="went back from revision 2 to 1"):
                 ledger.commit(1, {})
 
+    def test_shows_an_entry_of_its_trail_that_somebody_changed(self, cluster: etcd_cluster.Cluster, name: str) -> None:
+        client = etcd.Client(cluster.clients)
+        with EtcdLedger(client, name) as ledger:
+            ledger.create("s", "s-1")
+            for revision, what in enumerate(("one", "two", "three"), start=1):
+                ledger.commit(revision, {}, [line(what)])
+            key = "/muster/%s/log/%012d" % (name, 3)
+            ask = {"success": [etcd.get(key)]}
+            answer = client.ask("/v3/kv/txn", ask, time.monotonic() + 5, again=True)
+            forged = etcd.found(answer["responses"][0])[0].value.replace("two", "nothing")
+            client.ask("/v3/kv/txn", {"success": [etcd.put(key, forged)]}, time.monotonic() + 5, again=True)
+            assert ledger.verify_trail().broken == "entry 2 was changed, or what was before it"
+
     def test_an_unknown_outcome_is_said_to_be_one(self, cluster: etcd_cluster.Cluster, name: str) -> None:
         with EtcdLedger(etcd.Client(cluster.clients), name) as ledger:
             ledger.create("s", "s-1")
@@ -260,6 +286,65 @@ class TestEtcd:
             assert ledger.read()[1] == 2
 
 
+class TestEtcdInTrouble:
+    @pytest.fixture
+    def disk(self, tmp_path: Path) -> Iterator[Path]:
+        """A small one of its own, as root."""
+        etcd_cluster.needed()
+        if os.geteuid():
+            pytest.skip("only root can mount a disk")
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=140m", "none", str(folder)], check=True)
+        yield folder
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+    @pytest.mark.long
+    def test_whose_disk_is_full_takes_no_commit_and_goes_on_with_room(self, disk: Path) -> None:
+        cluster = etcd_cluster.Cluster(disk, members=1)  # its log alone takes 64 MB at once
+        try:
+            with EtcdLedger(etcd.Client(cluster.clients), "s", patience=3.0) as ledger:
+                ledger.create("s", "s-1")
+                ledger.commit(1, {"claims": {"a_1": claim(1)}})
+                filler = disk / "filler"
+                with contextlib.suppress(OSError), filler.open("wb") as handle:
+                    while True:
+                        handle.write(b"x" * 65536)
+                failed: store.LedgerError | None = None
+                for number in range(200):
+                    try:
+                        ledger.commit(ledger.read()[1], {"meta": {"last_run": number}}, [line("y" * 30_000)])
+                    except store.LedgerError as error:
+                        failed = error
+                        break
+                assert failed is not None
+                filler.unlink()
+                if cluster.ended(0):
+                    cluster.start(0)
+                cluster.wait()
+                ledger.patience = 20.0
+                state, revision = ledger.read()
+                assert state["claims"]["a_1"] == claim(1)
+                assert ledger.commit(revision, {"claims": {"a_1": claim(2)}}) == revision + 1
+                assert ledger.verify_trail().broken == ""
+        finally:
+            cluster.end()
+
+    def test_that_has_used_up_its_quota_says_so_and_changes_nothing(self, tmp_path: Path) -> None:
+        etcd_cluster.needed()
+        cluster = etcd_cluster.Cluster(tmp_path, members=1, quota=2_000_000)
+        try:
+            with EtcdLedger(etcd.Client(cluster.clients), "s", patience=3.0) as ledger:
+                ledger.create("s", "s-1")
+                with pytest.raises(store.LedgerError, match="database space exceeded"):
+                    for _unused in range(20):
+                        ledger.commit(ledger.read()[1], {}, [line("y" * 250_000)])
+                assert ledger.verify_trail().broken == ""
+                assert ledger.read()[1] == len(ledger.trail(limit=1000)) + 1
+        finally:
+            cluster.end()
+
+
 class TestAMove:
     def test_to_etcd_and_back_keeps_everything_and_runs_go_on(
         self, cluster: etcd_cluster.Cluster, room: Room, tmp_path: Path
@@ -273,6 +358,7 @@ class TestAMove:
         assert moved(folder) == before
         with ledgers.open_ledger(folder) as ledger:
             assert ledger.trail(limit=1000) == trail
+            assert (ledger.verify_trail().broken, ledger.verify_trail().unchained) == ("", 0)
         room.run("restart", instances=["scen2_srv_02"])
         assert room.run()["requests"] == {}
         with Ledger(str(Path(folder) / "ledger.db")) as old, pytest.raises(store.LedgerMoved, match="moved to etcd"):

@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from monitor.core.host import agent as host_agent
+from monitor.core.host.machine import accounts, procs
 from monitor.core.host.machine import files as machine_files
-from monitor.core.host.machine import procs
 from monitor.core.host.service.choose import setup_of
 from monitor.core.host.service.supervisor import orders
 from monitor.core.host.service.supervisor.daemon import GUARD, LISTENER
@@ -133,6 +133,10 @@ def seven(port: int, delay: float = 0) -> dict[str, Any]:
     ]}
 
 
+def as_whom(facts: dict[str, Any], entry: dict[str, Any]) -> str:
+    return accounts.token(entry.get("user", ""), entry.get("group", "")) if facts.get("runs_as") else ""
+
+
 class Host:
     """One prepared host; `close` removes everything."""
 
@@ -156,8 +160,18 @@ class Host:
         assert "error" not in answer, answer["error"]
         return json.loads(json.dumps(answer))  # what travels is JSON
 
+    def in_a_process(self, verb: str, **request: Any) -> dict[str, Any]:
+        """What an agent of its own answers, as it is called on a host; an error is part of the answer."""
+        code = "import sys; sys.path.insert(0, %r); from monitor.core.host import agent; agent.main()" % str(REPOSITORY)
+        data = json.dumps({"verb": verb, "host": self.facts, **request}).encode() + b"\n"
+        done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, timeout=120)
+        found = [line for line in done.stdout.splitlines() if line.startswith(b"MUSTER:")]
+        assert found, done.stderr.decode()
+        return json.loads(found[0][len("MUSTER:") :])
+
     def prepare(self, **request: Any) -> dict[str, Any]:
         files = {"bin/muster-exec": {"text": (REPOSITORY / "bin/muster-exec").read_text(), "mode": "0750"}}
+        files["bin/muster-boot"] = {"text": (REPOSITORY / "bin/muster-boot").read_text(), "mode": "0750"}
         for name in (LISTENER, GUARD):
             files["bin/" + name] = {"text": (REPOSITORY / "bin" / name).read_text(), "mode": "0640"}
         for name, text in DUMMIES.items():
@@ -220,7 +234,8 @@ class Host:
                 command[0] = "@@root@@/bin/" + command[0]
             programs.append({
                 "name": entry["name"],
-                "command_line": orders.quote_command(command),
+                "command_line": as_whom(self.facts, entry) + orders.quote_command(
+                    [*(["nice", "-n", str(entry["nice"]), "--"] if entry.get("nice") else []), *command]),
                 "environment_line": orders.quote_environment(environment),
                 "stop_timeout": max(1, math.ceil(entry["stop_timeout"])),
                 **how_it_runs(entry),

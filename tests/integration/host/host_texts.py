@@ -66,7 +66,9 @@ def how_it_runs(entry: dict[str, Any]) -> dict[str, Any]:
     """What a site may say of a program beside its command, as templates want it."""
     return {
         "stop_signal": entry.get("stop_signal", "TERM"), "directory": entry.get("directory", ""),
+        "ends": entry.get("exit_codes", []),
         "umask": entry.get("umask", "0027" if MANAGER == "systemd" else ""),
+        "log": {"size": 1, "keep": 3, "stderr": "together", "syslog": False, **entry.get("log", {})},
     }  # fmt: skip
 
 
@@ -89,7 +91,8 @@ def systemd_texts(instance: str, known: dict[str, Any]) -> dict[str, str]:
             "name": entry["name"], "gate": entry["wait_exit"], "give_up": math.ceil(entry["start_timeout"]) + 12,
             "bound_to": bus if entry["name"] != bus and entry["start_sequence"] else "",
             "user": "@@hci_user@@" if known.get("on_request") else "@@user@@",
-            "group": "", "directives": entry.get("directives", []),
+            "group": "",
+            "directives": [*(["Nice=%d" % entry["nice"]] if entry.get("nice") else []), *entry.get("directives", [])],
             "stop_timeout": max(1, math.ceil(entry["stop_timeout"])),
             **how_it_runs(entry),
             "run_lines": "\n".join(["%s=%s" % pair for pair in environment.items()] + [">" + word for word in command]),

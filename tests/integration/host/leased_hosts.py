@@ -45,14 +45,21 @@ class Leased:
 
     def fence(self, host: str, patience: float = 15.0) -> float:
         """Fence a host, and wait until nothing of it can live. :return: how long that took in seconds."""
-        fence, talk = Fence(host, time.time_ns(), [list(self.addresses)], TERMS), Talk(time.time_ns())
+        return self._talk(host, False, patience)
+
+    def lift(self, host: str) -> None:
+        """Take the fence of a host away."""
+        self._talk(host, True, 15.0)
+
+    def _talk(self, host: str, lift: bool, patience: float) -> float:
+        fence, talk = Fence(host, time.time_ns(), [list(self.addresses)], TERMS, lift), Talk(time.time_ns())
         began = time.time()
         name = messages.key_name(MASTER)
         key = messages.derive(MASTER, messages.MONITOR)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             line.settimeout(0.02)
-            while not fence.free(kernel.now()):
-                assert time.time() - began < patience, "no majority refuses %s" % host
+            while fence.missing() if lift else not fence.free(kernel.now()):
+                assert time.time() - began < patience, "too few witnesses answer about %s" % host
                 for witness, body in talk.due(fence, kernel.now()):
                     line.sendto(messages.seal(name, key, messages.MONITOR, dict(body, s=SITE, t=witness)),
                                 self.addresses[witness])  # fmt: skip

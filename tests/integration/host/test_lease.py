@@ -1,7 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lease on real hosts: it begins, allows starts, and ends what runs when it ends, whatever stands still."""
+"""A lease on real hosts: it begins, allows starts, and ends what runs when it ends, whatever stands still.
+
+`test_systemd_contract` runs all of it once more where the hosts have systemd.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,37 @@ from pathlib import Path
 
 import pytest
 
+from monitor.core.host import ledger_copies
 from monitor.core.host.lease import allowed, kernel
 from monitor.core.host.machine import procs
-from tests.integration.host.host_in_a_folder import Host, kill, only_supervisor, program, wait_for
+from tests.integration.host.host_in_a_folder import (
+    Host,
+    kill,
+    only_supervisor,
+    only_systemd,
+    program,
+    unit_of,
+    wait_for,
+)
+from tests.integration.host.host_texts import MANAGER
 from tests.integration.host.leased_hosts import TERMS, Leased, leased_fixture  # noqa: F401 - a fixture
 
-pytestmark = only_supervisor
+
+def guard(host: Host) -> int:
+    """The process whose end is the end of what the host runs."""
+    if MANAGER != "systemd":
+        return host.manager_pid()
+    shown = ["systemctl", "show", "--value", "--property=MainPID", "muster-lease:%s.service" % host.facts["host"]]
+    return int(subprocess.run(shown, capture_output=True, text=True, timeout=30, check=True).stdout)
+
+
+def by_hand(host: Host, instance: str, *programs: str) -> None:
+    """Start programs past muster."""
+    for name in programs:
+        if MANAGER == "systemd":
+            subprocess.run(["systemctl", "start", "--no-block", unit_of(instance, name)], timeout=30, check=False)
+        else:
+            host.ctl("start", "%s:%s" % (instance, name))
 
 
 def start(host: Host, instance: str = "app_01", epoch: int = 1) -> dict[str, int]:
@@ -28,6 +56,9 @@ def start(host: Host, instance: str = "app_01", epoch: int = 1) -> dict[str, int
 
 
 def log(host: Host) -> str:
+    if MANAGER == "systemd":
+        command = ["journalctl", "-q", "-o", "cat", "_SYSTEMD_UNIT=muster-lease:%s.service" % host.facts["host"]]
+        return subprocess.run(command, check=True, timeout=30, capture_output=True, text=True).stdout
     return Path(host.root, "log/supervisord.log").read_text()
 
 
@@ -37,11 +68,11 @@ def test_a_fenced_host_has_stopped_everything_when_the_fence_says_so(
     one = leased.hosts["one"]
     pids = start(one)
     monkeypatch.setattr(allowed, "_PATIENCE", 0.1)  # of an act that waits for a lease
-    supervisord = one.manager_pid()
+    manager = guard(one)
     leased.fence("one")
     assert not any(procs.alive(pid) for pid in pids.values())
     wait_for(lambda: "nothing that needed it runs" in log(one), "the guard says that it stopped everything")
-    assert procs.alive(supervisord), "host services go on"
+    assert procs.alive(manager), "host services go on"
     seen = one.observe()
     assert seen["lease"]["held"] is False and seen["lease"]["witnesses"] == sorted(leased.hosts)
     assert seen["instances"]["app_01"]["ended"]["program"] == "*lease"
@@ -51,17 +82,31 @@ def test_a_fenced_host_has_stopped_everything_when_the_fence_says_so(
     Path(one.root, "run/claims/app_01").write_text("3\n")
 
     def refuses() -> bool:
-        one.ctl("start", "app_01:*")  # the guard may end it before it has said so
+        by_hand(one, "app_01", "bus", "view")  # the guard may end it before it has said so
         return "holds no lease" in one.log("app_01", "view")
 
     wait_for(refuses, "muster-exec refuses", 20)
     wait_for(lambda: not one.processes("app_01"), "none of them has become the program")
 
 
+def test_programs_end_in_their_order_with_the_lease(leased: Leased) -> None:
+    one = leased.hosts["one"]
+    one.prepare(lease=leased.settings("one", margin=0.8))
+    order = ["view", "core", "bus"]
+    programs = [program(name, 3 - rank, ["dummy/witness"]) for rank, name in enumerate(order)]
+    one.define("app_01", programs[::-1])
+    assert one.do("start", "app_01", 1)["result"] == "running"
+    one.witness()
+    leased.fence("one")
+    assert not one.processes("app_01")
+    ended = [line.split()[1] for line in one.witness() if line.startswith("stop ")]
+    assert ended and ended == order[: len(ended)], "an overloaded machine kills the rest at the deadline"
+
+
 def test_a_host_that_stands_still_has_ended_when_the_fence_says_so(leased: Leased) -> None:
     one = leased.hosts["one"]
     pids = start(one)
-    stopped = [one.manager_pid(), *pids.values()]
+    stopped = [guard(one), *pids.values()]
     for pid in stopped:
         kill(pid, signal.SIGSTOP)
     leased.fence("one")
@@ -73,7 +118,7 @@ def test_without_a_majority_of_witnesses_everything_stops(leased: Leased) -> Non
     one = leased.hosts["one"]
     pids = start(one)
     for name in ("two", "three"):
-        kill(leased.hosts[name].manager_pid(), signal.SIGSTOP)
+        kill(guard(leased.hosts[name]), signal.SIGSTOP)
     wait_for(lambda: not any(procs.alive(pid) for pid in pids.values()), "the instance is stopped", 15)
     assert "no majority of the witnesses answers" in log(one)
 
@@ -87,11 +132,12 @@ def test_a_start_that_stood_still_while_the_lease_ended_starts_nothing(leased: L
     pids = one.pids("app_01")
     os.kill(pids["view"], signal.SIGKILL)
     wait_for(lambda: "view" not in one.pids("app_01"), "the program ended")
-    one.ctl("start", "app_01:view")
+    by_hand(one, "app_01", "view")
     wait_for(lambda: "of an earlier lease" in one.log("app_01", "view"), "muster-exec refuses")
     assert "view" not in one.pids("app_01")
 
 
+@only_supervisor
 def test_a_program_dies_when_its_service_manager_dies_before_it_is_executed(leased: Leased) -> None:
     """The parent that muster-exec looks for is not the one that runs it here."""
     one = leased.hosts["one"]
@@ -103,6 +149,25 @@ def test_a_program_dies_when_its_service_manager_dies_before_it_is_executed(leas
     assert done.returncode == 78 and "service manager that started this has ended" in done.stderr, done
 
 
+@only_supervisor
+def test_children_of_programs_end_with_supervisord(leased: Leased) -> None:
+    one = leased.hosts["one"]
+    one.define("app_01", [program("family", 1, ["dummy/family"])])
+    assert one.do("start", "app_01", 1)["result"] == "running"
+    group = one.pids("app_01")["family"]
+
+    def of_group() -> list[int]:
+        found = [(process.pid, procs.stat(process.pid)) for process in one.processes("app_01")]
+        return [pid for pid, stat in found if stat is not None and stat.group == group]
+
+    wait_for(lambda: len(of_group()) > 2, "the whole family")
+    until = kernel.now() + TERMS.length
+    wait_for(lambda: kernel.now() > until, "the guard had some turns")
+    kill(one.manager_pid())
+    wait_for(lambda: not of_group(), "the program and its children ended", 10)
+
+
+@only_supervisor
 @pytest.mark.long
 def test_the_lease_goes_on_when_supervisord_is_reloaded(leased: Leased) -> None:
     one = leased.hosts["one"]
@@ -116,3 +181,64 @@ def test_the_lease_goes_on_when_supervisord_is_reloaded(leased: Leased) -> None:
     wait_for(lambda: int(Path(one.root, "run/lease").read_text().split()[0]) > until, "the lease goes on", 20)
     assert one.manager_pid() == supervisord
     assert Path(one.root, "run/lease").read_text().splitlines()[1] == session
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped by hand"])
+@only_systemd
+def test_the_end_of_the_guard_is_the_end_of_all_it_allowed(leased: Leased, how: str) -> None:
+    one = leased.hosts["one"]
+    one.define("app_01", [program("bus", 1), program("family", 2, ["dummy/family"])])
+    assert one.do("start", "app_01", 1)["result"] == "running"
+    before = guard(one)
+    assert len(one.processes("app_01")) > 3, "with a child that left the process group"
+    if how == "killed":
+        kill(before)
+    else:
+        subprocess.run(["systemctl", "stop", "muster-lease:one.service"], timeout=30, check=True)
+    wait_for(lambda: not one.processes("app_01"), "all of it ended", 20)
+    if how == "killed":
+        wait_for(lambda: guard(one) not in (0, before), "systemd starts the guard again", 20)
+        assert one.observe()["instances"]["app_01"]["ended"]["program"] == "*lease"
+    else:
+        assert one.observe()["lease"]["guard"] is False, "it is reported, and a deploy starts it"
+        assert "holds no lease" in one.do("restart", "app_01", 2)["reason"]
+    assert one.prepare(lease=leased.settings("one"))["changed"] is (how != "killed")
+    wait_for(lambda: one.observe()["lease"]["held"], "it holds a lease again", 20)
+    assert one.do("restart", "app_01", 2)["result"] == "running"
+
+
+def test_a_host_that_is_removed_keeps_no_key_and_no_copy_of_the_ledger(leased: Leased) -> None:
+    one = leased.hosts["one"]
+    copy = {"site_id": "s", "revision": 7, "at": 1.0, "digest": ledger_copies.digest("{}"), "text": "{}"}
+    assert one.ask("keep", copy=copy) == {"kept": 7}
+    assert one.ask("remove")["warnings"] == []
+    assert not Path(one.root).exists()
+
+
+@only_systemd
+def test_what_is_bound_to_the_guard_needs_neither_guard_nor_systemd_to_end(leased: Leased) -> None:
+    one = leased.hosts["one"]
+    pids = start(one)
+    pid = guard(one)
+    # What is no program of an item is not bound, whatever anybody writes there: else this test would end here.
+    Path(one.root, "run/guard").write_text("%d\n1\nnonsense\n%s\n" % (os.getpid(), "9" * 99))
+    kill(pid, signal.SIGSTOP)  # it renews nothing; the kernel ends it, and with it what it bound
+    wait_for(lambda: not procs.alive(pid), "the deadline came", 20)
+    # No process had a turn between the end of the guard and that of the programs.
+    assert not any(procs.alive(member) for member in pids.values())
+
+
+@only_systemd
+def test_switched_off_what_runs_goes_on(leased: Leased) -> None:
+    one = leased.hosts["one"]
+    pids = start(one)
+    assert one.prepare(lease=None)["changed"] is True
+    wait_for(lambda: guard(one) == 0, "the guard ended")
+    assert one.pids("app_01") == pids and "lease" not in one.observe()
+    assert one.prepare(lease=None)["changed"] is False
+    assert one.do("restart", "app_01", 2)["result"] == "running"
+    assert one.prepare(lease=leased.settings("one"))["changed"] is True
+    wait_for(lambda: one.observe()["lease"]["held"], "it holds a lease", 20)
+    assert one.do("restart", "app_01", 3)["result"] == "running"
+    leased.fence("one")
+    assert not one.processes("app_01")

@@ -20,7 +20,7 @@ import pytest
 
 from monitor.core.host import agent, prepare
 from monitor.core.host.machine import ownership
-from monitor.core.host.service.supervisor import boot_unit
+from monitor.core.host.service.systemd import commands
 from tests.integration.host.host_in_a_folder import SUPERVISORD, Host, bundle
 from tests.integration.local_site import BIN, ROOT
 
@@ -184,7 +184,7 @@ def test_removing_needs_nothing_that_only_root_may_read(folder: Folder, tmp_path
 @pytest.mark.parametrize("how", ["none", "whole", "lib"])
 def test_roots_unit_runs_nothing_from_a_folder_that_was_given_away(folder: Folder, how: str) -> None:
     spoil(folder, how) if how != "none" else None
-    python, _unused, text = boot_unit._guarded(sys.executable, str(folder.root)).partition(" -I -S -c ")
+    python, _unused, text = commands.guarded(sys.executable, str(folder.root)).partition(" -I -S -c ")
     words = ast.literal_eval(text.replace("%%", "%").replace("$$", "$"))  # as systemd takes quotes away
     done = subprocess.run([python, "-I", "-S", "-c", words, "start"], capture_output=True, text=True)
     assert folder.ran() == ("0" if how == "none" else "")

@@ -17,7 +17,10 @@ from tests.integration.host import booted_machine
 from tests.integration.host.booted_machine import REPOSITORY, Machine
 
 SUITES = sorted(path.name for path in Path(__file__).parent.glob("test_host_agent_*.py"))
-FIELD = {"test_identity.py": "tests/field/test_identity.py"}  # that are about both service managers, too
+# More that are about both service managers.
+FIELD = {"test_identity.py": "tests/field/test_identity.py", "test_lease.py": "tests/integration/host/test_lease.py",
+         "test_alone.py": "tests/integration/host/test_alone.py"}
+_LONG = ("test_lease.py", "test_alone.py")
 _CORE = ("test_host_agent_claims.py", "test_host_agent_systemd.py")
 _PLAYED = 600.0
 
@@ -35,13 +38,22 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.mark.parametrize(
-    "suite", [pytest.param(suite, marks=[pytest.mark.core] if suite in _CORE else []) for suite in [*SUITES, *FIELD]]
-)
+    "suite", [pytest.param(suite, marks=[pytest.mark.core] if suite in _CORE else
+                           [pytest.mark.long] if suite in _LONG else []) for suite in [*SUITES, *FIELD]]
+)  # fmt: skip
 def test_a_host_run_by_systemd_does_the_same(machine: Machine, suite: str) -> None:
+    passes(machine, suite)
+
+
+def test_programs_end_with_the_guard_of_their_host(machine: Machine) -> None:
+    passes(machine, "test_lease.py", "-k", "needs_neither_guard_nor_systemd")
+
+
+def passes(machine: Machine, suite: str, *options: str) -> None:
     report = "/tmp/%s.xml" % suite
     done = machine.run(
         ["env", "MUSTER_TEST_MANAGER=systemd", sys.executable, "-m", "pytest", "-q", "-o", "cache_dir=/tmp/cache",
-         "--junit-xml=" + report, FIELD.get(suite, "tests/integration/host/" + suite)],
+         "--junit-xml=" + report, *options, FIELD.get(suite, "tests/integration/host/" + suite)],
         timeout=_PLAYED)  # fmt: skip
     [counted] = ET.fromstring(machine.run(["cat", report]).stdout).iter("testsuite")
     assert int(counted.get("tests", 0)) > int(counted.get("skipped", 0)), done.stdout[-3000:]

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A collection that stands in for muster's where a test is about runs as such, not about their actions.
 
-Real ansible-runner, real Ansible; only the playbooks are small. `standby` parks at the FIFO and writes the intents that
-arrive into its result; `reconcile` writes its extra variables beside the state.
+Real ansible-runner, real Ansible; only the playbooks are small. `standby` parks at the FIFO, once or as often as is
+asked for, and writes the intents that arrive into its result; `reconcile` writes its extra variables beside the state.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ _STANDBY = """
   gather_facts: false
   connection: local
   tasks:
-    - control_room.muster.park: {fifo: "{{ muster_standby_fifo }}", work: "{{ standin_work | default(0) }}"}
+    - control_room.muster.park: {fifo: "{{ muster_standby_fifo }}", work: "{{ standin_work | default(0) }}", round: 1}
+"""
+_AGAIN = """
+    - control_room.muster.park: {fifo: "{{ muster_standby_fifo }}", work: "{{ standin_work | default(0) }}", round: %d}
+      when: worked.worked
+      register: worked
 """
 _RECONCILE = """
 - hosts: all
@@ -34,7 +39,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         fifo = self._task.args["fifo"]
         descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-        open(fifo + ".ready", "w").close()
+        open(fifo + ".ready%d" % int(self._task.args["round"]), "w").close()
         poll, data = select.poll(), b""
         poll.register(descriptor, select.POLLIN)
         while True:
@@ -48,8 +53,15 @@ class ActionModule(ActionBase):
             intents = json.loads(data)["intents"]
             with open(fifo + ".result", "w") as handle:
                 json.dump({"results": {i["instance"]: i for i in intents}, "at": time.time()}, handle)
-        return {"changed": False}
+        return {"changed": False, "worked": bool(data)}
 """
+
+
+def park_again(root: Path, rounds: int) -> None:
+    """Have standby runs park so often."""
+    first = _STANDBY.rstrip() + "\n      register: worked\n"
+    more = "".join(_AGAIN.lstrip("\n") % number for number in range(2, rounds + 1))
+    (root / "playbooks" / "standby.yml").write_text(first + more)
 
 
 def make(folder: Path) -> Path:

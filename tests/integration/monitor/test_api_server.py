@@ -17,7 +17,7 @@ import pytest
 
 from monitor.api_task import surface
 from monitor.loop import Monitor
-from monitor.web import app
+from monitor.web import health_routes
 from tests.integration.api_client import Client
 from tests.integration.monitor.served_monitor import (  # noqa: F401 - a fixture
     ADDRESS,
@@ -156,7 +156,7 @@ def test_health_says_why_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
             assert "the watch list is gone" in gone.json["why"]
             write_site(folder)
             assert (await get(folder, "/healthz")).status == 200
-            monkeypatch.setattr(app, "TURN_LATE_SECONDS", 0.2)
+            monkeypatch.setattr(health_routes, "TURN_LATE_SECONDS", 0.2)
             running.cancel()  # the loop of the monitor, not that of asyncio
             await until(lambda: running.done(), "its end")
             await asyncio.sleep(0.3)

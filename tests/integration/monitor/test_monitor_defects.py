@@ -19,7 +19,7 @@ from monitor.judge.effects import Effect
 from monitor.judge.hosts import Signal
 from monitor.loop import Monitor
 from monitor.runs.runs import Outcome
-from monitor.web import app, desk, events
+from monitor.web import desk, events, health_routes
 from tests.integration.api_client import Client
 from tests.integration.monitor.served_monitor import Told, folder, get, monitor, play, web_here, write_site
 from tests.integration.probes.real_buses import until
@@ -148,7 +148,7 @@ def test_a_failing_report_ends_no_task_and_the_intents_of_a_lost_run_are_kept(
 def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(events, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(app, "STATUS_OLD_SECONDS", 0.3)
+    monkeypatch.setattr(health_routes, "STATUS_OLD_SECONDS", 0.3)
     paint = Broken(monkeypatch, desk.Desk, "_paint")
 
     async def scene() -> None:
@@ -173,7 +173,7 @@ def test_a_status_that_cannot_be_made_is_seen_by_who_follows_it(folder: Path, mo
 def test_a_ledger_that_cannot_be_read_makes_the_status_old(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(events, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(app, "STATUS_OLD_SECONDS", 0.3)
+    monkeypatch.setattr(health_routes, "STATUS_OLD_SECONDS", 0.3)
     monkeypatch.setattr(desk, "YOUNG", 0.1)
 
     async def scene() -> None:
@@ -209,11 +209,11 @@ def test_the_telling_of_hooks_goes_on(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(hook_task, "AFTER_FAILURE_SECONDS", 0.01)
     calls: list[int] = []
 
-    async def tell(*_unused: Any) -> str:
+    async def tell(*_unused: Any) -> tuple[str, bool]:
         calls.append(1)
         if len(calls) < 3:
             raise RuntimeError("a defect")
-        return ""
+        return "", False
 
     monkeypatch.setattr(hook_task, "_tell", tell)
 

@@ -72,6 +72,18 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> 
     raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
+def wait_for_settings(client: Client | MqttClient) -> None:
+    """Until config_manager answers on this bus: what is asked before it listens is lost."""
+
+    def answers() -> bool:
+        try:
+            return bool(client.ask("config.get", {}, 0.5))
+        except TimeoutError:
+            return False
+
+    wait_for(answers, "config_manager answers")
+
+
 @dataclass
 class Running:
     """A started program."""

@@ -26,6 +26,7 @@ from tests.integration.reference.programs_by_hand import (
     Running,
     ports_of,
     wait_for,
+    wait_for_settings,
 )
 
 pytestmark = pytest.mark.skipif(not os.access(MOSQUITTO, os.X_OK), reason=NO_MOSQUITTO)
@@ -66,7 +67,7 @@ def test_a_console_cannot_speak_for_the_services(lab: Lab) -> None:
     for subject in ("sensors.reading", "config.changed"):
         console.publish(subject, {"forged": True})
     # The question takes the same way behind them, and comes through.
-    wait_for(lambda: answered(console), "config_manager answers the console")
+    wait_for_settings(console)
     console.ask("config.set", {"name": "period", "value": 0.5})
     assert server.next() == ("config.changed", {"config": {"period": 0.5, "alarm_above": 30.0},
                                                 "source": {"instance": "scen2_srv_02", "host": "server_1", "epoch": 1}})
@@ -103,13 +104,6 @@ def test_a_bus_that_refuses_the_check_is_reported_as_such(lab: Lab) -> None:
 
 def start_common(lab: Lab, hosts: tuple[str, ...] | list[str]) -> list[Running]:
     return lab.start_common_bus(hosts, order=SERVERS)
-
-
-def answered(client: MqttClient) -> bool:
-    try:
-        return bool(client.ask("config.get", {}, 0.2))
-    except TimeoutError:
-        return False
 
 
 def assert_joined(hosts: tuple[str, ...]) -> None:

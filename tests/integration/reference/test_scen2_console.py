@@ -10,7 +10,15 @@ import signal
 import pytest
 
 from tests.integration.addresses import NET
-from tests.integration.reference.programs_by_hand import HOSTS, Lab, Running, lab, ports_of, wait_for  # noqa: F401
+from tests.integration.reference.programs_by_hand import (  # noqa: F401 - a fixture
+    HOSTS,
+    Lab,
+    Running,
+    lab,
+    ports_of,
+    wait_for,
+    wait_for_settings,
+)
 
 ITEM = {"id": "02", "slot": 2, "config": {"period": 0.05}}
 SERVICES = ("internal_data_bus", "check_internal_data_bus", "sensor_acquisition", "data_processing", "config_manager")
@@ -101,6 +109,7 @@ def test_a_window_that_opens_late_has_the_history_at_once(lab: Lab) -> None:
     client = lab.client(HOSTS["server_1"], ports_of("scen2_srv", 2)["client"])
     client.subscribe("results.statistics")
     wait_for(lambda: client.next()[1].get("count", 0) > 9, "ten readings")
+    wait_for_settings(client)
     client.ask("config.set", {"name": "period", "value": 0.5})
     _, windows = lab.start_instance("scen2_hci", ITEM, "console_3", MUSTER_PEERS=PEERS)
     chart = windows["chart_view"]

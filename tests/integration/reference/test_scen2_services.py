@@ -13,7 +13,16 @@ from collections.abc import Sequence
 import pytest
 
 from tests.integration.reference.blocking_mqtt import MqttClient
-from tests.integration.reference.programs_by_hand import HOSTS, SITE, Client, Lab, lab, ports_of, wait_for  # noqa: F401
+from tests.integration.reference.programs_by_hand import (  # noqa: F401 - a fixture
+    HOSTS,
+    SITE,
+    Client,
+    Lab,
+    lab,
+    ports_of,
+    wait_for,
+    wait_for_settings,
+)
 
 ITEM = {"id": "02", "slot": 2, "config": {"period": 0.05}}
 BUS = (HOSTS["server_1"], ports_of("scen2_srv", 2)["client"])
@@ -55,6 +64,7 @@ def test_a_changed_setting_is_followed_by_the_other_programs(lab: Lab) -> None:
     client = lab.client(*BUS)
     client.subscribe("results.statistics")
     assert client.next()[1]["alarm"] is False
+    wait_for_settings(client)
     answer = client.ask("config.set", {"name": "alarm_above", "value": -100})
     assert answer["config"]["alarm_above"] == -100
     wait_for(lambda: (m := client.next())[0] == "results.statistics" and m[1]["alarm"], "the alarm is raised")
@@ -74,7 +84,7 @@ def test_a_changed_setting_is_followed_by_the_other_programs(lab: Lab) -> None:
 def test_a_wrong_setting_is_refused_with_a_sentence(lab: Lab, question: dict[str, object], reason: str) -> None:
     lab.start_instance("scen2_srv", ITEM, "server_1", without_common(("config_manager",)))
     client = lab.client(*BUS)
-    wait_for(lambda: _answers(client, "config.get"), "config_manager answers")
+    wait_for_settings(client)
     assert client.ask("config.set", question)["error"] == reason
     assert client.ask("config.get", {})["config"]["period"] == 0.05
     client.close()
@@ -83,7 +93,7 @@ def test_a_wrong_setting_is_refused_with_a_sentence(lab: Lab, question: dict[str
 def test_a_message_that_is_no_json_is_ignored(lab: Lab) -> None:
     _, running = lab.start_instance("scen2_srv", ITEM, "server_1", without_common())
     client = lab.client(*BUS)
-    wait_for(lambda: _answers(client, "config.get"), "config_manager answers")
+    wait_for_settings(client)
     for subject in ("sensors.reading", "config.set", "config.changed"):
         client.publish(subject, 5)
     wait_for(lambda: "config.set: message not understood" in running["config_manager"].said(), "it is logged")
@@ -197,13 +207,6 @@ def test_a_program_started_past_muster_says_so(lab: Lab, program: str) -> None:
     running = lab.start({**environment, "MUSTER_INSTANCE": "x"}, program, MUSTER_ETC=str(lab.folder / "nowhere"))
     assert running.process.wait(5) == 78
     assert "nowhere/settings.json cannot be read: No such file or directory" in running.said()
-
-
-def _answers(client: Client | MqttClient, subject: str) -> bool:
-    try:
-        return bool(client.ask(subject, {}, 0.1))
-    except TimeoutError:
-        return False
 
 
 def _connect(lab: Lab, address: str, port: int) -> Client | MqttClient | None:

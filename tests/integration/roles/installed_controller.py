@@ -38,7 +38,7 @@ PERSON, STRANGER = USER, "guest"  # logged in there; only one of them is a membe
 ADMIN = USER  # may become root
 ITEMS = ("scen2_srv_01", "scen2_srv_02")
 SERVICES = {"internal_data_bus", "sensor_acquisition", "data_processing", "config_manager"}
-LONG = 300.0  # s, for playbooks that install packages on a busy machine
+LONG = 900.0  # s, after which a playbook that installs packages on a busy machine hangs
 
 
 class RealController(LabSite):
@@ -95,11 +95,15 @@ class RealController(LabSite):
         environment = {**self.environment, "HOME": home, "ANSIBLE_HOME": home + "/.ansible", "USER": user}
         if user == "muster":
             environment["PATH"] = "/var/lib/muster/venv/bin:/usr/bin:/bin"
-        done = subprocess.run(
-            self.lab.machines[CONTROLLER].inside(*command, user=user, environment=environment, folder=str(ROOT)),
-            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG,
-            check=False,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                self.lab.machines[CONTROLLER].inside(*command, user=user, environment=environment, folder=str(ROOT)),
+                text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG,
+                check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            said = (late.stdout or b"").decode(errors="replace")
+            raise AssertionError("%s is not over after %g s:\n%s" % (command, LONG, said[-3000:])) from late
         return Played(done.returncode, done.stdout)
 
     def person(self, host: str, *command: str, user: str = PERSON) -> Played:

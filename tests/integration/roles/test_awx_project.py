@@ -133,6 +133,7 @@ def test_awx_finds_every_playbook_and_no_other_file(project: Path) -> None:
                     offered.add(str(below / name))
     ours = [path for folder in ("playbooks", "examples") for path in (project / folder).glob("*.yml")]
     ours.append(project / "examples/awx/configure.yml")
+    ours += (project / "extensions/eda/rulebooks").glob("*.yml")  # a rulebook names hosts, as a playbook does
     assert offered == {str(path.relative_to(project)) for path in ours}
 
 

@@ -287,3 +287,26 @@ def test_a_service_of_a_container_is_started_and_stopped_with_its_description(ho
     (tmp_path / "play.yml").write_text(PLAY)
     old = host.install(entry, programs_podman=str(tmp_path / "podman"), programs_quadlet_dir=str(tmp_path))
     assert old.rc != 0 and "podman version 4.3.1 makes none of a quadlet" in " ".join(old.output.split())
+
+
+def test_the_last_two_versions_stay_and_what_a_configuration_names(host: Host) -> None:
+    root = host.folder / "root"
+    (root / "etc" / "generations" / "dome_srv_01" / "abc").mkdir(parents=True)
+    path, checksum = archive(host.folder)
+    entry = {"name": "dome", "from": "archive", "archive": str(path), "checksum": checksum}
+    versions = [{**entry, "version": "1.%d" % number} for number in range(4)]
+    for number, source in enumerate(versions):
+        if number == 1:
+            named = "exec %s/dome/1.0/bin/dome\n" % host.programs
+            (root / "etc" / "generations" / "dome_srv_01" / "abc" / "dome_srv_01.run").write_text(named)
+        done = host.install(source, muster_root=str(root))
+        assert done.rc == 0, done.output
+    left = sorted(path.name for path in (host.programs / "dome").iterdir())
+    assert left == ["1.0", "1.2", "1.3"]
+    assert host.install(versions[3], muster_root=str(root)).changed == 0
+    (root / "etc" / "generations" / "dome_srv_01" / "abc" / "dome_srv_01.run").unlink()
+    told = host.install(versions[3], check=True, muster_root=str(root))
+    assert told.rc == 0 and told.changed == 1, told.output
+    assert host.install(versions[3], muster_root=str(root)).changed == 1
+    assert sorted(path.name for path in (host.programs / "dome").iterdir()) == ["1.2", "1.3"]
+    assert host.install(versions[3]).changed == 0  # of a host that is not known nothing is removed

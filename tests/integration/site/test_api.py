@@ -10,9 +10,15 @@ import json
 import multiprocessing
 import os
 import pwd
+import re
+import shutil
 import signal
 import stat
 import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +28,10 @@ import pytest
 from monitor.web.schema import routes
 from tests.integration.api_client import Client, fits, told
 from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
+from tests.unit.monitor.test_prometheus_files import expressions, panels
 
+PROMETHEUS = shutil.which("prometheus")
+UNUSUAL = ("Items to look at", "Pending configurations")  # panels that are empty while all is well
 PORT = 8770  # of inventory/local
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -51,10 +60,12 @@ def last_event(api: Client) -> int:
 
 def test_every_route_that_looks_answers_as_promised(api: Client) -> None:
     wait_for(lambda: api.get("/history").json["hosts"], "a point of the load curves")
-    paths = {"why": "/why/scen2_srv_01", "explain": "/explain/01", "events": "/events?limit=3"}
+    paths = {"why": "/why/scen2_srv_01", "explain": "/explain/01", "events": "/events?limit=3",
+             "logs": "/logs/01?lines=3",
+             "programs_past": "/programs/past?name=01"}
     asked = set()
     for route in routes.ROUTES:
-        if route.method != "GET" or route.name in ("stream", "ticket"):
+        if route.method != "GET" or route.name in ("stream", "ticket", "log_stream", "last_words_of"):
             continue
         path = paths.get(route.name, route.path)
         answer = api.ask("GET", path if route.bare else routes.BASE + path)
@@ -125,14 +136,15 @@ def listeners(port: int) -> list[str]:
 
 def test_the_caller_is_known_by_socket_and_address(lab: SiteLab, api: Client) -> None:
     here = api.get("/whoami").json
-    assert here == {"who": ME, "host": "controller", "console": "", "address": "", "may": ["look", "act"]}
+    assert here == {"who": ME, "host": "controller", "console": "", "address": "", "may": ["look", "act", "administer"]}
     there = console(lab, 2).get("/whoami").json
     assert (there["who"], there["host"], there["console"]) == (ME, "console_2", "console_2")
     page = Client((lab.net + ".1", PORT))
     assert page.get("/whoami").json["console"] == ""
     by_source = Client((lab.net + ".1", PORT), lab.net + ".21").get("/whoami").json
     assert by_source == {
-        "who": ME, "host": "console_1", "console": "console_1", "address": lab.net + ".21", "may": ["look", "act"],
+        "who": ME, "host": "console_1", "console": "console_1", "address": lab.net + ".21",
+        "may": ["look", "act", "administer"],
     }  # fmt: skip
     assert Client((lab.net + ".23", PORT)).get("/whoami").json["console"] == "console_3"
     assert Client((lab.net + ".11", PORT)).get("/whoami").json["host"] == "server_1"
@@ -147,16 +159,19 @@ def test_another_user_may_look_and_not_act(lab: SiteLab) -> None:
         os.setresuid(65534, 65534, 65534)
         page = Client((lab.net + ".1", PORT))
         answer = page.post("/actions", {"kind": "stop", "instances": ["scen2_srv_01"]})
-        theirs.send((page.get("/whoami").json, answer.status, answer.json))
+        secret = [page.get(path) for path in ("/logs/01", "/logs/01/stream", "/last-words", "/programs")]
+        refused = [(one.status, "read logs" in one.json["error"]) for one in secret]
+        theirs.send((page.get("/whoami").json, answer.status, answer.json, refused))
 
     other = multiprocessing.get_context("fork").Process(target=somebody)
     other.start()
     assert ours.poll(30), "somebody got no answer"
-    who, status, answer = ours.recv()
+    who, status, answer, refused = ours.recv()
     other.join()
     assert who["who"] != ME
     assert who["may"] == ["look"]
     assert (status, "only the owner of" in answer["error"]) == (403, True)
+    assert refused == [(403, True)] * 4
 
 
 def test_other_origins_and_names_are_kept_out(lab: SiteLab) -> None:
@@ -209,8 +224,8 @@ def test_a_request_that_is_not_waited_for_tells_its_end_later(lab: SiteLab, api:
 def test_the_stream_resumes_where_it_ended(lab: SiteLab, api: Client) -> None:
     start = last_event(api)
     with contextlib.closing(api.stream()) as stream:
-        first = [next(stream) for _ in range(3)]
-        assert {event for event, _, _ in first} >= {"status", "alive", ""}
+        first = [next(stream) for _ in range(4)]
+        assert {event for event, _, _ in first} >= {"status", "alarms", "alive", ""}
         api.post("/actions", {"kind": "restart", "instances": ["scen2_srv_01"], "why": "for the stream"})
         ids = []
         while len(ids) < 2:
@@ -249,6 +264,93 @@ def test_a_crash_shows_in_stream_and_metrics(lab: SiteLab, api: Client) -> None:
     assert crashes() == before + 1
 
 
+@pytest.mark.skipif(PROMETHEUS is None, reason="prometheus is not installed (Debian: prometheus)")
+def test_a_real_prometheus_scrapes_the_site_and_answers_every_expression(lab: SiteLab, tmp_path: Path) -> None:
+    config = (ROOT / "examples/prometheus/prometheus.yml").read_text(encoding="utf-8").replace("10s", "1s")
+    assert "127.0.0.1:%d" % PORT in config
+    (tmp_path / "prometheus.yml").write_text(config.replace("127.0.0.1", lab.net + ".1"), encoding="utf-8")
+    shutil.copy(ROOT / "examples/prometheus/alerts.yml", tmp_path)
+    listens = lab.net + ".1:9090"
+    flags = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=" + listens]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(
+        [str(PROMETHEUS), *flags], cwd=tmp_path, stdout=log, stderr=log
+    ) as server:  # fmt: skip
+        try:
+            def ask(expression: str, how: str = "query", **more: float) -> list[Any]:
+                question = urllib.parse.urlencode({"query": expression, **more})
+                with urllib.request.urlopen("http://%s/api/v1/%s?%s" % (listens, how, question), timeout=10) as answer:
+                    return list(json.load(answer)["data"]["result"])
+
+            def curves(expression: str) -> list[Any]:
+                """As Grafana draws them."""
+                now = time.time()
+                return ask(expression, "query_range", start=now - 60, end=now, step=1)
+
+            def scraped() -> bool:
+                with contextlib.suppress(OSError):
+                    return bool(ask('up{job="muster"} == 1')) and bool(ask("rate(muster_loop_failing[5s])"))
+                return False
+
+            wait_for(scraped, "two scrapes", lambda: (tmp_path / "log").read_text(encoding="utf-8"))
+            for expression in expressions():
+                ask(expression)  # an error is an HTTP error
+            assert lab.muster("reconcile").rc == 0  # so that there is a run to be measured
+            for title, expression, labels in panels():
+                series = curves(expression) if title in UNUSUAL else wait_for(
+                    lambda expression=expression: curves(expression), title)  # type: ignore[misc]
+                for one in series:
+                    assert one["values"] and labels <= set(one["metric"]), (title, one["metric"])
+            [operational] = ask('muster_items{verdict="operational"}')
+            shown = [i for i in lab.status()["items"] if i["verdict"] == "operational"]
+            assert float(operational["value"][1]) == len(shown) > 0
+            assert ask("histogram_quantile(0.5, rate(muster_probe_duration_seconds_bucket[10s]))")
+            assert not ask('ALERTS{alertname="MusterMonitorSilent"}')
+        finally:
+            server.terminate()
+
+
+def at_a_console(lab: SiteLab, *words: str) -> tuple[int, str]:
+    """The command for people of consoles. :return: exit code and what it printed."""
+    program = "import sys; from monitor.core.client import console as c; c.find = lambda *_: %r; sys.exit(c.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program % str(lab.root("console_1") / "run" / "api.sock"), *words],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def at_the_controller(lab: SiteLab, *words: str) -> tuple[int, str]:
+    done = lab.muster(*words)
+    return done.rc, done.output
+
+
+def test_a_console_has_the_verbs_of_the_controller(lab: SiteLab, api: Client) -> None:
+    code, text = at_a_console(lab, "explain", "01")
+    assert code == 0 and text.startswith("scen2_srv_01: ") and "reserved" in text
+    code, text = at_a_console(lab, "what-if", "--down", "server_1")
+    assert code in (0, 1) and text.startswith("if server_1 is down")
+    assert at_a_console(lab, "what-if")[0] == 2
+    code, text = at_a_console(lab, "plan")
+    both = (text, api.ask("GET", routes.BASE + "/plan.txt").body.decode())
+    assert code == 0 and len({re.sub(r"until \d\d:\d\d:\d\d", "until", one) for one in both}) == 1, both
+    assert at_a_console(lab, "rollout", "status") == (0, "no rollout is under way\n")
+    assert at_a_console(lab, "drain", "server_1", "--dry-run")[0] == 0
+    code, text = at_a_console(lab, "pause", "03", "--why", "new fan")
+    assert code == 0, text
+    assert [pause["why"] for pause in api.get("/status").json["pauses"]] == ["new fan"]
+    assert at_a_console(lab, "resume", "03")[0] == 0
+    assert at_a_console(lab, "complete", "--", "drain", "server_")[1].split() == ["server_1", "server_2", "server_3"]
+
+
+def test_a_status_of_some_items(lab: SiteLab, api: Client) -> None:
+    whole = api.ask("GET", routes.BASE + "/status.txt?items=02").body.decode()
+    [row] = [line for line in whole.splitlines() if " operational " in line]
+    for code, text in (at_a_console(lab, "status", "scen2_srv_02"), at_the_controller(lab, "status", "02")):
+        assert code == 0 and row in text.splitlines()
+    assert api.ask("GET", routes.BASE + "/status.txt?items=99").status == 404
+    assert at_a_console(lab, "status", "99")[0] == at_the_controller(lab, "status", "99")[0] == 3
+
+
 def verdict_of(status: dict[str, Any], item: str) -> tuple[str, str]:
     entry = next(entry for entry in status["items"] if entry["item"] == item)
     return entry["verdict"], entry["cause"]
@@ -269,12 +371,18 @@ def test_req_3_minor_and_major_failures_are_reported_by_api_and_stream(lab: Site
             asked = api.get("/status").json
             assert verdict_of(asked, "01") == verdict_of(status, "01")
             assert asked["counts"][verdict] == 1 and asked["counts"]["operational"] == 2
+            for shown in (at_a_console, at_the_controller):
+                code, text = shown(lab, "status", "--not-normal")
+                assert code == 3 and program in text and "scen2_srv_03" not in text, text
         answer = api.post("/actions", {"kind": "restart", "instances": ["scen2_srv_01", "scen2_hci_01"]})
         assert answer.json["ok"], answer.json
         told(stream, "all of it again", lambda event, data: (
             event == "status" and verdict_of(data, "01")[0] == "operational"
         ))  # fmt: skip
     assert console(lab, 1).post("/actions", {"kind": "close", "item": "01"}).json["ok"]
+    for shown in (at_a_console, at_the_controller):
+        code, text = shown(lab, "status", "--not-normal")
+        assert (code, "VERDICT" in text) == (0, False), text
 
 
 def test_req_20_21_22_23_and_27_are_followed_in_the_stream(lab: SiteLab, api: Client) -> None:
@@ -329,13 +437,14 @@ def test_commands_ask_the_monitor_from_any_host(lab: SiteLab, api: Client) -> No
     assert nowhere.output.startswith("on which console?")
 
 
-def test_who_became_another_user_by_sudo_is_in_the_trail(lab: SiteLab, api: Client) -> None:
+def test_who_became_another_user_and_who_shares_an_account_are_in_the_trail(lab: SiteLab, api: Client) -> None:
     adam = {"SUDO_USER": "adam", "SUDO_UID": "4711", "SUDO_COMMAND": "/bin/bash"}
     paused = lab.muster("pause", "03", "--why", "a new fan", **adam)
     assert paused.rc == 0, paused.output
     assert api.get("/events?limit=1").json["events"][-1]["who"] == "adam"
-    assert lab.muster("resume", "03").rc == 0
-    assert api.get("/events?limit=1").json["events"][-1]["who"] == ME
+    assert lab.muster("resume", "03", MUSTER_PERSON="Eve Ångström\r\nX-Muster-Person: root").rc == 0
+    who = api.get("/events?limit=1").json["events"][-1]["who"]
+    assert who == ME + " (Eve ÅngströmX-Muster-Person: root)", "one line, beside the account"
 
 
 def test_events_are_followed_over_a_restart_of_the_monitor(lab: SiteLab) -> None:
@@ -372,5 +481,48 @@ def test_without_a_monitor_commands_work_and_no_socket_is_left(lab: SiteLab) -> 
         assert not (lab.root("console_1") / "run" / "api.sock").exists()
         assert "monitor: not running" in lab.muster("status").output
         assert lab.muster("restart", "scen2_srv_01").rc == 0
+        told = lab.muster("signal", "scen2_srv_01/data_processing", "cont")  # by the playbook of that name
+        assert told.rc == 0 and "data_processing" in told.output, told.output
     finally:
         lab.start_monitor()
+
+
+def test_one_program_is_left_out_restarted_and_its_log_read(lab: SiteLab, api: Client) -> None:
+    """The rest of it is in test_logs."""
+    before = lab.programs("scen2_srv_01")
+    assert lab.muster("stop", "scen2_srv_01/data_processing").rc == 0
+    left = {name: pid for name, pid in before.items() if name != "data_processing"}
+    assert lab.programs("scen2_srv_01") == left
+    assert {item["verdict"] for item in api.get("/status").json["items"]} == {"operational"}
+    assert lab.muster("start", "01/data_processing").rc == 0
+    after = lab.programs("scen2_srv_01")
+    assert after.keys() == before.keys() and {name: after[name] for name in left} == left
+    shown = lab.muster("logs", "scen2_srv_01/data_processing", "-n", "1")
+    assert shown.rc == 0 and "connected to bus" in shown.output, shown.output
+
+
+def test_a_program_gets_a_signal_and_runs_on(lab: SiteLab) -> None:
+    before = lab.programs("scen2_srv_01")
+    tried = lab.muster("signal", "01/data_processing", "CONT", "--dry-run")
+    assert tried.rc == 0 and "tell CONT" in tried.output, tried.output
+    assert lab.muster("signal", "scen2_srv_01/data_processing", "CONT", "--reason", "a test").rc == 0
+    assert "CONT to data_processing of scen2_srv_01 on server_" in lab.muster("why", "scen2_srv_01").output
+    assert lab.programs("scen2_srv_01") == before
+    for what, code in ((("scen2_srv_01/check_internal_data_bus", "HUP"), 5), (("scen2_srv_01", "HUP"), 5),
+                       (("scen2_srv_01/data_procesing", "HUP"), 3), (("scen2_srv_01/data_processing", "KILL"), 2)):
+        assert lab.muster("signal", *what).rc == code, what
+    # one that does not handle it has crashed; this site goes on without it (running_failure_strategy: continue)
+    assert lab.muster("signal", "scen2_srv_01/data_processing", "USR1").rc == 0
+    wait_for(lambda: "data_processing" not in lab.programs("scen2_srv_01"), "it has ended", lab.monitor_log)
+    wait_for(lambda: lab.verdict("01")["verdict"] != "operational", "a run has seen it", lab.monitor_log)
+    wait_for(lambda: lab.muster("start", "01/data_processing").rc == 0, "it is started again", lab.monitor_log)
+    assert lab.programs("scen2_srv_01").keys() == before.keys()
+
+
+def test_a_bus_takes_along_what_cannot_do_without_it(lab: SiteLab) -> None:
+    before = lab.programs("scen2_srv_01")
+    alone = lab.muster("restart", "scen2_srv_01/internal_data_bus")
+    assert alone.rc == 5 and "without which" in alone.output and "--with" in alone.output, alone.output
+    assert lab.muster("restart", "scen2_srv_01/internal_data_bus", "--with").rc == 0
+    after = lab.programs("scen2_srv_01")
+    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())

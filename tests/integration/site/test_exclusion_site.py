@@ -8,12 +8,18 @@ The audit of the site counts frozen processes too: two copies are two copies, al
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.local_site import SERVERS, SiteLab, facts, site_lab, wait_for
+from monitor.core.controller import ledger as controller_ledger
+from monitor.core.host.lease import kernel
+from monitor.core.model.claim import Claim
+from tests.integration.local_site import SERVERS, SERVICE_PROGRAMS, SiteLab, facts, site_lab, wait_for
 
 ITEMS = ("01", "02", "03")
 LEASED: dict[str, Any] = {"stable_after": 1, "exclusion": "witnesses", "lease": 3.0,
@@ -53,6 +59,24 @@ def test_a_second_deploy_changes_nothing(lab: SiteLab) -> None:
     assert (lab.state / "lease.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_another_key_reaches_every_host_without_a_pause(lab: SiteLab) -> None:
+    settled(lab)
+    before = {"scen2_srv_" + item: lab.programs("scen2_srv_" + item) for item in ITEMS}
+    sessions = {host: (lab.root(host) / "run/lease").read_text().splitlines()[1] for host in SERVERS}
+    key = json.loads((lab.state / "lease.json").read_text())["keys"]
+    done = lab.muster("rotate-key")
+    assert done.rc == 0, done.output
+    after = json.loads((lab.state / "lease.json").read_text())["keys"]
+    assert len(after) == 1 and after != key
+    for host in SERVERS:
+        assert json.loads((lab.root(host) / "etc/lease.json").read_text())["masters"] == after
+        # Longer than a lease later it is still the same one.
+        until = (kernel.now() + 2 * LEASED["lease"]) * 100
+        wait_for(lambda: int((lab.root(host) / "run/lease").read_text().split()[0]) > until, "the lease goes on")  # noqa: B023
+        assert (lab.root(host) / "run/lease").read_text().splitlines()[1] == sessions[host]
+    assert {name: lab.programs(name) for name in before} == before
+
+
 @pytest.mark.parametrize("failure", ["freeze", "power_cut"])
 def test_what_a_silent_server_held_runs_elsewhere_behind_a_fence(lab: SiteLab, failure: str) -> None:
     settled(lab)
@@ -78,3 +102,57 @@ def test_without_a_majority_of_witnesses_everything_stops_and_comes_back(lab: Si
     lab.machine("power_on", "server_1", "server_3")
     settled(lab)
     assert all(lab.claims()[name]["epoch"] > epoch for name, epoch in epochs.items())
+
+
+def claim(lab: SiteLab, name: str) -> Claim:
+    with controller_ledger.Ledger(str(lab.state / "ledger.db")) as ledger:
+        return Claim.from_json(ledger.read()[0]["claims"][name])
+
+
+def test_without_a_monitor_a_host_restarts_a_crashed_service_and_it_is_counted_once(lab: SiteLab) -> None:
+    settled(lab)
+    name = "scen2_srv_01"
+    assert lab.muster("reset", name).rc == 0  # crashes of before age meanwhile
+    before = claim(lab, name)
+    assert not before.crashes
+    lab.stop_monitor()
+    os.kill(lab.bus(name), signal.SIGKILL)
+    by_itself = before.epoch + 1
+
+    def restarted() -> bool:
+        running = lab.processes(name)
+        return {p.epoch for p in running} == {by_itself} and set(lab.programs(name)) == SERVICE_PROGRAMS
+
+    wait_for(restarted, "its host restarted it", lab.monitor_log, 60)
+    assert lab.hosts_of(name) == {before.host}
+    assert claim(lab, name) == before, "nobody has told the ledger yet"
+    programs = lab.programs(name)
+    lab.start_monitor()
+    wait_for(lambda: claim(lab, name).epoch > before.epoch, "it is taken into the ledger", lab.monitor_log, 90)
+    settled(lab)
+    after = claim(lab, name)
+    assert (after.epoch, after.host, after.phase) == (by_itself, before.host, "running")
+    assert len(after.crashes) == 1
+    assert "%s restarted %s by itself" % (before.host, name) in events(lab)
+    assert lab.good("reconcile").changed == 0
+    assert claim(lab, name) == after and lab.programs(name) == programs
+
+
+def test_a_paused_item_is_left_alone_also_without_a_monitor(lab: SiteLab) -> None:
+    settled(lab)
+    name = "scen2_srv_03"
+    before = claim(lab, name)
+    assert lab.muster("pause", "03", "--why", "new fan").rc == 0
+    lab.stop_monitor()
+    os.kill(lab.bus(name), signal.SIGKILL)
+    os.kill(lab.bus("scen2_srv_02"), signal.SIGKILL)
+    second = claim(lab, "scen2_srv_02")
+
+    def restarted() -> bool:
+        return {p.epoch for p in lab.processes("scen2_srv_02")} == {second.epoch + 1}
+
+    wait_for(restarted, "the other item is restarted", lab.monitor_log, 60)
+    assert not [p for p in lab.processes(name) if p.epoch > before.epoch], "and this one is not"
+    lab.start_monitor()
+    assert lab.muster("resume", "03").rc == 0
+    settled(lab)

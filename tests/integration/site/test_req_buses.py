@@ -144,6 +144,7 @@ def test_req_25_an_hci_outlives_a_restart_of_its_services_and_shows_their_values
 
 
 def test_req_17_the_core_runs_without_the_common_bus_and_its_interface_follows(lab: SiteLab) -> None:
+    lab.stop_monitor()  # it would have the common bus started again, maybe before the restart
     for server in SERVERS:
         lab.by_hand(server, "stop", "common_data_bus")
     lab.good("restart", instances=["scen2_srv_01"])
@@ -153,6 +154,7 @@ def test_req_17_the_core_runs_without_the_common_bus_and_its_interface_follows(l
     core = lab.programs("scen2_srv_01")
     for server in SERVERS:
         lab.by_hand(server, "start", "common_data_bus")
+    lab.good("monitor")
     wait_for(lambda: "common_bus_interface" in lab.programs("scen2_srv_01"), "its interface", lab.monitor_log)
     assert {name: lab.programs("scen2_srv_01")[name] for name in core} == core
 

@@ -1,7 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts that lose power, freeze, vanish together and return, on a real site (Req 16, 26)."""
+"""Hosts that lose power, freeze, vanish together and return, on a real site without leases (Req 16, 26).
+
+With leases: `test_exclusion_site.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.local_site import SERVERS, SiteLab, facts, site_lab, wait_for
+from tests.integration.local_site import SERVERS, WITHOUT_LEASES, SiteLab, facts, site_lab, wait_for
 
 ITEMS = ("01", "02", "03", "04", "05", "06")
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[SiteLab]:
-    with site_lab(44, muster_items=list(ITEMS), muster_load_limit=130) as deployed:
+    with site_lab(44, muster_items=list(ITEMS), muster_load_limit=130, muster_settings=WITHOUT_LEASES) as deployed:
         deployed.start_monitor()
         yield deployed
 
@@ -79,7 +82,7 @@ def test_two_servers_at_once_leave_what_does_not_fit_waiting_with_the_reason(lab
     wait_for(lambda: len(held(lab, "server_2")) == 3, "server_2 is full", lab.monitor_log)
     waiting = [entry for entry in lab.status()["items"] if entry["verdict"] == "waiting"]
     assert len(waiting) == 3
-    assert "server_2" in waiting[0]["cause"]
+    assert "server_2" in waiting[0]["cause"], waiting[0]
     lab.machine("power_on", "server_1")
     settled_items = wait_for(
         lambda: [item for item in ITEMS if lab.whole("scen2_srv_" + item)] == list(ITEMS) or None,

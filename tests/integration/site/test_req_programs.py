@@ -34,7 +34,8 @@ def lab() -> Iterator[SiteLab]:
 
 
 def epoch(lab: SiteLab) -> int:
-    return int(lab.claims()[SERVICE]["epoch"])
+    """0 while it holds no host, as between its stop and its start."""
+    return int(lab.claims().get(SERVICE, {}).get("epoch", 0))
 
 
 def parked(lab: SiteLab) -> bool:

@@ -59,7 +59,7 @@ def test_what_if_predicts_the_real_result_of_a_drain_and_an_added_item(lab: Site
     lab.good("deploy")
     assert services(lab) == told
     shown = lab.muster("status", "--last").output
-    assert "would find no place" in shown, "two servers hold as much as they can, the third is drained"
+    assert "there is no room for" in shown, "two servers hold as much as they can, the third is drained"
 
 
 def test_explain_tells_where_an_item_runs_and_why(lab: SiteLab) -> None:

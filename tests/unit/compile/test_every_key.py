@@ -35,6 +35,8 @@ def probe(**more: Any) -> Change:
     return {BUS + "/probe": {"type": "http", "port": "client", **more}, BUS + "/port": None}
 
 
+ETCD = {"etcd": ["https://controller_1:2379"]}
+
 # (title of the table, key) -> a change that must show; with a second one, what it is compared with.
 VALUES: dict[tuple[str, str], Change | tuple[Change, Change]] = {
     ("The site", "muster_site"): {"muster_site": "other"},
@@ -47,10 +49,26 @@ VALUES: dict[tuple[str, str], Change | tuple[Change, Change]] = {
     ("The site", "muster_hooks"): {"muster_hooks": [{"command": ["/bin/true"]}]},
     ("The site", "muster_state_dir"): {"muster_state_dir": "/srv/other"},
     ("The site", "muster_site_resources"): COUNT,
+    ("The site", "muster_ledger"): {"muster_ledger": ETCD},
+    ("The ledger in etcd", "etcd"): {"muster_ledger": ETCD},
+    **{("The ledger in etcd", key): ({"muster_ledger": {**ETCD, "cert": "/c.pem", "key": "/k.pem", key: value}},
+                                     {"muster_ledger": {**ETCD, "cert": "/c.pem", "key": "/k.pem"}})
+       for key, value in {"ca": "/ca.pem", "cert": "/o.pem", "key": "/o.key", "lease": 4}.items()},
+    ("The site", "muster_alarms"): {"muster_alarms": [{"priority": "low"}]},
+    **{("A rule about alarms", key): ({"muster_alarms": [{"priority": "low", "off": True, key: value}]},
+                                      {"muster_alarms": [{"priority": "low", "off": True}]}) for key, value in {
+        "kinds": ["bus"], "items": ["01"], "hosts": ["server_*"], "between": "22:00-06:00", "do": "Tell the lab.",
+        "after": 9}.items()},
+    ("A hook", "about"): {"muster_hooks": [{"command": ["/bin/true"], "about": "alarms"}]},
+    ("A hook", "priority"): {"muster_hooks": [{"command": ["/bin/true"], "about": "alarms", "priority": ["low"]}]},
+    ("A rule about alarms", "priority"): {"muster_alarms": [{"priority": "high"}]},
+    ("A rule about alarms", "off"): {"muster_alarms": [{"off": True}]},
     ("The site", "muster_rollout"): {"muster_rollout": {"canary": 2}},
     **{("A rollout", key): {"muster_rollout": {key: value}} for key, value in {
-        "canary": 2, "max_parallel": "50%", "hold_for": 33, "max_failures": 2, "revert": False}.items()},
+        "canary": 2, "max_parallel": "50%", "hold_for": 33, "max_failures": 2, "revert": False,
+        "well_within": 99}.items()},
     ("An application", "lease_lost"): {SRV + "/lease_lost": "kill"},
+    ("An application", "rollout"): {SRV + "/rollout": {"max_parallel": 3}},
     ("An application", "on_change"): {SRV + "/on_change": "by_hand"},
     ("A program", "reload"): ({SRV + "/on_change": "reload", PROGRAM + "/reload": "HUP"},
                               {SRV + "/on_change": "reload", PROGRAM + "/reload": "USR1"}),
@@ -58,6 +76,9 @@ VALUES: dict[tuple[str, str], Change | tuple[Change, Change]] = {
         SRV + "/files/bus.conf": {"template": "scen2_srv_bus.conf.j2", "on_change": "by_hand"}},
     ("An item", "id"): item(),
     ("An item", "slot"): item(slot=77),
+    ("An item", "name"): item(name="Weather mast"),
+    ("An item", "area"): item(area="north"),
+    ("An item", "kind"): item(kind="weather"),
     ("An item", "applications"): item(applications="scen2_srv"),
     ("An item", "expected_loading"): item(expected_loading=1.5),
     ("An item", "identifiers"): item(identifiers="server_2"),
@@ -111,6 +132,18 @@ VALUES: dict[tuple[str, str], Change | tuple[Change, Change]] = {
     ("A program", "stop_signal"): {PROGRAM + "/stop_signal": "INT"},
     ("A program", "directory"): {PROGRAM + "/directory": "/srv/data"},
     ("A program", "umask"): {PROGRAM + "/umask": "0077"},
+    ("A program", "nice"): {PROGRAM + "/nice": 5},
+    ("A program", "log"): {PROGRAM + "/log": {"keep": 5}},
+    **{("The log of a program", key): {PROGRAM + "/log": {key: value}} for key, value in {
+        "size": 5, "keep": 5, "stderr": "apart", "syslog": True}.items()},
+    ("A program", "kind"): {PROGRAM + "/kind": "once"},
+    ("A program", "exit_codes"): {PROGRAM + "/exit_codes": [0, 3]},
+    ("A program", "ready"): {PROGRAM + "/ready": "notify"},
+    **{("When a program is ready", key): ({PROGRAM + "/ready": {"type": "tcp", "port": "client"}},
+                                          {PROGRAM + "/ready": {"type": "http", "port": "client", key: value}})
+       for key, value in {"type": "http", "port": "leaf", "path": "/up"}.items()},
+    ("A program", "window"): {PROGRAM + "/window": {"answers": 3}},
+    ("A window", "answers"): ({PROGRAM + "/window": {"answers": 3}}, {PROGRAM + "/window": {"answers": 5}}),
     **{("A program", key): (SYSTEMD, {**SYSTEMD, PROGRAM + "/" + key: value}) for key, value in {
         "user": "eve", "group": "staff", "limits": {"nice": 3}, "sandbox": {"private_tmp": True}}.items()},
     **{("An internal data bus", key): {BUS + "/" + key: value} for key, value in {
@@ -136,9 +169,15 @@ VALUES: dict[tuple[str, str], Change | tuple[Change, Change]] = {
     ("A host", "muster_user"): (SYSTEMD, {**SYSTEMD, HOST + "/muster_user": "eve"}),
     **{("Settings", key): {"muster_settings": {key: value}} for key, value in {
         "start_timeout": 61, "run_timeout": 121, "stable_after": 11, "failure_budget": 6, "failure_window": 601,
-        "observe_interval": 61, "host_interval": 2, "host_down_after": 3, "artifacts": 51, "artifacts_size": 201,
-        "trail_days": 366, "api": False, "api_address": "127.0.0.2", "api_port": 8771, "exclusion": "witnesses",
-        "lease": 3, "lease_margin": 0.7, "clock_error": 0.002, "lease_port": 26991}.items()},
+        "observe_interval": 61, "reconcile_interval": 901, "host_interval": 2, "host_down_after": 3, "artifacts": 51,
+        "artifacts_size": 201, "trail_days": 366, "past_days": 99, "api": False, "api_address": "127.0.0.2",
+        "ask_wait": 12, "ask_silence": "give", "api_port": 8771, "exclusion": "none",
+        "backup_folder": "/mnt/backup", "backup_interval": 61, "backup_keep": 4,
+        "lease": 4, "lease_margin": 0.7, "clock_error": 0.002, "lease_port": 26991}.items()},
+    **{("Settings", key): ({"muster_settings": {"exclusion": "witnesses", "power_fence": ["/bin/true"]}},
+                           {"muster_settings": {"exclusion": "witnesses", "power_fence": ["/bin/true", "x"],
+                                                "power_fence_timeout": 3}})
+       for key in ("power_fence", "power_fence_timeout")},
     **{("A hook", key): ({"muster_hooks": [{"command": ["/bin/true"]}]},
                          {"muster_hooks": [{"command": ["/bin/true"], key: value}]})
        for key, value in {"command": ["/bin/false"], "on": "unknown", "debounce": 9, "timeout": 9}.items()},

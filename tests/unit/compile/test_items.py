@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.core.compile import compiler, keys
+from monitor.core.compile.item import names
 from monitor.core.model import site as site_model
 from monitor.core.place.ties import ties_of
 from tests.unit.compile.refused_sites import HCI, SRV, Case, each, refused
@@ -197,7 +198,8 @@ def test_an_item_without_terms_has_none() -> None:
     assert [entry.terms for entry in compiled().items] == [None] * 3
 
 
-ELSEWHERE = {name for table in keys.COUNTED for name in table.names()} - set(keys.ITEM.names()) - set(dir({}))
+NOT_ELSEWHERE = {*keys.ITEM.names(), *dir({}), *names.COMMON}
+ELSEWHERE = {name for table in keys.COUNTED for name in table.names()} - NOT_ELSEWHERE
 
 
 @pytest.mark.parametrize("name", sorted(ELSEWHERE))

@@ -30,10 +30,12 @@ ON = {"muster_settings": {"exclusion": "witnesses"}}
         ("a clock that is wrong", {"muster_settings": {"clock_error": 0.5}}, "muster_settings.clock_error", ["0.5"]),
         ("a lease that is lost in another way", {"muster_applications/scen2_srv/lease_lost": "freeze"},
          "muster_applications.scen2_srv.lease_lost", ["stop", "kill"]),
+        ("a power fence without a path", {"muster_settings": {"exclusion": "witnesses", "power_fence": ["ipmi"]}},
+         "muster_settings.power_fence", ["ipmi", "absolute path"]),
+        ("a power fence that is never run", {"muster_settings": {"exclusion": "none", "power_fence": ["/bin/ipmi"]}},
+         "muster_settings.power_fence", ["exclusion: witnesses"]),
         ("a name for an address", {**ON, "inventory/hosts/server_2/muster_address": "server-2.example"},
          "hosts.server_2.muster_address", ["server-2.example", "IP address"]),
-        ("systemd", {**ON, "inventory/hosts/server_2/muster_service_manager": "systemd"},
-         "hosts.server_2.muster_service_manager", ["cannot hold leases"]),
     ]
 )  # fmt: skip
 def test_a_site_is_refused(case: object) -> None:
@@ -90,6 +92,19 @@ def test_a_group_names_them_and_an_even_one_loses_the_last() -> None:
     assert witnesses(replace(site, groups={**site.groups, GROUP: ("console_1",)})).names == ()
 
 
+def test_a_site_that_says_nothing_has_leases_where_three_nodes_that_stay_on_can_witness() -> None:
+    def promised(**inventory: object) -> str:
+        change = {"inventory/hosts/" + key.replace("__", "/muster_"): value for key, value in inventory.items()}
+        return str(exclusion(compiler.compile_site(changed(raw_site(), change)))["kind"])
+
+    assert promised() == "witnesses"
+    assert promised(server_3__node="server_2") == "none", "two servers, and consoles that are switched off at night"
+    assert promised(server_3__address="server-3.example") == "none", "a guard waits for no name server"
+    two = {"inventory/hosts/server_3/muster_node": "server_2",
+           "inventory/groups/" + GROUP: ["server_1", "server_2", "console_1"]}  # fmt: skip
+    assert exclusion(compiler.compile_site(changed(raw_site(), two)))["kind"] == "witnesses", "somebody named them"
+
+
 def test_without_leases_a_site_says_what_a_cut_may_do() -> None:
-    found = exclusion(compiler.compile_site(raw_site()))
+    found = exclusion(compiler.compile_site(changed(raw_site(), {"muster_settings": {"exclusion": "none"}})))
     assert found["kind"] == "none" and "two copies" in found["says"]

@@ -11,6 +11,7 @@ import pytest
 
 from monitor.core.compile import compiler
 from monitor.core.model import change
+from monitor.core.model.shape import with_shape
 from monitor.core.model.site import Application, site_from_json, site_to_json
 from tests.unit.compile.refused_sites import GATE, HCI, PROGRAM, SERVICE, SRV, Case, each, refused
 from tests.unit.embedded_site import changed, raw_site
@@ -46,6 +47,13 @@ CASES: list[Case] = [
      "muster_rollout.max_parallel: is 0, must be of 1 or more", []),
     ("more canaries than may be down", {"muster_rollout": {"max_parallel": 2, "canary": 3}},
      "muster_rollout.canary: 3 items go ahead, but only 2 may be down", []),
+    ("an unknown key of an application's rollout", {SRV + "/rollout": {"canaries": 1}},
+     SAID + ".rollout.canaries: unknown key", ["did you mean canary?"]),
+    ("more canaries than the application may have down", {SRV + "/rollout": {"max_parallel": 1, "canary": 2}},
+     SAID + ".rollout.canary: 2 items go ahead, but only 1 may be down", []),
+    ("fewer at a time than the site's canaries", {"muster_rollout": {"canary": 3, "max_parallel": 3},
+                                                  SRV + "/rollout": {"max_parallel": 2}},
+     SAID + ".rollout.max_parallel: 3 items go ahead, but only 2 may be down", []),
     ("a file of a host service", {SERVICE + "/files": {"a.conf": {"template": "a.j2", "on_change": "reload"}}},
      'muster_services.common_data_bus.files["a.conf"].on_change: on_change is about applications', []),
 ]  # fmt: skip
@@ -89,7 +97,7 @@ def test_a_published_site_is_read_as_it_was_written(reload: Any) -> None:
 class TestTheDigest:
     def test_is_one_value_where_all_of_it_does_the_same(self) -> None:
         found = application("scen2_srv", {})
-        assert change.digest_of(found, {"": ["a"], "restart": ["b"]}) == change.digest(["a", "b"])
+        assert change.digest_of(found, {"": ["a"], "restart": ["b"]}) == with_shape(change.digest(["a", "b"]), found)
 
     def test_tells_what_changed(self) -> None:
         found = application("scen2_srv", {})

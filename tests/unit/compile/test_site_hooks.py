@@ -20,14 +20,17 @@ from tests.unit.embedded_site import raw_site
 
 MAIL = {"command": ["/usr/local/bin/tell", "--to", "shift"], "on": ["not operational", "operational"], "debounce": 20}
 
+ALARM = {"command": ["muster-notify", "syslog"], "about": "alarms", "on": ["raised"], "priority": ["high"]}
+
 
 def test_hooks_of_the_inventory_reach_the_monitor() -> None:
-    raw = raw_site(muster_hooks=[MAIL, {"command": ["/usr/bin/env"]}])
+    raw = raw_site(muster_hooks=[MAIL, {"command": ["/usr/bin/env"]}, ALARM])
     site = site_model.site_from_json(json.loads(json.dumps(site_model.site_to_json(compiler.compile_site(raw)))))
     seen = parse(json.loads(json.dumps(watch_list.watch_document(site, small_state(), 3))))
     assert seen.hooks == (
         Hook(("/usr/local/bin/tell", "--to", "shift"), ("not operational", "operational"), 20.0, 30.0),
         Hook(("/usr/bin/env",), ("all",), 5.0, 30.0),
+        Hook(("muster-notify", "syslog"), ("raised",), 5.0, 30.0, "alarms", ("high",)),
     )
 
 
@@ -46,6 +49,10 @@ def test_a_site_without_hooks_and_one_published_before_there_were_any() -> None:
         ([{"command": "/usr/bin/env -0"}], "muster_hooks[0].command", "must be a list of arguments"),
         ([{"command": ["notify"]}], "muster_hooks[0].command", 'the program "notify" is not an absolute path'),
         ([{**MAIL, "on": ["operatonal"]}], "muster_hooks[0].on", "did you mean operational?"),
+        ([{**ALARM, "on": ["raisd"]}], "muster_hooks[0].on", "did you mean raised?"),
+        ([{**ALARM, "on": ["operational"]}], "muster_hooks[0].on", "is not an event of alarms"),
+        ([{**ALARM, "priority": ["hih"]}], "muster_hooks[0].priority", "did you mean high?"),
+        ([{**MAIL, "priority": ["high"]}], "muster_hooks[0].priority", "is only of hooks about alarms"),
         ([MAIL, {**MAIL, "timeout": 0}], "muster_hooks[1].timeout", "from 0.1 to 3600"),
         ([{**MAIL, "debouce": 3}], "muster_hooks[0].debouce", "did you mean debounce?"),
     ],

@@ -9,28 +9,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.decide.rollouts import batches
+from monitor.core.decide.batches import Turn, batches
 from monitor.core.model.rollout import ABORTED, DONE, GOING, HALTED, PAUSED, Rollout, RolloutSettings
 
-ITEMS = st.lists(st.booleans(), max_size=40).map(lambda open_: [("%02d" % n, one) for n, one in enumerate(open_)])
+GROUPS = st.frozensets(st.sampled_from(["a", "b", "c", "d"]), max_size=2)
+ITEMS = st.lists(st.tuples(st.booleans(), GROUPS), max_size=40).map(
+    lambda turns: [Turn("%02d" % n, is_open, apart) for n, (is_open, apart) in enumerate(turns)]
+)
 
 
 @given(ITEMS, st.integers(0, 5), st.integers(1, 9))
 def test_every_item_is_in_one_batch_and_none_is_larger_than_it_may_be(
-    items: list[tuple[str, bool]], canary: int, parallel: int
+    items: list[Turn], canary: int, parallel: int
 ) -> None:
     made = batches(items, min(canary, parallel), parallel)
-    assert sorted(item for batch in made for item in batch) == [item for item, _open in items]
+    assert sorted(item for batch in made for item in batch) == [turn.item for turn in items]
     assert all(0 < len(batch) <= parallel for batch in made)
 
 
 @given(ITEMS, st.integers(0, 5), st.integers(1, 9))
 def test_items_with_open_windows_come_after_all_others(
-    items: list[tuple[str, bool]], canary: int, parallel: int
+    items: list[Turn], canary: int, parallel: int
 ) -> None:
-    is_open = dict(items)
+    is_open = {turn.item: turn.is_open for turn in items}
     order = [is_open[item] for batch in batches(items, min(canary, parallel), parallel) for item in batch]
     assert order == sorted(order)
+
+
+@given(ITEMS, st.integers(0, 5), st.integers(1, 9))
+def test_items_that_must_be_apart_are_never_down_together(items: list[Turn], canary: int, parallel: int) -> None:
+    groups = {turn.item: turn.apart for turn in items}
+    for batch in batches(items, min(canary, parallel), parallel):
+        taken = [group for item in batch for group in groups[item]]
+        assert len(taken) == len(set(taken))
 
 
 @pytest.mark.parametrize(

@@ -68,13 +68,17 @@ def closure(start: Path) -> set[Path]:
 
 
 def test_the_room_of_the_host_is_the_agent_and_what_runs_at_boot() -> None:
-    """Every file there is used by one of these or the guard, and they use no file of another room."""
+    """Every file there is used by one of these or a guard, and they use no file of another room."""
     files = {CORE / "host" / name for name in _agent_files.texts()}
     at_boot = (CORE.parents[2] / "bin/muster-boot").read_text()
-    assert "from muster_host import boot\n" in at_boot
+    assert "from muster_host import boot as does\n" in at_boot
+    assert "from muster_host.alone import keep as does\n" in at_boot
+    assert "from muster_host.service.systemd import guard as does\n" in at_boot
     guard = (CORE.parents[2] / "bin/muster-supervisor/muster_guard.py").read_text()
-    assert '"muster_host.lease.post", "muster_host.machine.instance_files"' in guard
-    roots = ("agent.py", "boot.py", "lease/post.py")
+    of_guard = ("post", "stopping", "priority", "binding")
+    assert str(of_guard).replace("'", '"') in guard and '"muster_host.lease." + name' in guard
+    leases = ["lease/%s.py" % name for name in of_guard]
+    roots = ("agent.py", "boot.py", "alone/keep.py", "service/systemd/guard.py", *leases)
     assert set().union(*(closure(CORE / "host" / name) for name in roots)) == files
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.core.host.machine import files as machine_files
+from monitor.core.host.machine.differences import Differences
 
 
 def files(**texts: str) -> dict[str, dict[str, str]]:
     return {name.replace("__", "/"): {"text": text, "mode": "0640"} for name, text in texts.items()}
 
 
-def put(folder: Path, wanted: dict[str, dict[str, str]], **options: bool) -> machine_files.Change:
+def put(folder: Path, wanted: dict[str, dict[str, str]], **options: Any) -> machine_files.Change:
     return machine_files.write_folder(str(folder), wanted, machine_files.config_digest(wanted), **options)
 
 
@@ -140,7 +142,7 @@ def test_a_lost_or_damaged_manifest_is_rebuilt_without_touching_equal_files(tmp_
 
 def test_check_mode_writes_nothing_and_a_diff_shows_both_texts(tmp_path: Path) -> None:
     put(tmp_path, files(a="1\n"))
-    change = put(tmp_path, files(a="2\n", b="new\n"), check=True, diff=True)
+    change = put(tmp_path, files(a="2\n", b="new\n"), check=True, diff=Differences())
     assert change.written == ["a", "b"]
     assert [(d["before"], d["after"]) for d in change.diff] == [("1\n", "2\n"), ("", "new\n")]
     assert (tmp_path / "a").read_text() == "1\n" and not (tmp_path / "b").exists()

@@ -144,6 +144,21 @@ class TestKeeper:
     def test_a_lease_that_is_nearly_over_is_none(self) -> None:
         assert Keeper(TERMS, 0.0).step(2.6, 3.0, False) == Step()
 
+    def test_where_leases_are_switched_on_what_runs_has_longer_but_not_behind_a_fence(self) -> None:
+        keeper = Keeper(TERMS, 10.0, 30.0)
+        assert not keeper.step(39.9, None, True).stop and keeper.step(40.1, None, True).stop
+        refused = Keeper(TERMS, 10.0, 30.0)
+        refused.refused = True
+        assert refused.step(10.1, None, True).stop, "it may run elsewhere"
+        once = Keeper(TERMS, 10.0, 30.0)
+        once.step(11.0, 12.9, True)
+        assert once.state == HELD
+        once.step(12.5, None, True)
+        once.step(12.95, None, False)
+        assert once.step(13.0, None, True).stop, "only until the first lease"
+        once.wait(50.0)
+        assert not once.step(13.1, None, True).stop, "switched off and on again"
+
     def test_what_ran_before_there_were_leases_has_time_to_get_one(self) -> None:
         keeper = Keeper(TERMS, 10.0)
         assert keeper.step(11.0, None, True) == Step()

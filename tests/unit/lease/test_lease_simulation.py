@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.lease.world import SABOTAGES, World, lesser_fence
+from tests.unit.lease.sabotages import SABOTAGES, lesser_fence
+from tests.unit.lease.world import World
 
 SEEDS, CHUNK = 1000, 50
 LATER = [pytest.param(first, marks=pytest.mark.long) for first in range(200, SEEDS, CHUNK)]

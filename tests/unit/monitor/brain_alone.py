@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.judge.brain import Brain
-from monitor.judge.effects import Answer, BusEnded, Effect, Note, Reconcile, Send
+from monitor.judge.effects import Answer, BusEnded, Effect, Look, Note, Question, Reconcile, Send
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
@@ -40,6 +40,9 @@ class Scene:
         self.said: list[tuple[str, str]] = []
         self.answers: list[tuple[Any, Mapping[str, Any]]] = []  # waiter, content
         self.parked = self.can_reconcile = True
+        self.looks: list[tuple[str, list[str]]] = []
+        self.answering = True  # whether a host whose line is fine answers when it is asked
+        self.now = 0.0
         self.buses: dict[BusKey, Health] = {}
         self.services: dict[ServiceKey, Health] = {}
         self.brain = Brain(self.buses, self.services, Intents("t"), Schedule(0.0))
@@ -51,6 +54,7 @@ class Scene:
         self.do(self.brain.take_watch(seen(*instances, **more), now))
 
     def turn(self, now: float) -> None:
+        self.now = now
         self.do(self.brain.turn(now, WALL + now))
         self.do(self.brain.reconcile_due(now, WALL + now))
 
@@ -99,6 +103,12 @@ class Scene:
                 case Reconcile(why, leave_out):
                     self.reconciles.append((why, list(leave_out)))
                     self.do(self.brain.reconcile_begun(effect, self.can_reconcile))
+                case Look(why, leave_out):
+                    self.looks.append((why, list(leave_out)))
+                    self.do(self.brain.reconcile_begun(effect, self.can_reconcile))
+                case Question(host) if self.answering:
+                    self.line(host, Signal.FINE, self.now)
+                    self.turn(self.now)
                 case Answer(waiter, content):
                     self.answers.append((waiter, content))
                 case BusEnded(instance, epoch, why):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.judge.brain import LOOK_APART_SECONDS, SERVICES_APART_SECONDS
+from monitor.judge.brain import LOOK_APART_SECONDS, SERVICES_APART_SECONDS, TOGETHER_SECONDS
 from monitor.judge.effects import Reconcile, Send, Wake
 from monitor.judge.health import Kind
 from monitor.judge.hosts import Signal
@@ -84,6 +84,7 @@ def test_an_effect_that_was_not_carried_out_is_returned_again() -> None:
     scene.buses["scen2_srv_01", 1] = health(Kind.GONE, 5.0)
     scene.brain.schedule.soon("this", 0.0)
     scene.do(scene.brain.ask({"kind": "stop"}, "eve"))
+    scene.line("server_1", Signal.FINE, 5.0)
     for now in (5.0, 6.0):
         sends = [effect for effect in scene.brain.turn(now, WALL + now) if isinstance(effect, Send)]
         assert [list(send.order) for send in sends] == [["intents"], ["request"]]
@@ -118,6 +119,9 @@ def test_the_end_of_a_program_with_strategy_continue_only_leads_to_a_look() -> N
     scene = Scene(entry("scen2_srv_01"))
     scene.do(scene.brain.program_ended("scen2_srv_01", 1, "common_bus_interface", "was killed by a signal", WALL + 5))
     scene.turn(RECONCILES_APART_SECONDS)
+    assert scene.reconciles == [], "it may be the first sign that its whole host is lost"
+    assert scene.brain.next_time(RECONCILES_APART_SECONDS) == RECONCILES_APART_SECONDS + TOGETHER_SECONDS
+    scene.turn(RECONCILES_APART_SECONDS + TOGETHER_SECONDS + 0.01)
     assert scene.orders == []
     assert [why for why, _out in scene.reconciles] == [
         "common_bus_interface of scen2_srv_01 on server_1 was killed by a signal"

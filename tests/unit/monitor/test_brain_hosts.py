@@ -230,6 +230,7 @@ def test_in_a_storm_nothing_is_done_and_then_it_is() -> None:
     for name in NAMES[:3]:
         scene.line(name, Signal.FINE, 61.0)
     scene.turn(61.0)
+    scene.turn(61.1)  # what crashed together goes together
     assert {i["instance"] for i in scene.intents} == {"scen2_srv_01", "scen2_srv_02"}
     assert len(scene.reconciles) == 1
     assert ("storm over", "enough hosts answer again") in scene.said

@@ -9,6 +9,7 @@ The check is stricter in three points, which its docstring states. They are give
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,6 +126,14 @@ def accepted_by_rules(document: Json) -> bool:
     """The rules of `requests.read` beyond the schema."""
     kind = KINDS[document["kind"]]
     needs_reason = kind.reason or bool(document.get("take"))
+    entries = [entry.partition("=") for entry in document.get("env") or ()]
+    if "arg" in document or entries:
+        names = [name for name, _sign, _value in entries]
+        wrong = [n for n, sign, _v in entries if not sign or not re.fullmatch("(?!MUSTER_)[A-Za-z_][A-Za-z0-9_]*", n)]
+        if wrong or len(names) > len(set(names)) or not document.get("instances"):
+            return False
+        if not all("/" in name for name in document["instances"]):
+            return False
     twice = [former for former, name in kind.renamed.items() if former in document and name in document]
     for when in (document.get("until"), document.get("at")):
         try:
@@ -159,7 +168,7 @@ def test_every_request_can_be_right(name: str) -> None:
     examples: Json = {
         "kind": name, "instances": ["scen2_srv_01"], "host": "server_1", "keep": "server_1", "to": "server_2",
         "plan": "a" * 64, "why": "a test", "item": "01", "ids": ["1"], "site": True, "all": True,
-        "pending": True,
+        "pending": True, "until": "30min", "signal": "HUP", "arg": ["-v"], "env": ["A=b"],
     }  # fmt: skip
     choices = schema.get("oneOf") or schema.get("anyOf") or [{"required": []}]
     for alternative in [entry["required"] for entry in choices]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from monitor.judge.schedule import (
     FINISH_APART_SECONDS,
     LOOK_APART_SECONDS,
@@ -48,14 +50,14 @@ def test_capacity_that_came_back_is_used_soon() -> None:
     schedule.watch_changed(watch(), before, 0.0)
     schedule.watch_changed(before, FULL, 20.0)
     assert not schedule.due(FULL, 20.0, 0.0).startswith("capacity")
-    assert schedule.due(FULL, 20.0 + SETTLE_SECONDS, 0.0) == "capacity may have come back for scen2_srv_02"
+    assert schedule.due(FULL, 20.0 + SETTLE_SECONDS, 0.0) == "trying again: scen2_srv_02 may find room now"
 
 
 def test_a_host_that_is_used_again_is_capacity() -> None:
     schedule = Schedule(0.0)
     before = watch(entry("scen2_srv_01"), wanted=FULL.wanted, hosts={"server_1": "up", "server_2": "drained"})
     schedule.watch_changed(before, FULL, 20.0)
-    assert schedule.due(FULL, 21.0, 0.0).startswith("capacity")
+    assert schedule.due(FULL, 21.0, 0.0).startswith("trying again")
 
 
 def test_freed_capacity_without_waiting_instances_is_no_reason() -> None:
@@ -89,6 +91,18 @@ def test_a_claim_whose_run_died_is_taken_over_past_its_deadline() -> None:
     assert schedule.due(stuck, 50.0, 1002.0) == (
         "scen2_srv_01 is stopping and the run that was acting on it is past its deadline"
     )
+
+
+def test_what_a_run_had_begun_that_is_gone_is_taken_over_soon_and_with_growing_delays() -> None:
+    schedule = Schedule(0.0)
+    starting = entry("scen2_srv_01", phase="starting", deadline=1000.0)
+    begun = watch(starting, observe_interval=0.0, acting=frozenset({"p"}))
+    schedule.watch_changed(watch(), begun, 0.0)
+    assert due_times(schedule, begun, 50.0) == []
+    killed = replace(begun, gone=frozenset({"p"}))
+    schedule.watch_changed(begun, killed, 50.0)
+    assert schedule.due(killed, 50.0, 0.0) == "a run ended in the middle of its work"
+    assert due_times(schedule, killed, 140.0) == [50.0, 52.0, 57.0, 72.0, 132.0]
 
 
 def test_a_stuck_instance_is_observed_with_growing_delays() -> None:

@@ -29,6 +29,15 @@ class TestWhoMayBegin:
         assert cold([], 60.0, 1.0, busy=True) is Turn.BEGIN
         assert may_park([], busy=True) and may_look([], busy=True)
 
+    def test_a_run_whose_hosts_wait_in_a_gate_holds_up_nobody(self) -> None:
+        in_a_gate = UnderWay(standby=False, begun=True, age=9.0, at_work=4.0)
+        planning = UnderWay(standby=False, begun=True, age=9.0, at_work=1.0)
+        for others in ([in_a_gate], [in_a_gate, in_a_gate]):
+            assert cold(others, 60.0, 1.0, busy=True) is Turn.BEGIN
+            assert may_park(others, busy=True) and may_look(others, busy=True)
+        assert not may_park([in_a_gate, planning], busy=True)
+        assert cold([in_a_gate, planning], 60.0, 1.0, busy=True) is Turn.WAIT
+
     def test_an_order_waits_for_the_standby_that_is_about_to_park(self) -> None:
         assert cold([COMING], 60.0, 1.0, busy=False) is Turn.WAIT
         assert cold([], 2.9, 1.0, busy=False) is Turn.WAIT

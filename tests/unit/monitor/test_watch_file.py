@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from monitor.core.controller import run_process
+from monitor.core.controller.places import WATCH_FILE
 from monitor.core.model.site import Hook
 from monitor.core.model.words import WATCH_SCHEMA
 from monitor.core.report import watch_list
 from monitor.judge.watch_list import WatchError, parse
+from monitor.watch.watch_file import WatchList
 from tests.small_site import SITE_ID, small_site
 
 CLAIM: dict[str, Any] = {
@@ -45,6 +50,21 @@ def test_the_monitor_reads_what_the_controller_publishes() -> None:
     assert (entry.target.port, entry.target.probe, entry.target.failures) == (20004, "nats", 3)
     assert seen.hosts["server_3"] == "drained"
     assert seen.wanted == {"scen2_srv_01": "started"}
+
+
+def test_a_run_at_work_whose_process_ends_is_noticed_without_a_new_list(tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "inf"])
+    try:
+        claim = {**CLAIM, "actor": {**CLAIM["actor"], "process": run_process.text_of(process.pid)}}
+        document = watch_list.watch_document(small_site(), {**STATE, "claims": {"scen2_srv_01": claim}}, 9)
+        (tmp_path / WATCH_FILE).write_text(json.dumps(document))
+        seen = WatchList(tmp_path, pytest.fail)
+        assert seen.refresh() and not seen.watch.gone and not seen.refresh()
+    finally:
+        process.kill()
+        process.wait()
+    assert seen.refresh() and seen.watch.gone == {claim["actor"]["process"]}
+    assert not seen.refresh()
 
 
 def test_the_numbers_of_the_site_arrive() -> None:

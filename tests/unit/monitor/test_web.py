@@ -20,7 +20,7 @@ from monitor.core.requests import check, read
 from monitor.core.requests.names import names_of
 from monitor.web.app import Api
 from monitor.web.doors import doors, guard
-from monitor.web.doors.caller import ACT, LOOK, Caller, Connection, Door, caller, places_of
+from monitor.web.doors.caller import ACT, ADMINISTER, LOOK, Caller, Connection, Door, caller, places_of
 from monitor.web.history import History
 from monitor.web.schema import actions, openapi, routes
 from tests.small_site import small_site
@@ -50,6 +50,13 @@ def test_the_openapi_document_is_valid_and_has_every_route() -> None:
     listed = {(path, method.upper()) for path, entry in document["paths"].items() for method in entry}
     assert listed == {(route.full_path, route.method) for route in routes.ROUTES}
     assert all(callable(getattr(Api, route.name)) for route in routes.ROUTES)
+
+
+def test_a_note_may_be_about_an_item_a_host_or_the_site() -> None:
+    for subject in ({"item": "02"}, {"host": "server_2"}, {}):
+        request = posted({"kind": "note", "why": "watch the fan", **subject})
+        assert {name: request[name] for name in subject} == subject
+    assert "no item 77" in wrong({"kind": "note", "item": "77", "why": "x"})[0]
 
 
 def test_a_request_carries_caller_and_host_from_the_connection_only() -> None:
@@ -109,7 +116,7 @@ def test_errors_of_a_request_are_named(body: Any, says: str) -> None:
 
 def test_every_error_of_a_request_is_reported_at_once() -> None:
     assert wrong({"kind": "drain", "hots": "server_1", "at_a_time": 0, "until": [1]}) == [
-        "hots: is not known here; did you mean host? (allowed: host, force, why)",
+        "hots: is not known here; did you mean host? (allowed: host, at, force, why)",
         "at_a_time: must be at least 1",
         "until: must be a number or a text",
         "host: is missing",
@@ -189,7 +196,9 @@ def test_door_and_address_show_the_host() -> None:
     places = places_of(SITE, 4711)
     assert places.consoles == {"console_1", "console_2"}
     unix = caller(Connection(Door("unix", "console_2", "/x"), 4711), places)
-    assert (unix.host, unix.console, unix.may) == ("console_2", "console_2", (LOOK, ACT))
+    assert (unix.host, unix.console, unix.may) == ("console_2", "console_2", (LOOK, ACT, ADMINISTER))
+    far = caller(Connection(Door("unix", "console_2", "/x", far=True), 4711), places)
+    assert far.may == (LOOK, ACT), "another machine says who it is"
     assert caller(Connection(Door("unix", "server_1", "/x"), 4712), places).may == (LOOK,)
     address = next(a for a, host in places.addresses.items() if host == "console_1")
     over = Connection(Door("tcp", "controller", "127.0.0.1", 1), None, (address, 1), ("127.0.0.1", 1))

@@ -64,7 +64,7 @@ def test_a_deferred_gate_goes_on_when_its_host_service_answers() -> None:
     seen = watch(entry("scen2_srv_01", **DEFERRED), services=[common_bus("server_1"), common_bus("server_2")])
     [wish] = decide(seen, {BUS: health(Kind.ANSWERED)}, services, 0.0)
     assert (wish.cause, wish.what) == (GATE_OPEN, "continue")
-    assert wish.why == "the common bus on server_1 answers, so check_common_data_bus of scen2_srv_01 may go on"
+    assert wish.why == "the common bus on server_1 answers: check_common_data_bus of scen2_srv_01 goes on"
 
 
 def test_a_deferred_gate_waits_while_the_service_of_its_own_host_is_silent() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.core.controller import run_process
 from monitor.core.model.records import Claim, apply_changes
 from monitor.core.model.sequence import application_of, expected_programs
 from monitor.core.model.site import Site
@@ -131,6 +132,7 @@ class World:
         self.asked = 0
         self.plans: list[dict[str, Any]] = []
         self.digests: dict[str, str] = {}
+        self.dead_runs: set[str] = set()  # runs whose process is seen to be gone
 
     # --- hosts
 
@@ -257,6 +259,7 @@ class World:
         """Ctrl-C: requests that were sent arrive, nothing more is committed."""
         self.runs.remove(run)
         run.done = True
+        self.dead_runs.add(str(run.number))
 
     def _observe(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["kind"] == "intents":
@@ -269,8 +272,9 @@ class World:
         yield
         while True:
             plan = planner.make_plan(
-                self.site, self.state, self.revision, self._not_overtaken(observations, looked), run.request, self.now,
-                str(run.number), self.digests,
+                self.site, run_process.without_gone(self.state, self.dead_runs.__contains__), self.revision,
+                self._not_overtaken(observations, looked), run.request, self.now, str(run.number), self.digests,
+                process=str(run.number),
             )  # fmt: skip
             revision, paused = self.revision, self.paused_items()
             if run.request.get("slow_commit"):

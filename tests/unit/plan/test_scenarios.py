@@ -21,8 +21,8 @@ from monitor.core.report import scenario
 from tests import scenario_form
 
 TOPICS = (
-    "changes", "conflict", "deploy", "drain", "hosts", "intents", "move", "open", "pause", "rebalance", "reconcile",
-    "reset", "restart", "rollout", "start", "stop", "whole_site",
+    "alone", "changes", "conflict", "deploy", "drain", "hosts", "intents", "move", "open", "pause", "programs",
+    "rebalance", "reconcile", "reset", "restart", "rollout", "start", "stop", "whole_site",
 )  # fmt: skip
 
 

@@ -98,8 +98,8 @@ def test_commands_have_every_field_of_their_kind(kind: RequestKind) -> None:
     found = arguments_of(main._parser(""), kind.command or kind.name)
     # An item is a subject, and `confirm` follows from --force.
     assert set(kind.fields) - set(found) <= ({"item"} if kind.name in names.BY_HCI else {"confirm"})
-    if kind.name in console.REQUESTS:
-        there = arguments_of(console._parser(), kind.name)
+    if kind.by_api:
+        there = arguments_of(console._parser(), kind.command or kind.name)
         assert {name: there[name].help for name in kind.fields if name in there} == {
             name: found[name].help for name in kind.fields if name in found
         }

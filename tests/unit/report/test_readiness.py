@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from monitor.core.model import site as site_model
 from monitor.core.plan import plan as planner
-from monitor.core.report import readiness
+from monitor.core.plan import readiness
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 
 NOW = 1_700_000_000.0
@@ -67,9 +67,9 @@ def test_without_room_it_names_who_would_wait_and_why() -> None:
         "server_3 has no room: 44 of 44 reserved, it needs 22"
     )
     assert readiness.sentence(found) == (
-        "if server_1 died now: scen2_srv_01 would find no place; "
-        "if server_2 died now: scen2_srv_05 would find no place; "
-        "if server_3 died now: scen2_srv_04 would find no place"
+        "without server_1 there is no room for scen2_srv_01; "
+        "without server_2 there is no room for scen2_srv_05; "
+        "without server_3 there is no room for scen2_srv_04"
     )
 
 

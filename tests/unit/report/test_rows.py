@@ -11,8 +11,8 @@ from typing import Any
 from monitor.core.model.site import Need, Site
 from monitor.core.plan.act_requests import act_requests
 from monitor.core.plan.plan import make_plan
+from monitor.core.plan.readiness import readiness
 from monitor.core.report.explain import explain_item
-from monitor.core.report.readiness import readiness
 from monitor.core.report.verdict import verdicts
 from monitor.core.requests.names import meaning_of, names_of
 from tests.small_site import CONSOLES, SERVERS, quiet_host, running, small_site, small_state

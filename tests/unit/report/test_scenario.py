@@ -23,17 +23,19 @@ from tests.small_site import small_site
 
 SECRET = "tulip-4711"
 NOT_KEPT = {
-    site.Site: {"state_dir", "hooks"},
+    site.Site: {"state_dir", "hooks", "ledger", "alarms"},
     site.Host: {"address", "root", "user", "display", "connection", "ssh"},
     site.Item: {"variables"},
     site.Terms: set(),
     site.Application: {"ports", "files", "template", "limits", "reserves", "learn", "lease_lost"},
     site.Need: set(),
-    site.Program: {"command", "environment", "stop_signal", "directory", "umask", "user", "group", "limits", "sandbox"},
+    site.Program: {"command", "environment", "stop_signal", "directory", "umask", "nice", "log", "user", "group",
+                   "limits", "sandbox", "window"},
     site.Bus: set(),
     site.Service: {"command", "environment", "ports", "files", "user", "group", "limits", "sandbox"},
-    site.Settings: {"artifacts", "artifacts_size", "trail_days", "api", "api_address", "api_port", "lease",
-                    "lease_margin", "clock_error", "lease_port"},
+    site.Settings: {"artifacts", "artifacts_size", "trail_days", "past_days", "api", "api_address", "api_port",
+                    "ask_wait", "ask_silence", "lease", "lease_margin", "clock_error", "lease_port", "power_fence",
+                    "power_fence_timeout", "reconcile_interval", "backup_folder", "backup_interval", "backup_keep"},
     probe.Probe: {"port", "user", "password_file", "token_file", "tls", "topic", "path", "status", "text", "command",
                   "program"},
 }  # fmt: skip

@@ -10,8 +10,8 @@ from typing import Any
 
 from monitor.core.model.item import Terms
 from monitor.core.model.site import Site
+from monitor.core.plan.readiness import readiness
 from monitor.core.report.explain import explain_item
-from monitor.core.report.readiness import readiness
 from monitor.core.report.status import status_document
 from monitor.core.report.status_text import render_table
 from monitor.core.report.what_if import what_if

@@ -45,6 +45,7 @@ def send(
 def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Mapping[str, Any], run: str, until: float,
           done: Callable[[str, dict[str, Any]], None]) -> None:  # fmt: skip
     name, powered = entry["instance"], host.powered
+    held: set[str] = set()  # once it was looked what the order means for what the host may do by itself
     lease = world.leases.session(host) if world.leases is not None else 0
 
     def on_host(delay: float, step: Callable[[], None]) -> None:
@@ -59,6 +60,8 @@ def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Map
         world.after(delay, due)
 
     def over(result: dict[str, Any]) -> None:
+        if world.helps is not None and name in held:
+            world.helps.ended(host, entry, result)
         host.locks.discard(name)
         world.working.get(name, {}).pop(run, None)
         world.tell("%s: run %s: %s of %s: %s" % (host.name, run, entry["do"], name, result))
@@ -72,6 +75,10 @@ def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Map
                 on_host(0.2, begin)
             return
         host.locks.add(name)
+        if world.helps is not None and not world.helps.begun(host, entry):
+            over({"result": "refused", "reason": f"{host.name} may not start {name} by itself any more"})
+            return
+        held.add(name)
         world.alone(name, host, run, until)
         if entry["do"] != "stop" and request.get("boot", host.boot) != host.boot:
             over({"result": "refused", "reason": f"{host.name} was booted after the run had looked at it"})
@@ -81,6 +88,10 @@ def _work(world: SimWorld, host: SimHost, entry: Mapping[str, Any], request: Map
             on_host(world.rng.uniform(0.01, 0.4), stop)
         elif not host.manager and not request["start_service_manager"]:
             over({"result": "refused", "reason": f"the service manager of {host.name} does not run"})
+        elif entry["do"] == "grant":
+            copy = host.copies.get(name)
+            runs = copy is not None and copy.epoch == entry["epoch"] and lease == world.session(host)
+            over({"result": "running"} if runs else {"result": "refused", "reason": "it does not run"})
         else:
             start()
 

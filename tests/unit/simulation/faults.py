@@ -13,6 +13,7 @@ from tests.unit.simulation.hosts import BUS, SimHost
 if TYPE_CHECKING:
     from tests.unit.simulation.story import Simulation
 
+BURST_WITHOUT = 12.0  # s
 MORE = 4  # s between two faults that come together
 
 
@@ -48,6 +49,7 @@ class Faults:
             (1, self._ledger_locked),
             (1, self._nothing_published),
             (1, self._no_standby),
+            *([(5, self._without_a_monitor)] if self._world.helps is not None else []),
         ]
         self._rng.choices([do for _weight, do in kinds], [weight for weight, _do in kinds])[0]()
 
@@ -232,6 +234,15 @@ class Faults:
     def _monitor_begins(self) -> None:
         if self._sim.monitor is None:
             self._sim.new_monitor()
+
+    def _without_a_monitor(self) -> None:
+        """It is away for long enough that hosts help themselves, while this and that fails."""
+        if self._sim.monitor is not None:
+            self._monitor_dies()
+        for _unused in range(self._rng.choice([1, 2, 4])):
+            fault = self._rng.choice([self._bus_crashes, self._bus_crashes, self._program_dies, self._cut_off,
+                                      self._freeze, self._reboot, self._manager_dies, self._broken])  # fmt: skip
+            self._world.after(self._rng.uniform(0, BURST_WITHOUT), fault)
 
     def _run_dies(self) -> None:
         """The next run that is under way is killed a moment later, wherever it is by then."""

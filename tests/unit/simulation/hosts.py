@@ -70,7 +70,20 @@ class SimHost(FleetHost):
     def observe(self) -> dict[str, Any]:
         if self.frozen or not self.sshd:
             return {"host": self.name, "answer": "unreachable", "why": f"{self.name} does not answer in time"}
+        if not self.reachable:
+            return super().observe()
+        return self.seen()
+
+    def deferred(self, name: str) -> list[str]:
+        return list(self.copies[name].deferred) if name in self.copies else []
+
+    def seen(self) -> dict[str, Any]:
+        """What it would show to somebody on it."""
+        reachable, self.reachable = self.reachable, True
         seen = super().observe()
+        self.reachable = reachable
+        for name in self.locks & set(seen.get("instances", {})):
+            seen["instances"][name]["busy"] = True
         for name, epoch in self.ended.items():
             shown = seen.get("instances", {}).get(name)
             if shown is not None and shown["claim"] == epoch and not shown["programs"]:

@@ -29,6 +29,7 @@ class SimLeases:
     def __init__(self, world: SimWorld) -> None:
         self._world = world
         self._over: set[str] = set()  # hosts whose lease has ended
+        self._anew: set[str] = set()  # those of them whose manager ended with it
         self._sessions = dict.fromkeys(world.hosts, 1)
         self._fences: dict[str, int] = {}  # host -> number
         self._count = 0
@@ -37,6 +38,11 @@ class SimLeases:
     def session(self, host: SimHost) -> int:
         """The lease that a host holds; 0 without one."""
         return 0 if host.name in self._over else self._sessions[host.name]
+
+    def shown(self, host: SimHost) -> dict[str, bool]:
+        """What a host says of its lease. One whose manager died with it has not lost one: it has had none yet."""
+        held = self.session(host) > 0
+        return {"held": held, "lost": not held and host.name not in self._anew}
 
     def lost(self, host: SimHost) -> None:
         """The host went out of sight; one that is only cut off may still reach the witnesses."""
@@ -54,6 +60,7 @@ class SimLeases:
         """The host is in sight again, or its fence is gone."""
         if host.name in self._over and not host.lost and host.name not in self._fences:
             self._over.discard(host.name)
+            self._anew.discard(host.name)
             self._sessions[host.name] += 1
 
     def do(self, order: Fence, told: Callable[[str, str], None]) -> None:
@@ -83,6 +90,7 @@ class SimLeases:
         self._over.add(host.name)
         self._world.tell("the lease of %s ends" % host.name)
         if host.on and host.manager and (host.frozen or self._world.rng.random() < 0.3):
+            self._anew.add(host.name)
             self._world.kill_manager(host.name)
         elif host.on:
             self._world.all_end(host, "the lease of its console ended")

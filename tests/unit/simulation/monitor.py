@@ -9,11 +9,12 @@ started goes on.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from monitor.judge.brain import Brain
-from monitor.judge.effects import Answer, BusEnded, Effect, Fence, Note, Reconcile, Send, Wake
+from monitor.judge.effects import Answer, BusEnded, Effect, Fence, Look, Note, Question, Reconcile, Send, Wake
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
@@ -113,7 +114,7 @@ class Monitor:
         self.prober = Prober(self.health_changed, self.complain, lambda *asked: SimProbe(self, *asked))
         intents = Intents("m%d" % number)
         self.brain = Brain(self.prober.buses, self.prober.services, intents, Schedule(self.world.t))
-        self._watch = Watch()
+        self._watch = self._seen = Watch()
         self._woken = False
         self._turns = 0
         self._parked_at = self.world.t + self._warm()
@@ -143,10 +144,12 @@ class Monitor:
             self.world.after(delay, self._turn)
 
     def observe(self) -> None:
-        watch = self._published()
-        if watch is self._watch:
+        published = self._published()
+        gone = published.acting & self.world.dead_runs
+        if published is self._seen and gone == self._watch.gone:
             return
-        self._watch = watch
+        self._seen = published
+        self._watch = watch = dataclasses.replace(published, gone=frozenset(gone))
         self.prober.follow(watch, self.world.t)
         self.do(self.brain.take_watch(watch, self.world.t))
         if self._left_out != self.brain.left_out():
@@ -183,8 +186,13 @@ class Monitor:
                         self.do(self.brain.sent(effect, run))
                 case Reconcile(why, leave_out):
                     self.do(self.brain.reconcile_begun(effect, self._reconcile(why, list(leave_out))))
+                case Look(why, leave_out):
+                    self.do(self.brain.reconcile_begun(effect, True))
+                    self._look(why, list(leave_out))
                 case Answer(waiter, content):
                     waiter(content)
+                case Question(host):
+                    self.world.after(0.002, lambda host=host: self._asked(host))  # type: ignore[misc]
                 case BusEnded(instance, epoch, why):
                     self.prober.ended((instance, epoch), why)
                 case Wake():
@@ -240,6 +248,22 @@ class Monitor:
         self._runs.begin(request, over, leave_out=leave_out)
         return True
 
+    def _look(self, why: str, leave_out: list[str]) -> None:
+        """Over the lines, where each host answers on its own; the parked run plans."""
+        def over(report: dict[str, Any], failed: str) -> None:
+            if self.alive:
+                self.observe()
+                self.do(self.brain.look_over(report, failed or str(report.get("why") or "")))
+
+        there = [host for name, host in self.world.hosts.items() if name not in leave_out]
+        parked = not self.no_standby and self.world.t >= self._parked_at
+        if not (self._lines and parked and all(host.manager and not host.lost for host in there)):
+            self.world.after(0.1, lambda: over({}, "the lines do not show every host"))
+            return
+        self.world.looks += 1
+        request = {"kind": "reconcile", "who": "monitor", "from": "controller", "why": why, "look": True}
+        self._runs.begin(request, over, leave_out=leave_out)
+
     # What wakes it.
 
     def complain(self, why: str) -> None:
@@ -281,9 +305,16 @@ class Monitor:
             delay = 0.5 if gone else interval
         else:
             self._silent[name] = 0
+            if self.world.helps is not None:
+                self.world.helps.asked(host)
             self._line_changed(name, Signal.FINE, "")
             delay = interval
         self.world.after(delay, lambda: self._line(name))
+
+    def _asked(self, name: str) -> None:
+        host = self.world.hosts[name]
+        if self.alive and self._lines and host.manager and not host.lost:
+            self._line_changed(name, Signal.FINE, "")
 
     def _line_changed(self, name: str, signal: Signal, why: str) -> None:
         self.do(self.brain.line_changed(name, signal, why, self.world.t))

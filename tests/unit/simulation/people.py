@@ -53,6 +53,8 @@ class People:
             lambda: self.playbook("reconcile"),
             lambda: self.playbook("deploy"),
         ]
+        if sim.rollouts is not None:
+            doing += [sim.rollouts.another] * 6
         rng.choice(doing)()
 
     def tidy(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from monitor.core.controller import run_process
 from monitor.core.decide import corrections
 from monitor.core.model.plan import Plan
 from monitor.core.model.words import DOWN, SUSPECT
@@ -52,6 +53,8 @@ class Run:
     def kill(self, why: str) -> None:
         if not self.done:
             self._world.tell("run %s (%s) is killed: %s" % (self.number or "?", self.request["kind"], why))
+            if self.number:
+                self._world.dead_runs.add(self.number)
             self._end(why)
 
     def _end(self, why: str) -> None:
@@ -82,9 +85,14 @@ class Run:
         kind = self.request["kind"]
         observations: dict[str, Any] | None = None
         if self.whole:
-            yield rng.uniform(0.6, 1.2)  # Ansible starts
+            yield 0.0 if self.request.get("look") else rng.uniform(0.6, 1.2)  # Ansible starts
             looked = world.revision
             observations = {n: h.observe() for n, h in world.hosts.items() if n not in self.leave_out}
+            if world.leases is not None:
+                for name, seen in observations.items():
+                    seen["lease"] = world.leases.shown(world.hosts[name])
+                    if world.helps is not None and seen["answer"] == "seen":
+                        seen["alone"] = world.helps.shown(world.hosts[name])
             silent = any(seen["answer"] == "unreachable" for seen in observations.values())
             yield rng.uniform(*CONNECT) if silent else rng.uniform(0.1, 0.5)
         elif kind == "intents" and not any(intent.get("host") for intent in self.request["intents"]):
@@ -97,15 +105,20 @@ class Run:
             )  # fmt: skip
             fenced = {"fenced": sorted(world.leases.free)} if world.leases is not None else {}
             plan = planner.make_plan(
-                world.site, world.state, world.revision, seen, {**self.request, **fenced}, world.wall, self.number,
-                self._runs.digests(),
+                world.site, run_process.without_gone(world.state, world.dead_runs.__contains__), world.revision, seen,
+                {**self.request, **fenced}, world.wall, self.number, self._runs.digests(self.request),
+                process=self.number,
             )  # fmt: skip
+            if self.request.get("look") and not plan.idle:
+                self._report = {"why": "there is something to do"}
+                return
             revision = world.revision
             if rng.random() < 0.05:
                 yield rng.uniform(0.01, 0.3)
             if not plan.changes or self._runs.commit(revision, plan.changes, self.number):
                 break
         self.planned = True
+        self._runs.described = self._runs.digests(self.request)
         self._runs.planned(self, plan)
         if self.whole and observations is not None:
             self._runs.keep_seen(seen, revision)
@@ -125,7 +138,7 @@ class Run:
                 changes, _trail = settle(world.site, world.state, plan, answers, world.wall)
                 self._commit(changes)
             yield self._runs.delay()
-            requests = act_requests(world.site, world.state, plan, phase, self._runs.digests())
+            requests = act_requests(world.site, world.state, plan, phase, self._runs.digests(self.request))
             missing = set(requests)
             for name in sorted(requests):
                 self._deliver(name, requests[name].to_json(), answers, missing)
@@ -205,7 +218,7 @@ class Runs:
         self.on_commit: Callable[[], None] = lambda: None
         self.on_plan: Callable[[Run, Plan], None] = lambda run, plan: None
         self._seen: dict[str, tuple[dict[str, Any], int]] = {}
-        self._digest: dict[str, str] = {}
+        self.described = dict.fromkeys(world.site.by_name(), DIGEST)  # by the last deploy
 
     def begin(self, request: Mapping[str, Any], over: Callable[[Report, str], None], *, whole: bool = True,
               leave_out: list[str] | None = None) -> Run:  # fmt: skip
@@ -214,8 +227,10 @@ class Runs:
         run.start()
         return run
 
-    def digests(self) -> dict[str, str]:
-        return dict.fromkeys(self.world.site.by_name(), DIGEST)
+    def digests(self, request: Mapping[str, Any]) -> dict[str, str]:
+        """Of the site that a run works with: that of the last deploy, or its own when it is one."""
+        word = request.get("configuration")
+        return dict.fromkeys(self.described, word) if word else self.described
 
     def delay(self) -> float:
         rng = self.world.rng

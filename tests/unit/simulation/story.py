@@ -4,7 +4,7 @@
 """A seeded history: faults and people, then quiet for the time that is promised, then everything must be as wanted.
 
 `simulate(seed)` runs one; `python -m tests.unit.simulation.story SEED` shows it, and `... 0-999` runs many;
-with `--leases`, hosts need leases.
+with `--leases`, hosts need leases, with `--rollouts`, people deploy other configurations.
 What is random comes from the seed alone.
 """
 
@@ -23,15 +23,18 @@ from monitor.core.model.site import Site
 from monitor.core.report import watch_list
 from monitor.judge.watch_list import Watch, parse
 from tests.small_site import small_site
+from tests.unit.simulation.alone import SimAlone
 from tests.unit.simulation.faults import Faults
 from tests.unit.simulation.hosts import BUS, SimHost
 from tests.unit.simulation.leases import SimLeases
 from tests.unit.simulation.monitor import Monitor
 from tests.unit.simulation.people import People
+from tests.unit.simulation.rollouts import RULES, SimRollouts
 from tests.unit.simulation.runs import Run, Runs
 from tests.unit.simulation.world import SimWorld
 
 ROUNDS = 3
+GIVEN_UP = ("stays failed", "start it by hand")  # how a reason says that the budget is spent
 BURST = 20.0  # s in which faults begin and people ask
 CAPACITY = 4  # services that one server takes
 
@@ -64,10 +67,12 @@ class Simulation:
 
     def __init__(
         self, seed: int, tell: Callable[[str], None] | None = None, observe_interval: float = 10.0,
-        leases: bool = False,
+        leases: bool = False, rollouts: bool = False,
     ) -> None:
         self.rng = rng = random.Random(seed)
         site = make_site(rng, observe_interval)
+        if rollouts:
+            site = dataclasses.replace(site, rollout=RULES)
         if leases:
             site = dataclasses.replace(site, settings=dataclasses.replace(site.settings, exclusion="witnesses"))
         self.world = SimWorld(site, rng, self._tell if tell else _nobody)
@@ -82,6 +87,8 @@ class Simulation:
         self.consoles = [self.world.hosts[name] for name in self.world.site.groups["consoles"]]
         self.lines = rng.random() < 0.75  # whether lines are held to hosts, as on this machine; else as over SSH
         self.slow = rng.choice([1.0, 1.0, 1.0, 1.0, 4.0])  # how long runs take to be ready, for a busy machine
+        if leases and self.lines:  # a host without a line is never told to help itself
+            self.world.helps = SimAlone(self.world)
         if self.lines:
             self.world.listening = {host for host in self.world.hosts if rng.random() < 0.8}
         self.world.asked_for = self._asked_for  # type: ignore[method-assign]
@@ -92,6 +99,7 @@ class Simulation:
         self._requests: dict[str, dict[str, Any]] = {}
         self.monitors = 0
         self.monitor: Monitor | None = None
+        self.rollouts = SimRollouts(self) if rollouts else None
         self.people = People(self)
         self.faults = Faults(self)
 
@@ -116,7 +124,9 @@ class Simulation:
             "monitors": self.monitors,
             "duplicates under partition": world.excused,
             "faults": self.faults.count,
+            **({"starts by hosts": world.helps.count} if world.helps is not None else {}),
             "requests": self.people.count,
+            **({"rollouts": self.rollouts.count} if self.rollouts is not None else {}),
         }
 
     def _round(self) -> None:
@@ -133,6 +143,8 @@ class Simulation:
         world.tell("--- the faults are over")
         world.run(promised(world.site))
         self._crashes_in_a_row()
+        if self.rollouts is not None:
+            self.rollouts.settled()
         self._settled()
         self._idle()
 
@@ -163,6 +175,8 @@ class Simulation:
         if any(action.kind == "refuse" for action in plan.actions):
             return
         self._requests[run.number] = run.request
+        if self.rollouts is not None:
+            self.rollouts.planned(run, plan)
         for name in run.request.get("instances") or ():
             if run.request["kind"] in ("open", "start", "restart"):
                 self._opened[name] = self.world.t
@@ -269,7 +283,7 @@ class Simulation:
     def quarantined(self, name: str) -> bool:
         """Failed for good, with a reason and after as much trouble as its budget allows."""
         world, claim = self.world, self.world.state["claims"].get(name) or {}
-        if claim.get("phase") != "failed" or "stays failed" not in claim["reason"]:
+        if claim.get("phase") != "failed" or not any(words in claim["reason"] for words in GIVEN_UP):
             return False
         budget = world.site.settings.failure_budget
         world.demand(world.trouble.get(name, 0) >= budget, "I6",
@@ -292,29 +306,32 @@ def _nobody(what: str) -> None:
     return
 
 
-def simulate(seed: int, tell: Callable[[str], None] | None = None, leases: bool = False) -> dict[str, int]:
+def simulate(
+    seed: int, tell: Callable[[str], None] | None = None, leases: bool = False, rollouts: bool = False
+) -> dict[str, int]:
     """One history; what is counted of it. :raises AssertionError: when a rule does not hold.
 
     :param leases: whether hosts need them: then only a person makes a second copy.
+    :param rollouts: whether people deploy other configurations meanwhile.
     """
-    return Simulation(seed, tell, leases=leases).run()
+    return Simulation(seed, tell, leases=leases, rollouts=rollouts).run()
 
 
 def _main(seeds: list[str]) -> int:
     """Show one history; of `FIRST-LAST` only those in which a rule does not hold, and what was counted."""
-    leases = "--leases" in seeds
-    seeds = [word for word in seeds if word != "--leases"]
+    how = {word: "--" + word in seeds for word in ("leases", "rollouts")}
+    seeds = [word for word in seeds if not word.startswith("--")]
     if len(seeds) != 1:
         print(__doc__)
         return 2
     first, _unused, last = seeds[0].partition("-")
     if not last:
-        print(simulate(int(first), print, leases))
+        print(simulate(int(first), print, **how))
         return 0
     broken, counted = 0, Counter[str]()
     for seed in range(int(first), int(last) + 1):
         try:
-            counted.update(simulate(seed, leases=leases))
+            counted.update(simulate(seed, **how))
         except AssertionError as error:
             broken += 1
             print("%d: %s" % (seed, error))

@@ -127,7 +127,7 @@ SABOTAGES: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]] = 
     (takes_silence_for_down, ("I1",)),
     (starts_before_the_stop_is_confirmed, ("I1", "commit first")),
     (knows_no_budget, ("I6",)),
-    (ignores_other_runs, ("one run", "I1", "commit first")),
+    (ignores_other_runs, ("one run", "I1", "commit first", "I8")),
     (shows_windows_again, ("I8",)),
     (forgets_intents, ("I5", "I6")),
     (never_looks_again, ("I5", "I6", "stopped", "back")),

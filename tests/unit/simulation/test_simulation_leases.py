@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from monitor.core.decide import alone
+from monitor.core.decide.known import Known
 from monitor.core.plan import intents
 from monitor.judge.fencing import Fencing
+from tests.unit.simulation.alone import SimAlone
 from tests.unit.simulation.leases import SimLeases
 from tests.unit.simulation.story import simulate
 
@@ -29,6 +33,7 @@ def test_no_instance_lives_twice_in_any_history(first: int) -> None:
         except AssertionError as error:
             broken.append("seed %d: %s (python -m tests.unit.simulation.story --leases %d)" % (seed, error, seed))
     assert not broken, "\n".join(broken)
+    assert counted["starts by hosts"] > CHUNK / 10, "hardly any host helped itself: %s" % counted
     assert counted["starts"] > CHUNK and counted["faults"] > CHUNK, "hardly anything happened: %s" % counted
 
 
@@ -52,5 +57,46 @@ def test_without_the_fence_or_its_effect_some_do(sabotage: Callable[[Any], None]
                 simulate(seed, leases=True)
             except AssertionError as error:
                 assert "I1" in str(error) or "lives on" in str(error), error
+                return
+    raise AssertionError("the rules notice nothing")
+
+
+def uses_epochs_of_others(patch: pytest.MonkeyPatch) -> None:
+    """The next start by a run has the next epoch, whatever the host may have used."""
+    patch.setattr(Known, "known_epoch", lambda self, name: max(
+        self.claim(name).epoch, self.claim(name).highest, self._highest.get(name, 0)))  # fmt: skip
+
+
+def outlasts_a_stop(patch: pytest.MonkeyPatch) -> None:
+    """A stop leaves standing what the host may do."""
+    begun = SimAlone.begun
+    patch.setattr(SimAlone, "begun", lambda self, host, order: begun(self, host, dict(order, do="start")))
+    ended = SimAlone.ended
+    patch.setattr(SimAlone, "ended", lambda self, host, order, result: ended(
+        self, host, order, dict(result, result="refused") if order["do"] == "stop" else result))  # fmt: skip
+
+
+def counts_it_again(patch: pytest.MonkeyPatch) -> None:
+    """What a host did by itself is charged by every run that hears of it."""
+    count = alone.count
+
+    def again(draft: Any, name: str) -> str:
+        found = count(draft, name)
+        claim = draft.claim(name)
+        if claim.ahead is not None:
+            draft.set_claim(name, dataclasses.replace(claim, ahead=dataclasses.replace(claim.ahead, used=0)))
+        return found
+
+    patch.setattr(alone, "count", again)
+
+
+@pytest.mark.parametrize("sabotage", [uses_epochs_of_others, outlasts_a_stop, counts_it_again])
+def test_a_host_that_helps_itself_without_a_safeguard_is_noticed(sabotage: Callable[[Any], None]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        sabotage(patch)
+        for seed in range(100):
+            try:
+                simulate(seed, leases=True)
+            except AssertionError:
                 return
     raise AssertionError("the rules notice nothing")

@@ -67,6 +67,7 @@ def reconciles(seed: int, lines: bool, trouble: Callable[[Simulation], None]) ->
     trouble(sim)
     sim.world.run(60.0)
     before = len(sim.world.reconciles)
+    sim.world.looks = 0
     sim.world.run(HOUR)
     return len(sim.world.reconciles) - before, sim
 
@@ -77,8 +78,16 @@ def test_a_fault_that_no_run_can_repair_does_not_lead_to_endless_runs(
     trouble: Callable[[Simulation], None], lines: bool
 ) -> None:
     for seed in SEEDS:
-        count, _sim = reconciles(seed, lines, trouble)
-        assert HOUR / LOOK * 0.5 <= count <= BOUND, "seed %d: %d reconciles in a quiet hour" % (seed, count)
+        count, sim = reconciles(seed, lines, trouble)
+        assert count <= BOUND, "seed %d: %d reconciles in a quiet hour" % (seed, count)
+        assert count + sim.world.looks >= HOUR / LOOK * 0.5, "seed %d: it no longer looks" % seed
+        assert count >= HOUR / sim.world.site.settings.reconcile_interval - 1, "seed %d: only over the lines" % seed
+
+
+def test_where_all_lines_answer_a_quiet_hour_costs_few_reconciles() -> None:
+    count, sim = reconciles(0, True, lambda _sim: None)
+    assert count <= HOUR / sim.world.site.settings.reconcile_interval + 1
+    assert sim.world.looks >= HOUR / LOOK * 0.5
 
 
 @pytest.mark.parametrize("trouble", [out_of_reach, half_done_and_out_of_reach])

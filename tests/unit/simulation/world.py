@@ -18,6 +18,7 @@ from monitor.core.model.records import Claim
 from monitor.core.model.site import Site
 from monitor.core.model.words import MONITOR
 from tests.unit.plan.fleet_in_memory import World
+from tests.unit.simulation.alone import SimAlone
 from tests.unit.simulation.hosts import BUS, Broken, Clock, Locked, SimCopy, SimHost
 from tests.unit.simulation.leases import SimLeases
 
@@ -40,6 +41,7 @@ class SimWorld(World):
         self.excused = 0
         self.start_times: list[tuple[float, str, str, str]] = []  # t, instance, host, run
         self.reconciles: list[float] = []  # when each began that the monitor asked for
+        self.looks = 0  # over the lines
         self.trouble: dict[str, int] = {}  # instance -> what may be charged since a person cleared it
         self.windows_over: dict[str, tuple[float, str]] = {}  # HCI -> since when it must not come back by itself, why
         self.shown_on: dict[str, str] = {}  # HCI -> the console where a person last asked for it
@@ -48,6 +50,7 @@ class SimWorld(World):
         self.listening: set[str] = set()  # hosts whose service manager stops the members of a dead bus
         self.ledger_locked = False
         self.leases: SimLeases | None = None  # where hosts need them
+        self.helps: SimAlone | None = None  # and then help themselves
         self.broken: dict[str, str] = {}  # instance -> "fails" | "dies" | "hangs"
 
     # --- time
@@ -221,6 +224,10 @@ class SimWorld(World):
 
     # --- what acts do, see `acts`
 
+    def session(self, host: SimHost) -> int:
+        """The lease that a host holds; 0 without one, and where none is needed."""
+        return self.leases.session(host) if self.leases is not None else 0
+
     def gone(self, host: SimHost, name: str) -> None:
         if host.copies.pop(name, None) is not None:
             self.ends(host, name, BUS, told=False)
@@ -299,6 +306,8 @@ class SimWorld(World):
             claim = Claim.from_json(record) if record else Claim()
             if claim.phase == "starting" and claim.host:
                 self.committed.add((name, claim.host, claim.epoch))
+            if claim.ahead is not None and claim.host:
+                self.committed |= {(name, claim.host, epoch) for epoch in range(claim.epoch + 1, claim.ahead.until + 1)}
         for name, record in (changes.get("hosts") or {}).items():
             if record and record["state"] == "down":
                 self.hosts[name].down_at = self.t

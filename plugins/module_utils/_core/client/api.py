@@ -13,7 +13,9 @@ import json
 import os
 import socket
 import time
-from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from .person import before_sudo, said
 
 Json = Dict[str, Any]
 SOCKET = "run/api.sock"  # below the state folder, and below the folder of a host
@@ -66,15 +68,16 @@ class Remote:
         """:raises Refused, Lost, Late:"""
         return self._fetch("GET", path, None, query, timeout).decode("utf-8")
 
-    def post(self, path: str, body: Mapping[str, Any], timeout: float) -> Json:
-        """:raises Refused, Lost, Late:"""
-        return self._call("POST", path, body, {}, timeout)
+    def post(self, path: str, body: Mapping[str, Any], timeout: float, patient: bool = False) -> Json:
+        """:param patient: the answer takes its time. :raises Refused, Lost, Late:"""
+        return self._call("POST", path, body, {}, timeout, patient)
 
-    def act(self, body: Mapping[str, Any], timeout: float) -> Json:
+    def act(self, body: Mapping[str, Any], timeout: float, meanwhile: Optional[Callable[[], None]] = None) -> Json:
         """Have a request carried out; returns its outcome.
 
         It is taken at once and answered later, so that a monitor that takes nothing differs from one that works.
 
+        :param meanwhile: called about once a second until the answer is there.
         :raises Busy, Silent: when it is not taken. :raises Refused, Lost, Late:
         """
         end = time.monotonic() + timeout
@@ -83,13 +86,15 @@ class Remote:
             left = end - time.monotonic()
             if left <= 0:
                 raise Late("the monitor did not answer within %g s; what it was asked goes on" % timeout)
-            wait = max(1, min(ASKED_APART, int(left)))
+            wait = max(1, min(1 if meanwhile else ASKED_APART, int(left)))
             try:
                 ticket = self._call("GET", "/actions/%s" % quoted(ticket["id"]), None, {"wait": wait}, wait + ANSWERS)
             except Busy:
                 time.sleep(1.0)
             except Refused as error:  # another process serves the API now, which does not know the ticket
                 raise Lost("%s; `muster status` tells what came of it" % error) from None
+            if meanwhile is not None and ticket["state"] == "running":
+                meanwhile()
         if ticket["state"] != "done":
             raise Refused(500, str(ticket.get("error") or "the request failed in the monitor"), [])
         answer: Json = ticket["answer"]
@@ -106,6 +111,10 @@ class Remote:
             query = {key: request[key] for key in ("after", "limit", "instance") if request.get(key) is not None}
             query["limit"] = max(1, min(1000, int(query.get("limit", 100))))
             return {"trail": self.get("/events", timeout, **query)["events"]}
+        if verb in ("alarms", "past", "availability", "handover"):
+            query = {key: value for key, value in request.items() if key != "verb" and value not in (None, "")}
+            found = self.get("/" + verb, timeout, **query)
+            return {verb: found["past"] if verb == "past" else found}
         if verb == "explain":
             return {"explain": self.get("/explain/" + quoted(str(request["item"])), timeout)}
         if verb == "what_if":
@@ -117,32 +126,45 @@ class Remote:
 
         :raises Refused: when it has no stream for us.
         """
-        path = "/events/stream" + ("?after=%d" % after if after is not None else "")
-        # It says every few seconds that it lives.
-        with self._send("GET", path, None, 30.0) as connection, connection.makefile("rb") as answer:
+        for event, _unused, document in self.stream("/events/stream", {} if after is None else {"after": after}):
+            yield event, document
+
+    def stream(self, path: str, query: Mapping[str, Any], last: str = "") -> Iterator[Tuple[str, str, Any]]:
+        """Server-sent events as they come: (event, id, document). Ends when the monitor does.
+
+        :param last: the id to go on from.
+        :raises Refused: when it has no such stream for us.
+        """
+        path = _with(path, query)
+        more = "Last-Event-ID: %s\r\n" % last if last else ""
+        with self._send("GET", path, None, 30.0, more) as connection, connection.makefile("rb") as answer:
             status = _head(answer)
             if status != 200:
                 raise _refusal(status, answer.read())
-            event = ""
+            event = ident = ""
             for line in answer:
                 if line.startswith(b"event: "):
                     event = line[7:].strip().decode()
+                elif line.startswith(b"id: "):
+                    ident = line[4:].strip().decode()
                 elif line.startswith(b"data: "):
-                    yield event, json.loads(line[6:])
+                    yield event, ident, json.loads(line[6:])
+                    ident = ""
 
-    def _call(self, method: str, path: str, body: Optional[Mapping[str, Any]], query: Json, timeout: float) -> Json:
-        data = self._fetch(method, path, body, query, timeout)
+    def _call(self, method: str, path: str, body: Optional[Mapping[str, Any]], query: Json, timeout: float,
+              patient: bool = False) -> Json:  # fmt: skip
+        data = self._fetch(method, path, body, query, timeout, patient)
         try:
             found: Json = json.loads(data)
         except ValueError:
             raise Lost("the monitor went away in the middle of its answer; `muster status` tells more") from None
         return found
 
-    def _fetch(self, method: str, path: str, body: Optional[Mapping[str, Any]], query: Json, timeout: float) -> bytes:
-        if query:
-            path += "?" + "&".join("%s=%s" % (key, quoted(str(value))) for key, value in query.items())
+    def _fetch(self, method: str, path: str, body: Optional[Mapping[str, Any]], query: Json, timeout: float,
+               patient: bool = False) -> bytes:  # fmt: skip
+        path = _with(path, query)
         try:
-            patience = min(timeout, ANSWERS) if "wait" not in query else timeout
+            patience = timeout if patient or "wait" in query else min(timeout, ANSWERS)
             with self._send(method, path, body, patience) as connection, connection.makefile("rb") as answer:
                 status = _head(answer)
                 data = answer.read()
@@ -156,13 +178,18 @@ class Remote:
             raise _refusal(status, data)
         return bytes(data)
 
-    def _send(self, method: str, path: str, body: Optional[Mapping[str, Any]], timeout: float) -> socket.socket:
+    def _send(
+        self, method: str, path: str, body: Optional[Mapping[str, Any]], timeout: float, more: str = ""
+    ) -> socket.socket:
+        """:param more: further lines of the head."""
         connection = connect(self.path)
         if connection is None:
             raise ConnectionRefusedError("it does not answer any more")
         connection.settimeout(timeout)
         data = json.dumps(body).encode() if body is not None else b""
-        head = "%s %s%s HTTP/1.0\r\nHost: muster\r\n" % (method, BASE, path)
+        head = "%s %s%s HTTP/1.0\r\nHost: muster\r\n%s" % (method, BASE, path, more)
+        if said():
+            head += "X-Muster-Person: %s\r\n" % quoted(said())
         if body is not None:
             head += "Content-Type: application/json\r\nContent-Length: %d\r\n" % len(data)
         try:
@@ -187,12 +214,6 @@ def find(state_dir: Optional[os.PathLike[str]], environ: Mapping[str, str]) -> O
                 connection.close()
                 return Remote(path, before_sudo() if path == own else "")  # a host tells the monitor itself
     return None
-
-
-def before_sudo() -> str:
-    """Who became this user by sudo; empty when nobody did."""
-    uid = os.environ.get("SUDO_UID", "")
-    return os.environ.get("SUDO_USER", "") if uid and uid != str(os.geteuid()) else ""
 
 
 def _introduction(who: str) -> bytes:
@@ -245,6 +266,12 @@ def _refusal(status: int, data: bytes) -> Refused:
         return kind(status, str(body["error"]), list(body.get("errors") or []))
     except (ValueError, KeyError, TypeError):
         return kind(status, "the monitor answered with status %d" % status, [])
+
+
+def _with(path: str, query: Mapping[str, Any]) -> str:
+    if not query:
+        return path
+    return path + "?" + "&".join("%s=%s" % (key, quoted(str(value))) for key, value in query.items())
 
 
 def quoted(text: str) -> str:

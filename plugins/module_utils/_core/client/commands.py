@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, TextIO
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, TextIO, Tuple
 
 from . import api
 
 # Exit codes, one for each kind of mistake.
 OK, FAILED, USAGE, UNKNOWN, NO_ANSWER, REFUSED = 0, 1, 2, 3, 4, 5
+INTERRUPTED = 130
+NOT_NORMAL = UNKNOWN  # of `status --not-normal`
 CODES = (
     (OK, "done"),
-    (FAILED, "it was tried and failed; status: the monitor cannot run playbooks; what-if: a service finds no place"),
+    (FAILED, "it was tried and failed; status: the monitor cannot run playbooks; what-if: a service finds no place;"
+             " alarms: one of high priority is not acknowledged"),
     (USAGE, "wrong command, option or value, or wrong configuration"),
-    (UNKNOWN, "the site has no item, instance or host of this name"),
+    (UNKNOWN, "the site has no item, instance or host of this name; status --not-normal: something is not normal"),
     (NO_ANSWER, "not done in time, or no monitor answers"),
     (REFUSED, "understood and refused, with the reason"),
+    (INTERRUPTED, "ended by Ctrl-C; what was begun goes on"),
 )
 WITHOUT_SUBJECT = ("is ", "must ", "holds ", "names ", '"')  # what begins so is about the field of its error
 BACK = 1.0  # s between attempts to reach a monitor that went away
@@ -47,9 +52,14 @@ def act(
     """
     try:
         how = "/actions?dry_run=1" + ("&save=1" if save else "") + ("&approve=1" if save and approve else "")
-        answer = remote.post(how, body, timeout) if dry_run or save else remote.act(body, timeout)
+        answer = remote.post(how, body, timeout) if dry_run or save else _carried_out(remote, body, timeout)
     except api.Busy:
         raise
+    except KeyboardInterrupt as error:
+        if not error.args:
+            raise
+        say("muster: %s" % error, sys.stderr)
+        return INTERRUPTED
     except api.Refused as refused:
         return refusal(refused)
     stream = sys.stdout if answer["ok"] or not answer.get("refused") else sys.stderr
@@ -60,6 +70,20 @@ def act(
     if answer["ok"]:
         return OK
     return REFUSED if answer.get("refused") else FAILED
+
+
+def _carried_out(remote: api.Remote, body: Mapping[str, Any], timeout: float) -> Json:
+    """:raises KeyboardInterrupt: with what goes on, as a sentence."""
+    from .waiting import Waiting  # not in the way of other commands
+
+    waiting = Waiting(remote, body)
+    waiting.began()
+    try:
+        return remote.act(body, timeout, waiting.turn)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(waiting.interrupted()) from None
+    finally:
+        waiting.end()
 
 
 def save_plan(path: str, document: Mapping[str, Any]) -> int:
@@ -149,6 +173,39 @@ def named(name: str, status: Mapping[str, Any]) -> List[str]:
 
     near = did_you_mean(name, [*instances, *items])
     raise UnknownName("there is no instance or item %s in this site%s" % (name, near))
+
+
+def add_parts(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a status that is not about everything."""
+    parser.add_argument("items", nargs="*", metavar="ITEM", help="only these items, by id or by name of an instance")
+    text = "only what does not work and nobody has stopped, paused or drained; exit code 3 if there is anything"
+    parser.add_argument("--not-normal", action="store_true", help=text)
+
+
+def items_of(names: Iterable[str], status: Mapping[str, Any]) -> List[str]:
+    """The ids of the items that names stand for, each an id or the name of an instance.
+
+    :raises UnknownName:
+    """
+    return list(dict.fromkeys(str(status["instances"][one]["item"]) for name in names for one in named(name, status)))
+
+
+def chosen(status: Json, options: argparse.Namespace) -> Tuple[Json, int]:
+    """The part of a status that the arguments of `add_parts` choose, and the exit code.
+
+    The code is `FAILED` while the monitor cannot run playbooks, `NOT_NORMAL` where that is asked.
+
+    :raises UnknownName:
+    """
+    code = FAILED if (status.get("monitor") or {}).get("no_runs") else OK
+    if not (options.items or options.not_normal):
+        return status, code
+    from ..report import status_part  # only where it is asked for
+
+    part = status_part.part(status, items_of(options.items, status), options.not_normal)
+    if options.not_normal and code == OK and not status_part.is_normal(part):
+        code = NOT_NORMAL
+    return part, code
 
 
 def print_why(

@@ -13,15 +13,15 @@ from __future__ import annotations
 import argparse
 import grp
 import os
-import socket
 import sys
-import threading
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from ..host import relay
 from ..model.request import KINDS
 from ..model.sentences import CANNOT_RUN
-from . import api, peer, terminal
+from ..model.version import VERSION
+from ..report import rollouts
+from . import answers, api, complete, figures, forward, happened, programs, terminal, verbs
 from . import options as request_options
 from .commands import (
     FAILED,
@@ -32,6 +32,8 @@ from .commands import (
     USAGE,
     UnknownName,
     act,
+    add_parts,
+    chosen,
     codes,
     follow,
     named,
@@ -40,32 +42,24 @@ from .commands import (
     say,
     watch,
 )
+from .forward import NoWay
 
 WIDTH = 120  # characters of a line where there is no terminal
-PORT = 8770
-REQUESTS = ("open", "close", "start", "stop", "restart")
 EPILOG = """\
 examples:
   muster status                          what runs where, and how well
   muster open 02                         open the HCI of item 02 on this console
   muster close 02                        close it, on whichever console shows it
+  muster logs 02 --follow                what its programs write, as they write it
   muster stop 02                         stop the services of item 02 until someone starts them
+  muster explain 02                      where item 02 runs and why, and what speaks against each other host
+  muster drain server_2 --dry-run        what would move to other hosts, and what cannot
   muster page                            serve the page of this console at http://127.0.0.1:8770/
 
 %s
-environment: MUSTER_HOST (the name of this host in the inventory, where the machine is several hosts)
+environment: MUSTER_HOST (the name of this host in the inventory, where the machine is several hosts), MUSTER_PERSON
+(your name beside an account that several people share)
 """ % codes()
-
-
-class NoWay(Exception):
-    """The monitor cannot be reached from here; the text is one sentence.
-
-    :param code: the exit code.
-    """
-
-    def __init__(self, sentence: str, code: int = NO_ANSWER) -> None:
-        super().__init__(sentence)
-        self.code = code
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -75,7 +69,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 def _main(arguments: Optional[Sequence[str]]) -> int:
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:2] == ["complete", "--"]:
+        return _complete(given[2:])
+    options = _parser().parse_args(given)
+    if options.verb == "completion":  # needs no monitor
+        sys.stdout.write(complete.SCRIPTS[options.shell])
+        return OK
     try:
         remote = api.Remote(find(os.environ, relay.SHARED))
         return int(options.command(options, remote))
@@ -90,7 +90,7 @@ def _main(arguments: Optional[Sequence[str]]) -> int:
         return NO_ANSWER
     except api.Refused as refused:
         return refusal(refused)
-    except request_options.Incomplete as error:
+    except (request_options.Incomplete, answers.NoAssumption) as error:
         _tell("muster: %s" % error)
         return USAGE
     except KeyboardInterrupt:
@@ -99,6 +99,17 @@ def _main(arguments: Optional[Sequence[str]]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _complete(words: Sequence[str]) -> int:
+    """Print what a shell may complete."""
+    try:
+        status: Mapping[str, Any] = api.Remote(find(os.environ, relay.SHARED)).get("/status", 2.0)
+    except (NoWay, api.Lost, api.Late, api.Refused):
+        status = {}
+    for word in complete.candidates(_parser(), words, status):
+        say(word)
+    return OK
 
 
 def find(environ: Mapping[str, str], shared: str) -> str:
@@ -134,7 +145,7 @@ def find(environ: Mapping[str, str], shared: str) -> str:
 def status(options: argparse.Namespace, remote: api.Remote) -> int:
     """What runs where, as a table made by the monitor.
 
-    :return: the exit code: `FAILED` while the monitor cannot run playbooks.
+    :return: the exit code: `FAILED` while the monitor cannot run playbooks, `NOT_NORMAL` where that is asked.
     """
 
     def show(_document: Any) -> None:
@@ -149,23 +160,27 @@ def status(options: argparse.Namespace, remote: api.Remote) -> int:
 def _show(options: argparse.Namespace, remote: api.Remote) -> int:
     import shutil
 
-    if options.json:
-        document = remote.get("/status", options.timeout)
-        _as_json(document)
-        return FAILED if document["monitor"].get("no_runs") else OK
     width = max(40, min(1000, shutil.get_terminal_size((WIDTH, 40)).columns))
-    text = remote.text("/status.txt", options.timeout, width=width)
+    code, ask = OK, {"width": str(width)}
+    if options.json or options.items or options.not_normal:
+        document, code = chosen(remote.get("/status", options.timeout), options)
+        if options.json:
+            _as_json(document)
+            return code
+        ask.update(items=",".join(options.items), not_normal=str(int(options.not_normal)))
+    text = remote.text("/status.txt", options.timeout, **ask)
     if options.watch and sys.stdout.isatty():
         sys.stdout.write(terminal.CLEAR)
     sys.stdout.write(text)
     sys.stdout.flush()
-    return FAILED if "\n" + CANNOT_RUN in text else OK
+    return FAILED if "\n" + CANNOT_RUN in text else code
 
 
 def request(options: argparse.Namespace, remote: api.Remote) -> int:
-    """Any of `REQUESTS`."""
+    """What the monitor carries out."""
     body = request_options.request_of(KINDS[options.kind], options).to_json()
-    return act(body, remote, options.timeout, options.dry_run, options.save or "", options.approve)
+    return act(body, remote, options.timeout, options.dry_run, getattr(options, "save", None) or "",
+               getattr(options, "approve", False))
 
 
 def why(options: argparse.Namespace, remote: api.Remote) -> int:
@@ -182,19 +197,19 @@ def _why(name: str, options: argparse.Namespace, remote: api.Remote) -> None:
     if options.json:
         _as_json(document)
         return
-    status, error = {"monitor": document}, document.get("error") or ""
+    status = {"monitor": document, "last_words": document.get("last_words")}
+    error = document.get("error") or ""
     print_why(name, document["instance"], status, document.get("plan"), error, document["trail"])
 
 
 def events(options: argparse.Namespace, remote: api.Remote) -> int:
     """The trail: what happened, who did it, and why."""
-    import time
-
-    from ..report import story
+    if happened.filtered(options) and not options.follow:
+        return happened.events(options, remote)
 
     def show(entry: Mapping[str, Any]) -> None:
         if not options.instance or entry.get("instance") == options.instance:
-            say(story.line(entry, time.time(), instance=True))
+            happened.show([dict(entry, kind="trail")], options.json)
 
     query: Dict[str, Any] = {"limit": max(1, min(1000, options.number))}
     if options.instance:
@@ -206,53 +221,52 @@ def events(options: argparse.Namespace, remote: api.Remote) -> int:
     return OK
 
 
+def plan(options: argparse.Namespace, remote: api.Remote) -> int:
+    """What a reconcile would do now, and why."""
+    if options.save:
+        return act({"kind": "reconcile"}, remote, options.timeout, True, options.save, options.approve)
+    if options.json:
+        _as_json(remote.get("/plan", options.timeout))
+    else:
+        say(remote.text("/plan.txt", options.timeout).rstrip("\n"))
+    return OK
+
+
+def rollout(options: argparse.Namespace, remote: api.Remote) -> int:
+    """How far the rollout is."""
+    document = remote.get("/status", options.timeout).get("rollout")
+    if options.json:
+        _as_json(document)
+        return OK
+    for line in rollouts.lines(document, all_of_it=True):
+        say(line)
+    return OK
+
+
+def explain(options: argparse.Namespace, remote: api.Remote) -> int:
+    """Where the applications of an item run and why, and what speaks against each other host."""
+    document = remote.get("/explain/" + api.quoted(options.item), options.timeout)
+    if options.json:
+        _as_json(document)
+    else:
+        answers.print_explanation(document)
+    return OK
+
+
+def what_if(options: argparse.Namespace, remote: api.Remote) -> int:
+    """What would happen under assumptions."""
+    document = remote.post("/what-if", answers.assumptions(options), options.timeout)
+    if options.json:
+        _as_json(document)
+    else:
+        answers.print_what_if(document)
+    return answers.what_if_code(document)
+
+
 def whoami(options: argparse.Namespace, remote: api.Remote) -> int:
     found = remote.get("/whoami", options.timeout)
     say("%s on %s%s" % (found["who"], found["host"], "" if found["console"] else ", which shows no items"))
     return OK
-
-
-def page(options: argparse.Namespace, remote: api.Remote) -> int:
-    """Forward the browser of this user, and of no other user, to the monitor, until this command ends."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind(("127.0.0.1", options.port))
-    except OSError as error:
-        raise NoWay("port %d is not available (%s): choose another one with --port" % (
-            options.port, error.strerror or error), FAILED) from None
-    made.listen(64)
-    page = "http://127.0.0.1:%d/" % made.getsockname()[1]
-    say(page + " is the page of this console for you, until you end this command with Ctrl-C")
-    while True:
-        person = made.accept()[0]
-        threading.Thread(target=_let_in, args=(person, remote.path), daemon=True).start()
-
-
-def _let_in(person: socket.socket, path: str) -> None:
-    """Forward one connection, if it is of this user: other users of the machine reach its loopback as well."""
-    with person:
-        try:
-            who = peer.tcp_user(person.getpeername()[:2], person.getsockname()[:2])
-            if who != os.getuid():
-                person.recv(relay.MAX_PART_BYTES)
-                person.sendall(_answer("403 Forbidden", "this is the page of another user: run `muster page` yourself"))
-                return
-            monitor = api.connect(path)
-            if monitor is None:
-                person.recv(relay.MAX_PART_BYTES)
-                person.sendall(_answer("503 Service Unavailable", "the monitor has no line to this machine now"))
-                return
-            with monitor:
-                monitor.settimeout(None)
-                relay.join(person, monitor)
-        except OSError:
-            return  # one end is gone
-
-
-def _answer(status: str, sentence: str) -> bytes:
-    head = "HTTP/1.0 %s\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n%s\n"
-    return (head % (status, sentence)).encode("utf-8")
 
 
 def _group(number: int) -> str:
@@ -276,30 +290,51 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb")
     commands.required = True
 
-    def add(name: str, command: Any, text: str, longer: str = "") -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=longer or text[:1].upper() + text[1:] + ".",
-                                  formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    def common(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--timeout", type=float, default=300.0, help="seconds until the command gives up (300)")
+
+    def add(name: str, command: Any, text: str, example: str = "") -> argparse.ArgumentParser:
+        epilog = "example:\n  muster %s" % example if example else None
+        sub = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".", epilog=epilog,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+        common(sub)
         sub.set_defaults(command=command)
         return sub
 
     sub = add("status", status, "what runs where, and how well")
+    add_parts(sub)
     sub.add_argument("--json", action="store_true", help="the whole document, for programs")
     sub.add_argument("--watch", action="store_true", help="stay, and show every change")
-    for name in REQUESTS:
-        kind = KINDS[name]
-        request_options.add_arguments(
-            add(name, request, request_options.phrase(kind), request_options.description(kind)), kind)
+    sub = add("plan", plan, "what reconcile would do now, and why; nothing is done")
+    sub.add_argument("--json", action="store_true", help="the whole plan, for programs")
+    request_options.add_saving(sub)
+    verbs.Verbs(add, common, request, rollout).add(verbs.by_console())
+    sub = add("explain", explain, "where the applications of an item run and why, and why not elsewhere", "explain 02")
+    sub.add_argument("item", metavar="ITEM", help="id of the item, or name of one of its instances")
+    sub.add_argument("--json", action="store_true", help="the same, for programs")
+    sub = add("what-if", what_if, "what would happen under assumptions; nothing is done", "what-if --down server_2")
+    answers.add_assumptions(sub)
     sub = add("why", why, "how one instance is, why, and what happened")
     sub.add_argument("instance", metavar="INSTANCE", help="name of the instance, or id of an item")
     sub.add_argument("-n", "--number", type=int, default=12, help="number of events shown (12)")
     sub.add_argument("--json", action="store_true", help="the same, for programs")
     sub = add("events", events, "what happened, who did it, and why")
-    sub.add_argument("-n", "--number", type=int, default=30, help="number of newest events shown (30)")
-    sub.add_argument("-f", "--follow", action="store_true", help="stay, and show each event as it happens")
-    sub.add_argument("--instance", help="only events of this instance")
-    sub = add("page", page, "serve the page of this console to your browser, until you end the command")
-    sub.add_argument("--port", type=int, default=PORT, help="port of the loopback address (%d)" % PORT)
+    happened.add_events(sub)
+    sub = add("alarms", answers.text_of("/alarms"), "what a person has to know of, what to do about it, and who knows")
+    sub.add_argument("--json", action="store_true", help="the whole list, for programs")
+    sub = add("handover", answers.text_of("/handover"), "what one shift tells the next", "handover --since 06:00")
+    sub.add_argument("--since", metavar="WHEN", help="8h (ago, the default), 06:00 or '2030-01-31 14:00'")
+    sub.add_argument("--json", action="store_true", help="the same, for programs")
+    happened.add_availability(add("availability", happened.availability, happened.AVAILABILITY_TEXT))
+    for name in ("logs", "tail"):
+        programs.add_logs(add(name, programs.logs, programs.TEXTS[name]))
+    programs.add_ps(add("ps", programs.ps, programs.TEXTS["ps"]))
+    figures.add_top(add("top", figures.top, figures.TOP_TEXT))
+    sub = add("page", forward.page, "serve the page of this console to your browser, until you end the command")
+    sub.add_argument("--port", type=int, default=forward.PORT, help="port of the loopback address (%d)" % forward.PORT)
+    sub = add("completion", None, "what makes a shell complete commands, items, instances and hosts")
+    sub.add_argument("shell", choices=sorted(complete.SCRIPTS), help='now: eval "$(muster completion bash)"')
+    parser.add_argument("--version", action="version", version="muster %s" % VERSION)
     add("whoami", whoami, "the user and host that the monitor takes you for")
     return parser
 

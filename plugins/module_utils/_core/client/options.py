@@ -35,17 +35,22 @@ def add_arguments(parser: argparse.ArgumentParser, kind: RequestKind) -> None:
         many = ("+" if subject.needed else "*") if subject.many else (None if subject.needed else "?")
         given: Dict[str, Any] = {} if many in ("+", None) else {"default": [] if subject.many else ""}
         parser.add_argument(subject.field, nargs=many, metavar=subject.metavar, help=subject.doc, **given)
+    if kind.also is not None:
+        parser.add_argument(kind.also.field, metavar=kind.also.metavar, help=kind.also.doc, type=str.upper,
+                            choices=FIELDS[kind.also.field].schema["enum"])
     for field in _optional(kind):
         given = {"dest": field.name, "default": field.empty, "help": field.doc.replace("`", "'")}
         if field.type == "flag":
             given["action"] = "store_true"
+        elif field.type == "list":
+            given.update(metavar=field.metavar, action="append", default=None)
         else:
             given.update(metavar=field.metavar, required=field.name in kind.needs)
         if field.type == "whole":
             given["type"] = _Whole(field.schema)
         parser.add_argument(*field.options, **given)
     parser.add_argument("--dry-run", action="store_true", help="show the plan; do nothing")
-    if kind.name not in ("apply", "deploy", "confirm_down"):
+    if kind.name not in ("apply", "confirm_down"):
         add_saving(parser)
     parser.set_defaults(kind=kind.name)
 
@@ -65,8 +70,10 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
     for name in kind.fields:
         value = getattr(options, name, FIELDS[name].empty)
         if FIELDS[name].type == "list":
-            value = (value,) if isinstance(value, str) else tuple(value)
+            value = (value,) if isinstance(value, str) else tuple(value or ())
         values[FIELDS[name].attribute] = value
+    if values.get("env"):
+        values["env"] = tuple(_with_value(entry) for entry in values["env"])
     if values.get("plan"):
         values["plan"] = _digest(values["plan"])
     if kind.confirmed and values["force"]:
@@ -78,6 +85,20 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
         words = " or ".join([*subject, *(field.options[0] for field in _optional(kind) if field.name in choice)])
         raise Incomplete("%s needs %s%s" % (kind.name, words, ", not both" if given else ""))
     return Request(kind.name, **values)
+
+
+def _with_value(entry: str) -> str:
+    """A variable that is given by its name only has the value that it has here: so it is in nobody's list of processes.
+
+    :raises Incomplete: when it has none.
+    """
+    import os
+
+    if not entry or "=" in entry:
+        return entry
+    if entry not in os.environ:
+        raise Incomplete("--env %s names no variable of this command's environment: write NAME=VALUE" % entry)
+    return "%s=%s" % (entry, os.environ[entry])
 
 
 def _digest(path: str) -> str:
@@ -93,7 +114,8 @@ def _digest(path: str) -> str:
 def _optional(kind: RequestKind) -> List[Field]:
     """The fields that are options. What follows the command stands for its whole choice, but for flags."""
     subject = kind.subject.field if kind.subject is not None else ""
-    fields = [FIELDS[name] for name in kind.fields if name not in (subject, "confirm")]
+    also = kind.also.field if kind.also is not None else ""
+    fields = [FIELDS[name] for name in kind.fields if name not in (subject, also, "confirm")]
     return [f for f in fields if f.type == "flag" or subject not in kind.one_of or f.name not in kind.one_of]
 
 

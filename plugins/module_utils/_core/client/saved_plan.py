@@ -6,21 +6,37 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping
+from typing import Any, Dict, Mapping
 
 from ..model.saved_plan import LONGEST, NoPlan, as_text, digest, is_digest, read
 
-__all__ = ("NoPlan", "digest_of_file", "is_digest", "write")
+__all__ = ("NoPlan", "digest_of_file", "is_digest", "request_in_file", "write")
 
 
 def digest_of_file(path: str) -> str:
     """:raises NoPlan: when it cannot be read, or is no saved plan."""
+    return digest(_read(path))
+
+
+def request_in_file(path: str) -> Dict[str, Any]:
+    """The request that the file of a plan names; {} where it cannot be read, or there is none.
+
+    Only the way of a command depends on it: what is done is what the controller knows by the plan's digest.
+    """
+    try:
+        request = _read(path).get("request")
+    except NoPlan:
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _read(path: str) -> Dict[str, Any]:
     try:
         with open(path, "rb") as stream:
             data = stream.read(LONGEST + 1)
     except OSError as error:
         raise NoPlan("cannot be read: %s" % error.strerror) from None
-    return digest(read(data))
+    return read(data)
 
 
 def write(path: str, document: Mapping[str, Any]) -> None:

@@ -6,12 +6,24 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from typing import Any, Iterator
 
 from ..model.text import for_terminal
 
 CLEAR = "\033[H\033[2J"  # printed alone, by what shows a table again and again
+HOME, REST, BELOW = "\033[H", "\033[K", "\033[J"  # the same without flicker: to the top; the rest of a line, and below
+BEGIN = "\r"  # of the line
+_ORDERS = (CLEAR, HOME, REST, BELOW, BEGIN)
+
+
+def overwrite(stream: Any, text: str) -> None:
+    """Write a text over the line on which the cursor stands, cut to the width of the terminal."""
+    cut = text[: shutil.get_terminal_size((120, 40)).columns - 1]
+    for part in (BEGIN, cut, REST):  # orders alone, or they would be taken for text
+        stream.write(part)
+    stream.flush()
 
 
 class Shown:
@@ -21,7 +33,7 @@ class Shown:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        self._stream.write(text if text == CLEAR else for_terminal(text))
+        self._stream.write(text if text in _ORDERS else for_terminal(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from ..model.site import AfterBudget, Application, Bus, Host, Ports, Program, Settings
-from . import changes, needs
+from . import changes, keys_resources, keys_window, life, needs, rollout
 from . import keys as compile_keys
 from .errors import Keys, Problems, show, suggest
 from .probes import Place, read_link, read_probe
@@ -122,6 +122,8 @@ class ApplicationReader:
         ports = self._ports(values, keys + ("ports",)) if "ports" in values else None
         rules = self._rules(values.get("program_rules", {}), keys + ("program_rules",))
         programs = self._programs(name, values, rules, keys)
+        if values.sound("ports"):
+            life.check_ports(programs, ports.offsets if ports else (), keys, self.problems)
         application = Application(
             name=name,
             identifiers=self.known.resolve(values.get("identifiers", ()), keys + ("identifiers",), self.problems),
@@ -133,6 +135,7 @@ class ApplicationReader:
             ports=ports,
             files=self.reader.files(values.get("files", {}), keys + ("files",)),
             needs=needs.read(values.get("needs", ()), programs, self.reader, keys + ("needs",)),
+            rollout=rollout.read_own(self.reader, values.get("rollout", {}), keys + ("rollout",)),
             after_budget=self._after_budget(name, values, keys + ("after_budget",)),
             **{key: values[key] for key in ("starting_strategy", "starting_failure_strategy", "template", "peer",
                                             "repair", "conflicts", "limits", "per", "learn",
@@ -214,10 +217,21 @@ class ApplicationReader:
         if "command" not in values and values.sound("command", "model"):
             self.problems.add(keys, "program %s has no command" % name, None, "write command: [program, argument, ...]")
         _check_program(name, merged, self.known.services, self.settings, keys, self.problems)
+        life.check(values, name, merged.origin, keys, self.problems)
+        if "ready" in values:
+            values["ready"] = life.read_ready(values["ready"], self.reader, merged.origin.get("ready", keys))
+        if "log" in values:
+            written, place = values["log"], merged.origin.get("log", keys + ("log",))
+            values["log"] = dict(self.reader.table(keys_resources.LOG, written, place, "log"))
         values.setdefault("stop_sequence", values.get("start_sequence", 0))
         if "running_failure_strategy" in application:
             values.setdefault("running_failure_strategy", application["running_failure_strategy"])
         values.setdefault("command", ())
+        if values.get("window"):
+            read = self.reader.table(keys_window.WINDOW, values["window"], keys + ("window",), "window")
+            values["window"] = read.get("answers", 0.0)
+        elif "window" in values:
+            del values["window"]
         return Program(name=name, **values)
 
     def _check_model(self, layer: _Layer) -> None:
@@ -283,6 +297,7 @@ class ApplicationReader:
         for program in programs:
             if program.name != bus.get("program") or program.name in self.unsure:
                 continue
+            life.check_bus(program, keys + ("program",), self.problems)
             if program.wait_exit or not program.start_sequence:
                 why = "is a gate (wait_exit)" if program.wait_exit else "has no start_sequence"
                 self.problems.add(keys + ("program",), "the bus %s %s: it must run while the application runs"

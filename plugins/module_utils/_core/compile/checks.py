@@ -20,7 +20,14 @@ from .keys import LOWEST_EPHEMERAL_PORT
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
 SOCKET = "/run/supervisor.sock"
 NO_INPUT = ("paramiko", "paramiko_ssh")  # connections that cannot write to the input of what they run
-_KEYS = ("user", "group", "limits", "sandbox")
+_JOURNAL = {"stderr": "together", "syslog": False}  # what a log is there
+_IN_JOURNAL = {
+    "size": ("which has one size for all programs", "leave size out; see SystemMaxUse= in journald.conf(5)"),
+    "keep": ("which has no files per program", "leave keep out; see MaxRetentionSec= in journald.conf(5)"),
+    "stderr": ("where both streams come in one order", "leave stderr out, or write together"),
+    "syslog": ("which passes on all or nothing", "leave syslog out; see ForwardToSyslog= in journald.conf(5)"),
+}
+_KEYS = ("limits", "sandbox")
 _Listeners = Dict[int, Tuple[str, str]]  # port -> name of the port, item id
 
 
@@ -274,25 +281,37 @@ def _check_api(site: Site, problems: Problems) -> None:
 
 
 def _check_confinement(site: Site, problems: Problems) -> None:
-    """Refuse limits, sandboxes and users where a host has no systemd, so that no site relies on a sandbox that is not
-    enforced."""
+    """Refuse limits and sandboxes where a host has no systemd, so that no site relies on one that is not enforced; and
+    users where it has no `muster_user`, whose group may read its folder."""
     for application in site.applications:
         keys: Keys = ("muster_applications", application.name)
         hosts = application.identifiers
         _refuse(site, hosts, keys, application, ("limits",), problems)
         for program in application.programs:
             _refuse(site, hosts, keys + ("programs", program.name), program, _KEYS, problems)
+            _need_user(site, hosts, keys + ("programs", program.name), program, problems)
+            journal = [name for name in hosts if site.host(name).service_manager == "systemd"]
+            for key, value in sorted(program.log.items()) if journal else ():
+                if value != _JOURNAL.get(key):
+                    problems.add(keys + ("programs", program.name, "log", key), "%s keeps its logs in the journal, %s"
+                                 % (journal[0], _IN_JOURNAL[key][0]), value, _IN_JOURNAL[key][1])
     for service in site.services:
         _refuse(site, service.hosts, ("muster_services", service.name), service, _KEYS, problems)
+        _need_user(site, service.hosts, ("muster_services", service.name), service, problems)
     for host in site.hosts:
-        if host.user and host.service_manager != "systemd":
-            problems.add(("hosts", host.name, "muster_user"), "the programs of %s run as who deploys, because"
-                         " supervisor runs them" % host.name, host.user,
-                         "set muster_service_manager: systemd, or leave it out")
         if host.display.get("user") and host.service_manager != "systemd":
             problems.add(("hosts", host.name, "muster_display"), "the programs of %s run as who deploys, because"
                          " supervisor runs them: user does not count" % host.name, host.display["user"],
                          "set muster_service_manager: systemd, or leave user out")
+
+
+def _need_user(site: Site, hosts: Iterable[str], keys: Keys, thing: Any, problems: Problems) -> None:
+    others = [site.host(name) for name in hosts if site.host(name).service_manager == "supervisor"]
+    without = [host.name for host in others if host.user in ("", "root")]
+    for name in ("user", "group"):
+        if without and getattr(thing, name):
+            problems.add(keys + (name,), "the programs of %s run as who deploys" % without[0], getattr(thing, name),
+                         "set muster_user there, which needs root, or leave %s out" % name)
 
 
 def _refuse(

@@ -11,20 +11,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
+from ..model.alarm import PRIORITIES
+from ..model.parts import ALARM_EVENTS, ALARMS, NOTIFY
 from ..model.sequence import natural, ordered
 from ..model.site import Application, Hook, Host, Service, Settings, Site
 from ..model.words import VERDICTS
 from . import changes, checks
 from . import keys as compile_keys
+from .alarms import read_alarms
 from .applications import ApplicationReader, Known
+from .controllers import read_controllers, read_ledger
 from .errors import Keys, Problems, SiteError, SiteErrors, show, suggest
 from .item import checks as item_checks
 from .item import names, who
 from .item.items import ItemReader
 from .item.terms import with_terms
+from .keys_lease import with_default
 from .probes import Place, read_probe
 from .reader import Reader, Values
-from .rollout import read_rollout
+from .rollout import check_own, read_rollout
 from .values import is_host_name, is_port_name
 
 __all__ = ["SiteError", "SiteErrors", "compile_site"]
@@ -58,7 +63,8 @@ class _Compiler:
 
     def site(self) -> Site:
         top = self.top
-        controller = self._controller()
+        ledger = read_ledger(self.reader, top.get("muster_ledger", {}))
+        controller, controllers = read_controllers(self.reader, self.inventory, top.get("muster_ledger"))
         hosts = self._hosts()
         groups = self._groups({host.name for host in hosts})
         known = Known(hosts, groups)
@@ -75,6 +81,8 @@ class _Compiler:
         site = Site(
             name=top.get("muster_site", ""),
             controller=controller,
+            controllers=controllers,
+            ledger=ledger,
             state_dir=top.get("muster_state_dir", ""),
             hosts=_in_order(hosts, applications),
             groups=groups,
@@ -85,8 +93,13 @@ class _Compiler:
             resources=top.get("muster_site_resources", {}),
             settings=settings,
             rollout=read_rollout(self.reader, top.get("muster_rollout", {})),
+            alarms=read_alarms(
+                self.reader, top.get("muster_alarms", ()), [item.id for item in items], [host.name for host in hosts]
+            ),
             hooks=_hooks(self.reader, top.get("muster_hooks", ())),
         )
+        site = with_default(site, top.get("muster_settings", {}))
+        check_own(self.reader, site)
         checks.check(site, self.problems)
         item_checks.check(site, item_reader.written, self.problems)
         self.problems.finish()
@@ -99,16 +112,6 @@ class _Compiler:
             if name not in own and name not in compile_keys.SITE.foreign:
                 self.problems.add((name,), "unknown variable", variables.pop(name), suggest(name, known))
         return self.reader.table(compile_keys.SITE, variables, (), "the site")
-
-    def _controller(self) -> str:
-        controllers = [str(name) for name in self.inventory.get("controllers", [])]
-        if len(controllers) == 1:
-            return controllers[0]
-        found = "is empty or missing" if not controllers else "has %d hosts: %s" % (
-            len(controllers), ", ".join(controllers))
-        self.problems.add(("groups", "muster_controller"), "the inventory group muster_controller %s" % found,
-                          controllers, "it needs exactly one host: the one that keeps ledger and published state")
-        return ""
 
     def _hosts(self) -> Tuple[Host, ...]:
         names = sorted((str(name) for name in self.inventory.get("muster_hosts", [])), key=natural)
@@ -221,7 +224,7 @@ def _hooks(reader: Reader, written: Any) -> Tuple[Hook, ...]:
         keys: Keys = ("muster_hooks", position)
         values = reader.table(compile_keys.HOOK, entry, keys, "this hook")
         program = values["command"][0] if "command" in values else "/"
-        if not program.startswith("/"):
+        if not program.startswith("/") and program != NOTIFY:
             reader.problems.add(
                 keys + ("command",),
                 "the program %s is not an absolute path" % show(program),
@@ -230,14 +233,18 @@ def _hooks(reader: Reader, written: Any) -> Tuple[Hook, ...]:
             )
             values.broken.add("command")
         _check_words(reader, values, keys)
-        if "command" in values and values.sound("on", "command", "debounce", "timeout"):
+        if "command" in values and values.sound("on", "command", "debounce", "timeout", "about", "priority"):
             hooks.append(Hook(**values))
     return tuple(hooks)
 
 
 def _check_words(reader: Reader, values: Values, keys: Keys) -> None:
-    known = (*VERDICTS, _ALL_VERDICTS)
-    for word in values.get("on", ()):
-        if word not in known:
-            values.broken.add("on")
-            reader.problems.add(keys + ("on",), "%s is not a verdict" % show(word), word, suggest(word, known))
+    alarms = values.get("about") == ALARMS
+    known = (*(ALARM_EVENTS if alarms else VERDICTS), _ALL_VERDICTS)
+    words = {"on": (known, "not an event of alarms" if alarms else "not a verdict"),
+             "priority": (PRIORITIES if alarms else (), "no priority" if alarms else "only of hooks about alarms")}
+    for name, (fits, what) in words.items():
+        for word in values.get(name, ()):
+            if word not in fits:
+                values.broken.add(name)
+                reader.problems.add(keys + (name,), "%s is %s" % (show(word), what), word, suggest(word, fits))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable, List, Optional, Tuple, Union
 
 from ..model.sentences import nearest
+from ..model.text import printable
 
 Key = Union[str, int]
 Keys = Tuple[Key, ...]
@@ -18,6 +19,7 @@ Where = Callable[[Keys], Optional[str]]  # path of a value -> "file:line", when 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _PLACE = re.compile(r"(.*):([0-9]+)\Z")
 _LONGEST_VALUE = 60
+_LONGEST_LINE = 2000
 _MOST_WORDS = 24
 
 
@@ -46,7 +48,7 @@ class SiteError:
         text = "%s: %s" % (self.path, self.message)
         if self.hint:
             text += (" " if self.hint.startswith("(") else "; ") + self.hint
-        return "%s: %s" % (place, text) if place else text
+        return printable("%s: %s" % (place, text) if place else text, _LONGEST_LINE)
 
 
 class SiteErrors(Exception):
@@ -91,7 +93,7 @@ def path_text(keys: Keys) -> str:
     for key in keys:
         if isinstance(key, int):
             text += "[%d]" % key
-        elif _PLAIN_KEY.match(key):
+        elif isinstance(key, str) and _PLAIN_KEY.match(key):
             text += "." + key if text else key
         else:
             text += "[%s]" % show(key)

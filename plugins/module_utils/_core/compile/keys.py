@@ -11,7 +11,17 @@ from typing import Any, Dict, List
 from ..model import item as item_model
 from ..model import site
 from ..model.confinement import LIMITS, SANDBOX
-from . import keys_change, keys_lease, keys_probe, keys_resources, keys_settings
+from . import (
+    keys_alarms,
+    keys_change,
+    keys_lease,
+    keys_ledger,
+    keys_life,
+    keys_probe,
+    keys_resources,
+    keys_settings,
+    keys_window,
+)
 from . import table as key_table
 from .item import keys as item_keys
 from .table import table as _table
@@ -31,8 +41,9 @@ SINGLE_INSTANCE_ONLY = (
 
 # As whom a program or host service runs, and what it may use.
 _CONFINEMENT = (
-    Field("user", "user", "As whom it runs, on systemd.", default="", default_doc="`muster_user` of the host"),
-    Field("group", "user", "Its group, on systemd.", default="", default_doc="that of its user"),
+    Field("user", "user", "As whom it runs; where supervisor runs it, its hosts need a `muster_user`.", default="",
+          default_doc="`muster_user` of the host"),
+    Field("group", "user", "Its group; likewise.", default="", default_doc="that of its user"),
     Field("limits", "limits", "What it may use, on systemd: %s." % ", ".join("`%s`" % name for name in LIMITS),
           default={}, default_doc="none"),
     Field("sandbox", "sandbox", "What it may see and do, on systemd: %s. They mean what systemd.exec(5) says of the"
@@ -63,7 +74,7 @@ SITE = _table(
               default=[]),
         Field("muster_state_dir", "path", "Folder on the controller: ledger, published state, artefacts of runs.",
               required=True),
-    ) + keys_resources.SITE + keys_change.SITE,
+    ) + keys_resources.SITE + keys_change.SITE + keys_ledger.SITE + keys_alarms.SITE,
     muster_hosts="hosts are written in the inventory, in the group muster_hosts",
 )
 
@@ -173,12 +184,13 @@ PROGRAM = _table(
               " until it would pass.", default=site.Program.on_timeout, choices=("fail", "defer")),
         Field("waits_for", "name", "A gate that defers: the host service whose answer lets the start continue.",
               default=""),
-    ) + keys_resources.PROGRAM + keys_change.PROGRAM + _CONFINEMENT,
+    ) + keys_life.PROGRAM + keys_resources.PROGRAM + keys_change.PROGRAM + keys_window.PROGRAM + _CONFINEMENT,
     identifiers="where it may run is said once, by the application: muster keeps an instance on one host",
     reference="the word here is model",
     autostart="give start_sequence a rank: muster starts what has one",
     autorestart="running_failure_strategy says what a crash means",
-    startsecs="a gate (wait_exit: true) shows that what it checks really works",
+    startsecs="ready says when the next rank may begin; a gate (wait_exit: true) shows that what it checks works",
+    exitcodes="the word here is exit_codes",
     stopwaitsecs="the word here is stop_timeout",
     numprocs="muster makes one instance per entry of muster_items",
 )
@@ -248,7 +260,8 @@ HOST = _table(
               default_doc="its inventory name"),
         Field("muster_service_manager", "choice", "What runs the processes.",
               default=site.Host.service_manager, choices=site.SERVICE_MANAGERS),
-        Field("muster_user", "user", "Who its programs run as, on systemd: a user that the role `host` makes.",
+        Field("muster_user", "user", "Who its programs run as: a user that the role `host` makes. Its group may read"
+              " the host's folder. Where supervisor runs them, that is a supervisord of root.",
               default="", default_doc="`muster-programs` on systemd, else who deploys"),
         Field("muster_display", "display", "What the programs of an HCI application find in their environment, so that"
               " their windows show on the screen: `display`, `wayland_display`, `xauthority`, `runtime_dir`; and the"
@@ -266,9 +279,10 @@ HOST = _table(
     ) + keys_resources.HOST,
 )
 
-TABLES = (SITE, keys_change.ROLLOUT, ITEM, APPLICATION, AFTER_BUDGET, keys_resources.NEED, PROGRAM, BUS,
+TABLES = (SITE, keys_ledger.LEDGER, keys_change.ROLLOUT, ITEM, APPLICATION, AFTER_BUDGET, keys_resources.NEED,
+          PROGRAM, keys_life.READY, keys_resources.LOG, keys_window.WINDOW, BUS,
           keys_probe.PROBE, keys_probe.TLS, PORTS, FILE, SERVICE,
-          HOST, SETTINGS, HOOK)
+          HOST, SETTINGS, HOOK, keys_alarms.RULE)
 
 # Whose keys no variable of an item may have by mistake: the first one that has it says where it counts.
 COUNTED = (APPLICATION, PROGRAM, BUS, AFTER_BUDGET, SERVICE, SITE, HOST, SETTINGS)
@@ -309,6 +323,8 @@ _KINDS = {
     "factor": "number or mapping",
     "choice of items": "name, list or mapping",
     "hosts": "name, list or mapping",
+    "codes": "number or list",
+    "ready": "mapping",
 }
 
 

@@ -16,9 +16,10 @@ SITE = (
 
 ROLLOUT = table(
     "A rollout",
-    "muster_rollout",
+    "muster_rollout, muster_applications.<name>.rollout",
     "Restarts and reloads for a changed configuration go in batches of items. A batch begins when the one before has"
-    " been operational for `hold_for`.",
+    " been operational for `hold_for`. An application may have keys of its own, which count for its instances."
+    " These then roll in batches of their own.",
     (
         Field("canary", "integer", "Items of the first batch; 0: as many as in the others.",
               default=RolloutSettings.canary, minimum=0),
@@ -28,6 +29,9 @@ ROLLOUT = table(
               maximum=86400, unit="s", default_doc="`stable_after`"),
         Field("max_failures", "integer", "Instances that may fail before it stops.",
               default=RolloutSettings.max_failures, minimum=0),
+        Field("well_within", "number", "How long a batch may take, besides `hold_for`, until it is operational. What is"
+              " not by then counts as failed.",
+              default=RolloutSettings.well_within, minimum=1, maximum=86400, unit="s"),
         Field("revert", "boolean", "When it has stopped, what failed goes back to the configuration that it ran with.",
               default=RolloutSettings.revert),
     ),
@@ -36,6 +40,8 @@ ROLLOUT = table(
 RELOAD_SIGNALS = ("HUP", "USR1", "USR2", "WINCH")  # those that end no program that expects them
 
 APPLICATION = (
+    Field("rollout", "mapping", "Keys of `muster_rollout` that are others for this application.", default={},
+          default_doc="those of the site"),
     Field("on_change", "choice", "What a changed configuration does to an instance that runs: `restart`; `reload` (the"
           " `reload` of its programs, for files only); `when_closed`, `by_hand`: nothing now, its next start takes it;"
           " `nothing`: its programs see for themselves ([rollouts](rollouts.md)).", default="",

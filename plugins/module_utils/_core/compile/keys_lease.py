@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-from typing import Iterable, Tuple
+from dataclasses import replace
+from typing import Iterable, Mapping, Tuple
 
 from ..model import site
-from ..model.witnesses import witnesses
+from ..model.witnesses import by_default, is_address, witnesses
 from .errors import Problems, show
 from .table import Field
 
@@ -18,7 +18,9 @@ EXCLUSIONS = ("none", "witnesses")
 SETTINGS: Tuple[Field, ...] = (
     Field("exclusion", "choice", "Whether a host needs a lease to run instances. `witnesses`: it does, so that a cut"
           " never shows two copies ([exclusion](exclusion.md)); it takes three nodes. `none`: it does not.",
-          default=site.Settings.exclusion, choices=EXCLUSIONS),
+          default=site.Settings.exclusion, choices=EXCLUSIONS, default_doc="`witnesses` where three nodes with servers,"
+          " controllers or hosts of `muster_witnesses` can witness, and each `muster_address` is an IP address; else"
+          " `none`"),
     Field("lease", "number", "How long the answer of a witness to a host counts. A host that is cut off has ended its"
           " instances after that, and what it held starts elsewhere.", default=site.Settings.lease, minimum=0.5,
           maximum=60, unit="s"),
@@ -28,11 +30,28 @@ SETTINGS: Tuple[Field, ...] = (
           default=site.Settings.clock_error, minimum=0, maximum=0.1),
     Field("lease_port", "integer", "The UDP port at the address of each host for leases.",
           default=site.Settings.lease_port, minimum=1, maximum=65535),
+    Field("power_fence", "arguments", "A command, as a list of arguments without a shell, the first one of which is an"
+          " absolute path. The monitor runs it on the controller when a silent host is fenced, with a JSON document on"
+          " standard input: {site, host, node, address, hosts}. It must end with 0 only when the machine is proven to"
+          " be off: what it held then starts elsewhere at once ([exclusion](exclusion.md#power)).", default=(),
+          default_doc="none"),
+    Field("power_fence_timeout", "number", "How long that command may take until it is killed; then it is run again.",
+          default=site.Settings.power_fence_timeout, minimum=0.1, maximum=3600, unit="s"),
 )
 APPLICATION: Tuple[Field, ...] = (
     Field("lease_lost", "choice", "How its programs end when their host loses its lease: `stop` asks them to end, then"
           " kills them; `kill` kills them at once.", default=site.Application.lease_lost, choices=("stop", "kill")),
 )
+
+
+def with_default(whole: site.Site, written: Mapping[str, object]) -> site.Site:
+    """The site with what holds when nobody wrote whether it has leases.
+
+    :param written: of ``muster_settings``.
+    """
+    if "exclusion" in written or not by_default(whole):
+        return whole
+    return replace(whole, settings=replace(whole.settings, exclusion="witnesses"))
 
 
 def check(whole: site.Site, problems: Problems) -> None:
@@ -42,6 +61,8 @@ def check(whole: site.Site, problems: Problems) -> None:
         problems.add(("muster_settings", "lease_margin"), "lease_margin (%g s) must be at most half of lease (%g s)"
                      % (settings.lease_margin, settings.lease), settings.lease_margin,
                      "or a host stops its instances when two answers are late")
+    if settings.power_fence:
+        _check_power(settings, problems)
     if settings.exclusion == "witnesses":
         _check_hosts(whole.hosts, problems)
         chosen = witnesses(whole)
@@ -51,15 +72,18 @@ def check(whole: site.Site, problems: Problems) -> None:
                          " fail apart")
 
 
+def _check_power(settings: site.Settings, problems: Problems) -> None:
+    place, program = ("muster_settings", "power_fence"), settings.power_fence[0]
+    if not program.startswith("/"):
+        problems.add(place, "the program %s is not an absolute path" % show(program), list(settings.power_fence))
+    if settings.exclusion != "witnesses":
+        problems.add(place, "it is run only with muster_settings.exclusion: witnesses, and that is %s"
+                     % settings.exclusion, list(settings.power_fence), "write exclusion: witnesses, or leave it out")
+
+
 def _check_hosts(hosts: Iterable[site.Host], problems: Problems) -> None:
     for host in hosts:
-        if host.service_manager != "supervisor":
-            problems.add(("hosts", host.name, "muster_service_manager"), "hosts with %s cannot hold leases yet, and"
-                         " muster_settings.exclusion is witnesses" % host.service_manager, host.service_manager,
-                         "write supervisor here, or exclusion: none")
-        try:
-            ipaddress.ip_address(host.address)
-        except ValueError:
+        if not is_address(host.address):
             problems.add(("hosts", host.name, "muster_address"), "%s is no IP address: a host with"
                          " muster_settings.exclusion: witnesses needs one, as its guard never waits for a name server"
                          % show(host.address), host.address, "write muster_address")

@@ -14,8 +14,22 @@ NEED = _table(
     "`{any: 2, of: \".*_view\"}`: with fewer of these, it is not operational.",
     (
         Field("any", "integer", "So many of them must run.", required=True, minimum=1),
-        Field("of", "text", "A regular expression for the whole name of a program; gates and programs without"
-              " `start_sequence` are none of them.", required=True),
+        Field("of", "text", "A regular expression for the whole name of a program; gates, programs that end"
+              " (`kind: once`) and those without `start_sequence` are none of them.", required=True),
+    ),
+)
+
+LOG = _table(
+    "The log of a program",
+    "muster_applications.<name>.programs.<program>.log",
+    "Of each instance, in `<muster_root>/log/<instance>/<program>.log`. `muster logs` reads all parts.",
+    (
+        Field("size", "integer", "At this size it goes on in a new file.", default=1, minimum=1, maximum=10000,
+              unit="MB"),
+        Field("keep", "integer", "So many older files are kept.", default=3, minimum=0, maximum=50),
+        Field("stderr", "choice", "Standard error: `together` with standard output, or `apart`, in"
+              " `<program>.err.log`.", default="together", choices=("together", "apart")),
+        Field("syslog", "boolean", "Each line goes to the host's syslog, too.", default=False),
     ),
 )
 
@@ -28,6 +42,10 @@ PROGRAM = (
           default_doc="`var/<instance>` of the host"),
     Field("umask", "mode", "The permissions that files of its own making do not get, as in `0027`.", default="",
           default_doc="`0027` on systemd, else that of who deploys"),
+    Field("nice", "integer", "Its priority: greater is lower. Below 0 needs root.", default=0, minimum=-20,
+          maximum=19),
+    Field("log", "mapping", "How its log is kept on hosts with supervisor (below). With systemd, journald's own"
+          " settings count: there, only `stderr: together` and `syslog: false` are true.", default={}),
     Field("expected_memory", "integer", "What it takes of the memory of a host, reserved before it starts. The smaller"
           " of machine and control group counts as the host's memory.", default=0, minimum=0, unit="MiB"),
     Field("resources", "amounts", "What it takes of the `muster_resources` of a host or the `muster_site_resources` of"

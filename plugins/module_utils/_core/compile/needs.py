@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, List, Sequence, Tuple
 
+from ..model.parts import ONCE
 from ..model.site import Need, Program
 from .errors import Keys, show
 from .keys_resources import NEED
@@ -16,7 +17,7 @@ from .reader import Reader
 
 def read(written: Sequence[Any], programs: Tuple[Program, ...], reader: Reader, keys: Keys) -> Tuple[Need, ...]:
     """Errors are added to the reader's problems."""
-    lasting = [program.name for program in programs if program.start_sequence and not program.is_gate]
+    lasting = [p.name for p in programs if p.start_sequence and not p.is_gate and p.kind != ONCE]
     found: List[Need] = []
     for position, entry in enumerate(written):
         place = keys + (position,)

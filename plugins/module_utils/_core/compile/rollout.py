@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Dict, Mapping
 
 from ..model.rollout import RolloutSettings
+from ..model.site import Site
+from .errors import Keys
 from .keys_change import ROLLOUT
 from .reader import Reader
 
@@ -17,8 +19,28 @@ def read_rollout(reader: Reader, written: Any) -> RolloutSettings:
     keys = ("muster_rollout",)
     values = reader.table(ROLLOUT, written, keys, "muster_rollout")
     settings = RolloutSettings(**values)
-    parallel = settings.max_parallel
-    if isinstance(parallel, int) and settings.canary > parallel and "canary" in values:
-        why = "%d items go ahead, but only %d may be down at a time (max_parallel)" % (settings.canary, parallel)
-        reader.problems.add(keys + ("canary",), why, settings.canary)
+    _check(reader, settings, values, keys)
     return settings
+
+
+def read_own(reader: Reader, written: Any, keys: Keys) -> Dict[str, Any]:
+    """What an application says otherwise."""
+    return dict(reader.table(ROLLOUT, written, keys, "rollout", require=False))
+
+
+def check_own(reader: Reader, site: Site) -> None:
+    """What applications say, together with what the site says."""
+    for application in site.applications:
+        keys = ("muster_applications", application.name, "rollout")
+        _check(reader, site.rollout_of(application), application.rollout, keys)
+
+
+def _check(reader: Reader, settings: RolloutSettings, written: Mapping[str, Any], keys: Keys) -> None:
+    """:param written: the keys that stand at this place."""
+    parallel = settings.max_parallel
+    if isinstance(parallel, int) and settings.canary > parallel and {"canary", "max_parallel"} & set(written):
+        key = "canary" if "canary" in written else "max_parallel"
+        if key == "max_parallel" and len(keys) == 1:
+            return  # the default of canary is no word of the user's
+        why = "%d items go ahead, but only %d may be down at a time (max_parallel)" % (settings.canary, parallel)
+        reader.problems.add(keys + (key,), why, written[key])

@@ -118,6 +118,8 @@ def _number(field: Field, value: Any) -> float:
     if isinstance(value, str) and field.unit == "s":
         seconds = duration(value.strip())
         value = value if seconds is None else seconds
+    if isinstance(value, int) and value.bit_length() > 1023:
+        value = float("inf")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
         kind = " of seconds, or a duration such as 90s, 5min or 2h," if field.unit == "s" else ""
         raise _must(value, ("a number%s%s" % (kind, _limits(field))).rstrip(","))
@@ -147,7 +149,8 @@ def _boolean(field: Field, value: Any) -> bool:
 def _choice(field: Field, value: Any) -> str:
     if isinstance(value, str) and value in field.choices:
         return value
-    hint = _VALUE_HINTS.get((field.name, str(value).lower()), "") or suggest(value, field.choices)
+    word = show(value).strip('"').lower()
+    hint = _VALUE_HINTS.get((field.name, word), "") or suggest(value, field.choices)
     raise Bad("%s is not known here" % show(value), hint)
 
 
@@ -289,7 +292,7 @@ def _list(field: Field, value: Any) -> Tuple[Any, ...]:
 def _statuses(field: Field, value: Any) -> Tuple[int, ...]:
     written = value if isinstance(value, (list, tuple)) else [value]
     if not written:
-        raise _must(value, "a status or a list of them")
+        raise _must(value, "a number or a list of them")
     return tuple(_integer(field, entry) for entry in written)
 
 
@@ -346,4 +349,6 @@ KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "amounts": _amounts,
     "factor": lambda field, value: value,  # read further where the applications are known
     "hosts": lambda field, value: value,
+    "codes": lambda field, value: tuple(sorted(set(_statuses(field, value)))),
+    "ready": _probe,
 }

@@ -13,12 +13,13 @@ import fcntl
 import hashlib
 import os
 import shutil
+import tempfile
 import time
 from typing import Any, Dict, List, Mapping, Tuple
 
 from ..model import site as site_model
 from ..plan import adoption
-from . import ledger_files, ledgers, publish
+from . import ledger_files, ledgers, packed, publish
 from .ledger import Ledger, LedgerDamaged, LedgerError
 from .places import BACKUP_FOLDER, LEDGER_FILE, MONITOR_LOCK, SITE_FILE, WATCH_FILE
 
@@ -31,8 +32,8 @@ class NotAdopted(LedgerError):
     """No ledger was made; the text says why, and what to do."""
 
 
-def export(state_dir: str, folder: str) -> str:
-    """Copy the ledger into a folder of its own below `folder`; the newest three stay there.
+def export(state_dir: str, folder: str, keep: int = ledger_files.BACKUPS) -> str:
+    """Copy the ledger into a folder of its own below `folder`; the newest `keep` stay there.
 
     :return: the path of the copy.
     :raises LedgerError: when the ledger or the folder cannot be used.
@@ -40,21 +41,22 @@ def export(state_dir: str, folder: str) -> str:
     with ledgers.open_ledger(state_dir) as ledger:
         ledger.check()
         if not folder:
-            return ledger.backup()
+            return ledger.backup(keep=keep)
         below = os.path.join(folder, str(ledger.read()[0]["meta"]["site_id"]))
         try:
             os.makedirs(below, mode=0o700, exist_ok=True)
         except OSError as error:
             raise LedgerError("no folder can be made in %s: %s" % (folder, error.strerror or error)) from error
-        return ledger.backup(below)
+        return ledger.backup(below, keep)
 
 
 def adopt(site: site_model.Site, request: Mapping[str, Any], check: bool) -> Json:
     """Make the ledger of a living site, or tell what it would hold.
 
-    :param request: ``observations`` with their ``evidence``; ``backup``: a file or folder, else the backups of the
-        state folder; ``down``: hosts that a person has seen switched off; ``exact``: the backup as it is; ``agreed``:
-        the fingerprint of what the person was shown, or "" to be shown it; ``who``.
+    :param request: ``observations`` with their ``evidence``, which has copies that hosts keep; ``backup``: a file, or a
+        folder that counts beside those copies, else the backups of the state folder; ``down``: hosts that a person has
+        seen switched off; ``exact``: the backup as it is; ``agreed``: the fingerprint of what the person
+        was shown, or "" to be shown it; ``who``.
     :return: ``{"lines", "fingerprint", "adopted"}``.
     :raises NotAdopted: with every reason.
     """
@@ -63,13 +65,19 @@ def adopt(site: site_model.Site, request: Mapping[str, Any], check: bool) -> Jso
     if elsewhere:
         raise NotAdopted("the ledger is in %s, not in this folder: nothing is lost with it" % ledgers.phrase(elsewhere))
     agreed = "" if check else str(request.get("agreed") or "")
-    with without_monitor(site.state_dir, bool(agreed)):
+    with contextlib.ExitStack() as later:
+        later.enter_context(without_monitor(site.state_dir, bool(agreed)))
         _nothing_to_lose(path)
+        observations = request.get("observations") or {}
+        made = tempfile.TemporaryDirectory(prefix="muster-adopt-")
+        later.callback(made.cleanup)
         backups, broken = _found(str(request.get("backup") or ""), site)
+        if not os.path.isfile(str(request.get("backup") or "")):  # a person who names one wants that one
+            _from_hosts(observations, site, made.name, backups, broken)
         who, now = str(request.get("who") or ledger_files.user_name(os.geteuid())), time.time()
         exact = bool(request.get("exact"))
         believed = adoption.belief(
-            site, backups, request.get("observations") or {}, request.get("down") or [], who, now, exact
+            site, backups, observations, request.get("down") or [], who, now, exact
         )
         if believed.refusals:
             raise NotAdopted("\n".join(believed.refusals))
@@ -149,6 +157,31 @@ def _found(source: str, site: site_model.Site) -> Tuple[List[adoption.Backup], L
     return backups, broken
 
 
+def _from_hosts(
+    observations: Mapping[str, Any], site: site_model.Site, folder: str, backups: List[adoption.Backup],
+    broken: List[str],
+) -> None:  # fmt: skip
+    """Add the copies that hosts keep, as files of a folder of this run.
+
+    :param broken: gets a line for each that cannot be read.
+    """
+    for name, document in sorted(observations.items()):
+        copy = (document.get("evidence") or {}).get("copy")
+        if not copy:
+            continue
+        place, path = "the copy that %s keeps" % name, os.path.join(folder, "ledger-%s.db" % name)
+        try:
+            packed.unpack(copy, path)
+            with Ledger(path, copy=True) as known:
+                state, revision = known.read()
+            if state["meta"].get("site") != site.name:
+                broken.append("%s is of the site %s and does not count" % (place, state["meta"].get("site")))
+                continue
+            backups.append(adoption.Backup(path, state, revision, float(copy.get("at") or 0.0), place))
+        except (LedgerError, OSError, ValueError) as error:
+            broken.append("%s does not count: %s" % (place, error))
+
+
 def _below(folder: str) -> List[str]:
     found = ledger_files.copies(folder)
     with contextlib.suppress(OSError):
@@ -172,7 +205,7 @@ def _make(site: site_model.Site, path: str, believed: adoption.Belief, who: str,
             entry = {
                 "at": now, "who": who, "from": site.controller, "result": "revision %d was the last known" % revision,
                 "what": "the site was adopted" if believed.changes else "the ledger was restored",
-                "why": "from %s" % believed.backup.path if believed.backup else "from what the hosts show",
+                "why": "from %s" % believed.backup.where if believed.backup else "from what the hosts show",
             }  # fmt: skip
             changes = dict(believed.changes)
             mark = state["meta"].get("site_mark")

@@ -21,9 +21,13 @@ ATTEMPTS = 8
 Json = Dict[str, Any]
 
 
-def note(state_dir: str, request: Mapping[str, Any], now: float) -> str:
+def new_id() -> str:
+    return os.urandom(8).hex()
+
+
+def note(state_dir: str, request: Mapping[str, Any], now: float, ident: str = "") -> str:
     """Write a request down. :return: its id. :raises LedgerError: when that is not possible."""
-    ident = os.urandom(8).hex()
+    ident = ident or new_id()
     with _ledger(state_dir) as ledger:
         _commit(ledger, {KIND: {ident: dict(request, at=now)}}, [])
     return ident

@@ -22,11 +22,28 @@ from ..model.records import apply_changes
 from ..plan.act_requests import act_requests
 from ..plan.outcome import not_said, settle
 from ..plan.plan import make_plan
-from ..report import status, status_text
 from ..requests import shrink
-from . import asked, last_seen, leases, ledger_files, ledgers, publish, saved_plans
+from . import (
+    alarm_calls,
+    asked,
+    executing,
+    joining,
+    last_seen,
+    last_words,
+    lease_ways,
+    leases,
+    ledger_files,
+    ledgers,
+    looking,
+    previews,
+    publish,
+    put_back,
+    run_process,
+    saved_plans,
+    shared,
+)  # fmt: skip
 from . import ledger as controller_ledger
-from .places import MONITOR_FILE, SITE_FILE, WATCH_FILE
+from .places import SITE_FILE, WATCH_FILE
 
 SITE_CHANGES = ("deploy", "forget")  # the kinds of run that may make another site the valid one
 NOT_DEPLOYED = "this inventory is not what was deployed last, and this run works with what was: deploy to apply it"
@@ -45,18 +62,21 @@ def handle(request: Mapping[str, Any]) -> Json:
 
     ``open_site`` {site, create} -> {site_id, changed, revision, mark, lease}
         the ledger of this site, made when `create` and there is none; `mark` is of the site that was deployed last.
-    ``plan`` {site, digests, config_digests, observations, request, observed_revision?, observed_mark?} -> {plan,
-        requests, phases, revision, warnings}
+    ``plan`` {site, digests, config_digests, observations, request, observed_revision?, observed_mark?, process?} ->
+        {plan, requests, phases, revision, warnings}
         the plan, committed and published; `requests` are phase 1's act requests by host. Without `digests`, the
         published ones serve; without `observations`, what the hosts said last, but for those not believed up. Only a
         deploy changes the site: any other run works over what was deployed, not over its own inventory. With `save`
-        {approve} the plan is kept for the request `apply`, and `saved` is the document for a person's file.
+        {approve} the plan is kept for the request `apply`, and `saved` is the document for a person's file. With
+        `look`, a plan that is not idle is not committed.
     ``phase`` {site, plan, phase, answers} -> {requests}
         a later phase's act requests; commits what the hosts confirmed so far.
     ``settle`` {site, plan, answers} -> {revision, trail}
         the outcome, committed and published.
     ``status`` {site, observations, observed_revision?, monitor?} -> {status, table}
         hosts that were not observed are shown as they were seen last.
+    ``join`` {site, here} -> {changed}
+        of several controllers this one, `here`, notes in its state folder where the ledger is.
     ``trail`` {site, after?, limit?, instance?} -> {trail}
     ``explain`` {site, item} -> {explain}
         where each application of an item is and why, and why each candidate host is or is not suitable.
@@ -64,7 +84,9 @@ def handle(request: Mapping[str, Any]) -> Json:
         what would happen under some assumptions: `report.what_if`. Like `explain`, over what the hosts said last.
     ``capture`` {site, request} -> {given}
         all that a plan for `request` depends on now: `report.scenario`. Like `explain`, over what the hosts said last.
-    ``adopt``: `adopt.adopt`.
+    ``ways`` {site, lease, listening, asked} -> {problems, hints, refusal}: `lease_ways.judge`.
+    ``exec``, ``exec_over``: `executing.begin`, `executing.over`.
+    ``alarms``, ``past``, ``availability``, ``handover``: `alarm_calls.answer`. ``adopt``: `adopt.adopt`.
 
     ``site`` is the compiled site's document, or ``state_dir`` names the folder whose published one serves. With
     ``check`` nothing is committed, published or made.
@@ -74,12 +96,16 @@ def handle(request: Mapping[str, Any]) -> Json:
         "plan": _make_plan,
         "phase": _phase,
         "settle": _settle,
-        "status": _show_status,
-        "trail": _show_trail,
-        "explain": _question,
-        "what_if": _question,
+        "status": looking.show_status,
+        "trail": looking.show_trail,
+        "explain": looking.question,
+        "what_if": looking.question,
         "capture": _capture,
-        "adopt": _adopt,
+        "exec": executing.begin,
+        "exec_over": executing.over,
+        "adopt": _adopt, **dict.fromkeys(alarm_calls.VERBS, _alarms),
+        "ways": lambda call: lease_ways.judge(call.site, call.request, call.check, call.ledger),
+        "join": lambda call: {"changed": joining.join(call.site, str(call.request.get("here") or ""), call.check)},
     }
     verb = str(request.get("verb"))
     if verb not in verbs:
@@ -106,7 +132,13 @@ class _Call(NamedTuple):
 
     @property
     def ledger(self) -> ledgers.Store:
+        """For reading, and for facts. What a run decides goes through `deciding`."""
         return ledgers.open_ledger(self.site.state_dir)
+
+    @property
+    def deciding(self) -> ledgers.Store:
+        """The same; for a monitor that no longer leads, nothing is committed."""
+        return ledgers.open_ledger(self.site.state_dir, term=int(self.request.get("term") or 0))
 
 
 def _call(request: Mapping[str, Any]) -> _Call:
@@ -129,11 +161,16 @@ def _call(request: Mapping[str, Any]) -> _Call:
 
 
 def _open_site(call: _Call) -> Json:
+    if call.request.get("create"):
+        joining.join(call.site, str(call.request.get("here") or ""), call.check)
     with call.ledger as ledger:
+        if call.site.controllers:
+            shared.take(ledger, call.state_dir)
         made = False
         if not ledger.exists() and call.request.get("create"):
             if call.check:
-                return {"site_id": "", "changed": True, "revision": 0, "mark": ""}
+                return {"site_id": "", "changed": True, "revision": 0, "mark": "",
+                        "lease": leases.opened(call.site, "", call.request, True)}
             try:
                 ledger.create(call.site.name, "%s-%s" % (call.site.name, os.urandom(6).hex()))
                 made = True
@@ -151,27 +188,15 @@ def _open_site(call: _Call) -> Json:
         if call.request.get("create") and not call.request.get("accept"):
             shrink.check(call.site, state["wanted"])
         published = int(watch.get("revision", 0)) if watch.get("site_id") == state["meta"]["site_id"] else 0
+        if published > revision and call.site.controllers and not call.request.get("create"):
+            raise Refused(put_back.OLDER % (revision, published))
         if published > revision and not call.check:
-            revision = _put_back(call, ledger, revision, published)
+            revision = put_back.put_back(ledger, call.site.controller, revision, published)
     mark = state["meta"].get("site_mark") or ""
     lease = leases.opened(call.site, state["meta"]["site_id"], call.request, call.check)
+    if lease and call.site.controllers and call.request.get("create") and not call.check:
+        shared.give_lease(call.ledger, call.state_dir)
     return {"site_id": state["meta"]["site_id"], "changed": made, "revision": revision, "mark": mark, "lease": lease}
-
-
-def _put_back(call: _Call, ledger: ledgers.Store, revision: int, published: int) -> int:
-    """A ledger restored from an older copy goes on above what was published: readers follow only newer revisions."""
-    entry = {
-        "at": time.time(),
-        "who": ledger_files.user_name(os.geteuid()),
-        "from": call.site.controller,
-        "what": "the ledger was put back to revision %d" % revision,
-        "why": "revision %d was published already, so this is an older copy" % published,
-        "result": "goes on above it",
-    }
-    try:
-        return ledger.commit(revision, {}, [entry], above=published)
-    except controller_ledger.LostRace as lost:
-        return lost.found  # another run did it
 
 
 def _make_plan(given: _Call) -> Json:
@@ -179,9 +204,11 @@ def _make_plan(given: _Call) -> Json:
     request = leases.with_fences(call.site, call.request["request"])
     request["who"] = request.get("who") or ledger_files.user_name(os.geteuid())
     request["from"] = request.get("from") or call.site.controller
+    request.update(alarm_calls.for_request(call.state_dir, str(request.get("kind"))))
     bound = saved_plans.Bound.of(call.state_dir, request)
     request = bound.request(request) if bound else dict(request, facts="save" in call.request)
-    with call.ledger as ledger:
+    request = previews.with_inventory(call, request)
+    with call.deciding as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = _read(given, ledger)
             if request.get("id") and request["id"] not in state[asked.KIND]:
@@ -191,13 +218,18 @@ def _make_plan(given: _Call) -> Json:
             observations = last_seen.current(call.site, ledger, state, revision, call.request, call.check)
             now = time.time()
             run = str(int(state["meta"].get("last_run", 0)) + 1)
-            plan = make_plan(call.site, state, revision, observations, request, now, run, call.digests, configs)
+            plan = make_plan(call.site, run_process.without_gone(state), revision, observations, request, now, run,
+                             call.digests, configs, str(call.request.get("process") or ""))  # fmt: skip
             plan, looked = bound.checked(plan, now) if bound else plan, revision
+            if call.request.get("look") and not plan.idle:
+                call = call._replace(check=True)
             changes = _with_meta(call, state, plan, run)
             if request.get("id"):
                 changes[asked.KIND] = {request["id"]: None}  # with the plan: so it is carried out once
             if call.check or not (changes or plan.trail):
                 break
+            if (changes.get("meta") or {}).get("site_mark"):
+                shared.give_site(ledger, publish.envelope(call.document, state, call.digests, call.config_digests))
             try:
                 revision = ledger.commit(revision, changes, plan.trail)
             except controller_ledger.LostRace:
@@ -210,9 +242,10 @@ def _make_plan(given: _Call) -> Json:
     if call is not given and call.request.get("observations") is not None:
         warnings.append(NOT_DEPLOYED)
     if not call.check and not (plan.refusals and plan.kind in SITE_CHANGES):
-        warnings += _publish_all(call, state, revision, durable=False)
+        warnings += publish.warnings(call.state_dir, _published(call), state, revision, durable=False)
         if call.request.get("observations") is not None:
             last_seen.keep(call.site, observations, looked, now)
+    preview = previews.of(call, plan, (request, state, revision, observations, now))
     saved = saved_plans.saved(call.request, call.state_dir, plan, request, str(state["meta"]["site_id"]), now)
     requests = act_requests(call.site, state, plan, 1, call.digests, configs, observations, call.check)
     return {
@@ -221,6 +254,7 @@ def _make_plan(given: _Call) -> Json:
         "phases": plan.phases,
         "revision": revision,
         "warnings": warnings,
+        **preview,
         **saved,
     }
 
@@ -240,7 +274,8 @@ def _settle(call: _Call) -> Json:
     if call.check:
         return {"revision": None, "trail": [], "warnings": []}
     call, state, revision, trail = _commit_outcome(call, final=True)
-    warnings = _publish_all(call, state, revision, durable=True)
+    warnings = publish.warnings(call.state_dir, _published(call), state, revision, durable=True)
+    last_words.keep_failed(call.state_dir, str(call.request["plan"].get("run")), call.request.get("answers") or {})
     last_seen.done(call.site, call.request.get("answers") or {})
     with call.ledger as ledger:
         try:
@@ -255,7 +290,7 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
     """Commit what the hosts' answers say. Answers are facts: a lost race only means to read again."""
     call = given
     plan, answers = Plan.from_json(call.request["plan"]), call.request.get("answers") or {}
-    with call.ledger as ledger:
+    with call.ledger if final else call.deciding as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = ledger.read()
             with contextlib.suppress(Refused):  # the outcome is written in any case
@@ -276,39 +311,6 @@ def _commit_outcome(given: _Call, final: bool) -> Tuple[_Call, controller_ledger
     )
 
 
-def _show_status(call: _Call) -> Json:
-    now = time.time()
-    fresh = {}
-    with call.ledger as ledger:
-        state, revision = ledger.read()
-        if call.request.get("observations"):
-            now_so = last_seen.current(call.site, ledger, state, revision, call.request)
-            fresh = {name: dict(entry, at=now) for name, entry in now_so.items() if last_seen.asked(entry)}
-        observations = dict(last_seen.last_seen(call.site, ledger, state), **fresh)
-    if fresh and not call.check:
-        last_seen.keep(call.site, fresh, revision, now)
-    monitor = call.request.get("monitor") or publish.read_published(call.state_dir, MONITOR_FILE)
-    document = status.status_document(call.site, state, revision, observations, monitor, now)
-    return {"status": document, "table": status_text.render_table(document)}
-
-
-def _show_trail(call: _Call) -> Json:
-    after, limit = call.request.get("after"), int(call.request.get("limit") or 100)
-    with call.ledger as ledger:
-        return {"trail": ledger.trail(after, limit, call.request.get("instance"))}
-
-
-def _question(call: _Call) -> Json:
-    from ..report import questions  # not in the way of runs
-
-    with call.ledger as ledger:
-        state, revision = ledger.read()
-        observations = last_seen.last_seen(call.site, ledger, state)
-        return questions.answer(
-            call.request, call.site, state, revision, observations, ledger.trail, time.time(), call.digests
-        )
-
-
 def _capture(call: _Call) -> Json:
     from ..report import scenario
 
@@ -326,13 +328,20 @@ def _adopt(call: _Call) -> Json:
     return adopt.adopt(call.site, call.request, call.check)
 
 
+def _alarms(call: _Call) -> Json:
+    return alarm_calls.answer(call.request, call.site, lambda: looking.show_status(call)["status"], lambda: call.ledger)
+
+
 def _read(call: _Call, ledger: ledgers.Store) -> Tuple[controller_ledger.State, int]:
     """The ledger's state; check mode before the first deploy plans over an empty one."""
     if call.check and not ledger.exists():
         meta = {"site_id": "", "site": call.site.name, "schema": controller_ledger.SCHEMA, "last_run": 0}
         return {"meta": meta, "wanted": {}, "claims": {}, "hosts": {}}, 0
+    watch = publish.read_published(call.state_dir, WATCH_FILE) if call.site.controllers else {}
     state, revision = ledger.read()
     _same_site(call, state)
+    if watch.get("site_id") == state["meta"]["site_id"] and int(watch.get("revision") or 0) > revision:
+        raise Refused(put_back.OLDER % (revision, watch["revision"]))
     return state, revision
 
 
@@ -356,6 +365,8 @@ def _over_what_is_deployed(call: _Call, state: controller_ledger.State, kind: st
     if kind in SITE_CHANGES and call.request.get("observed_mark") in (None, mark):
         return call
     published = publish.read_published(call.state_dir, SITE_FILE)
+    if published.get("mark") != mark and call.site.controllers:
+        published = shared.site_of(ledgers.open_ledger(call.state_dir), mark, call.state_dir)
     if kind in SITE_CHANGES or published.get("mark") != mark:
         raise Refused("the site was deployed again meanwhile: run this again")
     try:
@@ -385,10 +396,5 @@ def _with_meta(call: _Call, state: controller_ledger.State, plan: Plan, run: str
     return changes
 
 
-def _publish_all(call: _Call, state: controller_ledger.State, revision: int, durable: bool) -> List[str]:
-    """Publish; what goes wrong is a warning, for the commit stands and the next run publishes it."""
-    try:
-        publish.publish(call.state_dir, call.document, state, revision, call.digests, call.config_digests, durable)
-    except publish.PublishError as error:
-        return [str(error)]
-    return []
+def _published(call: _Call) -> Tuple[Mapping[str, Any], Mapping[str, str], Mapping[str, str]]:
+    return call.document, call.digests, call.config_digests

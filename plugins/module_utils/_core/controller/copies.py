@@ -16,7 +16,7 @@ from .store import Kept, LedgerError
 PAGE = 1000  # entries of the trail that are read at once
 
 
-def write_copy(source: Any, folder: str) -> str:
+def write_copy(source: Any, folder: str, keep: int = ledger_files.BACKUPS) -> str:
     """Copy a ledger that is no file into a folder: see `etcd_ledger.EtcdLedger.backup`.
 
     :param source: any store.
@@ -34,7 +34,7 @@ def write_copy(source: Any, folder: str) -> str:
         raise LedgerError("the ledger was not copied to %s: %s" % (folder, error.strerror or error)) from error
     finally:
         remove(fresh)
-    for old in ledger_files.copies(folder)[: -ledger_files.BACKUPS]:
+    for old in ledger_files.copies(folder)[:-keep]:
         with contextlib.suppress(OSError):
             os.unlink(old)
     return target

@@ -15,14 +15,15 @@ import json
 import socket
 import ssl
 import time
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 Json = Dict[str, Any]
 
 # Answers after which nothing was changed, whatever was asked.
 DEFINITE = ("mvcc: database space exceeded", "request is too large", "too many operations", "permission denied",
-            "user name is empty", "invalid auth token", "duplicate key given", "InvalidArgument")  # fmt: skip
+            "user name is empty", "invalid auth token", "duplicate key given", "InvalidArgument",
+            "certificate verify failed")  # fmt: skip
 
 
 class EtcdError(Exception):
@@ -46,6 +47,12 @@ class Member:
         self._address = (parts.hostname or "", parts.port or 2379)
         self._context = context if parts.scheme == "https" else None
         self._open: Optional[http.client.HTTPConnection] = None
+
+    def again(self) -> Member:
+        """Another connection to it."""
+        other = Member(self.url, None)
+        other._context = self._context
+        return other
 
     def ask(self, path: str, body: bytes, timeout: float) -> Tuple[int, bytes]:
         """:raises ConnectionRefusedError: when nothing can have arrived there.
@@ -87,6 +94,16 @@ class Member:
         connection.request("POST", path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         return answer.status, answer.read()
+
+    def lines(self, path: str, body: bytes, silence: float) -> Iterator[bytes]:
+        """The lines of an answer that goes on. :raises OSError: when it ends, or `silence` seconds pass without one."""
+        self._connect(silence)
+        connection = self._open
+        if connection is not None:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            yield from iter(answer.readline, b"")
+        raise OSError("the answer ended")
 
     def close(self) -> None:
         if self._open is not None:
@@ -155,6 +172,29 @@ class Client:
         self._members.append(self._members.pop(0))
         raise Unknown(why) if sent else Refused(why)
 
+    def watch(self, start: str, end: str, silence: float) -> Iterator[List[Tuple[str, bool]]]:
+        """Changes of the keys from one to before another: (key, whether it is there), as they happen.
+
+        The first is empty, once nothing can be missed any more. It ends when nothing happened for `silence` seconds;
+        the next one asks another member, since this one may be cut off.
+
+        :raises OSError: when the member ends it, or cannot be reached.
+        """
+        member = self._members[0].again()  # with a connection of its own
+        question = {"create_request": {"key": encoded(start), "range_end": encoded(end)}}
+        try:
+            for line in member.lines("/v3/watch", json.dumps(question).encode(), silence):
+                events = ((_document(line) or {}).get("result") or {}).get("events") or ()
+                yield [(decoded(event["kv"]["key"]), event.get("type") != "DELETE") for event in events]
+        except socket.timeout:
+            return
+        except (OSError, http.client.HTTPException) as error:
+            raise _plain(error) from error
+        finally:
+            member.close()
+            if self._members[0].url == member.url:
+                self._members.append(self._members.pop(0))
+
     def close(self) -> None:
         for member in self._members:
             member.close()
@@ -184,8 +224,9 @@ def after(prefix: str) -> str:
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
-def put(key: str, value: str) -> Json:
-    return {"request_put": {"key": encoded(key), "value": encoded(value)}}
+def put(key: str, value: str, lease: str = "") -> Json:
+    """:param lease: with which it ends."""
+    return {"request_put": {"key": encoded(key), "value": encoded(value), **({"lease": lease} if lease else {})}}
 
 
 def delete(key: str, end: str = "") -> Json:
@@ -213,6 +254,11 @@ def unchanged(key: str, mod_revision: int) -> Json:
     return {"key": encoded(key), "target": "MOD", "mod_revision": str(mod_revision), "result": "EQUAL"}
 
 
+def made(key: str, revision: int) -> Json:
+    """A comparison: the key was made then, and is the same one since; 0: it is not there."""
+    return {"key": encoded(key), "target": "CREATE", "create_revision": str(revision), "result": "EQUAL"}
+
+
 class Found:
     """A key and its value."""
 
@@ -220,6 +266,8 @@ class Found:
         self.key = decoded(document["key"])
         self.value = decoded(document.get("value") or "")
         self.mod_revision = int(document.get("mod_revision") or 0)
+        self.create_revision = int(document.get("create_revision") or 0)
+        self.lease = str(document.get("lease") or "")
 
 
 def found(response: Mapping[str, Any]) -> List[Found]:

@@ -12,17 +12,20 @@ from itertools import groupby
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..model.words import RECORD_KINDS
-from . import etcd
-from .etcd_log import EtcdLog, Head, parts_of, text_of
+from . import etcd, trail_chain
+from .etcd_log import PAGE, EtcdLog, Head, entry_text, parts_of, text_of
+from .ledger_files import BACKUPS
 from .store import (
     AT_ONCE,
     DAY,
     NEVER_FORGOTTEN,
     SCHEMA,
     Kept,
+    LedgerDamaged,
     LedgerError,
     LedgerMissing,
     LostRace,
+    NotLeading,
     State,
     check_epoch,
     check_kinds,
@@ -31,6 +34,7 @@ from .store import (
 INLINE = 32 * 1024  # characters of a commit that its entry in the log holds itself
 TAIL = 64  # commits behind a snapshot before the next one is made
 DELETED = 100  # operations in one transaction of a clean-up
+LEAD = "lead"  # the key of the monitor that leads: see `seat`
 
 Json = Dict[str, Any]
 
@@ -53,6 +57,16 @@ class EtcdLedger(EtcdLog):
         meta = {"site_id": site_id, "site": site, "schema": SCHEMA, "last_run": 0}
         self._commit(None, Head(1, 0, 0, 0), {"meta": meta}, [])
 
+    def leader(self) -> str:
+        """The controller whose monitor leads; "" when none does."""
+        (response,) = self._look([etcd.get(self._key(LEAD))])
+        return next((str(self._json(kept.value).get("name") or "") for kept in etcd.found(response)), "")
+
+    def moment(self) -> int:
+        """Another number after each commit."""
+        head = self._head()
+        return head.mod_revision if head is not None else 0
+
     def read(self) -> Tuple[State, int]:
         """See `ledger.Ledger.read`. It is of one moment, and by the time it is used it may be an older one."""
         self._sync()
@@ -73,16 +87,22 @@ class EtcdLedger(EtcdLog):
         :raises Outcome: when no member said in time whether it was written.
         """
         check_kinds(changes)
-        changes, entries = json.loads(text_of(changes)), json.loads(text_of(list(trail)))
+        changes, told = json.loads(text_of(changes)), list(trail)
         head = self._synced()
         if head.revision != expected_revision:
             raise LostRace(expected_revision, head.revision)
         for name, record in (changes.get("claims") or {}).items():
             before = self._records["claims"].get(name)
             check_epoch(name, before[1] if before else None, record)
-        after = Head(max(head.revision, above) + 1, head.base, head.entries + len(entries), 0)
-        self._commit(head, after, changes, entries)
-        self._apply(after.revision, changes)
+        entries, link = [], head.link  # type: Tuple[List[str], str]
+        for entry in told:
+            entries.append(trail_chain.sealed(entry, link))
+            link = trail_chain.link_of(entries[-1])
+        after = Head(max(head.revision, above) + 1, head.base, head.entries + len(entries), 0, link)
+        mark = self._commit(head, after, changes, entries)
+        self._apply(after.revision, changes, mark)
+        if entries:
+            trail_chain.announce(str(self._records["meta"].get("site_id", (0, ""))[1]), after.entries, link)
         if self._long(head):
             self._snapshot()
         return after.revision
@@ -93,7 +113,7 @@ class EtcdLedger(EtcdLog):
         """See `ledger.Ledger.trail`."""
         taken: List[Json] = []
         for revision, first, entries in self._told(after):
-            numbered = [dict(entry, id=first + at, revision=revision) for at, entry in enumerate(entries)]
+            numbered = [dict(json.loads(e), id=first + at, revision=revision) for at, e in enumerate(entries)]
             fitting = [entry for entry in numbered if instance is None or entry.get("instance") == instance]
             taken += fitting[::-1] if after is None else [entry for entry in fitting if entry["id"] > after]
             if len(taken) >= limit:
@@ -110,6 +130,12 @@ class EtcdLedger(EtcdLog):
         :raises LedgerDamaged: when any of it is missing or no JSON."""
         self._revision, self._records = 0, {}
         self._sync()
+
+    def verify_trail(self) -> trail_chain.Verdict:
+        """Follow the chain of the trail."""
+        return trail_chain.verify(
+            (first + at, text) for _revision, first, entries in self._told(0) for at, text in enumerate(entries)
+        )
 
     def oldest(self) -> Optional[float]:
         """See `ledger.Ledger.oldest`."""
@@ -129,7 +155,7 @@ class EtcdLedger(EtcdLog):
         gone, writes = 0, []  # type: Tuple[int, List[Json]]
         for revision, first, entries in self._told(0):
             last = first + len(entries) - 1
-            old = all(float(entry.get("at") or 0.0) < before for entry in entries)
+            old = all(float(json.loads(entry).get("at") or 0.0) < before for entry in entries)
             if not old or revision > head.base or last > head.entries - NEVER_FORGOTTEN or 0 <= most <= gone:
                 break
             gone += len(entries)
@@ -158,17 +184,20 @@ class EtcdLedger(EtcdLog):
             raise LedgerError("there is a ledger already at %s in etcd: it was left as it is" % self._prefix)
         self.clear()
         self._put_parts(("snap", revision), text_of(records))
-        last = 0
+        last, link = 0, ""
         for at, entries in groupby(trail, key=lambda entry: int(entry["revision"])):
-            told = [{name: entry[name] for name in entry if name not in ("id", "revision")} for entry in entries]
+            said = [{name: entry[name] for name in entry if name not in ("id", "revision")} for entry in entries]
+            told = [entry_text(entry) for entry in said]
+            link = trail_chain.link_of(told[-1])
             mark = "moved-%012d" % at
             parts = self._put_parts(("part", mark), text_of({"changes": {}, "trail": told}))
             entry = {"mark": mark, "parts": parts}
             self._asked({"success": [etcd.put(self._key("log", at), text_of(entry)),
                                      etcd.put(self._key("trail", last + 1), str(at))]}, "written")  # fmt: skip
             last += len(told)
+        head = Head(revision, revision, last, 0, link).text()
         question = {"compare": [etcd.unchanged(self._key("head"), 0)],
-                    "success": [etcd.put(self._key("head"), Head(revision, revision, last, 0).text())]}  # fmt: skip
+                    "success": [etcd.put(self._key("head"), head)]}  # fmt: skip
         if not self._settled(question, revision).get("succeeded") and not self.exists():
             raise LedgerError("another process makes a ledger at %s in etcd: it was left as it is" % self._prefix)
 
@@ -176,14 +205,14 @@ class EtcdLedger(EtcdLog):
         """Remove it, with all of its keys."""
         self._asked({"success": [etcd.delete(self._prefix, etcd.after(self._prefix))]}, "cleaned")
 
-    def backup(self, folder: str = "") -> str:
-        """A copy as a file of SQLite, named after its revision; the newest three stay. Returns its path.
+    def backup(self, folder: str = "", keep: int = BACKUPS) -> str:
+        """A copy as a file of SQLite, named after its revision; the newest `keep` stay. Returns its path.
 
         :param folder: that is there.
         """
         from .copies import write_copy
 
-        return write_copy(self, folder or self.backups)
+        return write_copy(self, folder or self.backups, keep)
 
     def __enter__(self) -> EtcdLedger:
         return self
@@ -213,14 +242,52 @@ class EtcdLedger(EtcdLog):
             if not now or now[0].get("moved") != where:
                 raise LostRace(revision, int(now[0]["revision"]) if now else 0)
 
-    # --- reading
+    # --- documents beside the ledger
+
+    def held(self, kind: str) -> Dict[str, Json]:
+        """The documents of a kind: name -> ``{"at", "mark", "parts"}``."""
+        prefix = self._key(kind, "")
+        return {kept.key[len(prefix) :]: self._json(kept.value) for kept in self._page(prefix, PAGE)}
+
+    def hold(self, kind: str, name: str, text: str) -> None:
+        """Keep a document, in place of the one of that name."""
+        before = self.held(kind).get(name)
+        mark = "%012d-%s" % (time.time(), os.urandom(8).hex())
+        entry = {"at": time.time(), "mark": mark, "parts": self._put_parts(("part", mark), text)}
+        self._asked({"success": [etcd.put(self._key(kind, name), text_of(entry))]}, "written")
+        if before:
+            self._drop_parts(before)
+
+    def take(self, kind: str, name: str) -> str:
+        """The text of a document; "" when there is none."""
+        for _unused in range(3):
+            entry = self.held(kind).get(name)
+            if entry is None:
+                return ""
+            parts = self._page(self._key("part", entry["mark"], ""), PAGE)
+            if len(parts) == entry["parts"]:
+                return "".join(part.value for part in parts)
+        raise LedgerDamaged("the document %s in etcd lacks a part" % name)  # else another one took its place
+
+    def let_go(self, kind: str, name: str) -> None:
+        before = self.held(kind).get(name)
+        self._asked({"success": [etcd.delete(self._key(kind, name))]}, "cleaned")
+        if before:
+            self._drop_parts(before)
+
+    def _drop_parts(self, entry: Json) -> None:
+        prefix = self._key("part", entry["mark"], "")
+        self._asked({"success": [etcd.delete(prefix, etcd.after(prefix))]}, "cleaned")
 
     # --- writing
 
     def _commit(
-        self, before: Optional[Head], after: Head, changes: Mapping[str, Any], trail: List[Mapping[str, Any]]
-    ) -> None:
-        """:raises LostRace: when the head is another one."""
+        self, before: Optional[Head], after: Head, changes: Mapping[str, Any], trail: List[str]
+    ) -> str:
+        """:return: what marks it.
+        :raises LostRace: when the head is another one.
+        :raises NotLeading: when it is for a term that is over.
+        """
         mark = "%012d-%s" % (time.time(), os.urandom(8).hex())
         content = text_of({"changes": changes, "trail": trail})
         parts = parts_of(content) if len(content) > INLINE else []
@@ -231,14 +298,19 @@ class EtcdLedger(EtcdLog):
         writes = [etcd.put(log, text_of(entry)), etcd.put(head, after.text())]
         if trail:
             writes.append(etcd.put(self._key("trail", after.entries - len(trail) + 1), str(after.revision)))
-        question = {"compare": [etcd.unchanged(head, before.mod_revision if before else 0)], "success": writes,
-                    "failure": [etcd.get(head), etcd.get(log)]}  # fmt: skip
+        lead = self._key(LEAD)
+        compared = [etcd.unchanged(head, before.mod_revision if before else 0)]
+        compared += [etcd.made(lead, self.term)] if self.term else []
+        question = {"compare": compared, "success": writes,
+                    "failure": [etcd.get(head), etcd.get(log), etcd.get(lead)]}  # fmt: skip
         answer = self._settled(question, after.revision)
         if answer.get("succeeded"):
-            return
-        now, ours = (etcd.found(response) for response in answer["responses"])
+            return mark
+        now, ours, leads = (etcd.found(response) for response in answer["responses"])
         if any(self._json(kept.value).get("mark") == mark for kept in ours):
-            return  # an earlier attempt was carried out, and its answer got lost
+            return mark  # an earlier attempt was carried out, and its answer got lost
+        if self.term and self.term not in [kept.create_revision for kept in leads]:
+            raise NotLeading(*([self._json(kept.value).get("name", "") for kept in leads] or [""]))
         if before is None:
             raise LedgerError("there is a ledger already at %s in etcd: it was left as it is" % self._prefix)
         raise LostRace(before.revision, int(self._json(now[0].value)["revision"]) if now else 0)

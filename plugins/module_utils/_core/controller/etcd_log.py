@@ -44,9 +44,11 @@ class Head(NamedTuple):
     base: int  # the revision of the snapshot
     entries: int  # of the trail, ever
     mod_revision: int  # etcd's
+    link: str = ""  # of the last entry of the trail: see `trail_chain`
 
     def text(self) -> str:
-        return json.dumps({"schema": SCHEMA, "revision": self.revision, "base": self.base, "entries": self.entries})
+        known = {"schema": SCHEMA, "revision": self.revision, "base": self.base, "entries": self.entries}
+        return json.dumps(dict(known, link=self.link) if self.link else known)
 
 
 class EtcdLog:
@@ -64,8 +66,10 @@ class EtcdLog:
     ) -> None:
         self.client, self.patience, self.backups, self.look = client, patience, backups, look
         self.moved = ""  # where it was moved to
+        self.term = 0  # commits count only while the monitor of this term leads; 0: they are of no monitor
         self._prefix = "/muster/%s/" % site
         self._revision = 0
+        self._mark = ""  # of the commit of this revision; "" where a snapshot was read
         self._records: Dict[str, Dict[str, Tuple[int, Any]]] = {}  # kind -> name -> revision, record
 
     def _key(self, *parts: Any) -> str:
@@ -84,7 +88,7 @@ class EtcdLog:
                     "this machine, nothing was touched" % (document.get("schema"), SCHEMA)
                 )
             revision, base, entries = (int(document[name]) for name in ("revision", "base", "entries"))
-            return Head(revision, base, entries, kept.mod_revision)
+            return Head(revision, base, entries, kept.mod_revision, str(document.get("link") or ""))
         return None
 
     def _sync(self, missing: bool = False) -> Optional[Head]:
@@ -100,15 +104,23 @@ class EtcdLog:
                 raise LedgerDamaged("the ledger in etcd went back from revision %d to %d: an older copy of it was put "
                                     "back" % (self._revision, head.revision))  # fmt: skip
             revision = head.revision
+            if self._mark and revision != self._revision and not self._continues():
+                self._revision, self._mark, self._records = 0, "", {}  # another history, from an older copy
             if (self._revision < head.base or not self._records) and not self._load(head.base):
                 continue  # a newer snapshot took its place meanwhile
             for entry in self._log(self._revision, head.revision):
-                self._apply(entry["revision"], self._content(entry)["changes"])
+                self._apply(entry["revision"], self._content(entry)["changes"], str(entry["mark"]))
             if self._revision == head.revision:
                 return head
         raise LedgerDamaged("the ledger in etcd lacks a part of what its head at revision %d names" % revision)
 
+    def _continues(self) -> bool:
+        """Whether the commit that this object knows as the last is still in the log."""
+        (response,) = self._look([etcd.get(self._key("log", self._revision))])
+        return any(self._json(kept.value).get("mark") == self._mark for kept in etcd.found(response))
+
     def _load(self, base: int) -> bool:
+        self._mark = ""
         self._revision, self._records = base, {kind: {} for kind in RECORD_KINDS}
         if not base:
             return True
@@ -153,9 +165,9 @@ class EtcdLog:
                 return found
             start = page[-1].key + "\0"
 
-    def _told(self, after: Optional[int]) -> Iterable[Tuple[int, int, List[Json]]]:
-        """(revision, id of the first entry, entries) of the commits that have some: behind an id the oldest first, else
-        the newest first."""
+    def _told(self, after: Optional[int]) -> Iterable[Tuple[int, int, List[str]]]:
+        """(revision, id of the first entry, texts of the entries) of the commits that have some: behind an id the
+        oldest first, else the newest first."""
         newest, prefix = after is None, self._key("trail", "")
         start, end = prefix, etcd.after(prefix)
         if after is not None:  # the commit that holds the next id began with it or before it
@@ -168,7 +180,7 @@ class EtcdLog:
             for kept, answer in zip(page, entries):
                 for entry in etcd.found(answer):
                     content = self._content(dict(self._json(entry.value), revision=int(kept.value)))
-                    yield int(kept.value), int(kept.key.rpartition("/")[2]), content["trail"]
+                    yield int(kept.value), int(kept.key.rpartition("/")[2]), list(map(entry_text, content["trail"]))
             if len(page) < TOLD:
                 return
             start, end = (start, page[-1].key) if newest else (page[-1].key + "\0", end)
@@ -202,7 +214,7 @@ class EtcdLog:
             raise LedgerDamaged("a value of the ledger in etcd is no JSON: it was left as it is")
         return document
 
-    def _apply(self, revision: int, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    def _apply(self, revision: int, changes: Mapping[str, Mapping[str, Any]], mark: str) -> None:
         for kind, records in changes.items():
             kept = self._records.setdefault(kind, {})
             for name, record in records.items():
@@ -210,7 +222,7 @@ class EtcdLog:
                     kept.pop(name, None)
                 else:
                     kept[name] = (revision, record)
-        self._revision = revision
+        self._revision, self._mark = revision, mark
 
     def _put_parts(self, place: Tuple[Any, ...], text: str) -> int:
         """Write a large value that nobody looks at yet. :return: the number of its parts."""
@@ -244,6 +256,11 @@ class EtcdLog:
                 raise LedgerLocked("the ledger in etcd could not be written within %g s (%s): nothing was changed; try "
                                    "again when most members answer" % (self.patience, why)) from why
             time.sleep(PAUSE)
+
+
+def entry_text(kept: Any) -> str:
+    """An entry of the trail as it was sealed. Those of an earlier version were kept as they are, without a seal."""
+    return kept if isinstance(kept, str) else json.dumps(kept, separators=(",", ":"), allow_nan=False)
 
 
 def parts_of(text: str) -> List[str]:

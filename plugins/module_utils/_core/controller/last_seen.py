@@ -9,12 +9,16 @@ from typing import Any, Dict, Mapping
 
 from ..decide import corrections
 from ..model import site as site_model
+from ..model.shape import as_it_runs
+from ..model.switched import switched
 from ..model.words import DOWN, NOT_ASKED, SUSPECT
 from . import leases, ledgers, publish
 from . import ledger as controller_ledger
 from .places import SEEN_FILE
 
 Json = Dict[str, Any]
+
+_PASSING = ("lease", "alone")  # it may have another one since, and be done with what it did by itself
 
 
 def asked(observation: Mapping[str, Any]) -> bool:
@@ -29,11 +33,13 @@ def last_seen(
 
     :param usable: without the hosts that are believed down or suspect: what they said before is no evidence.
     """
+    site = switched(as_it_runs(site, state["claims"], state["meta"]), state["wanted"])
     observations: Json = {}
     for name, entry in publish.read_published(site.state_dir, SEEN_FILE).get("hosts", {}).items():
         if usable and (state["hosts"].get(name) or {}).get("state") in (DOWN, SUSPECT):
             continue
         changed = ledger.changed_since(int(entry["revision"]), "claims")
+        entry = {key: value for key, value in entry.items() if key not in _PASSING}
         observations.update(corrections.correct(site, state, {name: entry}, changed))
     return observations
 
@@ -54,6 +60,7 @@ def current(
     before = request.get("observed_revision")
     if before is None or int(before) == revision:
         return observations
+    site = switched(as_it_runs(site, state["claims"], state["meta"]), state["wanted"])
     return corrections.correct(site, state, observations, ledger.changed_since(int(before), "claims"))
 
 

@@ -116,16 +116,20 @@ class Ledger:
                 with contextlib.suppress(OSError):
                     os.unlink(fresh + end)
 
-    def read(self) -> Tuple[State, int]:
-        """The whole state, ``{kind: {name: record}}`` of all kinds, and its revision, from one moment."""
+    def _records(self, columns: str) -> Tuple[List[Any], int]:
+        """Columns of all records, and the ledger's revision, from one moment."""
         with self._words():
             database = self._database()
             database.execute("BEGIN")
             try:
-                rows = database.execute("SELECT kind, name, value FROM record").fetchall()
-                revision = ledger_rows.revision(database)
+                rows = database.execute("SELECT %s FROM record" % columns).fetchall()
+                return rows, ledger_rows.revision(database)
             finally:
                 database.execute("ROLLBACK")
+
+    def read(self) -> Tuple[State, int]:
+        """The whole state, ``{kind: {name: record}}`` of all kinds, and its revision, from one moment."""
+        rows, revision = self._records("kind, name, value")
         try:
             values = json.loads("[%s]" % ",".join(row[2] for row in rows))
         except ValueError:
@@ -249,26 +253,19 @@ class Ledger:
         if verdict != "ok":
             raise self._damaged(verdict)
 
-    def backup(self, folder: str = "") -> str:
-        """A consistent copy, named after its revision; the newest three stay. Returns its path.
+    def backup(self, folder: str = "", keep: int = ledger_files.BACKUPS) -> str:
+        """A consistent copy, named after its revision; the newest `keep` stay. Returns its path.
 
         :param folder: that is there; by default ``backup/`` beside the ledger.
         """
         with self._words():
             database = self._database()
             folder = folder or ledger_files.own_backups(self.path)
-            return ledger_files.backup(database, folder, ledger_rows.revision(database))
+            return ledger_files.backup(database, folder, ledger_rows.revision(database), keep)
 
     def everything(self) -> Tuple[Kept, int]:
         """The records with the revisions at which they were written, and the ledger's."""
-        with self._words():
-            database = self._database()
-            database.execute("BEGIN")
-            try:
-                rows = database.execute("SELECT kind, name, value, revision FROM record").fetchall()
-                revision = ledger_rows.revision(database)
-            finally:
-                database.execute("ROLLBACK")
+        rows, revision = self._records("kind, name, value, revision")
         records: Kept = {}
         for kind, name, value, written in rows:
             records.setdefault(kind, {})[name] = (written, json.loads(value))

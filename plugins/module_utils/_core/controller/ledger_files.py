@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import pwd
-import shlex
 import shutil
 import sqlite3
 import stat
@@ -83,7 +82,7 @@ def own_backups(path: str) -> str:
     return folder
 
 
-def backup(database: sqlite3.Connection, folder: str, revision: int) -> str:
+def backup(database: sqlite3.Connection, folder: str, revision: int, keep: int = BACKUPS) -> str:
     """Copy an open ledger into a folder; see `Ledger.backup`."""
     target = os.path.join(folder, "ledger-%010d.db" % revision)
     if os.path.exists(target):
@@ -105,7 +104,7 @@ def backup(database: sqlite3.Connection, folder: str, revision: int) -> str:
         for end in ("", "-wal", "-shm", "-journal"):
             with contextlib.suppress(OSError):
                 os.unlink(fresh + end)
-    for old in copies(folder)[:-BACKUPS] + _left_behind(folder):
+    for old in copies(folder)[:-keep] + _left_behind(folder):
         with contextlib.suppress(OSError):
             os.unlink(old)
     return target
@@ -150,8 +149,8 @@ def keep_damaged(path: str, why: str) -> str:
         kept = "it was left as it is and could not be copied: %s" % error.strerror
     found = backups(path)
     if found:
-        commands = "rm -f %s %s; cp %s %s" % tuple(map(shlex.quote, (path + "-wal", path + "-shm", found[-1], path)))
-        kept += "; to go on from the last backup: stop the monitor, %s; then reconcile" % commands
+        steps = "stop the monitor, muster ledger restore, muster deploy"
+        kept += "; to go on from the last backup (%s): %s" % (found[-1], steps)
     else:
         kept += "; there is no backup yet"
     return "the ledger %s is damaged (%s): %s" % (path, why, kept)

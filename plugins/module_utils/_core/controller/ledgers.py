@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     Store = Union[Ledger, EtcdLedger]
 
 
-def open_ledger(state_dir: str, patience: float = 10.0) -> Store:
+def open_ledger(state_dir: str, patience: float = 10.0, term: int = 0) -> Store:
     """The ledger of a state folder; it need not be there yet.
 
+    :param term: that of a monitor, with more than one controller: nothing is committed once it no longer leads.
     :raises LedgerError: when ``ledger.json`` or a certificate cannot be read.
     """
     elsewhere = where(state_dir)
     if not elsewhere:
         return Ledger(os.path.join(state_dir, LEDGER_FILE), patience)
-    return in_etcd(elsewhere, state_dir, patience)
+    ledger = in_etcd(elsewhere, state_dir, patience)
+    ledger.term = term
+    return ledger
 
 
 def may_have_planned(state_dir: str) -> bool:

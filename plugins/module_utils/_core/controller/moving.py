@@ -72,6 +72,9 @@ def _to_folder(state_dir: str, now: Mapping[str, Any]) -> str:
     fresh = "%s.moved-%s" % (path, os.urandom(4).hex())
     try:
         with ledgers.in_etcd(now, state_dir, look=True) as source:
+            leader = source.leader()
+            if leader:
+                raise LedgerError("the monitor of %s leads: stop the monitors of all controllers first" % leader)
             revision = copies.as_file(source, fresh)
             if not source.moved:
                 source.retire(revision, ledgers.phrase({}))

@@ -11,8 +11,10 @@ SEEN_FILE = "seen.json"  # what the hosts said last
 LEASE_FILE = "lease.json"  # the site's key for leases, and its witnesses
 LEDGER_FILE = "ledger.db"
 WHERE_FILE = "ledger.json"  # where the ledger is, when it is not in this folder
+COPY_FILE = "ledger_copy.json"  # of several controllers: the newest copy of a shared ledger
 BACKUP_FOLDER = "backup"  # of the ledger
 PUBLISH_LOCK = "publish.lock"
+LAST_WORDS_FOLDER = "last_words"  # what programs wrote before they failed
 ARTIFACTS_FOLDER = "artifacts"  # of ansible-runner
 
 RUN_FOLDER = "run"  # of the monitor; nothing there outlasts a machine

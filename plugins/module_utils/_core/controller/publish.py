@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import time
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..model import site
 from ..report import watch_list
@@ -28,7 +28,12 @@ class PublishError(Exception):
 
 
 def site_mark(site_document: Mapping[str, Any], digests: Mapping[str, str]) -> str:
-    """A digest of a site and its rendered configurations; the ledger's ``meta.site_mark`` names the valid one."""
+    """A digest of a site and its rendered configurations; the ledger's ``meta.site_mark`` names the valid one.
+
+    Of several controllers each may have a state folder of another name.
+    """
+    if site_document.get("controllers"):
+        site_document = dict(site_document, state_dir="")
     text = json.dumps([site_document, digests], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -78,6 +83,22 @@ def publish(
         ) from error
 
 
+def warnings(
+    state_dir: str,
+    site_and_digests: Tuple[Mapping[str, Any], Mapping[str, str], Mapping[str, str]],
+    state: Mapping[str, Any],
+    revision: int,
+    durable: bool,
+) -> List[str]:
+    """Publish; what goes wrong is a warning, for the commit stands and the next run publishes it."""
+    document, digests, config_digests = site_and_digests
+    try:
+        publish(state_dir, document, state, revision, digests, config_digests, durable)
+    except PublishError as error:
+        return [str(error)]
+    return []
+
+
 def read_published(state_dir: str, name: str) -> Dict[str, Any]:
     """A published document; empty when there is none or it cannot be read as one."""
     try:
@@ -93,6 +114,14 @@ def write_document(state_dir: str, name: str, document: Mapping[str, Any]) -> No
 
     :raises OSError: the old file stands."""
     _replace(state_dir, name, document, sync=False)
+
+
+def envelope(
+    site_document: Mapping[str, Any], state: Mapping[str, Any], digests: Mapping[str, str],
+    config_digests: Mapping[str, str],
+) -> Dict[str, Any]:  # fmt: skip
+    """What ``site.json`` holds."""
+    return _envelope(state["meta"]["site_id"], site_document, digests, config_digests)
 
 
 def _envelope(

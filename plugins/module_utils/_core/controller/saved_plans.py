@@ -16,12 +16,14 @@ from ..arrange.bound import differences, table
 from ..model import saved_plan
 from ..model.moments import moment
 from ..model.plan import REFUSE, Action, Plan
+from ..model.request_programs import GIVEN
 from ..model.sentences import clock
 
 FOLDER = "plans"
 KEPT = 50  # plans
 LONGEST = 7 * 86400.0  # s that one can be applied
-NOT_SAVED = ("deploy", "forget", "apply", "confirm_down")
+OF_A_RUN = ("id", "dry_run", "facts", "inventory")  # no part of what was asked for
+NOT_SAVED = ("forget", "apply", "confirm_down")
 
 Json = Dict[str, Any]
 
@@ -42,9 +44,16 @@ class Bound:
 
         :raises Unsaved: when this controller knows no such plan.
         """
-        if request.get("kind") != "apply":
+        kind = request.get("kind")
+        if kind != "apply" and not (kind == "deploy" and request.get("plan")):
             return None
         document = _load(state_dir, str(request.get("plan") or ""), time.time())
+        saved = document["request"]["kind"]
+        if kind == "apply" and saved == "deploy":
+            raise Unsaved("the plan is that of a deploy, which needs the inventory and prepares hosts: use muster apply"
+                          " with the inventory, or the playbook deploy with -e muster_plan=FILE")  # fmt: skip
+        if kind == "deploy" and saved != "deploy":
+            raise Unsaved("the plan is no deploy, it is a %s: use the playbook apply" % saved)
         return cls(document, str(request["who"]))
 
     def request(self, given: Mapping[str, Any]) -> Json:
@@ -102,10 +111,12 @@ def save(state_dir: str, plan: Plan, request: Mapping[str, Any], site_id: str, a
     """
     if plan.kind in NOT_SAVED:
         raise Unsaved("a plan to %s cannot be saved" % plan.kind)
-    asked = {k: v for k, v in request.items() if k not in ("id", "dry_run", "facts") and v not in ("", None, [], False)}
-    for key in ("until", "at"):
+    if any(request.get(field) for field in GIVEN):
+        raise Unsaved("a plan that gives programs arguments or variables is not saved: they may be secrets")
+    asked = {k: v for k, v in request.items() if k not in OF_A_RUN and v not in ("", None, [], False)}
+    for key in ("at", "until"):  # the end counts from the beginning
         if asked.get(key):
-            asked[key] = moment(asked[key], now)
+            asked[key] = moment(asked[key], now if key == "at" else asked.get("at") or now)
     document = {
         "kind": saved_plan.KIND, "schema": saved_plan.SCHEMA, "site": site_id, "revision": plan.revision, "at": now,
         "by": str(request.get("who") or ""), "from": str(request.get("from") or ""), "approve": approve,

@@ -54,6 +54,14 @@ class LedgerMoved(LedgerError):
         self.where = where
 
 
+class NotLeading(LedgerError):
+    """The monitor that wanted this no longer leads. Nothing was changed."""
+
+    def __init__(self, leader: str) -> None:
+        now = "%s does" % leader if leader else "at present none does"
+        super().__init__("the monitor that began this no longer leads (%s): nothing was done" % now)
+
+
 class LostRace(LedgerError):
     """Another run committed since the state was read: read again, decide again."""
 

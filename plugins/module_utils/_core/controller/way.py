@@ -1,8 +1,8 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way by which a host is reached, told by the run and by the monitor's line: where both tell the same, an act of
-the run may go over the line."""
+"""What run and monitor's line tell alike about a host: its facts in a request, and the way by which it is reached.
+Where both go the same way, an act of the run may go over the line, and the line may observe for it."""
 
 from __future__ import annotations
 
@@ -31,3 +31,34 @@ def way(connection: str, ssh: Mapping[str, Any]) -> Dict[str, str]:
         "user": str(ssh.get("user") or ""),
         "as": ROOT if ssh.get("become") or ssh.get("door") else "",
     }
+
+
+def host_facts(site: Mapping[str, Any], site_id: str, name: str) -> Dict[str, Any]:
+    """The host's facts in every request to it (the content of its ``etc/host.json``).
+
+    :param site: the compiled site's document.
+    """
+    host = next(h for h in site["hosts"] if h["name"] == name)
+    return {
+        "site_id": site_id,
+        "site": site["name"],
+        "controller": site["controller"],
+        "host": name,
+        "address": host["address"],
+        "root": host["root"],
+        "node": host["node"],
+        "service_manager": host["service_manager"],
+        "measure": host["measure"],
+        "user": host.get("user") or "",
+        "display": host.get("display") or {},
+        **_runs_as(site, host),
+    }
+
+
+def _runs_as(site: Mapping[str, Any], host: Mapping[str, Any]) -> Dict[str, Any]:
+    """Who programs of a host run as, where its supervisord becomes them: pairs (user, group)."""
+    if host["service_manager"] != "supervisor" or not host.get("user"):
+        return {}
+    programs = [p for a in site["applications"] if host["name"] in a["identifiers"] for p in a["programs"]]
+    programs += [service for service in site["services"] if host["name"] in service["hosts"]]
+    return {"runs_as": sorted({(p.get("user") or "", p.get("group") or "") for p in programs})}

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from ..model.asked import asked
 from ..model.observation import Observation
 from ..model.plan import (
     CONFIGURE,
     CONTINUE,
     FREE_CLAIM,
+    GRANT,
     HOLD,
     NOTHING,
     REFUSE,
@@ -23,11 +25,12 @@ from ..model.plan import (
     STOP,
     Action,
 )
-from ..model.records import Actor, Booked, Claim, Failure, HostRecord, State, Wanted
+from ..model.records import Actor, Booked, Claim, HostRecord, State, Wanted
 from ..model.rollout import Rollout
 from ..model.site import Site
 from ..model.words import CURRENT, FREE, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
-from .failures import charges, refused_lately
+from .ahead import ahead
+from .failures import refused_lately
 from .known import Known
 from .upkeep import Upkeep
 
@@ -87,11 +90,10 @@ class Draft(Known):
         digests: Mapping[str, str],
     ) -> None:
         super().__init__(site, state, observations, now, run)
-        self.request, self.described = request, digests
+        self.request, self.described = asked(request), digests
         self.digests = digests  # `described`, but for what a rollout has not reached
-        self.kind: str = request["kind"]
-        self.who: str = request.get("who") or "somebody"
-        self.why: str = request.get("why") or ""
+        self.kind = self.request["kind"]
+        self.who, self.why = self.request.get("who") or "somebody", self.request.get("why") or ""
         self.upkeep = Upkeep(state.pauses, state.notices)
         self.actor = Actor(run, now + site.settings.run_timeout)
         self.rollout: Optional[Rollout] = state.rollouts.get(CURRENT)
@@ -125,8 +127,12 @@ class Draft(Known):
         person = state == STOPPED and (by or self.who) not in (MUSTER, MONITOR)
         if same and before is not None and not (person and before.by == MUSTER):
             return
-        self._wanted[name] = Wanted(state, host, by or self.who, why, self.now, cause)
+        off = before.without if before is not None else {}
+        self._wanted[name] = Wanted(state, host, by or self.who, why, self.now, cause, off)
         self.note("%s is wanted %s%s" % (name, state, " on %s" % host if host else ""), why, instance=name, who=by)
+
+    def set_wanted(self, name: str, wanted: Wanted) -> None:
+        self._wanted[name] = wanted
 
     def first_seen(self, name: str) -> None:
         """Want a service started that has no record yet."""
@@ -276,6 +282,7 @@ class Draft(Known):
                 since=self.now,
                 digest=self.digests.get(name, ""),
                 incarnation=self.observation(host).incarnation or (claim.incarnation if claim.host == host else ""),
+                ahead=ahead(self.site, name, epoch, claim),
             ),
         )
         self._add(kind, name, host, reason, epoch=epoch, urgent=urgent)
@@ -298,21 +305,30 @@ class Draft(Known):
 
     def repair(self, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
         """Start these programs of an instance that runs."""
-        self._join(REPAIR, name, host, reason, programs)
+        self.join(REPAIR, name, host, reason, programs)
 
     def reload(self, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
         """Have an instance that runs take its files; these programs get their signal or command."""
-        self._join(RELOAD, name, host, reason, programs)
+        self.join(RELOAD, name, host, reason, programs)
 
     def continue_deferred(self, name: str, host: str, reason: str) -> None:
         """Start what was deferred of an instance that runs."""
-        self._join(CONTINUE, name, host, reason, self.claim(name).deferred)
+        self.join(CONTINUE, name, host, reason, self.claim(name).deferred)
 
-    def _join(self, kind: str, name: str, host: str, reason: str, programs: Iterable[str]) -> None:
-        """Start programs under the epoch of what runs."""
+    def join(
+        self, kind: str, name: str, host: str, reason: str, programs: Iterable[str], **more: Any
+    ) -> None:
+        """Do something to programs under the epoch of what runs.
+
+        :param more: other fields of `Action`.
+        """
         claim = self.claim(name)
         self.set_claim(name, replace(claim, actor=self.actor))
-        self._add(kind, name, host, reason, epoch=claim.epoch, programs=tuple(programs))
+        self._add(kind, name, host, reason, epoch=claim.epoch, programs=tuple(programs), **more)
+
+    def allow(self, name: str, host: str, reason: str) -> None:
+        """Tell the host of what runs what it may do about it by itself."""
+        self._add(GRANT, name, host, reason, epoch=self.claim(name).epoch)
 
     def release(self, name: str, why: str, reason: str) -> None:
         """Free a claim whose host shows nothing of it, and say so.
@@ -330,21 +346,6 @@ class Draft(Known):
     def revive(self, host: str, reason: str) -> None:
         """Start the host's service manager."""
         self._add(REVIVE, None, host, reason)
-
-    def charges(self, name: str) -> Tuple[Failure, ...]:
-        """The failures that count against an instance's budget, with those of this plan."""
-        before = self.state.claims.get(name) or Claim()
-        now = self.claim(name).failures
-        return now if now != before.failures else charges(before, self.now, self.site.settings)
-
-    def troubles(self, name: str) -> Tuple[Failure, ...]:
-        """The same, and the crashes in a row: what speaks for another host."""
-        charged, claim = self.charges(name), self.claim(name)
-        return charged + tuple(crash for crash in claim.crashes if crash not in charged)
-
-    def refusing(self, name: str) -> List[str]:
-        """Hosts that lately refused to start it: another one is tried first."""
-        return [refusal.host for refusal in refused_lately(self.claim(name), self.now)]
 
     def note(
         self, what: str, why: str = "", result: str = "", instance: str = "", host: str = "", who: Optional[str] = None

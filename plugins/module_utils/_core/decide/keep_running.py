@@ -39,7 +39,7 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
     :param strays: hosts with copies that no claim allows.
     """
     name, claim = instance.name, draft.claim(instance.name)
-    if copy.epochs != (claim.epoch,) and not waits_in_a_gate(instance, claim, copy):
+    if copy.epochs != (claim.epoch,) and not rests(instance, claim, copy):
         runs = listing(str(e) if e else "none" for e in copy.epochs)
         reason = "%s runs on %s under epoch %s, the ledger says %d" % (name, host, runs, claim.epoch)
         in_place(draft, instance, host, reason, strays)
@@ -66,7 +66,7 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
         _repair_after_wait(draft, instance, host)
         return
     expected = expected_programs(instance.application, without=_not_expected(claim, copy))
-    missing = [program for program in expected if program not in copy.programs]
+    missing = [program for program in expected if program not in copy.present]
     if missing and missing_programs(draft, instance, host, missing):
         return
     if changes.reload(draft, instance, host, copy):
@@ -81,10 +81,15 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
 
 def waits_in_a_gate(instance: Instance, claim: Claim, copy: Optional[Seen]) -> bool:
     """Whether nothing of it runs because all its programs come after a gate that waits for something."""
+    return bool(claim.deferred) and rests(instance, claim, copy)
+
+
+def rests(instance: Instance, claim: Claim, copy: Optional[Seen]) -> bool:
+    """Whether nothing of it runs, and nothing should: all its programs wait for something, or ended as they may."""
     return (
-        copy is not None and claim.phase == RUNNING and bool(claim.deferred) and not copy.live
+        copy is not None and claim.phase == RUNNING and bool(claim.deferred or copy.done) and not copy.live
         and copy.claim == claim.epoch
-        and not expected_programs(instance.application, without=_not_expected(claim, copy))
+        and not expected_programs(instance.application, without=(*_not_expected(claim, copy), *copy.done))
     )  # fmt: skip
 
 

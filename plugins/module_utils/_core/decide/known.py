@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..model.observation import Observation, Seen
-from ..model.records import Claim, HostRecord, State, Wanted
+from ..model.records import Claim, Failure, HostRecord, State, Wanted
 from ..model.sentences import clock
 from ..model.site import Host, Instance, Site
 from ..model.words import DOWN, MONITOR, STARTED, STARTING, STOPPED, STOPPING
+from .failures import charges, refused_lately
 
 
 class Known:
@@ -93,9 +94,10 @@ class Known:
         return 1 + self.known_epoch(name)
 
     def known_epoch(self, name: str) -> int:
-        """The highest epoch that the ledger or any seen host knows of."""
+        """The highest epoch that the ledger or any seen host knows of, or that a host may use by itself."""
         claim = self.claim(name)
-        return max(claim.epoch, claim.highest, self._highest.get(name, 0))
+        granted = claim.ahead.until if claim.ahead is not None else 0
+        return max(claim.epoch, claim.highest, granted, self._highest.get(name, 0))
 
     def busy(self, name: str) -> str:
         """Why another run must be waited for; empty when no run is at work on the instance.
@@ -146,3 +148,18 @@ class Known:
     def is_started(self, name: str) -> bool:
         """Whether it is wanted started, with this plan's changes."""
         return self.wanted(name).state == STARTED
+
+    def charges(self, name: str) -> Tuple[Failure, ...]:
+        """The failures that count against an instance's budget, with those of this plan."""
+        before = self.state.claims.get(name) or Claim()
+        now = self.claim(name).failures
+        return now if now != before.failures else charges(before, self.now, self.site.settings)
+
+    def troubles(self, name: str) -> Tuple[Failure, ...]:
+        """The same, and the crashes in a row: what speaks for another host."""
+        charged, claim = self.charges(name), self.claim(name)
+        return charged + tuple(crash for crash in claim.crashes if crash not in charged)
+
+    def refusing(self, name: str) -> List[str]:
+        """Hosts that lately refused to start it: another one is tried first."""
+        return [refusal.host for refusal in refused_lately(self.claim(name), self.now)]

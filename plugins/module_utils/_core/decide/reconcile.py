@@ -18,10 +18,10 @@ from ..model.sentences import times
 from ..model.sequence import expected_programs
 from ..model.site import Instance
 from ..model.words import DOWN, FAILED, FREE, HOST_DOWN, MONITOR, MUSTER, RUNNING, STARTED, STARTING, STOPPED
-from . import conflicts, notices, pauses, unfinished, windows
+from . import alone, conflicts, notices, pauses, unfinished, windows
 from .draft import WHOLE, Draft, Move
 from .failures import avoided_hosts, given_up, running_failure, tried_slowly
-from .keep_running import after_wait, apply_strategy, keep_running, repair_gone, waits_in_a_gate
+from .keep_running import after_wait, apply_strategy, keep_running, repair_gone, rests
 from .relocate import in_place, misplaced, move, stop_strays, strays_of
 
 DEADLINE_SLACK = 1.0  # s, for a deadline that was written in this second
@@ -40,6 +40,14 @@ def reconcile(draft: Draft, name: str) -> None:
         _shorten(draft, name)
         draft.waits[name] = _deadline(draft.claim(name))
         draft.hold(name, draft.claim(name).host, "%s waits: %s" % (name, busy))
+        return
+    claim = draft.claim(name)
+    if claim.phase == RUNNING and claim.actor is not None and claim.actor.run != draft.run:
+        draft.set_claim(name, replace(claim, actor=None))  # what it runs with shows what came of it
+    alone_at_it = alone.count(draft, name)
+    if alone_at_it and name not in draft.asked:
+        draft.waits[name] = draft.now + draft.site.settings.start_timeout
+        draft.hold(name, draft.claim(name).host, "%s waits: %s" % (name, alone_at_it))
         return
     wrong = conflicts.notice(draft, name)
     paused = pauses.holds(draft, name)
@@ -108,7 +116,7 @@ def _stays_claimed(draft: Draft, name: str, host: str) -> bool:
     claim = draft.claim(name)
     observation = draft.observation(host)
     instance = draft.site.by_name().get(name)
-    if claim.target and draft.record(host).state != DOWN:
+    if claim.target and claim.target != host and draft.record(host).state != DOWN:
         draft.hold(name, host, "%s stays claimed on %s, from where it moves: %s" % (name, host, observation.why))
         return True
     if draft.record(host).state != DOWN:
@@ -195,7 +203,7 @@ def _keep_started(draft: Draft, instance: Instance, holder: Optional[str], becau
         move(draft, instance, because, strays)
         return
     copy = draft.copies(name).get(holder)
-    if (copy is None or not copy.live) and not waits_in_a_gate(instance, claim, copy):
+    if (copy is None or not copy.live) and not rests(instance, claim, copy):
         _gone(draft, instance, holder, strays)
     elif claim.phase == RUNNING and copy is not None:
         keep_running(draft, instance, holder, copy, strays)
@@ -215,10 +223,11 @@ def _lives_on(draft: Draft, instance: Instance) -> str:
     if claim.phase != FREE or len(copies) != 1 or name in draft.asked or name in draft.restarts:
         return ""
     ((host, copy),) = copies.items()
-    whole = not expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
+    whole = not expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.present)
     last = host == claim.host and copy.epochs == (claim.epoch,)
     before = host != claim.host and draft.observation(str(claim.host)).seen and copy.epochs == (copy.highest,) != (0,)
-    newest = draft.known_epoch(name) == max(claim.epoch, claim.highest) and (last or before)
+    known = max(claim.epoch, claim.highest, claim.ahead.until if claim.ahead is not None else 0)
+    newest = draft.known_epoch(name) == known and (last or before)
     placed = draft.wanted(name).host in (None, host) and not misplaced(draft, instance, host)
     return host if whole and newest and placed else ""
 
@@ -240,7 +249,8 @@ def _gone(draft: Draft, instance: Instance, host: str, strays: List[str]) -> Non
     elif name in draft.asked:
         in_place(draft, instance, host, draft.asked[name], strays)
     elif windows.lease_ended(draft, name, host):
-        what = "%s lost its lease, and ended %s; it is used again" % (host, name)
+        used = "" if draft.observation(host).lease_lost else "; it is used again"
+        what = "%s lost its lease, and ended %s%s" % (host, name, used)
         in_place(draft, instance, host, what, strays)
     elif windows.bus_ended(draft, instance, host):
         _after_its_bus(draft, instance, host, strays)
@@ -257,7 +267,7 @@ def _after_its_end(draft: Draft, instance: Instance, host: str, strays: List[str
     Only an order to the service manager is somebody's doing, and costs nothing. What ended by itself is a crash.
     """
     name, copy = instance.name, draft.copies(instance.name).get(host)
-    expected = expected_programs(instance.application)
+    expected = expected_programs(instance.application, without=copy.done if copy else ())
     endings = {program: how for program, how in (copy.endings if copy else {}).items() if program in expected}
     if endings and all(how == BY_HAND for how in endings.values()):
         what = "somebody stopped %s on %s by an order to its service manager, past muster" % (name, host)
@@ -287,7 +297,7 @@ def _after_its_bus(draft: Draft, instance: Instance, host: str, strays: List[str
 def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
     """A start whose run is over without having said how it ended."""
     name, claim = instance.name, draft.claim(instance.name)
-    missing = expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
+    missing = expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.present)
     if copy.epochs == (claim.epoch,) and not missing and name not in draft.restarts:
         stop_strays(draft, name, strays)
         found = replace(
@@ -303,17 +313,22 @@ def _take_over_start(draft: Draft, instance: Instance, host: str, copy: Seen, st
 def _finish_stop(draft: Draft, instance: Instance, host: str, strays: List[str]) -> None:
     """A stop whose run is over without a confirmation, of an instance that is wanted started."""
     name, claim = instance.name, draft.claim(instance.name)
-    if claim.target:
+    if claim.target and claim.target != host:
         reason = "the move of %s from %s to %s was left unfinished" % (name, host, claim.target)
         draft.set_claim(name, replace(claim, target=None))
         move(draft, instance, reason, [host] + strays, exclude={host: ""}, prefer=claim.target)
     else:
+        draft.set_claim(name, replace(claim, target=None))
         in_place(draft, instance, host, "the stop of %s on %s was left unfinished" % (name, host), strays)
 
 
 def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], strays: List[str]) -> None:
     """A failed start is tried again while its budget lasts, an HCI only when somebody opens it again."""
     name, claim = instance.name, draft.claim(instance.name)
+    another = bool(claim.digest) and draft.digests.get(name, "") not in ("", claim.digest)
+    if another and draft.kind in WHOLE and not instance.application.on_request:
+        claim = replace(claim, failures=(), crashes=(), until=0.0)  # what failed was another configuration
+        draft.set_claim(name, claim)
     if claim.until:
         after_wait(draft, instance, strays)
         return

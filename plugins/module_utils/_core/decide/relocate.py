@@ -22,11 +22,19 @@ def strays_of(draft: Draft, name: str, holder: Optional[str]) -> List[str]:
 
 
 def stop_strays(draft: Draft, name: str, strays: List[str]) -> None:
-    """Stop the copies that no claim allows."""
+    """Stop the copies that no claim allows, and remove what ended ones left."""
     claim = draft.claim(name)
+    where = "its claim is on %s" % claim.host if claim.holds else "nothing of it is claimed anywhere"
     for host in strays:
-        where = "its claim is on %s" % claim.host if claim.holds else "nothing of it is claimed anywhere"
-        draft.stop_copy(name, host, "%s lives on %s without a valid claim: %s" % (name, host, where))
+        draft.stop_copy(name, host, stray(draft, name, host, where))
+
+
+def stray(draft: Draft, name: str, host: str, where: str = "") -> str:
+    """Why something of an instance has to go from a host. :param where: where its claim is, if that matters."""
+    copy = draft.copies(name).get(host)
+    lives = copy is None or copy.live
+    told = "%s lives on %s without a valid claim" if lives else "%s left a claim behind on %s"
+    return told % (name, host) + (": %s" % where if where else "")
 
 
 def misplaced(draft: Draft, instance: Instance, host: str) -> str:
@@ -37,7 +45,11 @@ def misplaced(draft: Draft, instance: Instance, host: str) -> str:
         return "%s may run on %s only, not on %s" % (application.name, where, host)
     if draft.record(host).state == DRAINED:
         return "%s is drained" % host
-    return ""
+    return without_lease(host) if draft.observation(host).lease_lost else ""
+
+
+def without_lease(host: str) -> str:
+    return "%s holds no lease: no majority of the witnesses answers it, or it is fenced" % host
 
 
 def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: List[str]) -> None:

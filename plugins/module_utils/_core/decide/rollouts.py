@@ -11,40 +11,35 @@ of the plan knows of rollouts, and every run goes on with them.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
 from ..model import change
 from ..model.records import Claim
 from ..model.rollout import ABORTED, DONE, GOING, HALTED, LIVE, PAUSED, Rollout
-from ..model.sentences import listing, number, times
+from ..model.sentences import duration, listing, number, times
 from ..model.sequence import expected_programs
 from ..model.site import Instance, instance_name
 from ..model.words import FAILED, MUSTER, RUNNING, STARTING
-from . import pauses
+from . import batches, pauses
 from .draft import WHOLE, Draft
 
+Lost = Callable[[Draft], str]
+OF_BEFORE = "%s of the rollout before"
+SELDOM = 600.0  # s until what waits for a person is looked at again, besides every regular look
 LOOKS_APART = 5.0  # s between two looks at a batch that is not well yet
+UNWATCHED = 120.0  # s without a look that was due, from which on that time does not count
+AHEAD = 5.0  # s that a moment of the past may be ahead of the clock
 _LIVES = (change.RESTART, change.RELOAD, change.NOTHING)  # what a rollout brings about
 
 
-def batches(
-    items: Sequence[Tuple[str, bool]], canary: int, parallel: int
-) -> List[List[str]]:
-    """The items of each batch: first `canary` of them, then `parallel` at a time, those with open windows last.
+def advance(draft: Draft, lost: Lost) -> None:
+    """Begin a rollout for what changed, or go on with the one that is under way; then show the plan what follows.
 
-    :param items: (id, whether a window of it is open), in site order.
+    :param lost: what would find no place if a server died now, as a sentence; empty when all would.
     """
-    order = [item for item, is_open in items if not is_open] + [item for item, is_open in items if is_open]
-    found = [order[:canary]] if canary and len(order) > canary else []
-    rest = order[len(found[0]) if found else 0 :]
-    return found + [rest[first : first + parallel] for first in range(0, len(rest), parallel)]
-
-
-def advance(draft: Draft) -> None:
-    """Begin a rollout for what changed, or go on with the one that is under way; then show the plan what follows."""
     record = draft.rollout
     if draft.kind in WHOLE and not pauses.site_paused(draft):
-        record = _advance(draft, record)
+        record = _advance(draft, record, lost)
         if record is not None:
             draft.set_rollout(record)
             _tell(draft, record)
@@ -63,26 +58,41 @@ def again_after(draft: Draft) -> float:
     if draft.kind not in WHOLE or record is None or record.state != GOING or len(record.batches) < 2:
         return 0.0
     if record.began == draft.now:  # counted from its outcome on, and looking takes a moment, too
-        return max(record.hold_for, 0.01)
-    return min(LOOKS_APART, max(1.0, record.hold_for))
+        return max(record.hold_for, 0.01) if record.at >= 0 else 1.0
+    if record.due > draft.now + max(LOOKS_APART, record.hold_for + 1.0):
+        return 0.0
+    return min(LOOKS_APART, max(0.05, record.due - draft.now))
 
 
-def _advance(draft: Draft, record: Optional[Rollout]) -> Optional[Rollout]:
+def _advance(draft: Draft, record: Optional[Rollout], lost: Lost) -> Optional[Rollout]:
     changed = _changed(draft)
     known = record.targets if record is not None else {}
     fresh = {name: pair for name, pair in changed.items() if known.get(name) != pair[1]}
     if record is not None and fresh and record.state in LIVE and not any(name in known for name in fresh):
-        record = _join(record, fresh)  # it did not run when the rollout began
+        record = _join(draft, record, fresh)
     elif fresh:
-        return _begin(draft, record, changed)
+        return _begin(draft, record, changed, lost)
+    if record is not None and record.state in LIVE and not _is_described(draft, record):
+        why = "the site describes another configuration"
+        draft.note("rollout %s is over" % record.id, why, who=MUSTER)
+        return replace(record, state=ABORTED, reason=why)
     if record is None or record.state != GOING:
         return record
-    return _go_on(draft, record)
+    return _go_on(draft, record, lost)
 
 
-def _join(record: Rollout, fresh: Mapping[str, Tuple[str, str]]) -> Rollout:
+def _is_described(draft: Draft, record: Rollout) -> bool:
+    """Whether the site still describes what it brings about for any of its instances."""
+    return any(draft.described.get(name, target) == target for name, target in record.targets.items())
+
+
+def _join(draft: Draft, record: Rollout, fresh: Mapping[str, Tuple[str, str]]) -> Rollout:
+    """More instances, which did not run when it began, in batches after the others."""
+    made = batches.batches_of(draft.site, fresh, _opened(draft), 0, canary=False)
+    rules = (*(record.rules or (batches.of_record(record),) * len(record.batches)), *(batch.rules for batch in made))
     return replace(
-        record, batches=(*record.batches, tuple(fresh)),
+        record, batches=(*record.batches, *(batch.instances for batch in made)),
+        rules=() if all(one == rules[0] for one in rules) else rules,
         targets={**record.targets, **{name: target for name, (_source, target) in fresh.items()}},
         sources={**record.sources, **{name: source for name, (source, _target) in fresh.items()}},
     )  # fmt: skip
@@ -90,7 +100,7 @@ def _join(record: Rollout, fresh: Mapping[str, Tuple[str, str]]) -> Rollout:
 
 def _tell(draft: Draft, record: Rollout) -> None:
     """What waits for its turn, and why it does not come."""
-    if record.state in (PAUSED, HALTED, ABORTED) and record.waiting:
+    if record.state in (PAUSED, HALTED, ABORTED) and record.waiting and _is_described(draft, record):
         why = " (%s)" % record.reason if record.reason else ""
         keep = "%s keep what they run with" % listing(record.waiting, most=6)
         verbs = "" if record.state == ABORTED else " (muster rollout resume, abort or revert)"
@@ -125,24 +135,24 @@ def _changed(draft: Draft) -> Dict[str, Tuple[str, str]]:
     return found
 
 
-def _begin(draft: Draft, before: Optional[Rollout], changed: Mapping[str, Tuple[str, str]]) -> Rollout:
-    settings = draft.site.rollout
-    by_item: Dict[str, List[str]] = {}
-    for name in changed:
-        by_item.setdefault(draft.site.instance(name).item.id, []).append(name)
-    items = [(item, _is_open(draft, item)) for item in by_item]
-    parallel = int(draft.request.get("at_a_time") or 0) or settings.parallel(len(items))
-    made = batches(items, min(settings.canary, parallel), parallel)
-    hold_for = draft.site.settings.stable_after if settings.hold_for is None else settings.hold_for
+def _begin(
+    draft: Draft, before: Optional[Rollout], changed: Mapping[str, Tuple[str, str]], lost: Lost
+) -> Rollout:
+    made = batches.batches_of(draft.site, changed, _opened(draft), int(draft.request.get("at_a_time") or 0))
+    alike = all(batch.rules == made[0].rules for batch in made)
     record = Rollout(
         draft.run, GOING, draft.who, draft.why, draft.now,
-        batches=tuple(tuple(name for item in batch for name in by_item[item]) for batch in made),
+        batches=tuple(batch.instances for batch in made),
         began=draft.now,
-        due=draft.now + hold_for + 1.0,
         targets={name: target for name, (_source, target) in changed.items()},
         sources={name: source for name, (source, _target) in changed.items()},
-        hold_for=hold_for, max_failures=settings.max_failures, revert=settings.revert,
-    )  # fmt: skip
+        rules=() if alike else tuple(batch.rules for batch in made),
+        ready=len(made) > 1 and not lost(draft),
+    ).with_batch(0, **made[0].rules)  # fmt: skip
+    record = replace(record, due=draft.now + record.hold_for + 1.0)
+    down = _still_down(draft, before)
+    if down:
+        record = _wait(draft, replace(record, at=-1, after=down), {}, OF_BEFORE % listing(down))
     if before is not None and before.state != DONE and before.waiting:
         left = listing(before.waiting, most=6)
         draft.note("rollout %s is replaced by rollout %s" % (before.id, record.id), "it had not reached %s" % left)
@@ -151,14 +161,64 @@ def _begin(draft: Draft, before: Optional[Rollout], changed: Mapping[str, Tuple[
     return record
 
 
-def _is_open(draft: Draft, item: str) -> bool:
+def _opened(draft: Draft) -> FrozenSet[str]:
+    """Ids of items with an open window."""
     windows = [a.name for a in draft.site.applications if a.on_request]
-    return any(draft.claim(instance_name(window, item)).holds for window in windows)
+    return frozenset(
+        item.id for item in draft.site.items
+        if any(draft.claim(instance_name(window, item.id)).holds for window in windows)
+    )  # fmt: skip
 
 
-def _go_on(draft: Draft, record: Rollout) -> Rollout:
+class _Judged(NamedTuple):
+    """The batch under way."""
+
+    failed: Dict[str, str]  # instance -> why; with those of earlier batches
+    waits: Dict[str, str]  # -> what is missing
+    paused: Dict[str, str]  # what has not taken it because of a pause -> that
+    held: Dict[str, float]  # what is operational -> s until it has been so for long enough
+
+
+def _go_on(draft: Draft, record: Rollout, lost: Lost) -> Rollout:
     """Judge the batch under way; begin the next one when it is well, stop when too much of it failed."""
-    failed, waits = dict(record.failed), []
+    record = _in_time(draft, record)
+    if record.at < 0:
+        return _begin_after(draft, record)
+    failed, waits, paused, held = _judge(draft, record)
+    if len(record.together & set(failed)) > record.max_failures:
+        return _halt(draft, record, failed)
+    if waits:
+        return _wait(draft, record, failed, listing(["%s %s" % pair for pair in waits.items()], most=4))
+    left = max(held.values(), default=0.0)
+    if left > 0.01:
+        texts = ["%s must run for %s s more" % (n, number(round(s, 1))) for n, s in held.items() if s > 0.01]
+        return replace(record, failed=failed, due=draft.now + left, reason="waits: %s" % listing(texts, most=4))
+    if record.at + 1 < len(record.batches):
+        return _next(draft, record, failed, paused, lost)
+    if paused:
+        why = "waits: %s" % listing(dict.fromkeys(paused.values()), most=4)
+        due = record.due if record.due > draft.now + LOOKS_APART else draft.now + SELDOM
+        return replace(record, failed=failed, due=due, reason=why, held_up=True)
+    if len(record.batches) > 1:
+        what = "is done" if not record.back else "has gone back"
+        draft.note("rollout %s %s" % (record.id, what), said_batches(record), who=MUSTER)
+    return replace(record, state=DONE, failed=failed, reason="")
+
+
+def _in_time(draft: Draft, record: Rollout) -> Rollout:
+    """Without the time in which nobody looked, since the controller was off or its clock was wrong."""
+    late = draft.now - record.due
+    over = record.held_up and not any(pauses.paused(draft, name) for name in record.batches[record.at])
+    if over or record.began > draft.now + AHEAD:  # the pause is over, or the clock was set back
+        due = draft.now + record.hold_for + 1.0
+        return replace(record, began=draft.now, due=due, missed=0.0, held_up=False)
+    if record.due and late > UNWATCHED:
+        return replace(record, missed=record.missed + late, due=draft.now + LOOKS_APART)
+    return record
+
+
+def _judge(draft: Draft, record: Rollout) -> _Judged:
+    judged = _Judged(dict(record.failed), {}, {}, {})
     for name in record.batches[record.at]:
         instance = draft.site.by_name().get(name)
         if instance is None or not draft.is_started(name) or draft.described.get(name) != record.targets[name]:
@@ -166,24 +226,86 @@ def _go_on(draft: Draft, record: Rollout) -> Rollout:
         claim = draft.claim(name)
         why = failure(claim, record)
         if why:
-            failed[name] = why
-        elif name not in failed:
-            why = _not_well(draft, instance, claim, record)
-            waits += ["%s %s" % (name, why)] if why else []
-    if len(failed) > record.max_failures:
-        return _halt(draft, record, failed)
-    if waits:
-        due = draft.now + LOOKS_APART if record.due <= draft.now else record.due
-        return replace(record, failed=failed, due=due, reason="waits: %s" % listing(waits, most=4))
-    if record.at + 1 >= len(record.batches):
-        if len(record.batches) > 1:
-            what = "is done" if not record.back else "has gone back"
-            draft.note("rollout %s %s" % (record.id, what), said_batches(record), who=MUSTER)
-        return replace(record, state=DONE, failed=failed, reason="")
-    draft.note("batch %d of rollout %s begins" % (record.at + 2, record.id), "the one before is well", who=MUSTER)
-    return replace(
-        record, at=record.at + 1, began=draft.now, due=draft.now + record.hold_for + 1.0, failed=failed, reason=""
-    )
+            judged.failed[name] = why
+        if name in judged.failed:
+            continue
+        why = _lacks(draft, instance, claim, _goal(record, name))
+        pause = pauses.paused(draft, name)
+        if why and pause:
+            if _runs_with(draft, claim, name) != _goal(record, name):
+                judged.paused[name] = pause
+        elif why and draft.now > record.began + _time(record) + record.missed:
+            judged.failed[name] = "not well within %s: it %s" % (duration(_time(record)), why)
+        elif why:
+            judged.waits[name] = why
+        else:
+            judged.held[name] = max(_since(draft, claim), record.began) + record.hold_for - draft.now
+    return judged
+
+
+def _time(record: Rollout) -> float:
+    """Seconds that a batch has, of those in which somebody looks."""
+    return record.hold_for + record.well_within
+
+
+def _since(draft: Draft, claim: Claim) -> float:
+    """Since when a claim is as it is, unless the clock was set back since then."""
+    return claim.since if claim.since <= draft.now + AHEAD else 0.0
+
+
+def _next(
+    draft: Draft, record: Rollout, failed: Mapping[str, str], paused: Mapping[str, str], lost: Lost
+) -> Rollout:
+    """Begin the next batch, unless a server was lost meanwhile and another loss could not be borne."""
+    why = lost(draft) if record.ready else ""
+    if why:
+        reason = "the site cannot bear the loss of a server as when it began: %s" % why
+        if draft.now <= record.began + _time(record) + record.missed:
+            return _wait(draft, record, failed, reason)
+        draft.note("rollout %s stops" % record.id, reason, "stopped", who=MUSTER)
+        return replace(record, state=HALTED, failed=dict(failed), reason=reason)
+    at = record.at + 1
+    if paused:
+        draft.note("rollout %s comes back to %s at the end" % (record.id, listing(paused)),
+                   listing(dict.fromkeys(paused.values())), who=MUSTER)  # fmt: skip
+        record, at = record.put_off(frozenset(paused))
+    return _at_batch(draft, replace(record, failed=dict(failed)), at, "the one before is well")
+
+
+def _begin_after(draft: Draft, record: Rollout) -> Rollout:
+    """Begin the first batch, once what the rollout before had taken down is up."""
+    down = tuple(name for name in record.after if _is_down(draft, name))
+    if down and draft.now <= record.began + _time(record) + record.missed:
+        return _wait(draft, replace(record, after=down), record.failed, OF_BEFORE % listing(down))
+    return _at_batch(draft, replace(record, after=()), 0, "what the rollout before took down is up")
+
+
+def _at_batch(draft: Draft, record: Rollout, at: int, why: str) -> Rollout:
+    draft.note("batch %d of rollout %s begins" % (at + 1, record.id), why, who=MUSTER)
+    record = record.with_batch(at)
+    return replace(record, began=draft.now, due=draft.now + record.hold_for + 1.0, missed=0.0,
+                   held_up=False, reason="")  # fmt: skip
+
+
+def _still_down(draft: Draft, before: Optional[Rollout]) -> Tuple[str, ...]:
+    """What the rollout that is replaced has taken down, and is not up again: a batch more would be too much."""
+    if before is None or before.state == DONE:
+        return ()
+    under_way = before.batches[before.at] if before.at >= 0 else before.after
+    return tuple(name for name in dict.fromkeys((*under_way, *before.returned)) if _is_down(draft, name))
+
+
+def _is_down(draft: Draft, name: str) -> bool:
+    """Whether it is on its way, or lacks a program; what has failed or was stopped is not waited for."""
+    instance, claim = draft.site.by_name().get(name), draft.claim(name)
+    if instance is None or not draft.is_started(name) or claim.phase == FAILED or pauses.paused(draft, name):
+        return False
+    return bool(_lacks(draft, instance, claim))
+
+
+def _wait(draft: Draft, record: Rollout, failed: Mapping[str, str], for_what: str) -> Rollout:
+    due = draft.now + LOOKS_APART if record.due <= draft.now + 1.0 else record.due
+    return replace(record, failed=failed, due=due, reason="waits: %s" % for_what)
 
 
 def _halt(draft: Draft, record: Rollout, failed: Mapping[str, str]) -> Rollout:
@@ -212,21 +334,32 @@ def failure(claim: Claim, record: Rollout) -> str:
     return pending.why if pending is not None and pending.why and pending.since >= record.began else ""
 
 
-def _not_well(draft: Draft, instance: Instance, claim: Claim, record: Rollout) -> str:
-    """What is missing until an instance is operational for long enough, as a phrase; empty when nothing is."""
+def _lacks(draft: Draft, instance: Instance, claim: Claim, goal: Optional[str] = None) -> str:
+    """What is missing until an instance is operational, as a phrase; empty when nothing is.
+
+    :param goal: the configuration that it must have; None: any.
+    """
     copy = draft.copies(instance.name).get(str(claim.host)) if claim.holds else None
-    goal = record.sources[instance.name] if record.back else record.targets[instance.name]
     if claim.phase != RUNNING or claim.actor is not None:
         return "is starting" if claim.phase == STARTING else "is %s" % claim.phase
-    if copy is None or not copy.live:
+    if copy is None or not (copy.live or copy.done):
         return "is not seen on %s" % claim.host
-    if copy.digest != goal:
+    if goal is not None and copy.digest != goal:
         return "has not taken it yet"
-    missing = expected_programs(instance.application, without=claim.deferred + tuple(claim.failed) + copy.programs)
+    missing = expected_programs(instance.application, without=claim.deferred + tuple(claim.failed) + copy.present)
     if missing:
         return "runs without %s" % listing(missing)
-    left = max(claim.since, record.began) + record.hold_for - draft.now
-    return "must run for %s s more" % number(round(left, 1)) if left > 0.01 else ""
+    return ""
+
+
+def _goal(record: Rollout, name: str) -> str:
+    """The configuration that its turn brings."""
+    return record.sources[name] if record.back else record.targets[name]
+
+
+def _runs_with(draft: Draft, claim: Claim, name: str) -> str:
+    copy = draft.copies(name).get(str(claim.host)) if claim.holds else None
+    return copy.digest if copy is not None else ""
 
 
 def said_batches(record: Rollout) -> str:

@@ -5,7 +5,7 @@
 
 Until its deadline a request that was sent may still arrive, so a start that is not there is not merely forgotten: its
 host gets a stop with a higher epoch first, and refuses the start from then on. A stop that arrives late is refused by
-its epoch anyway.
+its epoch anyway. A start that is there in part has arrived: it is waited for while its host is at work on it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,23 @@ def started_in_vain(draft: Draft, name: str) -> str:
 
 
 def shown(draft: Draft, name: str) -> bool:
-    """Whether nobody has to be waited for: a stop is repeated, a start is done, or a restart has not arrived."""
+    """Whether nobody is waited for: a stop is repeated, a start is done or was cut, or a restart has not arrived.
+
+    What was to be done to an instance that runs, such as a reload, is done again or is not missed. A window may end
+    after this look, and must not be opened again then: until the deadline, nobody starts it but a person.
+    """
     claim, instance = _lost(draft, name), draft.site.by_name().get(name)
-    if claim is None or claim.phase != STARTING or instance is None:
-        return claim is not None and claim.phase == STOPPING
+    if claim is None or claim.phase == STOPPING:
+        return claim is not None
     copy = draft.copies(name).get(str(claim.host))
+    if claim.phase != STARTING or instance is None:
+        return copy is not None and not copy.busy
     if copy is None or copy.epochs != (claim.epoch,):
-        return copy is not None and copy.live and copy.highest < claim.epoch
-    return not expected_programs(instance.application, without=copy.deferred + tuple(copy.failed) + copy.programs)
+        arrived = copy is None or not copy.live or copy.highest >= claim.epoch
+        return not arrived and not instance.application.on_request
+    there = copy.deferred + tuple(copy.failed) + copy.present
+    cut = not copy.busy and not instance.application.on_request
+    return cut or not expected_programs(instance.application, without=there)
 
 
 def _lost(draft: Draft, name: str) -> Optional[Claim]:

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from ..model.observation import LEASE
+from typing import Optional
+
+from ..model.observation import LEASE, Seen
+from ..model.records import Claim
+from ..model.sentences import listing
 from ..model.site import Instance
 from ..model.words import DOWN, HOST_DOWN, MUSTER, RUNNING, STARTED, STARTING, STOPPED, STOPPING
 from .draft import Draft
 from .failures import running_failure
-from .keep_running import waits_in_a_gate
+from .keep_running import rests, waits_in_a_gate
 
 
 def was_cut_off(draft: Draft, instance: Instance, host: str) -> None:
@@ -38,11 +42,28 @@ def ends(draft: Draft, instance: Instance, host: str) -> None:
         draft.want(name, STOPPED, restarted(host, observation.incarnation), by=MUSTER)
     elif lease_ended(draft, name, host):
         draft.want(name, STOPPED, "%s lost its lease, and ended %s" % (host, name), by=MUSTER)
+    elif rests(instance, claim, copy):
+        how = listing("%s exited with %d" % pair for pair in sorted(copy.done.items())) if copy else ""
+        draft.want(name, STOPPED, "%s ended on %s by itself: %s" % (name, host, how), by=MUSTER)
     elif claim.phase == RUNNING and (copy is None or not copy.live) and not bus_ended(draft, instance, host):
         draft.want(name, STOPPED, "%s was closed on %s outside muster" % (name, host), by=MUSTER)
     elif claim.phase == STARTING and copy is not None and copy.claim == claim.epoch and not copy.live:
         why = "%s was opened on %s, and ended before the run that opened it could say so" % (name, host)
         draft.want(name, STOPPED, why, by=MUSTER)
+    elif claim.phase == STARTING and _ended_before(instance, claim, copy):
+        why = "%s ended on %s before its restart arrived there" % (name, host)
+        draft.want(name, STOPPED, why, by=MUSTER)
+
+
+def _ended_before(instance: Instance, claim: Claim, copy: Optional[Seen]) -> bool:
+    """Whether what is there is from before a restart, and ended, or lost the bus whose end stops it."""
+    if copy is None or copy.highest >= claim.epoch:
+        return False
+    bus = instance.application.bus
+    lost = bus is not None and bus.program not in copy.present
+    return not copy.live or (
+        lost and bus is not None and running_failure(instance.application, [bus.program]) == "stop_application"
+    )
 
 
 def waits_for_console(draft: Draft, instance: Instance) -> None:

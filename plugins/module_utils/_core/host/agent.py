@@ -25,14 +25,15 @@ PREFIX = "MUSTER:"
 def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
     """Carry out a request.
 
-    :param request: ``{"verb": "observe" | "prepare" | "act" | "acted" | "remove", "host": {...}, "check", "diff"}``,
-        rest as the verb's own function describes it; with ``agent`` (see `host.install`), it is installed first.
+    :param request: ``{"verb": "observe" | "prepare" | "act" | "acted" | "exec" | "log" | "ways" | "keep" | "remove",
+        "host": {...}, "check", "diff"}``, rest as the verb's own function describes it; with ``agent`` (see
+        `host.install`), it is installed first.
     :return: the verb's answer, or ``{"error": sentence}``.
     """
     began = time.monotonic()
     verb = request.get("verb")
     try:
-        if verb in ("act", "acted", "prepare"):
+        if verb in ("act", "acted", "prepare", "exec"):
             from .machine import ownership
 
             problem = ownership.others(request["host"]["root"])
@@ -61,6 +62,25 @@ def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
             from . import handed
 
             return handed.result(request["host"]["root"], str(request["token"]), float(request["within"]))
+        if verb == "exec":
+            from .inside import execute
+
+            install_agent(request)
+            return execute.execute(request)
+        if verb == "log":
+            from .logs import history
+            from .machine import ownership
+
+            return ownership.as_owner(request["host"]["root"], lambda: history.once(request))
+        if verb == "keep":
+            from . import ledger_copies
+            from .machine import ownership
+
+            return ownership.as_owner(request["host"]["root"], lambda: ledger_copies.keep(request))
+        if verb == "ways":
+            from .lease import ways
+
+            return ways.ways(request)
         if verb == "remove":
             from . import remove
             from .machine import ownership

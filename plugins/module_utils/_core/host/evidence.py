@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 
+from . import ledger_copies
 from .machine import instance_files
 
 TYPE_CHECKING = False
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 def gather(root: str) -> Dict[str, Any]:
     """
     :return: ``{"watched": whether a monitor listens to this host, "epochs": {instance: the highest epoch that was ever
-        seen here}}``; instances that were stopped are in it, too.
+        seen here}, "copy": the newest copy of the ledger that the monitor left here}``; instances that were stopped
+        are in it, too.
     """
-    return {"watched": _watched(root + "/run/listeners"), "epochs": _epochs(root)}
+    found: Dict[str, Any] = {"watched": _watched(root + "/run/listeners"), "epochs": _epochs(root)}
+    copy = ledger_copies.newest(root)
+    return dict(found, copy=copy) if copy else found
 
 
 def _watched(folder: str) -> bool:

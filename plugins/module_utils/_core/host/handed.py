@@ -1,11 +1,13 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests that arrive on the monitor's line: each is carried out by a child process, as a fresh agent would do it.
+"""Requests that arrive on the monitor's line, acts and observations: each is carried out by a child process, as a
+fresh agent would do it.
 
 The line itself only starts them and passes their answers on, in parts, so that whatever one does keeps no question and
 no event waiting. A child holds nothing of the line's: it completes what it began when the line ends. It leaves its
-answer in ``run/acts/<token>``, too, where a request ``acted`` finds it that came another way because the line ended.
+answer to an act in ``run/acts/<token>``, too, where a request ``acted`` finds it that came another way because the line
+ended.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import sys
 import time
 
 from . import relay
+from .logs import child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,13 +40,17 @@ PART_BYTES = 32 * 1024  # of an answer, in one line
 OLDEST_SECONDS = 600.0  # that an answer is kept
 _LOOK_SECONDS = 0.01
 # Imported before the first act, so that none waits for it; an act imports nothing else of the agent.
-_USED = ("act.act", "act.instance", "act.launches", "act.scene", "act.sequencer", "act.stages", "machine.files",
-         "machine.instance_files", "machine.limits", "machine.ownership", "machine.ports", "machine.procs",
-         "machine.starts", "observe", "service.choose", "service.errors", "service.identity", "service.manager")
+_USED = ("act.act", "act.alone", "act.granted", "act.instance", "act.launches", "act.ready", "act.results",
+         "act.scene", "act.sequencer", "act.stages", "logs.marks", "machine.files", "machine.given",
+         "machine.instance_files", "machine.limits", "machine.notify", "machine.ownership", "machine.ports",
+         "machine.procs", "machine.starts",
+         "observe", "service.choose", "service.ends", "service.errors", "service.identity", "service.manager")
 _MANAGERS = {
     "supervisor": ("daemon", "manager", "orders", "xmlrpc"),
     "systemd": ("dbus", "groups", "manager", "orders"),
 }
+_OBSERVE, _KEEP, _EXEC = "observe", "keep", "exec"
+_LOOKS = ("lease.allowed", "load", "service.preparation")  # what only an observation needs, from the first one on
 
 
 class _Act:
@@ -77,16 +84,18 @@ class Handed:
         self._only = only
         self._acts: Dict[int, _Act] = {}  # by the pipe of their answers
         self._ended: List[int] = []  # processes to collect
-        package = __name__.rpartition(".")[0]
-        manager = _service_manager(root)
-        for name in (*_USED, *("service.%s.%s" % (manager, part) for part in _MANAGERS[manager])):
-            importlib.import_module("%s.%s" % (package, name))
+        self.logs = child.Logs(self._log_request)
+        self._manager = _service_manager(root)
+        self._import(*_USED, *("service.%s.%s" % (self._manager, part) for part in _MANAGERS[self._manager]))
 
     def take(self, said: Mapping[str, Any]) -> Json:
         """Begin the act that the monitor hands over: ``{"act": token, "agent": version, "request": {...}}``.
 
-        :return: ``{"taken": token}``; or ``{"refused": token, "why": sentence}``: then nothing was begun.
+        :return: ``{"taken": token}``; or ``{"refused": token, "why": sentence}``: then nothing was begun. Empty where
+            it is about logs (`host.logs.child`), whose answers come later.
         """
+        if "log" in said:
+            return self.logs.take(said)
         token = said.get("act")
         if not isinstance(token, str) or not TOKEN.match(token):
             return {"refused": "", "why": "this is no token of an act"}
@@ -97,7 +106,10 @@ class Handed:
 
     def waited(self) -> List[int]:
         """Descriptors at which answers arrive."""
-        return list(self._acts)
+        return [*self._acts, *self.logs.waited()]
+
+    def acts_under_way(self) -> bool:
+        return bool(self._acts)
 
     def answers(self, ready: List[int]) -> List[Json]:
         """What came at these descriptors: ``{"part": token, "text"}`` and last ``{"acted": token}``, with ``"why"``
@@ -116,13 +128,28 @@ class Handed:
             self._ended.append(act.pid)
             found += self._answer(act)
         self._collect()
-        return found
+        return [*found, *self.logs.answers(ready)]
 
     def close(self) -> None:
         """The line ends: what is under way goes on without it."""
         for descriptor in self._acts:
             os.close(descriptor)
         self._acts.clear()
+
+    def _import(self, *names: str) -> None:
+        package = __name__.rpartition(".")[0]
+        for name in names:
+            importlib.import_module("%s.%s" % (package, name))
+
+    def _checked(self, request: Json) -> Json:
+        """:raises ValueError: when this caller may not make it."""
+        request.pop("agent", None)
+        if self._only and request["host"]["root"] != self._only:
+            raise ValueError("%s is not the folder of this host, %s" % (request["host"]["root"], self._only))
+        return self._allowed(request) if self._allowed is not None else request
+
+    def _log_request(self, request: Mapping[str, Any]) -> Json:
+        return self._checked(dict(request, verb="log"))
 
     def _answer(self, act: _Act) -> List[Json]:
         if not act.answer.endswith(b"\n") or len(act.answer) > LARGEST:
@@ -146,13 +173,13 @@ class Handed:
         if len(self._acts) >= MOST:
             raise ValueError("%d acts are under way on this line" % MOST)
         request = dict(said["request"])
-        if request.get("verb") != "act" or request.get("config") or request.get("start_service_manager"):
+        verb = request.get("verb")
+        known = ("act", _OBSERVE, _KEEP, _EXEC)
+        if verb not in known or request.get("config") or request.get("start_service_manager"):
             raise ValueError("such a request comes by a command of its own")
-        request.pop("agent", None)
-        if self._only and request["host"]["root"] != self._only:
-            raise ValueError("%s is not the folder of this host, %s" % (request["host"]["root"], self._only))
-        if self._allowed is not None:
-            request = self._allowed(request)
+        request = self._checked(request)
+        if verb == _OBSERVE:
+            self._import(*_LOOKS, "service.%s.setup" % self._manager)
         self._collect()
         reading, writing = os.pipe()
         try:
@@ -181,14 +208,15 @@ def _be_the_agent(carry_out: Check, request: Mapping[str, Any], token: str, answ
         sys.modules["random"].seed()
     root = request["host"]["root"]
     os.chdir(root)  # for people who ask which host it belongs to
-    held = _note(root, token)
+    held = _note(root, token) if request.get("verb") == "act" else -1  # who looked will look again
     try:
         answer = carry_out(request)
     except Exception as error:
         answer = {"error": "%s: %s" % (type(error).__name__, error)}
     data = json.dumps(answer, separators=(",", ":")).encode("utf-8") + b"\n"
     with contextlib.suppress(OSError):
-        _write(held, data)
+        if held >= 0:
+            _write(held, data)
     with contextlib.suppress(OSError):  # the line is gone
         _write(answer_to, data)
     os._exit(0)

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host's end of the monitor's line: answers the monitor's questions, and passes on events of the service manager.
 
-The monitor sends this file and `host.relay` when it connects, so they need no installation and both ends have the same
-version; the code for systemd and for acts is that of the installed agent. The protocol is a JSON document per line:
-this end writes ``{"ready": 1}`` and reads ``{"root", "patience", "api"}``, then answers each line ``?`` with
-``{"beat": 1}``. It also writes ``{"event": {...}}`` for each datagram to its own socket in ``<root>/run/listeners``,
-and for each event of systemd where that is the service manager. Other lines hand over an act, which the installed agent
-takes (see `host.handed`); a beat then names its version as ``agent``. It ends with its connection, or after `patience`
-seconds without a question.
+The monitor sends this file, `host.relay` and `host.contact` when it connects, so they need no installation and both
+ends have the same version; the code for systemd and for acts is that of the installed agent. The protocol is a JSON
+document per line: this end writes ``{"ready": 1}`` and reads ``{"root", "patience", "api"}``, then answers each line
+``?`` with ``{"beat": 1}``. It also writes ``{"event": {...}}`` for each datagram to its own socket in
+``<root>/run/listeners``, and for each event of systemd where that is the service manager. ``{"leads": [roots]}`` says
+that this monitor may act (see `host.contact`). Other lines hand over an act, which the installed agent takes (see
+`host.handed`); a beat then names its version as ``agent``. It ends with its connection, or after `patience` seconds
+without a question.
 
 `api` names the socket that sshd forwards to the monitor's API. A child process takes the connections of people on the
 host beside that socket and passes on who they are. It runs as the owner of the folder, never with more rights.
@@ -26,7 +27,7 @@ import signal
 import socket
 import sys
 
-from . import relay
+from . import contact, relay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Listener:
         self._api = api
         self._confined = confined
         self._relay: Optional[Tuple[int, int]] = None  # process id, and the pipe whose end it waits for
+        self._windows = 0  # process id
         self.socket: Optional[socket.socket] = None
         self.systemd: Any = None
         self._events = events
@@ -62,6 +64,7 @@ class Listener:
     def open(self) -> None:
         """Open what is not open yet; called again with each question, as a host may be prepared later."""
         self._show_api()
+        self._watch_windows()
         if self.systemd is None and self._asks_systemd:
             self._open_systemd()
         if not self._events or (self.socket is not None and os.path.exists(self._path)):
@@ -120,13 +123,8 @@ class Listener:
         if noted.get("service_manager") != "systemd" or os.geteuid():
             self._asks_systemd = False
             return
-        import importlib
-
         try:
-            library = os.path.dirname(self._run) + "/lib"
-            if not any(os.path.dirname(entry) == library for entry in sys.path):
-                use("%s/%s" % (library, newest(library)))
-            agent = importlib.import_module("muster_host.service.systemd.events")
+            agent = _agent_of(os.path.dirname(self._run), "muster_host.service.systemd.events")
             self.systemd = agent.Events(os.path.dirname(self._run), str(noted["host"]))
         except (ImportError, OSError, KeyError):
             return
@@ -149,6 +147,29 @@ class Listener:
             return
         try:
             relay.relay(self._api, relay.alone(reading), self._confined)
+        finally:
+            os._exit(0)
+
+    def _watch_windows(self) -> None:
+        """Start the process that asks windows whether they answer, where there is a screen; again when it ended."""
+        if self._windows:
+            with contextlib.suppress(OSError):
+                if os.waitpid(self._windows, os.WNOHANG) == (0, 0):
+                    return
+            self._windows = 0
+        root = os.path.dirname(self._run)
+        if not self._events or not os.path.exists(root + "/etc/display"):
+            return
+        line = os.getpid()
+        self._windows = os.fork()
+        if self._windows:
+            return
+        try:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (0, 1, 2):  # the connection is the line's alone
+                os.dup2(nothing, descriptor)
+            os.closerange(3, 256)
+            _agent_of(root, "muster_host.windows").watch(root, line)
         finally:
             os._exit(0)
 
@@ -188,17 +209,32 @@ class Agent:
         """Hand one line of the monitor's to the agent. :return: the answer to it."""
         if not isinstance(said, dict):
             return {}
+        if "leads" in said:
+            contact.note([self._only] if self._only else [str(root) for root in said["leads"] or ()])
+            return {}
         version = str(said.get("agent"))
-        other = self.handed is not None and version != self.handed.version and not self.handed.waited()
+        other = self.handed is not None and version != self.handed.version and not self._busy()
         if other and not self._only and VERSION.match(version) and os.path.isdir("%s/lib/%s" % (self._root, version)):
+            before = self.handed
             self._load(version)
-        if self.handed is None:
+            if self.handed is not before and hasattr(before, "logs"):
+                for document in before.logs.close("the agent there is a new one"):
+                    say(document)
+        if self.handed is None and "act" in said:
             return {"refused": str(said.get("act")), "why": "there is no agent here that takes it"}
-        reply: Dict[str, Any] = self.handed.take(said)
+        reply: Dict[str, Any] = self.handed.take(said) if self.handed is not None else {}
         return reply
 
+    def _busy(self) -> bool:
+        """Whether acts are under way; logs are read again by another agent."""
+        acts = getattr(self.handed, "acts_under_way", None)
+        return bool(acts() if acts is not None else self.handed.waited())
+
     def beat(self) -> Dict[str, Any]:
-        return {"beat": 1} if self.handed is None else {"beat": 1, "agent": self.handed.version}
+        """With the version of the agent, and whether that reads logs."""
+        if self.handed is None:
+            return {"beat": 1}
+        return {"beat": 1, "agent": self.handed.version, "logs": int(hasattr(self.handed, "logs"))}
 
     def _load(self, version: str) -> None:
         if self._tried.get(version) is False:
@@ -268,12 +304,27 @@ def serve(listener: Listener, agent: Agent, patience: int) -> None:
                 return
             *lines, left = (left + data).split(b"\n")
             for line in lines:
-                say(agent.beat() if line == b"?" else agent.take(_document(line)))
+                answer = agent.beat() if line == b"?" else agent.take(_document(line))
+                if answer:
+                    say(answer)
             if len(left) > MAX_REQUEST_BYTES:
                 return
         if agent.handed is not None:
             for answer in agent.handed.answers(ready):
                 say(answer)
+
+
+def _agent_of(root: str, name: str) -> Any:
+    """A module of the installed agent.
+
+    :raises ImportError, OSError: when there is none.
+    """
+    import importlib
+
+    library = root + "/lib"
+    if not any(os.path.dirname(entry) == library for entry in sys.path):
+        use("%s/%s" % (library, newest(library)))
+    return importlib.import_module(name)
 
 
 def _may_be_shown(api: str, root: str) -> bool:

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from .machine import files, limits, procs
+from .machine import files, limits, node, procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def measure(
     :param prepared: whether the host has a folder in which the sample can be kept.
     :param pid: a process whose limits (control groups, a container) are those of the programs.
     :return: ``{"cpu", "memory", "load_average", "cpus", "total_memory", "free_memory", "free_disk"}`` in percent of
-        the node and MiB, and per instance (cpu, memory) in percent of the node.
+        the node and MiB, ``received`` and ``sent`` in bytes a second (and as totals), ``uptime`` in seconds and what
+        `node.pressure` has; and per instance (cpu, memory) in percent of the node.
     """
     before = _read_sample(root)
     now = _sample(processes)
@@ -49,9 +50,13 @@ def measure(
         now = _sample(processes)
     if prepared:
         _keep(root, now)
-    facts = _within(_node(root), limits.of(pid))
+    facts = {**_within(_node(root), limits.of(pid)), **node.pressure(), "uptime": round(node.uptime())}
+    seconds = max(now["at"] - before["at"], 1e-6)
+    for number, what in enumerate(("received", "sent")):
+        facts[what + "_total"] = now["network"][number]
+        facts[what] = round(max(0, now["network"][number] - before.get("network", now["network"])[number]) / seconds)
     limited = facts.pop("limited", False)
-    elapsed = max(now["at"] - before["at"], 1e-6) * facts["cpus"] * _TICKS
+    elapsed = seconds * facts["cpus"] * _TICKS
     total = facts["total_memory"] or 1
     facts["total_memory"] = total // _MIB
     used: Used = {}
@@ -90,7 +95,7 @@ def _sample(processes: Sequence[procs.Process]) -> Dict[str, Any]:
         if found is not None:
             times[str(process.pid)] = (found.ticks, found.resident, found.started)
     return {"at": round(time.clock_gettime(time.CLOCK_BOOTTIME), 3), "boot": procs.boot_id(), "node": _node_times(),
-            "processes": times}
+            "network": node.network(), "processes": times}
 
 
 def _node_times() -> Tuple[float, float]:

@@ -10,12 +10,12 @@ import os
 
 from .lease import allowed
 from .machine import files, instance_files, procs, starts
-from .service import identity
+from .service import ends, identity
 from .service.choose import manager_of, setup_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence
+    from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
     from .service.manager import Manager
 
@@ -84,9 +84,11 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
     :param load: whether to measure the load, which takes 25 ms.
     :return: ``{"host", "answer": "seen", "prepared", "site_id", "controller", "incarnation", "service_manager",
         "instances": {name: {"epoch", "epochs", "claim", "digest", "last_epoch", "programs", "strays", "deferred",
-        "failed"}}}``, with ``ended`` for an instance whose bus ended, and ``lease`` {held, witnesses} where one is
-        needed; without `only` also ``config``, ``services_config`` (digests), ``drift``, ``foreign`` (phrases) and
-        ``services``; with `load` also ``load``, and ``cpu`` and ``memory`` of each instance, in percent of the node.
+        "failed"}}}``, with ``busy`` where an agent is at work, ``done`` {program: exit code} of those that ended as
+        they may, ``ended`` for an instance whose bus ended, and ``lease`` {held, witnesses} where one is needed, with
+        ``alone``, see `host.alone.grants.observed`; without `only` also ``config``, ``services_config`` (digests),
+        ``drift``, ``foreign`` (phrases) and ``services``; with `load` also ``load``, and ``cpu`` and ``memory`` of each
+        instance, in percent of the node.
     """
     root = host["root"]
     try:
@@ -99,6 +101,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
     prepared = dict(host, service_manager=named, site_id=site_id)
     manager = manager_of(prepared)
     manager.patience(_PATIENCE_SECONDS)
+    busy = {name for name in instance_files.claims(root) if instance_files.at_work(root, name)}  # before the look
     look = identity.Look(manager)
     manager.close()
     look.remember()
@@ -111,12 +114,15 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
         "controller": marker.get("controller"),
         "incarnation": manager.incarnation(pid),
         "service_manager": ("running" if pid else "stopped") if marker else "absent",
-        "instances": _instances(manager, look, only),
+        "instances": _instances(manager, look, only, busy),
     }
     manager.close()
     lease = allowed.observed(root)
     if lease:
+        from .alone import grants  # only where hosts help themselves: it takes milliseconds
+
         observation["lease"] = lease
+        observation["alone"] = grants.observed(root)
     if only is None:
         observation["config"], drift, foreign = files.examine(root + "/etc/available")
         service_digest, service_drift, service_foreign = files.examine(root + "/etc/services")
@@ -142,7 +148,7 @@ def observe(host: Mapping[str, Any], only: Optional[Sequence[str]] = None, load:
 
 
 def _instances(
-    manager: Manager, look: identity.Look, only: Optional[Sequence[str]]
+    manager: Manager, look: identity.Look, only: Optional[Sequence[str]], busy: Set[str]
 ) -> Dict[str, Any]:
     root = manager.root
     processes = look.processes
@@ -188,12 +194,17 @@ def _instances(
             "deferred": list(kept.get("deferred", [])),
             "failed": dict(kept.get("failed", {})),
         }
+        if name in busy:
+            result[name]["busy"] = True
+        record = starts.read(root, name)
+        ended_well = ends.done(manager, record, programs) if record.ends and record.epoch in (epoch, claim) else {}
+        if ended_well:
+            result[name]["done"] = ended_well
         if claim is not None and not epochs:
             ended = seen.get("ended") or manager.ended(name, claim)
             if ended and claim == ended.get("epoch"):
                 result[name]["ended"] = ended  # its bus ended, and the service manager stopped the rest
             else:
-                record = starts.read(root, name)
                 how = manager.endings(name, sorted(record.programs)) if record.epoch == claim else {}
                 if how:
                     result[name]["endings"] = how

@@ -10,8 +10,8 @@ import os
 
 from . import install, observe, system
 from .lease import allowed
+from .machine import accounts, differences, ports, procs
 from .machine import files as machine_files
-from .machine import ports, procs
 from .service.choose import setup_of
 from .service.errors import ManagerError
 from .service.preparation import Preparation, environment_lines, service_names
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .service.preparation import Setup
 
 FOLDERS = ("bin", "lib", "etc", "etc/available", "etc/current", "etc/generations", "etc/placed", "etc/services",
-           "run", "run/claims", "run/seen", "run/locks", "run/starts", "run/listeners", "log", "var")
+           "run", "run/claims", "run/seen", "run/locks", "run/starts", "run/given",
+           "run/listeners", "run/alone", "log", "var")
 _MARKER_KEYS = ("site_id", "site", "controller", "host", "address", "root", "node", "service_manager")
 
 
@@ -67,6 +68,7 @@ def prepare(request: Mapping[str, Any]) -> Dict[str, Any]:
         _lease(work, request.get("lease"))
         late = setup.configure(work, request)
         _agent(work, request.get("agent"))
+        setup.hold_lease(work, request.get("lease"))
         _run(work, setup, request, settings, changed, late)
     except machine_files.FolderError as error:
         return {"error": str(error)}
@@ -95,16 +97,36 @@ def _lease(work: Preparation, lease: Optional[Mapping[str, Any]]) -> None:
                 machine_files.remove(path)
         return
     try:
-        longest = float(json.loads(before or b"{}").get("longest") or 0.0)
+        known = json.loads(before or b"{}")
+        longest = float(known.get("longest") or 0.0)
     except (ValueError, TypeError, AttributeError):
-        longest = 0.0
+        known, longest = {}, 0.0
     # A lease that was asked for earlier may still count when a witness is born again.
-    document = dict(lease, longest=max(longest, float(lease["length"])))
+    document = dict(lease, longest=max(longest, float(lease["length"])), **_keys(known, lease))
     data = (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("utf-8")
     if data != before:
         work.did.append("wrote %s" % allowed.SETTINGS_FILE)
         if not work.check:
             machine_files.write_file(path, data, 0o600)
+
+
+def _keys(known: Mapping[str, Any], lease: Mapping[str, Any]) -> Dict[str, Any]:
+    """The keys of a host when those that come are not the next step of a rotation; {}: they are.
+
+    The site's key was lost with its controller, say. Hosts get another one one by one, and none may stop answering
+    another meanwhile: so one deploy makes it known behind the former, one has it used, and one drops the former.
+    """
+    names, fresh = ([list(entry) for entry in of.get("keys") or ()] for of in (known, lease))
+    if known.get("site_id") != lease["site_id"] or not names or fresh[0] == names[0]:
+        return {}
+    used = fresh[0] in names
+
+    def merged(before: List[Any], after: List[Any]) -> List[Any]:
+        first, last = (after, before) if used else (before, after)
+        return [*first, *(entry for entry in last if entry not in first)]
+
+    masters = merged(list(known.get("masters") or ()), list(lease["masters"])) if lease["masters"] else []
+    return {"keys": merged(names, fresh), "masters": masters}
 
 
 def _agent(work: Preparation, bundle: Optional[Mapping[str, Any]]) -> None:
@@ -129,9 +151,7 @@ def _folders(work: Preparation) -> None:
 def _programs(work: Preparation, files: Mapping[str, Mapping[str, str]]) -> None:
     inside = {name[len("bin/") :]: entry for name, entry in files.items() if name.startswith("bin/")}
     digest = machine_files.config_digest(inside)
-    change = machine_files.write_folder(
-        work.root + "/bin", inside, digest, None, work.check, work.diff, work.root + "/bin/"
-    )
+    change = machine_files.write_folder(work.root + "/bin", inside, digest, None, work.check, _diff(work, "bin"))
     _report(work, "bin", change)
     work.programs = change.written + change.removed
 
@@ -156,14 +176,20 @@ def _services(work: Preparation, files: Mapping[str, Mapping[str, str]]) -> Set[
     """:return: names of services that changed, came or went."""
     change = machine_files.write_folder(
         work.root + "/etc/services", files, machine_files.config_digest(files), machine_files.tokens(work.host),
-        work.check, work.diff, work.root + "/etc/services/",
+        work.check, _diff(work, "etc/services"),
     )
     _report(work, "etc/services", change)
     for name in service_names(files):
         for folder in ("log", "var"):
             if not work.check:
                 os.makedirs("%s/%s/%s" % (work.root, folder, name), mode=machine_files.FOLDER_MODE, exist_ok=True)
+        if work.host.get("runs_as") and not work.check:
+            accounts.let_write(work.host, name)
     return {name.split("/")[0] if "/" in name else name.rpartition(".")[0] for name in change.written + change.removed}
+
+
+def _diff(work: Preparation, folder: str) -> Optional[differences.Differences]:
+    return differences.Differences("%s/%s/" % (work.root, folder)) if work.diff else None
 
 
 def _report(work: Preparation, folder: str, change: machine_files.Change) -> None:
@@ -205,9 +231,9 @@ def _run(
     _old_text(work, processes)
     pid = (setup.manager.find if work.check else setup.manager.settled)(processes)
     if not pid and request.get("lease"):
-        problem = ports.taken_for_datagrams(request["lease"]["address"], request["lease"]["port"])
+        problem = ports.cannot_ask(work.host["host"], request["lease"])
         if problem:
-            raise ManagerError("%s cannot ask for a lease: %s" % (work.host["host"], problem))
+            raise ManagerError(problem)
     if not pid:
         work.did.append("started the service manager")
         if not work.check:

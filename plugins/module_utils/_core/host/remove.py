@@ -9,7 +9,8 @@ import importlib
 import os
 import time
 
-from . import observe
+from . import ledger_copies, observe
+from .lease.allowed import SETTINGS_FILE
 from .machine import files as machine_files
 from .machine import procs
 from .service import identity
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 _TERM_SECONDS = 10.0  # from SIGTERM to SIGKILL
 _KILL_SECONDS = 5.0  # that a process may take to die of SIGKILL
 _IMPORTED_LATE = ("service.supervisor.manager", "service.supervisor.setup", "service.supervisor.boot_unit")
-_FOLDERS = ("lib", "etc/current", "etc/generations", "etc/placed", "run", "log", "var")
-_FILES = ("etc/host.json", "etc/supervisord.conf", "etc/supervisord-listener.conf", "etc/environment", "etc/display")
+_FOLDERS = ("lib", "etc/current", "etc/generations", "etc/placed", ledger_copies.FOLDER, "run", "log", "var")
+_FILES = ("etc/host.json", SETTINGS_FILE, "etc/supervisord.conf", "etc/supervisord-listener.conf", "etc/environment",
+          "etc/display")  # fmt: skip
 
 
 def load() -> None:

@@ -10,6 +10,7 @@ host one that "answers nonsense", which is treated like one that does not answer
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Callable, Dict, Mapping
 
 from .text import for_terminal, printable
@@ -17,11 +18,14 @@ from .text import for_terminal, printable
 LARGEST = 4 * 1024 * 1024  # characters of one answer
 HIGHEST_EPOCH = 2**53
 _DEEPEST = 12
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\Z")
 _LONGEST_NAME = 300
 _LONGEST_SENTENCE = 2000  # of an agent's own sentences, which may list names
 _HUGE = 2**64
 _MANAGERS = ("running", "stopped", "absent")
 _RESULTS = ("running", "stopped", "failed", "refused")
+
+_PACKED = re.compile(r"[A-Za-z0-9+/=]*\Z")
 
 Check = Callable[[Any, str], Any]
 
@@ -58,7 +62,7 @@ def event(said: Any, host: str) -> Dict[str, Any]:
     :raises Nonsense: when it does not fit.
     """
     clean: Dict[str, Any] = _fields(_EVENT)(said, "event")
-    for name in _NEEDED if clean.get("event") == "exited" else ("event",):
+    for name in _NEEDED.get(str(clean.get("event")), ("event",)):
         if clean.get(name) is None:
             raise _refuse(None, "event." + name, "there")
     return dict(clean, host=host)
@@ -140,6 +144,10 @@ def _epoch(value: Any, where: str) -> int:
     return value
 
 
+FIGURES = ("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk", "received", "sent", "received_total",
+           "sent_total", "uptime", "pressure_cpu", "pressure_memory", "pressure_io")  # fmt: skip
+
+
 def _figure(value: Any, where: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _refuse(value, where, "a number")
@@ -187,13 +195,30 @@ def _fields(known: Mapping[str, Check]) -> Check:
     return check
 
 
+def _packed(value: Any, where: str) -> str:
+    """Base64, as long as an answer may be."""
+    if not isinstance(value, str) or not _PACKED.match(value):
+        raise _refuse(value, where, "base64")
+    return value
+
+
 def _code(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -255 <= value <= 255:
         raise _refuse(value, where, "an exit code")
     return value
 
 
-_NEEDED = ("event", "instance", "program", "epoch", "code")  # of a program that ended
+def _base64(value: Any, where: str) -> str:
+    """Bytes of a command, which are nobody's words."""
+    if not isinstance(value, str) or len(value) > LARGEST // 4 or not _BASE64.match(value):
+        raise _refuse(value, where, "base64")
+    return value
+
+
+_NEEDED = {
+    "exited": ("event", "instance", "program", "epoch", "code"),  # a program ended
+    "window": ("event", "instance", "program", "epoch", "state", "since"),  # one falls silent, or answers again
+}
 _EVENT = {
     "event": _text,
     "instance": _name,
@@ -203,6 +228,8 @@ _EVENT = {
     "expected": _flag,
     "busy": _flag,
     "stopped": _many(_text),
+    "state": _text,
+    "since": _figure,
 }
 _SEEN = _fields(
     {
@@ -214,8 +241,10 @@ _SEEN = _fields(
         "programs": _by_name(_any),
         "deferred": _many(_text),
         "failed": _by_name(_text),
+        "done": _by_name(_code),
         "ended": _fields({"program": _text}),
         "endings": _by_name(_text),
+        "busy": _flag,
         "cpu": _figure,
         "memory": _figure,
     }
@@ -238,6 +267,11 @@ _ACTED: Dict[str, Check] = {
     "results": _by_name(_OUTCOME), "changed": _flag, "diff": _lines, "config_error": _text,
     "services": _many(_text), "services_error": _text, "service_manager": _text, "incarnation": _text,
 }
+_ATTEMPT = _fields(
+    {"number": _epoch, "did": _text, "at": _figure, "why": _text, "result": _text, "took": _figure}
+)
+_ALONE = _fields({"epoch": _epoch, "until": _epoch, "stands": _flag, "busy": _flag, "attempts": _many(_ATTEMPT)})
+_COPY = _fields({"site_id": _text, "revision": _epoch, "at": _figure, "digest": _text, "text": _packed})
 _VERBS: Dict[str, Dict[str, Check]] = {
     "observe": {
         "host": _text,
@@ -253,13 +287,16 @@ _VERBS: Dict[str, Dict[str, Check]] = {
         "drift": _many(_text),
         "foreign": _many(_text),
         "instances": _by_name(_SEEN),
-        "lease": _fields({"held": _flag, "witnesses": _many(_text)}),
+        "lease": _fields({"held": _flag, "lost": _flag, "guard": _flag, "witnesses": _many(_text)}),
+        "alone": _by_name(_ALONE),
         "services": _by_name(_fields({"started": _figure, "pause": _figure})),
-        "evidence": _fields({"watched": _flag, "epochs": _by_name(_epoch)}),
-        "load": _fields(dict.fromkeys(("memory", "cpu", "cpus", "total_memory", "free_memory", "free_disk"), _figure)),
+        "evidence": _fields({"watched": _flag, "epochs": _by_name(_epoch), "copy": _COPY}),
+        "load": _fields(dict.fromkeys(FIGURES, _figure)),
     },
     "act": _ACTED,
     "acted": _ACTED,
+    "exec": {"code": _code, "why": _text, "out": _base64, "err": _base64, "took": _figure, "left_out": _many(_figure)},
+    "log": {"lines": _many(_lines)},
     "prepare": {"diff": _lines},
     "remove": {"diff": _lines},
 }

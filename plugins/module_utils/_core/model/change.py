@@ -4,7 +4,7 @@
 """What a changed configuration does to an instance that runs, and the digest that tells what changed.
 
 The digest of an instance is that of its own part (commands and units, and every file that does as they do), then one
-part for each other word: ``3f2a...+reload:91c0...``.
+part for each other word: ``3f2a...@77be...+reload:91c0...``. After the @ is the shape, see `model.shape`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from typing import Dict, Iterable, List, Mapping
 
+from .shape import with_shape
 from .site import Application, ConfigFile
 
 # The words of `on_change`.
@@ -62,7 +63,7 @@ def digest_of(application: Application, parts: Mapping[str, Iterable[str]]) -> s
     own = of_units(application)
     texts = list(parts.get("", ())) + list(parts.get(own, ()))
     others = ["%s:%s" % (word, digest(parts[word])) for word in sorted(parts) if word not in ("", own)]
-    return "+".join([digest(texts), *others])
+    return "+".join([with_shape(digest(texts), application), *others])
 
 
 def effect(application: Application, running: str, wanted: str) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 from .words import FAILED, FREE
 
@@ -18,15 +18,19 @@ class Actor:
     run: str
     deadline: float
     lost: bool = False  # the run is over, and its host has not answered: what was sent there may still arrive
+    process: str = ""  # of the run, where it runs on the controller: see `controller.run_process`
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Actor:
-        return cls(str(document["run"]), float(document["deadline"]), bool(document.get("lost")))
+        return cls(str(document["run"]), float(document["deadline"]), bool(document.get("lost")),
+                   str(document.get("process") or ""))  # fmt: skip
 
     def to_json(self) -> Dict[str, Any]:
         document: Dict[str, Any] = {"run": self.run, "deadline": self.deadline}
         if self.lost:
             document["lost"] = True
+        if self.process:
+            document["process"] = self.process
         return document
 
 
@@ -64,6 +68,31 @@ class Pending:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """Numbers beyond the epoch that its host may use by itself while no monitor is there."""
+
+    until: int  # the last one; nobody else uses them
+    used: int = 0  # the last one of which the ledger knows what it was used for
+
+
+@dataclass(frozen=True)
+class Given:
+    """What people gave to single programs, until their next stop."""
+
+    epoch: int = 0  # under which the programs run that have it; under another one nothing of it is left
+    programs: Mapping[str, str] = field(default_factory=dict)  # program -> a phrase, which holds no value
+
+    def after(self, epoch: int, programs: Iterable[str], what: Mapping[str, str]) -> Given:
+        """After these programs were stopped or started.
+
+        :param what: program -> what it was started with.
+        """
+        kept = {name: how for name, how in self.programs.items() if self.epoch == epoch and name not in programs}
+        kept.update(what)
+        return Given(epoch, kept) if kept else Given()
+
+
+@dataclass(frozen=True)
 class Claim:
     """The record that an instance belongs to a host, under an epoch that only grows.
 
@@ -89,6 +118,8 @@ class Claim:
     pending: Optional[Pending] = None  # another configuration than the one it runs with
     refusals: Tuple[Failure, ...] = ()  # by hosts, to start it, since it ran last; they cost nothing
     highest: int = 0  # the epoch of a start that was undone, when what runs has a lower one: no epoch is given twice
+    ahead: Optional[Ahead] = None  # see `decide.alone`
+    given: Given = Given()
     back: str = ""  # where it ran when the whole site was stopped: it starts there again, if there is room
 
     @property
@@ -97,6 +128,11 @@ class Claim:
         if self.phase == FREE or not self.host:
             return False
         return self.phase != FAILED or bool(self.left)
+
+    @property
+    def lasting(self) -> Mapping[str, str]:
+        """What people gave to programs that run with it: program -> a phrase."""
+        return self.given.programs if self.holds and self.given.epoch == self.epoch else {}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Claim:
@@ -121,10 +157,12 @@ class Claim:
             pending=Pending.from_json(document["pending"]) if document.get("pending") else None,
             highest=int(document.get("highest") or 0),
             back=document.get("back") or "",
+            given=Given(int(document["given"][0]), dict(document["given"][1])) if document.get("given") else Given(),
+            ahead=Ahead(*(int(number) for number in document["ahead"])) if document.get("ahead") else None,
         )
 
     def to_json(self) -> Dict[str, Any]:
-        document = {
+        document: Dict[str, Any] = {
             "host": self.host,
             "epoch": self.epoch,
             "phase": self.phase,
@@ -149,6 +187,10 @@ class Claim:
             document["refusals"] = [[f.at, f.host, f.why] for f in self.refusals]
         if self.highest > self.epoch:
             document["highest"] = self.highest
+        if self.ahead is not None:
+            document["ahead"] = [self.ahead.until, self.ahead.used]
+        if self.lasting:
+            document["given"] = [self.given.epoch, dict(self.lasting)]
         if self.back:
             document["back"] = self.back
         return document

@@ -33,6 +33,7 @@ class Item:
     terms: Optional[Terms] = None
 
 
+LABELS = ("name", "area", "kind")  # variables of an item that people read beside its id
 MEMORY = "memory"  # the name of this resource, in MiB
 SITE = "site"  # the row of what the site has once
 PER = ("item", "site", "host")

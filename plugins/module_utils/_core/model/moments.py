@@ -54,6 +54,26 @@ def moment(written: Any, now: float) -> Optional[float]:
     return at
 
 
+def earlier(written: Any, now: float) -> Optional[float]:
+    """As `past`; None for nothing written."""
+    return None if written is None or written == "" else past(str(written), now)
+
+
+def past(written: str, now: float) -> float:
+    """As `moment`, for what was: a duration is that long ago, and a time of day that is to come was yesterday's.
+
+    :raises ValueError: with a sentence.
+    """
+    text = written.strip()
+    ago = duration(text)
+    at = now - ago if ago is not None else _text(text, now)
+    if at > now and re.match(r"\d{1,2}:\d\d(:\d\d)?$", text):
+        at -= 86400.0
+    if not 0 <= at <= LAST:
+        raise ValueError("%s is too far away" % written)
+    return at
+
+
 def _text(text: str, now: float) -> float:
     if _STAMP.match(text):
         return float(text)
@@ -71,4 +91,4 @@ def _text(text: str, now: float) -> float:
     try:
         return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text)).timestamp()
     except ValueError:
-        raise ValueError("%s is no moment: write %s" % (text or "nothing", ALLOWED)) from None
+        raise ValueError("%s is not a time: write %s" % (text or "nothing", ALLOWED)) from None

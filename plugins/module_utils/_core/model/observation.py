@@ -32,11 +32,18 @@ class Seen:
     memory: float = 0.0
     ended: str = ""  # the program whose end made the host stop all the rest of it; or `LEASE`
     endings: Mapping[str, str] = field(default_factory=dict)  # program -> how it ended, of what does not live any more
+    done: Mapping[str, int] = field(default_factory=dict)  # program -> exit code, of what ended as it may
+    busy: bool = False  # its host is at work on it
 
     @property
     def live(self) -> bool:
         """Whether any process of it lives."""
         return bool(self.programs or self.epochs)
+
+    @property
+    def present(self) -> Tuple[str, ...]:
+        """The programs that nobody misses: those that live, and those that ended as they may."""
+        return (*self.programs, *self.done)
 
     @property
     def highest(self) -> int:
@@ -60,8 +67,57 @@ class Seen:
             cpu=float(document.get("cpu") or 0.0),
             memory=float(document.get("memory") or 0.0),
             ended=str((document.get("ended") or {}).get("program") or ""),
+            done={str(name): int(code) for name, code in (document.get("done") or {}).items()},
             endings={str(name): printable(how) for name, how in (document.get("endings") or {}).items()},
+            busy=bool(document.get("busy")),
         )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One start that a host made by itself."""
+
+    number: int  # of those granted to it; that of a restart is its epoch
+    did: str  # "restart" | "repair"
+    at: float  # by the host's clock
+    why: str
+    result: str = ""  # as of an act; empty where it is not known
+    took: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """Its epoch; 0 where it kept that of what ran."""
+        return self.number if self.did == "restart" else 0
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What a host may do about an instance by itself while no monitor is there, and what it did."""
+
+    until: int  # the last number granted to it
+    stands: bool = False  # the lease under which that was granted goes on
+    busy: bool = False  # it is starting it now
+    attempts: Tuple[Attempt, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """The last one that it used; 0 where it used none."""
+        return max([attempt.number for attempt in self.attempts] or [0])
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Alone:
+        return cls(
+            int(document.get("until") or 0),
+            bool(document.get("stands")),
+            bool(document.get("busy")),
+            tuple(
+                Attempt(
+                    int(one.get("number") or 0), str(one.get("did") or ""), float(one.get("at") or 0.0),
+                    printable(one.get("why") or ""), str(one.get("result") or ""), float(one.get("took") or 0.0),
+                )
+                for one in document.get("attempts") or ()
+            ),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,6 +138,10 @@ class Observation:
     instances: Mapping[str, Seen] = field(default_factory=dict)
     services: Mapping[str, Any] = field(default_factory=dict)
     load: Mapping[str, Any] = field(default_factory=dict)
+    lease_held: bool = False
+    alone: Optional[Mapping[str, Alone]] = None  # None: it never helps itself
+    at: float = 0.0  # when the host said so; 0: in this run
+    lease_lost: bool = False  # it held a lease and holds none now, so nothing can start there
 
     @property
     def seen(self) -> bool:
@@ -127,6 +187,12 @@ class Observation:
             instances={n: Seen.from_json(s) for n, s in (document.get("instances") or {}).items()},
             services=dict(document.get("services") or {}),
             load=dict(document.get("load") or {}),
+            lease_held=bool((document.get("lease") or {}).get("held")),
+            alone={str(n): Alone.from_json(a) for n, a in document["alone"].items()}
+            if document.get("alone") is not None
+            else None,
+            at=float(document.get("at") or 0.0),
+            lease_lost=bool((document.get("lease") or {}).get("lost")),
         )
 
 

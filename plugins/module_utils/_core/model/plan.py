@@ -17,13 +17,21 @@ RESTART = "restart"  # in place, under a new epoch
 CONTINUE = "continue"  # the deferred part of a start
 REPAIR = "repair"  # programs of an instance that runs
 RELOAD = "reload"  # an instance that runs takes changed files
+END = "end"  # programs of an instance that runs on without them
+RENEW = "renew"  # programs of an instance that runs: stopped where they run, then started
+ADD = "add"  # programs of an instance that runs: started where they do not run
+SIGNAL = "signal"  # to programs of an instance that runs
+GRANT = "grant"  # what the host may do about it by itself from now on
 CONFIGURE = "configure"  # a host's configuration folder
 REVIVE = "revive"  # a host's service manager
 FREE_CLAIM = "free"  # only the ledger changes
 HOLD = "hold"  # nothing is done, and why
 REFUSE = "refuse"  # nothing of the whole request is done, and why
 
-ACTS = (START, STOP, RESTART, CONTINUE, REPAIR, RELOAD)  # what a host does to one instance
+ALONE = (END, RENEW, ADD)  # single programs are stopped or started
+
+# What a host does to one instance.
+ACTS = (START, STOP, RESTART, CONTINUE, REPAIR, RELOAD, END, RENEW, ADD, SIGNAL, GRANT)
 
 # What a confirmed stop leads to, when that is no phase of the claim.
 MOVE = "move"  # the claim goes with the start on another host
@@ -42,9 +50,12 @@ class Action:
     phase: int = 1  # actions of a later phase wait for those of earlier ones
     target: str = ""  # of a stop: where it starts afterwards
     urgent: bool = False
-    programs: Optional[Tuple[str, ...]] = None  # of REPAIR, CONTINUE and RELOAD: only these
+    programs: Optional[Tuple[str, ...]] = None  # of those that are about a part of it: only these
     after: str = ""  # of a stop: the phase of the claim once it is confirmed, MOVE or NOTHING
     digest: str = ""  # of the instance's configuration
+    tell: str = ""  # of a signal: its name
+    given: Mapping[str, str] = field(default_factory=dict)  # program -> what it is started with, a phrase
+    values: Mapping[str, Any] = field(default_factory=dict)  # the same for the host; never part of the document
 
     @property
     def acts(self) -> bool:
@@ -67,6 +78,8 @@ class Action:
             programs=None if programs is None else tuple(programs),
             after=document.get("after") or "",
             digest=document.get("digest") or "",
+            tell=document.get("tell") or "",
+            given=dict(document.get("given") or {}),
         )
 
     def to_json(self) -> Json:
@@ -82,6 +95,8 @@ class Action:
             "programs": None if self.programs is None else list(self.programs),
             "after": self.after,
             "digest": self.digest,
+            **({"tell": self.tell} if self.tell else {}),
+            **({"given": dict(self.given)} if self.given else {}),
         }
 
 
@@ -114,6 +129,11 @@ class Plan:
     def acts(self) -> List[Action]:
         """The actions of hosts on instances."""
         return [action for action in self.actions if action.acts]
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do: no host acts, and no claim is freed."""
+        return all(action.kind == HOLD for action in self.actions)
 
     @property
     def phases(self) -> int:
@@ -180,9 +200,15 @@ class Order:
     only: Optional[Tuple[str, ...]]  # programs; None: all
     ports: Tuple[Json, ...]  # {name, port, program}
     programs: Tuple[Json, ...]  # what `act_requests` says of each program of the application
+    otherwise: Optional[Json] = None  # {ports, programs} for a host that has only the newest configuration
+    tell: str = ""  # of a signal: its name
+    given: Mapping[str, Any] = field(default_factory=dict)  # program -> {args, env} until its next stop
+    alone: Optional[Json] = None  # what the host may do about it by itself, see `decide.alone.terms`
 
     def to_json(self) -> Json:
         return {
+            **({"otherwise": dict(self.otherwise)} if self.otherwise is not None else {}),
+            **({} if self.alone is None else {"alone": self.alone}),
             "instance": self.instance,
             "do": self.do,
             "epoch": self.epoch,
@@ -195,6 +221,8 @@ class Order:
             "only": None if self.only is None else list(self.only),
             "ports": list(self.ports),
             "programs": list(self.programs),
+            **({"tell": self.tell} if self.tell else {}),
+            **({"given": dict(self.given)} if self.given else {}),
         }
 
 

@@ -35,6 +35,7 @@ class Wanted:
     why: str = ""
     at: float = 0.0
     cause: str = ""  # HOST_DOWN: muster gave it up with its host, so it may be what it was when that was only cut off
+    without: Mapping[str, str] = field(default_factory=dict)  # programs that a person stopped -> a phrase
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Wanted:
@@ -45,12 +46,17 @@ class Wanted:
             document.get("why") or "",
             float(document.get("at") or 0.0),
             document.get("cause") or "",
+            dict(document.get("without") or {}),
         )
 
     def to_json(self) -> Dict[str, Any]:
-        document = {"state": self.state, "host": self.host, "by": self.by, "why": self.why, "at": self.at}
+        document: Dict[str, Any] = {
+            "state": self.state, "host": self.host, "by": self.by, "why": self.why, "at": self.at,
+        }  # fmt: skip
         if self.cause:
             document["cause"] = self.cause
+        if self.without:
+            document["without"] = dict(self.without)
         return document
 
 
@@ -180,11 +186,12 @@ class HostRecord:
     evidence: str = ""
     by: str = ""
     drain: Optional[Drain] = None
+    planned: Optional[Drain] = None  # it is to be drained from `since` on
     left: Tuple[str, ...] = ()  # what was claimed there when it was believed down: it may live on, if that was a cut
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> HostRecord:
-        drain = document.get("drain")
+        drain, planned = document.get("drain"), document.get("planned")
         return cls(
             document.get("state") or UP,
             document.get("incarnation") or "",
@@ -192,6 +199,7 @@ class HostRecord:
             document.get("evidence") or "",
             document.get("by") or "",
             Drain.from_json(drain) if drain else None,
+            Drain.from_json(planned) if planned else None,
             tuple(document.get("left") or ()),
         )
 
@@ -205,6 +213,8 @@ class HostRecord:
         }
         if self.drain is not None:
             document["drain"] = self.drain.to_json()
+        if self.planned is not None:
+            document["planned"] = self.planned.to_json()
         if self.left:
             document["left"] = list(self.left)
         return document

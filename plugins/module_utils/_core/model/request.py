@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Tuple, Union
 
+from . import request_alarms, request_programs, request_rollouts
+
 Json = Dict[str, Any]
 PREFIX = "muster_"  # of the variables of playbooks
 
@@ -59,6 +61,10 @@ class Field(NamedTuple):
         """The value that stands for a field that is not given."""
         return {"list": [], "flag": False, "whole": 0}.get(self.type, "")
 
+    def logged(self, value: Any) -> Any:
+        """A value as a log has it: of what may be a secret, only how many there are."""
+        return len(value) if self.schema.get("items", {}).get("writeOnly") else value
+
 
 _TYPES = {"array": "list", "string": "text", "boolean": "flag", "integer": "whole"}
 
@@ -94,7 +100,7 @@ FIELDS: Mapping[str, Field] = {
         Field("keep", _text(255), "the host whose copy stays", "HOST"),
         Field("take", _FLAG, "close it first on the console that shows it or no longer answers; needs a reason"),
         Field("until", _MOMENT, "the end: a duration (30m, 2h, 1d), a time of day (14:00), a date and time"
-              " (2030-01-31 14:00), or seconds since 1970", "WHEN"),
+              " (2030-01-31 14:00), or seconds since 1970", "WHEN", ("--until", "--for")),
         Field("at_a_time", {"type": "integer", "minimum": 1, "maximum": 1000},
               "number of instances that move together (default: 1)", "N"),
         Field("force", _FLAG, "do it although muster would refuse: drain a host that some instances cannot leave (they"
@@ -102,10 +108,11 @@ FIELDS: Mapping[str, Field] = {
         Field("confirm", _text(255), "the name of the host once more, where `force` could start a second copy", "HOST",
               word="confirm_host"),
         Field("accept", _FLAG, "deploy although the source of the items lost half of them or more"),
-        Field("ids", _texts(255), "ids of conflicts and failed actions, as status lists them", "ID"),
+        Field("ids", _texts(255), "ids of alarms, conflicts and failed actions, as alarms and status list them", "ID"),
         Field("all", _TRUE, "all of them"),
         Field("pending", _TRUE, "only those that run with another configuration than the site describes, so that they"
               " take it now"),
+        *request_programs.fields(Field),
         Field("why", _text(500, 0), "the reason, for the trail", "TEXT", ("--reason", "--why")),
         Field("who", _text(200, 0), "who requests it, for the trail"),
         Field("from", _text(255, 0), "the host from which it is requested, for the trail", module_word="from_where"),
@@ -132,6 +139,7 @@ class RequestKind(NamedTuple):
     doc: str  # a sentence
     more: str = ""  # further sentences of the command's help
     subject: Union[Subject, None] = None
+    also: Union[Subject, None] = None  # what follows that
     needs: Tuple[str, ...] = ()  # fields that must be given
     one_of: Tuple[str, ...] = ()  # exactly one of these must be given
     any_of: Tuple[str, ...] = ()  # at least one of these must be given
@@ -193,23 +201,24 @@ KINDS: Mapping[str, RequestKind] = {
         ),
         RequestKind(
             "deploy", "Prepare the hosts, and bring every instance to its wanted state.", whole_run=True,
-            takes=("accept", "at_a_time"), example="deploy", by_api=False,
+            takes=("accept", "at_a_time", "plan"), example="deploy", by_api=False,
         ),
         RequestKind(
-            "start", "Start instances on the best host; clears a failed state.", subject=_INSTANCES,
-            needs=("instances",), takes=("host",), example="start scen2_srv_01",
+            "start", "Start instances, or one program (INSTANCE/PROGRAM); clears a failed state.", subject=_INSTANCES,
+            needs=("instances",), takes=("host", "whole", *request_programs.GIVEN), example="start scen2_srv_01",
         ),
         RequestKind(
-            "stop", "Stop instances; they stay stopped, over deploys and reboots, until someone starts them.",
-            subject=_INSTANCES, needs=("instances",), example="stop scen2_srv_01",
+            "stop", "Stop instances or programs; they stay stopped, over deploys and reboots, until started.",
+            subject=_INSTANCES, needs=("instances",), takes=("whole",), example="stop scen2_srv_01",
         ),
         RequestKind(
-            "restart", "Restart instances on the host where they run.",
+            "restart", "Restart instances, or one program (INSTANCE/PROGRAM), on the host where they run.",
             "With --pending only those that run with another configuration than the site describes, all of them where"
             " no name is given: open HCIs are closed and opened again.",
             subject=_INSTANCES._replace(needed=False), any_of=("instances", "pending"),
-            example="restart scen2_srv_01",
+            takes=("whole", *request_programs.GIVEN), example="restart scen2_srv_01",
         ),
+        *request_programs.kinds(RequestKind, Subject),
         RequestKind(
             "open", "Open the HCI of an item on a console.", subject=_HCI, one_of=("item", "instances"),
             takes=("console", "take"), example="open 02 --console console_3", renamed={"host": "console"},
@@ -223,7 +232,7 @@ KINDS: Mapping[str, RequestKind] = {
             "muster first checks what cannot leave the host: no other host has room, or an HCI is open there. If there"
             " is anything, it lists it and drains nothing; with --force it drains the host and leaves those instances"
             " there. A drained host stays drained when it goes down and returns.",
-            subject=_HOST, needs=("host",), takes=("until", "at_a_time", "force"), whole_run=True,
+            subject=_HOST, needs=("host",), takes=("until", "at", "at_a_time", "force"), whole_run=True,
             example="drain server_2 --why 'new disk' --until 2h --at-a-time 1",
         ),
         RequestKind(
@@ -287,25 +296,7 @@ KINDS: Mapping[str, RequestKind] = {
             "resume", "End a pause, and do now what it held back.", subject=_ITEM, one_of=("item", "site"),
             example="resume 02",
         ),
-        RequestKind(
-            "rollout_pause", "Let no further batch of the rollout begin until it is resumed.", whole_run=True,
-            command="rollout pause", example="rollout pause --why 'shift change'",
-        ),
-        RequestKind(
-            "rollout_resume", "Go on with a rollout that was paused or aborted, or that stopped.",
-            "What failed is tried again first.",
-            whole_run=True, command="rollout resume", example="rollout resume",
-        ),
-        RequestKind(
-            "rollout_abort", "End the rollout: what it has reached keeps the new configuration, all else its own.",
-            "It stays so until the site changes again, or the rollout is resumed.",
-            whole_run=True, command="rollout abort", example="rollout abort --why 'wrong limits'",
-        ),
-        RequestKind(
-            "rollout_revert", "Take what the rollout has reached back to what it ran with, in batches.",
-            "It stays with that until the site changes again.",
-            whole_run=True, command="rollout revert", example="rollout revert --why 'wrong limits'",
-        ),
+        *request_rollouts.kinds(RequestKind),
         RequestKind(
             "resolve", "Decide which copy of an instance stays; every other copy is stopped.",
             "A conflict is an instance that runs more than once, or without a valid claim; `muster status` lists it. A"
@@ -314,11 +305,7 @@ KINDS: Mapping[str, RequestKind] = {
             subject=Subject("instances", "INSTANCE", "name of the instance"), needs=("instances", "keep"),
             example="resolve scen2_srv_02 --keep server_1", renamed={"host": "keep"},
         ),
-        RequestKind(
-            "acknowledge", "Acknowledge conflicts and failed actions, so that status no longer lists them.",
-            subject=Subject("ids", "ID", "id in brackets, as `muster status` lists it", many=True, needed=False),
-            one_of=("ids", "all"), example="acknowledge failure:scen2_srv_02:server_1",
-        ),
+        *request_alarms.kinds(RequestKind, Subject),
     )
 }  # fmt: skip
 
@@ -349,6 +336,10 @@ class Request(NamedTuple):
     ids: Tuple[str, ...] = ()
     all: bool = False
     pending: bool = False
+    signal: str = ""
+    arg: Tuple[str, ...] = ()
+    env: Tuple[str, ...] = ()
+    whole: bool = False
 
     def given(self) -> List[Tuple[Field, Any]]:
         """The fields that are not empty, with their values as JSON has them."""

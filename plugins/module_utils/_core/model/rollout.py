@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple, Union
 
 # States of a rollout.
@@ -27,6 +27,7 @@ class RolloutSettings:
     hold_for: Optional[float] = None  # s that a batch must be operational; None: `stable_after`
     max_failures: int = 0  # instances that may fail before it stops
     revert: bool = True  # what failed goes back, once it has stopped
+    well_within: float = 600.0  # s that a batch has, besides `hold_for`, until it counts as failed
 
     def parallel(self, items: int) -> int:
         """How many of so many items one batch may have."""
@@ -45,9 +46,11 @@ class Rollout:
     why: str = ""
     since: float = 0.0
     batches: Tuple[Tuple[str, ...], ...] = ()  # instances
-    at: int = 0  # the batch that is under way
+    at: int = 0  # the batch that is under way; -1: none yet
     began: float = 0.0  # when that batch began
     due: float = 0.0  # when it is looked at next
+    missed: float = 0.0  # s since that batch began in which nobody looked
+    held_up: bool = False  # only what was paused was left of it at the last look
     targets: Mapping[str, str] = field(default_factory=dict)  # instance -> digest that the site describes
     sources: Mapping[str, str] = field(default_factory=dict)  # instance -> digest that it ran with before
     failed: Mapping[str, str] = field(default_factory=dict)  # instance -> why
@@ -57,6 +60,33 @@ class Rollout:
     hold_for: float = 0.0
     max_failures: int = 0
     revert: bool = True
+    well_within: float = 600.0
+    rules: Tuple[Mapping[str, Any], ...] = ()  # of each batch, the four above; (): they hold for all
+    after: Tuple[str, ...] = ()  # what the rollout before had taken down: the first batch waits for it, at -1
+    ready: bool = False  # the site could make up for the loss of any server when it began
+
+    def with_batch(self, at: int, **more: Any) -> Rollout:
+        """With this batch under way, and what holds for it."""
+        return replace(self, at=at, **{**(self.rules[at] if self.rules else {}), **more})
+
+    def put_off(self, names: FrozenSet[str]) -> Tuple[Rollout, int]:
+        """With a part of the batch under way at the end, and which batch is then the next one."""
+        under_way = self.batches[self.at]
+        rest = tuple(name for name in under_way if name not in names)
+        later = tuple(name for name in under_way if name in names)
+        kept = [(batch, self.rules[at] if self.rules else {}) for at, batch in enumerate(self.batches)]
+        rules = kept[self.at][1]
+        kept[self.at : self.at + 1] = [(rest, rules)] if rest else []
+        kept.append((later, rules))
+        batches, every = tuple(batch for batch, _rules in kept), tuple(rules for _batch, rules in kept)
+        return replace(self, batches=batches, rules=every if self.rules else ()), self.at + bool(rest)
+
+    @property
+    def together(self) -> FrozenSet[str]:
+        """Instances of the batches for which the same holds as for the one under way: their failures count together."""
+        rules = self.rules or ({},) * len(self.batches)
+        alike = [batch for batch, holds in zip(self.batches, rules) if holds == rules[self.at]]
+        return frozenset(name for batch in alike for name in batch)
 
     @property
     def reached(self) -> FrozenSet[str]:
@@ -85,6 +115,8 @@ class Rollout:
         known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         known["batches"] = tuple(tuple(batch) for batch in known.get("batches") or ())
         known["returned"] = tuple(known.get("returned") or ())
+        known["rules"] = tuple(known.get("rules") or ())
+        known["after"] = tuple(known.get("after") or ())
         return cls(**known)
 
     def to_json(self) -> Dict[str, Any]:
@@ -92,4 +124,5 @@ class Rollout:
         return dict(
             document, batches=[list(batch) for batch in self.batches], returned=list(self.returned),
             targets=dict(self.targets), sources=dict(self.sources), failed=dict(self.failed),
+            rules=[dict(rules) for rules in self.rules], after=list(self.after),
         )  # fmt: skip

@@ -44,7 +44,7 @@ def nearest(word: Any, words: Iterable[str]) -> str:
     Case, hyphens and leading zeros do not count, and a few letters may differ. Its numbers are those of the word:
     another number names another machine or item.
     """
-    if len(str(word)) > LONGEST_NAME:
+    if (isinstance(word, int) and word.bit_length() > 64) or len(str(word)) > LONGEST_NAME:
         return ""  # it is no name, and comparing it would take long
     wanted = _folded(str(word))
     known = {_folded(entry): entry for entry in words if _numbers(_folded(entry)) == _numbers(wanted)}
@@ -79,6 +79,18 @@ def duration(seconds: float) -> str:
     if seconds >= 120:
         return "%.0f min" % (seconds / 60)
     return "%g s" % seconds
+
+
+def span(seconds: float) -> str:
+    """``7 s``, ``4 min 12 s``, ``3 h 5 min``"""
+    if seconds < 60:
+        return "%g s" % round(seconds, 1 if seconds < 10 else 0)
+    whole = round(seconds)
+    if whole < 3600:
+        return "%d min %d s" % (whole // 60, whole % 60)
+    if whole < 172800:
+        return "%d h %d min" % (whole // 3600, whole % 3600 // 60)
+    return "%d days %d h" % (whole // 86400, whole % 86400 // 3600)
 
 
 def number(value: float) -> str:

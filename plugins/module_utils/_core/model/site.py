@@ -14,7 +14,9 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 from . import item as model_item
 from . import parts
 from . import probe as model_probe
+from .alarm import Rule, rule_from_json
 from .item import item_from_json
+from .place import LedgerPlace, place_from_json
 from .probe import probe_from_json
 from .rollout import RolloutSettings
 
@@ -82,6 +84,7 @@ class Application:
     per: str = "item"  # "item" | "site" | "host": what it has one instance for
     items: Optional[Tuple[str, ...]] = None  # ids of the items that have one; None: all
     needs: Tuple[Need, ...] = ()  # how many of some programs must run for it to be operational
+    rollout: Mapping[str, Any] = field(default_factory=dict)  # what is otherwise than in the site's `RolloutSettings`
     learn: bool = False  # whether the status reports what an instance uses beyond what it reserves
 
     @property
@@ -203,6 +206,9 @@ class Site:
     items_source: str = ""  # where they come from, when others edit that
     resources: Mapping[str, int] = field(default_factory=dict)  # there once, for those of programs
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    controllers: Tuple[str, ...] = ()  # all of them, where there are several
+    ledger: LedgerPlace = field(default_factory=LedgerPlace)
+    alarms: Tuple[Rule, ...] = ()
 
     def host(self, name: str) -> Host:
         """:raises KeyError: when there is no such host."""
@@ -242,6 +248,10 @@ class Site:
                         found.update((item.id, item) for item in self.owners(application) if item.id not in found)
             cache = self.__dict__["_rows"] = tuple(found.values())
         return cache
+
+    def rollout_of(self, application: Application) -> RolloutSettings:
+        """How a changed configuration reaches its instances."""
+        return replace(self.rollout, **application.rollout) if application.rollout else self.rollout
 
     def peer_of(self, instance: Instance) -> Optional[Instance]:
         """The instance that it talks to: that of its own item or host, or the one of the site."""
@@ -326,18 +336,23 @@ def site_from_json(document: Mapping[str, Any]) -> Site:
     known.pop("schema")
     known["hosts"] = tuple(Host(**dict(h, groups=tuple(h["groups"]))) for h in document["hosts"])
     known["groups"] = {name: tuple(members) for name, members in document["groups"].items()}
-    known["applications"] = tuple(_application(a) for a in document["applications"])
+    known["applications"] = tuple(application_from_json(a) for a in document["applications"])
     known["services"] = tuple(_service(s) for s in document["services"])
     known["items"] = tuple(item_from_json(i) for i in document["items"])
-    known["settings"] = Settings(**document["settings"])
+    known["settings"] = Settings(**_hashable(document["settings"]))
+    known["controllers"] = tuple(document.get("controllers") or ())
+    known["ledger"] = place_from_json(document.get("ledger") or {})
     known["rollout"] = RolloutSettings(**document.get("rollout") or {})
+    known["alarms"] = tuple(rule_from_json(rule) for rule in document.get("alarms") or ())
     known["hooks"] = tuple(
-        Hook(**dict(h, command=tuple(h["command"]), on=tuple(h["on"]))) for h in document.get("hooks") or ()
+        Hook(**dict(h, **{k: tuple(h.get(k) or ()) for k in ("command", "on", "priority")}))
+        for h in document.get("hooks") or ()
     )
     return Site(**known)
 
 
-def _application(document: Mapping[str, Any]) -> Application:
+def application_from_json(document: Mapping[str, Any]) -> Application:
+    """The inverse of `to_json`."""
     known = dict(document)
     for key in ("identifiers", "identifiers_as_written"):
         known[key] = tuple(known[key])
@@ -359,7 +374,8 @@ def _application(document: Mapping[str, Any]) -> Application:
 def _program(document: Mapping[str, Any]) -> Program:
     reload = document.get("reload") or ()
     reload = reload if isinstance(reload, str) else tuple(reload)
-    return Program(**dict(document, command=tuple(document["command"]), reload=reload))
+    tuples = {"command": tuple(document["command"]), "exit_codes": tuple(document.get("exit_codes") or ())}
+    return Program(**dict(document, reload=reload, **tuples))
 
 
 def _service(document: Mapping[str, Any]) -> Service:
@@ -370,3 +386,7 @@ def _service(document: Mapping[str, Any]) -> Service:
     if known["probe"]:
         known["probe"] = probe_from_json(known["probe"])
     return Service(**known)
+
+
+def _hashable(values: Mapping[str, Any]) -> Dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from .site import Host, Site
@@ -18,6 +19,7 @@ class Witnesses(NamedTuple):
 
     names: Tuple[str, ...]
     why: str  # a sentence
+    steady: bool = True  # none of them is there to be a console only, which may be switched off
 
 
 def witnesses(site: Site) -> Witnesses:
@@ -32,14 +34,33 @@ def witnesses(site: Site) -> Witnesses:
     serving = {name for application in site.applications if not application.on_request
                for name in application.identifiers}  # fmt: skip
     serving.update(name for service in site.services for name in service.hosts)
-    steady = _one_per_node([h for h in site.hosts if h.name == site.controller]
+    steady = _one_per_node([h for h in site.hosts if h.name in (site.controller, *site.controllers)]
                            + [h for h in site.hosts if h.name in serving])  # fmt: skip
     everybody = _one_per_node([*steady, *site.hosts])
     count = min(len(steady), MOST)
     count -= 1 - count % 2
     if count < FEWEST:
-        return _odd(everybody[:FEWEST], "controllers first, then servers, then consoles, one on each node")
+        chosen = _odd(everybody[:FEWEST], "controllers first, then servers, then consoles, one on each node")
+        return chosen._replace(steady=False)
     return Witnesses(tuple(host.name for host in steady[:count]), "controllers first, then servers, one on each node")
+
+
+def by_default(site: Site) -> bool:
+    """Whether a site has leases when nobody wrote whether it has.
+
+    Not where a majority would depend on consoles: switched off in the evening, they would stop the services.
+    """
+    chosen = witnesses(site)
+    return bool(chosen.names) and chosen.steady and all(is_address(host.address) for host in site.hosts)
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address: a guard never waits for a name server."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _odd(hosts: List[Host], why: str) -> Witnesses:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
+from ..decide.ahead import terms
 from ..decide.draft import WHOLE
 from ..decide.failures import starting_failure_strategy
 from ..model.observation import observed
 from ..model.plan import CONFIGURE, HOLD, RELOAD, RESTART, REVIVE, START, STOP, Action, ActRequest, Order, Plan
 from ..model.records import Claim, State, apply_changes
 from ..model.sequence import application_of
+from ..model.shape import with_digests
 from ..model.site import Application, Instance, Program, Site
-from ..model.words import STARTING
+from ..model.switched import switched
+from ..model.words import SITE, STARTING, SUSPECT, item_key
 
 Json = Dict[str, Any]
 DEADLINE_SHARE = 0.75  # a host's deadline, as a share of its actor's: it has given up before anybody takes over
@@ -44,6 +47,8 @@ def act_requests(
     if check and plan.changes:
         state = apply_changes(state.to_json() if isinstance(state, State) else state, plan.changes)
     view = State.from_json(state)
+    newest, shaped = site, with_digests(site, _configurations(view, plan, digests or {}), view.meta)
+    site = switched(shaped, view.wanted)
     requests: Dict[str, ActRequest] = {}
     for action in plan.acts:
         if action.phase != phase:
@@ -55,7 +60,10 @@ def act_requests(
         if claim is not None and claim.actor is not None and claim.actor.run == plan.run:
             expires = claim.actor.deadline - site.settings.run_timeout * (1 - DEADLINE_SHARE)
             request = replace(request, expires=min(request.expires or expires, expires))
-        order = _order(site, view, action, digests or {})
+        now = plan.expires - site.settings.run_timeout * DEADLINE_SHARE
+        order = _order(site, view, action, digests or {}, now)
+        if action.kind in (START, RESTART) and shaped is not newest:
+            order = _with_otherwise(order, _order(switched(newest, view.wanted), view, action, digests or {}, now))
         requests[action.host] = replace(request, instances=(*request.instances, order))
     if phase == 1:
         for host in _to_configure(site, plan, config_digests or {}, observations):
@@ -65,10 +73,23 @@ def act_requests(
             if action.kind == REVIVE:
                 host = action.host
                 requests[host] = replace(requests.get(host) or _empty(site, plan), revive=True)
+            elif plan.kind == "intents" and action.kind == HOLD and _suspect(view, action.host):
+                # Nothing is done there, but whether the host answers decides what becomes of all that it holds.
+                requests.setdefault(action.host, _empty(site, plan))
     return {
         host: replace(request, expires=request.expires or plan.expires, boot=plan.boots.get(host, ""))
         for host, request in requests.items()
     }
+
+
+def _configurations(view: State, plan: Plan, digests: Mapping[str, str]) -> Dict[str, str]:
+    """Instance -> digest of the configuration that it gets, or of that with which it runs."""
+    found = {}
+    for action in plan.acts:
+        claim = view.claims.get(action.instance)
+        runs = claim is not None and claim.holds and action.kind not in (START, RESTART)
+        found[action.instance] = claim.digest if claim and runs else action.digest or digests.get(action.instance, "")
+    return found
 
 
 def next_phase(plan: Plan, answers: Mapping[str, Any], phase: int) -> Dict[str, List[str]]:
@@ -98,6 +119,11 @@ def _may_start(claim: Optional[Claim], plan: Plan, action: Action) -> bool:
     )
 
 
+def _suspect(state: State, host: str) -> bool:
+    record = state.hosts.get(host)
+    return record is not None and record.state == SUSPECT
+
+
 def _empty(site: Site, plan: Plan) -> ActRequest:
     deadline = round(site.settings.run_timeout * DEADLINE_SHARE, 3)
     return ActRequest(plan.run, deadline, 0.0, start_service_manager=plan.kind in WHOLE)
@@ -119,7 +145,8 @@ def _to_configure(
     return sorted(hosts)
 
 
-def _order(site: Site, state: State, action: Action, digests: Mapping[str, str]) -> Order:
+def _order(site: Site, state: State, action: Action, digests: Mapping[str, str], now: float) -> Order:
+    """:param now: when it was planned."""
     name = action.instance
     application = application_of(site, name)
     instance = site.by_name().get(name)
@@ -138,7 +165,25 @@ def _order(site: Site, state: State, action: Action, digests: Mapping[str, str])
         programs=tuple(_program(application, program, action) for program in application.programs)
         if application
         else (),
+        tell=action.tell,
+        given=action.values,
+        alone=_alone(site, state, instance, now) if instance and action.kind != STOP else None,
     )
+
+
+def _with_otherwise(order: Order, newest: Order) -> Order:
+    """With what goes with the newest configuration, for a host that never had the one of the order."""
+    if (order.ports, order.programs) == (newest.ports, newest.programs):
+        return order
+    return replace(order, otherwise={"ports": list(newest.ports), "programs": list(newest.programs)})
+
+
+def _alone(site: Site, state: State, instance: Instance, now: float) -> Optional[Json]:
+    """What the host may do by itself later; nothing about what is paused."""
+    claim = state.claims.get(instance.name)
+    if claim is None or SITE in state.pauses or item_key(instance.item.id) in state.pauses:
+        return None
+    return terms(site, instance.application, claim, now)
 
 
 def _ports(instance: Instance) -> Tuple[Json, ...]:
@@ -160,15 +205,19 @@ def _program(application: Application, program: Program, action: Action) -> Json
         "stop_timeout": program.stop_timeout,
         "on_timeout": program.on_timeout,
         "waits_for": program.waits_for,
+        **({"exit_codes": list(program.ends)} if program.ends else {}),
+        **({"ready": dict(program.ready)} if program.ready else {}),
         "starting_failure_strategy": starting_failure_strategy(application, program.name),
     }
 
 
 def _environment(site: Site, state: State, instance: Instance) -> Dict[str, str]:
-    """MUSTER_PEERS: where the peer instance of the same item may be, the host that holds it first."""
+    """MUSTER_PEERS: where the peer instance of the same item may be, the host that holds it first. MUSTER_LEASE_LOST,
+    where the programs are killed when the host's lease ends."""
+    lost = {"MUSTER_LEASE_LOST": "kill"} if instance.application.lease_lost == "kill" else {}
     peer = site.peer_of(instance)
     if peer is None:
-        return {}
+        return lost
     claim = state.claims.get(peer.name)
     holder = claim.host if claim is not None and claim.holds else None
     hosts = sorted(peer.application.identifiers, key=lambda h: (h != holder, site.host(h).order))
@@ -176,4 +225,4 @@ def _environment(site: Site, state: State, instance: Instance) -> Dict[str, str]
     for host in hosts:
         if site.host(host).address not in addresses:
             addresses.append(site.host(host).address)
-    return {"MUSTER_PEERS": ",".join(addresses)}
+    return {"MUSTER_PEERS": ",".join(addresses), **lost}

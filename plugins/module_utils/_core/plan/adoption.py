@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set
 
 from ..model.observation import Observation, Seen, observed
 from ..model.records import Claim, HostRecord, State, Wanted
-from ..model.sentences import clock, did_you_mean, listing
+from ..model.sentences import clock, did_you_mean, duration, listing
 from ..model.sequence import application_of
 from ..model.site import Application, Site
 from ..model.words import DOWN, DRAINED, FAILED, FREE, RUNNING, STARTED, STOPPED, SUSPECT, UP
@@ -33,6 +33,11 @@ class Backup(NamedTuple):
     state: Mapping[str, Any]
     revision: int
     at: float  # when it was written
+    place: str = ""  # a phrase, where it is no file of a person's
+
+    @property
+    def where(self) -> str:
+        return self.place or self.path
 
     @property
     def site_id(self) -> str:
@@ -102,7 +107,8 @@ class _Adoption:
         self.site_id = next(iter(self.ids.values()), "")
         ours = [backup for backup in backups if backup.site_id == self.site_id]
         self.others = len(backups) - len(ours)
-        self.backup = max(ours, key=lambda backup: (backup.revision, backup.at)) if ours else None
+        self.backup = max(ours, key=lambda backup: (backup.revision, not backup.place, backup.at)) if ours else None
+        self.passed_over = [backup for backup in ours if backup.place and backup is not self.backup]
         self.before = State.from_json(self.backup.state if self.backup else {})
         self.claims: Json = {}
         self.wanted: Json = {}
@@ -165,8 +171,11 @@ class _Adoption:
 
     def _source(self) -> None:
         if self.backup:
-            self.believed.append("the ledger is %s, from %s: revision %d, written at %s" % (
-                self.site_id, self.backup.path, self.backup.revision, clock(self.backup.at, self.now, seconds=True)))
+            self.believed.append("the ledger is %s, from %s: revision %d, written at %s, %s ago" % (
+                self.site_id, self.backup.where, self.backup.revision,
+                clock(self.backup.at, self.now, seconds=True), duration(max(0.0, self.now - self.backup.at))))
+            for other in self.passed_over:
+                self.believed.append("%s has revision %d of it" % (other.where, other.revision))
         else:
             self.believed.append("the ledger is %s; no backup of it was found, so only the hosts tell" % self.site_id)
         if self.others:

@@ -10,6 +10,7 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
+from ..decide.relocate import stray, without_lease
 from ..model.plan import MOVE, RESTART, START
 from ..model.sentences import kinds, listing, number
 from ..model.words import DOWN, DRAINED, FREE, MUSTER, SUSPECT
@@ -36,6 +37,8 @@ def unfit(draft: Draft, host: str) -> str:
         return "%s is not prepared: deploy to it first" % host
     if observation.service_manager != "running" and draft.kind not in WHOLE:
         return "the service manager of %s does not run: reconcile starts it" % host
+    if observation.lease_lost:
+        return without_lease(host)
     if observation.disk_full:
         return "the disk of %s is full" % host
     known = draft.site.host(host)
@@ -144,7 +147,7 @@ class Batch:
             draft.start(move.name, target, reason, RESTART if copy is not None and copy.live else START)
             return
         claim = draft.claim(move.name)
-        stops.sort(key=lambda h: (h == target, h != claim.host))
+        stops.sort(key=lambda h: (h != claim.host, h == target))  # what has a claim keeps it until it is seen to end
         draft.stop(move.name, stops[0], reason, after=MOVE, target=target)
         for host in stops[1:]:
             draft.stop_copy(move.name, host, reason)
@@ -169,7 +172,7 @@ class Batch:
 
     def _strays(self, move: Move, hosts: Iterable[str]) -> None:
         for host in hosts:
-            self._draft.stop_copy(move.name, host, "%s lives on %s without a valid claim" % (move.name, host))
+            self._draft.stop_copy(move.name, host, stray(self._draft, move.name, host))
 
     def _sweep(self, move: Move, keep: str = "") -> List[str]:
         """The hosts to stop it on. A claim file without processes is removed, and no start waits for that."""

@@ -12,8 +12,9 @@ import hashlib
 import json
 from typing import Any, Dict, List
 
-from ..decide.draft import Draft
+from ..decide.draft import WHOLE, Draft
 from ..model.plan import Action
+from ..model.rollout import Rollout
 from ..model.site import to_json
 
 Json = Dict[str, Any]
@@ -31,6 +32,8 @@ def facts(draft: Draft) -> Json:
         "site": draft.site.name,
         "request": draft.kind,
         "stopped": state.stop.to_json() if state.stop is not None else None,
+        "inventory": draft.request.get("inventory"),
+        "rollout": _rollout(draft.rollout) if draft.kind in WHOLE and draft.rollout is not None else None,
         "application": {name: _digest(to_json(applications[name])) for name in sorted(applications)},
         "terms": {item: _digest(to_json(terms[item])) for item in sorted(terms)},
         "instance": {name: _instance(draft, name) for name in names},
@@ -56,6 +59,12 @@ def _instance(draft: Draft, name: str) -> Json:
             for host, copy in sorted(draft.copies(name).items())
         },
     }
+
+
+def _rollout(record: Rollout) -> Json:
+    """Without its id and times: those of a plan that was saved are others."""
+    batches = {"batch %d" % at: list(batch) for at, batch in enumerate(record.batches, 1)}
+    return {"state": record.state, "under way": record.at + 1, "goes back": record.back, **batches}
 
 
 def _host(draft: Draft, host: str) -> Json:

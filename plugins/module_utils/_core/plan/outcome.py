@@ -14,15 +14,18 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
+from ..decide.ahead import ahead
 from ..decide.failures import charge, exhausted, starting_failure_strategy, tried_slowly
 from ..decide.keep_running import waits_for
 from ..model import change
-from ..model.plan import CONTINUE, MOVE, NOTHING, RELOAD, REPAIR, RESTART, START, STOP, Action, Plan
+from ..model.plan import ALONE, CONTINUE, MOVE, NOTHING, RELOAD, REPAIR, RESTART, SIGNAL, START, STOP, Action, Plan
 from ..model.records import Actor, Claim, Failure, Pending, State
 from ..model.sentences import duration, listing, times
 from ..model.sequence import application_of, expected_programs
+from ..model.shape import as_it_runs
 from ..model.site import Site
 from ..model.words import FAILED, FREE, RUNNING, STARTING, STOPPING
+from . import singles
 from .act_requests import next_phase
 
 Json = Dict[str, Any]
@@ -47,7 +50,8 @@ def settle(
     last phase the actors of what is still to come are renewed; with `final` a start that was not allowed, because a
     stop before it was not confirmed, is given up at once instead of at its deadline.
     """
-    return _Settler(site, State.from_json(state), plan, answers, now).settle(final)
+    view = State.from_json(state)
+    return _Settler(as_it_runs(site, view.claims, view.meta), view, plan, answers, now).settle(final)
 
 
 def not_said(known: List[Json], plan: Plan, trail: List[Json]) -> List[Json]:
@@ -140,7 +144,7 @@ class _Settler:
     def _silent(self, action: Action) -> None:
         why = (self._answers[action.host] or {}).get("unreachable") or "it did not answer"
         if self._ours(action.instance) is not None:
-            what = "%s on %s: it is not known whether this was done" % (_deed(action), action.host)
+            what = "%s on %s: result unknown" % (_deed(action), action.host)
             self._note(action, what, "unknown", str(why))
 
     def _lose(self, acts: List[Action]) -> None:
@@ -166,6 +170,8 @@ class _Settler:
         elif claim.host == action.host and claim.epoch == action.epoch:
             if action.kind == RELOAD:
                 self._reloaded(action, claim, answer)
+            elif action.kind == SIGNAL:
+                self._signalled(action, claim, answer)
             elif result == "running":
                 self._running(action, claim, answer)
             elif result == "failed":
@@ -233,10 +239,11 @@ class _Settler:
             ):
                 known = self._state.hosts.get(action.host)
                 self._claims[name] = Claim(
-                    host=action.host, epoch=action.epoch, phase=STARTING, actor=self._renewed(),
+                    host=action.host, epoch=action.epoch, phase=STARTING, actor=self._renewed(claim),
                     failures=claim.failures, crashes=claim.crashes, refusals=claim.refusals, reason=action.reason,
                     since=self._now,
                     digest=action.digest, incarnation=known.incarnation if known else "",
+                    ahead=ahead(self._site, name, action.epoch, claim),
                 )  # fmt: skip
             elif final and reached >= 1:
                 self._give_up(action, claim)
@@ -256,8 +263,9 @@ class _Settler:
             self._note(action, reason, "held", claim.reason)
             return
 
-    def _renewed(self) -> Actor:
-        return Actor(self._run, self._now + self._site.settings.run_timeout)
+    def _renewed(self, claim: Claim) -> Actor:
+        process = claim.actor.process if claim.actor is not None else ""
+        return Actor(self._run, self._now + self._site.settings.run_timeout, process=process)
 
     def _renew(self, acts: List[Action], reached: int) -> None:
         for action in acts:
@@ -265,28 +273,38 @@ class _Settler:
             if claim is None or claim.phase not in (STARTING, STOPPING) or claim.host != action.host:
                 continue
             if action.phase > max(reached, 1):
-                self._claims[action.instance] = replace(claim, actor=self._renewed())
+                self._claims[action.instance] = replace(claim, actor=self._renewed(claim))
 
     def _running(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
         name, host = action.instance, action.host
-        joins = action.kind in (CONTINUE, REPAIR)
+        joins = action.kind in (CONTINUE, REPAIR, *ALONE)
         failed = dict(answer.get("failed") or {})
         if joins:
             failed = dict({p: why for p, why in claim.failed.items() if p not in (action.programs or ())}, **failed)
         deferred = tuple(answer.get("deferred") or ())
-        if action.kind == REPAIR:
+        if action.kind in (REPAIR, *ALONE):
             deferred = claim.deferred
         self._claims[name] = replace(
             claim, phase=RUNNING, target=None, actor=None, deferred=deferred, failed=failed, left=(), reason="",
-            refusals=(), since=claim.since if action.kind == CONTINUE else self._now,
-            digest=str(answer.get("digest") or claim.digest),
+            refusals=(), since=claim.since if action.kind in (CONTINUE, *ALONE) else self._heard(action, claim),
+            digest=str(answer.get("digest") or claim.digest), given=singles.given(action, claim, answer),
         )  # fmt: skip
+        if action.kind in ALONE:
+            what, result = singles.told(action, answer)
+            self._note(action, what, result, action.reason)
+            return
         waits = "; " + self._waits(name, deferred) if deferred else ""
         if failed:
             waits += "; without " + "; ".join("%s: %s" % pair for pair in sorted(failed.items()))
         if action.kind == CONTINUE and deferred == claim.deferred and failed == dict(claim.failed):
             return  # it waits as before: the trail says so already
         self._note(action, "%s runs on %s%s" % (name, host, waits), "running", action.reason)
+
+    def _heard(self, action: Action, claim: Claim) -> float:
+        """Since when it runs, or when its host answered: other hosts may have answered later."""
+        since = (self._answer(action) or {}).get("since")
+        heard = float(since or (self._answers.get(action.host) or {}).get("heard") or self._now)
+        return max(min(heard, self._now), min(claim.since, self._now))
 
     def _reloaded(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
         """It runs on in any case: what it did not take is pending, until the next deploy tries again."""
@@ -301,6 +319,10 @@ class _Settler:
         self._claims[name] = replace(claim, actor=None, pending=Pending(action.digest, since, change.RELOAD, why, of))
         self._must_be_seen(action, "reload failed: %s" % why)
         self._note(action, "%s did not take its new files on %s" % (name, host), "failed", why)
+
+    def _signalled(self, action: Action, claim: Claim, answer: Mapping[str, Any]) -> None:
+        self._claims[action.instance] = replace(claim, actor=None)
+        self._note(action, *singles.signalled(action, answer))
 
     def _waits(self, name: str, deferred: Tuple[str, ...]) -> str:
         """``check_common_data_bus and common_bus_interface wait for the common bus``"""
@@ -330,7 +352,7 @@ class _Settler:
         if slow is not None:
             reason = slow.reason
         elif exhausted(failures, self._site.settings):
-            reason += "; it failed %s in %s and stays failed until somebody starts it" % (
+            reason += "; it failed %s in %s: start it by hand" % (
                 times(len(failures)), duration(self._site.settings.failure_window),
             )  # fmt: skip
         self._claims[name] = replace(
@@ -353,7 +375,7 @@ class _Settler:
         if (strategies or {application.starting_failure_strategy}) == {"stop"}:
             return ()
         expected = expected_programs(application, without=failed)
-        if action.kind in (CONTINUE, REPAIR):
+        if action.kind in (CONTINUE, REPAIR, *ALONE):
             return expected
         return tuple(program for program in expected if program in (answer.get("started") or ()))
 

@@ -13,21 +13,26 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 from ..arrange import verbs
-from ..decide import drains, notices, pauses, rollouts
+from ..decide import alone, drains, notices, pauses, rollouts
 from ..decide.draft import WHOLE, Draft, Json, PlanError
 from ..decide.keep_running import waits_for
 from ..decide.reconcile import reconcile
 from ..model.observation import Observation, observed, unseen
 from ..model.plan import (
+    ADD,
     CONFIGURE,
     CONTINUE,
+    END,
     FREE_CLAIM,
+    GRANT,
     HOLD,
     REFUSE,
     RELOAD,
+    RENEW,
     REPAIR,
     RESTART,
     REVIVE,
+    SIGNAL,
     START,
     STOP,
     Action,
@@ -37,17 +42,22 @@ from ..model.records import HostRecord, State
 from ..model.request import renamed
 from ..model.sentences import listing
 from ..model.sequence import application_of
+from ..model.shape import SHAPES, as_it_runs, kept
 from ..model.site import Site
+from ..model.switched import switched
 from ..model.words import DOWN, FREE, MUSTER, RUNNING, SUSPECT, UNREACHABLE, UP
 from ..place.ties import broken
 from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
-from . import facts, intents
+from . import facts, intents, readiness
 from .act_requests import DEADLINE_SHARE
 from .assign import Batch, unfit
 
 # Of the actions of one phase; a host carries them out in an order of its own.
-ORDER = (REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, RELOAD, REPAIR, CONTINUE, START, HOLD)
+ORDER = (
+    REFUSE, CONFIGURE, REVIVE, FREE_CLAIM, STOP, RESTART, RELOAD, SIGNAL, END, RENEW, ADD, REPAIR, CONTINUE, START,
+    GRANT, HOLD,
+)  # fmt: skip
 
 
 def make_plan(
@@ -60,6 +70,7 @@ def make_plan(
     run: str,
     digests: Mapping[str, str],
     config_digests: Optional[Mapping[str, str]] = None,
+    process: str = "",
 ) -> Plan:
     """Plan one run.
 
@@ -67,21 +78,26 @@ def make_plan(
     :param digests: instance -> digest of its configuration as it should be.
     :param config_digests: host -> digest of its whole configuration folder, for the `configure` actions.
     :param now: seconds since 1970.
+    :param process: of the run, see `model.claim.Actor`.
     :returns: the plan. With a REFUSE among the actions there are no others, and no changes: a request is accepted
         whole or not at all.
     :raises PlanError: when no plan may be made at all, with a sentence for a person.
     """
-    request = renamed(request)
+    request, state = renamed(request), State.from_json(state)
+    described = site
+    site = switched(as_it_runs(site, state.claims, state.meta), state.wanted)
     if request.get("kind") == "confirm_down":
         request = dict(request, **{confirm.HEARD: confirm.heard(request, observations, now)})
     for host, why in intents.dead_hosts(request).items():
         observations = dict(observations, **{host: unseen(host, UNREACHABLE, why)})
     draft = _draft(site, state, observations, request, now, run, digests)
+    draft.actor = replace(draft.actor, process=process)
     _same_controller(draft)
     _returned_hosts(draft)
     drains.expire(draft)
+    drains.begin(draft)
     pauses.expire(draft)
-    rollouts.advance(draft)
+    rollouts.advance(draft, readiness.lost)
     intents.suspect(draft)
     outcomes: List[Json] = []
     if draft.kind == "intents":
@@ -104,12 +120,15 @@ def make_plan(
         _revive(draft)
         notices.drift_over(draft)
         _neighbours(draft)
+    if draft.kind in alone.KINDS and not draft.refused:
+        alone.grant(draft, site.by_name())
     refusals = [action for action in draft.actions if action.kind == REFUSE]
     if refusals:
         refused = _draft(site, state, observations, request, now, run, digests)
         for action in refusals:
             refused.note("refused to %s" % draft.kind, action.reason, "refused", action.instance or "")
         refused.actions, refused.candidates, draft = refusals, draft.candidates, refused
+    _shapes(draft, described)
     _phases(draft)
     order = (HOLD,) + ORDER if draft.kind == "drain" else ORDER  # what cannot leave comes first
     draft.actions.sort(key=lambda action: (action.phase, order.index(action.kind)))
@@ -134,6 +153,19 @@ def make_plan(
         again_after=rollouts.again_after(draft),
         facts=facts.facts(draft) if request.get("facts") else {},
     )
+
+
+def _shapes(draft: Draft, described: Site) -> None:
+    """Keep the shapes of the configurations that run, may start again, or are the site's."""
+    if draft.kind not in WHOLE:
+        return
+    used = [claim.digest for claim in draft.claims().values()]
+    record = draft.rollout
+    if record is not None:
+        used += [*record.sources.values(), *record.targets.values()]
+    shapes = kept(described, draft.described.values(), used, draft.state.meta)
+    if shapes is not None:
+        draft.meta[SHAPES] = shapes
 
 
 def _boots(draft: Draft) -> Dict[str, str]:
@@ -173,9 +205,9 @@ def _same_controller(draft: Draft) -> None:
             if seen.site_id.rpartition("-")[0] == draft.site.name and empty:
                 sentence += ", and this ledger is empty: it was lost (restore it), or this is another checkout"
             raise PlanError(sentence)
-        if seen.controller and seen.controller != draft.site.controller:
+        if seen.controller and seen.controller not in (draft.site.controller, *draft.site.controllers):
             raise PlanError(
-                "%s is controlled from %s, this run comes from %s: one site has one controller"
+                "%s is controlled from %s, this run comes from %s: one site has one ledger"
                 % (host, seen.controller, draft.site.controller)
             )
         alive = sorted(name for name, copy in seen.instances.items() if copy.live)
@@ -225,7 +257,7 @@ def _revive(draft: Draft) -> None:
 
     Host services need it, and without it the host would stay suspect. A host service that somebody stopped is started.
     """
-    starting = {a.host for a in draft.actions if a.kind in (START, RESTART, REPAIR, CONTINUE)}
+    starting = {a.host for a in draft.actions if a.kind in (START, RESTART, REPAIR, CONTINUE, RENEW)}
     starting.update(a.target for a in draft.actions if a.target)
     if pauses.site_paused(draft):
         return
@@ -289,7 +321,7 @@ def _summary(draft: Draft) -> None:
     acts = [
         "%s %s on %s" % (a.kind, a.instance, a.host)
         for a in draft.actions
-        if a.instance and a.kind not in (HOLD, REFUSE, FREE_CLAIM)
+        if a.instance and a.kind not in (HOLD, REFUSE, FREE_CLAIM, GRANT)
     ]
     if acts and not all(_asked_again(draft, a) for a in draft.actions if a.acts):
         draft.note("run %s (%s) begins: %s" % (draft.run, draft.kind, listing(acts, most=12)), draft.why)

@@ -19,12 +19,13 @@ MOST = 20  # notes of the monitor; beyond, they are counted
 
 
 def part(state: Mapping[str, Any], now: float) -> Json:
-    """``{"stopped", "moves", "pauses", "conflicts", "failures", "drift"}`` of the status document.
+    """``{"stopped", "moves", "pauses", "conflicts", "failures", "drift", "marks"}`` of the status document.
 
     ``stopped`` is {by, why, at, says} while the whole site is stopped, else None; a move that is still to be done is
     {instance, host, to, by, why, at, due, at_a_time, rebalance, says}. A pause is {key, by, why, at, until, says}, a
     conflict {id, instance, hosts, policy, since, why, open, acknowledged}, a failure {id, instance, host, at, why,
-    count, acknowledged}, a drift {id, instance, hosts, since, why}.
+    count, acknowledged}, a drift {id, instance, hosts, since, why}, a
+    mark of alarms {what, about, by, why, at, until}.
     """
     pauses = [
         dict(pause.to_json(), key=key, says=decide_pauses.sentence(key, pause, now))

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..decide.draft import WHOLE
 from ..model.sentences import clock, listing
+from ..model.shape import SHAPES
 from .story import sentence
 
 # Of a plan: a digest over its inputs, the site's definition among them, and the kernels' boot ids.
@@ -93,6 +94,8 @@ class _Text:
                 word = kind[:-1] if kind in ("claims", "hosts", "pauses", "notices", "rollouts") else kind
                 if record is None:
                     text = "forgotten"
+                elif (kind, name) == ("meta", SHAPES):
+                    text = listing(["%s of %s" % (shape, one.get("name")) for shape, one in sorted(record.items())])
                 elif show is None:
                     text = self._value(kind, record)
                 else:
@@ -196,8 +199,14 @@ class _Text:
             facts.append("%s at a time" % (drain.get("at_a_time") or "all"))
             facts += ["because %s" % drain["why"]] if drain.get("why") else []
             facts += self._rest(drain, ("by", "since", "until", "at_a_time", "why"))
+        planned = record.get("planned")
+        if planned:
+            facts.append("to be drained by %s at %s" % (planned.get("by"), self._clock(planned.get("since") or 0.0)))
+            facts += ["until %s" % self._clock(planned["until"])] if planned.get("until") else []
+            facts.append("%s at a time" % (planned.get("at_a_time") or "all"))
+            facts += self._rest(planned, ("by", "since", "until", "at_a_time"))
         facts += ["left behind there %s" % _names(record["left"])] if record.get("left") else []
-        facts += self._rest(record, ("state", "since", "by", "incarnation", "drain", "evidence", "left"))
+        facts += self._rest(record, ("state", "since", "by", "incarnation", "drain", "planned", "evidence", "left"))
         return ", ".join(facts) + self._why(name, record.get("evidence"))
 
     def _pause(self, name: str, record: Json) -> str:
@@ -262,8 +271,9 @@ def _action(action: Json) -> str:
     facts += ["urgent"] if action.get("urgent") else []
     facts += ["programs %s" % _names(action["programs"])] if action.get("programs") else []
     facts += [AFTER.get(action["after"], "then %s" % action["after"])] if action.get("after") else []
+    facts += ["%s with %s" % pair for pair in sorted((action.get("given") or {}).items())]
     known = ("action", "instance", "host", "target", "epoch", "phase", "reason", "urgent", "programs", "after",
-             "digest")  # fmt: skip
+             "digest", "given")  # fmt: skip
     facts += ["%s %s" % (key, value) for key, value in action.items() if key not in known and value]
     return sentence(action, ", ".join(facts))
 

@@ -29,22 +29,22 @@ from .plan_text import plan_lines, settled_lines
 Json = Dict[str, Any]
 KEPT: Dict[type, Tuple[str, ...]] = {
     site_model.Site: ("name", "controller", "hosts", "groups", "applications", "services", "items", "settings",
-                      "items_source", "rollout", "resources"),
+                      "items_source", "rollout", "resources", "controllers"),
     site_model.Host: ("name", "order", "node", "groups", "service_manager", "load_limit", "extra_load", "measure",
                       "min_free_memory", "min_free_disk", "resources"),
     site_model.Item: ("id", "slot", "terms"),
     site_model.Terms: ("loading", "identifiers", "written", "prefer", "apart", "together", "priority", "displace"),
     site_model.Application: ("name", "identifiers", "identifiers_as_written", "programs", "distribution",
                              "start_sequence", "stop_sequence", "starting_strategy", "starting_failure_strategy",
-                             "bus", "peer", "repair", "conflicts", "on_change", "after_budget", "per",
+                             "bus", "peer", "repair", "conflicts", "on_change", "after_budget", "rollout", "per",
                              "items", "needs"),
     site_model.Need: ("any", "of"),
     site_model.Program: ("name", "start_sequence", "stop_sequence", "wait_exit", "required", "expected_loading",
                          "expected_memory", "resources",
                          "starting_failure_strategy", "running_failure_strategy", "start_timeout", "stop_timeout",
-                         "on_timeout", "waits_for", "reload"),
+                         "on_timeout", "waits_for", "reload", "kind", "exit_codes", "ready"),
     site_model.Bus: ("program", "probe", "link"),
-    RolloutSettings: ("canary", "max_parallel", "hold_for", "max_failures", "revert"),
+    RolloutSettings: ("canary", "max_parallel", "hold_for", "max_failures", "revert", "well_within"),
     site_model.Service: ("name", "hosts", "probe", "label"),
     site_model.Settings: ("start_timeout", "run_timeout", "stable_after", "failure_budget", "failure_window",
                           "observe_interval", "host_interval", "host_down_after", "exclusion"),
@@ -57,9 +57,10 @@ LEFT_OUT: Dict[type, Json] = {  # what a site cannot be read without, although n
     site_model.Program: {"command": ()},
     site_model.Service: {"command": (), "files": (), "probe": None},
 }
-SEEN = ("host", "answer", "why", "prepared", "site_id", "controller", "incarnation", "service_manager", "config",
+SEEN = ("host", "at", "answer", "why", "prepared", "site_id", "controller", "incarnation", "service_manager", "config",
         "drift", "foreign")  # fmt: skip
-COPY = ("epoch", "epochs", "claim", "digest", "last_epoch", "deferred", "failed", "cpu", "memory", "ended", "endings")
+COPY = ("epoch", "epochs", "claim", "digest", "last_epoch", "deferred", "failed", "cpu", "memory", "ended", "endings",
+        "done")
 
 
 def captured(
@@ -188,4 +189,9 @@ def _seen(document: Mapping[str, Any]) -> Json:
     }
     found["services"] = {name: {} for name in document.get("services") or {}}
     found["load"] = {key: value for key, value in (document.get("load") or {}).items() if not isinstance(value, str)}
+    lease = document.get("lease") or {}
+    if lease.get("lost") or document.get("alone") is not None:
+        found["lease"] = {"held": bool(lease.get("held")), "lost": bool(lease.get("lost"))}
+    if document.get("alone") is not None:
+        found["alone"] = dict(document["alone"])
     return found

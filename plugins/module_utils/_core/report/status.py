@@ -13,15 +13,18 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..decide import changes, failures
 from ..model import site as site_model
-from ..model.item import MEMORY
+from ..model.item import LABELS, MEMORY
 from ..model.records import Claim, State
+from ..model.shape import as_it_runs
+from ..model.switched import switched
 from ..model.words import DOWN, MONITOR, NOT_ASKED, SEEN, SUSPECT, UP
 from . import attention as report_attention
-from . import exclusion, readiness
+from . import exclusion, readiness, shown
 from . import rollouts as report_rollouts
 from . import verdict as report_verdict
 
 SCHEMA = 1
+CHARGED = 3  # failures of an instance in the document
 CLOCKS_APART = 3.0  # s that the clocks of a host and of its controller may differ
 JUST_BEGUN = 10.0  # s
 SILENCE = 20.0  # s without a word from the monitor until it does not count as running
@@ -42,20 +45,22 @@ def status_document(
         seen; without it, just now.
     :param monitor: what the monitor wrote last (``run/monitor.json``), or nothing.
     :returns: ``{"schema", "site", "site_id", "revision", "at", "items", "hosts", "instances", "services", "monitor",
-        "counts", "rollout", "readiness", "exclusion"}``. An item is {item, slot, per, verdict, cause, services, hci},
-        the last two the state of its worst instance of that kind, ``per`` "item", or "site" or "host": what these have
-        of their own; ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health,
-        why, since}, or nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``;
-        ``exclusion`` is `report.exclusion.exclusion`; the rest is
-        `report.attention.part`.
+        "counts", "rollout", "readiness", "exclusion"}``. An item is {item, slot, per, verdict, cause, word, short,
+        services, hci}, word and short as `report.shown`, the last two the state of its worst instance of that kind,
+        name, area and kind where the site says them, ``per`` "item", or "site" or "host": what these have of their own;
+        ``instances`` has all of them in full; ``bus`` there is what the monitor's probe says, {health, why, since}, or
+        nothing. ``readiness`` is `report.readiness.readiness`, and the sentence about it in ``says``; ``exclusion`` is
+        `report.exclusion.exclusion`; the rest is `report.attention.part`.
     """
+    site = switched(as_it_runs(site, state["claims"], state["meta"]), state["wanted"])
     watching = _monitor(monitor, now)
     alive = watching["state"] == "running"
     probed = bus_health(monitor) if alive else {}
     view = State.from_json(state)
     claims = dict(view.claims)
     watched = report_verdict.watched(monitor) if alive else {}
-    verdicts = report_verdict.verdicts(site, view, observations, probed, now, watched)
+    windows = monitor.get("windows") or {} if alive else {}
+    verdicts = report_verdict.verdicts(site, view, observations, probed, now, watched, windows)
     instances = _instances(site, state, claims, observations, now)
     for name, bus in probed.items():
         if name in instances and instances[name]["host"] and bus["epoch"] == instances[name]["epoch"]:
@@ -76,9 +81,10 @@ def status_document(
         for name, status in found.pop("instances").items():
             instances[name].update({key: status[key] for key in ("state", "major", "minor", "cause", "missing")})
         per = "item" if item.id in own else "host" if item.id in hosts else "site"
-        items.append(dict(found, item=item.id, slot=item.slot, per=per))
+        items.append(dict(found, item=item.id, slot=item.slot, per=per, **labels(item)))
         report_attention.mark_paused(items[-1], attention["pauses"])
         report_attention.mark_pending(items[-1], {n: instances[n]["pending"] for n in verdicts[item.id]["instances"]})
+        shown.mark(items[-1], instances, now)
         counts[found["verdict"]] = counts.get(found["verdict"], 0) + 1
     return {
         "schema": SCHEMA,
@@ -100,6 +106,12 @@ def status_document(
         "exclusion": exclusion.exclusion(site),
         **attention,
     }
+
+
+def labels(item: site_model.Item) -> Dict[str, str]:
+    """What people call an item and by what they group items, where the site says so: name, area, kind."""
+    said = item.variables
+    return {name: said[name] for name in LABELS if isinstance(said.get(name), str) and said[name]}
 
 
 def bus_health(monitor: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
@@ -132,6 +144,8 @@ def _monitor(monitor: Mapping[str, Any], now: float) -> Dict[str, Any]:
     if found["state"] == "running":
         found.update({key: monitor.get(key) for key in ("standby", "revision", "intents", "pid", "storm", "no_runs")})
         found["notes"] = report_attention.notes(monitor)
+        if monitor.get("lead"):
+            found["lead"] = dict(monitor["lead"])
     return found
 
 
@@ -141,7 +155,7 @@ def _services(
     observations: Mapping[str, Mapping[str, Any]],
     now: float,
 ) -> Dict[str, Dict[str, Any]]:
-    """Host services: service -> {label, hosts: {host: {state, why}}}; the monitor's probe counts more than a pid, but
+    """Host services: service -> {label, hosts: {host: {state, why, ended}}}; a probe counts more than a pid, but
     unless a port answers on a host where muster runs no such process."""
     found: Dict[str, Dict[str, Any]] = {}
     for service in site.services:
@@ -162,6 +176,8 @@ def _services(
                 hosts[host] = {"state": "running", "why": ""}
             else:
                 hosts[host] = {"state": "stopped", "why": "its process does not run on %s" % host}
+            if probe and probe.get("ended"):
+                hosts[host]["ended"] = probe["ended"]  # by itself, the last time: {at, how}
         found[service.name] = {"label": service.label or service.name, "hosts": hosts}
     return found
 
@@ -211,8 +227,11 @@ def _instances(
             "epoch": claim.epoch,
             "since": claim.since,
             "reason": claim.reason,
+            "until": claim.until,
+            "charged": _charged(claim),
             "deferred": list(claim.deferred),
             "failed": dict(claim.failed),
+            "given": dict(claim.lasting),
             "pending": _pending(claim, now),
             "failures": len(failures.charges(claim, now, site.settings)),
             "failure_budget": site.settings.failure_budget,
@@ -222,10 +241,19 @@ def _instances(
             "cpu": seen.get("cpu"),
             "memory": seen.get("memory"),
             "ports": instance.ports if instance else {},
-            "left_behind": [h for h, record in sorted(state["hosts"].items()) if name in _left_behind(record)],
+            "left_behind": [
+                h for h, record in sorted(state["hosts"].items())
+                if name in _left_behind(record, site.settings.exclusion)
+            ],
             "beyond": _beyond(instance, host, seen, observations) if instance and host else "",
         }
     return found
+
+
+def _charged(claim: Claim) -> List[List[Any]]:
+    """What went wrong with it lately: [at, host, why], the oldest first."""
+    found = {(f.at, f.host): [f.at, f.host, f.why] for f in (*claim.crashes, *claim.failures)}
+    return [found[key] for key in sorted(found)][-CHARGED:]
 
 
 def _beyond(
@@ -271,6 +299,7 @@ def _host(
         "state": record.get("state", UP),
         "evidence": record.get("evidence", ""),
         "drain": record.get("drain"),
+        "planned_drain": record.get("planned"),
         "answer": seen.get("answer", NOT_ASKED),
         "why": seen.get("why", ""),
         "at": seen.get("at") or (now if seen else None),
@@ -280,15 +309,23 @@ def _host(
         "limit": host.load_limit,
         "instances": sorted(holding),
         "services": sorted(seen.get("services") or {}),
-        "left_behind": _left_behind(record),
+        "left_behind": _left_behind(record, site.settings.exclusion),
+        "lease": _lease(seen.get("lease") or {}),
         "drift": list(seen.get("drift") or []),
         "foreign": list(seen.get("foreign") or []),
     }
 
 
-def _left_behind(record: Mapping[str, Any]) -> List[str]:
-    """What may live on, on a host that is believed down; what a person confirmed is known."""
-    unsure = (record.get("state"), record.get("by")) == (DOWN, MONITOR)
+def _lease(lease: Mapping[str, Any]) -> str:
+    """Of a host: held, lost, waits (for its first one), no guard; empty where it needs none."""
+    if lease and lease.get("guard") is False:
+        return "no guard"
+    return "held" if lease.get("held") else "lost" if lease.get("lost") else "waits" if lease else ""
+
+
+def _left_behind(record: Mapping[str, Any], exclusion: str) -> List[str]:
+    """What may live on, on a host that is believed down; what a person confirmed is known, and what is fenced ended."""
+    unsure = (record.get("state"), record.get("by"), exclusion) == (DOWN, MONITOR, "none")
     return list(record.get("left") or []) if unsure else []
 
 

@@ -62,7 +62,7 @@ def render_table(document: Mapping[str, Any], width: int = WIDTH, colour: bool =
             + [entry["beyond"] for entry in document["instances"].values() if entry.get("beyond")]
             + [says for says in [(document.get("exclusion") or {}).get("says")] if says]
             + [_monitor_line(document["monitor"], now)]
-            + ["  " + note for note in document["monitor"].get("notes") or []]
+            + ["  " + note for note in _lead_lines(document["monitor"]) + (document["monitor"].get("notes") or [])]
         ),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -96,6 +96,8 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append("if it is only cut off, second copies may live there until it answers: %s" % left)
     if (entry.get("drain") or {}).get("until"):
         words.append("used again from %s" % sentences.clock(entry["drain"]["until"], now))
+    if entry.get("planned_drain"):
+        words.append("to be drained at %s" % sentences.clock(entry["planned_drain"]["since"], now))
     if entry["answer"] == NOT_ASKED:
         words.append("not asked")
     elif entry["at"] and now - entry["at"] > RECENT:
@@ -104,6 +106,10 @@ def _host_row(entry: Mapping[str, Any], now: float) -> Tuple[str, ...]:
         words.append("its service manager is %s" % entry["service_manager"])
     if is_full(load):
         words.append("its disk is full, so nothing starts there")
+    if entry["answer"] == SEEN and entry.get("lease") == "lost":
+        words.append("it holds no lease, so nothing starts there")
+    if entry["answer"] == SEEN and entry.get("lease") == "no guard":
+        words.append("its guard does not run, so it gets no lease and nothing starts there: deploy starts the guard")
     words.extend(entry["drift"])
     return (entry["host"], state, measured, "%d/%d" % (entry["reserved"], entry["limit"]), "; ".join(words) or "-")
 
@@ -132,6 +138,12 @@ def _service_lines(services: Mapping[str, Mapping[str, Any]]) -> List[str]:
         where = ["%s on %s" % (state, sentences.listing(hosts)) for state, hosts in sorted(states.items())]
         lines.append("%s: %s" % (services[name]["label"], ", ".join(where) or "on no host"))
     return lines
+
+
+def _lead_lines(monitor: Mapping[str, Any]) -> List[str]:
+    """Who leads, where there are several controllers."""
+    says = (monitor.get("lead") or {}).get("says")
+    return [str(says)] if says else []
 
 
 def _monitor_line(monitor: Mapping[str, Any], now: float) -> str:

@@ -53,6 +53,10 @@ def facts(instance: Mapping[str, Any], document: Mapping[str, Any], name: str, n
         found.append(
             ("wanted", "%s%s, by %s at %s%s" % (wanted["state"], where, wanted.get("by") or "?", asked, because))
         )
+        found += [("off", "%s %s; muster start %s/%s starts it again" % (program, how, name, program))
+                  for program, how in sorted((wanted.get("without") or {}).items())]  # fmt: skip
+    found += [("given", "%s runs with %s; until its next stop" % pair)
+              for pair in sorted((instance.get("given") or {}).items())]  # fmt: skip
     if instance.get("cause"):
         found.append(("cause", instance["cause"]))
     if instance["reason"] and instance["reason"] != instance.get("cause"):
@@ -78,6 +82,11 @@ def facts(instance: Mapping[str, Any], document: Mapping[str, Any], name: str, n
             for program, seen in instance["programs"].items()
         ]
         found.append(("runs", ", ".join(pids)))
+    for record in document.get("last_words") or ():
+        when = sentences.clock(record["at"], now, seconds=True)
+        core = ", core file %s on %s" % (record["core"], record["host"]) if record.get("core") else ""
+        found.append(("kept", "%s %s%s: muster logs %s --failed %s" % (
+            when, ": ".join(part for part in (record["program"], record["how"]) if part), core, name, record["id"])))
     found += [("monitor", i["why"]) for i in document["monitor"].get("intents") or [] if i.get("instance") == name]
     return found
 
@@ -95,3 +104,13 @@ def line(entry: Mapping[str, Any], now: float, instance: bool = False) -> str:
     if entry.get("result"):
         text += " -> %s" % entry["result"]
     return "  ".join([*parts, text])
+
+
+def change(entry: Mapping[str, Any], now: float) -> str:
+    """A change of a verdict, a host or an alarm as text."""
+    lasted = " after %s" % sentences.span(float(entry.get("lasted") or 0.0)) if entry.get("before") else ""
+    moved = "%s -> %s%s" % (entry["before"] or "new", entry["after"], lasted)
+    who = ", by %s" % entry["who"] if entry.get("who") else ""
+    why = ": %s" % entry["why"] if entry.get("why") else ""
+    subject = entry["subject"] if entry["what"] in ("alarm", "monitor") else "%(what)s %(subject)s" % entry
+    return "%s  %-24s  %s%s%s" % (sentences.clock(float(entry["at"]), now, seconds=True), subject, moved, who, why)

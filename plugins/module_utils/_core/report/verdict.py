@@ -33,6 +33,7 @@ from ..model.words import (
     UNREACHABLE,
     WAITING,
 )
+from . import windows as report_windows
 
 # From an instance's state to its part in the verdict; that of a running one follows from its major and minor failures.
 _WORDS = {
@@ -53,12 +54,14 @@ def verdicts(
     bus_health: Mapping[str, Any],
     now: float,
     watched: Optional[Mapping[str, Json]] = None,
+    windows: Optional[Mapping[str, Json]] = None,
 ) -> Dict[str, Json]:
     """item -> {verdict, cause, services, hci, instances}.
 
     :param watched: host -> {state, line, since, why, began} as a monitor that runs sees it; ``since``, and when it
         ``began`` itself, in seconds since 1970.
 
+    :param windows: instance -> {epoch, programs: {program: since}} whose windows stand still.
     :param bus_health: instance -> "healthy" | "unhealthy" | "unknown", or {"health": that, "why", "epoch", "link"};
         what is missing, or about another epoch, is not known and changes nothing. ``link`` is {"state", "why"} of what
         joins it to the peer's bus.
@@ -71,6 +74,7 @@ def verdicts(
     sight = _Sight(site, observations, watched or {}, bus_health, now)
     statuses = {name: _status(site, view, seen, bus_health, instance, sight)
                 for name, instance in site.by_name().items()}  # fmt: skip
+    report_windows.degrade(site, statuses, windows or {}, now)
     _reach_peers(site, statuses, bus_health)
     rows: Dict[str, List[Instance]] = {item.id: [] for item in site.rows}
     for instance in site.instances():
@@ -260,7 +264,8 @@ def _running(
     missing: List[str] = []
     if observation.seen:
         copy = observation.instances.get(name)
-        alive = copy.programs if copy is not None and claim.epoch in copy.epochs else ()
+        here = copy is not None and (claim.epoch in copy.epochs or (bool(copy.done) and copy.claim == claim.epoch))
+        alive = copy.present if copy is not None and here else ()
         expected = expected_programs(application, without=(*claim.deferred, *claim.failed))
         missing = [p for p in expected_programs(application, without=claim.deferred) if p not in alive]
         if not alive and expected:

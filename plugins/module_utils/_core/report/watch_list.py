@@ -9,11 +9,12 @@ and no moment of publishing is in it: the same site and ledger always give the s
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from ..model import site as site_model
 from ..model.probe import Probe, probe_to_json
 from ..model.rollout import GOING
+from ..model.shape import as_it_runs
 from ..model.words import CURRENT, STOPPED, WATCH_SCHEMA
 
 
@@ -23,7 +24,7 @@ def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: in
     :param state: the ledger's state as `controller.ledger.Ledger.read` gives it.
     """
     addresses = {host.name: host.address for host in site.hosts}
-    instances = site.by_name()
+    instances = as_it_runs(site, state["claims"], state["meta"]).by_name()
     watched = {}
     for name, claim in sorted(state["claims"].items()):
         if claim.get("phase", "free") != "free" and claim.get("host"):
@@ -37,6 +38,7 @@ def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: in
         "instances": watched,
         "services": _services(site, addresses),
         "programs": {application.name: _strategies(application) for application in site.applications},
+        "ends": {a.name: ends for a, ends in ((a, _ends(a)) for a in site.applications) if ends},
         "hosts": _hosts(site, state),
         "wanted": {name: _wanted(state, name) for name in sorted(state["wanted"])},
         "moves": {n: move["due"] for n, move in sorted((state.get("moves") or {}).items()) if move.get("due")},
@@ -48,10 +50,17 @@ def watch_document(site: site_model.Site, state: Mapping[str, Any], revision: in
 
 
 def _rollout(state: Mapping[str, Any]) -> Dict[str, Any]:
-    """When a rollout goes on: a plan made after that goes on with it."""
+    """When a rollout goes on: a plan made after that goes on with it.
+
+    While a run is at work on its batch that is not before the deadline of that run: each look would only say so.
+    """
     record = (state.get("rollouts") or {}).get(CURRENT) or {}
-    going = record.get("state") == GOING and len(record.get("batches") or ()) > 1
-    return {"rollout": {"due": record.get("due")}} if going else {}
+    batches, at = record.get("batches") or (), int(record.get("at") or 0)
+    if record.get("state") != GOING or len(batches) < 2:
+        return {}
+    claims = [state["claims"].get(name) or {} for name in (batches[at] if at >= 0 else ())]
+    deadlines = [claim["actor"]["deadline"] for claim in claims if claim.get("actor")]
+    return {"rollout": {"due": max([float(record.get("due") or 0.0), *deadlines])}}
 
 
 def _wanted(state: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -111,6 +120,11 @@ def _strategies(application: site_model.Application) -> Dict[str, str]:
     }
 
 
+def _ends(application: site_model.Application) -> Dict[str, List[int]]:
+    """The exit codes with which programs may end while their instance runs."""
+    return {p.name: list(p.ends) for p in application.programs if p.start_sequence and not p.is_gate and p.ends}
+
+
 def _asked(probe: Probe, ports: Mapping[str, int]) -> Dict[str, Any]:
     """How and at which port; several probes find theirs by name."""
     asked: Dict[str, Any] = {"probe": probe_to_json(probe), "port": ports.get(probe.port)}
@@ -166,6 +180,7 @@ def _serving(site: site_model.Site, state: Mapping[str, Any]) -> Set[str]:
 
 
 def _until(record: Optional[Mapping[str, Any]]) -> Optional[float]:
-    """When a drained host is used again by itself: a plan made after that does it."""
-    until: Optional[float] = ((record or {}).get("drain") or {}).get("until")
-    return until
+    """When a drained host is used again by itself, or one is to be drained: a plan made after that does it."""
+    known = record or {}
+    times = [(known.get("drain") or {}).get("until"), (known.get("planned") or {}).get("since")]
+    return min((at for at in times if at is not None), default=None)

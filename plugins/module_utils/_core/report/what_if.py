@@ -58,14 +58,14 @@ def what_if(
     :param observations: JSON, by host; one that was not asked is taken for what the ledger says of it.
     :param assume: {down: [hosts], up: [hosts], drain: [hosts], undrain: [hosts], add_items: [id or "id:slot"],
         remove_items: [ids], load: {host: percent of other work there}}; all optional.
-    :returns: {assumed, revision, rounds, actions, waits, holds, hosts, readiness}. ``actions`` are those of the plans
-        that do something, with their round; ``waits`` are the services that find no place in the end: {instance, why,
-        already} with `already` for those that wait now; ``holds`` is what the last plan leaves as it is: {instance,
-        host, why}; ``hosts`` are {host, reserved, limit, instances} afterwards.
+    :returns: {assumed, revision, rounds, actions, waits, holds, hosts, readiness}, the last as in the status document;
+        ``actions`` are those of the plans that do something, with their round; ``waits`` are the services that find no
+        place in the end: {instance, why, already} with `already` for those that wait now; ``holds`` is what the last
+        plan leaves as it is: {instance, host, why}; ``hosts`` are {host, reserved, limit, instances} afterwards.
     :raises WrongQuestion: when something in `assume` is not known or makes no sense.
     :raises PlanError: as `make_plan` does.
     """
-    world = _World(site, state, observations, now, digests)
+    world = World(site, state, observations, now, digests)
     assumed = world.assume(assume)
     waiting = world.waiting()
     for kind in ("undrain", "drain"):
@@ -86,6 +86,7 @@ def what_if(
         for action in last.actions
         if action.kind == HOLD and action.instance not in told
     ]
+    losses = readiness.readiness(world.site, world.state, world.observations, world.now)
     return {
         "assumed": assumed,
         "revision": revision,
@@ -94,12 +95,12 @@ def what_if(
         "waits": waits,
         "holds": holds,
         "hosts": world.hosts(),
-        "readiness": readiness.readiness(world.site, world.state, world.observations, world.now),
+        "readiness": dict(losses, says=readiness.sentence(losses)),
     }
 
 
-class _World:
-    """The copy that is changed."""
+class World:
+    """A copy of site, ledger and observations, in which plans are taken for done."""
 
     def __init__(
         self, site: Site, state: Mapping[str, Any], observations: Mapping[str, Any], now: float,

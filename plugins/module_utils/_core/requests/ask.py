@@ -9,16 +9,20 @@ from dataclasses import replace
 from typing import Callable, Dict, List, Mapping, Optional
 
 from ..decide.draft import WHOLE, Draft, Move, PlanError
+from ..model.asked import asked
+from ..model.plan import RENEW
 from ..model.request import KINDS
 from ..model.sentences import listing
 from ..model.site import Instance
 from ..model.words import FAILED, MUSTER, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
-from .acknowledge import acknowledge
+from . import check, given, programs
+from .acknowledge import acknowledge, shelve, unshelve
 from .common import because, clear, wrong_kind
 from .confirm import confirm_down
 from .drain import drain
 from .forget import forget
 from .names import meanings, names_of
+from .note import note
 from .pause import pause, resume
 from .resolve import resolve
 from .rollout import rollout
@@ -40,7 +44,8 @@ def ask(draft: Draft, more: Optional[Mapping[str, Callable[[Draft], List[str]]]]
         return _whole(draft)
     others: Dict[str, Callable[[Draft], List[str]]] = {
         "drain": drain, "undrain": drain, "confirm_down": confirm_down, "pause": pause,
-        "resume": resume, "acknowledge": acknowledge, "forget": forget,
+        "resume": resume, "acknowledge": acknowledge, "shelve": shelve, "unshelve": unshelve, "note": note,
+        "forget": forget,
         **dict.fromkeys((kind for kind in KINDS if kind.startswith("rollout_")), rollout),
         **(more or {}),
     }  # fmt: skip
@@ -50,7 +55,22 @@ def ask(draft: Draft, more: Optional[Mapping[str, Callable[[Draft], List[str]]]]
         "start": start, "stop": stop, "restart": restart, "open": open_hci, "close": close, "reset": reset,
         "resolve": resolve,
     }  # fmt: skip
+    wrong = given.problems(draft.request)
+    if wrong:
+        draft.refuse(None, None, check.sentence(wrong))
+        return []
+    alone = [name for name in draft.request.get("instances") or () if programs.MARK in name]
+    if alone and draft.kind in programs.KINDS:
+        whole = programs.apply(draft, _programs(draft, alone))
+        left = [*whole, *(name for name in draft.request["instances"] if name not in alone)]
+        draft.request = asked(dict(draft.request, instances=left))
+        if not draft.request["instances"]:
+            return []
     names = named(draft)
+    if draft.kind == "signal":
+        draft.refuse(None, None, "a signal goes to a program: say INSTANCE/PROGRAM, for example %s/%s" % (
+            names[0] if names else "scen2_srv_01", "data_processing"))
+        return []
     return [name for name in names if verbs[draft.kind](draft, name)]
 
 
@@ -98,6 +118,16 @@ def named(draft: Draft) -> List[str]:
     return list(found)
 
 
+def _programs(draft: Draft, written: List[str]) -> List[str]:
+    """The programs that are named, in full; refuses each name that stands for none."""
+    found: Dict[str, None] = {}
+    for meaning in meanings(draft.kind, written, names_of(draft.site)):
+        if meaning.problem:
+            draft.refuse(meaning.name, None, meaning.problem)
+        found.update(dict.fromkeys(meaning.instances))
+    return list(found)
+
+
 def start(draft: Draft, name: str) -> bool:
     """Start a service, on `host` when it is given; an HCI is opened there."""
     instance = draft.site.instance(name)
@@ -115,9 +145,13 @@ def start(draft: Draft, name: str) -> bool:
             draft.refuse(name, host, where + ": a start does not move it, stop it first")
             return False
     draft.want(name, STARTED, because(draft, name, "start"))
+    without = programs.take_back(draft, name)
     busy = draft.busy(name)
     if not busy:
         clear(draft, name)
+    if without and not busy and claim.phase == RUNNING:
+        draft.join(RENEW, name, str(claim.host), draft.asked[name], without)
+        return False
     if not claim.holds and host and not busy:
         strays = tuple(draft.copies(name))
         draft.moves.append(Move(name, because(draft, name, "start"), strays, hosts=(host,), asked=True))

@@ -27,7 +27,7 @@ KEYWORDS = frozenset((
     "type", "const", "enum", "minLength", "maxLength", "minItems", "maxItems", "items", "minimum", "maximum",
     "properties", "additionalProperties", "required",
 ))  # fmt: skip
-ANNOTATIONS = frozenset(("title", "description", "deprecated"))  # do not restrict the value
+ANNOTATIONS = frozenset(("title", "description", "deprecated", "writeOnly"))  # do not restrict the value
 
 _TYPES: Mapping[str, Tuple[type, ...]] = {
     "object": (dict,),
@@ -56,12 +56,13 @@ def errors(value: Any, schema: Mapping[str, Any], field: str = "") -> List[Error
     if "enum" in schema and value not in schema["enum"]:
         return [unknown(field, value, schema["enum"])]
     if isinstance(value, str):
+        shown = None if schema.get("writeOnly") else value[:60]  # a secret in no error
         if len(value) < schema.get("minLength", 0):
             found.append(error(field, "must not be empty", value))
         if len(value) > schema.get("maxLength", math.inf):
-            found.append(error(field, "is longer than %d characters" % schema["maxLength"], value[:60]))
+            found.append(error(field, "is longer than %d characters" % schema["maxLength"], shown))
         if not value.isprintable():
-            found.append(error(field, "holds characters that cannot be shown", value[:60]))
+            found.append(error(field, "holds characters that cannot be shown", shown))
     elif isinstance(value, list):
         if len(value) < schema.get("minItems", 0):
             found.append(error(field, "must name at least one", value))

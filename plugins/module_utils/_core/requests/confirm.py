@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Final, List, Mapping, Optional
 
 from ..decide.draft import Draft
 from ..model.observation import observed
@@ -15,7 +15,7 @@ from ..model.sentences import clock, did_you_mean, listing
 from ..model.site import Settings
 from ..model.words import DOWN, MONITOR
 
-HEARD = "heard"  # in the request: host -> when it answered last, as far as is known, seconds since 1970
+HEARD: Final = "heard"  # in the request: host -> when it answered last, as far as is known, seconds since 1970
 
 
 def confirm_down(draft: Draft) -> List[str]:
@@ -38,7 +38,7 @@ def confirm_down(draft: Draft) -> List[str]:
         draft.set_host(host, replace(record, state=DOWN, since=draft.now, evidence=why, by=draft.who))
         draft.note("%s is confirmed down" % host, draft.why, host=host)
     freed = ": %s may start elsewhere, windows when they are opened again" % listing(sorted(claimed)) if claimed else ""
-    draft.hold(None, host, "%s is confirmed down by %s%s" % (host, draft.who, freed))
+    draft.hold(None, host, "%s marked as dead by %s%s" % (host, draft.who, freed))
     order = {name: position for position, name in enumerate(draft.site.by_name())}
     return sorted(claimed, key=lambda name: (order.get(name, len(order)), name))
 
@@ -61,12 +61,21 @@ def patience(settings: Settings) -> float:
     return settings.host_down_after + settings.host_interval
 
 
+def answers(at: float, down_since: Optional[float], settings: Settings, now: float) -> bool:
+    """Whether a host is not dead: it answered within its patience, and nobody has believed it down since.
+
+    :param at: when it answered last. :param down_since: since when it is believed down; None: it is not.
+    """
+    return now - at <= patience(settings) and not (down_since is not None and down_since > at)
+
+
 def refuse_if_it_answers(draft: Draft) -> None:
-    """A host that answered within its patience is not dead: what it holds would run twice. In check mode the
-    plan says so, and nothing is refused."""
+    """What a host holds that is not dead would run twice. In check mode the plan says so, and nothing is refused."""
     host = str(draft.request.get("host") or "")
     at = (draft.request.get(HEARD) or {}).get(host)
-    if at is None or draft.request.get("force") or draft.now - at > patience(draft.site.settings):
+    believed = draft.state.hosts.get(host)
+    down = believed.since if believed is not None and believed.state == DOWN else None
+    if at is None or draft.request.get("force") or not answers(at, down, draft.site.settings, draft.now):
         return
     answered = "%s answered at %s, %.1f s ago" % (host, clock(at, draft.now, seconds=True), max(0.0, draft.now - at))
     if draft.request.get("dry_run"):

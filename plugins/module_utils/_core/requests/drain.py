@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Set
 
+from ..decide import drains
 from ..decide.draft import Draft
 from ..model.moments import moment
 from ..model.plan import HOLD
@@ -29,18 +30,22 @@ def drain(draft: Draft) -> List[str]:
     if draft.kind == "undrain":
         _undrain(draft, host, record)
         return []
-    if record.state in (DOWN, SUSPECT):
-        draft.refuse(None, host, "%s is %s (%s): it cannot be drained" % (host, record.state, record.evidence))
-        return []
     try:
-        wanted = _wanted(draft, record)
+        at = moment(draft.request.get("at"), draft.now)
+        wanted = _wanted(draft, record, draft.now if at is None else at)
     except ValueError as error:
         draft.refuse(None, host, str(error))
+        return []
+    if at is not None:
+        _plan(draft, host, record, wanted)
+        return []
+    if record.state in (DOWN, SUSPECT):
+        draft.refuse(None, host, "%s is %s (%s): it cannot be drained" % (host, record.state, record.evidence))
         return []
     if record.state != DRAINED or wanted != record.drain:
         since = record.since if record.state == DRAINED else draft.now
         draft.set_host(host, HostRecord(DRAINED, record.incarnation, since, wanted.why, wanted.by, wanted))
-        draft.note("%s is drained%s" % (host, _words(wanted, draft.now)), draft.why, host=host)
+        draft.note("%s is drained%s" % (host, drains.said(wanted, draft.now)), draft.why, host=host)
     concerned: Set[str] = {name for name, claim in draft.state.claims.items() if claim.holds and claim.host == host}
     concerned.update(draft.observation(host).instances)
     return [name for name in draft.site.by_name() if name in concerned] + sorted(concerned - set(draft.site.by_name()))
@@ -49,6 +54,11 @@ def drain(draft: Draft) -> List[str]:
 def _undrain(draft: Draft, host: str, record: HostRecord) -> None:
     if record.state == DRAINED:
         draft.set_host(host, replace(record, state=UP, since=draft.now, evidence=draft.why, by=draft.who, drain=None))
+    elif record.planned is not None:
+        draft.set_host(host, replace(record, planned=None))
+        draft.hold(None, host, "the planned drain of %s is called off" % host)
+        draft.note("the planned drain of %s is called off" % host, draft.why, host=host)
+        return
     elif record.drain is not None:  # it is down or suspect, and would have been drained afterwards
         draft.set_host(host, replace(record, drain=None))
     else:
@@ -57,29 +67,42 @@ def _undrain(draft: Draft, host: str, record: HostRecord) -> None:
     draft.note("%s may be used again" % host, draft.why, host=host)
 
 
-def _wanted(draft: Draft, record: HostRecord) -> Drain:
+def _plan(draft: Draft, host: str, record: HostRecord, wanted: Drain) -> None:
+    """Book a drain for later. One that was booked before is replaced."""
+    if record.state == DRAINED:
+        draft.refuse(None, host, "%s is drained already: undrain it first, or say until when" % host)
+        return
+    held = [name for name, claim in draft.state.claims.items() if claim.holds and claim.host == host]
+    words = "%s is to be drained at %s%s" % (host, clock(wanted.since, draft.now), drains.said(wanted, draft.now))
+    leave = "nothing is there now"
+    if held:
+        leave = "%s leave%s it then, where there is room (muster what-if --drain %s)" % (
+            listing(held, most=12), "s" if len(held) == 1 else "", host)  # fmt: skip
+    draft.hold(None, host, "%s: %s" % (words, leave))
+    if record.planned is None or replace(wanted, by="", why="") != replace(record.planned, by="", why=""):
+        draft.set_host(host, replace(record, planned=wanted))
+        draft.note(words, draft.why, host=host)
+
+
+def _wanted(draft: Draft, record: HostRecord, at: float) -> Drain:
     """What the request asks for; what it does not say stays as an earlier one said.
 
+    :param at: when it begins, from which durations count.
     :raises ValueError: with a sentence.
     """
     before = record.drain or Drain(record.by, record.evidence, record.since) if record.state == DRAINED else None
-    until = moment(draft.request.get("until"), draft.now)
+    until = moment(draft.request.get("until"), at)
     asked = draft.request.get("at_a_time")
     at_a_time = int(asked or AT_A_TIME)
     if at_a_time < 1:
         raise ValueError("%d at a time is no number of instances: say 1 or more" % at_a_time)
     if before is None:
-        return Drain(draft.who, draft.why, draft.now, until, at_a_time)
+        return Drain(draft.who, draft.why, at, until, at_a_time)
     return replace(
         before, until=until if until is not None else before.until,
         at_a_time=at_a_time if asked else before.at_a_time,
         why=draft.why or before.why,
     )  # fmt: skip
-
-
-def _words(drain: Drain, now: float) -> str:
-    words = " until %s" % clock(drain.until, now) if drain.until is not None else ""
-    return words + (", %d at a time" % drain.at_a_time if drain.at_a_time else "")
 
 
 def refuse_unless_forced(draft: Draft) -> None:

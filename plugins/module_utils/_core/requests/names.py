@@ -17,6 +17,7 @@ from ..model.site import Site, instance_name
 
 BY_HCI = ("open", "close")  # the kinds in which an item stands for its HCI
 BY_SERVICES = ("start", "stop", "restart", "move")  # in which it stands for its services
+BY_PROGRAM = ("start", "stop", "restart", "signal")  # in which INSTANCE/PROGRAM stands for one program
 BY_ALL = ("reset",)  # in which it stands for all its instances; also where only what is pending is asked for
 BY_ITEM = BY_HCI + BY_SERVICES + BY_ALL
 PATTERN = "*?["
@@ -30,6 +31,8 @@ class Names(NamedTuple):
     items: Mapping[str, Optional[str]] = {}
     hosts: Mapping[str, Optional[str]] = {}
     applications: Mapping[str, bool] = {}  # application -> whether it is opened on request
+    programs: Mapping[str, Tuple[str, ...]] = {}  # application -> its programs
+    of: Mapping[str, str] = {}  # instance -> its application
 
     @property
     def on_request(self) -> List[str]:
@@ -55,7 +58,9 @@ def names_of(site: Site, held: Optional[Mapping[str, Optional[str]]] = None) -> 
     hosts: Dict[str, Optional[str]] = dict.fromkeys(host.name for host in site.hosts)
     hosts.update(dict.fromkeys(host for host in held.values() if host))
     applications = {application.name: application.on_request for application in site.applications}
-    return Names(instances, dict.fromkeys(item.id for item in site.rows), hosts, applications)
+    programs = {one.name: tuple(program.name for program in one.programs) for one in site.applications}
+    of = {name: instance.application.name for name, instance in site.by_name().items()}
+    return Names(instances, dict.fromkeys(item.id for item in site.rows), hosts, applications, programs, of)
 
 
 def meanings(kind: str, written: List[str], names: Names, pending: bool = False) -> List[Meaning]:
@@ -71,6 +76,8 @@ def meanings(kind: str, written: List[str], names: Names, pending: bool = False)
 
 def meaning_of(kind: str, name: str, names: Names, pending: bool = False) -> Meaning:
     """What one name stands for; see `meanings`."""
+    if "/" in name and kind in BY_PROGRAM:
+        return _program(kind, name, names)
     if name in names.instances:
         return Meaning(name, (name,))
     if name in names.applications:
@@ -90,6 +97,22 @@ def meaning_of(kind: str, name: str, names: Names, pending: bool = False) -> Mea
         near = did_you_mean(name, [*known, *names.items])
         return Meaning(name, (), "there is no instance or item %s in this site%s" % (name, near))
     return Meaning(name, (), "there is no instance %s in this site%s" % (name, did_you_mean(name, known)))
+
+
+def _program(kind: str, name: str, names: Names) -> Meaning:
+    """Programs of an instance, or of the instances of an item that have one of that name; also by a pattern."""
+    subject, _unused, wanted = name.partition("/")
+    whole = meaning_of(kind if subject in names.instances else "reset", subject, names)
+    if whole.problem:
+        return Meaning(name, (), whole.problem)
+    known = {one: names.programs.get(names.of.get(one, ""), ()) for one in whole.instances}
+    found = tuple("%s/%s" % (one, program) for one, programs in known.items()
+                  for program in fnmatch.filter(programs, wanted))  # fmt: skip
+    if found:
+        return Meaning(name, found)
+    programs = list(dict.fromkeys(program for of_one in known.values() for program in of_one))
+    return Meaning(name, (), "%s has no program %s%s (it has %s)" % (
+        subject, wanted, did_you_mean(wanted, programs), listing(programs, most=12)))
 
 
 def _items(name: str, names: Names) -> List[str]:

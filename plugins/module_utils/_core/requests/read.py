@@ -11,7 +11,7 @@ from ..compile.errors import show
 from ..model.moments import moment
 from ..model.request import KINDS, Request, RequestKind, filled, renamed
 from ..model.sentences import did_you_mean
-from . import check
+from . import check, given
 from .names import PATTERN, Names, meaning_of
 
 Json = Dict[str, Any]
@@ -51,7 +51,7 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
             errors.append(check.error(name, "is missing", None))
     if not errors:
         document = renamed(document)
-        errors += _ill_timed(document)
+        errors += _ill_timed(document) + given.problems(document)
         errors += unnamed(kind, document, names) if names is not None else []
     if (kind.reason or document.get("take")) and not str(document.get("why", "")).strip():
         what, missing = ("take", "") if document.get("take") else (kind.name, None)
@@ -73,7 +73,7 @@ def _choice(kind: RequestKind, document: Mapping[str, Any]) -> List[check.Error]
 
 
 def _ill_timed(document: Mapping[str, Any]) -> List[check.Error]:
-    """The errors when `until` or `at` is no moment; whether it is over is for the plan, which has a clock."""
+    """The errors when `until` or `at` is not a time; whether it is over is for the plan, which has a clock."""
     errors: List[check.Error] = []
     for name in ("until", "at"):
         written = document.get(name)

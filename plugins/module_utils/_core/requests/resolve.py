@@ -20,7 +20,7 @@ def resolve(draft: Draft, name: str) -> bool:
     alive = sorted(h for h, copy in draft.copies(name).items() if copy.live)
     busy = draft.busy(name)
     if busy or not wrong:
-        nothing = "no host that was seen shows a copy of %s without a valid claim: there is nothing to decide" % name
+        nothing = "%s has no second copy: nothing to resolve" % name
         draft.refuse(name, None, "%s waits: %s" % (name, busy) if busy else nothing)
         return False
     if host not in alive:

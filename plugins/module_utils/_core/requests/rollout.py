@@ -39,8 +39,9 @@ def _resume(draft: Draft, record: Rollout) -> Optional[Rollout]:
     if record.state not in (PAUSED, HALTED, ABORTED):
         return None
     return replace(
-        record, state=GOING, reason="", failed={}, returned=(), began=draft.now, due=draft.now + record.hold_for + 1.0
-    )
+        record, state=GOING, reason="", failed={}, returned=(), ready=False, began=draft.now, missed=0.0, held_up=False,
+        due=draft.now + record.hold_for + 1.0,
+    )  # fmt: skip
 
 
 def _abort(draft: Draft, record: Rollout) -> Optional[Rollout]:
@@ -52,11 +53,14 @@ def _revert(draft: Draft, record: Rollout) -> Optional[Rollout]:
     reached = record.reached
     if record.back or not reached:
         return None
-    made = [tuple(name for name in batch if name in reached) for batch in reversed(record.batches)]
-    return replace(
-        record, state=GOING, back=True, batches=tuple(batch for batch in made if batch), at=0, began=draft.now,
-        due=draft.now + record.hold_for + 1.0, failed={}, returned=(), reason="",
-    )  # fmt: skip
+    made = [(at, tuple(name for name in batch if name in reached)) for at, batch in enumerate(record.batches)]
+    made = [(at, batch) for at, batch in reversed(made) if batch]
+    record = replace(
+        record, state=GOING, back=True, batches=tuple(batch for _at, batch in made), began=draft.now, missed=0.0,
+        held_up=False, failed={}, returned=(), reason="", ready=False,
+        rules=tuple(record.rules[at] for at, _batch in made if record.rules),
+    ).with_batch(0)  # fmt: skip
+    return replace(record, due=draft.now + record.hold_for + 1.0)
 
 
 _VERBS = {"pause": _pause, "resume": _resume, "abort": _abort, "revert": _revert}

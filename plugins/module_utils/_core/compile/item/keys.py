@@ -20,6 +20,9 @@ ITEM = table(
               required=True),
         Field("slot", "integer", "Its number, unique: ports are computed from it.", minimum=0, maximum=HIGHEST_SLOT,
               default_doc="the id, when that is all digits"),
+        Field("name", "text", "What people call it, shown beside its id: `Antenna 2`.", default_doc="none"),
+        Field("area", "text", "Where it is; the page groups items by it.", default_doc="none"),
+        Field("kind", "text", "What it is; the page groups items by it.", default_doc="none"),
         Field("applications", "names", "The applications it has, among those with one instance per item: names or"
               " patterns (`scen2_*`).", default_doc="all that have it among their `items`"),
         Field("expected_loading", "factor", "What its instances reserve: a factor (`1.5`) for all of them, or percent"

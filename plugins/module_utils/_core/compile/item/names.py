@@ -13,6 +13,8 @@ from ..errors import Keys, Problems
 
 _READ = re.compile(r"""\bitem\s*(?:\.\s*(?:get\(\s*['"])?|\[\s*['"])([A-Za-z_][A-Za-z0-9_]*)""")
 
+COMMON = ("kind",)  # an item's own word in so many inventories that nobody means the key of a program with it
+
 
 def read_in(*parts: Any) -> FrozenSet[str]:
     """The variables of items that texts anywhere in these read, such as ``{{ item.config }}``."""
@@ -34,7 +36,7 @@ def _texts(value: Any) -> Iterator[str]:
 def refuse(name: str, keys: Keys, problems: Problems) -> None:
     """Add an error when a variable has the name of a key that counts elsewhere."""
     for table in site_keys.COUNTED:
-        if name in table.names():
+        if name in table.names() and name not in COMMON:
             place = table.place + "." + name if table.place.startswith("muster_") else name
             problems.add(keys, "%s is a key of the site, and does nothing in an item" % name, None,
                          "it counts at %s; a variable of yours needs another name" % place)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _DEADLINE_SECONDS = 60.0
 _LAST_EPOCH = 2**53  # every later one has to be greater than the last that was seen
 _MAX_LOG_BYTES = 1_000_000
+_WORDS_SECONDS = 2.0
 
 
 def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
@@ -32,7 +33,8 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         ``instances``, see `host.machine.generations.replaced`; ``instances``: see `host.act.instance.InstanceJob`;
         ``deadline`` and ``settle`` in seconds; ``start_service_manager``: start a missing one; ``revive``: do so
         without any instance, and start host services that do not run; ``run``: its number, for the log; ``boot``: boot
-        id of the host as the run saw it: under another one, instances are only stopped; ``check``, ``diff``.
+        id of the host as the run saw it: under another one, instances are only stopped; ``lease``: under another one
+        than this, too; ``check``, ``diff``.
     :param began: monotonic time at which the agent began.
     :return: ``{"changed", "config", "diff", "results": {instance: see `outcome`}, "began", "took"}`` (times in seconds,
         by this host's clock), with ``config_error`` (a sentence) when the configuration could not be written: then
@@ -72,6 +74,8 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
             pid = _service_manager(manager, request, marker, answer)
             try:
                 lease = allowed.claimed(root, deadline) if pid else {}
+                if request.get("lease", lease.get(allowed.VARIABLE)) != lease.get(allowed.VARIABLE):
+                    raise ValueError("the lease under which this was allowed is over")
             except ValueError as error:
                 lease = {}
                 instances, without = _may_be_done(instances, "%s: %s" % (host["host"], error))
@@ -86,6 +90,8 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     if request.get("revive"):
         answer["changed"] = answer["changed"] or check or _services(host, answer)
     answer["results"].update(refused)
+    if not check:
+        _gather_words(host, request, answer["results"])
     if answer["results"] and not check:
         _log(root, request, answer["results"])
     took = time.monotonic() - began
@@ -93,9 +99,20 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
     return answer
 
 
+def _gather_words(host: Mapping[str, Any], request: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+    """Add to starts that failed what their programs wrote last, as far as that takes no long time."""
+    until = time.monotonic() + _WORDS_SECONDS
+    for entry in request.get("instances") or ():
+        result = results[entry["instance"]]
+        if result["result"] == "failed" and entry["do"] != "stop" and time.monotonic() < until:
+            from ..logs import left
+
+            result["words"] = left.of_start(host, entry)
+
+
 def _configure(request: Mapping[str, Any], answer: Dict[str, Any]) -> None:
     """Write the configuration folder, and add to the answer what that changed."""
-    from ..machine import files, generations
+    from ..machine import differences, files, generations
 
     host, config = request["host"], request["config"]
     folder = host["root"] + "/etc/available"
@@ -104,7 +121,7 @@ def _configure(request: Mapping[str, Any], answer: Dict[str, Any]) -> None:
             generations.replaced(host["root"], config["instances"])
         change = files.write_folder(
             folder, config["files"], config["digest"], files.tokens(host), bool(request.get("check")),
-            bool(request.get("diff")), folder + "/",
+            differences.Differences(folder + "/", config.get("owners")) if request.get("diff") else None,
         )
     except files.FolderError as error:
         answer["config_error"] = str(error)
@@ -140,11 +157,11 @@ def _may_be_done(
     """
     if not error:
         return instances, {}
-    from . import instance
+    from . import results
 
     kept = [entry for entry in instances if entry["do"] == "stop"]
     return kept, {
-        entry["instance"]: instance.outcome(entry, "refused", error, changed=False)
+        entry["instance"]: results.outcome(entry, "refused", error, changed=False)
         for entry in instances if entry["do"] != "stop"
     }
 

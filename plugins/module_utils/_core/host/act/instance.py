@@ -12,10 +12,12 @@ from __future__ import annotations
 import errno
 import time
 
-from ..machine import generations, instance_files, procs, starts
+from ..machine import generations, given, instance_files, procs, starts
 from ..machine import ports as machine_ports
-from . import reload, stages
+from ..service import ends
+from . import alone, granted, reload, stages
 from .launches import Present
+from .results import missing, outcome, too_old
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class InstanceJob:
         self.epoch: int = request["epoch"]
         self.root = scene.root
         self.where = scene.name
+        # Sent once nothing is locked: while a run works on an instance, the end of a program is the run's to report.
+        self.signals: List[Tuple[int, int, int]] = []  # (pid, signal, start of the process)
         self.digest: str = request.get("digest", "")  # of the configuration that it gets
 
     def steps(self) -> Steps:
@@ -56,10 +60,10 @@ class InstanceJob:
         try:
             while not lock.take():
                 if time.monotonic() >= self.scene.deadline:
-                    return self._result("refused", "%s is being worked on by %s on %s" % (
+                    return self.result("refused", "%s is being worked on by %s on %s" % (
                         self.instance, lock.holder(), self.where), changed=False)
                 yield []
-            return (yield from self._locked())
+            return (yield from granted.steps(self, self._locked()))
         except (OSError, ValueError) as error:
             what = str(error)
             full = isinstance(error, OSError) and error.errno in _OF_THE_HOST
@@ -68,6 +72,8 @@ class InstanceJob:
             return (yield from self._broken("%s on %s: %s" % (self.instance, self.where, what), full))
         finally:
             lock.release()
+            for pid, number, started in self.signals:
+                procs.send(pid, number, started)
 
     def _broken(self, why: str, of_the_host: bool) -> Steps:
         """The result when this host cannot do its part, for example with a full disk.
@@ -77,12 +83,12 @@ class InstanceJob:
         its claim on this host: they are reported as ``left``.
         """
         if self.request["do"] == "stop":
-            return self._result("failed", why)
+            return self.result("failed", why)
         left = yield from self._alive()
         if not self.staging.started and (left or of_the_host):
-            return self._result("refused", why, changed=False)
+            return self.result("refused", why, changed=False)
         why = "; ".join(["%s %s" % pair for pair in sorted(self.staging.failed.items())] + [why])
-        return self._result("failed", why, left=left)
+        return self.result("failed", why, left=left)
 
     def _alive(self) -> Steps:
         """:return: the programs of which a process lives."""
@@ -93,17 +99,19 @@ class InstanceJob:
         seen = instance_files.read_seen(self.root, self.instance)
         refused = too_old(self.where, self.request, seen, instance_files.read_claim(self.root, self.instance))
         if refused:
-            return self._result("refused", refused, changed=False)
+            return self.result("refused", refused, changed=False)
         if self.request["do"] == "stop":
             return (yield from self._stop(seen))
         if self.scene.contact.silent:
-            return self._result("refused", self.scene.contact.silent, changed=False)
-        present = yield from self._find_present()
+            return self.result("refused", self.scene.contact.silent, changed=False)
+        present = yield from self.find_present()
         if self.request["do"] == "reload":
             return (yield from self._reload(present, seen))
+        if self.request["do"] in ("end", "renew", "add", "signal"):
+            return (yield from alone.alone(self, present, seen))
         fresh, refused = self._how(present, seen)
         if refused:
-            return self._result("refused", refused, changed=False)
+            return self.result("refused", refused, changed=False)
         if fresh:  # before anything is stopped: on a full disk nothing could start again
             self._remember({})
         new = not present.known
@@ -112,7 +120,7 @@ class InstanceJob:
         if fresh or not present.processes:
             placed = (yield [("place", self.instance, self.digest)])[0]
             if placed.error:
-                return self._result("refused", placed.error, changed=False)
+                return self.result("refused", placed.error, changed=False)
             new = new or placed.busy
         restarted = False
         if fresh:
@@ -120,13 +128,22 @@ class InstanceJob:
             if restarted:
                 self.staging.mark("stopped")
             if self.staging.stuck:  # not "failed": a copy lives, so this host keeps the claim
-                return self._result("refused", self.staging.stuck)
+                return self.result("refused", self.staging.stuck)
         else:
             self.staging.adopt(present)
-        names = self._names(fresh, seen)
+        done = {} if fresh else (yield from self._done(present))
+        names = self._names(fresh, seen, done)
         if not names:
-            return self._result("running", "", seen=seen, changed=False)
-        return (yield from self._start(names, fresh, new, seen, restarted))
+            return self.result("running", "", seen=seen, changed=False)
+        return (yield from self.start(names, fresh, new, seen, restarted))
+
+    def _done(self, present: Present) -> Steps:
+        """:return: the programs of this epoch that ended as they may, so that nothing starts them again."""
+        record = starts.read(self.root, self.instance)
+        asked = ends.asked(record, present.mains) if record.epoch == self.epoch else []
+        if not asked:
+            return {}
+        return ends.judged(record, asked, (yield [("look", self.instance, program) for program in asked]))
 
     def _how(self, present: Present, seen: Mapping[str, Any]) -> Tuple[bool, str]:
         """:return: (whether all its programs are started, a sentence when nothing may be done)."""
@@ -145,16 +162,17 @@ class InstanceJob:
         return kept == (self.epoch, self.epoch) and bool(seen.get("deferred")) and not missing(
             dict(self.request, only=None), (), dict(seen, deferred=[*seen["deferred"], *seen.get("failed", {})]))
 
-    def _names(self, fresh: bool, seen: Mapping[str, Any]) -> List[str]:
+    def _names(self, fresh: bool, seen: Mapping[str, Any], done: Mapping[str, int]) -> List[str]:
         """The programs to start."""
         only = self.request.get("only")
         if self.request["do"] == "continue":
             return list(seen.get("deferred", [])) if only is None else list(only)
         if fresh:
-            return [p["name"] for p in self.request["programs"]] if only is None else list(only)
-        return missing(self.request, set(self.staging.running), seen)
+            return [p["name"] for p in self.request["programs"] if p["start_sequence"] > 0] if only is None else (
+                list(only))
+        return missing(self.request, {*self.staging.running, *done}, seen)
 
-    def _start(
+    def start(
         self, names: Sequence[str], fresh: bool, new: bool, seen: Mapping[str, Any], restarted: bool
     ) -> Steps:
         before = {} if fresh else seen
@@ -166,22 +184,24 @@ class InstanceJob:
             return (yield from self._end_badly(error, strategy, before, restarted))
         if fresh:
             generations.use(self.root, self.instance, self.digest)
+            given.remove(self.root, self.instance)
         self.staging.record = record = starts.begin(self.root, self.instance, self.epoch, fresh)
         instance_files.write_claim(self.root, self.instance, self.epoch, {
-            **(self.request.get("environment") or {}), starts.KEY: record.key, **self.scene.lease}, nothing_runs=fresh)
+            **(self.request.get("environment") or {}), starts.KEY: record.key,
+            **self.scene.lines(self.request)}, nothing_runs=fresh)
         failure = yield from self.staging.start(names)
         if failure is None:
             failure = yield from self.staging.linger(self.settle)
         if failure is not None:
-            reason = "%s %s" % (failure.program, failure.why)
+            reason = "%s %s%s" % (failure.program, failure.why, self._lingering_port(names))
             return (yield from self._end_badly(reason, failure.strategy, before, restarted))
         self._remember(before)
-        return self._result("running", "", restarted=restarted)
+        return self.result("running", "", restarted=restarted)
 
     def _reload(self, present: Present, seen: Mapping[str, Any]) -> Steps:
         """What runs takes its changed files, under the epoch that it has."""
         if {process.epoch for process in present.processes} - {-1} != {self.epoch}:
-            return self._result("refused", "%s does not run on %s with epoch %d, so it takes nothing" % (
+            return self.result("refused", "%s does not run on %s with epoch %d, so it takes nothing" % (
                 self.instance, self.where, self.epoch), seen=seen, changed=False)
         self.digest = generations.chosen(self.root, self.instance, self.digest)
         before = generations.use(self.root, self.instance, self.digest)
@@ -189,24 +209,25 @@ class InstanceJob:
         why = yield from reload.tell_all(self.root, told, present.mains, self.scene.deadline, self.settle)
         if why:
             generations.put_back(self.root, self.instance, before)
-            return self._result("failed", why, seen=seen)
+            return self.result("failed", why, seen=seen)
         instance_files.write_seen(self.root, self.instance, dict(seen, digest=self.digest))
-        return self._result("running", "", seen=seen)
+        return self.result("running", "", seen=seen)
 
     def _stop(self, seen: Mapping[str, Any]) -> Steps:
-        present = yield from self._find_present()
+        present = yield from self.find_present()
         placed = self.scene.manager.is_placed(self.instance)
         did = yield from self.staging.stop(present, bool(self.request.get("urgent")))
         released = yield from self._release()
         if self.staging.stuck:
-            return self._result("failed", self.staging.stuck)
+            return self.result("failed", self.staging.stuck)
         starts.remove(self.root, self.instance)
+        given.remove(self.root, self.instance)
         if did:
             self.staging.mark("stopped")
         epoch = max(self.epoch, int(seen.get("epoch", 0)))
         kept = {"epoch": epoch, "digest": "", "deferred": [], "failed": {}}
         instance_files.write_seen(self.root, self.instance, kept)
-        return self._result("stopped", "", changed=did or released or placed)
+        return self.result("stopped", "", changed=did or released or placed)
 
     def _release(self) -> Steps:
         """After a stop: remove the claim, so that nothing can start, stop what was just starting, then unplace it.
@@ -226,7 +247,7 @@ class InstanceJob:
 
     def _end_badly(self, reason: str, strategy: str, before: Mapping[str, Any], restarted: bool) -> Steps:
         """After a failed start: stop the rest if `strategy` is "stop", and keep the reason for the next observation."""
-        present = yield from self._find_present()
+        present = yield from self.find_present()
         if strategy == "stop" and present.processes:
             yield from self.staging.stop(present)
             self.staging.mark("stopped")
@@ -238,8 +259,8 @@ class InstanceJob:
                 starts.remove(self.root, self.instance)
         self._remember(before)
         if self.staging.stuck:
-            return self._result("refused", "%s; %s" % (reason, self.staging.stuck))
-        return self._result("failed", reason, restarted=restarted, left=(yield from self._alive()))
+            return self.result("refused", "%s; %s" % (reason, self.staging.stuck))
+        return self.result("failed", reason, restarted=restarted, left=(yield from self._alive()))
 
     def _remember(self, before: Mapping[str, Any]) -> None:
         """Keep for the next observation: the epoch, the digest, which programs are deferred and which failed.
@@ -260,7 +281,7 @@ class InstanceJob:
             "failed": failed,
         })
 
-    def _find_present(self) -> Steps:
+    def find_present(self) -> Steps:
         """Find its processes in /proc; the service manager only says whether it knows it. :return: `Present`."""
         names = [program["name"] for program in self.request["programs"]]
         until = time.monotonic() + _EXEC_SECONDS
@@ -310,16 +331,25 @@ class InstanceJob:
                 return reply.error or "it still runs"
             yield []
 
+    def _ports(self, names: Sequence[str]) -> Dict[int, str]:
+        """Port -> its name, of these programs."""
+        return {entry["port"]: entry["name"] for entry in self.request.get("ports") or []
+                if entry.get("program", "") in ("", *names)}
+
+    def _lingering_port(self, names: Sequence[str]) -> str:
+        """What a program may have met that does not reuse the address of its port; "" where nothing keeps one."""
+        kept = machine_ports.lingering(self.scene.host["address"], sorted(self._ports(names)))
+        return "; port %s still has connections of before, so a program that does not use SO_REUSEADDR cannot listen " \
+            "there: that ends within a minute" % ", ".join(map(str, kept)) if kept else ""
+
     def _taken_port(self, names: Sequence[str]) -> str:
         """A sentence when another process listens on a port of a program to start; else ""."""
-        ports = {entry["port"]: entry["name"] for entry in self.request.get("ports") or []
-                 if entry.get("program", "") in ("", *names)}
-        host = self.scene.host
+        ports, host = self._ports(names), self.scene.host
         for port, owner in sorted(machine_ports.taken(host["address"], ports, host["site_id"]).items()):
             return "port %d of %s (%s) is taken on %s by %s" % (port, self.instance, ports[port], self.where, owner)
         return ""
 
-    def _result(
+    def result(
         self, result: str, reason: str, restarted: bool = False, changed: bool = True,
         seen: Optional[Mapping[str, Any]] = None, left: Optional[Sequence[str]] = None,
     ) -> Dict[str, Any]:
@@ -331,57 +361,3 @@ class InstanceJob:
                        failed=staging.failed or (seen or {}).get("failed", {}),
                        restarted=restarted, timeline=staging.timeline, changed=changed, left=left,
                        digest=self.digest if staging.started else "")
-
-
-def too_old(where: str, request: Mapping[str, Any], seen: Mapping[str, Any], claim: Optional[int]) -> str:
-    """A sentence when this host has seen a higher epoch than the request's; else "".
-
-    :param where: name of the host.
-    :param seen: see `instance_files.read_seen`.
-    :param claim: epoch of the claim.
-    """
-    last = max(int(seen.get("epoch", 0)), claim or 0)
-    if request["epoch"] >= last:
-        return ""
-    return "%s was already seen on %s with epoch %d: this request is older (epoch %d), nothing was done" % (
-        request["instance"], where, last, request["epoch"])
-
-
-def missing(request: Mapping[str, Any], running: Any, seen: Mapping[str, Any]) -> List[str]:
-    """Names of the programs that should run and do not, with the gates that they wait for."""
-    only = request.get("only")
-    deferred = set(seen.get("deferred", []))
-    wanted = [p for p in request["programs"] if p["start_sequence"] > 0 and p["name"] not in deferred]
-    absent = [p for p in wanted if not p["wait_exit"] and p["name"] not in running
-              and (only is None or p["name"] in only)]
-    if not absent:
-        return []
-    gates = [p for p in wanted if p["wait_exit"]]
-    last = max(p["start_sequence"] for p in absent)
-    asked = [p for p in gates if p["start_sequence"] < last]
-    first = min([p["start_sequence"] for p in gates] or [0])
-    if min(p["start_sequence"] for p in absent) < first:  # the bus itself was missing: ask it, too
-        asked += [p for p in gates if p["start_sequence"] == first and p not in asked]
-    return [p["name"] for p in [*absent, *asked]]
-
-
-def outcome(
-    request: Mapping[str, Any], result: str, reason: str, changed: bool, started: Sequence[str] = (),
-    deferred: Sequence[str] = (), failed: Optional[Mapping[str, str]] = None, restarted: bool = False,
-    timeline: Sequence[List[Any]] = (), left: Optional[Sequence[str]] = None, digest: str = "",
-) -> Dict[str, Any]:
-    """The result of one instance, as an act answers it.
-
-    :param result: "running", "stopped", "failed" or "refused".
-    :param reason: a sentence; "" when all is well.
-    :param left: programs that live after a failed start; None when that was not looked up.
-    :param digest: of the configuration that it got; reported where it is another one than was wanted.
-    """
-    known: Dict[str, Any] = {} if left is None else {"left": list(left)}
-    if digest and digest != request.get("digest"):
-        known["digest"] = digest
-    return {
-        "result": result, "reason": reason, "epoch": request["epoch"], "started": list(started),
-        "deferred": list(deferred), "failed": dict(failed or {}), "restarted": restarted, "timeline": list(timeline),
-        "changed": changed, **known,
-    }

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-from ..machine import instance_files
-from ..service import identity
+from ..machine import instance_files, starts
+from ..service import ends, identity
 from ..service.choose import manager_of
-from .instance import missing, outcome, too_old
+from .results import missing, outcome, too_old
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> D
     root = host["root"]
     manager = manager_of(host)
     look = identity.Look(manager)
-    manager.close()
     runs = look.pid > 0
     results = {}
     for request in requests:
@@ -37,14 +36,24 @@ def predict(host: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]) -> D
             results[instance] = outcome(request, "refused", refused, changed=False)
         elif action == "reload":
             results[instance] = outcome(request, "running", "", changed=seen.get("digest") != request["digest"])
+        elif action in ("end", "add"):
+            lives = {p.program for p in mine if p.main}
+            changed = any((name in lives) == (action == "end") for name in request.get("only") or ())
+            results[instance] = outcome(request, "running", "", changed=changed)
+        elif action in ("renew", "signal", "grant"):
+            results[instance] = outcome(request, "running", "", changed=True)
         elif action == "stop":
             held = os.path.exists(instance_files.claim_path(root, instance))
             changed = bool(mine) or held or manager.is_placed(instance)
             results[instance] = outcome(request, "stopped", "", changed=changed)
         else:
             running = {p.program for p in mine if p.epoch == request["epoch"]}
+            record = starts.read(root, instance)
+            if record.epoch == request["epoch"]:
+                running.update(ends.done(manager, record, running))
             fresh = action == "restart" or not runs or {p.epoch for p in mine} != {request["epoch"]}
             changed = fresh or action == "continue" or bool(missing(request, running, seen))
             results[instance] = outcome(request, "running", "", changed=changed, restarted=fresh and bool(mine),
                                         deferred=seen.get("deferred", []), failed=seen.get("failed", {}))
+    manager.close()
     return results

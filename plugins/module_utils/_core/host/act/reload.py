@@ -9,6 +9,7 @@ import os
 import signal
 import time
 
+from ..inside import surroundings
 from ..machine import procs
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ def _tell(root: str, program: Mapping[str, Any], pid: int, deadline: float) -> S
     command = [how[0] if how[0].startswith("/") else "%s/bin/%s" % (root, how[0]), *how[1:]]
     until = min(deadline, time.monotonic() + float(program["start_timeout"]))
     try:
-        environment = dict(_environment(pid), MUSTER_PID=str(pid))
+        environment = dict(surroundings.environment(pid), MUSTER_PID=str(pid))
         child = subprocess.Popen(command, env=environment, cwd=root, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=True,
                                  start_new_session=True, **_user(pid))
@@ -71,20 +72,11 @@ def _tell(root: str, program: Mapping[str, Any], pid: int, deadline: float) -> S
     return "" if child.returncode == 0 else "refused: %s exited with %d" % (command[0], child.returncode)
 
 
-def _environment(pid: int) -> Dict[str, str]:
-    """That of the program, so that the command finds its ports and files as the program does."""
-    pairs = [os.fsdecode(entry).partition("=") for entry in procs.read_file("/proc/%d/environ" % pid).split(b"\0")]
-    return {name: value for name, sign, value in pairs if sign and name}
-
-
 def _user(pid: int) -> Dict[str, Any]:
     """What runs the command as the program's user: its environment was the program's to change."""
-    status = procs.read_file("/proc/%d/status" % pid).decode("utf-8", "replace")
-    fields = {name: value.split() for name, _unused, value in (line.partition(":") for line in status.splitlines())}
-    uid, gid = int(fields["Uid"][1]), int(fields["Gid"][1])
+    uid, gid, groups = surroundings.identity(pid)
     if uid == os.geteuid():
         return {}
-    groups = [int(group) for group in fields.get("Groups", ())]
 
     def become() -> None:
         os.setgroups(groups)

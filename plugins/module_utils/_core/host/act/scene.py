@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from ..lease import stopping
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Final, Mapping
+    from typing import Any, Dict, Final, Mapping
 
     from ..service.manager import Manager
 
@@ -46,3 +48,10 @@ class Scene:
         self.lease: Final[Mapping[str, str]] = lease
         self.contact: Final[Contact] = Contact(
             "" if manager_pid else "the service manager of %s does not run" % self.name)
+
+    def lines(self, request: Mapping[str, Any]) -> Dict[str, str]:
+        """What the claim of an instance says of the host's lease, and of its end with it.
+
+        :param request: for the instance.
+        """
+        return {**self.lease, **stopping.line(request["programs"])} if self.lease else {}

@@ -13,7 +13,7 @@ import os
 import select
 import time
 
-from ..machine import procs
+from ..machine import generations, procs
 from ..service import identity
 from ..service.errors import ConfigurationRefused
 from ..service.manager import Reply
@@ -51,13 +51,14 @@ class Sequencer:
 
         :param requests: see `host.act.instance.InstanceJob`.
         :param settle: s that a started program is watched.
-        :return: instance -> its result, see `host.act.instance.outcome`.
+        :return: instance -> its result, see `host.act.results.outcome`.
         """
         if all(request["do"] == "stop" for request in requests):
             self._manager.patience(_STOP_PATIENCE_SECONDS)
         results: Dict[str, Dict[str, Any]] = {}
         jobs: Dict[str, Steps] = {}
         for request in requests:
+            request = _as_it_can_start(self._scene.root, request)
             staging = stages.Staging(request, self._scene)
             self._stagings[request["instance"]] = staging
             jobs[request["instance"]] = act_instance.InstanceJob(self._scene, request, staging, settle).steps()
@@ -207,3 +208,11 @@ class Sequencer:
             return
         for instance, reply in replies.items():
             reply.busy = added is None or instance in added
+
+
+def _as_it_can_start(root: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request, with the programs of the newest configuration where this host has no other one of the instance."""
+    wanted = str(request.get("digest") or "")
+    if not request.get("otherwise") or generations.chosen(root, request["instance"], wanted) == wanted:
+        return request
+    return {**request, **request["otherwise"]}

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import time
 
+from ..logs import marks
 from ..machine import procs, starts
-from .launches import Failure, Launch, Present
+from ..service import ends
+from .launches import Failure, Launch, Present, ending, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 _QUICK_EXIT = "Bad exit code "  # supervisord's words
 _COLLECT_SECONDS = 3.0  # within which the service manager must have collected a dead process
 _KILL_SECONDS = 5.0  # that a process may take to die of SIGKILL
-_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
-            11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
 
 
 class Staging:
@@ -43,6 +43,7 @@ class Staging:
         self._manager = scene.manager
         self._manager_pid = scene.manager_pid
         self._root = scene.root
+        self._ports = {entry["name"]: entry["port"] for entry in request.get("ports") or ()}
         self.record = starts.Start(self.instance, -1)  # of this start, as far as there is one
         self.began = began = scene.began
         self.deadline = deadline = scene.deadline
@@ -65,10 +66,10 @@ class Staging:
         """
         self.timeline.append([what, round((at or time.monotonic()) - self.began, 4)])
 
-    def stop(self, present: Present, at_once: bool = False) -> Steps:
+    def stop(self, present: Present, at_once: bool = False, only: Sequence[str] = ()) -> Steps:
         """Stop every process of the instance, greatest ``stop_sequence`` first. `stuck` says what does not die.
 
-        :param at_once: all of them together.
+        :param at_once: all of them together. :param only: only these programs.
         :return: whether there was anything to stop.
         """
         mains = present.mains
@@ -103,10 +104,10 @@ class Staging:
                         if reply.error:
                             procs.send(mains[program], procs.TERM, alive[mains[program]].started)
                 yield from self._until_gone(victims)
-        yield from self.stop_rest()
+        yield from self.stop_rest(only)
         return True
 
-    def stop_rest(self) -> Steps:
+    def stop_rest(self, only: Sequence[str] = ()) -> Steps:
         """Stop every process that a sweep still finds: children of children, and what started in the meantime."""
         asked: Dict[int, float] = {}
         give_up = 0.0
@@ -116,7 +117,7 @@ class Staging:
             victims = {}
             for process in processes:
                 found = procs.stat(process.pid)
-                if found is None or found.gone:
+                if found is None or found.gone or (only and process.program not in only):
                     continue
                 if process.pid not in asked:
                     procs.send(process.pid, procs.TERM, found.started)
@@ -185,7 +186,8 @@ class Staging:
         :return: None, or the `Failure` that ended the start. A start also ends when programs are `deferred`.
         """
         self._start_by = min(self._start_by, time.monotonic() + self._start_timeout)
-        chosen = [p for p in self.programs if p["name"] in set(names) and p["start_sequence"] > 0]
+        wanted = set(names)
+        chosen = [p for p in self.programs if p["name"] in wanted]
         ranks: Dict[int, List[Mapping[str, Any]]] = {}
         for program in chosen:
             ranks.setdefault(program["start_sequence"], []).append(program)
@@ -196,6 +198,8 @@ class Staging:
             launches, failure = yield from self._launch(ranks[rank])
             if failure is None:
                 failure = yield from self._complete(launches)
+            for launch in launches:
+                launch.forget_ready()
             if failure is not None:
                 yield from self._end_gates(launches)
                 return failure
@@ -227,7 +231,10 @@ class Staging:
         if failure is not None:
             return [], failure
         now = time.monotonic()
+        marks.add(self._root, self.instance, self.epoch, [program["name"] for program in programs])
         launches = [Launch(p, now, self._manager.position(self.instance, p["name"])) for p in programs]
+        for launch in launches:
+            launch.expect_ready(self._root, self.instance, self._manager.host, self._ports)
         pending = launches
         while pending:
             replies = yield [("start", self.instance, launch.program["name"]) for launch in pending]
@@ -243,6 +250,7 @@ class Staging:
                     what = why.replace(_QUICK_EXIT, "exited with ", 1) if why.startswith(_QUICK_EXIT) else (
                         "could not be started: %s" % why)
                     failure = self._fail(launch.program, what + self._last_line(launch))
+                    launch.forget_ready()
                     launches = [other for other in launches if other is not launch]
                     if failure is not None:
                         return launches, failure
@@ -251,7 +259,8 @@ class Staging:
                     found = procs.stat(reply.pid) if reply.pid else None
                     launch.started = found.started if found else 0
                     self.started.append(name)
-            self.record.add(self._root, {launch.program["name"]: (launch.pid, launch.started) for launch in launches})
+            self.record.add(self._root, {one.program["name"]: (one.pid, one.started) for one in launches},
+                            ends.codes([one.program for one in launches]))
             pending = again
             if pending:
                 yield []
@@ -291,21 +300,21 @@ class Staging:
         name = program["name"]
         found = procs.stat(launch.pid) if launch.pid else None
         if found is None or found.gone or (launch.started and found.started != launch.started):
-            code = found.exit_code if found is not None and found.gone else None
-            if launch.gate and code == 0:
-                self._pass(launch)
-                return True, None
-            how, passed = yield from self._ending(launch, code)
-            if launch.gate and passed:
-                self._pass(launch)
-                return True, None
-            return True, self._fail(program, how)
+            status = found.exit_code if found is not None and found.gone else None
+            how, expected = "", launch.gate and exit_code(status) in launch.ends
+            if not expected:
+                how, expected = yield from self._ending(launch, status)
+            if not expected:
+                return True, self._fail(program, how)
+            self._pass(launch)
+            return True, None
         if not launch.executed and procs.executed(launch.pid, self._manager_pid, self.epoch):
             launch.executed = time.monotonic()
-            if not launch.gate:
-                self.mark(name, launch.executed)
-                self.running[name] = launch
-                return True, None
+        if launch.executed and not launch.gate and (launch.ready is None or launch.ready.look(launch.pid)):
+            self.mark(name, launch.executed if launch.ready is None else None)
+            self.running[name] = launch
+            launch.forget_ready()
+            return True, None
         now = time.monotonic()
         if now < min(launch.ordered + float(program["start_timeout"]), self._start_by):
             return False, None
@@ -318,7 +327,8 @@ class Staging:
         if launch.gate:
             yield from self._end_gates([launch])
             return True, self._fail(program, "did not end within %.1f s%s" % (waited, self._last_line(launch)))
-        return True, self._fail(program, "did not start within %.1f s" % waited)
+        what = "did not become ready" if launch.executed else "did not start"
+        return True, self._fail(program, "%s within %.1f s%s" % (what, waited, self._last_line(launch)))
 
     def _pass(self, launch: Launch) -> None:
         launch.passed = True
@@ -329,9 +339,12 @@ class Staging:
         for name, launch in list(self.running.items()):
             found = procs.stat(launch.pid)
             if found is None or found.gone or found.started != launch.started:
-                code = found.exit_code if found is not None and found.gone else None
-                how, _unused = yield from self._ending(launch, code)
+                status = found.exit_code if found is not None and found.gone else None
+                how, expected = yield from self._ending(launch, status)
                 del self.running[name]
+                if expected:
+                    self.mark(name + " ended")
+                    continue
                 failure = self._fail(launch.program, how)
                 if failure is not None:
                     return failure
@@ -349,8 +362,8 @@ class Staging:
             return None
         return Failure(name, why, strategy)
 
-    def _ending(self, launch: Launch, code: Optional[int]) -> Steps:
-        """:param code: wait status if the zombie was seen. :return: (phrase, whether it ended with 0)."""
+    def _ending(self, launch: Launch, seen: Optional[int]) -> Steps:
+        """:param seen: wait status if the zombie was seen. :return: (phrase, whether it may end so)."""
         until = time.monotonic() + _COLLECT_SECONDS
         status: Optional[int] = None
         while True:
@@ -361,23 +374,15 @@ class Staging:
             if time.monotonic() > until:
                 break
             yield []
-        if launch.gate and (status if code is None else code) == 0:
-            return "exited with 0", True  # without its last line, for which the journal takes 20 ms
-        words = self._last_line(launch)
+        code = status if seen is None else exit_code(seen)
+        if code is not None and code in launch.ends:
+            return "exited with %d" % code, True  # without its last line, for which the journal takes 20 ms
         if reply.error and not reply.known:  # its programs die with the service manager
             return "ended: %s" % reply.error, False
-        if code is not None and code & 0x7F:
-            return "was killed by %s%s" % (_SIGNALS.get(code & 0x7F, "signal %d" % (code & 0x7F)), words), False
-        if code is not None:
-            status = code >> 8
-        if status is None:
-            return "ended%s" % words, False
-        if status < 0:
-            return "was killed by a signal%s" % words, False
-        return "exited with %d%s" % (status, words), status == 0
+        return ending(seen, code) + self._last_line(launch), False
 
     def _end_gates(self, launches: Iterable[Launch]) -> Steps:
-        """Stop gates that still run: they belong to a start, and end with it."""
+        """Stop gates that still run, and what they started: they belong to a start, and end with it."""
         orders: Orders = []
         victims: Dict[int, Tuple[int, float]] = {}
         for launch in launches:
@@ -387,6 +392,7 @@ class Staging:
         if orders:
             yield orders
             yield from self._until_gone(victims)
+            yield from self.stop_rest([program for _unused, _unused, program in orders])
 
     def _last_line(self, launch: Launch) -> str:
         words = self._manager.last_words(self.instance, launch.program["name"], launch.log_offset)

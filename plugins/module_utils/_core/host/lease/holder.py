@@ -93,12 +93,21 @@ class Step(NamedTuple):
 class Keeper:
     """What follows from a lease that comes, goes on and ends. Drive it at each turn and whenever an answer came."""
 
-    def __init__(self, terms: Terms, now: float) -> None:
+    def __init__(self, terms: Terms, now: float, patience: float = 0.0) -> None:
+        """
+        :param patience: s that what lives already has until there must be a lease; 0.0: the length of one.
+        """
         self.terms = terms
-        self._began = now
+        self.refused = False  # whether a witness says that this host is fenced
+        self._until_first = 0.0
+        self.wait(now + (patience or terms.length))
         self.state = NONE
         self.deadline = 0.0  # as the kernel knows it; 0: not armed
         self.sessions = 0  # leases so far: programs that one of them allowed are not started under another
+
+    def wait(self, until: float) -> None:
+        """What lives although no lease was needed has until then to get one."""
+        self._until_first = until
 
     def step(self, now: float, until: Optional[float], lives: bool) -> Step:
         """
@@ -108,9 +117,8 @@ class Keeper:
         longer = until if until is not None and until > max(self.deadline, now) else None
         if self.state == NONE:
             if longer is None or longer - self.terms.margin <= now:
-                # What lived here before there were leases has the time of one to get one.
-                return Step(stop=lives and now > self._began + self.terms.length)
-            self.state = HELD
+                return Step(stop=lives and (self.refused or now > self._until_first))
+            self.state, self._until_first = HELD, now
             self.sessions += 1
             return self._armed(longer, longer - self.terms.margin)
         if self.state == HELD:

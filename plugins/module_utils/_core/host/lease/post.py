@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import socket
 
+from ..alone.launch import Launcher
 from ..machine import files
 from . import allowed, kernel, messages, settings
 from . import holder as lease_holder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 200  # datagrams in one turn: the service manager has other work, too
 _SOON = 0.05  # s between two looks at what is being stopped
+_FIRST = 30.0  # s that what runs has to get a lease where there were none before
 _REOPEN = 1.0  # s until a socket that could not be opened is tried again
 
 
@@ -53,13 +55,16 @@ class Post:
         # A number of this life: above those of all earlier ones, as time goes on.
         first = int(now * 1e6)
         self._holder = lease_holder.Holder(found.terms, list(found.witnesses), first)
-        self._keeper = lease_holder.Keeper(found.terms, now)
+        # Hosts get their first guard one after the other, and a witness is silent at first.
+        new = allowed.is_new(root)
+        self._keeper = lease_holder.Keeper(found.terms, now, _FIRST if new else 0.0)
         self._token = os.urandom(8).hex()
         self._witness: Optional[Witness] = None
         self._socket: Optional[socket.socket] = None
         self._next_question = self._next_try = 0.0
         self._allowed = -1.0
         self._off = False
+        self._launcher = Launcher(root, say)
         self.dropped: Dict[str, int] = {"foreign": 0, "malformed": 0}
         if found.is_witness:
             self._be_witness()
@@ -88,11 +93,13 @@ class Post:
             for witness, body in self._holder.questions(now):
                 self._ask(witness, body)
         self._keep(now)
+        if self._keeper.state == lease_holder.HELD:
+            self._launcher.turn(now, self._settings.alone)
 
     def _keep(self, now: float) -> None:
         """Do what follows from the lease as it is."""
         keeper = self._keeper
-        before = keeper.state
+        before, keeper.refused = keeper.state, bool(self._holder.refusing)
         step = keeper.step(now, self._holder.until(), keeper.state != lease_holder.HELD and self._lives())
         if step.arm is not None:
             self._deadline.set(step.arm)  # before anything may start under it
@@ -142,6 +149,8 @@ class Post:
         except (OSError, ValueError) as error:
             self._say(str(error))
             return
+        if self._off and found is not None:
+            self._keeper.wait(kernel.now() + _FIRST)
         self._off = found is None
         if found is None:
             self._say("no lease is needed here any more")

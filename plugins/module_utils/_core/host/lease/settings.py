@@ -30,6 +30,7 @@ class Settings:
         self.address: Address = (str(document["address"]), int(document["port"]))
         self.terms = Terms(float(document["length"]), float(document["margin"]), float(document["error"]))
         self.longest = float(document["longest"])
+        self.alone = float(document.get("alone") or 0.0)  # s without a monitor until it helps itself; 0: never
         self.witnesses: Dict[str, Address] = {
             str(name): (str(address), int(port)) for name, (address, port) in document["witnesses"].items()
         }

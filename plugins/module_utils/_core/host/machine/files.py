@@ -15,16 +15,19 @@ from __future__ import annotations
 import fcntl
 import os
 
+from . import accounts
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+    from .differences import Differences
 
     Files = Mapping[str, Mapping[str, str]]  # name below the folder -> {"text", "mode"}
 
 MANIFEST = ".manifest.json"
 TEMPORARY = ".muster-new"  # end of the name of a file that is not complete yet
 _JOURNAL = MANIFEST + ".next"
-_MAX_DIFFS = 200  # files of which a diff is made: more of them help no reader
 FOLDER_MODE = 0o750
 
 
@@ -81,7 +84,7 @@ def tokens(host: Mapping[str, Any]) -> Dict[str, str]:
             group = str(pwd.getpwnam(user).pw_gid)
         except KeyError:
             group = user  # `prepare` reports that there is no such user
-    return {"@@root@@": host["root"], "@@address@@": host["address"], "@@host@@": host["host"],
+    return {**accounts.tokens(host), "@@root@@": host["root"], "@@address@@": host["address"], "@@host@@": host["host"],
             "@@site_id@@": host["site_id"], "@@user@@": user,
             "@@hci_user@@": (host.get("display") or {}).get("user") or user, "@@group@@": group}
 
@@ -118,8 +121,7 @@ def write_folder(
     digest: str,
     replace: Optional[Mapping[str, str]] = None,
     check: bool = False,
-    diff: bool = False,
-    label: str = "",
+    diff: Optional[Differences] = None,
 ) -> Change:
     """Make a folder hold exactly these files, besides foreign ones. Idempotent. Runs at the same time wait here.
 
@@ -127,12 +129,11 @@ def write_folder(
     :param digest: kept in the manifest; `examine` returns it while the files are unchanged.
     :param replace: token -> text that replaces it in every file, see `tokens`.
     :param check: change nothing.
-    :param diff: describe what changes in `Change.diff`.
-    :param label: written before names in a diff.
+    :param diff: gets what changes, for `Change.diff`.
     :raises FolderError: when the disk is full or the folder not writable; nothing was changed then.
     """
     if check:
-        return _write_folder(folder, files, digest, replace or {}, True, diff, label)
+        return _write_folder(folder, files, digest, replace or {}, True, diff)
     try:
         os.makedirs(folder, mode=FOLDER_MODE, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -140,7 +141,7 @@ def write_folder(
         raise FolderError(sentence(folder, error)) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # two runs may deploy at once
-        return _write_folder(folder, files, digest, replace or {}, False, diff, label)
+        return _write_folder(folder, files, digest, replace or {}, False, diff)
     finally:
         os.close(descriptor)
 
@@ -212,7 +213,7 @@ def lock(path: str, shared: bool = False) -> int:
 
 
 def _write_folder(
-    folder: str, files: Files, digest: str, replace: Mapping[str, str], check: bool, diff: bool, label: str
+    folder: str, files: Files, digest: str, replace: Mapping[str, str], check: bool, diff: Optional[Differences]
 ) -> Change:
     change = Change()
     change.digest = digest
@@ -241,9 +242,10 @@ def _write_folder(
         fresh[name] = (data, mode)
         entries[name] = {"sha": sha, "size": len(data), "mtime": 0, "mode": mode}
         change.written.append(name)
-        if diff and len(change.diff) < _MAX_DIFFS:
-            change.diff.append(_diff(label + name, before, data))
-    _plan_removals(folder, files, {**known, **journal}, found, change, diff, label)
+        if diff is not None:
+            diff.add(name, before, data)
+    _plan_removals(folder, files, {**known, **journal}, found, change, diff)
+    change.diff = diff.shown() if diff is not None else []
     change.foreign = sorted(name for name in found if name not in known and name not in journal and name not in files)
     if not check and (change.changed or manifest.get("digest") != digest):
         try:
@@ -256,7 +258,7 @@ def _write_folder(
 
 def _plan_removals(
     folder: str, files: Files, known: Mapping[str, Any], found: Mapping[str, os.stat_result], change: Change,
-    diff: bool, label: str,
+    diff: Optional[Differences],
 ) -> None:
     for name in sorted(known):
         if name in files or name not in found:
@@ -265,8 +267,8 @@ def _plan_removals(
         change.removed.append(name)
         if before.strip() and _sha(before) != known[name]["sha"]:
             change.kept.append(name)
-        if diff and len(change.diff) < _MAX_DIFFS:
-            change.diff.append(_diff(label + name, before, None))
+        if diff is not None:
+            diff.add(name, before, None)
 
 
 def _apply(
@@ -380,15 +382,6 @@ def _sha(data: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(data).hexdigest()[:32]
-
-
-def _diff(name: str, before: Optional[bytes], after: Optional[bytes]) -> Dict[str, str]:
-    return {
-        "before": (before or b"").decode("utf-8", "replace"),
-        "after": (after or b"").decode("utf-8", "replace"),
-        "before_header": name if before is not None else "/dev/null",
-        "after_header": name if after is not None else "/dev/null",
-    }
 
 
 def _rmdir(path: str) -> None:

@@ -4,7 +4,7 @@
 """The configurations of an instance on a host: the one that it runs with, and earlier ones for the way back.
 
 ``etc/available`` has the newest of every instance. What an instance starts with is copied from there to
-``etc/generations/<instance>/<digest>/`` and stays as it is: ``files/`` and the service manager's file. The link
+``etc/generations/<instance>/<digest>/`` and stays as it is: ``files/`` and the service manager's files. The link
 ``etc/current/<instance>`` shows its ``files/``; it changes when the instance starts, or takes changed files, and at no
 other time. So whatever a deploy writes, an instance never has half of a configuration.
 """
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 KEPT = 3  # configurations of an instance, the one that it runs with among them
 SUFFIXES = (".ini", ".run")  # of the file for the service manager
+UNITS = ".units"  # of the one that all instances of an application share, on systemd
+RUN_MARK = "#@ "  # begins ``<instance>.run``; the name of the application follows
 _INDEX = ".index.json"
 _MAKING = ".making"
 
@@ -80,6 +82,11 @@ def file(root: str, instance: str, digest: str, suffix: str) -> str:
     return "%s/%s%s" % (_folder(root, instance, digest), instance, suffix)
 
 
+def units(root: str, instance: str, digest: str) -> str:
+    """The path of the units of a configuration, after `file`; need not exist in one that an earlier version kept."""
+    return "%s/%s%s" % (_folder(root, instance, digest), instance, UNITS)
+
+
 def use(root: str, instance: str, digest: str) -> str:
     """Show an instance this configuration.
 
@@ -129,11 +136,21 @@ def _texts(root: str, instance: str) -> Iterator[Tuple[str, str]]:
     for suffix in SUFFIXES:
         if os.path.exists(top + instance + suffix):
             yield instance + suffix, top + instance + suffix
+    shared = _units_of(top, instance)
+    if shared:
+        yield instance + UNITS, shared
     for folder, _folders, names in os.walk(top + instance):
         for name in names:
             path = os.path.join(folder, name)
             if not name.endswith(machine_files.TEMPORARY) and os.path.isfile(path) and not os.path.islink(path):
                 yield "files/" + os.path.relpath(path, top + instance), path
+
+
+def _units_of(top: str, instance: str) -> str:
+    """The path of the units of an instance's application in a folder; empty where there are none."""
+    words = (machine_files.read(top + instance + ".run") or b"").split(b"\n", 1)[0].decode("utf-8", "replace").split()
+    path = "%s%s%s" % (top, words[1], UNITS) if len(words) > 1 and words[0] == RUN_MARK.strip() else ""
+    return path if path and os.path.isfile(path) else ""
 
 
 def _same(root: str, instance: str, digest: str) -> bool:
@@ -154,7 +171,9 @@ def _copy(root: str, instance: str, digest: str) -> None:
             os.makedirs(made, mode=machine_files.FOLDER_MODE, exist_ok=True)
         for name, source in _texts(root, instance):
             data, path = machine_files.read(source), os.path.join(making, name)
-            if data is not None:
+            if name == instance + UNITS:
+                os.link(source, path)  # a deploy puts another file there, so all instances share this one
+            elif data is not None:
                 os.makedirs(os.path.dirname(path), mode=machine_files.FOLDER_MODE, exist_ok=True)
                 machine_files.write_file(path, data, os.stat(source).st_mode & 0o7777)
         _drop(folder)

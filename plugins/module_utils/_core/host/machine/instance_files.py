@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 
-from . import files, generations, procs
+from . import accounts, files, generations, procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 def claim_path(root: str, instance: str) -> str:
     """The file of a claim: a line with the epoch, then ``NAME=value`` lines. muster-exec starts nothing without it."""
     return "%s/run/claims/%s" % (root, instance)
+
+
+def grant_path(root: str, instance: str) -> str:
+    """The file of what this host may do about an instance by itself, see `host.alone.grants`."""
+    return "%s/run/alone/%s.json" % (root, instance)
 
 
 def read_claim(root: str, instance: str) -> Optional[int]:
@@ -90,11 +95,30 @@ def write_seen(root: str, instance: str, seen: Mapping[str, Any]) -> None:
         files.write_file("%s/run/seen/%s.json" % (root, instance), data)
 
 
+def at_work(root: str, instance: str) -> bool:
+    """Whether an agent holds the lock of an instance."""
+    try:
+        descriptor = os.open(_lock_path(root, instance), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock_path(root: str, instance: str) -> str:
+    return "%s/run/locks/%s" % (root, instance)
+
+
 class Lock:
     """Lets only one agent work on an instance. The kernel frees it when the agent ends."""
 
     def __init__(self, root: str, instance: str) -> None:
-        self._path = "%s/run/locks/%s" % (root, instance)
+        self._path = _lock_path(root, instance)
         self._descriptor = -1
 
     def take(self) -> bool:
@@ -126,8 +150,10 @@ class Lock:
 class Placing:
     """Copies configurations to where supervisord reads them. A context: one agent at a time, until they are loaded."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, host: Optional[Mapping[str, Any]] = None) -> None:
+        """:param host: the facts of a request, where programs may run as other users."""
         self._root = root
+        self._facts = host or {}
         self._descriptor = -1
         self._before: Dict[str, Optional[bytes]] = {}  # instance -> what was placed
 
@@ -165,6 +191,8 @@ class Placing:
         for folder in ("%s/log/%s" % (self._root, instance), "%s/var/%s" % (self._root, instance)):
             if not os.path.isdir(folder):
                 os.makedirs(folder, mode=files.FOLDER_MODE)
+        if self._facts.get("runs_as"):
+            accounts.let_write(self._facts, instance)
 
     def undo(self) -> List[str]:
         """Put back what was placed before. :return: the instances whose configuration had changed."""

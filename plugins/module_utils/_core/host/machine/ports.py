@@ -9,7 +9,7 @@ import _socket as socket
 import errno
 import os
 
-from . import procs
+from . import accounts, procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,15 @@ def taken_for_datagrams(address: str, port: int) -> str:
     finally:
         probe.close()
     return ""
+
+
+def cannot_ask(host: str, lease: Mapping[str, Any]) -> str:
+    """A sentence when the guard of a host, which does not run yet, could not listen for its witnesses; else "".
+
+    :param lease: see `host.lease.settings`.
+    """
+    problem = taken_for_datagrams(lease["address"], lease["port"])
+    return "%s cannot ask for a lease: %s" % (host, problem) if problem else ""
 
 
 def _listeners(address: str, ports: Iterable[int]) -> Dict[int, int]:
@@ -84,21 +93,21 @@ def strangers(host: Mapping[str, Any], services: Mapping[str, Mapping[str, int]]
 
 def _users(host: Mapping[str, Any]) -> Set[int]:
     """Who a host service may run as: anybody can copy its variables."""
-    import pwd
-
-    found = {0, os.geteuid(), os.stat(host["root"]).st_uid}
-    try:
-        found.add(pwd.getpwnam(host.get("user") or "root").pw_uid)
-    except KeyError:
-        return found
-    return found
+    return {0, os.geteuid(), os.stat(host["root"]).st_uid, *accounts.ids(host)}
 
 
-def _free(address: str, port: int) -> bool:
+def lingering(address: str, ports: Iterable[int]) -> List[int]:
+    """Ports where nobody listens, and which the kernel keeps from a program that does not use SO_REUSEADDR."""
+    kept = [port for port in ports if not _free(address, port, reuse=0)]
+    listeners = _listeners(address, kept)
+    return [port for port in kept if port not in listeners]
+
+
+def _free(address: str, port: int, reuse: int = 1) -> bool:
     """Whether the address can listen there. False may be wrong: then the kernel's table of sockets decides."""
     probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         probe.bind((address, port))
     except OSError as error:
         return error.errno in (errno.EADDRNOTAVAIL, errno.EACCES)

@@ -17,7 +17,7 @@ from . import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Set, Tuple
+    from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
 _FOLDER = "/run/starts"
 _SUFFIX = ".json"
@@ -27,28 +27,34 @@ KEY = "MUSTER_START"  # a variable of every program: what only descendants of a 
 class Start:
     """One start of an instance."""
 
-    __slots__ = ("epoch", "instance", "key", "others", "programs")
+    __slots__ = ("ends", "epoch", "instance", "key", "others", "programs")
 
     def __init__(self, instance: str, epoch: int, key: str = "") -> None:
         self.instance = instance
         self.epoch = epoch
         self.key = key
         self.programs: Dict[str, Tuple[int, int]] = {}  # name -> (pid, start in clock ticks since boot)
+        self.ends: Dict[str, List[int]] = {}  # program -> the exit codes with which it may end by itself
         self.others: Set[Tuple[int, int]] = set()  # descendants that cannot be found by anything else
 
     def has(self, pid: int, started: int) -> bool:
         return (pid, started) in self.programs.values()
 
-    def add(self, root: str, programs: Mapping[str, Tuple[int, int]]) -> None:
+    def add(
+        self, root: str, programs: Mapping[str, Tuple[int, int]], ends: Optional[Mapping[str, List[int]]] = None
+    ) -> None:
         """Keep which processes were started, before anything waits for them.
 
         :param programs: name -> (pid, start in clock ticks since boot); a start of 0: it has ended already.
+        :param ends: program -> the exit codes with which it may end by itself.
         :raises OSError: when it cannot be written.
         """
         new = {name: what for name, what in programs.items() if what[1] and self.programs.get(name) != what}
-        if new:
+        other = {name: list(codes) for name, codes in (ends or {}).items() if self.ends.get(name) != list(codes)}
+        if new or other:
             self.programs.update(new)
-            self._append(root, {"programs": new})
+            self.ends.update(other)
+            self._append(root, {"programs": new, **({"ends": other} if other else {})})
 
     def _append(self, root: str, document: Mapping[str, Any]) -> None:
         """One line more, in one step; to replace the file would take ext4 5 to 10 ms, in each rank of a start."""
@@ -66,7 +72,8 @@ class Start:
 
     def write(self, root: str) -> None:
         """:raises OSError: when it cannot be written."""
-        document = {"epoch": self.epoch, "key": self.key, "programs": self.programs, "others": sorted(self.others)}
+        document = {"epoch": self.epoch, "key": self.key, "programs": self.programs, "others": sorted(self.others),
+                    "ends": self.ends}
         path = _path(root, self.instance)
         data = json.dumps(document, separators=(",", ":")).encode("utf-8")
         try:
@@ -100,9 +107,11 @@ def read(root: str, instance: str) -> Start:
         first, *added = data.decode("utf-8").split("\n")
         document = json.loads(first)
         found = Start(instance, int(document["epoch"]), str(document["key"]))
-        for programs in (document["programs"], *map(_added, added)):
-            for name, (pid, started) in programs.items():
+        for part in (document, *map(_added, added)):
+            for name, (pid, started) in part["programs"].items():
                 found.programs[str(name)] = (int(pid), int(started))
+            for name, codes in part.get("ends", {}).items():
+                found.ends[str(name)] = [int(code) for code in codes]
         found.others = {(int(pid), int(started)) for pid, started in document["others"]}
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -110,12 +119,12 @@ def read(root: str, instance: str) -> Start:
 
 
 def _added(line: str) -> Mapping[str, Any]:
-    """The programs that a later line adds; none where it was cut short, on a full disk."""
+    """What a later line adds; nothing where it was cut short, on a full disk."""
     try:
-        programs: Mapping[str, Any] = json.loads(line)["programs"]
+        part: Mapping[str, Any] = json.loads(line)
     except ValueError:
-        return {}
-    return programs
+        return {"programs": {}}
+    return part
 
 
 def read_all(root: str) -> List[Start]:

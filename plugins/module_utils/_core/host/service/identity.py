@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from ..machine import instance_files, procs, starts
+from ..machine import accounts, instance_files, procs, starts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def _users(host: Mapping[str, Any]) -> Set[int]:
     """Ids of the users that programs of a host may run as."""
     import pwd
 
-    found = {0, os.geteuid()}
+    found = {0, os.geteuid(), *accounts.ids(host)}
     if os.path.exists(host["root"]):
         found.add(os.stat(host["root"]).st_uid)
     for name in (host.get("user"), (host.get("display") or {}).get("user")):

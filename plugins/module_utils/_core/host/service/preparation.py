@@ -12,7 +12,7 @@ from .errors import ManagerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Set
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
 
     from .manager import Manager
 
@@ -82,6 +82,13 @@ class Setup:
         :raises ManagerError: when a unit of the same name does not belong to this host.
         """
         raise NotImplementedError
+
+    def hold_lease(self, work: Preparation, lease: Optional[Mapping[str, Any]]) -> None:
+        """Start what holds the host's lease, where that is a program of its own, or stop it. Instances that run go on.
+
+        :param lease: the content of ``etc/lease.json``; None: it is gone.
+        :raises ManagerError: when the service manager does not answer, or refuses.
+        """
 
     def serve(self, work: Preparation, request: Mapping[str, Any], changed: Set[str]) -> None:
         """Start host services that do not run, restart those that changed, stop those that are configured no more.

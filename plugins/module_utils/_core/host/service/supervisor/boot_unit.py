@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 
-from ...machine import files, ownership, procs
+from ...machine import files, procs
 from ..errors import ManagerError
-from ..systemd import units
+from ..systemd import commands, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def prepare(work: Preparation, wanted: bool) -> None:
         os.makedirs(os.path.join(folder, target + ".wants"), mode=0o755, exist_ok=True)
     import sys
 
-    boot = _guarded if os.geteuid() == 0 else _plain
-    text = _UNIT.format(host=work.host["host"], root=_escaped(work.root), boot=boot(sys.executable, work.root),
-                        target=target)
+    boot = commands.guarded if os.geteuid() == 0 else _plain
+    text = _UNIT.format(host=work.host["host"], root=commands.escaped(work.root),
+                        boot=boot(sys.executable, work.root), target=target)
     work.write(path, "%s\n%s" % (owner, text), 0o644)
     link = _link(folder, target, unit)
     if not os.path.islink(link):
@@ -109,22 +109,7 @@ def _place() -> Tuple[str, str]:
 
 
 def _plain(python: str, root: str) -> str:
-    return "%s -I %s/bin/muster-boot" % (python, _escaped(root))
-
-
-def _guarded(python: str, root: str) -> str:
-    """Root's unit checks at each boot that only root may write to the folder: it may be given away later."""
-    boot = root + "/bin/muster-boot"
-    places = (root, root + "/bin", boot, root + "/lib")
-    text = "PLACES=%r\n%sos.execv(sys.executable,[sys.executable,'-I',%r,*sys.argv[1:]])" % (
-        places, ownership.GUARD, boot)
-    return "%s -I -S -c %s" % (python, _quoted(text))
-
-
-def _quoted(word: str) -> str:
-    """As one word of a command in a unit."""
-    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return '"%s"' % text.replace("%", "%%").replace("$", "$$")
+    return "%s -I %s/bin/muster-boot" % (python, commands.escaped(root))
 
 
 def _nothing() -> str:
@@ -149,7 +134,3 @@ def _first_line(path: str) -> str:
 
 def _link(folder: str, target: str, unit: str) -> str:
     return "%s/%s.wants/%s" % (folder, target, unit)
-
-
-def _escaped(path: str) -> str:
-    return path.replace("%", "%%")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ...alone.helper import helper
 from ...machine import instance_files, procs
 from ..errors import ConfigurationRefused
 from ..manager import Manager
@@ -37,7 +38,8 @@ class SupervisordManager(Manager):
         return daemon.start(self.host, command, settings.get("environment") or {}, warnings)
 
     def roots(self, pid: int, starts: Mapping[str, Start]) -> List[Tuple[int, str, str]]:
-        return [(child, "", "") for child in procs.children(pid)] if pid else []
+        ours = helper(self.root)
+        return [(child, "", "") for child in procs.children(pid) if child != ours] if pid else []
 
     def mains(self, programs: Sequence[Tuple[str, str]], all_of_them: bool) -> Dict[int, Tuple[str, str]]:
         if not all_of_them:
@@ -69,7 +71,7 @@ class SupervisordManager(Manager):
         self._orders.client.close()
 
     def placing(self) -> instance_files.Placing:
-        return instance_files.Placing(self.root)
+        return instance_files.Placing(self.root, self.host)
 
     def load(self) -> Optional[Sequence[str]]:
         try:

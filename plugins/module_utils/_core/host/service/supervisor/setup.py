@@ -9,6 +9,7 @@ import contextlib
 import os
 import time
 
+from ...machine import accounts
 from ..errors import ManagerError, without_setpriv
 from ..preparation import Setup, service_names
 from . import daemon, orders, xmlrpc
@@ -27,7 +28,18 @@ class SupervisordSetup(Setup):
     """See `host.service.preparation.Setup`."""
 
     def needs(self, check: bool) -> str:
+        host = self.host
+        if host.get("runs_as") and os.geteuid() != 0:
+            return ("programs of %s run as %s, which needs a supervisord of root: set become there, or leave"
+                    " muster_user out" % (host["host"], host.get("user")))
+        missing = accounts.missing(host)
+        if missing and not check:
+            return "%s, as whom programs of %s run, does not exist there" % (missing, host["host"])
         return without_setpriv(daemon.environment_path())
+
+    def take_folder(self, work: Preparation) -> None:
+        if work.host.get("runs_as"):
+            work.did += accounts.give_folder(work.host, work.check)
 
     def configure(self, work: Preparation, request: Mapping[str, Any]) -> List[str]:
         from . import boot_unit  # here and below: an observation needs none of it, and starts sooner

@@ -9,8 +9,6 @@ An event is a hint: the monitor's next regular look finds the end of a program w
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 
 from ...machine import instance_files
@@ -127,34 +125,18 @@ class Events:
         names = _parts(unit)
         if names is None or instance_files.read_claim(self._root, names[0]) != program.epoch:
             return None  # stopped or started again meanwhile, or of another host of this machine
+        busy = instance_files.at_work(self._root, names[0])
         return {
             "event": "exited", "host": self._host, "instance": names[0], "program": names[1], "epoch": program.epoch,
-            "pid": program.pid, "code": program.code, "expected": False, "stopped": [], "busy": self._busy(names[0]),
+            "pid": program.pid, "code": program.code, "expected": False, "stopped": [], "busy": busy,
             "at": round(time.time(), 3),
         }  # fmt: skip
-
-    def _busy(self, instance: str) -> bool:
-        """Whether a run works on it."""
-        try:
-            lock = os.open("%s/run/locks/%s" % (self._root, instance), os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(lock)
-        return False
 
 
 def _parts(unit: str) -> Optional[Tuple[str, str]]:
     """(instance, program) of the service of an item; None for another unit."""
-    name, _unused, item = unit[len(orders.PREFIX) : -len(".service")].partition("@")
-    application, _unused, program = name.partition(".")
-    if not item or not program:
-        return None
-    return "%s_%s" % (application, orders.unescape(item)), program
+    found = orders.parts(unit)
+    return None if found is None else ("%s_%s" % found[:2], found[2])
 
 
 def _name(path: str) -> str:

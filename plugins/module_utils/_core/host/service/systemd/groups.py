@@ -42,6 +42,21 @@ def of_instance(root: str, application: str, item: str) -> str:
         root, orders.PREFIX, orders.escape(application), orders.slice_name(application, item))
 
 
+def of_process(pid: int) -> str:
+    """The service of an item in whose control group a process is; "" for any other process."""
+    try:
+        lines = procs.read_file("/proc/%d/cgroup" % pid).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        _unused, kind, path = line.split(":", 2)
+        words = path.split("/")
+        if kind in ("", "name=systemd") and "muster.slice" in words:
+            below = words[words.index("muster.slice") + 1 :]
+            return next((word for word in below if word.endswith(".service")), "")
+    return ""
+
+
 def members(folder: str) -> Iterator[Tuple[int, str]]:
     """(pid, program) of each process in the services of a slice."""
     try:

@@ -111,7 +111,7 @@ class SystemdManager(Manager):
         return systemd_units.is_placed(self.root, instance)
 
     def unplace(self, instance: str) -> None:
-        systemd_units.unplace(self.root, instance)
+        systemd_units.unplace(self.host, instance)
         self._known.pop(instance, None)
 
     def position(self, instance: str, program: str) -> float:

@@ -83,6 +83,15 @@ def unit_name(application: str, program: str, item: str) -> str:
     return "%s%s.%s@%s.service" % (PREFIX, application, program, escape(item))
 
 
+def parts(unit: str) -> Optional[Tuple[str, str, str]]:
+    """(application, item, program) of the service of an item; None for another unit."""
+    name, _unused, item = unit[len(PREFIX) : -len(".service")].partition("@")
+    application, _unused, program = name.partition(".")
+    if not item or not program:
+        return None
+    return application, unescape(item), program
+
+
 def target_name(application: str, item: str) -> str:
     """The target of an instance."""
     return "%s%s@%s.target" % (PREFIX, application, escape(item))

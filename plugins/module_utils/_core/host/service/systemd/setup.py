@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import time
 
+from ...machine import accounts
 from ...machine import files as machine_files
 from ..errors import ManagerError, without_setpriv
 from ..preparation import Setup, environment_lines
-from . import orders
+from . import guard_unit, orders, own_units
 from . import units as systemd_units
 
 TYPE_CHECKING = False
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ..preparation import Preparation
     from .manager import SystemdManager
 
-_WANTS = "multi-user.target.wants"
 _STOP_SECONDS = 20.0  # within which units must have stopped; then processes are ended one by one
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -48,22 +48,7 @@ class SystemdSetup(Setup):
         return ""
 
     def take_folder(self, work: Preparation) -> None:
-        """The group of the programs' user can read the folder, and owns every file that is written there later."""
-        found = _user(work.host.get("user") or "root")
-        if found is None or not os.path.isdir(work.root):
-            return
-        group = found[1]
-        status = os.stat(work.root)
-        if status.st_gid == group and (not group or status.st_mode & 0o2000):
-            return
-        work.did.append("gave %s to the group of the user %s" % (work.root, work.host.get("user") or "root"))
-        if work.check:
-            return
-        for where, _unused, files in os.walk(work.root, topdown=False):
-            for name in files:
-                os.chown(os.path.join(where, name), -1, group, follow_symlinks=False)
-            os.chown(where, -1, group)
-            os.chmod(where, 0o2750)
+        work.did += accounts.give_folder(work.host, work.check)
 
     def configure(self, work: Preparation, request: Mapping[str, Any]) -> List[str]:
         """Write the environment of all programs, and remove units of applications that left the site."""
@@ -80,6 +65,9 @@ class SystemdSetup(Setup):
                 systemd_units.remove_units(systemd_units.UNITS, left)
         return []
 
+    def hold_lease(self, work: Preparation, lease: Optional[Mapping[str, Any]]) -> None:
+        guard_unit.hold(self.manager, work, lease)
+
     def serve(self, work: Preparation, request: Mapping[str, Any], changed: Set[str]) -> None:
         mine = systemd_units.owner(work.host)
         wanted = _service_units(work)
@@ -87,15 +75,16 @@ class SystemdSetup(Setup):
             work.did += ["restarted the service %s" % name for name in sorted(changed)]
             return
         with systemd_units.ServicesLock(work.root):
-            gone = [name for name in systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine) if name not in wanted]
+            kept = {*wanted, systemd_units.guard_name(work.host)}
+            gone = [name for name in systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine) if name not in kept]
             try:
                 _stop(self.manager, gone, work)
                 replaced = bool(gone)
                 for unit, text in wanted.items():
                     written = systemd_units.write_unit(systemd_units.PERSISTENT_UNITS, unit, text, mine)
                     replaced = replaced or bool(written)
-                    systemd_units.let_write(work.host, _service(unit))
-                    _link(unit)
+                    accounts.let_write(work.host, _service(unit))
+                    systemd_units.link(unit)
                 if replaced:
                     self.manager.systemd.call("Reload")
                 states = dict(zip(wanted, self.manager.systemd.states(list(wanted))))
@@ -147,7 +136,8 @@ class SystemdSetup(Setup):
                     texts[source] = _read_sections(source)
                 wanted = texts[source].get(name)
                 text = _read(os.path.join(folder, name))
-                if wanted is not None and text != "%s\n%s" % (mine, wanted):
+                if wanted is not None and text != "%s\n%s" % (mine, wanted) and not (
+                        below == "available" and _earlier(root, of, name, mine, text)):
                     found.append("%s/%s changed by somebody" % (folder, name))
         return found
 
@@ -180,7 +170,7 @@ class SystemdSetup(Setup):
     def forget(self) -> None:
         mine = systemd_units.owner(self.host)
         systemd_units.remove_units(systemd_units.UNITS, systemd_units.names_of(systemd_units.UNITS, mine))
-        _remove_persistent(systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine))
+        systemd_units.remove_persistent(systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine))
         try:
             self.manager.systemd.call("Reload")
         except OSError:
@@ -199,7 +189,7 @@ def _stop(manager: SystemdManager, units: List[str], work: Preparation) -> None:
         time.sleep(0.01)
     for unit in units:
         work.did.append("stopped the service %s" % _service(unit))
-    _remove_persistent(units)
+    systemd_units.remove_persistent(units)
 
 
 def _service_units(work: Preparation) -> Dict[str, str]:
@@ -218,23 +208,6 @@ def _service_units(work: Preparation) -> Dict[str, str]:
     return units
 
 
-def _link(unit: str) -> None:
-    folder = "%s/%s" % (systemd_units.PERSISTENT_UNITS, _WANTS)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    link = "%s/%s" % (folder, unit)
-    if not os.path.islink(link):
-        os.symlink("../" + unit, link)
-
-
-def _remove_persistent(units: List[str]) -> None:
-    folder = systemd_units.PERSISTENT_UNITS
-    systemd_units.remove_units(folder, units)
-    for unit in units:
-        link = "%s/%s/%s" % (folder, _WANTS, unit)
-        if os.path.islink(link):
-            os.unlink(link)
-
-
 def _service(unit: str) -> str:
     return unit[len(orders.PREFIX) :].rpartition(".")[0]
 
@@ -243,8 +216,14 @@ def _application(unit: str) -> str:
     """The application that a template unit, or a drop-in of its slices, belongs to."""
     rest = unit[len(orders.PREFIX) :]
     if ".slice.d/" in rest:
-        return rest.partition(".slice.d/")[0].rstrip("-").replace("\\x2d", "-")
+        return rest.partition(".slice.d/")[0].partition("-")[0].replace("\\x2d", "-")
     return rest.partition("@")[0].partition(".")[0]
+
+
+def _earlier(root: str, application: str, name: str, mine: str, text: str) -> bool:
+    """Whether a unit is that of an earlier configuration, since nothing has started with the newest one yet."""
+    earlier = systemd_units.sections(own_units.known_texts(root, application))
+    return any(name == of and text == "%s\n%s" % (mine, unit) for of, unit in earlier)
 
 
 def _read(path: str) -> str:

@@ -5,7 +5,8 @@
 
 ``etc/available/<application>.units`` holds the unit templates of an application, each after a line
 ``#@ <name of the unit>``; they go to `UNITS`, which does not outlive a reboot, so that nothing of an instance starts by
-itself. ``etc/available/<instance>.run`` begins with ``#@ <application> <item>``, then has per program a line
+itself. What has another configuration than the newest gets units of its own there, see `own_units`.
+``etc/available/<instance>.run`` begins with ``#@ <application> <item>``, then has per program a line
 ``#@ <program>``, the variables of its environment (``NAME=value``) and its arguments (``>argument``), one a line;
 muster-exec reads the part of its program below ``etc/placed/<instance>/``. A host service has both files below
 ``etc/services``; its unit goes to `PERSISTENT_UNITS`, because it starts with the host.
@@ -15,17 +16,23 @@ from __future__ import annotations
 
 import os
 
-from ...machine import files, generations, instance_files
+from ...lease.allowed import SETTINGS_FILE
+from ...machine import accounts, files, generations, instance_files
+from . import orders, own_units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 UNITS = "/run/systemd/system"
 PERSISTENT_UNITS = "/etc/systemd/system"
 MARK = "#@ "
 OWNER = "# muster: "  # begins the first line of a muster unit, which names its host
+REPLY = ".guard-"  # begins the name of a FIFO in which the guard answers a program, see `guard`
 _NAMES = ".names"
+_WANTS = "multi-user.target.wants"
+_LEASE = "60-lease.conf"
+_DROP_IN = "%s%s-.slice.d/" + _LEASE
 _CHANGED = "/run/locks/.systemd-reload"
 
 
@@ -54,19 +61,14 @@ def sections(text: str) -> Iterator[Tuple[str, str]]:
 
 def read_names(root: str, instance: str) -> Optional[Tuple[str, str]]:
     """(application, item) of a placed instance; None when it is not placed."""
+    words = _names(root, instance)
+    return (words[0], words[1]) if len(words) > 1 else None
+
+
+def _names(root: str, instance: str) -> List[str]:
+    """[application, item, digest] of a placed instance; the digest is missing where an earlier version placed it."""
     data = files.read("%s/etc/placed/%s/%s" % (root, instance, _NAMES))
-    words = (data or b"").decode("utf-8", "replace").split()
-    return (words[0], words[1]) if len(words) == 2 else None
-
-
-def let_write(host: Mapping[str, Any], name: str) -> None:
-    """Let the programs' group write to the folder of an instance or host service.
-
-    :param name: of the instance or host service.
-    """
-    path = "%s/var/%s" % (host["root"], name)
-    if host.get("user", "root") not in ("", "root") and not os.stat(path).st_mode & 0o020:
-        os.chmod(path, 0o2770)
+    return (data or b"").decode("utf-8", "replace").split()
 
 
 def bus_of(root: str, instance: str) -> str:
@@ -160,33 +162,67 @@ class UnitPlacing(instance_files.Placing):
         :raises ValueError: when the rendered file is damaged.
         """
         self._folders(instance)
-        let_write(self._host, instance)
-        available = self._root + "/etc/available/"
+        accounts.let_write(self._host, instance)
         with open(generations.file(self._root, instance, digest, ".run"), encoding="utf-8") as handle:
             parts = list(sections(handle.read()))
         words = parts[0][0].split() if parts else []
         if len(words) != 2:
             raise OSError(22, "%s.run is damaged: deploy again" % instance)
-        self._units(available + words[0] + ".units")
+        self._units(instance, digest, words[0], words[1])
         folder = "%s/etc/placed/%s" % (self._root, instance)
         os.makedirs(folder, mode=files.FOLDER_MODE, exist_ok=True)
         wanted: Dict[str, str] = dict(parts[1:])
         for name in os.listdir(folder):
-            if name not in wanted and name != _NAMES:
+            if name not in wanted and name != _NAMES and not name.startswith(REPLY):
                 files.remove(os.path.join(folder, name))
-        for name, text in [*wanted.items(), (_NAMES, " ".join(words) + "\n")]:
+        for name, text in [*wanted.items(), (_NAMES, " ".join([*words, digest]).strip() + "\n")]:
             path = os.path.join(folder, name)
             data = text.encode("utf-8")
             if files.read(path) != data:
                 files.write_file(path, data)
+        self._bind(instance, words[0])
 
-    def _units(self, path: str) -> None:
-        with open(path, encoding="utf-8") as handle:
-            text = handle.read()
-        for name, unit in sections(text):
-            if write_unit(UNITS, name, unit, self._mine):
-                with open(self._mark, "wb"):
-                    pass
+    def _bind(self, instance: str, application: str) -> None:
+        """Where a lease is needed, let what systemd starts of the application end with the guard."""
+        name = _DROP_IN % (orders.PREFIX, orders.escape(application))
+        if os.path.exists(os.path.join(self._root, SETTINGS_FILE)):
+            make_replies(self._root, instance)
+            guard = guard_name(self._host)
+            written = write_unit(UNITS, name, "[Unit]\nBindsTo=%s\nAfter=%s\n" % (guard, guard), self._mine)
+        else:
+            written = unbind(name, self._mine)
+        if written:
+            self._changed()
+
+    def _changed(self) -> None:
+        with open(self._mark, "wb"):
+            pass
+
+    def _units(self, instance: str, digest: str, application: str, item: str) -> None:
+        """The shared units of the newest configuration, and own ones of what has another one."""
+        with open("%s/etc/available/%s.units" % (self._root, application), encoding="utf-8") as handle:
+            shared = dict(sections(handle.read()))
+        left = [name for name in shared_of(application, self._mine) if name not in shared]
+        written = [write_unit(UNITS, name, unit, self._mine) for name, unit in shared.items()]
+        remove_units(UNITS, left)
+        if left or any(written):
+            self._changed()
+            for other in placed(self._root):  # systemd reads all units again
+                words = _names(self._root, other)
+                if other != instance and len(words) == 3 and words[0] == application:
+                    self._own(other, words[2], application, words[1], shared)
+        self._own(instance, digest, application, item, shared)
+
+    def _own(self, instance: str, digest: str, application: str, item: str, shared: Mapping[str, str]) -> None:
+        wanted = own_units.wanted(
+            dict(sections(own_units.kept_text(self._root, instance, digest))), shared, item)
+        gone = [name for name in own_of(application, item, self._mine) if name not in wanted]
+        remove_units(UNITS, gone)
+        for name, text in wanted.items():
+            if write_unit(UNITS, name, text, self._mine) is not None:
+                gone.append(name)
+        if gone:  # also when they are new: systemd may have read the template for this instance
+            self._changed()
 
     def undo(self) -> List[str]:
         """Nothing to do: systemd does not refuse units as a whole."""
@@ -199,6 +235,54 @@ class UnitPlacing(instance_files.Placing):
     @property
     def _mark(self) -> str:
         return self._root + _CHANGED
+
+
+def guard_name(host: Mapping[str, Any]) -> str:
+    """The unit of the guard; no host service can have such a name."""
+    return "%slease:%s.service" % (orders.PREFIX, orders.escape(host["host"]))
+
+
+def link(unit: str) -> None:
+    """Start a unit with the machine. Idempotent."""
+    folder = "%s/%s" % (PERSISTENT_UNITS, _WANTS)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    path = "%s/%s" % (folder, unit)
+    if not os.path.islink(path):
+        os.symlink("../" + unit, path)
+
+
+def remove_persistent(names: List[str]) -> None:
+    """Remove units that start with the machine. Idempotent."""
+    remove_units(PERSISTENT_UNITS, names)
+    for unit in names:
+        path = "%s/%s/%s" % (PERSISTENT_UNITS, _WANTS, unit)
+        if os.path.islink(path):
+            os.unlink(path)
+
+
+def bound(mine: str) -> List[str]:
+    """The drop-ins that bind what belongs to this host to its guard. :param mine: see `owner`."""
+    return [name for name in names_of(UNITS, mine) if name.endswith("/" + _LEASE)]
+
+
+def unbind(name: str, mine: str) -> bool:
+    """Remove such a drop-in. :return: whether there was one."""
+    found = (_read_quietly(os.path.join(UNITS, name)) or b"").startswith(mine.encode("utf-8") + b"\n")
+    if found:
+        remove_units(UNITS, [name])
+    return found
+
+
+def make_replies(root: str, instance: str) -> None:
+    """Let each program of a placed instance be answered by the guard. Idempotent.
+
+    :raises OSError: when that cannot be made.
+    """
+    folder = "%s/etc/placed/%s" % (root, instance)
+    for name in os.listdir(folder):
+        path = os.path.join(folder, REPLY + name)
+        if not name.startswith(".") and not os.path.exists(path):
+            os.mkfifo(path, 0o640)
 
 
 def is_placed(root: str, instance: str) -> bool:
@@ -221,9 +305,40 @@ def placed(root: str) -> List[str]:
         return []
 
 
-def unplace(root: str, instance: str) -> None:
+def own_of(application: str, item: str, mine: str) -> List[str]:
+    """The units and drop-ins that one instance has for itself. :param mine: see `owner`."""
+    return _chosen(lambda name: own_units.is_of_item(name, application, item), mine)
+
+
+def shared_of(application: str, mine: str) -> List[str]:
+    """The template units of an application, and the drop-ins of all its slices. :param mine: see `owner`."""
+    return [name for name in _chosen(lambda name: own_units.is_of_all(name, application), mine)
+            if not name.endswith("/" + _LEASE)]
+
+
+def _chosen(choose: Callable[[str], bool], mine: str) -> List[str]:
+    try:
+        names = os.listdir(UNITS)
+    except OSError:
+        return []
+    first, found = mine.encode("utf-8") + b"\n", []
+    for name in sorted(names):
+        if name.startswith(orders.PREFIX) and choose(name):
+            path = os.path.join(UNITS, name)
+            found += ["%s/%s" % (name, below) for below in os.listdir(path)] if os.path.isdir(path) else [name]
+    return [name for name in found if (_read_quietly(os.path.join(UNITS, name)) or b"").startswith(first)]
+
+
+def unplace(host: Mapping[str, Any], instance: str) -> None:
+    """Remove what was placed of an instance. Idempotent."""
     import shutil
 
+    root, names = host["root"], read_names(host["root"], instance)
+    own = own_of(*names, owner(host)) if names else []
+    if own:
+        remove_units(UNITS, own)
+        with open(root + _CHANGED, "wb"):
+            pass
     shutil.rmtree("%s/etc/placed/%s" % (root, instance), ignore_errors=True)
 
 

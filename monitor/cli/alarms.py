@@ -1,0 +1,115 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Alarms and the past: alarms, availability, and events of some time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from ..core.alarms import handover as handover_room
+from ..core.alarms import view
+from ..core.client import happened
+from ..core.client.commands import FAILED, OK
+from ..core.client.happened import FILTERS
+from ..core.controller import alarm_calls
+from ..core.model import moments
+from .places import Places, UsageError
+from .verbs import as_json
+
+Json = dict[str, Any]
+
+
+def alarms(options: argparse.Namespace, places: Places) -> int:
+    """Print what a person has to know of.
+
+    :return: the exit code: `FAILED` while somebody has to acknowledge an alarm of high priority.
+    """
+    document = places.question({"verb": "alarms"})["alarms"]
+    loud = [a for a in document["alarms"] if a["state"] in view.LOUD and a["priority"] == "high"]
+    code = FAILED if loud else OK
+    if options.json:
+        as_json(document)
+        return code
+    now = time.time()
+    for line in view.lines(document, now, options.all):
+        print(line)
+    if options.rates:
+        print()
+        for line in view.rate_lines(document):
+            print(line)
+    return code
+
+
+def handover(options: argparse.Namespace, places: Places) -> int:
+    """Print what one shift tells the next."""
+    since, _until = _moments(options, time.time())
+    document = places.question({"verb": "handover", "since": since})["handover"]
+    if options.json:
+        as_json(document)
+    else:
+        for line in handover_room.lines(document):
+            print(line)
+    return OK
+
+
+def availability(options: argparse.Namespace, places: Places) -> int:
+    """Print how much of a time each item was of use."""
+    now = time.time()
+    since, until = _moments(options, now)
+    if since is None:
+        since = now - happened.OVER[options.over]
+    request = {"verb": "availability", "since": since, "until": until}
+    document = places.question(request)["availability"]
+    if options.json:
+        as_json(document)
+    elif options.csv:
+        sys.stdout.write(alarm_calls.table(document["items"]))
+    else:
+        for line in happened.availability_lines(document, now):
+            print(line)
+    return OK
+
+
+def events(options: argparse.Namespace, places: Places) -> int:
+    """Print trail and changes of some time, merged by time, where no monitor answers."""
+    now = time.time()
+    since, until = _moments(options, now)
+    wanted = {name: getattr(options, name) for name in FILTERS}
+    request: Json = {"verb": "past", "limit": options.number, "since": since, "until": until, **wanted}
+    found = [(float(e["at"]), "change", e) for e in places.question(request)["past"]]
+    document = places.question({"verb": "status"})["status"] if options.item else {"instances": {}}
+    names = {name for name, entry in document["instances"].items() if entry.get("item") == options.item}
+    for entry in places.question({"verb": "trail", "limit": 1000})["trail"]:
+        at = float(entry["at"])
+        if (since is None or at >= since) and (until is None or at < until) and _fits(entry, options, names):
+            found.append((at, "trail", entry))
+    merged = [dict(entry, kind=kind) for _at, kind, entry in sorted(found, key=lambda one: one[0])]
+    happened.show(merged[-options.number :], options.json)
+    return OK
+
+
+def _fits(entry: Json, options: argparse.Namespace, names: set[str]) -> bool:
+    texts = " ".join(str(entry.get(key) or "") for key in ("what", "why", "result", "instance", "host", "who")).lower()
+    return (
+        (not options.item or entry.get("instance") in names or "item %s" % options.item in texts)
+        and (not options.host or entry.get("host") == options.host or options.host in texts.split())
+        and (not options.person or entry.get("who") == options.person)
+        and (not options.word or options.word.lower() in texts)
+    )
+
+
+def _moments(options: argparse.Namespace, now: float) -> tuple[float | None, float | None]:
+    found: list[float | None] = []
+    for name in ("since", "until"):
+        try:
+            found.append(moments.earlier(getattr(options, name, None), now))
+        except ValueError as error:
+            raise UsageError("--%s: %s" % (name, error)) from None
+    first, last = found
+    if first is not None and last is not None and first >= last:
+        raise UsageError("--since is not before --until")
+    return first, last

@@ -1,0 +1,65 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps this monitor's lease in etcd and tries to lead, in a thread: what waits for etcd waits there."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+from ..core.controller import etcd
+from ..core.controller.seat import Seat
+from ..judge.leading import Leading, step
+
+
+def now() -> float:
+    """Seconds of the clock that leases are measured with: it also counts while this machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Session(threading.Thread):
+    """Ends with `end`, and then another one leads at once."""
+
+    def __init__(self, seat: Seat, length: float, told: Callable[[Callable[[Leading], None]], None]) -> None:
+        """
+        :param length: s, of the lease.
+        :param told: takes what happened, to be applied to what is known; called in this thread.
+        """
+        super().__init__(name="lead", daemon=True)
+        self._seat, self._length, self._told = seat, length, told
+        self._within = length / 2
+        self._hurry, self._over = threading.Event(), threading.Event()
+
+    def hurry(self) -> None:
+        """Look at once: the leader may be gone."""
+        self._hurry.set()
+
+    def end(self, within: float) -> None:
+        self._over.set()
+        self._hurry.set()
+        self.join(within)
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            try:
+                pause = self._step()
+            except (etcd.EtcdError, KeyError, ValueError, TypeError) as error:
+                why = str(error)
+                self._told(lambda leading, why=why: leading.failed(why))  # type: ignore[misc]
+                pause = self._length / 8
+            self._hurry.wait(pause)
+            self._hurry.clear()
+        with contextlib.suppress(etcd.EtcdError):
+            self._seat.leave(self._within)
+
+    def _step(self) -> float:
+        round_, answer = step(bool(self._seat.lease), now, self._told), None
+        while True:
+            try:
+                verb = round_.send(answer)
+            except StopIteration as over:
+                return float(over.value)
+            answer = getattr(self._seat, verb)(self._within)

@@ -1,0 +1,205 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Alarms about hosts: one for a machine that is down, with all that follows from it below."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, List, Tuple
+
+from ..model.alarm import HIGH, LOW, MEDIUM
+from ..model.observation import is_full
+from ..model.sentences import listing
+from ..model.words import DEGRADED, DOWN, NOT_OPERATIONAL, UNKNOWN, UNREACHABLE, UP
+from ..report.shown import NO_ROOM
+from .picture import Condition, Picture
+
+HOLD_KEY = "hold:storm"
+DOUBT = 3.0  # s of one lost signal until it is worth a word
+OUT_OF_REACH = 60.0  # s that runs do not reach a host although the monitor does
+
+
+def causes(picture: Picture) -> Dict[str, str]:
+    """Host that is gone -> the key of the alarm about that."""
+    if (picture.document["monitor"].get("storm")) and picture.gone:
+        return dict.fromkeys(picture.gone, HOLD_KEY)
+    first: Dict[str, str] = {}
+    for name in picture.gone:
+        first.setdefault(str(picture.hosts[name].get("node") or name), name)
+    return {name: "host:%s" % first[str(picture.hosts[name].get("node") or name)] for name in picture.gone}
+
+
+def under(picture: Picture, gone: Dict[str, str]) -> Dict[str, str]:
+    """Item that is not well -> the key of the alarm about its cause.
+
+    What came under an alarm stays there until it is well again, wherever it is by then.
+    """
+    found = {}
+    for item in picture.items:
+        if picture.well(item) and not _lost_window(picture, item, gone):
+            continue
+        was = [] if picture.well(item) else picture.memory.held.get(item, ())
+        held = [gone[host] for host in (*picture.holders(item), *was) if host in gone]
+        known = picture.memory.under.get(item)
+        if held:
+            found[item] = HOLD_KEY if HOLD_KEY in held else held[0]
+        elif known:
+            found[item] = known
+        elif _lost_window(picture, item, gone):
+            found[item] = _lost_window(picture, item, gone)
+    return found
+
+
+def _lost_window(picture: Picture, item: str, gone: Dict[str, str]) -> str:
+    """The alarm about the console that is gone with a window of an item."""
+    for name, entry in picture.windows(item):
+        if entry.get("host") in gone:
+            return gone[str(entry["host"])]
+        for host in gone:
+            if name in (picture.hosts[host].get("left_behind") or ()):
+                return gone[host]
+    return ""
+
+
+def conditions(picture: Picture, gone: Dict[str, str], below: Dict[str, str]) -> Iterator[Condition]:
+    """:param below: item -> key, of `under`."""
+    keys: Dict[str, List[str]] = {}
+    for host, key in gone.items():
+        keys.setdefault(key, []).append(host)
+    for key in below.values():
+        if key.startswith("host:"):
+            keys.setdefault(key, [])
+    for key, hosts in keys.items():
+        if key != HOLD_KEY:
+            yield _of_machine(picture, key, hosts, [item for item, its in below.items() if its == key])
+    for name, entry in picture.hosts.items():
+        if name in gone:
+            continue
+        if entry["state"] == UP and entry["answer"] == UNREACHABLE:
+            says = "%s is not reached by runs: %s" % (name, entry.get("why") or "no answer")
+            yield Condition("reach:%s" % name, "host", MEDIUM, says, after=OUT_OF_REACH, hosts=(name,),
+                            past="%s was not reached by runs" % name)  # fmt: skip
+        if is_full(entry.get("load") or {}):
+            says = "disk of %s is full: nothing starts there" % name
+            yield Condition("disk:%s" % name, "disk", HIGH, says, hosts=(name,))
+
+
+def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) -> Condition:
+    """:param hosts: those of it that are gone; none when it is back, and not all is well yet."""
+    first = key.partition(":")[2]
+    members = [i for i in dict.fromkeys([*picture.memory.members.get(key, ()), *items]) if i in picture.items]
+    words = Words(picture, members, items)
+    down = any(picture.hosts[host]["state"] == DOWN for host in hosts)
+    name = "machine %s (%s)" % (picture.hosts[first].get("node"), listing(hosts)) if len(hosts) > 1 else first
+    head = "%s %s" % (name, "is down" if down else "does not answer") if hosts else "%s is back" % first
+    windows = [item for item in members if not picture.services(item) or _lost_window(
+        picture, item, dict.fromkeys(hosts, key))]  # fmt: skip
+    tail = words.tail()
+    if not tail and windows:
+        tail = "the window%s of %s closed with it" % ("s" if len(windows) > 1 else "", _items(windows))
+    serves = any(host in picture.servers for host in hosts or [first])
+    priority = words.priority() or (MEDIUM if serves or windows else LOW)
+    evidence = [str(picture.hosts[host].get("evidence") or "") for host in hosts]
+    drained = [host for host in hosts if picture.hosts[host].get("drain")]
+    by_design = "%s is drained" % listing(drained) if drained and len(drained) == len(hosts) and not items else ""
+    return Condition(
+        key, "host", priority, head + (": " + tail if tail else ""), after=0.0 if down or not hosts else DOUBT,
+        items=tuple(members), hosts=tuple(hosts or [first]), below=words.below(),
+        detail="; ".join(dict.fromkeys(why for why in evidence if why)), by_design=by_design,
+        past="%s is back; it was down or silent" % first,
+    )  # fmt: skip
+
+
+def storm(picture: Picture, gone: Dict[str, str], below: Dict[str, str]) -> Iterator[Condition]:
+    """Most servers are silent together: one alarm, with all hosts and items below."""
+    says = str(picture.document["monitor"].get("storm") or "")
+    silent = [host for host, key in gone.items() if key == HOLD_KEY]
+    items = [item for item, key in below.items() if key == HOLD_KEY]
+    if not says and not items:
+        return
+    members = [i for i in dict.fromkeys([*picture.memory.members.get(HOLD_KEY, ()), *items]) if i in picture.items]
+    words = Words(picture, members, items)
+    if says:
+        head = "%d hosts are silent together, so nothing is concluded" % len(silent)
+    else:
+        head = "hosts that were silent together answer again"
+    tail = words.tail()
+    hosts = tuple((host, "%s does not answer" % host) for host in silent)
+    yield Condition(
+        HOLD_KEY, "hold", HIGH, head + (": " + tail if tail else ""), items=tuple(members), hosts=tuple(silent),
+        below=hosts + words.below(), detail=says,
+        past="hosts were silent together; all of them answer again",
+    )  # fmt: skip
+
+
+class Words:
+    """How the items below one cause are, counted and one by one."""
+
+    def __init__(self, picture: Picture, members: List[str], ill: List[str]) -> None:
+        self._picture, self._members, self._ill = picture, members, set(ill)
+
+    def _group(self, item: str) -> str:
+        entry = self._picture.items[item]
+        if item not in self._ill or self._picture.well(item):
+            return "again"
+        if entry.get("word") == NO_ROOM:
+            return NO_ROOM
+        if any(part.get("phase") == "failed" and not part.get("until") for _n, part in self._picture.services(item)):
+            return "failed"
+        if entry["verdict"] == UNKNOWN:
+            return UNKNOWN
+        if entry["verdict"] in (DEGRADED, NOT_OPERATIONAL):
+            return str(entry["verdict"])
+        return "moving"
+
+    def counts(self) -> Dict[str, int]:
+        found: Dict[str, int] = {}
+        for item in self._members:
+            group = self._group(item)
+            found[group] = found.get(group, 0) + 1
+        return found
+
+    def tail(self) -> str:
+        """``40 items are moving, 2 have no room``"""
+        parts: List[str] = []
+        for group, one, many in _GROUPS:
+            count = self.counts().get(group, 0)
+            if count:
+                noun = " item%s" % ("" if count == 1 else "s") if not parts else ""
+                parts.append("%d%s %s" % (count, noun, one if count == 1 else many))
+        return ", ".join(parts)
+
+    def priority(self) -> str:
+        """By consequence; empty where nothing stays out of service."""
+        counts = self.counts()
+        return HIGH if counts.get(NO_ROOM) or counts.get("failed") else ""
+
+    def below(self) -> Tuple[Tuple[str, str], ...]:
+        return tuple((item, _said(self._picture, item)) for item in self._members)
+
+
+_GROUPS = (
+    ("moving", "is moving", "are moving"),
+    (NOT_OPERATIONAL, "is not operational", "are not operational"),
+    (NO_ROOM, "has no room", "have no room"),
+    ("failed", "failed", "failed"),
+    (UNKNOWN, "is not known", "are not known"),
+    (DEGRADED, "is degraded", "are degraded"),
+    ("again", "runs again", "run again"),
+)
+
+
+def _said(picture: Picture, item: str) -> str:
+    entry = picture.items[item]
+    paused = picture.paused(item)
+    word = "paused" if paused else str(entry.get("word") or entry["verdict"])
+    where = (entry.get("services") or {}).get("host")
+    if picture.well(item) and where:
+        return "%s on %s" % (word, where)
+    if word == NO_ROOM:
+        return str(entry["short"])
+    return "%s: %s" % (word, entry["short"]) if entry.get("short") else word
+
+
+def _items(items: List[str]) -> str:
+    return "item%s %s" % ("s" if len(items) > 1 else "", listing(items))

@@ -1,0 +1,81 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From one status document to the alarms that stand: the entry of this room."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from ..model.alarm import Alarm, Rule
+from . import hosts, items, whole
+from .life import Marks, Standing, step
+from .picture import Condition, Memory, Picture
+
+Json = Dict[str, Any]
+
+
+def judged(
+    document: Mapping[str, Any], known: Mapping[str, Any], marks: Marks, rules: Sequence[Rule] = (),
+    facts: Mapping[str, Any] = {},
+) -> Tuple[Json, List[Json]]:  # fmt: skip
+    """What is remembered after a status document, and every change of an alarm's state.
+
+    :param known: what this returned for the document before; empty at first.
+    :param facts: what the document does not have: {failing: why the monitor's turns fail, disk: {path, percent}, keys:
+        [{name, until}]}; each may be missing.
+    """
+    memory, standing = Memory.from_json(known.get("memory") or {}), Standing.from_json(known)
+    picture = Picture(document, memory, facts, dict(standing.nascent))
+    found, below = conditions(picture)
+    changes = step(standing, found, marks, rules, picture.now, lambda alarm: ending(picture, alarm))
+    after = _remembered(picture, below, standing)
+    return {**standing.to_json(), "memory": after.to_json(), "at": picture.now}, changes
+
+
+def conditions(picture: Picture) -> Tuple[List[Condition], Dict[str, str]]:
+    """Everything of which a person should know, one condition per cause; and what is below which."""
+    gone = hosts.causes(picture)
+    below = hosts.under(picture, gone)
+    found = [
+        *hosts.storm(picture, gone, below),
+        *hosts.conditions(picture, gone, below),
+        *items.conditions(picture, below),
+        *whole.conditions(picture, gone),
+    ]
+    return list({condition.key: condition for condition in reversed(found)}.values())[::-1], below
+
+
+def ending(picture: Picture, alarm: Alarm) -> str:
+    """What is said of an alarm whose cause is gone."""
+    past = alarm.past or alarm.says
+    if alarm.key.startswith("item:"):
+        item = alarm.key.partition(":")[2]
+        return "%s; %s" % (past, items.is_now(picture, item)) if item in picture.items else past
+    return past
+
+
+def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) -> Memory:
+    members: Dict[str, List[str]] = {}
+    for item, key in below.items():
+        members.setdefault(key, list(picture.memory.members.get(key, ())))
+        if item not in members[key]:
+            members[key].append(item)
+    for key, names in picture.memory.members.items():
+        if key not in members and key in standing.alarms and standing.alarms[key].active:
+            members[key] = list(names)
+    charged = {}
+    for item in picture.items:
+        times = [picture.memory.charged.get(item, 0.0)] + [failure.at for failure in items.failures(picture, item)]
+        if max(times):
+            charged[item] = max(times)
+    charged.update((key, at) for key, at in picture.memory.charged.items() if key.startswith("service:"))
+    charged.update(whole.service_ends(picture))
+    ill = {item: picture.memory.ill.get(item, picture.now if picture.memory.begun else 0.0)
+           for item in picture.items if not picture.well(item)}  # fmt: skip
+    readiness = picture.document.get("readiness") or {}
+    ready = bool(readiness.get("ready")) or picture.memory.ready
+    held = {item: picture.holders(item) if picture.well(item) else list(picture.memory.held.get(item, ()))
+            for item in picture.items}  # fmt: skip
+    return Memory(True, charged, dict(below), members, {item: names for item, names in held.items() if names}, ready,
+                  ill)  # fmt: skip

@@ -1,0 +1,120 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the conditions of alarms are read from: a status document, and what is remembered of the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Set, Tuple
+
+from ..model.words import DEGRADED, DOWN, OPERATIONAL, STOPPED, SUSPECT
+
+Json = Dict[str, Any]
+WELL = (OPERATIONAL, STOPPED)
+GONE = (DOWN, SUSPECT)  # states of a host under which what it holds is not known
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that is so, and of which a person should know."""
+
+    key: str  # what it is about
+    kind: str
+    priority: str
+    says: str  # one sentence, the decisive word first
+    since: float = 0.0  # seconds since 1970; 0: when it is seen
+    over: bool = False  # it happened at `since`, and is over
+    ended: float = 0.0  # when that was; 0: when it is seen
+    past: str = ""  # what is said of it once it is over
+    after: float = -1.0  # s that it lasts until it is an alarm; -1: as its kind says
+    items: Tuple[str, ...] = ()
+    hosts: Tuple[str, ...] = ()
+    below: Tuple[Tuple[str, str], ...] = ()  # what follows from it
+    detail: str = ""
+    by_design: str = ""  # why it is none
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered from one document to the next, beside the alarms themselves."""
+
+    begun: bool = False  # a document was looked at before
+    charged: Mapping[str, float] = field(default_factory=dict)  # item, service: -> when it is known to have failed last
+    under: Mapping[str, str] = field(default_factory=dict)  # item that is not well -> key of the alarm of its cause
+    members: Mapping[str, List[str]] = field(default_factory=dict)  # key of that alarm -> items it ever had
+    held: Mapping[str, List[str]] = field(default_factory=dict)  # item -> hosts of its services when it was well last
+    ready: bool = False  # any one server could be lost, at some time since N-1 was lost last
+    ill: Mapping[str, float] = field(default_factory=dict)  # item that is not well -> since when
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Memory:
+        return cls(
+            bool(document.get("begun")),
+            dict(document.get("charged") or {}),
+            dict(document.get("under") or {}),
+            dict(document.get("members") or {}),
+            dict(document.get("held") or {}),
+            bool(document.get("ready")),
+            {str(item): float(at) for item, at in (document.get("ill") or {}).items()},
+        )
+
+    def to_json(self) -> Json:
+        return {
+            "begun": self.begun, "charged": dict(self.charged), "under": dict(self.under),
+            "members": dict(self.members), "held": dict(self.held), "ready": self.ready,
+            "ill": dict(self.ill),
+        }  # fmt: skip
+
+
+class Picture:
+    """A status document, by item and host."""
+
+    def __init__(
+        self, document: Mapping[str, Any], memory: Memory, facts: Mapping[str, Any], since: Mapping[str, float]
+    ) -> None:  # fmt: skip
+        """:param since: key of an alarm -> since when its cause has been there."""
+        self.document, self.memory, self.facts, self.since = document, memory, facts, since
+        self.now = float(document["at"])
+        self.items: Dict[str, Json] = {item["item"]: item for item in document["items"]}
+        self.hosts: Dict[str, Json] = {host["host"]: host for host in document["hosts"]}
+        self.servers: Set[str] = set((document.get("readiness") or {}).get("hosts") or {})
+        self.gone: List[str] = [name for name, host in self.hosts.items() if host["state"] in GONE]
+        self.of_item: Dict[str, List[Tuple[str, Json]]] = {name: [] for name in self.items}
+        for name, entry in document["instances"].items():
+            self.of_item.setdefault(entry.get("item") or "", []).append((name, entry))
+
+    def well(self, item: str) -> bool:
+        return str(self.items[item]["verdict"]) in WELL
+
+    def served(self, item: str) -> bool:
+        """Whether it is of use: it runs, perhaps not in full."""
+        return str(self.items[item]["verdict"]) in (*WELL, DEGRADED)
+
+    def services(self, item: str) -> List[Tuple[str, Json]]:
+        return [(name, entry) for name, entry in self.of_item.get(item, ()) if not entry.get("on_request")]
+
+    def windows(self, item: str) -> List[Tuple[str, Json]]:
+        return [(name, entry) for name, entry in self.of_item.get(item, ()) if entry.get("on_request")]
+
+    def holders(self, item: str) -> List[str]:
+        """Hosts of what of it should run."""
+        decisive = self.services(item) or self.windows(item)
+        return [str(entry["host"]) for _unused, entry in decisive if entry.get("host")]
+
+    def ended(self, item: str) -> float:
+        """Since when it has been running; 0 when that is not known."""
+        return max([float(entry.get("since") or 0.0) for _unused, entry in self.services(item)] or [0.0])
+
+    def paused(self, item: str) -> str:
+        """Why nothing about an item is an alarm; empty when it may be one."""
+        if not self.items[item].get("paused"):
+            return ""
+        keys = ("site", "item/%s" % item)
+        says = [p["says"] for p in self.document.get("pauses") or () if p["key"] in keys]
+        return str(says[0]) if says else "item %s is paused" % item
+
+    @property
+    def stopped(self) -> str:
+        """That the whole site is stopped, as a sentence."""
+        return str((self.document.get("stopped") or {}).get("says") or "")

@@ -1,0 +1,116 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Alarms about the whole site: host services, N-1, rollouts, the monitor itself."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, Mapping
+
+from ..model.alarm import HIGH, LOW, MEDIUM
+from ..model.sentences import clock, listing
+from ..model.words import SUSPECT
+from .picture import Condition, Picture
+
+SCARCE, SCARCEST = 10.0, 3.0  # percent of a disk that are free
+SOON, SOONEST = 14 * 86400.0, 2 * 86400.0  # s until a key ends
+
+
+def conditions(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]:
+    yield from _services(picture, gone)
+    yield from _readiness(picture, gone)
+    yield from _monitor(picture)
+    rollout = picture.document.get("rollout") or {}
+    if rollout.get("state") == "stopped":
+        yield Condition("rollout:current", "rollout", MEDIUM, str(rollout["says"]), float(rollout.get("since") or 0.0))
+    if (picture.document.get("exclusion") or {}).get("kind") == "witnesses":
+        for host in gone:
+            if picture.hosts[host]["state"] == SUSPECT and picture.hosts[host].get("instances"):
+                says = "%s is silent and not shut out: what it holds cannot start elsewhere" % host
+                yield Condition("exclusion:%s" % host, "exclusion", HIGH, says, hosts=(host,))
+    yield from _disk(picture)
+    for key in picture.facts.get("keys") or ():
+        left = float(key["until"]) - picture.now
+        if left < SOON:
+            says = "%s ends at %s" % (key["name"], clock(float(key["until"]), picture.now))
+            yield Condition("key:%s" % key["name"], "key", HIGH if left < SOONEST else LOW, says)
+
+
+def _services(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]:
+    for name, service in (picture.document.get("services") or {}).items():
+        ill = {host: entry for host, entry in service["hosts"].items()
+               if entry["state"] in ("unhealthy", "stopped") and host not in gone}  # fmt: skip
+        if not ill:
+            yield from _ended(picture, name, service, gone)
+            continue
+        waiting = [item for item, entry in picture.items.items()
+                   if any(host in ill for host in picture.holders(item)) and "waiting for" in str(entry.get("cause"))]
+        left = [host for host in service["hosts"] if host not in ill and host not in gone]
+        tail = ": %d item%s wait%s for it" % (
+            len(waiting), "s"[: len(waiting) != 1], "s"[: len(waiting) == 1]) if waiting else ""  # fmt: skip
+        yield Condition(
+            "service:%s" % name, "service", MEDIUM if left else HIGH,
+            "%s is down on %s%s" % (service["label"], listing(ill), tail), items=tuple(waiting), hosts=tuple(ill),
+            below=tuple((host, entry["why"] or entry["state"]) for host, entry in ill.items()),
+            by_design=picture.stopped, past="%s was down on %s" % (service["label"], listing(ill)),
+        )  # fmt: skip
+
+
+def _ended(picture: Picture, name: str, service: Mapping[str, Any], gone: Mapping[str, str]) -> Iterator[Condition]:
+    """It ended by itself, and its service manager has started it again."""
+    key, before = "service:%s" % name, picture.memory.charged.get("service:%s" % name, 0.0)
+    ends = {host: entry["ended"] for host, entry in service["hosts"].items() if entry.get("ended") and host not in gone}
+    new = [host for host, end in ends.items() if picture.memory.begun and float(end["at"]) > before]
+    if new:
+        at = max(float(ends[host]["at"]) for host in new)
+        says = "%s ended on %s and runs again" % (service["label"], listing(new))
+        yield Condition(
+            key, "service", MEDIUM, says, at, True, picture.now, says, after=0.0, hosts=tuple(new),
+            below=tuple((host, str(ends[host]["how"])) for host in new), by_design=picture.stopped,
+        )  # fmt: skip
+
+
+def service_ends(picture: Picture) -> Dict[str, float]:
+    """key -> when it ended by itself last, of host services."""
+    found = {}
+    for name, service in (picture.document.get("services") or {}).items():
+        times = [float(entry["ended"]["at"]) for entry in service["hosts"].values() if entry.get("ended")]
+        if times:
+            found["service:%s" % name] = max(times)
+    return found
+
+
+def _readiness(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]:
+    """N-1 that was met and is lost. While a server is down, that is what its alarm says already."""
+    document = picture.document.get("readiness") or {}
+    if document.get("ready") or not picture.memory.ready or any(host in picture.servers for host in gone):
+        return
+    hosts = [host for host, loss in (document.get("hosts") or {}).items() if loss["without_place"]]
+    names = list(dict.fromkeys(name for host in hosts for name in document["hosts"][host]["without_place"]))
+    owners = {str(picture.document["instances"].get(name, {}).get("item") or name) for name in names}
+    items = [item for item in picture.items if item in owners]
+    drained = [name for name, host in picture.hosts.items() if host.get("drain") and name in picture.servers]
+    says = "N-1 not met: without %s there is no room for item%s %s" % (
+        listing(hosts, 3).replace(" and ", " or "), "s"[: len(items) != 1], listing(items))
+    yield Condition(
+        "n-1:site", "n-1", MEDIUM, says, hosts=tuple(hosts),
+        below=tuple((host, document["hosts"][host]["why"]) for host in hosts),
+        by_design="%s is drained" % listing(drained) if drained else picture.stopped,
+        past="N-1 was not met",
+    )  # fmt: skip
+
+
+def _monitor(picture: Picture) -> Iterator[Condition]:
+    no_runs, failing = picture.document["monitor"].get("no_runs"), str(picture.facts.get("failing") or "")
+    if isinstance(no_runs, Mapping):
+        says = "monitor cannot run playbooks, so nothing is restarted: %s" % no_runs["why"]
+        yield Condition("monitor:runs", "monitor", HIGH, says, float(no_runs.get("since") or 0.0))
+    if failing:
+        yield Condition("monitor:failing", "monitor", HIGH, "monitor is failing: %s" % failing, after=5.0)
+
+
+def _disk(picture: Picture) -> Iterator[Condition]:
+    disk = picture.facts.get("disk") or {}
+    if disk and float(disk["percent"]) < SCARCE:
+        says = "disk of the controller is nearly full: %.0f %% free (%s)" % (disk["percent"], disk["path"])
+        yield Condition("disk:controller", "disk", HIGH if disk["percent"] < SCARCEST else LOW, says)

@@ -1,0 +1,48 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The calls that only look: status, trail, and questions. `calls` has the call that each gets."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict
+
+from ..report import status, status_text
+from . import last_seen, publish, shared
+from .places import MONITOR_FILE
+
+Json = Dict[str, Any]
+
+
+def show_status(call: Any) -> Json:
+    now = time.time()
+    fresh = {}
+    with shared.to_look_at(call.ledger, call.state_dir) as ledger:
+        state, revision = ledger.read()
+        if call.request.get("observations"):
+            now_so = last_seen.current(call.site, ledger, state, revision, call.request)
+            fresh = {name: dict(entry, at=now) for name, entry in now_so.items() if last_seen.asked(entry)}
+        observations = dict(last_seen.last_seen(call.site, ledger, state), **fresh)
+    if fresh and not call.check:
+        last_seen.keep(call.site, fresh, revision, now)
+    monitor = call.request.get("monitor") or publish.read_published(call.state_dir, MONITOR_FILE)
+    document = status.status_document(call.site, state, revision, observations, monitor, now)
+    return {"status": document, "table": status_text.render_table(document)}
+
+
+def show_trail(call: Any) -> Json:
+    after, limit = call.request.get("after"), int(call.request.get("limit") or 100)
+    with call.ledger as ledger:
+        return {"trail": ledger.trail(after, limit, call.request.get("instance"))}
+
+
+def question(call: Any) -> Json:
+    from ..report import questions  # not in the way of runs
+
+    with call.ledger as ledger:
+        state, revision = ledger.read()
+        observations = last_seen.last_seen(call.site, ledger, state)
+        return questions.answer(
+            call.request, call.site, state, revision, observations, ledger.trail, time.time(), call.digests
+        )

@@ -1,0 +1,28 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Golden scenarios of alarms: what ledger, hosts and monitor show over time goes in, what a person hears comes out.
+
+The files are in tests/scenarios/alarms; `pytest --update-scenarios` writes `then`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import scenario_form
+from tests.unit.alarms.alarms_over_time import AlarmsOverTime
+
+FILES = scenario_form.files("alarms")
+
+
+@pytest.mark.parametrize("path", FILES, ids=scenario_form.name_of)
+def test_scenario(path: Path, request: pytest.FixtureRequest) -> None:
+    shown = AlarmsOverTime(scenario_form.load(path)["given"]).play()
+    scenario_form.compare(path, shown, request.config.getoption("--update-scenarios"))
+
+
+def test_there_are_scenarios_of_alarms() -> None:
+    assert len(FILES) >= 8

@@ -1,0 +1,131 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of single alarms, the site's rules about them, and the list that people read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from monitor.core.alarms import view
+from monitor.core.alarms.life import Marks, Standing, step
+from monitor.core.alarms.picture import Condition
+from monitor.core.alarms.rules import ruled
+from monitor.core.model.alarm import KINDS, Rule
+from monitor.core.report import shown
+
+NOW = 1_700_000_000.0  # 22:13:20 UTC
+TROUBLE = Condition("item:01", "item", "medium", "01 is not well", after=0.0, items=("01",), past="01 was not well")
+
+
+def mark(at: float, about: str = "item:01", **more: Any) -> Marks:
+    return Marks.of([{"what": "alarm", "about": about, "by": "eve", "why": "", "at": NOW + at, **more}])
+
+
+def states(standing: Standing) -> list[str]:
+    return [state for state, _since in standing.states.values()]
+
+
+def test_an_acknowledgement_is_about_what_was_there_then() -> None:
+    standing = Standing()
+    step(standing, [TROUBLE], Marks(), (), NOW)
+    step(standing, [TROUBLE], mark(5), (), NOW + 5)
+    assert states(standing) == ["acknowledged"]
+    step(standing, [], mark(5), (), NOW + 20)
+    assert standing.alarms == {}, "it leaves the list with its cause"
+    step(standing, [TROUBLE], mark(5), (), NOW + 700)
+    assert states(standing) == ["unacknowledged"], "the next time is another one"
+
+
+def test_what_lasts_less_than_its_delay_is_no_alarm() -> None:
+    standing = Standing()
+    slow = Condition("n-1:site", "n-1", "medium", "N-1 not met")
+    assert step(standing, [slow], Marks(), (), NOW) == []
+    assert step(standing, [slow], Marks(), (), NOW + KINDS["n-1"].after - 1) == []
+    step(standing, [], Marks(), (), NOW + KINDS["n-1"].after)
+    assert step(standing, [slow], Marks(), (), NOW + KINDS["n-1"].after + 5) == []
+
+
+def test_a_shelf_covers_an_item_or_a_kind_and_ends() -> None:
+    for about in ("item:01", "item"):
+        standing = Standing()
+        marks = Marks.of([{"what": "shelf", "about": about, "by": "eve", "at": NOW, "until": NOW + 60}])
+        step(standing, [TROUBLE], marks, (), NOW)
+        assert states(standing) == ["shelved"]
+        [change] = step(standing, [TROUBLE], marks, (), NOW + 61)
+        assert (change["before"], change["after"], change["lasted"]) == ("shelved", "unacknowledged", 61)
+
+
+def test_a_rule_about_some_items_does_not_tone_down_what_is_about_others_too() -> None:
+    both = Condition("host:server_1", "host", "high", "server_1 is down", items=("01", "02"), hosts=("server_1",))
+    rules = (Rule(items=("01",), priority="low"), Rule(kinds=("host",), do="Call the hall."))
+    condition, do = ruled(both, rules, NOW)
+    assert (condition.priority, do) == ("high", "Call the hall.")
+    assert ruled(TROUBLE, rules, NOW)[0].priority == "low"
+
+
+@pytest.mark.parametrize(("between", "off"), [("22:00-06:00", True), ("06:00-22:00", False), ("22:13-22:14", True)])
+def test_a_rule_holds_at_its_time_of_day(between: str, off: bool) -> None:
+    assert bool(ruled(TROUBLE, (Rule(between=between, off=True),), NOW)[0].by_design) is off
+
+
+def test_the_list_has_the_newest_that_nobody_knows_on_top_by_priority() -> None:
+    standing = Standing()
+    conditions = [
+        Condition("drift:x", "drift", "low", "old", NOW - 50), TROUBLE,
+        Condition("item:02", "item", "high", "02 is not well", NOW - 9, after=0.0, items=("02",)),
+        Condition("item:03", "item", "high", "03 is not well", NOW - 3, after=0.0, items=("03",)),
+        Condition("item:04", "item", "high", "04", after=0.0, items=("04",), by_design="item 04 is paused"),
+    ]  # fmt: skip
+    step(standing, conditions, mark(1, "item:03"), (), NOW)
+    document = view.alarm_document(standing.to_json(), mark(1, "item:03"), NOW + 1)
+    assert [alarm["id"] for alarm in document["alarms"]] == ["item:02", "item:01", "drift:x", "item:03", "item:04"]
+    assert document["counts"]["suppressed"] == 1
+    text = "\n".join(view.lines(document, NOW + 1))
+    assert "item 04 is paused" not in text and "1 suppressed by design" in text
+    assert view.summary(document) == (
+        "alarms that nobody has acknowledged: 1 high, 1 medium and 1 low (muster alarms)")  # fmt: skip
+
+
+def test_a_monitor_that_is_silent_is_an_alarm_of_those_who_read() -> None:
+    document = view.alarm_document({}, Marks(), NOW, "monitor is silent")
+    assert [(alarm["id"], alarm["priority"]) for alarm in document["alarms"]] == [("monitor:silent", "high")]
+
+
+REASON = (
+    "scen2_srv_02 waits: server_1 is believed down: the service manager of server_1 is gone (Connection refused); no"
+    " bus on server_1 answers any more; server_2 is down; server_3 has no room: 84 of 100 reserved, it needs 42"
+)
+
+
+def test_what_decides_comes_first_and_within_sixty_characters() -> None:
+    text = shown.places(REASON)
+    assert text.startswith("server_3 is full (needs 42, has 16); server_1 and server_2 are down")
+    item = {"verdict": "waiting", "cause": REASON, "services": {"instance": "scen2_srv_02"}}
+    entry = {"state": "waiting", "phase": "free", "reason": REASON, "wanted": {"state": "started"}}
+    shown.mark(item, {"scen2_srv_02": entry}, NOW)
+    assert item["word"] == "no room"
+    assert item["short"].startswith("No room: server_3 is full") and len(item["short"]) <= shown.LONGEST
+
+
+@pytest.mark.parametrize(("entry", "word"), [
+    ({"state": "starting"}, "starting"),
+    ({"state": "stopping", "target": "server_1"}, "moving"),
+    ({"state": "stopping", "target": None}, "stopping"),
+    ({"state": "waiting", "phase": "failed", "until": NOW + 60}, "held back until 22:14"),
+    ({"state": "waiting", "phase": "running"}, "waiting"),
+])  # fmt: skip
+def test_what_waiting_means(entry: dict[str, Any], word: str) -> None:
+    assert shown.word({"verdict": "waiting"}, entry, NOW) == word
+
+
+@pytest.mark.parametrize(("why", "phrase"), [
+    ("the internal bus of scen2_srv_01 on server_1 crashed: its connection ended", "its data bus crashed"),
+    ("the internal bus of scen2_srv_01 ended on server_1", "its data bus crashed"),
+    ("the internal bus of scen2_srv_01 on server_1 hangs: it did not answer", "its data bus hung"),
+    ("config_manager of scen2_srv_01 ended on server_1: code 3", "config_manager of scen2_srv_01 ended on server_1"),
+])  # fmt: skip
+def test_a_failure_as_a_phrase(why: str, phrase: str) -> None:
+    assert shown.happened(why) == phrase

@@ -1,0 +1,38 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which control groups a command enters beside a program, with either version, and when it must not run at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monitor.core.host.inside.surroundings import groups_to_join
+
+PROGRAM = "/muster.slice/p.service"
+
+
+def made(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).mkdir(parents=True)
+        (root / path / "cgroup.procs").touch()
+
+
+def test_version_2(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").touch()
+    made(tmp_path, PROGRAM[1:])
+    theirs, own = "0::%s\n" % PROGRAM, "0::/agent\n"
+    assert groups_to_join(theirs, own, str(tmp_path)) == ["%s%s/cgroup.procs" % (tmp_path, PROGRAM)]
+    with pytest.raises(OSError, match="No such file"):
+        groups_to_join("0::/../elsewhere\n", own, str(tmp_path))
+
+
+def test_version_1_as_far_as_it_is_shown(tmp_path: Path) -> None:
+    made(tmp_path, "memory" + PROGRAM, "systemd" + PROGRAM)
+    theirs = "9:name=systemd:%s\n4:memory:%s\n8:pids:%s\n1:cpu,cpuacct:/\n0::%s\n" % ((PROGRAM,) * 4)
+    own = "9:name=systemd:/\n4:memory:/\n8:pids:/\n1:cpu,cpuacct:/\n0::/\n"
+    assert groups_to_join(theirs, own, str(tmp_path)) == [
+        "%s/systemd%s/cgroup.procs" % (tmp_path, PROGRAM), "%s/memory%s/cgroup.procs" % (tmp_path, PROGRAM)
+    ]  # fmt: skip

@@ -1,0 +1,170 @@
+# Copyright (c) muster contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What changes in a monitor when it begins to lead, and when it no longer does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from monitor.base.journal import Journal
+from monitor.core.controller import asked
+from monitor.core.controller.ledger import Ledger
+from monitor.core.model.request import filled
+from monitor.judge.asks import Asks
+from monitor.judge.brain import Brain
+from monitor.judge.effects import Effect, Note, Send
+from monitor.judge.hosts import Signal
+from monitor.judge.intents import Intents
+from monitor.judge.schedule import Schedule
+from monitor.kept import Kept
+from monitor.lead.helm import Helm
+from monitor.lead.rank import Alone
+
+RESTART = {"kind": "restart", "instances": ["scen2_srv_01"], "who": "eve"}
+
+
+class Other(Alone):
+    """A rank that the test sets."""
+
+    term = 0
+    news = ""
+
+    def leads(self) -> bool:
+        return self.term > 0
+
+    def changed(self) -> str:
+        news, self.news = self.news, ""
+        return news
+
+    def become(self, term: int) -> None:
+        self.term, self.news = term, "controller_1 leads" if term else "controller_2 leads"
+
+    async def forwarded(self, ident: str) -> dict[str, Any]:
+        return {"ok": True, "said": ["the other one did " + ident]}
+
+    def answered(self, ident: str, content: Any) -> None:
+        self.told = {ident: content}
+
+    told: dict[str, Any] = {}  # noqa: RUF012
+
+
+class Room:
+    """A monitor's half of it, beside a real ledger in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with Ledger(str(folder / "ledger.db")) as ledger:
+            ledger.create("s", "s-1")
+        self.brain = Brain({}, {}, Intents("a"), Schedule(0.0))
+        self.kept = Kept(folder, Journal(folder / "log"))
+        self.said: list[str] = []
+        self.fences_gone = 0
+        self.numbers: list[int] = []  # of the first words to the witnesses
+        self.stopped = 0
+        self.helm = Helm(folder, self.brain, self.kept, self, self.carry_out, lambda: None, self.stop)
+        self.rank = Other(folder, None, lambda why: None)
+        self.helm.rank = self.rank
+
+    def forget(self) -> None:
+        self.fences_gone += 1
+
+    def lead(self, first: int) -> None:
+        self.numbers.append(first)
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+    def carry_out(self, effects: Iterable[Effect]) -> None:
+        self.said += [effect.why for effect in effects if isinstance(effect, Note)]
+
+    async def settled(self) -> None:
+        while self.kept._tasks:
+            await asyncio.wait(self.kept._tasks)
+
+
+def test_one_that_begins_to_lead_counts_silence_from_then_on_and_takes_up_what_was_asked(tmp_path: Path) -> None:
+    async def play() -> None:
+        room = Room(tmp_path)
+        room.brain.hosts.follow(["server_1"])
+        room.brain.hosts.line("server_1", Signal.FINE, "", 1.0)
+        room.brain.hosts.line("server_1", Signal.LOST, "silent", 2.0)
+        ident = asked.note(str(tmp_path), RESTART, time.time())
+        assert not room.helm.steers(50.0)
+        room.rank.become(7)
+        assert room.helm.steers(100.0)
+        assert room.brain.hosts.lines()["server_1"].since == 100.0
+        assert room.brain.schedule.asked
+        room.brain.ask({**RESTART, "id": "early"}, None)
+        assert room.brain._send_request(101.0, 0.0) == []  # before a run has looked at the hosts
+        room.brain.reconcile_over({}, 102.0)
+        (sent,) = room.brain._send_request(103.0, 0.0)
+        assert isinstance(sent, Send) and sent.ask is not None
+        room.brain.asks = Asks()
+        await room.settled()
+        assert [ask.request["id"] for ask in room.brain.asks] == [ident]
+        room.helm._asked_elsewhere([ident])  # once only
+        await room.settled()
+        assert len(room.brain.asks) == 1
+        assert room.helm.order({"intents": []}) == {"intents": [], "term": 7}
+        room.rank.become(0)
+        room.helm.steers(101.0)
+        room.rank.become(9)
+        room.helm.steers(102.0)
+        assert time.time_ns() < room.numbers[0] < room.numbers[1]
+
+    asyncio.run(play())
+
+
+def test_one_that_no_longer_leads_leaves_requests_to_the_next_and_passes_its_answer_on(tmp_path: Path) -> None:
+    async def play() -> None:
+        room = Room(tmp_path)
+        room.rank.become(7)
+        room.helm.steers(1.0)
+        await room.settled()
+        ident = await room.kept.note(filled(RESTART))
+        waiter: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        room.brain.ask({**RESTART, "id": ident}, waiter)
+        room.rank.become(0)
+        assert not room.helm.steers(2.0)
+        assert room.fences_gone == 1 and not len(room.brain.asks)
+        assert (await waiter)["said"] == ["the other one did " + ident]
+        assert [known for known, _document in asked.left(str(tmp_path), time.time())] == [ident]
+        assert room.helm.order({"intents": []}) == {"intents": []}
+        assert room.kept.new([ident])  # if it leads again before anybody did it
+
+    asyncio.run(play())
+
+
+def test_an_answer_goes_back_only_where_another_was_asked(tmp_path: Path) -> None:
+    async def play() -> None:
+        room = Room(tmp_path)
+        room.rank.become(7)
+        room.helm.steers(1.0)
+        own = await room.kept.note(filled(RESTART))
+        room.helm.answered(own, {"ok": True})
+        assert room.rank.told == {}
+        room.helm.answered("of-another", {"ok": True})
+        assert room.rank.told == {"of-another": {"ok": True}}
+        await room.settled()
+        assert asked.left(str(tmp_path), time.time()) == []
+        assert await room.helm.forward(filled(RESTART)) != {}
+
+    asyncio.run(play())
+
+
+def test_the_only_monitor_ends_when_other_controllers_come(tmp_path: Path) -> None:
+    async def play() -> None:
+        room = Room(tmp_path)
+        helm = Helm(tmp_path, room.brain, room.kept, room, room.carry_out, lambda: None, room.stop)
+        assert helm.steers(1.0) and not room.stopped
+        (tmp_path / "ledger.json").write_text(json.dumps({"etcd": ["http://a:2379"], "site": "s", "controller": "c1"}))
+        helm.steers(2.0)
+        assert room.stopped == 1 and "other controllers use it" in room.said[-1]
+
+    asyncio.run(play())
