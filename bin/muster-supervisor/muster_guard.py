@@ -51,8 +51,8 @@ class Guard:
         post, self._stopping, priority, binding = _agent(root)
         self._bindings = binding.Bindings()
         self._unbound: list[int] = []  # processes that were started since the last turn
-        priority.raise_it(say, lock=False)  # its programs do not get it
-        self._post = post.Post(root, self.lives, self.stop, say, os.getpid())
+        priority.raise_it(lambda _unused: None)  # as far as it goes; its programs do not get it
+        self._post = post.Post(root, self.lives, self.stop, self.kill, say, os.getpid())
 
     def serve(self, supervisord: Any) -> None:
         from supervisor import events
@@ -144,18 +144,20 @@ class Guard:
                     found.append(process)
         return found
 
+    def kill(self) -> None:
+        """End what lives at once. A thread of its own calls this: supervisord may stand still, and collects nothing."""
+        self._bindings.kill()
+        for pid in _children():
+            if _of_item(pid):
+                _kill(pid)
+
     def _left(self) -> list[int]:
         """What programs started and left behind: supervisord became its parent."""
         if self._supervisord is None:
             return []
         known = {process.pid for group in self._supervisord.process_groups.values()
                  for process in group.processes.values()}  # fmt: skip
-        try:
-            with open("/proc/self/task/%d/children" % os.getpid(), encoding="ascii") as handle:
-                children = [int(word) for word in handle.read().split()]
-        except (OSError, ValueError):
-            return []
-        return [pid for pid in children if pid not in known and _of_item(pid)]
+        return [pid for pid in _children() if pid not in known and _of_item(pid)]
 
 
 class _Wakes:
@@ -182,6 +184,14 @@ class _Wakes:
 
 def _of(process: Any, variable: str) -> str:
     return str((process.config.environment or {}).get(variable, ""))
+
+
+def _children() -> list[int]:
+    try:
+        with open("/proc/self/task/%d/children" % os.getpid(), encoding="ascii") as handle:
+            return [int(word) for word in handle.read().split()]
+    except (OSError, ValueError):
+        return []
 
 
 def _of_item(pid: int) -> bool:

@@ -9,10 +9,7 @@ it goes on answering what it need not write. It is the failure of a dying or ove
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -26,58 +23,12 @@ from monitor.core.controller.seat import Seat
 from monitor.judge.leading import Leading
 from monitor.lead.session import Session, now
 from tests.integration.controller import etcd_cluster
+from tests.integration.disks_that_freeze import Disks, needs_disks
 from tests.leftovers import own
 from tests.unit.controller.ledgers import claim
 
 LENGTH = 2  # s, of the lease of who leads
-PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not all(shutil.which(name, path=PATH) for name in ("mkfs.ext4", "mount", "fsfreeze")),
-        reason="needs root, mkfs.ext4, mount and fsfreeze",
-    ),
-]
-
-
-def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env={**os.environ, "PATH": PATH}, capture_output=True, text=True, timeout=60,
-                          check=False)  # fmt: skip
-
-
-class Disks:
-    """A disk for each member."""
-
-    def __init__(self, folder: Path, count: int) -> None:
-        self._mounts = [folder / ("m%d" % number) for number in range(count)]
-        self._frozen: set[int] = set()
-        for mount in self._mounts:
-            image = mount.with_suffix(".img")
-            with image.open("wb") as file:
-                file.truncate(256 << 20)
-            mount.mkdir()
-            made = _run("mkfs.ext4", "-q", "-F", str(image))
-            mounted = _run("mount", "-o", "loop", str(image), str(mount))
-            if made.returncode or mounted.returncode:
-                self.end()
-                pytest.skip("this machine mounts no file: %s" % mounted.stderr.strip())
-            shutil.rmtree(mount / "lost+found")
-            mount.chmod(0o700)
-
-    def freeze(self, number: int) -> None:
-        self._frozen.add(number)
-        _run("fsfreeze", "--freeze", str(self._mounts[number]))
-
-    def thaw(self) -> None:
-        for number in list(self._frozen):
-            _run("fsfreeze", "--unfreeze", str(self._mounts[number]))
-        self._frozen.clear()
-
-    def end(self) -> None:
-        self.thaw()
-        for mount in self._mounts:
-            _run("umount", str(mount))
+pytestmark = [pytest.mark.long, needs_disks]
 
 
 class Contender:

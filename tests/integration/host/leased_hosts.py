@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from monitor.core.host.lease.terms import Terms
 from monitor.watch.fence import Fence, Talk
 from tests.integration.addresses import NET
 from tests.integration.host.host_in_a_folder import Host, bundle
+from tests.integration.host.host_texts import MANAGER
 
 PORT = 27000
 SITE = "leased-%d" % os.getpid()
@@ -28,12 +30,23 @@ TERMS = Terms(1.6, 0.5, 0.001)
 class Leased:
     """The hosts by name, and who fences them."""
 
-    def __init__(self) -> None:
-        self.hosts = {name: Host(name, "%s.7.%d" % (NET, 1 + at)) for at, name in enumerate(("one", "two", "three"))}
+    def __init__(self, folder: str | None = None) -> None:
+        """:param folder: where host one is."""
+        self.hosts = {
+            name: Host(name, "%s.7.%d" % (NET, 1 + at), folder if name == "one" else None)
+            for at, name in enumerate(("one", "two", "three"))
+        }
         self.addresses = {name: (host.facts["address"], PORT) for name, host in self.hosts.items()}
         for name, host in self.hosts.items():
             host.facts["site_id"] = SITE
             host.prepare(agent=bundle(), lease=self.settings(name))
+
+    def guard(self, name: str) -> int:
+        """The process whose end is the end of what the host runs."""
+        if MANAGER != "systemd":
+            return self.hosts[name].manager_pid()
+        shown = ["systemctl", "show", "--value", "--property=MainPID", "muster-lease:%s.service" % name]
+        return int(subprocess.run(shown, capture_output=True, text=True, timeout=30, check=True).stdout)
 
     def settings(self, name: str, **other: Any) -> dict[str, Any]:
         key = messages.key_name(MASTER).hex(), messages.derive(MASTER, name).hex()

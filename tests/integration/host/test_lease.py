@@ -31,14 +31,6 @@ from tests.integration.host.host_texts import MANAGER
 from tests.integration.host.leased_hosts import TERMS, Leased, leased_fixture  # noqa: F401 - a fixture
 
 
-def guard(host: Host) -> int:
-    """The process whose end is the end of what the host runs."""
-    if MANAGER != "systemd":
-        return host.manager_pid()
-    shown = ["systemctl", "show", "--value", "--property=MainPID", "muster-lease:%s.service" % host.facts["host"]]
-    return int(subprocess.run(shown, capture_output=True, text=True, timeout=30, check=True).stdout)
-
-
 def by_hand(host: Host, instance: str, *programs: str) -> None:
     """Start programs past muster."""
     for name in programs:
@@ -68,7 +60,7 @@ def test_a_fenced_host_has_stopped_everything_when_the_fence_says_so(
     one = leased.hosts["one"]
     pids = start(one)
     monkeypatch.setattr(allowed, "_PATIENCE", 0.1)  # of an act that waits for a lease
-    manager = guard(one)
+    manager = leased.guard("one")
     leased.fence("one")
     assert not any(procs.alive(pid) for pid in pids.values())
     wait_for(lambda: "nothing that needed it runs" in log(one), "the guard says that it stopped everything")
@@ -106,7 +98,7 @@ def test_programs_end_in_their_order_with_the_lease(leased: Leased) -> None:
 def test_a_host_that_stands_still_has_ended_when_the_fence_says_so(leased: Leased) -> None:
     one = leased.hosts["one"]
     pids = start(one)
-    stopped = [guard(one), *pids.values()]
+    stopped = [leased.guard("one"), *pids.values()]
     for pid in stopped:
         kill(pid, signal.SIGSTOP)
     leased.fence("one")
@@ -118,7 +110,7 @@ def test_without_a_majority_of_witnesses_everything_stops(leased: Leased) -> Non
     one = leased.hosts["one"]
     pids = start(one)
     for name in ("two", "three"):
-        kill(guard(leased.hosts[name]), signal.SIGSTOP)
+        kill(leased.guard(name), signal.SIGSTOP)
     wait_for(lambda: not any(procs.alive(pid) for pid in pids.values()), "the instance is stopped", 15)
     assert "no majority of the witnesses answers" in log(one)
 
@@ -189,7 +181,7 @@ def test_the_end_of_the_guard_is_the_end_of_all_it_allowed(leased: Leased, how: 
     one = leased.hosts["one"]
     one.define("app_01", [program("bus", 1), program("family", 2, ["dummy/family"])])
     assert one.do("start", "app_01", 1)["result"] == "running"
-    before = guard(one)
+    before = leased.guard("one")
     assert len(one.processes("app_01")) > 3, "with a child that left the process group"
     if how == "killed":
         kill(before)
@@ -197,7 +189,7 @@ def test_the_end_of_the_guard_is_the_end_of_all_it_allowed(leased: Leased, how: 
         subprocess.run(["systemctl", "stop", "muster-lease:one.service"], timeout=30, check=True)
     wait_for(lambda: not one.processes("app_01"), "all of it ended", 20)
     if how == "killed":
-        wait_for(lambda: guard(one) not in (0, before), "systemd starts the guard again", 20)
+        wait_for(lambda: leased.guard("one") not in (0, before), "systemd starts the guard again", 20)
         assert one.observe()["instances"]["app_01"]["ended"]["program"] == "*lease"
     else:
         assert one.observe()["lease"]["guard"] is False, "it is reported, and a deploy starts it"
@@ -219,7 +211,7 @@ def test_a_host_that_is_removed_keeps_no_key_and_no_copy_of_the_ledger(leased: L
 def test_what_is_bound_to_the_guard_needs_neither_guard_nor_systemd_to_end(leased: Leased) -> None:
     one = leased.hosts["one"]
     pids = start(one)
-    pid = guard(one)
+    pid = leased.guard("one")
     # What is no program of an item is not bound, whatever anybody writes there: else this test would end here.
     Path(one.root, "run/guard").write_text("%d\n1\nnonsense\n%s\n" % (os.getpid(), "9" * 99))
     kill(pid, signal.SIGSTOP)  # it renews nothing; the kernel ends it, and with it what it bound
@@ -233,7 +225,7 @@ def test_switched_off_what_runs_goes_on(leased: Leased) -> None:
     one = leased.hosts["one"]
     pids = start(one)
     assert one.prepare(lease=None)["changed"] is True
-    wait_for(lambda: guard(one) == 0, "the guard ended")
+    wait_for(lambda: leased.guard("one") == 0, "the guard ended")
     assert one.pids("app_01") == pids and "lease" not in one.observe()
     assert one.prepare(lease=None)["changed"] is False
     assert one.do("restart", "app_01", 2)["result"] == "running"

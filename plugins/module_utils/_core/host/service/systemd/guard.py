@@ -51,7 +51,8 @@ class Guard:
             units.make_replies(root, instance)
         for pid, _instance, _program in self._members():
             self._bind(pid)  # what ran before there were leases
-        self._post = post.Post(root, lambda: any(True for _unused in self._members()), self.stop, say, 1)
+        self._post = post.Post(root, lambda: any(True for _unused in self._members()), self.stop,
+                               self._bindings.kill, say, 1)
 
     def run(self) -> None:
         """Hold the lease until this process is asked to end."""
