@@ -31,6 +31,7 @@ _ANSWER = "MUSTER:"
 # where csh as a login shell accepts no newline and sh limits the length. The text after it is for people who look at
 # the list of processes.
 _FED = "import sys;exec(sys.stdin.buffer.read(%d))"
+_NOT_READ = "Data could not be sent"  # Ansible: the command's input was closed while ssh was still there
 _USUAL_PYTHON = "/usr/bin/python3"
 _DISCOVER = ("", "auto", "auto_legacy", "auto_silent", "auto_legacy_silent")
 
@@ -72,7 +73,12 @@ class HostAction(ActionBase):
         try:
             answer = None
             if not (install and self._task.check_mode):
-                answer = self._installed(request, root, bundle["hash"], task_vars)
+                try:
+                    answer = self._installed(request, root, bundle["hash"], task_vars)
+                except AnsibleConnectionFailure as error:
+                    if _NOT_READ not in str(error.message):
+                        raise
+                    # No agent is there, and what said so ended before it had read the request: nothing was done.
             request["agent"] = bundle
             if answer is None:
                 answer = self._run(_agent_files.CARRIED, request, task_vars)

@@ -5,7 +5,25 @@
 
 from __future__ import annotations
 
-import os
+import socket
 
-# Sites take 127.100 to 127.199 (local_site.py), the installed collection 127.61.
-NET = "127.%d" % (70 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 30)
+_held: list[socket.socket] = []  # for as long as this process lives
+
+
+def own(first: int, count: int) -> int:
+    """A number from `first` on that no other test process of this machine has, until this one ends."""
+    for number in range(first, first + count):
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            name.bind("\0muster-tests-127.%d" % number)  # a name without a file, which ends with its process
+        except OSError:
+            name.close()
+            continue
+        _held.append(name)
+        return number
+    raise RuntimeError("no network between 127.%d and 127.%d is free" % (first, first + count - 1))
+
+
+# The installed collection takes 127.61.
+NET = "127.%d" % own(70, 30)
+SITES = "127.%d" % own(100, 100)

@@ -25,6 +25,7 @@ from typing import Any
 
 import yaml
 
+from tests.integration.addresses import SITES
 from tests.integration.manual_actions import Hands
 from tests.integration.process_table import Process, sweep
 from tests.integration.site_watch import Watcher
@@ -75,7 +76,7 @@ class SiteLab(Hands):
         """
         self.folder = Path(tempfile.mkdtemp(prefix="m%d-" % number, dir="/tmp"))
         own(self.folder)
-        self.net = "127.%d.%d" % (100 + os.getpid() % 100, number)
+        self.net = "%s.%d" % (SITES, number)
         self.inventory = self.folder / "inventory"
         shutil.copytree(ROOT / "inventory" / profile, self.inventory)
         self._keep(consoles)

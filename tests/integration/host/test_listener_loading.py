@@ -151,13 +151,15 @@ def test_supervisord_comes_to_rest_when_a_log_gets_the_number_of_a_closed_connec
         name = host.known_to_manager().split()[0]
         manager = host.manager_pid()
         files = Path("/proc/%d/fd" % manager)
+        socket_path = str(Path(host.root, "run/supervisor.sock"))
         host.ctl("stop", name)
+        wait_for(lambda: not _connections(manager, socket_path) and _log(files) is None, "it closed what it had open")
         before = set(os.listdir(files))
         with contextlib.ExitStack() as stack:
             *others, asking = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _number in range(17)]
             for one in (*others, asking):
-                one.connect(str(Path(host.root, "run/supervisor.sock")))
-            wait_for(lambda: len(os.listdir(files)) == len(before) + 17, "it took all of them")
+                one.connect(socket_path)
+            wait_for(lambda: _connections(manager, socket_path) == 17, "it took all of them")
             asking.sendall(_post("supervisor.getPID"))
             asking.recv(65536)
             wait_for(lambda: _state(manager) == "S", "it polls all of them")
@@ -168,13 +170,34 @@ def test_supervisord_comes_to_rest_when_a_log_gets_the_number_of_a_closed_connec
             asking.sendall(_post("supervisor.startProcess", name, False))
             kill(manager, signal.SIGCONT)
             asking.recv(65536)
-        log = next(path for path in files.iterdir() if os.readlink(path).endswith("/log/app_01/view.log"))
-        assert log.name not in before
+        log = wait_for(lambda: _log(files), "the log is open")
+        assert log not in before
         began = own_cpu_seconds(manager)
         time.sleep(1.0)
         assert own_cpu_seconds(manager) - began < 0.2
     finally:
         host.close()
+
+
+def _links(files: Path) -> dict[str, str]:
+    """What a process has open: number -> what it is."""
+    found = {}
+    for path in files.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = os.readlink(path)
+    return found
+
+
+def _connections(manager: int, path: str) -> int:
+    """How many connections to its socket supervisord has. It binds the socket at a longer name, and links that."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    those = {"socket:[%s]" % words[6] for words in lines if words[5] == "03" and words[-1].startswith(path)}
+    return len(those & set(_links(Path("/proc/%d/fd" % manager)).values()))
+
+
+def _log(files: Path) -> str | None:
+    """The number under which the log of the program is open."""
+    return next((number for number, link in _links(files).items() if link.endswith("/log/app_01/view.log")), None)
 
 
 def _post(method: str, *parameters: object) -> bytes:

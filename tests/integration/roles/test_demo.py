@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.addresses import SITES
 from tests.integration.local_site import wait_for
 from tests.integration.process_table import sweep
 from tests.integration.roles.own_checkout import clone, prepare
@@ -95,7 +96,7 @@ def checkouts(original: Path) -> Iterator[list[Checkout]]:
             own(parent)
             shutil.copytree(original, parent / "c", symlinks=True)
             (parent / "home").mkdir()
-            made.append(Checkout(prepare(parent / "c"), "127.%d.%d" % (200 + os.getpid() % 50, number)))
+            made.append(Checkout(prepare(parent / "c"), "%s.%d" % (SITES, 200 + number)))
         yield made
     finally:
         for one in made:

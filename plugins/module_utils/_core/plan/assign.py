@@ -32,7 +32,9 @@ def unfit(draft: Draft, host: str) -> str:
         return "%s is %s%s" % (host, word, ": " + record.evidence if record.evidence else "")
     observation = draft.observation(host)
     if not observation.seen:
-        return observation.why or "%s does not answer" % host
+        if host in observation.why:
+            return observation.why
+        return "%s does not answer%s" % (host, ": " + observation.why if observation.why else "")
     if not observation.prepared and draft.kind != "deploy":
         return "%s is not prepared: deploy to it first" % host
     if observation.service_manager != "running" and draft.kind not in WHOLE:
