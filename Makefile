@@ -41,7 +41,7 @@ parts: develop ## the same of one part each: agent, service managers, probes, le
 	@$(BIN)/python -m pytest $(addprefix tests/integration/,$(PARTS)) -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(addprefix --ignore=tests/integration/,$(LAB_TESTS)) $(ARGS)
 
 long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind, more simulated histories
-	@$(BIN)/python -m pytest tests/unit tests/integration tests/browser -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+	@$(BIN)/python -m pytest tests/unit tests/integration tests/field tests/browser tests/installed -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
 
 faults: develop ## every fault alone, twice, then two at once, one pair after the other, on a real site; takes its time
 	@$(BIN)/python -m pytest tests/integration/faults/test_faults_alone.py $(addprefix tests/integration/,$(FAULTS)) $(ARGS)
@@ -70,7 +70,7 @@ sanity: develop ## ansible-test sanity on a copy in the path that it wants
 	@tests/sanity/sanity.sh
 
 installed: develop ## builds the collection, installs it elsewhere, deploys and removes a site with it
-	@$(BIN)/python -m pytest tests/installed $(ARGS)
+	@$(BIN)/python -m pytest tests/installed -m "not long" $(ARGS)
 
 matrix: develop ## the same with other versions of ansible-core and Python (forty minutes); ARGS="ends --write", ARGS=--help
 	@$(BIN)/python -m tests.installed.matrix $(ARGS)

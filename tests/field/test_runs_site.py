@@ -142,6 +142,7 @@ def test_an_operator_without_a_usable_locale_starts_and_stops(locale: str, lab: 
         assert done.rc == 0, done.output
 
 
+@pytest.mark.long
 def test_a_run_of_a_person_with_the_strategy_free_makes_one_plan(lab: SiteLab) -> None:
     done = lab.play("reconcile")
     done = lab.run(
@@ -219,6 +220,7 @@ def test_decrypted_values_stay_where_they_are_needed_and_nowhere_else(lab: SiteL
     assert all(("/server_" in name) and ITEM in name for name in found), found
 
 
+@pytest.mark.long
 def test_an_inventory_with_sorted_keys_is_the_same_site(lab: SiteLab) -> None:
     """As AWX has it: what `ansible-inventory --list` prints."""
     listed = lab.run(["ansible-inventory", "-i", str(lab.inventory), "--list"])

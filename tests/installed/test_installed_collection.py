@@ -180,7 +180,7 @@ def test_the_archive_holds_the_product_and_nothing_else(archive: Path) -> None:
     assert [name for name in names if name.startswith(UNWANTED) or "__pycache__" in name] == []
 
 
-@pytest.mark.parametrize("site", ["installed", "checkout"], indirect=True)
+@pytest.mark.parametrize("site", ["installed", pytest.param("checkout", marks=pytest.mark.long)], indirect=True)
 def test_a_site_is_deployed_used_and_removed_by_full_names(
     site: str, place: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -70,6 +70,7 @@ def job(project: Path, folder: Path, playbook: str, inventory: str) -> subproces
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_job_of_awx_checks_the_site_and_keeps_no_state_in_its_container(project: Path, tmp_path: Path) -> None:
     checked = job(project, tmp_path / "check", "check", "inventory/example")
     assert checked.returncode == 0 and "failed=0" in checked.stdout, checked.stdout

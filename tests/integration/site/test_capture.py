@@ -27,6 +27,8 @@ from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
 SECRET = "tulip-4711"
 CLOCK = re.compile(r"\d\d:\d\d:\d\d( on \d{4}-\d\d-\d\d)?")
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:

@@ -22,6 +22,7 @@ def lab() -> Iterator[SiteLab]:
         yield deployed
 
 
+@pytest.mark.long
 def test_req_25_a_lost_link_is_degraded_and_nothing_is_done(lab: SiteLab) -> None:
     bus = lab.status()["instances"]["scen2_srv_01"]
     with wire(bus["ports"]["leaf"], bus["address"]) as link:

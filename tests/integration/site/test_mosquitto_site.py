@@ -18,7 +18,7 @@ from tests.integration.local_site import SERVERS, SiteLab, site_lab, wait_for
 from tests.integration.process_table import alive
 from tests.integration.reference.programs_by_hand import MOSQUITTO, NO_MOSQUITTO
 
-pytestmark = pytest.mark.skipif(not os.access(MOSQUITTO, os.X_OK), reason=NO_MOSQUITTO)
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not os.access(MOSQUITTO, os.X_OK), reason=NO_MOSQUITTO)]
 STAGE_3 = {"sensor_acquisition", "data_processing", "config_manager"}
 SERVICES = {"internal_data_bus", "common_bus_interface", *STAGE_3}
 WINDOWS = {"internal_data_bus", "sensor_view", "chart_view", "sensor_control"}
@@ -52,7 +52,6 @@ def test_every_item_is_operational_and_no_process_is_on_nats(lab: SiteLab) -> No
     assert probes == {"mqtt"}, "the monitor asks the buses in another language"
 
 
-@pytest.mark.long
 def test_a_second_deploy_changes_nothing(lab: SiteLab) -> None:
     before = sorted(p.pid for p in lab.processes())
     assert lab.good("deploy").changed == 0
@@ -74,7 +73,6 @@ def test_the_values_on_a_console_come_from_the_server_of_its_item(shown: SiteLab
     wait_for(lambda: "(config_manager of scen2_srv_02@" in said.read_text(), "the settings", said.read_text)
 
 
-@pytest.mark.long
 def test_a_console_says_that_the_services_are_not_reachable_while_their_bus_is_away(shown: SiteLab) -> None:
     lab = shown
     windows, said = lab.programs("scen2_hci_02"), log(lab, "console_3", "02", "sensor_view")
@@ -90,7 +88,6 @@ def test_a_console_says_that_the_services_are_not_reachable_while_their_bus_is_a
     assert lab.verdict("02")["verdict"] == "operational"
 
 
-@pytest.mark.long
 def test_mosquitto_ends_with_the_service_manager_that_started_it(lab: SiteLab) -> None:
     """Also when root started it: Mosquitto would then switch to another user, and nothing would kill it."""
     (server,) = lab.hosts_of("scen2_srv_01")
@@ -138,7 +135,6 @@ def test_req_25_an_hci_whose_own_broker_dies_or_hangs_is_stopped(watched: SiteLa
     wait_for(lambda: lab.claims().get("scen2_hci_03", {}).get("phase", "free") == "free", "its claim freed", lab.claims)
 
 
-@pytest.mark.long
 def test_req_17_a_lost_common_bus_touches_no_item(watched: SiteLab) -> None:
     lab = watched
     core = lab.programs("scen2_srv_01")

@@ -182,6 +182,7 @@ def test_req_5_what_has_no_room_waits_with_its_reasons_and_starts_when_there_is_
     assert max(lab.watch.fullest[server] for server in SERVERS) == 84, "two of 42 points, of the 100 there are"
 
 
+@pytest.mark.long
 def test_req_13_a_host_busy_with_other_work_gets_less(lab: SiteLab) -> None:
     lab.good("stop", instances=sorted(services(lab)))
     lab.set_host("server_1", muster_extra_load=90)
@@ -207,6 +208,7 @@ def idle(load: int, rank: int, **more: object) -> dict[str, object]:
             "programs": {"idle": program}, **more}  # fmt: skip
 
 
+@pytest.mark.long
 def test_req_13_unequal_loads_are_spread_as_well_as_they_can_be_and_a_template_of_ones_own_is_used(
     lab: SiteLab,
 ) -> None:
