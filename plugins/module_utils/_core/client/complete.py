@@ -16,7 +16,7 @@ ITEMS, INSTANCES, HOSTS = "items", "instances", "hosts"
 # What an argument takes, by the word that its help shows for it.
 METAVARS: Mapping[str, Tuple[str, ...]] = {
     "ITEM": (ITEMS,), "INSTANCE": (ITEMS, INSTANCES), "HOST": (HOSTS,), "ID": (ITEMS,), "HOST=PERCENT": (HOSTS,),
-    "NAME[/PROGRAM]": (ITEMS, INSTANCES, HOSTS),
+    "NAME": (ITEMS, HOSTS), "NAME[/PROGRAM]": (ITEMS, INSTANCES, HOSTS),
 }  # fmt: skip
 FILES = ("FILE", "PATH", "FOLDER", "INVENTORY", "STATE_DIR")
 AS_FILES = "//files"  # instead of words: the shell completes names of files itself
