@@ -234,6 +234,12 @@ SCHEMAS: dict[str, Json] = {
 
 _NAMES: Json = {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 255}, "maxItems": 500}
 
+WITHDRAWAL: Json = {
+    "type": "object",
+    "properties": {"why": {"type": "string", "maxLength": 500, "description": "the reason, for the trail"}},
+    "additionalProperties": False,
+}
+
 WHAT_IF: Json = {
     "type": "object",
     "properties": {

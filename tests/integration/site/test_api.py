@@ -221,6 +221,90 @@ def test_a_request_that_is_not_waited_for_tells_its_end_later(lab: SiteLab, api:
     fits(api.ask("GET", answer.headers["location"]), "ticket")
 
 
+@contextlib.contextmanager
+def frozen_runs(lab: SiteLab) -> Iterator[None]:
+    """The runs of the monitor are there and do nothing: what is asked for waits."""
+
+    def parked() -> bool:
+        return bool(json.loads((lab.state / "run" / "monitor.json").read_text())["standby"] == "parked")
+
+    wait_for(parked, "a parked run", lab.monitor_log)
+    runs = set()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            if b"ansible-playbook" in words and str(lab.state / "artifacts").encode() in words:
+                runs.add(int(entry.name))
+    assert runs
+    for pid in runs:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in runs:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def waiting(api: Client) -> list[str]:
+    return [one["id"] for one in api.get("/status").json["requests"]]
+
+
+def test_one_request_that_waits_is_withdrawn_and_nothing_else(lab: SiteLab, api: Client) -> None:
+    before = {name: lab.claims()[name]["epoch"] for name in ("scen2_srv_01", "scen2_srv_03")}
+    with frozen_runs(lab):
+        kept, wrong = (
+            api.post("/actions?wait=0", {"kind": "restart", "instances": [name], "why": why}).json["id"]
+            for name, why in (("scen2_srv_01", "meant"), ("scen2_srv_03", "a slip"))
+        )
+        wait_for(lambda: set(waiting(api)) == {kept, wrong}, "both wait", lab.monitor_log)
+        assert "restart of scen2_srv_03, asked for by %s" % ME in lab.muster("status").output
+        assert wrong in lab.muster("withdraw").output
+        answer = console(lab, 1).ask("DELETE", "/api/v1/actions/" + wrong, {"why": "it was 02"})
+        fits(answer, "withdraw")
+        said = "restart of scen2_srv_03 is withdrawn by %s: it was 02; nothing was done" % ME
+        assert (answer.status, answer.json["said"]) == (200, [said])
+        assert api.get("/actions/" + wrong).json["answer"]["said"] == [said], "who waits gets to know at once"
+        assert waiting(api) == [kept]
+    wait_for(lambda: api.get("/actions/" + kept).json["state"] == "done", "the other one", lab.monitor_log)
+    assert api.get("/actions/" + kept).json["answer"]["ok"]
+    assert lab.claims()["scen2_srv_01"]["epoch"] > before["scen2_srv_01"]
+    assert lab.claims()["scen2_srv_03"]["epoch"] == before["scen2_srv_03"]
+    [entry] = [e for e in api.get("/events?limit=20").json["events"] if e.get("result") == "withdrawn"]
+    assert (entry["who"], entry["from"], entry["why"]) == (ME, "console_1", "it was 02")
+    assert entry["what"] == "restart of scen2_srv_03, asked for by %s, is withdrawn" % ME
+    late = lab.muster("withdraw", kept)
+    assert late.rc == 5 and late.output.startswith("muster: restart of scen2_srv_01 has ended already: "), late.output
+    unknown = lab.muster("withdraw", "0123456789abcdef")
+    assert unknown.rc == 3 and "there is no request 0123456789abcdef that waits" in unknown.output
+
+
+def test_what_a_run_has_taken_and_not_planned_is_withdrawn_too(lab: SiteLab, api: Client) -> None:
+    """The run finds nothing to do, and serves the next one."""
+    epoch = lab.claims()["scen2_srv_03"]["epoch"]
+    with frozen_runs(lab):
+        ident = api.post("/actions?wait=0", {"kind": "restart", "instances": ["scen2_srv_03"]}).json["id"]
+        wait_for(lambda: "a request is sent" in lab.monitor_log().rpartition('"asked"')[2], "a run has it",
+                 lab.monitor_log)  # fmt: skip
+        done = lab.muster("withdraw", ident, "--reason", "a slip")
+        assert done.rc == 0, done.output
+    assert not api.get("/actions/" + ident).json["answer"]["ok"]
+    assert lab.muster("restart", "scen2_srv_01").rc == 0
+    assert lab.claims()["scen2_srv_03"]["epoch"] == epoch
+    assert api.get("/status").json["monitor"]["no_runs"] is None
+
+
+def test_a_request_that_waits_for_the_hosts_is_withdrawn_with_its_run(lab: SiteLab, api: Client) -> None:
+    """A drain looks at every host before it is planned."""
+    ident = api.post("/actions?wait=0", {"kind": "drain", "host": "server_3", "why": "a slip"}).json["id"]
+    code, text = at_a_console(lab, "withdraw", ident, "--why", "server_2 was meant")
+    assert code == 0 and text.startswith("drain of server_3 is withdrawn by %s: server_2 was meant" % ME), text
+    wait_for(lambda: api.get("/actions/" + ident).json["state"] == "done", "its answer", lab.monitor_log)
+    answer = api.get("/actions/" + ident).json["answer"]
+    assert (answer["ok"], answer["said"]) == (False, [text.rstrip("\n")])
+    assert [host["drain"] for host in api.get("/status").json["hosts"] if host["host"] == "server_3"] == [None]
+
+
 def test_the_stream_resumes_where_it_ended(lab: SiteLab, api: Client) -> None:
     start = last_event(api)
     with contextlib.closing(api.stream()) as stream:
