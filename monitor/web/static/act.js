@@ -98,12 +98,18 @@ function waits({ ticket, taken }) {
 /** Take back a request that waits for its turn. The answer to it then says so. */
 async function withdraw(run) {
   const { ticket } = run;
+  if (ticket && (await takeBack(ticket, run.called))) run.over = run.withdrawn = true; // of several, no further one
+}
+
+/** Whether a request was taken back; why not is said. */
+export async function takeBack(id, called) {
   try {
-    if (ticket) await remove(`/actions/${encodeURIComponent(ticket)}`, {});
-    run.over = run.withdrawn = true; // of several, no further one
+    await remove(`/actions/${encodeURIComponent(id)}`, {});
+    return true;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    say("off", `${run.called}: ${error.message}`);
+    say("off", `${called}: ${error.message}`);
+    return false;
   }
 }
 

@@ -27,6 +27,7 @@ import pytest
 
 from monitor.web.schema import routes
 from tests.integration.api_client import Client, fits, told
+from tests.integration.frozen_runs import frozen_runs
 from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
 from tests.unit.monitor.test_prometheus_files import expressions, panels
 
@@ -219,31 +220,6 @@ def test_a_request_that_is_not_waited_for_tells_its_end_later(lab: SiteLab, api:
     wait_for(lambda: ticket()["state"] == "done", "its end", lab.monitor_log)
     assert ticket()["answer"]["results"]["scen2_srv_03"]["result"] == "running"
     fits(api.ask("GET", answer.headers["location"]), "ticket")
-
-
-@contextlib.contextmanager
-def frozen_runs(lab: SiteLab) -> Iterator[None]:
-    """The runs of the monitor are there and do nothing: what is asked for waits."""
-
-    def parked() -> bool:
-        return bool(json.loads((lab.state / "run" / "monitor.json").read_text())["standby"] == "parked")
-
-    wait_for(parked, "a parked run", lab.monitor_log)
-    runs = set()
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-            if b"ansible-playbook" in words and str(lab.state / "artifacts").encode() in words:
-                runs.add(int(entry.name))
-    assert runs
-    for pid in runs:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in runs:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 def waiting(api: Client) -> list[str]:
