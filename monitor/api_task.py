@@ -167,7 +167,11 @@ class ApiProcess:
             elif "say" in message:
                 self._journal.say(str(message["say"]), str(message["why"]), **message["facts"])
             elif "ask" in message:
-                self._take(channel, int(message["ask"]), self._monitor.ask(filled(message["request"])))
+                work = self._monitor.ask(filled(message["request"]), str(message.get("id") or ""))
+                self._take(channel, int(message["ask"]), work)
+            elif "withdraw" in message:
+                work = self._monitor.withdraw(str(message["id"]), message["by"])
+                self._take(channel, int(message["withdraw"]), work, always=True)
             elif "execute" in message:
                 self._take(channel, int(message["execute"]), self._executions.run(message["asked"]))
             elif "logs" in message:
@@ -175,8 +179,10 @@ class ApiProcess:
             elif "over" in message:
                 return str(message["over"])
 
-    def _take(self, channel: Channel, number: int, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
-        if len(self._requests) >= REQUESTS:
+    def _take(
+        self, channel: Channel, number: int, work: Coroutine[Any, Any, dict[str, Any]], always: bool = False
+    ) -> None:
+        if len(self._requests) >= REQUESTS and not always:
             why = "%d requests are under way already, more are not taken" % REQUESTS
             channel.send({"answer": number, "why": why, "later": True})
             work.close()

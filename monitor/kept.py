@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,19 @@ class Kept:
         self._tasks: set[asyncio.Task[None]] = set()
         self._known: dict[str, bool] = {}  # ids of requests that it has; whether it was asked itself
 
-    async def note(self, request: Request) -> str:
+    async def note(self, request: Request, ident: str = "") -> str:
         """Write a request down, so that it outlives this monitor. :return: its id; "" if that failed."""
-        ident = asked.new_id()
+        ident = ident or asked.new_id()
         self._knows(ident, True)
         try:
             return await asyncio.to_thread(asked.note, self._state_dir, request.to_json(), time.time(), ident)
         except LedgerError as error:
             self._journal.say("request", "not written down: %s" % error, kind=request.kind, who=request.who)
             return ""
+
+    async def withdraw(self, ident: str, by: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """See `asked.withdraw`. :raises LedgerError:"""
+        return await asyncio.to_thread(asked.withdraw, self._state_dir, ident, by, time.time())
 
     def forget(self, ident: str) -> None:
         """It was answered: where no run has planned it, its record would bring it back."""

@@ -87,9 +87,9 @@ class Monitor(Listened):
         self._jobs: set[Job] = set()  # whole runs under way
         self._kept = Kept(state_dir, journal)
         self._helm = Helm(state_dir, self._brain, self._kept, self._fences, self._carry_out, self.wake, self.stop)
-        self._helm.whole, self._helm.parks = self._whole_run, standby
-        self.rank = rank = self._helm.rank
-        self._runs.own, self._lines.leads = rank.variables, rank.leads
+        self._helm.whole, self._helm.parks, self._helm.end_run = self._whole_run, standby, self._runs.end_for
+        self.rank, self.withdraw = self._helm.rank, self._helm.withdraw
+        self._runs.own, self._lines.leads = self.rank.variables, self.rank.leads
         self._waking, self._status_due, self._since = Waking(), now, time.time()
         self.turned = now  # when the loop turned last: the API's health check
         self._site_stamp = file_stamp(state_dir / places.SITE_FILE)
@@ -214,7 +214,7 @@ class Monitor(Listened):
                     begun = self._look_task.begin(effect, self._list.watch.revision, self._helm.order({}))
                     self._carry_out(self._brain.reconcile_begun(effect, begun))
                 case Answer(waiter, content, request):
-                    self._helm.answered(str(request.get("id") or ""), content)
+                    content = self._helm.answered(str(request.get("id") or ""), content)
                     if waiter is not None and not waiter.done():
                         waiter.set_result(content)
                 case Wake():
@@ -229,18 +229,18 @@ class Monitor(Listened):
 
     # What people and programs ask.
 
-    async def ask(self, request: Request) -> dict[str, Any]:
+    async def ask(self, request: Request, ident: str = "") -> dict[str, Any]:
         """Carry out a request.
 
         Returns when the run is over: {"ok", "said": sentences, "run", "results": {instance: {"result", "reason"}}}.
         """
         request = request._replace(where=request.where or self._list.watch.controller)
         if not self.rank.leads():
-            return await self._helm.forward(request)
+            return await self._helm.forward(request, ident)
         whole = KINDS[request.kind].whole_run
         if self._pool is not None and self._pool.refusal and not whole:
             return whole_runs.not_begun(self._pool.refusal)
-        ident = await self._kept.note(request)
+        ident = await self._kept.note(request, ident)
         if whole or self._pool is None:
             return await self._whole_run(request, ident)
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()

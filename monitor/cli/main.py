@@ -189,7 +189,7 @@ def _parser(first: str) -> _Parser:
     views = {
         **{name: look[name] for name in ("status", "plan", "why", "explain", "what-if", "events")},
         **{name: look[name] for name in ("alarms", "availability", "handover", "logs", "tail", "ps", "top", "exec")},
-        "rotate-key": _rotate_key, "check": look["check"], "capture": look["capture"],
+        "withdraw": _withdraw, "rotate-key": _rotate_key, "check": look["check"], "capture": look["capture"],
         "ledger": _ledger, "adopt": _adopt, "demo": _demo, "completion": _completion, "manual": _manual,
     }  # fmt: skip
     if first in views:
@@ -211,6 +211,17 @@ def _requests(add: Add) -> None:
         _common(parser, argparse.SUPPRESS)
 
     Verbs(add, common, _change, looks.view("rollout")).add(by_command())
+
+
+def _withdraw(add: Add) -> None:
+    from ..core.client.withdraw import EXAMPLE, TEXT, add_withdraw
+
+    def withdraw(options: argparse.Namespace, found: Places) -> int:
+        from . import withdraw as by_state
+
+        return by_state.withdraw(options, found)
+
+    add_withdraw(add("withdraw", withdraw, TEXT, EXAMPLE))
 
 
 def _rotate_key(add: Add) -> None:

@@ -48,6 +48,12 @@ class Asks:
         ask.run = run
         ask.attempts += 1
 
+    def find(self, ident: str) -> Ask | None:
+        return next((ask for ask in self._queue if ident and ask.request.get("id") == ident), None)
+
+    def drop(self, ask: Ask) -> None:
+        self._queue.remove(ask)
+
     def over(self, run: str, result: Mapping[str, Any], why: str) -> list[tuple[Ask, dict[str, Any]]]:
         """The run is over: returns the requests that it had with their answers, and drops them.
 

@@ -9,22 +9,28 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..core.controller import asked
+from ..core.controller.store import LedgerError
+from ..core.model.asked import too_late
 from ..core.model.request import KINDS, Request
 from ..judge import succession
 from ..judge.brain import Brain
-from ..judge.effects import Effect, note
+from ..judge.effects import Answer, Effect, Wake, note
 from ..runs import whole_runs
 from .rank import rank
 
 Json = dict[str, Any]
 MESSAGES_OF_TERMS = 4 * 10**18  # above the numbers of a monitor that was the only one: nanoseconds since 1970
 MESSAGES_PER_TERM = 10**9
+MOST_WITHDRAWN = 100  # answers that are kept for runs that are still ending
 
 
 class Kept(Protocol):
     """What it needs of `monitor.kept.Kept`."""
 
-    async def note(self, request: Request) -> str: ...
+    async def note(self, request: Request, ident: str = "") -> str: ...
+
+    async def withdraw(self, ident: str, by: Mapping[str, Any]) -> tuple[str, Json]: ...
 
     def forget(self, ident: str) -> None: ...
 
@@ -66,6 +72,8 @@ class Helm:
         self._brain, self._kept, self._fences, self._carry_out = brain, kept, fences, carry_out
         self.whole: Callable[[Request, str], Coroutine[Any, Any, Json]]  # carries out a request by a run of its own
         self.parks = True  # whether a run is kept ready
+        self.end_run: Callable[[str, str], bool]  # ends the run that a request has of its own; False: it has none
+        self._withdrawn: dict[str, Json] = {}  # id -> the answer
 
         def end(why: str) -> None:
             self._say(why)
@@ -121,9 +129,9 @@ class Helm:
         """An order as a parked run gets it."""
         return {**order, "term": self.rank.term} if self.rank.term else dict(order)
 
-    async def forward(self, request: Request) -> Json:
+    async def forward(self, request: Request, ident: str = "") -> Json:
         """Have the one that leads carry out a request."""
-        ident = await self._kept.note(request)
+        ident = await self._kept.note(request, ident)
         if not ident:
             says = (self.rank.to_json() or {}).get("says")
             return whole_runs.not_begun("the request could not be passed on: %s" % says)
@@ -138,8 +146,45 @@ class Helm:
     def stop(self) -> None:
         self.rank.stop()
 
+    async def withdraw(self, ident: str, by: Mapping[str, Any]) -> Json:
+        """Take back a request that no run has planned. Any of several monitors may do that.
+
+        :param by: {who, from, why, anyone}, see `asked.withdraw`.
+        :return: {result, said}; the result is that of `asked.withdraw`, or one that only a monitor knows.
+        """
+        try:
+            result, request = await self._kept.withdraw(ident, by)
+        except LedgerError as error:
+            return {"result": asked.LATER, "said": str(error)}
+        ask = self._brain.asks.find(ident)
+        if result == asked.NOT_YOURS:
+            said = "only %s, who asked for it, and who may administer may withdraw it" % (request.get("who") or "?")
+            return {"result": result, "said": said}
+        if result == asked.GONE:
+            if ask is not None:
+                return {"result": asked.BEGUN, "said": too_late(ask.request, ask.run)}
+            return {"result": result, "said": "there is no request %s that waits" % ident[:60]}
+        said = asked.sentence(request, by)
+        content: Json = {"ok": False, "said": [said], "refused": True, "run": "", "results": {}}
+        self._withdrawn[ident] = content
+        while len(self._withdrawn) > MOST_WITHDRAWN:
+            del self._withdrawn[next(iter(self._withdrawn))]
+        effects: list[Effect] = [note("request", said, id=ident), Wake()]
+        if ask is not None:
+            self._brain.asks.drop(ask)
+            effects.insert(0, Answer(ask.waiter, content, ask.request))
+        self._carry_out(effects)
+        self.end_run(ident, said)
+        if not (self.rank.leads() and self._kept.own(ident)):
+            self.rank.answered(ident, content)
+        return {"result": result, "said": said}
+
     def answered(self, ident: str, content: Mapping[str, Any]) -> Json:
-        """A request was carried out. Its record stays when that came to nothing because another monitor leads now."""
+        """A request was carried out. Its record stays when that came to nothing because another monitor leads now.
+
+        :return: the answer: where it was withdrawn, that says so.
+        """
+        content = self._withdrawn.pop(ident, content)
         if ident and self.rank.leads():
             if not self._kept.own(ident):
                 self.rank.answered(ident, content)

@@ -57,6 +57,7 @@ class Job:
     folder: Path
     own: OwnTime
     result: Path | None = None  # where it leaves its result, if not in its folder
+    request: str = ""  # the id of the one that it was begun for
     standby: bool = False  # it has not been sent to work yet
     parked: bool = False
     worked: float | None = None  # monotonic, since when
@@ -142,6 +143,7 @@ class Runs:
             )
         now = self._loop.time()
         job = Job(ident, verb, now, process, self._loop.create_future(), folder, OwnTime(now), standby=parked)
+        job.request = str(extravars.get("muster_request_id") or "")
         self.jobs[ident] = job
         self._await_end(job)
         if parked:
@@ -214,6 +216,13 @@ class Runs:
         job.ended_because = job.ended_because or why
         job.process.send_signal(signal.SIGTERM)
         job.timers.append(self._loop.call_later(KILLED_AFTER_SECONDS, job.process.kill))
+
+    def end_for(self, request: str, why: str) -> bool:
+        """End the run that a request has of its own. :return: whether it has one."""
+        found = [job for job in self.jobs.values() if request and job.request == request]
+        for job in found:
+            self.end(job, why)
+        return bool(found)
 
     def report(self, job: Job) -> dict[str, Any]:
         """What the run left as its result; empty when it left nothing."""

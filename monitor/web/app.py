@@ -44,6 +44,7 @@ from .history import History
 from .log_routes import LogRoutes
 from .schema import actions, openapi, routes
 from .story_routes import StoryRoutes
+from .withdraw_routes import WithdrawRoutes
 
 LARGE_BYTES = 4096  # a body that is checked in a thread
 STREAM = routes.BASE + "/events/stream"
@@ -66,7 +67,7 @@ class Wrong(Exception):
         self.again = again
 
 
-class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryRoutes):
+class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryRoutes, WithdrawRoutes):
     def __init__(self, desk: Desk, hub: events.Hub, history: History, limits: Limits) -> None:
         self._limits = limits
         self._desk = desk

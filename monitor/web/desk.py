@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..base.files import Stamp, file_stamp
 from ..base.journal import Journal
-from ..core.controller import calls, ledgers, publish, trail_search
+from ..core.controller import asked, calls, ledgers, publish, trail_search
 from ..core.controller.places import SEEN_FILE, SITE_FILE, WATCH_FILE
 from ..core.controller.store import LedgerError
 from ..core.model import site as site_model
@@ -57,8 +57,11 @@ class Core(Protocol):
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Lines of its journal, by event and cause."""
 
-    async def ask(self, request: Request) -> Json:
-        """Carry a request out. :raises NotNow: when it cannot be passed on."""
+    async def ask(self, request: Request, ident: str) -> Json:
+        """Carry a request out. :param ident: its id. :raises NotNow: when it cannot be passed on."""
+
+    async def withdraw(self, ident: str, by: Mapping[str, Any]) -> Json:
+        """See `helm.Helm.withdraw`. :raises NotNow: when it cannot be passed on."""
 
     async def execute(self, asked: Mapping[str, Any]) -> Json:
         """Run a command beside a program (`controller.executing`). :raises NotNow: when it cannot be passed on."""
@@ -122,12 +125,12 @@ class SiteFacts:
 class Ticket:
     """A request whose sender does not wait for the answer."""
 
-    id: str
-    kind: str
+    id: str  # as in the ledger
+    request: Request
     task: asyncio.Task[Json]
 
     def to_json(self) -> Json:
-        found: Json = {"id": self.id, "kind": self.kind, "state": "running"}
+        found: Json = {"id": self.id, "kind": self.request.kind, "state": "running"}
         if self.task.done():
             error = None if self.task.cancelled() else self.task.exception()
             if self.task.cancelled() or error is not None:
@@ -157,8 +160,6 @@ class Desk:
         self._changes = 0
         self._since = Since()
         self._tickets: dict[str, Ticket] = {}  # the oldest first
-        self._asked = 0
-        self._begun = "%x" % int(time.time())
 
     def close(self) -> None:
         for workers in (self._for_all, *self._for.values()):
@@ -337,22 +338,21 @@ class Desk:
             del self._tickets[name]
         if len(self._tickets) >= most:
             raise NotNow("%d requests are under way already, more are not taken" % len(self._tickets))
-        self._asked += 1
-        task = asyncio.get_running_loop().create_task(self._ask(request))
-        ticket = Ticket("%s-%d" % (self._begun, self._asked), request.kind, task)
-        self._tickets[ticket.id] = ticket
-        return ticket
+        ident = asked.new_id()
+        task = asyncio.get_running_loop().create_task(self._ask(request, ident))
+        self._tickets[ident] = Ticket(ident, request, task)
+        return self._tickets[ident]
 
     def ticket(self, name: str) -> Ticket | None:
         return self._tickets.get(name)
 
-    async def _ask(self, request: Request) -> Json:
+    async def _ask(self, request: Request, ident: str) -> Json:
         known = ("who", "from", "why")
         facts = {field.name: field.logged(value) for field, value in request.given() if field.name not in known}
         self.journal.say("asked", request.why, kind=request.kind, who=request.who, host=request.where, **(
             {"request": facts} if facts else {}))  # fmt: skip
         try:
-            return await self.core.ask(request)
+            return await self.core.ask(request, ident)
         except NotNow:
             raise
         except Exception as error:

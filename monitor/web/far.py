@@ -57,8 +57,11 @@ class FarMonitor(Listened):
     def counts(self) -> Counter[tuple[str, str]]:
         return self._counts
 
-    async def ask(self, request: Request) -> Json:
-        return await self._answered({"request": request.to_json()}, "ask")
+    async def ask(self, request: Request, ident: str) -> Json:
+        return await self._answered({"request": request.to_json(), "id": ident}, "ask")
+
+    async def withdraw(self, ident: str, by: Mapping[str, Any]) -> Json:
+        return await self._answered({"id": ident, "by": by}, "withdraw")
 
     async def execute(self, asked: Mapping[str, Any]) -> Json:
         return await self._answered({"asked": asked}, "execute")

@@ -32,7 +32,7 @@ options:
     choices: [reconcile, deploy, start, stop, restart, signal, open, close, drain, undrain, move, rebalance, site_stop,
       site_start, apply, confirm_down, forget, reset, pause, resume, rollout_pause, rollout_resume, rollout_abort,
       rollout_revert, resolve, acknowledge, shelve,
-      note, unshelve]
+      note, unshelve, drill_begin, drill_end]
     default: reconcile
   instances:
     description:
@@ -151,7 +151,8 @@ options:
   ids:
     description:
       - Ids of the alarms, conflicts and failed actions to acknowledge, as the command C(muster alarms) and status list
-        them; or what to shelve, which may also be the id of an item or a kind of alarm.
+        them; or what to shelve, which may also be the id of an item or a kind of alarm; or the hosts and items of a
+        drill.
     type: list
     elements: str
     default: []

@@ -56,7 +56,7 @@ class Core(Listened):
     def turned(self) -> float:
         return time.monotonic()
 
-    async def ask(self, request: Request) -> Json:
+    async def ask(self, request: Request, ident: str = "") -> Json:
         self.asked.append(request.to_json())
         await self.go.wait()
         return self.answer(request)

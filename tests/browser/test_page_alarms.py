@@ -70,6 +70,30 @@ def test_an_alarm_is_shelved_until_a_moment_only(look: Opened, site: SiteLab) ->
     seen.page.locator('#alarm-list [data-state="came and went"]').wait_for()
 
 
+def test_what_fails_in_a_drill_is_apart_and_not_new(look: Opened, site: SiteLab) -> None:
+    assert site.muster("acknowledge", "--all").rc == 0
+    seen = look()
+    dialog = seen.page.locator("#ask")
+    seen.row("02").focus()
+    seen.keys("Enter")
+    seen.page.locator("#detail").get_by_role("button", name="Drill…").click()
+    dialog.get_by_label("Reason").fill("exercise")
+    dialog.get_by_role("button", name="Begin the drill").click()
+    dialog.get_by_text("a drill ends by itself").wait_for()
+    dialog.get_by_label("Until when").fill("30min")
+    dialog.get_by_role("button", name="Begin the drill").click()
+    drill = seen.page.locator('#drills [data-about="item:02"]')
+    drill.get_by_text("No alarms yet.").wait_for()
+    crash(site, "scen2_srv_02")
+    drill.get_by_text("data bus of 02 crashed on").wait_for()
+    assert seen.page.locator('#alarm-list [data-id="item:02"]').count() == 0
+    assert seen.page.locator("#alarms-title").inner_text() == "No alarms"
+    assert seen.fits()
+    seen.shot("drill")
+    drill.get_by_role("button", name="End the drill").click()
+    drill.wait_for(state="detached")
+
+
 def test_sound_is_off_until_it_is_allowed_and_silence_has_an_end(look: Opened) -> None:
     seen = look()
     sound = seen.page.locator("#sound")

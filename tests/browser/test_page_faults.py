@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.browser.chromium import Look, exactly, strangers, trail
+from tests.integration.frozen_runs import frozen_runs
 from tests.integration.local_site import ROOT, SERVERS, SiteLab, wait_for
 
 Opened = Callable[..., Look]
@@ -71,6 +72,23 @@ def test_failures_are_forgotten_by_a_reset(look: Opened, site: SiteLab) -> None:
     assert site.muster("resume", "02").rc == 0
     seen.until_verdict("02", "operational")
     assert site.muster("acknowledge", "--all").rc == 0
+
+
+def test_a_request_that_waits_is_withdrawn_beside_its_progress(look: Opened, site: SiteLab) -> None:
+    seen = look()
+    epoch = site.claims()["scen2_srv_02"]["epoch"]
+    seen.row("02").focus()
+    seen.keys("Enter")
+    with frozen_runs(site):
+        seen.page.locator("#detail").get_by_role("button", name="Restart", exact=True).click()
+        seen.page.locator("#ask").get_by_role("button", name="Restart", exact=True).click()
+        note = seen.page.locator("#said .note.wait", has_text="Restart 02")
+        note.get_by_role("button", name="Withdraw").click()
+        seen.page.locator("#said .note.off", has_text="scen2_srv_02 is withdrawn by").wait_for()
+        note.wait_for(state="detached")
+        seen.shot("withdrawn")
+    assert site.muster("restart", "scen2_srv_01").rc == 0
+    assert site.claims()["scen2_srv_02"]["epoch"] == epoch
 
 
 def test_a_conflict_is_seen_decided_and_acknowledged(look: Opened, site: SiteLab) -> None:

@@ -163,7 +163,8 @@ class TestARequestOfAPerson:
         assert answer["plan"]["request"]["kind"] == "drain"
         assert self.requests(state) == {}
         again = self.plan(state, {**DRAIN, "id": ident})
-        assert again == {"error": "another run has planned this request already"}
+        [refused] = again["plan"]["actions"]
+        assert refused["reason"].startswith("drain of server_3 was withdrawn, or another run has planned it")
         with Ledger(str(state / "ledger.db")) as ledger:
             assert ledger.read()[0]["hosts"]["server_3"]["state"] == "drained"
 

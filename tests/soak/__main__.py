@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--faults", type=int, default=200, metavar="N", help="how many (default: 200)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed: the same story (default: 1)")
     parser.add_argument("--first", type=int, default=1, metavar="N", help="begin with this step of the story")
+    parser.add_argument("--single", action="store_true", help="one fault in each step, and no requests of people")
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), metavar="FAULT", help="one to choose from")
     parser.add_argument("--stop", action="store_true", help="end with the first finding and leave what was found")
     parser.add_argument("--number", type=int, default=95, help="of the site's network: 127.x.NUMBER (default: 95)")
@@ -69,6 +70,7 @@ def _soak(world: World, sampler: Sampler, options: argparse.Namespace, steps: li
     number, faults = options.first, 0
     while faults < options.faults:
         kinds, asks = chosen(options.seed, number, options.only or ())
+        kinds, asks = (kinds[:1], False) if options.single else (kinds, asks)
         done = step(world, sampler, options.seed, number, kinds[: options.faults - faults], asks)
         steps.append(done)
         faults += len(done.kinds)

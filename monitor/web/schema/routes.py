@@ -54,7 +54,7 @@ class Route:
 
 def bodies() -> dict[str, Json]:
     own = {"Request": actions.schema(), "WhatIf": shapes.WHAT_IF, "Execution": execution.SCHEMA}
-    return {**own, **routes_alarms.BODIES}
+    return {**own, "Withdrawal": shapes.WITHDRAWAL, **routes_alarms.BODIES}
 
 
 _BAD = Answer("The request is wrong: every error with field, value, allowed values and the nearest name.", "Problem")
@@ -306,6 +306,23 @@ ROUTES = (
                 "wait", "query", "seconds to wait for the outcome", {"type": "integer", "minimum": 0, "maximum": 60}
             ),
         ),
+    ),
+    Route(
+        "DELETE",
+        "/actions/{id}",
+        "withdraw",
+        "Withdraw a request that waits: no run has planned it, so nothing is done",
+        {
+            200: Answer("It is withdrawn.", "Answer"),
+            403: Answer("Somebody else asked for it, and you may not administer; or you may look, not act.", "Problem"),
+            404: Answer("There is no such request that waits.", "Problem"),
+            409: Answer("It is begun, or has ended: the sentence says what to do, or what came of it.", "Problem"),
+            422: _BAD,
+            503: _LATER,
+        },
+        (Parameter("id", "path", "as the 202 gave it, or the list of requests in `/status`"),),
+        body="Withdrawal",
+        acts=True,
     ),
     Route("GET", "/openapi.json", "openapi", "This document", {200: Answer("OpenAPI 3.1.")}),
     Route(

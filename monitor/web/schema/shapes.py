@@ -122,13 +122,15 @@ SCHEMAS: dict[str, Json] = {
         {
             "id": TEXT, "kind": TEXT, "priority": {"enum": ["high", "medium", "low"]}, "state": TEXT, "says": TEXT,
             "do": TEXT, "items": _list(TEXT), "hosts": _list(TEXT), "below": _list({"type": "array"}),
-            "raised": NUMBER, "cleared": MAYBE_NUMBER, "often": WHOLE, "chattering": FLAG,
+            "raised": NUMBER, "cleared": MAYBE_NUMBER, "often": WHOLE, "chattering": FLAG, "suppressed": TEXT,
+            "reason": TEXT, "drill": TEXT,
         },
-        "`state`: unacknowledged, acknowledged, came and went, shelved or suppressed.",
+        "`state`: unacknowledged, acknowledged, came and went, shelved or suppressed. `reason`: why it is"
+        " suppressed, in a word; `drill`: what the drill is about that it belongs to.",
     ),
     "Alarms": _object(
         {"schema": WHOLE, "at": NUMBER, "alarms": _list(_ref("Alarm")), "counts": _map(WHOLE), "rates": ANY,
-         "last": WHOLE},
+         "drills": _list(ANY), "last": WHOLE},
         "`last`: the id of the newest entry of the past.",
     ),
     "Change": _object(
@@ -141,8 +143,8 @@ SCHEMAS: dict[str, Json] = {
                      "Entries of the trail (`kind` trail) and changes (`kind` change, as `Change`)."),
     "Handover": _object(
         {"site": TEXT, "since": NUMBER, "at": NUMBER, "items": _list(ANY), "hosts": _list(ANY),
-         "alarms": _list(_ref("Alarm")), "held": _list(TEXT), "outages": _list(ANY), "requests": _list(ANY),
-         "notes": _list(ANY)},
+         "alarms": _list(_ref("Alarm")), "drills": _list(_ref("Alarm")), "held": _list(TEXT), "outages": _list(ANY),
+         "requests": _list(ANY), "notes": _list(ANY)},
     ),
     "Availability": _object({"since": NUMBER, "until": NUMBER, "items": _list(ANY)}, "Times in seconds."),
     "Why": _object({"instance": ANY, "plan": {"type": ["object", "null"]}, "trail": _list(_ref("Event"))}),
@@ -231,6 +233,12 @@ SCHEMAS: dict[str, Json] = {
 }
 
 _NAMES: Json = {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 255}, "maxItems": 500}
+
+WITHDRAWAL: Json = {
+    "type": "object",
+    "properties": {"why": {"type": "string", "maxLength": 500, "description": "the reason, for the trail"}},
+    "additionalProperties": False,
+}
 
 WHAT_IF: Json = {
     "type": "object",

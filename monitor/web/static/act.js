@@ -4,7 +4,7 @@
 
 // Sends a request, shows how far it is while it lasts, and then the answer.
 
-import { get, post, Refused } from "./api.js";
+import { get, post, Refused, remove } from "./api.js";
 import { want } from "./ask.js";
 import { by, button, el, setText, shape } from "./dom.js";
 import { hostNamed, model } from "./model.js";
@@ -26,7 +26,7 @@ export async function act(wish, given, again = null) {
   const called = `${wish.verb}${subjects.length ? ` ${listing(subjects, 6)}` : ""}`;
   const requests = wish.requests || [wish.request];
   for (const about of subjects) model.busy.set(about, wish.verb);
-  const run = { wish, called, began, done: 0, of: requests.length, over: false, held: heldBy(wish) };
+  const run = { wish, called, began, done: 0, of: requests.length, over: false, held: heldBy(wish), ticket: "" };
   const note = progress(run);
   redraw();
   const said = [];
@@ -34,7 +34,7 @@ export async function act(wish, given, again = null) {
   try {
     for (const request of requests) {
       if (run.over) break;
-      const answer = await outcome({ ...request, ...given });
+      const answer = await outcome({ ...request, ...given }, run);
       if (!answer.ok) throw new Refused(answer.said.join("; ") || "the monitor did not say why");
       said.push(answer.said.join("; "));
       run.done += 1;
@@ -50,14 +50,18 @@ export async function act(wish, given, again = null) {
   }
   const took = `(${(now() - began).toFixed(1)} s)`;
   const rest = run.done < run.of ? `; ${run.of - run.done} of ${run.of} were not begun` : "";
-  if (wrong) refused(`${called} was not done: ${wrong}`, again && (() => again(given, wrong)));
+  if (wrong && run.withdrawn) say("off", `${wrong}${rest}`);
+  else if (wrong) refused(`${called} was not done: ${wrong}`, again && (() => again(given, wrong)));
   else say("good", `${called}: ${said.filter(Boolean).join("; ") || "done"}${rest} ${took}`);
 }
 
 /** Wait for the outcome without holding one request open for as long as it takes. */
-async function outcome(request) {
+async function outcome(request, run) {
   let ticket = await post("/actions?wait=0", request);
+  run.ticket = ticket.state === "running" ? ticket.id : "";
+  run.taken = now();
   while (ticket.state === "running") ticket = await get(`/actions/${encodeURIComponent(ticket.id)}?wait=${PATIENCE}`);
+  run.ticket = "";
   if (ticket.state === "failed") throw new Refused(ticket.error);
   return ticket.answer;
 }
@@ -73,11 +77,40 @@ function progress(run) {
   };
   if (run.of > 1) note.append(button("Begin no more", rest));
   if (wish.undo) note.append(button(wish.undo.text, () => want(wish.undo.wish())));
-  const look = () => !run.over && setText(text, `${run.called} … ${farOf(run)}`);
+  const back = button("Withdraw", () => withdraw(run), { hidden: true });
+  note.append(back);
+  const look = () => {
+    if (!run.over) setText(text, `${run.called} … ${farOf(run)}`);
+    back.hidden = !waits(run);
+  };
   look();
   note.timer = setInterval(look, EVERY);
   put(note);
   return note;
+}
+
+/** Whether no run has begun it yet, as far as the page knows: the list of the status is at most as old as the status. */
+function waits({ ticket, taken }) {
+  if (!ticket) return false;
+  return model.status.at < taken || (model.status.requests || []).some((one) => one.id === ticket);
+}
+
+/** Take back a request that waits for its turn. The answer to it then says so. */
+async function withdraw(run) {
+  const { ticket } = run;
+  if (ticket && (await takeBack(ticket, run.called))) run.over = run.withdrawn = true; // of several, no further one
+}
+
+/** Whether a request was taken back; why not is said. */
+export async function takeBack(id, called) {
+  try {
+    await remove(`/actions/${encodeURIComponent(id)}`, {});
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    say("off", `${called}: ${error.message}`);
+    return false;
+  }
 }
 
 const heldBy = (wish) => (wish.request && wish.request.host && hostNamed(wish.request.host) || { instances: [] }).instances;

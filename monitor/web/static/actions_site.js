@@ -93,6 +93,31 @@ export function shelve(alarm) {
   };
 }
 
+/** `about`: host:server_2 or item:02. */
+export function drill(about) {
+  const name = about.startsWith("host:") ? about.slice(5) : `item ${about.slice(5)}`;
+  return {
+    title: `A drill on ${name}?`,
+    verb: "Begin the drill",
+    about: null,
+    reason: "needed",
+    request: { kind: "drill_begin", ids: [about] },
+    fields: ["until"],
+    labels: { until: "Until when, or for how long (15:00, 2h)" },
+    must: { until: "Say until when: a drill ends by itself." },
+    what: () => [
+      `What fails on ${name} until then is shown apart as part of the drill: it makes no sound, and tells nobody by a hook.`,
+      "Everything else is as ever: what fails is repaired or moved. What still fails at the end is an alarm then.",
+    ],
+  };
+}
+
+export const endDrill = (one) => ({
+  about: null,
+  verb: "End the drill on",
+  request: { kind: "drill_end", ids: [one.about] },
+});
+
 export const unshelve = (about) => ({ about: null, verb: "Unshelve", request: { kind: "unshelve", ids: [about] } });
 
 export const acknowledge = (ids) => ({ about: null, verb: "Acknowledge", request: { kind: "acknowledge", ids } });

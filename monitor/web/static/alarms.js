@@ -8,6 +8,7 @@ import { acknowledge, shelve, unshelve } from "./actions_site.js";
 import { get, Refused } from "./api.js";
 import { want } from "./ask.js";
 import { by, button, el, setAttr, setParts, setText, shape } from "./dom.js";
+import { drawDrills } from "./drills.js";
 import { model, noAct } from "./model.js";
 import { drawSound, ring } from "./sound.js";
 import { ago, clock, listing, now, span } from "./words.js";
@@ -76,6 +77,7 @@ export function drawAlarms() {
   setParts(by("alarm-list"), JSON.stringify([shown, [...open], noAct()]), () => shown.map(node));
   for (const time of by("alarm-list").querySelectorAll("[data-since]")) setText(time, ago(Number(time.dataset.since)));
   by("alarm-list").hidden = !shown.length;
+  drawDrills();
   drawRates();
   drawSound();
   ring(loud);
@@ -92,12 +94,13 @@ function titleOf(loud, shown) {
 }
 
 function drawRates() {
-  const { rates, counts } = model.alarms;
+  const { rates, alarms } = model.alarms;
+  const hidden = alarms.filter((alarm) => alarm.state === "suppressed" && alarm.reason !== "drill").length;
   const bad = Object.entries(rates).filter(([, figure]) => !figure.ok);
   const words = { lately: "in 10 min", average: "in 10 min on average", peak: "in the worst 10 min", standing: "standing", chattering: "chattering" };
   const text = bad.map(([name, figure]) => `${figure.value} ${words[name]} (EEMUA 191: ${figure.limit})`).join(", ");
   setText(by("rates"), text ? `Too many: ${text}` : "");
-  setText(by("hidden-alarms"), counts.suppressed ? `${counts.suppressed} suppressed by design` : "");
+  setText(by("hidden-alarms"), hidden ? `${hidden} suppressed by design` : "");
 }
 
 function node(alarm) {

@@ -27,12 +27,15 @@ async function fetched(path, options) {
 
 export const get = (path) => fetched(path, { cache: "no-store" });
 
-export const post = (path, body) =>
+const sent = (method) => (path, body) =>
   fetched(path, {
-    method: "POST",
+    method,
     headers: { "content-type": "application/json", ...(person() ? { "x-muster-person": encodeURIComponent(person()) } : {}) },
     body: JSON.stringify(body),
   });
+
+export const post = sent("POST");
+export const remove = sent("DELETE");
 
 const PERSON = "muster-person"; // kept on this screen: who sits here, beside an account that several people share
 

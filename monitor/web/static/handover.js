@@ -16,6 +16,7 @@ const said = (entry) =>
 const PARTS = [
   ["Not normal", (d) => [...d.items.map((i) => `item ${i.item}: ${i.word}${i.cause ? `: ${i.cause}` : ""}`), ...d.hosts.map((h) => `${h.host}: ${h.state} ${h.evidence}`)]],
   ["Alarms", (d) => d.alarms.map((a) => `${a.priority} ${clock(a.raised, false)} ${a.says} (${a.state})`)],
+  ["Alarms of a drill", (d) => d.drills.map((a) => `${a.priority} ${clock(a.raised, false)} ${a.says} (${a.suppressed})`)],
   ["Held back", (d) => d.held],
   ["Outages", (d) => d.outages.map((r) => `item ${r.item}: ${r.outages}, ${span(r.out)} in all, the longest ${span(r.longest)}`)],
   ["What people did", (d) => d.requests.map(said)],

@@ -5,7 +5,7 @@
 // The panel about one host: its load, what it holds, and what its loss would mean.
 
 import * as actions from "./actions_hosts.js";
-import { note } from "./actions_site.js";
+import { drill, note } from "./actions_site.js";
 import { el } from "./dom.js";
 import { historyOf } from "./history.js";
 import { causeOf } from "./hosts.js";
@@ -52,6 +52,7 @@ export function hostPanel(one) {
       one.planned_drain ? does("Call the drain off", actions.undrain(name)) : null,
       word === "drained" ? does("Use again", actions.undrain(name)) : does("Drain…", actions.drain(name)),
       does("It is down…", actions.confirmDown(name)),
+      does("Drill…", drill(`host:${name}`)),
       does("Note…", note({ host: name })),
       logsButton("Logs", name),
     ),

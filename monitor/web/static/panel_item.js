@@ -5,7 +5,7 @@
 // The panel about one item: all facts, every request about it, and its last day.
 
 import * as actions from "./actions.js";
-import { note } from "./actions_site.js";
+import { drill, note } from "./actions_site.js";
 import { get, Refused } from "./api.js";
 import { button, el, shape } from "./dom.js";
 import { logsButton } from "./logs.js";
@@ -46,6 +46,7 @@ export function itemPanel(one) {
       does("Stop", actions.stop(id), "x"),
       does("Restart", actions.restart(id), "r"),
       does("Reset", actions.reset(id), "e"),
+      does("Drill…", drill(`item:${id}`)),
       does("Note…", note({ item: id })),
       does(one.paused ? "Resume" : "Pause", actions.pause(id), "p"),
     ),

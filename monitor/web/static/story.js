@@ -4,16 +4,18 @@
 
 // The trail, newest first, and the list of what needs attention until it is acknowledged.
 
+import { takeBack } from "./act.js";
 import { acknowledge, resolve } from "./actions_site.js";
 import { want } from "./ask.js";
 import { show } from "./detail.js";
 import { by, button, el, setParts, setText, shape } from "./dom.js";
 import { logsButton } from "./logs.js";
 import { model, noAct } from "./model.js";
-import { clock } from "./words.js";
+import { clock, now } from "./words.js";
 
 const KEPT = 300;
 const BAD = /fail|refus|not confirmed|does not|quarantin|conflict|down\b/i;
+const WAITS = 3; // s that a request may wait for its turn until it is listed
 const LATE = 50; // newest entries that tell how far a request is
 let newest = 0;
 const late = [];
@@ -58,15 +60,17 @@ export function drawAttention() {
   const { conflicts = [], drift = [], pauses = [], moves = [], monitor } = model.status;
   const open = conflicts.filter((one) => !one.acknowledged);
   const notes = monitor.notes || [];
+  const waiting = (model.status.requests || []).filter((one) => one.at < now() - WAITS); // not what is done at once
   const count = conflicts.length + drift.length + notes.length;
   setText(by("attention-title"), count ? `Attention: ${count}` : "Attention");
   const all = by("acknowledge-all");
   all.hidden = open.length < 2;
   all.onclick = () => want(acknowledge(open.map((one) => one.id)));
-  setParts(by("attention-list"), JSON.stringify([conflicts, drift, pauses, moves, notes, noAct()]), () => {
+  setParts(by("attention-list"), JSON.stringify([conflicts, drift, pauses, moves, waiting, notes, noAct()]), () => {
     const parts = conflicts.map(conflictNode);
     parts.push(...drift.map((one) => notice("warn", "drift", one.why, one.since, [], one.id)));
     parts.push(...notes.map((text) => notice("warn", "remark", text, 0, [], text)));
+    parts.push(...waiting.map((one) => notice("wait", "waits", one.says, one.at, [back(one)], one.id)));
     parts.push(...moves.map((move) => notice("off", "move", move.says, move.at, [], `move ${move.instance}`)));
     parts.push(...pauses.map((pause) => notice("off", "paused", pause.says, pause.at, [], pause.key)));
     return parts.length
@@ -89,6 +93,8 @@ function notice(kind, word, text, since, buttons, id) {
     el("div", { class: "buttons" }, ...buttons),
   );
 }
+
+const back = (one) => button("Withdraw", () => takeBack(one.id, one.says), { no: noAct() });
 
 const seen = (id) => button("Acknowledge", () => want(acknowledge([id])), { no: noAct() });
 

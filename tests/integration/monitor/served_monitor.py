@@ -80,7 +80,7 @@ class Near:
     def turned(self) -> float:
         return self._core.turned
 
-    async def ask(self, request: Any) -> dict[str, Any]:
+    async def ask(self, request: Any, ident: str = "") -> dict[str, Any]:
         return await self._core.ask(request)
 
     def logs(self, host: str, request: Any, take: Any) -> Any:

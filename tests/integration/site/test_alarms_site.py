@@ -57,6 +57,19 @@ def test_a_bus_crash_that_repaired_itself_is_one_alarm_until_it_is_acknowledged(
         assert lab.muster("unshelve", "02").rc == 0
         wait_for(lambda: alarms(lab)["item:02"]["state"] != "shelved", "it is heard again", lab.monitor_log)
 
+        assert lab.muster("acknowledge", "--all").rc == 0
+        assert lab.muster("drill", "begin", "02").rc == 2, "it needs an end"
+        begun = lab.muster("drill", "begin", "02", "--until", "30min", "--why", "exercise")
+        assert begun.rc == 0 and "drill on item 02 by " in begun.output, begun.output
+        os.kill(lab.programs("scen2_srv_02")["config_manager"], signal.SIGKILL)
+        wait_for(lambda: alarms(lab).get("item:02", {}).get("reason") == "drill", "it is a drill's", lab.monitor_log)
+        wait_for(lambda: lab.verdict("02")["verdict"] == "operational", "it is repaired as ever", lab.monitor_log)
+        assert alarms(lab)["item:02"]["state"] == "suppressed", "it stays apart while the drill lasts"
+        handed = lab.muster("handover").output
+        assert handed.count("drill on item 02 by ") >= 2 and "(exercise)" in handed, handed
+        assert lab.muster("drill", "end", "02").rc == 0
+        wait_for(lambda: "item:02" not in alarms(lab), "it went with its drill", lab.monitor_log)
+
         story = lab.muster("events", "--item", "01", "--since", "1h").output
         assert "came and went" in story and "operational -> " in story
         table = lab.muster("availability", "--csv").output.splitlines()

@@ -27,6 +27,7 @@ import pytest
 
 from monitor.web.schema import routes
 from tests.integration.api_client import Client, fits, told
+from tests.integration.frozen_runs import frozen_runs
 from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
 from tests.unit.monitor.test_prometheus_files import expressions, panels
 
@@ -219,6 +220,51 @@ def test_a_request_that_is_not_waited_for_tells_its_end_later(lab: SiteLab, api:
     wait_for(lambda: ticket()["state"] == "done", "its end", lab.monitor_log)
     assert ticket()["answer"]["results"]["scen2_srv_03"]["result"] == "running"
     fits(api.ask("GET", answer.headers["location"]), "ticket")
+
+
+def waiting(api: Client) -> list[str]:
+    return [one["id"] for one in api.get("/status").json["requests"]]
+
+
+def test_one_request_that_waits_is_withdrawn_and_nothing_else(lab: SiteLab, api: Client) -> None:
+    """A run has it, and has not planned it: it finds nothing to do then, and serves the next one."""
+    before = {name: lab.claims()[name]["epoch"] for name in ("scen2_srv_01", "scen2_srv_03")}
+    with frozen_runs(lab):
+        wrong = api.post("/actions?wait=0", {"kind": "restart", "instances": ["scen2_srv_03"]}).json["id"]
+        wait_for(lambda: waiting(api) == [wrong], "it waits", lab.monitor_log)
+        kept = api.post("/actions?wait=0", {"kind": "restart", "instances": ["scen2_srv_01"]}).json["id"]
+        assert "restart of scen2_srv_03, asked for by %s" % ME in lab.muster("status").output
+        assert wrong in lab.muster("withdraw").output
+        answer = console(lab, 1).ask("DELETE", "/api/v1/actions/" + wrong, {"why": "it was 02"})
+        fits(answer, "withdraw")
+        said = "restart of scen2_srv_03 is withdrawn by %s: it was 02; nothing was done" % ME
+        assert (answer.status, answer.json["said"]) == (200, [said])
+        assert api.get("/actions/" + wrong).json["answer"]["said"] == [said], "who waits gets to know at once"
+        assert wrong not in waiting(api)
+    wait_for(lambda: api.get("/actions/" + kept).json["state"] == "done", "the other one", lab.monitor_log)
+    assert api.get("/actions/" + kept).json["answer"]["ok"]
+    assert lab.muster("restart", "scen2_srv_01").rc == 0
+    assert lab.claims()["scen2_srv_01"]["epoch"] >= before["scen2_srv_01"] + 2
+    assert lab.claims()["scen2_srv_03"]["epoch"] == before["scen2_srv_03"]
+    assert api.get("/status").json["monitor"]["no_runs"] is None
+    [entry] = [e for e in api.get("/events?limit=20").json["events"] if e.get("result") == "withdrawn"]
+    assert (entry["who"], entry["from"], entry["why"]) == (ME, "console_1", "it was 02")
+    assert entry["what"] == "restart of scen2_srv_03, asked for by %s, is withdrawn" % ME
+    late = lab.muster("withdraw", kept)
+    assert late.rc == 5 and late.output.startswith("muster: restart of scen2_srv_01 has ended already: "), late.output
+    unknown = lab.muster("withdraw", "0123456789abcdef")
+    assert unknown.rc == 3 and "there is no request 0123456789abcdef that waits" in unknown.output
+
+
+def test_a_request_that_waits_for_the_hosts_is_withdrawn_with_its_run(lab: SiteLab, api: Client) -> None:
+    """A drain looks at every host before it is planned."""
+    ident = api.post("/actions?wait=0", {"kind": "drain", "host": "server_3", "why": "a slip"}).json["id"]
+    code, text = at_a_console(lab, "withdraw", ident, "--why", "server_2 was meant")
+    assert code == 0 and text.startswith("drain of server_3 is withdrawn by %s: server_2 was meant" % ME), text
+    wait_for(lambda: api.get("/actions/" + ident).json["state"] == "done", "its answer", lab.monitor_log)
+    answer = api.get("/actions/" + ident).json["answer"]
+    assert (answer["ok"], answer["said"]) == (False, [text.rstrip("\n")])
+    assert [host["drain"] for host in api.get("/status").json["hosts"] if host["host"] == "server_3"] == [None]
 
 
 def test_the_stream_resumes_where_it_ended(lab: SiteLab, api: Client) -> None:

@@ -5,9 +5,9 @@
 
 `given` has the short form of tests/scenario_form.py and `steps`. Each step has `at`, in seconds, and says what is
 different from then on: `ledger` and `seen` (merged into those of before), `monitor` (merged into what the monitor
-wrote), `facts`; `acknowledge` and `shelve` (what a person says about alarms, by key; of a shelf until when), and
-`restart` (of the monitor: only what it stored is known, and as many seconds nobody looked). `rules` are the site's.
-Times in `ledger` that are below 1,000,000 count from the beginning.
+wrote), `facts`; `acknowledge`, `shelve` and `drill` (what a person says about alarms, by key; of a shelf or a drill
+until when), and `restart` (of the monitor: only what it stored is known, and as many seconds nobody looked). `rules`
+are the site's. Times in `ledger` that are below 1,000,000 count from the beginning.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class AlarmsOverTime:
         for key, until in step.get("shelve", {}).items():
             shelf = {"what": "shelf", "about": key, **seen, "until": scenario_form.NOW + until}
             self.notices["shelf:" + key] = shelf
+        for about, until in step.get("drill", {}).items():
+            drill = {"what": "drill", "about": about, **seen, "why": "exercise", "until": scenario_form.NOW + until}
+            self.notices["drill:" + about] = drill
         if "restart" in step:
             self.known = json.loads(json.dumps(self.known))
 

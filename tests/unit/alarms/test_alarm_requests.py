@@ -76,12 +76,39 @@ def test_shelves_end_marks_of_what_is_over_go_and_both_are_swept() -> None:
     ("shelve", {"ids": ["02"], "until": "25:00"}, "25:00 is not a time"),
     ("shelve", {"ids": ["02"]}, "nothing is shelved for good"),
     ("unshelve", {"ids": ["02"]}, "02 is not shelved"),
+    ("drill_begin", {"ids": ["server_9"], "until": "2h"}, "server_9 is no host or item of this site"),
+    ("drill_begin", {"ids": ["server_2"], "until": "2h", "why": ""}, "a drill needs its end (--until WHEN) and a reas"),
+    ("drill_begin", {"ids": ["server_2"]}, "a drill needs its end (--until WHEN) and a reason"),
+    ("drill_begin", {"ids": ["server_2"], "until": "25:00"}, "25:00 is not a time"),
+    ("drill_end", {"ids": ["server_2"]}, "there is no drill on server_2"),
     ("note", {"item": "77"}, "there is no item 77 in this site"),
     ("note", {"item": "02", "why": ""}, "a note needs its text"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(kind: str, request_: Json, why: str) -> None:
     [said] = refusals(asked(kind, **request_))
     assert why in said
+
+
+def drill(about: str, **more: Any) -> Json:
+    return {"what": "drill", "about": about, "by": "eve", "why": "power", "at": NOW - 60, "until": NOW + 60, **more}
+
+
+def test_a_drill_is_about_hosts_and_items_ends_and_can_be_made_longer() -> None:
+    old = {"drill:host:server_2": drill("host:server_2"), "drill:item:01": drill("item:01", until=NOW - 1)}
+    plan = asked("drill_begin", old, ids=["server_2", "03", "host:server_3"], until="30min")
+    changes = plan.changes["notices"]
+    assert changes["drill:host:server_2"] == drill("host:server_2", why="a test", until=NOW + 1800), "it began before"
+    assert (changes["drill:item:03"]["at"], changes["drill:host:server_3"]["at"]) == (NOW, NOW)
+    assert changes["drill:item:01"] is None, "it is over"
+    assert [entry["what"] for entry in plan.trail][-1].startswith("drill on server_3 by eve until")
+
+
+def test_a_drill_ends_when_a_person_says_so() -> None:
+    old = {"drill:host:server_2": drill("host:server_2"), "drill:item:03": drill("item:03")}
+    assert asked("drill_end", old, ids=["server_2"]).changes["notices"] == {"drill:host:server_2": None}
+    assert asked("drill_end", old, ids=["item:03"]).changes["notices"] == {"drill:item:03": None}
+    assert asked("drill_end", old, all=True).changes["notices"] == dict.fromkeys(old)
+    assert not refusals(asked("drill_end", {}, all=True))
 
 
 def test_the_hand_over_has_what_is_not_normal_what_is_held_back_what_people_did_and_their_notes() -> None:
@@ -93,7 +120,8 @@ def test_the_hand_over_has_what_is_not_normal_what_is_held_back_what_people_did_
     site = scenario_form.build_site(given)
     seen = scenario_form.build_observations(given, site)
     document = status.status_document(site, scenario_form.build_state(given), 7, seen, {}, NOW)
-    marks = Marks.of([{"what": "shelf", "about": "drift", "by": "eve", "at": NOW, "until": NOW + 60}])
+    marks = Marks.of([{"what": "shelf", "about": "drift", "by": "eve", "at": NOW, "until": NOW + 60},
+                      drill("host:server_2")])  # fmt: skip
     trail = [
         {"at": NOW - 60, "who": "monitor", "what": "run 3 begins", "why": "", "result": ""},
         {"at": NOW - 50, "who": "eve", "what": "run 4 (restart) begins: restart x", "why": "", "result": ""},
@@ -106,5 +134,6 @@ def test_the_hand_over_has_what_is_not_normal_what_is_held_back_what_people_did_
     assert [(entry["what"], entry["why"]) for entry in found["notes"]] == [("note about item 02", "watch the fan")]
     text = "\n".join(handover.lines(found))
     for words in ("item 01: not operational", "item 03 is paused by eve (new fan)", "alarms about drift are shelved",
-                  "outages\n  nothing", "eve: note about item 02: watch the fan"):  # fmt: skip
+                  "drill on server_2 by eve until", "outages\n  nothing",
+                  "eve: note about item 02: watch the fan"):  # fmt: skip
         assert words in text

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from monitor.core.alarms import view
+from monitor.core.alarms import reasons, view
 from monitor.core.alarms.life import Marks, Standing, step
-from monitor.core.alarms.picture import Condition
+from monitor.core.alarms.picture import Condition, Memory, Picture
 from monitor.core.alarms.rules import ruled
 from monitor.core.model.alarm import KINDS, Rule
 from monitor.core.report import shown
+from monitor.tell import alarm_hooks
 
 NOW = 1_700_000_000.0  # 22:13:20 UTC
 TROUBLE = Condition("item:01", "item", "medium", "01 is not well", after=0.0, items=("01",), past="01 was not well")
@@ -92,6 +95,69 @@ def test_the_list_has_the_newest_that_nobody_knows_on_top_by_priority() -> None:
 def test_a_monitor_that_is_silent_is_an_alarm_of_those_who_read() -> None:
     document = view.alarm_document({}, Marks(), NOW, "monitor is silent")
     assert [(alarm["id"], alarm["priority"]) for alarm in document["alarms"]] == [("monitor:silent", "high")]
+
+
+def drilled(condition: Condition, began: float = NOW, **drills: float) -> str:
+    """What suppresses a condition. :param drills: what is drilled -> until when."""
+    memory = Memory(True, held={"01": ["server_1"], "02": ["server_1", "server_2"]})
+    items = [{"item": item} for item in ("01", "02", "03", "09")]
+    hosts = [{"host": host, "state": "up"} for host in ("server_1", "server_2")]
+    document: dict[str, Any] = {"at": NOW, "instances": {}, "items": items, "hosts": hosts}
+    picture = Picture(document, memory, {}, {condition.key: began})
+    known = {about.replace("_", ":", 1): {"by": "eve", "why": "", "at": NOW - 9, "until": NOW + until}
+             for about, until in drills.items()}  # fmt: skip
+    return reasons.suppressed(picture, condition, known).drill
+
+
+def test_a_drill_covers_what_it_is_about_and_nothing_else() -> None:
+    host = Condition("host:server_1", "host", "high", "it is down", items=("09",), hosts=("server_1",))
+    assert drilled(host, host_server_1=60) == "host:server_1"
+    assert not drilled(host, host_server_2=60) and not drilled(host, item_09=60)
+    assert not drilled(host, NOW - 10, host_server_1=60), "it was there before the drill"
+    assert not drilled(host, host_server_1=0), "the drill is over"
+    both = replace(host, hosts=("server_1", "server_2"))
+    assert not drilled(both, host_server_1=60)
+    assert drilled(both, host_server_1=60, host_server_2=30) == "host:server_2", "the one that ends first"
+
+
+def test_an_item_belongs_to_a_drill_on_the_hosts_where_it_ran_well() -> None:
+    assert drilled(TROUBLE, host_server_1=60) == "host:server_1"
+    assert drilled(TROUBLE, item_01=60) == "item:01"
+    assert not drilled(replace(TROUBLE, key="item:02", items=("02",)), host_server_1=60)
+    assert not drilled(replace(TROUBLE, key="item:03", items=("03",)), host_server_1=60), "where is not known"
+
+
+def test_two_copies_are_an_alarm_in_a_drill_too() -> None:
+    copies = Condition("conflict:x", "conflict", "high", "x runs twice", items=("01",), hosts=("server_1",))
+    assert not drilled(copies, host_server_1=60, item_01=60)
+
+
+def test_alarms_of_a_drill_are_apart_in_the_list_and_make_hooks_hear_nothing() -> None:
+    marks = Marks.of([{"what": "drill", "about": "item:01", "by": "eve", "why": "fire", "at": NOW, "until": NOW + 60}])
+    standing = Standing()
+    found = replace(TROUBLE, by_design="drill on item 01", reason="drill", drill="item:01")
+    [change] = step(standing, [found], marks, (), NOW)
+    assert alarm_hooks.told({**change, "id": 1}, "site") == {} and standing.raised == []
+    step(standing, [], marks, (), NOW + 5)
+    document = view.alarm_document(standing.to_json(), marks, NOW + 6)
+    assert [(a["id"], a["state"], a["reason"]) for a in document["alarms"]] == [("item:01", "suppressed", "drill")]
+    text = view.lines(document, NOW + 6)
+    assert text[:3] == ["no alarms", "drill on item 01 by eve until 22:14 (fire)",
+                        "  medium  22:13:20  01 was not well  [item:01]"]  # fmt: skip
+    assert view.summary(document) == ""
+    step(standing, [], marks, (), NOW + 61)
+    assert standing.alarms == {}, "it goes with its drill"
+
+
+def test_what_nobody_acknowledged_comes_back_when_its_pause_is_over() -> None:
+    standing = Standing()
+    step(standing, [TROUBLE], Marks(), (), NOW)
+    step(standing, [replace(TROUBLE, by_design="item 01 is paused", reason="paused")], Marks(), (), NOW + 5)
+    again = Standing.from_json(json.loads(json.dumps(standing.to_json())))
+    step(again, [], Marks(), (), NOW + 9)
+    assert states(again) == ["came and went"]
+    step(standing, [], mark(8), (), NOW + 9)
+    assert standing.alarms == {}, "it was acknowledged meanwhile"
 
 
 REASON = (

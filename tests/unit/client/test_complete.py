@@ -23,6 +23,7 @@ STATUS = {
     "items": [{"item": "01"}, {"item": "02"}],
     "instances": {"scen2_srv_01": {}, "scen2_hci_01": {}},
     "hosts": [{"host": "server_1"}, {"host": "console_1"}],
+    "requests": [{"id": "5f0c21d9a7b3e842"}],
 }
 PARSERS = {"controller": main._parser(""), "console": console._parser()}
 
@@ -38,6 +39,10 @@ PARSERS = {"controller": main._parser(""), "console": console._parser()}
         ("open 02 --con", ["--console"]),
         ("site |", ["start", "stop"]),
         ("site st", ["start", "stop"]),
+        ("withdraw |", ["5f0c21d9a7b3e842"]),
+        ("drill |", ["begin", "end"]),
+        ("drill begin s", ["server_1"]),
+        ("drill end |", ["01", "02", "console_1", "server_1"]),
         ("rollout r", ["resume", "revert"]),
         ("what-if --down=s", ["--down=server_1"]),
         ("what-if --down = s", ["server_1"]),

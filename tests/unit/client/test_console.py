@@ -45,15 +45,20 @@ def test_it_finds_the_socket_of_its_host(tmp_path: Path) -> None:
 
 
 def test_the_installed_command_runs_without_the_checkout(tmp_path: Path) -> None:
-    """Without anything of the checkout, in an empty environment."""
+    """Without anything of the checkout, in an empty environment; and so does what is loaded for some commands only."""
     package = tmp_path / "muster_console"
     package.mkdir()
-    for name in yaml.safe_load((ROOT / "roles/monitor/vars/main.yml").read_text())["monitor_console_files"]:
+    files = yaml.safe_load((ROOT / "roles/monitor/vars/main.yml").read_text())["monitor_console_files"]
+    for name in files:
         (package / name).parent.mkdir(exist_ok=True)
         (package / name).write_text((ROOT / "plugins/module_utils/_core" / name).read_text())
-    program = "import sys; sys.path.insert(0, %r); from muster_console.client.console import main; sys.exit(main())"
+    modules = ["muster_console." + name[:-3].replace("/", ".") for name in files]
+    program = (
+        "import importlib, sys; sys.path.insert(0, %r); [importlib.import_module(name) for name in %r];"
+        " from muster_console.client.console import main; sys.exit(main())"
+    )
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program % str(tmp_path), "--help"], env={}, cwd="/", text=True,
+        [sys.executable, "-I", "-S", "-c", program % (str(tmp_path), modules), "--help"], env={}, cwd="/", text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 import time
+from argparse import Namespace
 from typing import Any
 
 import pytest
 
 from monitor.cli.by_playbook import Event
 from monitor.cli.verbs import Progress, step
-from monitor.core.client import api, commands, terminal, waiting
+from monitor.core.client import api, commands, terminal, waiting, withdraw
 from monitor.core.client.terminal import Shown
 
 BODY = {"kind": "restart", "instances": ["scen2_srv_01", "scen2_srv_02"]}
@@ -97,6 +98,36 @@ def test_ctrl_c_says_what_was_done_and_what_goes_on(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().err
     assert "the monitor goes on with restart of scen2_srv_01 and scen2_srv_02" in said
     assert "scen2_srv_01 (stopped)" in said and "muster status" in said
+
+
+def test_ctrl_c_names_what_takes_it_back_while_it_may_still_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    monitor = Monitor([], interrupt=True)
+    monitor.asked = "5f0c"
+    assert commands.act(BODY, monitor, 10.0) == 130
+    assert "muster withdraw 5f0c takes it back while it waits" in capsys.readouterr().err
+    done = Monitor(ENTRIES, interrupt=True)
+    done.asked = "5f0c"
+    assert commands.act(BODY, done, 10.0) == 130
+    assert "withdraw" not in capsys.readouterr().err
+
+
+def test_what_waits_is_listed_and_one_is_withdrawn(capsys: pytest.CaptureFixture[str]) -> None:
+    class Asked(api.Remote):
+        def _call(self, method: str, path: str, body: Any, query: Any, timeout: float, patient: bool = False) -> Any:
+            if method == "GET":
+                return {"requests": [{"id": "5f0c", "says": "restart of 02, asked for by eve, waits"}]}
+            if path.endswith("/5f0c"):
+                return {"ok": True, "said": ["it is withdrawn: %s" % body["why"]]}
+            raise api.Refused(409, "it is begun already", [])
+
+    monitor = Asked("nowhere")
+    assert withdraw.withdraw(Namespace(request="", why="", timeout=1.0), monitor) == 0
+    assert capsys.readouterr().out == "5f0c  restart of 02, asked for by eve, waits\n"
+    assert withdraw.withdraw(Namespace(request="5f0c", why="a slip", timeout=1.0), monitor) == 0
+    assert capsys.readouterr().out == "it is withdrawn: a slip\n"
+    with pytest.raises(api.Refused) as late:
+        withdraw.withdraw(Namespace(request="77", why="", timeout=1.0), monitor)
+    assert commands.code(late.value) == commands.REFUSED
 
 
 def test_a_monitor_that_does_not_say_does_not_end_the_wait() -> None:

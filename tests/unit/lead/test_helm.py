@@ -12,13 +12,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from monitor.base.journal import Journal
 from monitor.core.controller import asked
 from monitor.core.controller.ledger import Ledger
 from monitor.core.model.request import filled
 from monitor.judge.asks import Asks
 from monitor.judge.brain import Brain
-from monitor.judge.effects import Effect, Note, Send
+from monitor.judge.effects import Answer, Effect, Note, Send
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
@@ -81,7 +83,10 @@ class Room:
         self.stopped += 1
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
-        self.said += [effect.why for effect in effects if isinstance(effect, Note)]
+        for effect in effects:
+            self.said += [effect.why] if isinstance(effect, Note) else []
+            if isinstance(effect, Answer):
+                effect.waiter.set_result(self.helm.answered(str(effect.request["id"]), effect.content))
 
     async def settled(self) -> None:
         while self.kept._tasks:
@@ -166,5 +171,106 @@ def test_the_only_monitor_ends_when_other_controllers_come(tmp_path: Path) -> No
         (tmp_path / "ledger.json").write_text(json.dumps({"etcd": ["http://a:2379"], "site": "s", "controller": "c1"}))
         helm.steers(2.0)
         assert room.stopped == 1 and "other controllers use it" in room.said[-1]
+
+    asyncio.run(play())
+
+
+class Waits:
+    """A request that waits in a room's monitor, and the person who waits for its answer."""
+
+    def __init__(self, room: Room, who: str = "ops (Eve)") -> None:
+        self.room = room
+        self.ident = asked.note(str(room.folder), {**RESTART, "who": who}, time.time())
+        self.answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        room.rank.term = 7
+        room.kept._knows(self.ident, True)
+        room.ended: list[str] = []
+        room.helm.end_run = lambda ident, why: bool(room.ended.append(ident))
+        room.brain.ask({**RESTART, "who": who, "id": self.ident}, self.answer)
+
+    async def withdraw(self, who: str, **more: Any) -> dict[str, Any]:
+        by = {"who": who, "from": "console_1", "why": "wrong item", "anyone": False, **more}
+        return await self.room.helm.withdraw(self.ident, by)
+
+    def left(self) -> list[str]:
+        with Ledger(str(self.room.folder / "ledger.db")) as ledger:
+            return list(ledger.read()[0]["requests"])
+
+    def trail(self) -> list[str]:
+        with Ledger(str(self.room.folder / "ledger.db")) as ledger:
+            return ["%s %s: %s" % (e["who"], e["what"], e["why"]) for e in ledger.trail(limit=9)]
+
+
+@pytest.mark.parametrize(("who", "more"), [("ops", {}), ("ops (Adam)", {}), ("root", {"anyone": True})])
+def test_a_request_that_waits_is_withdrawn_by_its_account_or_an_administrator(
+    tmp_path: Path, who: str, more: dict[str, Any]
+) -> None:
+    async def play() -> None:
+        waits = Waits(Room(tmp_path))
+        other = asked.note(str(tmp_path), RESTART, time.time())
+        found = await waits.withdraw(who, **more)
+        said = "restart of scen2_srv_01 is withdrawn by %s: wrong item; nothing was done" % who
+        assert found == {"result": "withdrawn", "said": said}
+        assert waits.answer.result() == {"ok": False, "said": [said], "refused": True, "run": "", "results": {}}
+        assert waits.left() == [other] and len(waits.room.brain.asks) == 0
+        assert waits.room.ended == [waits.ident], "a run of its own ends"
+        assert waits.trail() == [
+            "%s restart of scen2_srv_01, asked for by ops (Eve), is withdrawn: wrong item" % who]  # fmt: skip
+        assert (await waits.withdraw(who))["result"] == "gone"
+        await waits.room.settled()
+
+    asyncio.run(play())
+
+
+def test_nobody_else_withdraws_a_request(tmp_path: Path) -> None:
+    async def play() -> None:
+        waits = Waits(Room(tmp_path))
+        found = await waits.withdraw("guest")
+        assert (found["result"], "only ops (Eve)" in found["said"]) == ("not yours", True)
+        assert waits.left() == [waits.ident] and not waits.answer.done() and waits.trail() == []
+
+    asyncio.run(play())
+
+
+def test_what_a_run_has_planned_is_not_withdrawn_and_the_answer_says_what_takes_it_back(tmp_path: Path) -> None:
+    async def play() -> None:
+        waits = Waits(Room(tmp_path))
+        ask = waits.room.brain.asks.next()
+        assert ask is not None
+        waits.room.brain.asks.taken(ask, "standby-1")
+        with Ledger(str(tmp_path / "ledger.db")) as ledger:
+            ledger.commit(ledger.read()[1], {"requests": {waits.ident: None}}, [])
+        found = await waits.withdraw("ops")
+        assert found == {"result": "begun", "said": (
+            "restart of scen2_srv_01 is begun already by run standby-1, so it is not withdrawn and goes on to its end:"
+            " muster stop takes it back")}  # fmt: skip
+        assert not waits.answer.done() and len(waits.room.brain.asks) == 1
+
+    asyncio.run(play())
+
+
+def test_a_run_that_has_not_planned_yet_finds_nothing_to_do(tmp_path: Path) -> None:
+    """Its own answer comes too late: the person has the other one, and nobody is asked again."""
+
+    async def play() -> None:
+        waits = Waits(Room(tmp_path))
+        ask = waits.room.brain.asks.next()
+        assert ask is not None
+        waits.room.brain.asks.taken(ask, "standby-1")
+        assert (await waits.withdraw("ops"))["result"] == "withdrawn"
+        assert waits.answer.result()["said"][0].startswith("restart of scen2_srv_01 is withdrawn by ops")
+        assert waits.room.brain.asks.over("standby-1", {}, "lost") == []
+        await waits.room.settled()
+
+    asyncio.run(play())
+
+
+def test_a_request_of_another_controller_is_answered_there(tmp_path: Path) -> None:
+    async def play() -> None:
+        waits = Waits(Room(tmp_path))
+        waits.room.kept.let_go([waits.ident])
+        assert (await waits.withdraw("ops"))["result"] == "withdrawn"
+        assert list(waits.room.rank.told) == [waits.ident]
+        await waits.room.settled()
 
     asyncio.run(play())

@@ -31,7 +31,7 @@ class Core:
         self.held: set[str] = set()
         self.go = asyncio.Event()
 
-    async def ask(self, request: Request) -> dict[str, Any]:
+    async def ask(self, request: Request, ident: str) -> dict[str, Any]:
         if request.why in self.held:
             await self.go.wait()
         return {"ok": True, "said": [], "results": {}}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor.core.report import status_part, status_text
-from tests.unit.report.test_status import document, monitor, seen, two_running
+from tests.unit.report.test_status import NOW, document, monitor, seen, two_running
 
 Json = dict[str, Any]
 
@@ -99,3 +99,16 @@ def test_some_items_come_with_the_hosts_that_hold_them() -> None:
     assert {entry["item"] for entry in found["instances"].values()} == {"02"}
     assert found["drift"] == [{"instance": "scen2_srv_02"}, {"host": "server_3"}]
     assert len(whole["items"]) == 2, "the document itself stays as it is"
+
+
+def test_requests_that_wait_are_listed_without_what_may_be_secret() -> None:
+    asked = {"kind": "start", "instances": ["scen2_srv_01/data_processing"], "who": "eve", "at": NOW - 9.0,
+             "env": ["KEY=hidden"], "arg": ["--hidden"], "from": "console_1"}  # fmt: skip
+    state = {**two_running(), "requests": {"5f0c": asked}}
+    found = document(state, seen("server_1", ("scen2_srv_01", 4)), monitor=monitor())
+    [request] = found["requests"]
+    assert (request["id"], request["kind"], request["who"]) == ("5f0c", "start", "eve")
+    assert request["says"].startswith("start of scen2_srv_01/data_processing, asked for by eve at ")
+    assert "hidden" not in str(found)
+    assert "waits for its turn [5f0c]" in status_text.render_table(found, 200)
+    assert status_part.part(found, not_normal=True)["requests"] == []

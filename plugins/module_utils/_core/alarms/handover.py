@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping
 
-from ..model.alarm import SUPPRESSED
+from ..model.alarm import DRILL, SUPPRESSED
 from ..model.sentences import clock, span
 from ..model.words import MONITOR, MUSTER
 
@@ -21,7 +21,7 @@ def handover(
     document: Mapping[str, Any], alarms: Mapping[str, Any], availability: Iterable[Mapping[str, Any]],
     trail: Iterable[Mapping[str, Any]], since: float,
 ) -> Json:  # fmt: skip
-    """{site, since, at, items, hosts, alarms, held, outages, requests, notes}, each a list but the first three.
+    """{site, since, at, items, hosts, alarms, drills, held, outages, requests, notes}, each a list but the first three.
 
     :param availability: rows of that time. :param trail: entries since then, the oldest first.
     """
@@ -39,6 +39,7 @@ def handover(
         why = " (%s)" % shelf["why"] if shelf.get("why") else ""
         held.append("alarms about %s are shelved by %s until %s%s" % (
             shelf["about"], shelf["by"], clock(shelf["until"], now), why))  # fmt: skip
+    held += [str(drill["says"]) for drill in alarms["drills"]]
     people = [entry for entry in entries if entry.get("who") not in (MONITOR, MUSTER, "", None)]
     asked = [entry for entry in people if entry.get("result") != NOTE and not _begins(entry)]
     return {
@@ -50,6 +51,7 @@ def handover(
         "hosts": [{"host": h["host"], "state": h["state"], "evidence": h["evidence"]} for h in document["hosts"]
                   if h["state"] != "up"],
         "alarms": [alarm for alarm in alarms["alarms"] if alarm["state"] != SUPPRESSED],
+        "drills": [alarm for alarm in alarms["alarms"] if alarm["reason"] == DRILL],
         "held": held,
         "outages": [{key: row[key] for key in ("item", "outages", "out", "longest", "available")}
                     for row in availability if row["outages"]],
@@ -77,6 +79,9 @@ def lines(document: Mapping[str, Any]) -> List[str]:
                   + ["%s: %s %s" % (h["host"], h["state"], h["evidence"]) for h in document["hosts"]])  # fmt: skip
     text += _part("alarms", ["%s %s %s (%s)" % (a["priority"], clock(a["raised"], now), a["says"], a["state"])
                              for a in document["alarms"]])  # fmt: skip
+    if document["drills"]:
+        text += _part("alarms of a drill", ["%s %s %s (%s)" % (a["priority"], clock(a["raised"], now), a["says"],
+                                            a["suppressed"]) for a in document["drills"]])  # fmt: skip
     text += _part("held back", document["held"])
     text += _part("outages", ["item %s: %d, %s in all, the longest %s" % (
         r["item"], r["outages"], span(r["out"]), span(r["longest"])) for r in document["outages"]])  # fmt: skip

@@ -100,12 +100,10 @@ def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) 
     serves = any(host in picture.servers for host in hosts or [first])
     priority = words.priority() or (MEDIUM if serves or windows else LOW)
     evidence = [str(picture.hosts[host].get("evidence") or "") for host in hosts]
-    drained = [host for host in hosts if picture.hosts[host].get("drain")]
-    by_design = "%s is drained" % listing(drained) if drained and len(drained) == len(hosts) and not items else ""
     return Condition(
         key, "host", priority, head + (": " + tail if tail else ""), after=0.0 if down or not hosts else DOUBT,
-        items=tuple(members), hosts=tuple(hosts or [first]), below=words.below(),
-        detail="; ".join(dict.fromkeys(why for why in evidence if why)), by_design=by_design,
+        items=tuple(members), hosts=tuple(hosts or [first]), below=words.below(), ill=tuple(items),
+        detail="; ".join(dict.fromkeys(why for why in evidence if why)),
         past="%s is back; it was down or silent" % first,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from ..model.alarm import HIGH, LOW, MEDIUM
@@ -35,12 +36,11 @@ class Failure(NamedTuple):
 def conditions(picture: Picture, below: Mapping[str, str]) -> Iterator[Condition]:
     """:param below: items whose trouble has another cause, which has its alarm."""
     for item in picture.items:
-        paused = picture.paused(item)
         if item in below:
             continue
         found = _of_item(picture, item)
         if found is not None:
-            yield Condition(**{**found.__dict__, "items": (item,), "by_design": paused or found.by_design})
+            yield replace(found, items=(item,), ill=() if picture.well(item) else (item,))
     yield from _pending(picture)
     yield from _conflicts(picture)
     for drift in picture.document.get("drift") or ():

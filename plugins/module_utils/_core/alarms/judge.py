@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..model.alarm import Alarm, Rule
-from . import hosts, items, whole
+from . import hosts, items, reasons, whole
 from .life import Marks, Standing, step
 from .picture import Condition, Memory, Picture
 
@@ -28,6 +28,7 @@ def judged(
     memory, standing = Memory.from_json(known.get("memory") or {}), Standing.from_json(known)
     picture = Picture(document, memory, facts, dict(standing.nascent))
     found, below = conditions(picture)
+    found = [reasons.suppressed(picture, condition, marks.drills) for condition in found]
     changes = step(standing, found, marks, rules, picture.now, lambda alarm: ending(picture, alarm))
     after = _remembered(picture, below, standing)
     return {**standing.to_json(), "memory": after.to_json(), "at": picture.now}, changes

@@ -10,10 +10,11 @@ shelved one is heard of again at a moment that is known.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.alarm import (
     ACKNOWLEDGED,
+    DRILL,
     MARK,
     OVER,
     PRIORITIES,
@@ -72,13 +73,22 @@ class Marks:
 
     acknowledged: Mapping[str, Json] = field(default_factory=dict)  # key -> {by, why, at}
     shelves: Mapping[str, Json] = field(default_factory=dict)  # key, item:ID or kind -> {by, why, at, until}
+    drills: Mapping[str, Json] = field(default_factory=dict)  # item:ID or host:NAME -> {by, why, at, until}
 
     @classmethod
     def of(cls, notices: Iterable[Mapping[str, Any]]) -> Marks:
         """:param notices: those of the ledger, or ``marks`` of a status document."""
         known = list(notices)
-        seen = {str(n["about"]): dict(n) for n in known if n.get("what") == MARK}
-        return cls(seen, {str(n["about"]): dict(n) for n in known if n.get("what") == SHELF})
+        return cls(*({str(n["about"]): dict(n) for n in known if n.get("what") == what}
+                     for what in (MARK, SHELF, DRILL)))  # fmt: skip
+
+    def lapse(self, now: float) -> bool:
+        """Whether a shelf or a drill ends at a moment to come."""
+        return any(float(m.get("until") or 0.0) > now for m in (*self.shelves.values(), *self.drills.values()))
+
+    def drilled(self, alarm: Alarm, now: float) -> bool:
+        """Whether the drill goes on that an alarm belongs to."""
+        return bool(alarm.drill) and float(self.drills.get(alarm.drill, {}).get("until") or 0.0) > now
 
     def shelf(self, alarm: Alarm, now: float) -> Json:
         """That an alarm is shelved; empty when it is not."""
@@ -129,19 +139,24 @@ def step(
     for key, alarm in list(standing.alarms.items()):
         mark = marks.acknowledged.get(key)
         if mark and not alarm.acknowledged and float(mark.get("at") or 0.0) >= alarm.noticed:
-            alarm = standing.alarms[key] = alarm._replace(acknowledged=dict(mark), often=1, first=alarm.raised)
-        if not alarm.active and (alarm.acknowledged or alarm.suppressed):
+            alarm = alarm._replace(acknowledged=dict(mark), often=1, first=alarm.raised, owed=None)
+            standing.alarms[key] = alarm
+        if not alarm.active and (alarm.acknowledged or (alarm.suppressed and not marks.drilled(alarm, now))):
             del standing.alarms[key]
+            if alarm.owed:
+                standing.alarms[key] = alarm_from_json(alarm.owed)
     standing.raised = [at for at in standing.raised if at > now - 86400][-KEPT:]
     return _changes(standing, marks, folded, now)
 
 
 def _take(standing: Standing, condition: Condition, do: str, marks: Marks, now: float) -> None:
-    key, known = condition.key, standing.alarms.get(condition.key)
+    key = condition.key
+    known = before = standing.alarms.get(key)
     began = standing.nascent.setdefault(key, condition.since or now)
     alarm = Alarm(
         key, condition.kind, condition.priority, condition.says, do, condition.detail, condition.past,
         condition.items, condition.hosts, condition.below, suppressed=condition.by_design,
+        reason=condition.reason, drill=condition.drill,
     )  # fmt: skip
     if condition.over:
         mark = marks.acknowledged.get(key) or {}
@@ -150,17 +165,26 @@ def _take(standing: Standing, condition: Condition, do: str, marks: Marks, now: 
         if known is None or _again(standing, known, condition):
             known = _raise(standing, alarm, known, condition.since, now)
         cleared = None if chatters(known, now) else known.cleared or condition.ended or now
-        standing.alarms[key] = _updated(known, alarm, now)._replace(cleared=cleared)
+        standing.alarms[key] = _owing(before, _updated(known, alarm, now)._replace(cleared=cleared), now)
         return
     if known is None or not known.active:
         if now - began < condition.after:
             return
-        standing.alarms[key] = _raise(standing, alarm, known, began, now)
+        standing.alarms[key] = _owing(before, _raise(standing, alarm, known, began, now), now)
         return
     again = _again(standing, known, condition)
     if again or (known.suppressed and not alarm.suppressed):
         known = _raise(standing, alarm, known, condition.since if again else now, now)
-    standing.alarms[key] = _updated(known, alarm, now)
+    standing.alarms[key] = _owing(before, _updated(known, alarm, now), now)
+
+
+def _owing(before: Optional[Alarm], alarm: Alarm, now: float) -> Alarm:
+    """One that is suppressed keeps what was there before and nobody had acknowledged."""
+    owed = before.owed if before is not None and before.suppressed else None
+    if before is not None and not before.suppressed and not before.acknowledged:
+        over = before if before.cleared is not None else before._replace(cleared=now, says=before.past or before.says)
+        owed = over._asdict()
+    return alarm._replace(owed=owed if alarm.suppressed else None)
 
 
 def _again(standing: Standing, known: Alarm, condition: Condition) -> bool:
@@ -188,8 +212,9 @@ def _updated(known: Alarm, alarm: Alarm, now: float) -> Alarm:
     graver = PRIORITIES.index(alarm.priority) < PRIORITIES.index(known.priority)
     return known._replace(
         kind=alarm.kind, says=alarm.says, do=alarm.do, detail=alarm.detail, items=alarm.items, hosts=alarm.hosts,
-        below=alarm.below, suppressed=alarm.suppressed, priority=worse(known.priority, alarm.priority),
-        acknowledged=None if graver else known.acknowledged, noticed=now if graver else known.noticed, past=alarm.past,
+        below=alarm.below, suppressed=alarm.suppressed, reason=alarm.reason, drill=alarm.drill, past=alarm.past,
+        priority=worse(known.priority, alarm.priority), noticed=now if graver else known.noticed,
+        acknowledged=None if graver else known.acknowledged,
     )  # fmt: skip
 
 
@@ -211,6 +236,8 @@ def _fold(standing: Standing, now: float) -> Dict[str, str]:
             continue
         for item in alarm.items:
             own = standing.alarms.get("item:%s" % item)
+            if own is not None and alarm.suppressed and not own.suppressed:
+                continue  # it is over for now, and stays until somebody acknowledges it
             if own is not None and own.raised > alarm.raised - FOLDED and not own.acknowledged:
                 folded[own.key] = key
         if alarm.kind == "hold":

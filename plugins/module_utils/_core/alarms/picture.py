@@ -32,7 +32,10 @@ class Condition:
     hosts: Tuple[str, ...] = ()
     below: Tuple[Tuple[str, str], ...] = ()  # what follows from it
     detail: str = ""
+    ill: Tuple[str, ...] = ()  # items that are not well because of it
     by_design: str = ""  # why it is none
+    reason: str = ""  # the same in a word
+    drill: str = ""  # the drill that it belongs to
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Picture:
         return max([float(entry.get("since") or 0.0) for _unused, entry in self.services(item)] or [0.0])
 
     def paused(self, item: str) -> str:
-        """Why nothing about an item is an alarm; empty when it may be one."""
+        """That an item is paused, as a sentence; empty when it is not."""
         if not self.items[item].get("paused"):
             return ""
         keys = ("site", "item/%s" % item)

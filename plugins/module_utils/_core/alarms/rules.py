@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Iterable, Sequence, Tuple
 
-from ..model.alarm import KINDS, Rule
+from ..model.alarm import KINDS, RULE, Rule
 from .picture import Condition
 
 OFF = "the site's rules switch it off"
@@ -34,7 +34,7 @@ def ruled(condition: Condition, rules: Sequence[Rule], now: float) -> Tuple[Cond
         after = condition.after if condition.after >= 0 else KINDS[condition.kind].after
     chosen = replace(chosen, priority=priority or chosen.priority, after=after)
     if off and not chosen.by_design:
-        chosen = replace(chosen, by_design=OFF)
+        chosen = replace(chosen, by_design=OFF, reason=RULE)
     return chosen, do or KINDS[condition.kind].do
 
 

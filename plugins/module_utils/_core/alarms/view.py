@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from ..model.alarm import HIGH, KINDS, PRIORITIES, STATES, SUPPRESSED, UNACKNOWLEDGED, WENT, Alarm
+from ..model.alarm import (
+    DRILL,
+    HIGH,
+    KINDS,
+    PRIORITIES,
+    STATES,
+    SUPPRESSED,
+    UNACKNOWLEDGED,
+    WENT,
+    Alarm,
+)
+from ..model.drill import drill_label, drill_says
 from ..model.sentences import clock, duration, listing, times
 from .life import Marks, Standing, chatters, state_of
 from .rates import rates
@@ -21,10 +32,10 @@ Json = Dict[str, Any]
 
 
 def alarm_document(known: Mapping[str, Any], marks: Marks, now: float, silent: str = "") -> Json:
-    """{schema, at, alarms, counts, rates, shelves}.
+    """{schema, at, alarms, counts, rates, shelves, drills}.
 
     An alarm is {id, kind, about, priority, state, says, do, detail, items, hosts, below, raised, cleared, often,
-    chattering, acknowledged, shelved, suppressed}.
+    chattering, acknowledged, shelved, suppressed, reason, drill}.
 
     :param known: what `judge.judged` returned last.
     :param silent: why nobody watches, a sentence; nothing that is known here is of now then.
@@ -48,6 +59,8 @@ def alarm_document(known: Mapping[str, Any], marks: Marks, now: float, silent: s
         "rates": rates(standing.raised, len(stand), often, now, float(known.get("began") or now)),
         "shelves": [dict(shelf, about=about) for about, shelf in sorted(marks.shelves.items())
                     if float(shelf.get("until") or 0.0) > now],
+        "drills": [dict(drill, about=about, label=drill_label(about), says=drill_says(about, drill, now))
+                   for about, drill in sorted(marks.drills.items()) if float(drill.get("until") or 0.0) > now],
     }  # fmt: skip
 
 
@@ -60,6 +73,7 @@ def _entry(alarm: Alarm, marks: Marks, now: float) -> Json:
         "raised": alarm.raised, "cleared": alarm.cleared, "often": alarm.often, "first": alarm.first,
         "chattering": chatters(alarm, now), "acknowledged": alarm.acknowledged,
         "shelved": marks.shelf(alarm, now) or None, "suppressed": alarm.suppressed,
+        "reason": alarm.reason, "drill": alarm.drill,
     }  # fmt: skip
 
 
@@ -77,11 +91,15 @@ def lines(document: Mapping[str, Any], now: float, all_of_it: bool = False) -> L
     """
     text: List[str] = []
     for alarm in document["alarms"]:
-        if alarm["state"] != SUPPRESSED or all_of_it:
+        if alarm["state"] != SUPPRESSED or (all_of_it and alarm["reason"] != DRILL):
             text += _lines(alarm, now, all_of_it)
     if not text:
         text.append("no alarms")
-    hidden = document["counts"].get(SUPPRESSED, 0)
+    for drill in document["drills"]:
+        text.append(drill["says"])
+        text += ["  " + line for alarm in document["alarms"] if alarm["drill"] == drill["about"]
+                 for line in _lines(alarm, now, all_of_it)] or ["  no alarms yet"]  # fmt: skip
+    hidden = sum(1 for a in document["alarms"] if a["state"] == SUPPRESSED and a["reason"] != DRILL)
     if hidden and not all_of_it:
         text.append("%d suppressed by design: --all shows them" % hidden)
     for shelf in document["shelves"]:
@@ -116,7 +134,7 @@ def _facts(alarm: Mapping[str, Any], now: float) -> List[str]:
         words.append("acknowledged by %s at %s%s" % (seen.get("by") or "?", clock(seen["at"], now), why))
     if alarm["shelved"]:
         words.append("until %s, by %s" % (clock(alarm["shelved"]["until"], now), alarm["shelved"]["by"]))
-    if alarm["suppressed"]:
+    if alarm["suppressed"] and alarm["reason"] != DRILL:
         words.append(str(alarm["suppressed"]))
     if alarm["often"] > 1:
         words.append("%s since %s" % (times(alarm["often"]), clock(alarm["first"], now)))

@@ -52,7 +52,7 @@ def _services(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]:
             "service:%s" % name, "service", MEDIUM if left else HIGH,
             "%s is down on %s%s" % (service["label"], listing(ill), tail), items=tuple(waiting), hosts=tuple(ill),
             below=tuple((host, entry["why"] or entry["state"]) for host, entry in ill.items()),
-            by_design=picture.stopped, past="%s was down on %s" % (service["label"], listing(ill)),
+            past="%s was down on %s" % (service["label"], listing(ill)),
         )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def _ended(picture: Picture, name: str, service: Mapping[str, Any], gone: Mappin
         says = "%s ended on %s and runs again" % (service["label"], listing(new))
         yield Condition(
             key, "service", MEDIUM, says, at, True, picture.now, says, after=0.0, hosts=tuple(new),
-            below=tuple((host, str(ends[host]["how"])) for host in new), by_design=picture.stopped,
+            below=tuple((host, str(ends[host]["how"])) for host in new),
         )  # fmt: skip
 
 
@@ -89,13 +89,11 @@ def _readiness(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]
     names = list(dict.fromkeys(name for host in hosts for name in document["hosts"][host]["without_place"]))
     owners = {str(picture.document["instances"].get(name, {}).get("item") or name) for name in names}
     items = [item for item in picture.items if item in owners]
-    drained = [name for name, host in picture.hosts.items() if host.get("drain") and name in picture.servers]
     says = "N-1 not met: without %s there is no room for item%s %s" % (
         listing(hosts, 3).replace(" and ", " or "), "s"[: len(items) != 1], listing(items))
     yield Condition(
         "n-1:site", "n-1", MEDIUM, says, hosts=tuple(hosts),
         below=tuple((host, document["hosts"][host]["why"]) for host in hosts),
-        by_design="%s is drained" % listing(drained) if drained else picture.stopped,
         past="N-1 was not met",
     )  # fmt: skip
 

@@ -59,6 +59,7 @@ class Remote:
     def __init__(self, path: str, who: str = "") -> None:
         self.path = path
         self.who = who
+        self.asked = ""  # the id of the request that was sent last, once it is taken
 
     def get(self, path: str, timeout: float = 30.0, **query: Any) -> Json:
         """:raises Refused, Lost, Late:"""
@@ -72,6 +73,10 @@ class Remote:
         """:param patient: the answer takes its time. :raises Refused, Lost, Late:"""
         return self._call("POST", path, body, {}, timeout, patient)
 
+    def withdraw(self, ident: str, why: str, timeout: float) -> Json:
+        """Take a request back that waits. :raises Refused: with why not. :raises Lost, Late:"""
+        return self._call("DELETE", "/actions/" + quoted(ident), {"why": why}, {}, timeout)
+
     def act(self, body: Mapping[str, Any], timeout: float, meanwhile: Optional[Callable[[], None]] = None) -> Json:
         """Have a request carried out; returns its outcome.
 
@@ -82,6 +87,7 @@ class Remote:
         """
         end = time.monotonic() + timeout
         ticket = self._call("POST", "/actions?wait=0", body, {}, timeout)
+        self.asked = str(ticket["id"])
         while ticket["state"] == "running":
             left = end - time.monotonic()
             if left <= 0:

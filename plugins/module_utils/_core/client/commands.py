@@ -110,7 +110,7 @@ def code(refused: api.Refused) -> int:
     """The exit code of what the API refused."""
     if refused.status == 404 or (refused.errors and all(error.get("unknown") for error in refused.errors)):
         return UNKNOWN
-    if refused.status == 403:
+    if refused.status in (403, 409):
         return REFUSED
     if refused.status >= 500:
         return FAILED if refused.status == 500 else NO_ANSWER

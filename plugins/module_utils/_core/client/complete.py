@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
-ITEMS, INSTANCES, HOSTS = "items", "instances", "hosts"
+ITEMS, INSTANCES, HOSTS, REQUESTS = "items", "instances", "hosts", "requests"
 # What an argument takes, by the word that its help shows for it.
 METAVARS: Mapping[str, Tuple[str, ...]] = {
     "ITEM": (ITEMS,), "INSTANCE": (ITEMS, INSTANCES), "HOST": (HOSTS,), "ID": (ITEMS,), "HOST=PERCENT": (HOSTS,),
-    "NAME[/PROGRAM]": (ITEMS, INSTANCES, HOSTS),
+    "NAME": (ITEMS, HOSTS), "REQUEST": (REQUESTS,), "NAME[/PROGRAM]": (ITEMS, INSTANCES, HOSTS),
 }  # fmt: skip
 FILES = ("FILE", "PATH", "FOLDER", "INVENTORY", "STATE_DIR")
 AS_FILES = "//files"  # instead of words: the shell completes names of files itself
@@ -134,4 +134,5 @@ def _names(status: Mapping[str, Any]) -> Dict[str, List[str]]:
         ITEMS: [str(entry["item"]) for entry in status.get("items") or ()],
         INSTANCES: [str(name) for name in status.get("instances") or ()],
         HOSTS: [str(entry["host"]) for entry in status.get("hosts") or ()],
+        REQUESTS: [str(entry["id"]) for entry in status.get("requests") or ()],
     }

@@ -21,7 +21,7 @@ from ..model.request import KINDS
 from ..model.sentences import CANNOT_RUN
 from ..model.version import VERSION
 from ..report import rollouts
-from . import answers, api, complete, figures, forward, happened, programs, terminal, verbs
+from . import answers, api, complete, figures, forward, happened, programs, terminal, verbs, withdraw
 from . import options as request_options
 from .commands import (
     FAILED,
@@ -309,6 +309,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="the whole plan, for programs")
     request_options.add_saving(sub)
     verbs.Verbs(add, common, request, rollout).add(verbs.by_console())
+    withdraw.add_withdraw(add("withdraw", withdraw.withdraw, withdraw.TEXT, withdraw.EXAMPLE))
     sub = add("explain", explain, "where the applications of an item run and why, and why not elsewhere", "explain 02")
     sub.add_argument("item", metavar="ITEM", help="id of the item, or name of one of its instances")
     sub.add_argument("--json", action="store_true", help="the same, for programs")

@@ -17,6 +17,7 @@ from . import options
 Command = Callable[[argparse.Namespace, Any], int]
 Add = Callable[[str, Command, str, str], argparse.ArgumentParser]  # name, command, what it does, example
 ROLLOUT = "rollout"
+GROUPS = {"site": "the whole site", "drill": "exercises, whose alarms are apart"}  # first word -> what its commands do
 
 
 class Verbs:
@@ -60,7 +61,8 @@ class Verbs:
     def _one_of(self, first: str, second: str, text: str) -> argparse.ArgumentParser:
         """The parser of a command of two words whose first one several commands share."""
         if first not in self._groups:
-            parent = self._add(first, self._change, "the whole %s: %s --help lists what can be done" % (first, first),
+            about = GROUPS.get(first, first)
+            parent = self._add(first, self._change, "%s: %s --help lists what can be done" % (about, first),
                                "%s --help" % first)  # fmt: skip
             group = parent.add_subparsers(title="commands", metavar="COMMAND", dest="what")
             group.required = True

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any, Dict, List, Mapping, Optional
 
+from ..model.asked import subject
 from ..model.sentences import duration, listing
 from ..report import story
 from . import api, terminal
@@ -75,8 +76,10 @@ class Waiting:
         """What goes on although nobody waits for it, as a sentence."""
         self._news()
         done = ["%s (%s)" % each for each in self.happened.items()]
-        return "interrupted after %s; the monitor goes on with %s. So far: %s. muster status shows the rest" % (
-            duration(int(time.monotonic() - self._since)), self._subject, listing(done, most=8) if done else "nothing")
+        back = "; muster withdraw %s takes it back while it waits" % self._remote.asked
+        return "interrupted after %s; the monitor goes on with %s. So far: %s. muster status shows the rest%s" % (
+            duration(int(time.monotonic() - self._since)), self._subject, listing(done, most=8) if done else "nothing",
+            back if self._remote.asked and not done else "")
 
     def _news(self) -> List[Json]:
         if self._after is None:
@@ -92,11 +95,3 @@ class Waiting:
                 self.happened.pop(name, None)  # the last one comes last
                 self.happened[name] = str(entry.get("result") or entry.get("what") or "")
         return entries
-
-
-def subject(body: Mapping[str, Any]) -> str:
-    """A request in few words: its kind and what it is about."""
-    names = [str(name) for key in ("instances", "items", "hosts") for name in body.get(key) or ()]
-    names += [str(body[key]) for key in ("item", "instance", "host") if body.get(key)]
-    kind = str(body["kind"]).replace("_", " ")
-    return "%s of %s" % (kind, listing(names, most=3)) if names else kind

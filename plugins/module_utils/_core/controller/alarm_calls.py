@@ -71,8 +71,7 @@ class Book:
             if abs(now - self._swept) > SWEEP:
                 self._swept = now
                 store.forget(kept_until(now, days))
-        waits = bool(alarms["nascent"]) or bool(alarms["calm"]) or any(
-            float(m.get("until") or 0.0) > now for m in marks.shelves.values())  # fmt: skip
+        waits = bool(alarms["nascent"]) or bool(alarms["calm"]) or marks.lapse(now)
         return {"changes": entries, "alarms": alarm_document(alarms, marks, now), "waits": waits,
                 "last": last}  # fmt: skip
 
@@ -152,7 +151,7 @@ def alarms(state_dir: str, document: Mapping[str, Any]) -> Json:
 
 def for_request(state_dir: str, kind: str) -> Json:
     """What a request about alarms has to know of them."""
-    if kind not in ("acknowledge", "shelve", "unshelve"):
+    if kind not in ("acknowledge", "shelve", "unshelve", "drill_begin", "drill_end"):
         return {}
     with Past(state_dir) as store:
         standing = (store.known(ALARMS).get("alarms") or {}).values()

@@ -3,20 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people asked the monitor for, in the ledger until a run has planned it: so it outlives the monitor.
 
-A record is the request as JSON, with ``at``. The commit of the plan drops it, so each is carried out once.
+A record is the request as JSON, with ``at``. The commit of the plan drops it, so each is carried out once. Who drops it
+before has withdrawn the request, whichever monitor or run has it by then.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any, Dict, List, Mapping, Tuple
 
+from ..model.asked import account, subject
+from ..model.plan import REFUSE, Action, Plan
 from . import ledgers
 from .store import LedgerError, LostRace
 
 KIND = "requests"
 LONGEST = 900.0  # s after which a request that no run has planned is not carried out any more: its person has gone on
 ATTEMPTS = 8
+WITHDRAWN, NOT_YOURS, GONE = "withdrawn", "not yours", "gone"  # what became of a wish to withdraw
+BEGUN, LATER = "begun", "later"  # the same, from a monitor: a run has it; it is not known
 
 Json = Dict[str, Any]
 
@@ -38,6 +44,52 @@ def drop(state_dir: str, ident: str) -> None:
     with _ledger(state_dir) as ledger:
         if ident in ledger.read()[0][KIND]:
             _commit(ledger, {KIND: {ident: None}}, [])
+
+
+def withdraw(state_dir: str, ident: str, by: Mapping[str, Any], now: float) -> Tuple[str, Json]:
+    """Take back a request that no run has planned.
+
+    :param by: {who, from, why, anyone}; `anyone`: also what somebody else asked for.
+    :return: `WITHDRAWN`, `NOT_YOURS` or `GONE`, and the request.
+    :raises LedgerError: when the ledger cannot be used.
+    """
+    with _ledger(state_dir) as ledger:
+        for _unused in range(ATTEMPTS):
+            state, revision = ledger.read()
+            known = state[KIND].get(ident)
+            if known is None:
+                return GONE, {}
+            if not by.get("anyone") and account(str(known.get("who") or "")) != account(str(by.get("who") or "")):
+                return NOT_YOURS, dict(known)
+            try:
+                ledger.commit(revision, {KIND: {ident: None}}, [_withdrawn(known, by, now)])
+                return WITHDRAWN, dict(known)
+            except LostRace:
+                continue
+    raise LedgerError("others kept changing the ledger: try again")
+
+
+def _withdrawn(request: Mapping[str, Any], by: Mapping[str, Any], now: float) -> Json:
+    names = list(request.get("instances") or ())
+    return {
+        "at": now, "who": by.get("who") or "", "from": by.get("from") or "", "result": "withdrawn",
+        "what": "%s, asked for by %s, is withdrawn" % (subject(request), request.get("who") or "somebody"),
+        "why": by.get("why") or "", **({"instance": names[0]} if len(names) == 1 else {}),
+    }  # fmt: skip
+
+
+def sentence(request: Mapping[str, Any], by: Mapping[str, Any]) -> str:
+    """That a request is withdrawn, for the one who asked and for the one who withdrew it."""
+    why = ": %s" % by["why"] if by.get("why") else ""
+    return "%s is withdrawn by %s%s; nothing was done" % (subject(request), by.get("who") or "somebody", why)
+
+
+def not_again(plan: Plan) -> Plan:
+    """The plan of a request whose record is gone: nothing is done."""
+    why = "%s was withdrawn, or another run has planned it: muster status tells" % subject(plan.request)
+    return dataclasses.replace(
+        plan, actions=(Action(REFUSE, "", "", why),), changes={}, trail=[], candidates={}, waits={}, turns=[], boots={}
+    )
 
 
 def left(state_dir: str, now: float) -> List[Tuple[str, Json]]:

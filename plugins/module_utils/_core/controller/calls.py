@@ -211,8 +211,7 @@ def _make_plan(given: _Call) -> Json:
     with call.deciding as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = _read(given, ledger)
-            if request.get("id") and request["id"] not in state[asked.KIND]:
-                raise Refused("another run has planned this request already")
+            gone = bool(request.get("id")) and request["id"] not in state[asked.KIND]
             call = _over_what_is_deployed(given, state, str(request.get("kind")))
             configs = {h: d for h, d in call.config_digests.items() if given.config_digests.get(h) == d}  # can be sent
             observations = last_seen.current(call.site, ledger, state, revision, call.request, call.check)
@@ -221,10 +220,11 @@ def _make_plan(given: _Call) -> Json:
             plan = make_plan(call.site, run_process.without_gone(state), revision, observations, request, now, run,
                              call.digests, configs, str(call.request.get("process") or ""))  # fmt: skip
             plan, looked = bound.checked(plan, now) if bound else plan, revision
+            plan = asked.not_again(plan) if gone else plan
             if call.request.get("look") and not plan.idle:
                 call = call._replace(check=True)
             changes = _with_meta(call, state, plan, run)
-            if request.get("id"):
+            if request.get("id") and not gone:
                 changes[asked.KIND] = {request["id"]: None}  # with the plan: so it is carried out once
             if call.check or not (changes or plan.trail):
                 break

@@ -7,15 +7,15 @@ A notice is ``{what, instance, hosts, why, ...}`` under an id that is the same f
 fails for a year fills no ledger, and what lasts is in the trail once. A conflict has ``policy``, ``since`` and ``open``
 (whether it is still there); a failure ``at`` and ``run`` of the last one and their ``count``; a drift ``since``.
 
-Beside them are the marks of alarms, {what, about, by, why, at}: that somebody acknowledged one, or shelved it ``until``
-a moment.
+Beside them are the marks of alarms, {what, about, by, why, at}: that somebody acknowledged one, shelved it, or began a
+drill ``until`` a moment.
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ..model.alarm import MARK, SHELF
+from ..model.alarm import MARKS
 from ..model.records import Claim
 from ..model.sentences import listing
 from .draft import Draft, Json
@@ -62,7 +62,7 @@ def shown(notices: Mapping[str, Any], claims: Mapping[str, Claim]) -> Dict[str, 
     drifts: List[Json] = []
     for key in sorted(notices, key=lambda k: (float(notices[k].get("since") or notices[k].get("at") or 0.0), k)):
         notice = notices[key]
-        if notice.get("what") in (MARK, SHELF):
+        if notice.get("what") in MARKS:
             continue
         common = {"id": key, "instance": notice.get("instance") or "", "why": notice.get("why") or ""}
         if notice.get("what") == CONFLICT:
@@ -78,7 +78,7 @@ def shown(notices: Mapping[str, Any], claims: Mapping[str, Claim]) -> Dict[str, 
                 dict(common, host=(notice.get("hosts") or [""])[0], at=notice.get("at"),
                      count=notice.get("count") or 1, acknowledged=None)
             )  # fmt: skip
-    marks = [dict(notice) for _key, notice in sorted(notices.items()) if notice.get("what") in (MARK, SHELF)]
+    marks = [dict(notice) for _key, notice in sorted(notices.items()) if notice.get("what") in MARKS]
     return {"conflicts": conflicts, "failures": failures, "drift": drifts, "marks": marks}
 
 

@@ -19,13 +19,19 @@ UNACKNOWLEDGED = "unacknowledged"  # it is there, and nobody has taken note of i
 ACKNOWLEDGED = "acknowledged"  # it is there, and somebody knows
 WENT = "came and went"  # it is over, and nobody has taken note of it
 SHELVED = "shelved"  # a person does not want to hear of it until a moment
-SUPPRESSED = "suppressed"  # by design: what it is about is paused or drained
+SUPPRESSED = "suppressed"  # by design, for one of `REASONS`
 STATES = (UNACKNOWLEDGED, WENT, ACKNOWLEDGED, SHELVED, SUPPRESSED)
 OVER = "over"  # in the past: it is over, and acknowledged
 
 # What its record among the ledger's notices is.
 MARK = "alarm"  # somebody has acknowledged it
 SHELF = "shelf"  # somebody has shelved it
+DRILL = "drill"  # somebody has said that what fails there is a drill
+MARKS = (MARK, SHELF, DRILL)
+
+# Why an alarm is suppressed by design; `alarms.reasons` says when each applies.
+PAUSED, DRAINED, STOPPED_SITE, RULE = "paused", "drained", "site stopped", "rule"
+REASONS = (STOPPED_SITE, PAUSED, DRAINED, DRILL, RULE)
 
 
 class Kind(NamedTuple):
@@ -112,6 +118,9 @@ class Alarm(NamedTuple):
     times: Tuple[float, ...] = ()  # of the latest occurrences
     acknowledged: Optional[Json] = None  # {by, why, at}
     suppressed: str = ""  # why
+    reason: str = ""  # the same in a word, one of `REASONS`
+    drill: str = ""  # what the drill is about that suppresses it: host:server_2
+    owed: Optional[Json] = None  # what nobody had acknowledged when it was suppressed: it is there again afterwards
 
     @property
     def active(self) -> bool:

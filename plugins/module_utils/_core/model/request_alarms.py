@@ -10,6 +10,7 @@ from typing import Any, Tuple
 
 def kinds(kind: Any, subject: Any) -> Tuple[Any, ...]:
     """:param kind: `RequestKind`. :param subject: `Subject`."""
+    drilled = subject("ids", "NAME", "name of a host, or id of an item", many=True)
     alarms = subject("ids", "ID", "id of an alarm or of an item, or a kind of alarm", many=True)
     return (
         kind(
@@ -30,4 +31,18 @@ def kinds(kind: Any, subject: Any) -> Tuple[Any, ...]:
             example="note 02 --why 'fan replaced, watch it'",
         ),
         kind("unshelve", "Hear of shelved alarms again.", subject=alarms, needs=("ids",), example="unshelve 02"),
+        kind(
+            "drill_begin", "Say that what fails on a host, or of an item, is a drill until a moment.",
+            "Its alarms are recorded and shown apart; they make no sound and call no hook. Nothing else is different:"
+            " what fails is repaired, moved and reported as ever. The drill ends by itself at that moment, and what"
+            " still fails then is an alarm. What failed before is none of it, and two copies of an instance are always"
+            " an alarm.",
+            subject=drilled, needs=("ids", "until"), reason=True, command="drill begin",
+            example="drill begin server_2 --until 15:00 --why 'power of hall B'",
+        ),
+        kind(
+            "drill_end", "End a drill before its time: what still fails there is an alarm then.",
+            subject=drilled._replace(needed=False), one_of=("ids", "all"), command="drill end",
+            example="drill end server_2",
+        ),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping
 from ..decide import notices
 from ..decide import pauses as decide_pauses
 from ..model import sentences
+from ..model.asked import subject
 from ..model.records import Booked, Claim, Pause, Records, SiteStop
 from ..model.words import SITE, item_key
 
@@ -19,13 +20,13 @@ MOST = 20  # notes of the monitor; beyond, they are counted
 
 
 def part(state: Mapping[str, Any], now: float) -> Json:
-    """``{"stopped", "moves", "pauses", "conflicts", "failures", "drift", "marks"}`` of the status document.
+    """``{"stopped", "moves", "requests", "pauses", "conflicts", "failures", "drift", "marks"}`` of the status document.
 
     ``stopped`` is {by, why, at, says} while the whole site is stopped, else None; a move that is still to be done is
     {instance, host, to, by, why, at, due, at_a_time, rebalance, says}. A pause is {key, by, why, at, until, says}, a
     conflict {id, instance, hosts, policy, since, why, open, acknowledged}, a failure {id, instance, host, at, why,
     count, acknowledged}, a drift {id, instance, hosts, since, why}, a
-    mark of alarms {what, about, by, why, at, until}.
+    mark of alarms {what, about, by, why, at, until}, a request that no run has planned {id, kind, who, why, at, says}.
     """
     pauses = [
         dict(pause.to_json(), key=key, says=decide_pauses.sentence(key, pause, now))
@@ -36,6 +37,7 @@ def part(state: Mapping[str, Any], now: float) -> Json:
     return dict(
         notices.shown(state.get("notices") or {}, claims),
         pauses=pauses,
+        requests=[_waits(ident, asked, now) for ident, asked in (state.get("requests") or {}).items()],
         stopped=dict(stop.to_json(), says=stop.sentence(now)) if stop is not None else None,
         moves=[
             dict(record, instance=name, says=_move(name, Booked.from_json(record), now))
@@ -48,6 +50,14 @@ def _move(name: str, booked: Booked, now: float) -> str:
     when = "at %s" % sentences.clock(booked.due, now) if booked.due else "in its turn"
     why = " (%s)" % booked.why if booked.why else ""
     return "%s moves from %s to %s %s, as %s asked%s" % (name, booked.host, booked.to, when, booked.by, why)
+
+
+def _waits(ident: str, asked: Mapping[str, Any], now: float) -> Json:
+    """A request that waits for its turn. What may be secret of it is left out."""
+    at, who = float(asked.get("at") or now), str(asked.get("who") or "")
+    says = "%s, asked for by %s at %s, waits for its turn" % (
+        subject(asked), who or "somebody", sentences.clock(at, now, seconds=True))  # fmt: skip
+    return {"id": ident, "kind": asked.get("kind"), "who": who, "why": asked.get("why") or "", "at": at, "says": says}
 
 
 def _now(state: Mapping[str, Any], now: float) -> Dict[str, Pause]:
@@ -80,6 +90,7 @@ def lines(document: Mapping[str, Any], now: float) -> List[str]:
     """The same as text, with the ids to acknowledge."""
     text = ["stopped: %s" % document["stopped"]["says"]] if document.get("stopped") else []
     text += ["move: %s" % move["says"] for move in document.get("moves") or []]
+    text += ["request: %s [%s]" % (one["says"], one["id"]) for one in document.get("requests") or []]
     text += ["paused: %s" % pause["says"] for pause in document.get("pauses") or []]
     text += ["drift: %s (only reported)" % drift["why"] for drift in document.get("drift") or []]
     conflicts = document.get("conflicts") or []

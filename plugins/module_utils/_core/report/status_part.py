@@ -43,7 +43,7 @@ def part(document: Mapping[str, Any], items: Collection[str] = (), not_normal: b
         found[key] = [e for e in entries if not items or not e.get("instance") or e["instance"] in instances]
     if not_normal:
         found["conflicts"] = [entry for entry in found["conflicts"] if entry["open"]]
-        found.update(instances={}, moves=[], pauses=[])
+        found.update(instances={}, moves=[], pauses=[], requests=[])
         if (found.get("rollout") or {}).get("state") != STOPPED:
             found["rollout"] = None
     return found

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping
 
 from ..decide.draft import Draft
 from ..decide.notices import CONFLICT, FAILURE
-from ..model.alarm import KINDS, MARK, SHELF
+from ..model.alarm import DRILL, KINDS, MARK, SHELF
 from ..model.moments import moment
 from ..model.sentences import clock, did_you_mean, listing
 
@@ -21,7 +21,7 @@ STALE = 86400.0  # s after which the mark of an alarm that is over is forgotten
 
 def acknowledge(draft: Draft) -> List[str]:
     """A person has seen it: what is over is forgotten, an alarm or a conflict that goes on is marked."""
-    alarms = _alarms(draft)
+    alarms = alarms_of(draft)
     notices = [key for key in draft.upkeep.notices() if _what(draft, key) in (CONFLICT, FAILURE)]
     known = list(dict.fromkeys([*alarms, *notices]))
     wanted = [str(key) for key in draft.request.get("ids") or ()]
@@ -45,13 +45,13 @@ def acknowledge(draft: Draft) -> List[str]:
         done.append(key)
     if done:
         draft.hold(None, None, "%s acknowledged by %s" % (listing(done), draft.who))
-    _sweep(draft, alarms)
+    sweep(draft, alarms)
     return []
 
 
 def shelve(draft: Draft) -> List[str]:
     """A person does not want to hear of some alarms until a moment."""
-    alarms, items = _alarms(draft), [item.id for item in draft.site.rows]
+    alarms, items = alarms_of(draft), [item.id for item in draft.site.rows]
     try:
         until = moment(draft.request.get("until"), draft.now)
     except ValueError as error:
@@ -72,12 +72,12 @@ def shelve(draft: Draft) -> List[str]:
         says = "alarms about %s are shelved until %s" % (about, clock(until, draft.now))
         draft.note(says, draft.why)
         draft.hold(None, None, "%s by %s" % (says, draft.who))
-    _sweep(draft, alarms)
+    sweep(draft, alarms)
     return []
 
 
 def unshelve(draft: Draft) -> List[str]:
-    alarms, items = _alarms(draft), [item.id for item in draft.site.rows]
+    alarms, items = alarms_of(draft), [item.id for item in draft.site.rows]
     shelved = {str((draft.upkeep.notice(key) or {}).get("about")): key
                for key in draft.upkeep.notices() if _what(draft, key) == SHELF}  # fmt: skip
     for written in draft.request.get("ids") or ():
@@ -91,7 +91,7 @@ def unshelve(draft: Draft) -> List[str]:
     return []
 
 
-def _alarms(draft: Draft) -> Dict[str, Mapping[str, Any]]:
+def alarms_of(draft: Draft) -> Dict[str, Mapping[str, Any]]:
     return {str(alarm["id"]): alarm for alarm in draft.request.get("alarms") or ()}
 
 
@@ -144,11 +144,11 @@ def _of_failure(draft: Draft, alarms: Mapping[str, Any], key: str) -> List[str]:
     return [about] if about in alarms else []
 
 
-def _sweep(draft: Draft, alarms: Mapping[str, Any]) -> None:
-    """Forget shelves that have ended, and marks of what is over."""
+def sweep(draft: Draft, alarms: Mapping[str, Any]) -> None:
+    """Forget shelves and drills that have ended, and marks of what is over."""
     for key in draft.upkeep.notices():
         notice = draft.upkeep.notice(key) or {}
-        ended = notice.get("what") == SHELF and float(notice.get("until") or 0.0) <= draft.now
+        ended = notice.get("what") in (SHELF, DRILL) and float(notice.get("until") or 0.0) <= draft.now
         stale = notice.get("what") == MARK and float(notice.get("at") or 0.0) < draft.now - STALE
         if ended or (stale and notice.get("about") not in alarms):
             draft.upkeep.set_notice(key, None)

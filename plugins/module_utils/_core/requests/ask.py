@@ -16,6 +16,7 @@ from ..model.sentences import listing
 from ..model.site import Instance
 from ..model.words import FAILED, MUSTER, NOT_ASKED, RUNNING, STARTED, STOPPED, STOPPING, UNREACHABLE
 from . import check, given, programs
+from . import drill as drills
 from .acknowledge import acknowledge, shelve, unshelve
 from .common import because, clear, wrong_kind
 from .confirm import confirm_down
@@ -45,6 +46,7 @@ def ask(draft: Draft, more: Optional[Mapping[str, Callable[[Draft], List[str]]]]
     others: Dict[str, Callable[[Draft], List[str]]] = {
         "drain": drain, "undrain": drain, "confirm_down": confirm_down, "pause": pause,
         "resume": resume, "acknowledge": acknowledge, "shelve": shelve, "unshelve": unshelve, "note": note,
+        "drill_begin": drills.begin, "drill_end": drills.end,
         "forget": forget,
         **dict.fromkeys((kind for kind in KINDS if kind.startswith("rollout_")), rollout),
         **(more or {}),
