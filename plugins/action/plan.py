@@ -53,7 +53,7 @@ class ActionModule(_controller_call.ControllerAction):
             why = _compiled.kept("failed-" + name) or NOT_OBSERVED
             observations[name] = {"host": name, "answer": "not asked", "why": why}
         if not self._task.check_mode:
-            self._until_due()
+            self._until_due(task_vars)
         # Of the monitor's record of the request: the run's first plan takes it, and further rounds belong to that one.
         noted = "" if _compiled.kept("plan") else str(task_vars.get("muster_request_id") or "")
         answer = self.call_controller(
@@ -65,7 +65,12 @@ class ActionModule(_controller_call.ControllerAction):
                 "observations": observations,
                 "observed_revision": _compiled.kept("revision"),
                 "observed_mark": _compiled.kept("mark"),
-                "request": dict(request.from_arguments(options), dry_run=bool(self._task.check_mode), id=noted),
+                "request": dict(
+                    request.from_arguments(options),
+                    dry_run=bool(self._task.check_mode),
+                    id=noted,
+                    carries=bool(_compiled.kept("rollout")) or _rounds.carries(options["kind"], task_vars),
+                ),
                 **({"save": {"approve": options["approve"]}} if saves else {}),
             },
             task_vars,
@@ -75,10 +80,13 @@ class ActionModule(_controller_call.ControllerAction):
             self._display.display("saved to %s (mode 0600): apply does exactly this, or nothing" % saves)
         return self._planned(result, answer, options, observations, compiled, task_vars)
 
-    def _until_due(self) -> None:
-        """In a later round of a rollout, wait for the moment when its batch has been well for long enough."""
+    def _until_due(self, task_vars: dict[str, Any]) -> None:
+        """Wait for the moment when the batch of a rollout has been well for long enough: in a later round, and in the
+        first one of a run for which the monitor could not wait."""
         _compiled.keep("lead", _rounds.lead(_compiled.kept("begun"), time.time()))
         due = _compiled.kept("due")
+        if _compiled.kept("plan") is None:
+            due = float(task_vars.get("muster_due") or 0.0)
         if due:
             _compiled.keep("due", None)
             time.sleep(min(_rounds.MOST_EARLY, _rounds.until(due, time.time())))

@@ -83,7 +83,8 @@ class ActionModule(_controller_call.ControllerAction):
         ]
         if failed:
             raise AnsibleActionFail("; ".join(failed))
-        again = self._again(plan, outcome, answers) or self._rollout(plan, answers)
+        limit = float(document["settings"]["run_timeout"])
+        again = self._again(plan, outcome, answers) or self._rollout(plan, answers, task_vars, limit)
         halted = (plan.changes.get("rollouts") or {}).get(CURRENT) or {}
         if halted.get("state") == HALTED and _compiled.kept("rollout") and not again:
             raise AnsibleActionFail("rollout %s stopped: %s" % (halted.get("id"), halted.get("reason")))
@@ -95,15 +96,26 @@ class ActionModule(_controller_call.ControllerAction):
         )
         return result
 
-    def _rollout(self, plan: Plan, answers: Mapping[str, Any]) -> str:
-        """A deploy waits for its rollout: the kind of the next round, after the time that a batch has to be well."""
-        if not plan.again_after or not (plan.kind == "deploy" or _compiled.kept("rollout")):
+    def _rollout(
+        self, plan: Plan, answers: Mapping[str, Any], task_vars: Mapping[str, Any], timeout: float
+    ) -> str:
+        """A run waits for the rollout that it carries: the kind of the next round, after the time that a batch has to
+        be well."""
+        now = time.time()
+        deploys = plan.kind == "deploy" or _compiled.kept("rollout")
+        if not plan.again_after or not (deploys or _rounds.carries(plan.kind, task_vars)):
             return ""
-        _compiled.keep("rollout", plan.run)
+        if not deploys:
+            begun = _compiled.kept("first") or now
+            _compiled.keep("first", begun)
+            if not _rounds.monitor_waits(plan.again_after, begun, now, timeout):
+                return ""
+        else:
+            _compiled.keep("rollout", plan.run)
         if int(_compiled.kept("rounds") or 1) > ROUNDS:
             self._display.warning("the rollout goes on with the monitor, or with each reconcile: muster rollout status")
             return ""
-        due = _rounds.due(time.time(), plan.again_after, answers.values())
+        due = _rounds.due(now, plan.again_after, answers.values())
         _compiled.keep("due", due)
         time.sleep(_rounds.until(due, time.time(), _compiled.kept("lead") or 0.0))
         return "reconcile"
