@@ -19,10 +19,14 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.requests
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
+    _host_call,
+    _inventory,
+    _line_call,
     _rounds,
     _sentences,
 )
 
+MOST_REACHED = 100  # hosts whose variables are looked at in advance
 NOT_OBSERVED = "it was not observed in this run (--limit, serial, --start-at-task)"
 _SPEC = {
     **request.argument_spec(),
@@ -52,6 +56,7 @@ class ActionModule(_controller_call.ControllerAction):
         for name in [name for name in names if name not in observations]:
             why = _compiled.kept("failed-" + name) or NOT_OBSERVED
             observations[name] = {"host": name, "answer": "not asked", "why": why}
+        ways = self._ways(names, task_vars)
         if not self._task.check_mode:
             self._until_due(task_vars)
         # Of the monitor's record of the request: the run's first plan takes it, and further rounds belong to that one.
@@ -75,10 +80,28 @@ class ActionModule(_controller_call.ControllerAction):
             },
             task_vars,
         )
+        answer["given"] = self._give(answer["requests"], ways, compiled) if ways else {}
         if saves and answer.get("saved"):
             _sentences.write_plan(saves, answer["saved"])
             self._display.display("saved to %s (mode 0600): apply does exactly this, or nothing" % saves)
         return self._planned(result, answer, options, observations, compiled, task_vars)
+
+    def _ways(self, names: list[str], task_vars: dict[str, Any]) -> dict[str, dict[str, str]]:
+        """How this run reaches the hosts, in the rounds of a rollout: empty where no line may be on this machine."""
+        waits = _compiled.kept("due") or task_vars.get("muster_due")
+        if not waits or self._task.check_mode or self._connection.transport != "local":
+            return {}
+        _host_call.agent_bundle()  # while there is time
+        known = _inventory.reached_all(task_vars["hostvars"], names[:MOST_REACHED])
+        return {name: way for name, way in known.items() if way}
+
+    def _give(
+        self, requests: dict[str, Any], ways: dict[str, dict[str, str]], compiled: _compiled.Compiled
+    ) -> dict[str, Any]:
+        """Hand acts over to the monitor's lines: they begin while Ansible is on its way to the task that acts."""
+        near = {name: asked for name, asked in requests.items() if name in ways}
+        acts = _line_call.acts_of(compiled.document, _compiled.kept("site_id") or "", near, ways)
+        return _line_call.give(compiled.document["state_dir"], _host_call.agent_bundle()["hash"], acts)
 
     def _until_due(self, task_vars: dict[str, Any]) -> None:
         """Wait for the moment when the batch of a rollout has been well for long enough: in a later round, and in the
@@ -128,6 +151,7 @@ class ActionModule(_controller_call.ControllerAction):
             run=plan.run,
             phases=answer["phases"],
             requests=answer["requests"],
+            given=answer["given"],
             hosts=sorted(answer["requests"]),
             sentences=sentences,
             plan=document,

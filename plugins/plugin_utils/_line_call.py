@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils._core.controller.places import ACTS_SOCKET
+from ..module_utils._core.controller.way import host_facts
 from ..module_utils._core.model import answers
 from ..module_utils._core.model.text import printable
 
@@ -40,6 +41,19 @@ def whole(host: Mapping[str, Any], request: Mapping[str, Any], diff: bool) -> di
     """The request as the agent takes it, beginning now."""
     head = {"verb": "act", "check": False, "diff": diff, "host": host}
     return {**head, **request, "deadline": time_left(request)}
+
+
+def acts_of(
+    document: Mapping[str, Any],
+    site_id: str,
+    requests: Mapping[str, Mapping[str, Any]],
+    ways: Mapping[str, Mapping[str, str]],
+) -> dict[str, tuple[Mapping[str, str], Mapping[str, Any]]]:
+    """The acts of a plan for `give`: host -> (how this run reaches it, request)."""
+    return {
+        name: (ways[name], whole(host_facts(document, site_id, name), request, False))
+        for name, request in requests.items()
+    }
 
 
 def may_go(request: Mapping[str, Any]) -> bool:
