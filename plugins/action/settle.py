@@ -91,10 +91,20 @@ class ActionModule(_controller_call.ControllerAction):
         errors = [error for error in (_compiled.kept("error-" + name) for name in names) if error]
         if errors and not again:  # last, so that what the other hosts did is committed and goes on
             raise AnsibleActionFail("; ".join(errors))
+        if again:
+            self._next_round(document, task_vars)
         result.update(
             changed=False, results=outcome, revision=answer.get("revision"), again=bool(again), again_kind=again
         )
         return result
+
+    def _next_round(self, document: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """What the task for the site gives the first round: how far the ledger is before the hosts are looked at."""
+        _compiled.keep("begun", time.time())
+        opened = self.call_controller("open_site", {"site": document}, task_vars)
+        _compiled.keep("revision", opened["revision"])
+        _compiled.keep("mark", opened["mark"])
+        _compiled.keep("lease", opened.get("lease") or {})
 
     def _rollout(
         self, plan: Plan, answers: Mapping[str, Any], task_vars: Mapping[str, Any], timeout: float
