@@ -80,7 +80,9 @@ class ActionModule(_controller_call.ControllerAction):
             },
             task_vars,
         )
-        answer["given"] = self._give(answer["requests"], ways, compiled) if ways else {}
+        running = [name for name in ways if observations[name].get("service_manager") == "running"]
+        near = {name: answer["requests"][name] for name in running if name in answer["requests"]}
+        answer["given"] = self._give(near, ways, compiled) if near else {}
         if saves and answer.get("saved"):
             _sentences.write_plan(saves, answer["saved"])
             self._display.display("saved to %s (mode 0600): apply does exactly this, or nothing" % saves)
@@ -88,8 +90,9 @@ class ActionModule(_controller_call.ControllerAction):
 
     def _ways(self, names: list[str], task_vars: dict[str, Any]) -> dict[str, dict[str, str]]:
         """How this run reaches the hosts, in the rounds of a rollout: empty where no line may be on this machine."""
-        waits = _compiled.kept("due") or task_vars.get("muster_due")
-        if not waits or self._task.check_mode or self._connection.transport != "local":
+        here = self._connection.transport == "local" and not self._task.check_mode
+        _compiled.keep("lines", here)  # for the looks of further rounds
+        if not here or not (_compiled.kept("due") or task_vars.get("muster_due")):
             return {}
         _host_call.agent_bundle()  # while there is time
         known = _inventory.reached_all(task_vars["hostvars"], names[:MOST_REACHED])
@@ -98,8 +101,11 @@ class ActionModule(_controller_call.ControllerAction):
     def _give(
         self, requests: dict[str, Any], ways: dict[str, dict[str, str]], compiled: _compiled.Compiled
     ) -> dict[str, Any]:
-        """Hand acts over to the monitor's lines: they begin while Ansible is on its way to the task that acts."""
-        near = {name: asked for name, asked in requests.items() if name in ways}
+        """Hand acts over to the monitor's lines: they begin while Ansible is on its way to the task that acts.
+
+        :param requests: to hosts whose service managers run, so that none has to start one.
+        """
+        near = {n: {**asked, "start_service_manager": False} for n, asked in requests.items() if not asked.get("revive")}
         acts = _line_call.acts_of(compiled.document, _compiled.kept("site_id") or "", near, ways)
         return _line_call.give(compiled.document["state_dir"], _host_call.agent_bundle()["hash"], acts)
 
