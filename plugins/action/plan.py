@@ -105,7 +105,11 @@ class ActionModule(_controller_call.ControllerAction):
 
         :param requests: to hosts whose service managers run, so that none has to start one.
         """
-        near = {n: {**asked, "start_service_manager": False} for n, asked in requests.items() if not asked.get("revive")}
+        near = {
+            name: {**asked, "start_service_manager": False}
+            for name, asked in requests.items()
+            if not asked.get("revive")
+        }
         acts = _line_call.acts_of(compiled.document, _compiled.kept("site_id") or "", near, ways)
         return _line_call.give(compiled.document["state_dir"], _host_call.agent_bundle()["hash"], acts)
 
