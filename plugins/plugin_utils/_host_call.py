@@ -27,7 +27,6 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.model.te
 from ansible_collections.control_room.muster.plugins.plugin_utils import _agent_files, _bounded, _line_call
 
 _ANSWER = "MUSTER:"
-LOOK_SECONDS = 5.0  # that an observation by the monitor's line may take
 # For `python -c`: runs the program that comes first on standard input. So the program is not part of the command line,
 # where csh as a login shell accepts no newline and sh limits the length. The text after it is for people who look at
 # the list of processes.
@@ -120,15 +119,10 @@ class HostAction(ActionBase):
 
         :return: None where that brings none: then the host is asked by command.
         """
-        name = request["host"]["host"]
-        asked = {"verb": "observe", "check": False, "diff": False, "deadline": LOOK_SECONDS, **request}
-        given = _line_call.give(state_dir, agent_bundle()["hash"], {name: (way, asked)}).get(name) or {}
-        if _line_call.TOKEN not in given:
-            return None
-        found = _line_call.collect(state_dir, given[_line_call.TOKEN], LOOK_SECONDS)
+        answer = _line_call.observe(state_dir, agent_bundle()["hash"], way, request)
         try:
-            return _checked("observe", found["answer"], name)
-        except (KeyError, UnreachableHost, AnsibleActionFail):
+            return _checked("observe", answer, request["host"]["host"]) if answer is not None else None
+        except (UnreachableHost, AnsibleActionFail):
             return None
 
     def _installed(

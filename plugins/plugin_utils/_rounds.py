@@ -18,7 +18,7 @@ UNSEEN = 0.2  # s between the end of a wait and the first task of the round
 MOST_EARLY = 5.0  # s: what a look shows must not be old
 # Of the monitor's runs: a longer wait is left to the monitor, which has other things to do meanwhile.
 MONITOR_WAITS = 10.0  # s for a batch
-MONITOR_SHARE = 0.4  # of what a run may take
+MONITOR_SHARE = 0.5  # of what a run may take
 
 
 def carries(kind: str, variables: Mapping[str, Any]) -> bool:
