@@ -305,7 +305,8 @@ def _at_batch(draft: Draft, record: Rollout, at: int, why: str) -> Rollout:
 def as_before(draft: Draft, record: Rollout) -> Rollout:
     """With what of the batch is not whole already: the rollout did not bring that about."""
     batch = record.batches[record.at] if record.at >= 0 else ()
-    found = tuple(name for name in batch if draft.claim(name).deferred or draft.claim(name).failed)
+    claims = {name: draft.claim(name) for name in batch}
+    found = tuple(n for n, claim in claims.items() if claim.deferred or claim.failed or well.is_sick(draft, n, claim))
     return replace(record, ailing=found, lacked=0.0)
 
 

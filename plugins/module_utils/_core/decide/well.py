@@ -37,7 +37,7 @@ def lacks(
     """What is missing until an instance is operational, as a phrase; empty when nothing is.
 
     :param digest: of the configuration that it must have; None: any.
-    :param ailing: a part of it may wait behind a gate, as before.
+    :param ailing: a part of it may wait behind a gate, or its bus be silent, as before.
     """
     copy = draft.copies(instance.name).get(str(claim.host)) if claim.holds else None
     if claim.phase != RUNNING or claim.actor is not None:
@@ -52,7 +52,13 @@ def lacks(
     if claim.deferred and not (ailing and copy.present):
         service = draft.site.service(waits_for(instance, claim)) if waits_for(instance, claim) else None
         return "waits for %s" % ((service.label or service.name) if service else listing(claim.deferred))
-    return ""
+    return "has an internal bus that does not answer" if is_sick(draft, instance.name, claim) and not ailing else ""
+
+
+def is_sick(draft: Draft, name: str, claim: Claim) -> bool:
+    """Whether the monitor says that its bus does not answer."""
+    epoch = (draft.request.get("sick") or {}).get(name)
+    return epoch is not None and epoch == claim.epoch
 
 
 def goal(record: Rollout, name: str) -> str:

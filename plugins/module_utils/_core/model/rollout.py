@@ -51,7 +51,7 @@ class Rollout:
     due: float = 0.0  # when it is looked at next
     missed: float = 0.0  # s since that batch began in which nobody looked
     lacked: float = 0.0  # when a part of that batch was seen last that ran and lacked something
-    ailing: Tuple[str, ...] = ()  # of that batch, what was not whole before: a part had failed, or waited behind a gate
+    ailing: Tuple[str, ...] = ()  # of that batch, what was not well before: without a part, or with a silent bus
     carrier: str = ""  # the process of the run that goes on with it, or the number of that run
     held_up: bool = False  # only what was paused was left of it at the last look
     targets: Mapping[str, str] = field(default_factory=dict)  # instance -> digest that the site describes
