@@ -31,7 +31,7 @@ from .judge.effects import Answer, BusEnded, Effect, Fence, Look, Note, Question
 from .judge.health import Health
 from .judge.hosts import Signal
 from .judge.intents import Intents
-from .judge.schedule import Schedule
+from .judge.schedule import Schedule, variables
 from .judge.watch_list import Watch, how_it_ended
 from .kept import Kept
 from .lead.helm import Helm
@@ -332,7 +332,7 @@ class Monitor(Listened):
     def _begin_reconcile(self, why: str, leave_out: Sequence[str]) -> bool:
         if self._pool is None:
             return False
-        job = self._begin("reconcile", {"muster_who": "monitor", "muster_why": why}, leave_out)
+        job = self._begin("reconcile", variables(why, self._list.watch), leave_out)
         if isinstance(job, str):
             return False
         self.journal.say("run", why, run=job.ident, **({"without": list(leave_out)} if leave_out else {}))

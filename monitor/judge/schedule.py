@@ -23,16 +23,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..core.model.moments import Ladder
-from ..core.model.words import DOWN, FAILED, FREE, STARTED, STARTING, STOPPING, UP
+from ..core.model.words import DOWN, FAILED, FREE, MONITOR, STARTED, STARTING, STOPPING, UP
 from .retries import Again
 from .watch_list import Watch
 
+# s before a rollout goes on: so long a run takes to look at all hosts, and its plan waits for the moment itself.
+ROLLOUT_EARLY_SECONDS = 5.0
+CARRIER_LATE_SECONDS = 10.0  # s after it: the run that was to go on with it has not
 SETTLE_SECONDS = 1.0  # of quiet after the change that may have freed capacity
 PAST_DEADLINE_SECONDS = 1.0
 FINISH_APART_SECONDS = 0.5  # after the last reconcile, when something waited only for a run to end
 REGULAR = "periodic check of all hosts"
+ROLLOUT = "the rollout goes on"
 RECONCILES_APART_SECONDS = 5.0  # between two reconciles that were not the regular one
 LOOK_APART_SECONDS = 2.0  # between two of them because of one lost signal
 LOOKS_APART = 2  # regular looks between two looks at a host that is not reached, at most
@@ -102,8 +107,6 @@ class Schedule:
         if apart >= RECONCILES_APART_SECONDS:
             if watch.ends and watch.ends[0] <= wall:
                 return "a drain or a pause is over"
-            if watch.rollout_due is not None and watch.rollout_due <= wall:
-                return "the rollout goes on"
             for why in self._stuck.due(now).values():
                 return why
             settled = self._capacity_at is not None and now - self._capacity_at >= SETTLE_SECONDS
@@ -136,6 +139,10 @@ class Schedule:
         for name, due in watch.moves.items():
             if due <= wall:
                 found[name, 0, due] = "the move of %s is due" % name
+        if watch.rollout_due is not None:
+            shift = CARRIER_LATE_SECONDS if watch.rollout_carried else -ROLLOUT_EARLY_SECONDS
+            if watch.rollout_due + shift <= wall:
+                found["", 0, watch.rollout_due] = ROLLOUT
         self._waited.follow(found, now)
 
     def _is_stuck(self, watch: Watch, name: str, now: float, wall: float) -> bool:
@@ -198,6 +205,12 @@ class Schedule:
         self._retries += 1
         self._capacity_at = None
         self._moving = {name: (epoch, phase, now) for name, (epoch, phase, _unused) in self._moving.items()}
+
+
+def variables(why: str, watch: Watch) -> dict[str, Any]:
+    """Of the playbook for a reconcile of the monitor. It goes on with a rollout, and for one it began early."""
+    due = {"muster_due": watch.rollout_due} if why == ROLLOUT else {}
+    return {"muster_who": MONITOR, "muster_why": why, "muster_carries": True, **due}
 
 
 def waiting(watch: Watch) -> list[str]:

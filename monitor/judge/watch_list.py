@@ -100,6 +100,8 @@ class Watch:
     exit_codes: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)  # of programs that may end
     pauses: Mapping[str, float | None] = field(default_factory=dict)  # "site" | "item/<id>" -> until, s since 1970
     rollout_due: float | None = None  # s since 1970: when a rollout goes on
+    rollout_carrier: str = ""  # the process of the run that goes on with it, or the number of that run
+    rollout_carried: bool = False  # that one may live: see `watch.watch_file`
     acting: frozenset[str] = frozenset()  # processes of the runs that are at work on instances
     gone: frozenset[str] = frozenset()  # those of them that do not live any more: see `watch.watch_file`
     ends: tuple[float, ...] = ()  # moments at which a drain or a pause is over, s since 1970
@@ -159,7 +161,7 @@ def parse(document: Any) -> Watch:
                 asked = target.parse(entry, str(entry["address"]), whose)
                 if asked is not None:
                     services[(name, host)] = WatchedService(name, host, entry.get("label") or name, asked)
-        settings = document.get("settings", {})
+        settings, rollout = document.get("settings", {}), document.get("rollout") or {}
         return Watch(
             revision=int(document["revision"]),
             site=str(document.get("site", "")),
@@ -176,7 +178,8 @@ def parse(document: Any) -> Watch:
                 for name, ends in document.get("ends", {}).items()
             },
             pauses={key: _moment(pause) for key, pause in document.get("pauses", {}).items()},
-            rollout_due=_moment({"until": (document.get("rollout") or {}).get("due")}),
+            rollout_due=_moment({"until": rollout.get("due")}),
+            rollout_carrier=str(rollout.get("carrier") or ""),
             acting=_acting(document["instances"]),
             ends=_ends(hosts, document.get("pauses", {})),
             moves={name: float(due) for name, due in document.get("moves", {}).items()},

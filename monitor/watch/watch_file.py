@@ -70,9 +70,11 @@ class WatchList:
     def _runs_died(self) -> bool:
         """Note in `watch` which of the runs at work are gone. :return: whether that changed."""
         gone = frozenset(process for process in self.watch.acting if run_process.is_gone(process))
-        if gone == self.watch.gone:
+        carrier = self.watch.rollout_carrier
+        carried = bool(carrier) and not run_process.is_gone(carrier)
+        if (gone, carried) == (self.watch.gone, self.watch.rollout_carried):
             return False
-        self.watch = replace(self.watch, gone=gone)
+        self.watch = replace(self.watch, gone=gone, rollout_carried=carried)
         return True
 
     def _report(self, sentence: str) -> None:

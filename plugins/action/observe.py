@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import host_facts
-from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _standby
+from ansible_collections.control_room.muster.plugins.plugin_utils import _compiled, _host_call, _inventory, _standby
 
 _SPEC = {
     "load": {"type": "bool", "default": True},
@@ -41,7 +41,12 @@ class ActionModule(_host_call.HostAction):
         if options["instances"] is not None:
             request["only"] = options["instances"]
         try:
-            observation = self.call_host("observe", request, task_vars)
+            observation = None
+            if not (options["published"] or self._task.check_mode) and _compiled.kept("lines"):
+                way = _inventory.reached_all(task_vars["hostvars"], [name])[name]
+                observation = self.observe_by_line(way, request, compiled.document["state_dir"]) if way else None
+            if observation is None:
+                observation = self.call_host("observe", request, task_vars)
         except _host_call.UnreachableHost as error:
             observation = {"host": name, "answer": "unreachable", "why": str(error)}
         except AnsibleActionFail as error:

@@ -19,10 +19,14 @@ from ansible_collections.control_room.muster.plugins.module_utils._core.requests
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
     _controller_call,
+    _host_call,
+    _inventory,
+    _line_call,
     _rounds,
     _sentences,
 )
 
+MOST_REACHED = 100  # hosts whose variables are looked at in advance
 NOT_OBSERVED = "it was not observed in this run (--limit, serial, --start-at-task)"
 _SPEC = {
     **request.argument_spec(),
@@ -52,8 +56,9 @@ class ActionModule(_controller_call.ControllerAction):
         for name in [name for name in names if name not in observations]:
             why = _compiled.kept("failed-" + name) or NOT_OBSERVED
             observations[name] = {"host": name, "answer": "not asked", "why": why}
+        ways = self._ways(names, task_vars)
         if not self._task.check_mode:
-            self._until_due()
+            self._until_due(task_vars)
         # Of the monitor's record of the request: the run's first plan takes it, and further rounds belong to that one.
         noted = "" if _compiled.kept("plan") else str(task_vars.get("muster_request_id") or "")
         answer = self.call_controller(
@@ -65,20 +70,56 @@ class ActionModule(_controller_call.ControllerAction):
                 "observations": observations,
                 "observed_revision": _compiled.kept("revision"),
                 "observed_mark": _compiled.kept("mark"),
-                "request": dict(request.from_arguments(options), dry_run=bool(self._task.check_mode), id=noted),
+                "request": dict(
+                    request.from_arguments(options),
+                    dry_run=bool(self._task.check_mode),
+                    id=noted,
+                    carries=bool(_compiled.kept("rollout")) or _rounds.carries(options["kind"], task_vars),
+                ),
                 **({"save": {"approve": options["approve"]}} if saves else {}),
             },
             task_vars,
         )
+        running = [name for name in ways if observations[name].get("service_manager") == "running"]
+        near = {name: answer["requests"][name] for name in running if name in answer["requests"]}
+        answer["given"] = self._give(near, ways, compiled) if near else {}
         if saves and answer.get("saved"):
             _sentences.write_plan(saves, answer["saved"])
             self._display.display("saved to %s (mode 0600): apply does exactly this, or nothing" % saves)
         return self._planned(result, answer, options, observations, compiled, task_vars)
 
-    def _until_due(self) -> None:
-        """In a later round of a rollout, wait for the moment when its batch has been well for long enough."""
+    def _ways(self, names: list[str], task_vars: dict[str, Any]) -> dict[str, dict[str, str]]:
+        """How this run reaches the hosts, in the rounds of a rollout: empty where no line may be on this machine."""
+        here = self._connection.transport == "local" and not self._task.check_mode
+        _compiled.keep("lines", here)  # for the looks of further rounds
+        if not here or not (_compiled.kept("due") or task_vars.get("muster_due")):
+            return {}
+        _host_call.agent_bundle()  # while there is time
+        known = _inventory.reached_all(task_vars["hostvars"], names[:MOST_REACHED])
+        return {name: way for name, way in known.items() if way}
+
+    def _give(
+        self, requests: dict[str, Any], ways: dict[str, dict[str, str]], compiled: _compiled.Compiled
+    ) -> dict[str, Any]:
+        """Hand acts over to the monitor's lines: they begin while Ansible is on its way to the task that acts.
+
+        :param requests: to hosts whose service managers run, so that none has to start one.
+        """
+        near = {
+            name: {**asked, "start_service_manager": False}
+            for name, asked in requests.items()
+            if not asked.get("revive")
+        }
+        acts = _line_call.acts_of(compiled.document, _compiled.kept("site_id") or "", near, ways)
+        return _line_call.give(compiled.document["state_dir"], _host_call.agent_bundle()["hash"], acts)
+
+    def _until_due(self, task_vars: dict[str, Any]) -> None:
+        """Wait for the moment when the batch of a rollout has been well for long enough: in a later round, and in the
+        first one of a run for which the monitor could not wait."""
         _compiled.keep("lead", _rounds.lead(_compiled.kept("begun"), time.time()))
         due = _compiled.kept("due")
+        if _compiled.kept("plan") is None:
+            due = float(task_vars.get("muster_due") or 0.0)
         if due:
             _compiled.keep("due", None)
             time.sleep(min(_rounds.MOST_EARLY, _rounds.until(due, time.time())))
@@ -120,6 +161,7 @@ class ActionModule(_controller_call.ControllerAction):
             run=plan.run,
             phases=answer["phases"],
             requests=answer["requests"],
+            given=answer["given"],
             hosts=sorted(answer["requests"]),
             sentences=sentences,
             plan=document,

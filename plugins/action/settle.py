@@ -83,27 +83,49 @@ class ActionModule(_controller_call.ControllerAction):
         ]
         if failed:
             raise AnsibleActionFail("; ".join(failed))
-        again = self._again(plan, outcome, answers) or self._rollout(plan, answers)
+        limit = float(document["settings"]["run_timeout"])
+        again = self._again(plan, outcome, answers) or self._rollout(plan, answers, task_vars, limit)
         halted = (plan.changes.get("rollouts") or {}).get(CURRENT) or {}
         if halted.get("state") == HALTED and _compiled.kept("rollout") and not again:
             raise AnsibleActionFail("rollout %s stopped: %s" % (halted.get("id"), halted.get("reason")))
         errors = [error for error in (_compiled.kept("error-" + name) for name in names) if error]
         if errors and not again:  # last, so that what the other hosts did is committed and goes on
             raise AnsibleActionFail("; ".join(errors))
+        if again:
+            self._next_round(document, task_vars)
         result.update(
             changed=False, results=outcome, revision=answer.get("revision"), again=bool(again), again_kind=again
         )
         return result
 
-    def _rollout(self, plan: Plan, answers: Mapping[str, Any]) -> str:
-        """A deploy waits for its rollout: the kind of the next round, after the time that a batch has to be well."""
-        if not plan.again_after or not (plan.kind == "deploy" or _compiled.kept("rollout")):
+    def _next_round(self, document: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """What the task for the site gives the first round: how far the ledger is before the hosts are looked at."""
+        _compiled.keep("begun", time.time())
+        opened = self.call_controller("open_site", {"site": document}, task_vars)
+        _compiled.keep("revision", opened["revision"])
+        _compiled.keep("mark", opened["mark"])
+        _compiled.keep("lease", opened.get("lease") or {})
+
+    def _rollout(
+        self, plan: Plan, answers: Mapping[str, Any], task_vars: Mapping[str, Any], timeout: float
+    ) -> str:
+        """A run waits for the rollout that it carries: the kind of the next round, after the time that a batch has to
+        be well."""
+        now = time.time()
+        deploys = plan.kind == "deploy" or _compiled.kept("rollout")
+        if not plan.again_after or not (deploys or _rounds.carries(plan.kind, task_vars)):
             return ""
-        _compiled.keep("rollout", plan.run)
+        if not deploys:
+            begun = _compiled.kept("first") or now
+            _compiled.keep("first", begun)
+            if not _rounds.monitor_waits(plan.again_after, begun, now, timeout):
+                return ""
+        else:
+            _compiled.keep("rollout", plan.run)
         if int(_compiled.kept("rounds") or 1) > ROUNDS:
             self._display.warning("the rollout goes on with the monitor, or with each reconcile: muster rollout status")
             return ""
-        due = _rounds.due(time.time(), plan.again_after, answers.values())
+        due = _rounds.due(now, plan.again_after, answers.values())
         _compiled.keep("due", due)
         time.sleep(_rounds.until(due, time.time(), _compiled.kept("lead") or 0.0))
         return "reconcile"

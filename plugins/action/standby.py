@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import host_facts
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import START, STOP, Plan
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
@@ -104,10 +103,7 @@ class ActionModule(_controller_call.ControllerAction):
         published = _standby.published_site(task_vars)
         missing = [host for host in requests if host not in self._reached]
         reached = {**self._reached, **_inventory.reached_all(task_vars["hostvars"], missing)}
-        acts = {}
-        for name, request in requests.items():
-            host = host_facts(published["document"], published["site_id"], name)
-            acts[name] = (reached[name], _line_call.whole(host, request, False))
+        acts = _line_call.acts_of(published["document"], published["site_id"], requests, reached)
         return _line_call.give(state_dir, _host_call.agent_bundle()["hash"], acts)
 
     def _plan(

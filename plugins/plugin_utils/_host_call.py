@@ -118,6 +118,19 @@ class HostAction(ActionBase):
                 why = "%s; %s" % (why, error.message)
         raise UnreachableHost(why)
 
+    def observe_by_line(
+        self, way: Mapping[str, str], request: Mapping[str, Any], state_dir: str
+    ) -> dict[str, Any] | None:
+        """The observation of a host by the agent at the end of the monitor's line, which is up already.
+
+        :return: None where that brings none: then the host is asked by command.
+        """
+        answer = _line_call.observe(state_dir, agent_bundle()["hash"], way, request)
+        try:
+            return _checked("observe", answer, request["host"]["host"]) if answer is not None else None
+        except (UnreachableHost, AnsibleActionFail):
+            return None
+
     def _installed(
         self, request: Mapping[str, Any], root: str, bundle_hash: str, task_vars: Mapping[str, Any]
     ) -> dict[str, Any] | None:

@@ -63,6 +63,8 @@ OTHER_VARIABLES = (
     "muster_strict",
     *request.VARIABLES,
     "muster_request_id",
+    "muster_carries",
+    "muster_due",
     "muster_here",
     "muster_term",
     "muster_items_wanted",

@@ -19,10 +19,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils._core.controller.places import ACTS_SOCKET
+from ..module_utils._core.controller.way import host_facts
 from ..module_utils._core.model import answers
 from ..module_utils._core.model.text import printable
 
 GIVE_SECONDS = 2.0  # that the monitor may take to hand over
+LOOK_SECONDS = 5.0  # that an observation may take
 _GRACE_SECONDS = 5.0  # beyond the deadline of an act, for its answer
 LOST = "lost"  # a key of what became of an act
 TOKEN = "token"
@@ -40,6 +42,19 @@ def whole(host: Mapping[str, Any], request: Mapping[str, Any], diff: bool) -> di
     """The request as the agent takes it, beginning now."""
     head = {"verb": "act", "check": False, "diff": diff, "host": host}
     return {**head, **request, "deadline": time_left(request)}
+
+
+def acts_of(
+    document: Mapping[str, Any],
+    site_id: str,
+    requests: Mapping[str, Mapping[str, Any]],
+    ways: Mapping[str, Mapping[str, str]],
+) -> dict[str, tuple[Mapping[str, str], Mapping[str, Any]]]:
+    """The acts of a plan for `give`: host -> (how this run reaches it, request)."""
+    return {
+        name: (ways[name], whole(host_facts(document, site_id, name), request, False))
+        for name, request in requests.items()
+    }
 
 
 def may_go(request: Mapping[str, Any]) -> bool:
@@ -78,6 +93,18 @@ def give(state_dir: str, version: str, acts: Acts) -> dict[str, Any]:
             return {}
         why = "the monitor did not say whether it handed the act over: %s" % printable(str(error), 200)
         return {host: {LOST: why} for host in acts}
+
+
+def observe(
+    state_dir: str, version: str, way: Mapping[str, str], request: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The answer of a host to a request to observe; None where the line brings none."""
+    asked = {"verb": "observe", "check": False, "diff": False, "deadline": LOOK_SECONDS, **request}
+    name = str(request["host"]["host"])
+    token = (give(state_dir, version, {name: (way, asked)}).get(name) or {}).get(TOKEN)
+    found = collect(state_dir, token, LOOK_SECONDS) if token else {}
+    answer: dict[str, Any] | None = found.get("answer")
+    return answer
 
 
 def collect(state_dir: str, token: str, within: float) -> dict[str, Any]:

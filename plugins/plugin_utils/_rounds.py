@@ -16,6 +16,23 @@ LONGEST_WAIT = 120.0  # s that a run waits for a batch between two looks
 SPARE = 1.3  # of the time that the round before took until its plan, for one that takes longer
 UNSEEN = 0.2  # s between the end of a wait and the first task of the round
 MOST_EARLY = 5.0  # s: what a look shows must not be old
+# Of the monitor's runs: a longer wait is left to the monitor, which has other things to do meanwhile.
+MONITOR_WAITS = 10.0  # s for a batch
+MONITOR_SHARE = 0.5  # of what a run may take
+
+
+def carries(kind: str, variables: Mapping[str, Any]) -> bool:
+    """Whether a run goes on with the rollout that its plan begins or finds: a deploy, and those of the monitor."""
+    return kind == "deploy" or bool(variables.get("muster_carries"))
+
+
+def monitor_waits(seconds: float, begun: float, now: float, timeout: float) -> bool:
+    """Whether a run of the monitor waits for a batch itself.
+
+    :param begun: when its first round began.
+    :param timeout: after which the monitor ends it.
+    """
+    return seconds <= MONITOR_WAITS and now + seconds - begun <= MONITOR_SHARE * timeout
 
 
 def note_since(answer: dict[str, Any]) -> None:

@@ -272,3 +272,19 @@ def test_the_door_is_the_owners_only(tmp_path: Path) -> None:
             assert done.stdout == "b''\n", done
 
     asyncio.run(scene())
+
+
+def test_a_run_that_waits_for_a_rollout_observes_over_the_line_too(tmp_path: Path) -> None:
+    host = LineHost(tmp_path)
+
+    def observed(version: str) -> dict[str, Any] | None:
+        return _line_call.observe(str(host.state), version, HERE, {"host": host.facts, "load": True})
+
+    async def scene() -> None:
+        async with host.line() as line, host.door(line.acts):
+            seen = await asyncio.to_thread(observed, host.version)
+            assert seen is not None and (seen["host"], seen["answer"]) == (host.name, "seen"), seen
+            assert await asyncio.to_thread(observed, "another version") is None
+        assert await asyncio.to_thread(observed, host.version) is None, "the monitor is gone"
+
+    asyncio.run(scene())

@@ -15,8 +15,6 @@ import yaml
 from tests.integration.local_site import ROOT, SERVICE_PROGRAMS, SiteLab
 
 APART = 0.01  # s between two looks at the process table
-# An item is operational without what waits for the common bus: its gate defers when that answers late.
-OPERATIONAL = SERVICE_PROGRAMS - {"common_bus_interface"}
 
 
 def applications(word: str, **programs: Any) -> dict[str, Any]:
@@ -55,7 +53,7 @@ class DownAtMost:
             running: dict[str, set[str]] = {}
             for process in self._lab.processes():
                 running.setdefault(process.instance, set()).add(process.program)
-            down = [name for name in self._services if not running.get(name, set()) >= OPERATIONAL]
+            down = [name for name in self._services if not running.get(name, set()) >= SERVICE_PROGRAMS]
             self.most, self.samples = max(self.most, len(down)), self.samples + 1
             self._over.wait(APART)
 

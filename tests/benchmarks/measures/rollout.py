@@ -19,6 +19,9 @@ HOLD_FOR = 1.0  # s
 AIM_BETWEEN = 0.5  # s from a batch that has held to the first stop of the next one
 LOOKS_APART = 0.02  # s
 BATCHES = 5
+ROLLED, AT_ONCE = "in %d batches" % BATCHES, "all at once"
+BESIDE, CARRIED = ROLLED + " beside a monitor", ROLLED + ", the deploy killed in the first"
+WITHIN = 600.0  # s for a rollout that the monitor carries
 
 
 class Seen(NamedTuple):
@@ -34,22 +37,32 @@ def measure(options: Options, report: Report) -> None:
     for items in options.sizes(SIZES, (9,)):
         parallel = -(-items // BATCHES)
         rules = {"canary": 0, "max_parallel": parallel, "hold_for": HOLD_FOR}
-        rolled, at_once = [], []
+        seen: dict[str, list[Seen]] = {ROLLED: [], AT_ONCE: [], BESIDE: [], CARRIED: []}
         with laboratory(_site("0", rules), items, consoles=0) as lab:
             lab.play("deploy")
             for run in range(options.count(2, 1)):
-                rolled.append(_deploy(lab, _site("r%d" % run, rules)))
-                at_once.append(_deploy(lab, _site("a%d" % run, {"canary": 0, "max_parallel": "100%"})))
-        for how, seen in (("in %d batches" % BATCHES, rolled), ("all at once", at_once)):
-            most = max(one.down for one in seen)
-            note = f"at most {most} of {items} items down at once"
-            report.add(Figure(f"{items} items, {how}", [one.seconds for one in seen], note=note))
-            if how != "all at once" and most > parallel:
-                report.fail(f"{most} items were down at once, {parallel} may be")
-        between = [gap - HOLD_FOR for one in rolled for gap in one.between]
-        if between:
-            report.add(Figure(f"{items} items, from a batch that has held to the next", between, aim=AIM_BETWEEN,
-                              note=f"median {statistics.median(between):.2f} s"))
+                seen[ROLLED].append(_deploy(lab, _site("r%d" % run, rules)))
+                seen[AT_ONCE].append(_deploy(lab, _site("a%d" % run, {"canary": 0, "max_parallel": "100%"})))
+            lab.play("monitor")
+            for run in range(options.count(2, 1)):
+                lab.wait_until_ready()
+                seen[BESIDE].append(_deploy(lab, _site("b%d" % run, rules)))
+                lab.wait_until_ready()
+                seen[CARRIED].append(_deploy(lab, _site("c%d" % run, rules), killed=True))
+        for how, found in seen.items():
+            _report(report, f"{items} items, {how}", found, items if how == AT_ONCE else parallel)
+
+
+def _report(report: Report, what: str, found: list[Seen], parallel: int) -> None:
+    most = max(one.down for one in found)
+    note = f"at most {most} items down at once, {len(found[0].between) + 1} batches"
+    report.add(Figure(what, [one.seconds for one in found], note=note))
+    if most > parallel:
+        report.fail(f"{what}: {most} items were down at once, {parallel} may be")
+    between = [gap - HOLD_FOR for one in found for gap in one.between]
+    if between:
+        note = f"median {statistics.median(between):.2f} s"
+        report.add(Figure(f"{what}, from a batch that has held to the next", between, aim=AIM_BETWEEN, note=note))
 
 
 def _site(word: str, rules: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +74,8 @@ def _site(word: str, rules: dict[str, Any]) -> dict[str, Any]:
     return site
 
 
-def _deploy(lab: Lab, site: dict[str, Any]) -> Seen:
+def _deploy(lab: Lab, site: dict[str, Any], killed: bool = False) -> Seen:
+    """:param killed: in its first batch, so that the monitor goes on."""
     lab.site = site
     lab.set_items(len(lab.items))
     watcher = machine.Watcher(lab.identify)
@@ -69,7 +83,7 @@ def _deploy(lab: Lab, site: dict[str, Any]) -> Seen:
     play = lab.begin("deploy")
     begin = time.perf_counter()
     most, since, between = 0, 0.0, []
-    while play.poll() is None:
+    while play.poll() is None or (killed and _goes_on(lab, begin)):
         watcher.look()
         running = watcher.instances()
         down = sum(not running.get(name, set()) >= DUMMY_SERVICES for name in services)
@@ -79,6 +93,15 @@ def _deploy(lab: Lab, site: dict[str, Any]) -> Seen:
             since = 0.0
         elif not down and most and not since:
             since = now
+            if killed and play.poll() is None:
+                play.kill()
+                play.communicate()
         most = max(most, down)
         time.sleep(LOOKS_APART)
-    return Seen(lab.end(play, begin).seconds, most, between)
+    seconds = time.perf_counter() - begin if killed else lab.end(play, begin).seconds
+    return Seen(seconds, most, between)
+
+
+def _goes_on(lab: Lab, begin: float) -> bool:
+    """Whether a rollout is under way, as the monitor knows it."""
+    return "rollout" in lab.watch() and time.perf_counter() - begin < WITHIN

@@ -51,3 +51,11 @@ def test_nothing_waits_where_no_plan_is_due_or_it_is_late() -> None:
 def test_a_look_is_never_made_long_before_its_plan() -> None:
     assert _rounds.lead(NOW - 60, NOW) == _rounds.MOST_EARLY
     assert _rounds.lead(None, NOW) == 0.0
+
+
+def test_a_run_of_the_monitor_waits_for_a_batch_unless_that_takes_long() -> None:
+    assert _rounds.carries("deploy", {}) and _rounds.carries("reconcile", {"muster_carries": True})
+    assert not _rounds.carries("reconcile", {})
+    assert _rounds.monitor_waits(_rounds.MONITOR_WAITS, NOW, NOW, 120.0)
+    assert not _rounds.monitor_waits(_rounds.MONITOR_WAITS + 1, NOW, NOW, 120.0)
+    assert not _rounds.monitor_waits(1.0, NOW - 60, NOW, 120.0), "the monitor would end it"

@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.judge.schedule import (
+    CARRIER_LATE_SECONDS,
     FINISH_APART_SECONDS,
     LOOK_APART_SECONDS,
     RECONCILES_APART_SECONDS,
     RETRIES,
+    ROLLOUT,
+    ROLLOUT_EARLY_SECONDS,
     SETTLE_SECONDS,
     Schedule,
+    variables,
 )
 from tests.unit.monitor.watch_lists import entry, watch
 
@@ -212,3 +216,28 @@ def test_a_host_that_is_down_holds_nothing_any_more() -> None:
     lost = watch(entry("scen2_srv_01"), hosts={"server_1": "down"}, observe_interval=0.0)
     schedule.watch_changed(watch(), lost, 0.0)
     assert schedule.due(lost, RETRIES[0], 0.0) == "scen2_srv_01 wanted and not running"
+
+
+ROLLING = replace(WELL, observe_interval=0.0, rollout_due=1000.0)
+
+
+def test_a_rollout_goes_on_at_once_whenever_the_last_reconcile_began() -> None:
+    schedule = Schedule(0.0)
+    schedule.started(100.0)
+    early = 1000.0 - ROLLOUT_EARLY_SECONDS
+    assert not schedule.due(ROLLING, 100.0 + FINISH_APART_SECONDS, early - 1.0)
+    assert schedule.due(ROLLING, 100.0 + FINISH_APART_SECONDS, early) == ROLLOUT
+    assert variables(ROLLOUT, ROLLING)["muster_due"] == 1000.0, "its plan waits for that"
+    assert "muster_due" not in variables("capacity", ROLLING)
+    schedule.started(100.5)
+    assert not schedule.due(ROLLING, 101.1, 1001.0), "one that did not help is not repeated at once"
+    later = replace(ROLLING, rollout_due=1001.0)
+    assert schedule.due(later, 101.2, 1001.0) == ROLLOUT
+
+
+def test_a_rollout_is_left_to_the_run_that_carries_it_while_that_lives() -> None:
+    carried = replace(ROLLING, rollout_carrier="boot.1/7/8", rollout_carried=True)
+    schedule = Schedule(0.0)
+    assert not schedule.due(carried, 50.0, 1001.0)
+    assert schedule.due(replace(carried, rollout_carried=False), 51.0, 1001.0) == ROLLOUT, "it was killed"
+    assert schedule.due(carried, 52.0, 1000.0 + CARRIER_LATE_SECONDS) == ROLLOUT, "it hangs"

@@ -67,6 +67,21 @@ def test_a_run_at_work_whose_process_ends_is_noticed_without_a_new_list(tmp_path
     assert not seen.refresh()
 
 
+def test_the_run_that_carries_a_rollout_counts_while_it_lives(tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "inf"])
+    try:
+        record = {"state": "running", "batches": [["scen2_srv_01"], ["scen2_srv_02"]], "at": 0, "due": 100.0,
+                  "carrier": run_process.text_of(process.pid)}  # fmt: skip
+        document = watch_list.watch_document(small_site(), {**STATE, "rollouts": {"current": record}}, 9)
+        (tmp_path / WATCH_FILE).write_text(json.dumps(document))
+        seen = WatchList(tmp_path, lambda why: None)
+        assert seen.refresh() and seen.watch.rollout_carried and not seen.refresh()
+    finally:
+        process.kill()
+        process.wait()
+    assert seen.refresh() and not seen.watch.rollout_carried and not seen.watch.gone
+
+
 def test_the_numbers_of_the_site_arrive() -> None:
     document = published()
     document["settings"].update(run_timeout=7.0, observe_interval=0.0, artifacts=3)

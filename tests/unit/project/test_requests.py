@@ -5,7 +5,7 @@
 
 Derived by code: the commands of both command lines, the body and the OpenAPI document of the API, the arguments of the
 module and of the action plugin `plan`, the variables that playbooks know. Written, and compared here: the module's
-documentation, the variables in playbooks/tasks/round.yml, the table in docs/api.md, the requests of the page.
+documentation, the variables in playbooks/tasks/turn.yml, the table in docs/api.md, the requests of the page.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def test_module_and_action_plugin_take_the_arguments_of_the_table() -> None:
 
 
 def test_playbooks_hand_on_every_variable_of_a_request() -> None:
-    tasks = yaml.safe_load((ROOT / "playbooks/tasks/round.yml").read_text())
+    tasks = yaml.safe_load((ROOT / "playbooks/tasks/turn.yml").read_text())
     [planned] = [task["control_room.muster.plan"] for task in tasks if "control_room.muster.plan" in task]
     for field in FIELDS.values():
         assert field.variable in planned[field.argument], field.name

@@ -28,11 +28,11 @@ ROOT = Path(__file__).resolve().parents[3]
 class TestTheWatchList:
     def test_a_rollout_goes_on_when_it_is_due_or_the_run_at_work_on_its_batch_is_over(self) -> None:
         batches = [["scen2_srv_01", "scen2_srv_02"], ["scen2_srv_03"]]
-        record = {"state": "running", "batches": batches, "at": 0, "due": 100.0}
+        record = {"state": "running", "batches": batches, "at": 0, "due": 100.0, "carrier": "b.1/7/8"}
         at_work = running("server_1", phase="starting", actor={"run": "7", "deadline": 180.0})
         for claims, due in (({}, 100.0), ({"scen2_srv_02": at_work}, 180.0), ({"scen2_srv_03": at_work}, 100.0)):
             state = small_state(claims=claims, rollouts={"current": record})
-            assert watch_list.watch_document(small_site(), state, 1)["rollout"] == {"due": due}
+            assert watch_list.watch_document(small_site(), state, 1)["rollout"] == {"due": due, "carrier": "b.1/7/8"}
         for other in ({**record, "state": "stopped"}, {**record, "batches": batches[:1]}):
             state = small_state(rollouts={"current": other})
             assert "rollout" not in watch_list.watch_document(small_site(), state, 1)

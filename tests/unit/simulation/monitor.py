@@ -18,7 +18,7 @@ from monitor.judge.effects import Answer, BusEnded, Effect, Fence, Look, Note, Q
 from monitor.judge.health import Health, Kind, Result
 from monitor.judge.hosts import Signal
 from monitor.judge.intents import Intents
-from monitor.judge.schedule import Schedule
+from monitor.judge.schedule import Schedule, variables
 from monitor.judge.target import Target
 from monitor.judge.watch_list import Watch
 from monitor.watch.prober import Key, Prober
@@ -244,7 +244,8 @@ class Monitor:
                 self.observe()
                 self.do(self.brain.reconcile_over(report, began))
 
-        request = {"kind": "reconcile", "who": "monitor", "from": "controller", "why": why}
+        due = variables(why, self._watch).get("muster_due", 0.0)
+        request = {"kind": "reconcile", "who": "monitor", "from": "controller", "why": why, "due": due}
         self._runs.begin(request, over, leave_out=leave_out)
         return True
 

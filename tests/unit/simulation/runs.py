@@ -22,6 +22,7 @@ from tests.unit.simulation import acts as sim_acts
 from tests.unit.simulation.hosts import Locked
 from tests.unit.simulation.world import SimWorld
 
+MOST_EARLY = 5.0  # s that a plan waits until a rollout goes on: `_rounds` of the playbooks
 CONNECT = (3.0, 8.0)  # s until a host that is gone is taken for unreachable
 DIGEST = "d"
 
@@ -98,6 +99,7 @@ class Run:
         elif kind == "intents" and not any(intent.get("host") for intent in self.request["intents"]):
             observations, looked = {}, world.revision
         yield self._runs.delay()  # held up between looking and planning, now and then
+        yield min(MOST_EARLY, max(0.0, self.request.pop("due", 0.0) - world.wall))
         self.number = world.next_number()
         while True:
             seen = self._runs.last_seen() if observations is None else corrections.correct(

@@ -204,7 +204,7 @@ def _make_plan(given: _Call) -> Json:
     request = leases.with_fences(call.site, call.request["request"])
     request["who"] = request.get("who") or ledger_files.user_name(os.geteuid())
     request["from"] = request.get("from") or call.site.controller
-    request.update(alarm_calls.for_request(call.state_dir, str(request.get("kind"))))
+    request.update(looking.for_request(call.state_dir, str(request.get("kind"))))
     bound = saved_plans.Bound.of(call.state_dir, request)
     request = bound.request(request) if bound else dict(request, facts="save" in call.request)
     request = previews.with_inventory(call, request)

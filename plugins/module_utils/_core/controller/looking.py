@@ -8,11 +8,23 @@ from __future__ import annotations
 import time
 from typing import Any, Dict
 
+from ..decide.draft import WHOLE
 from ..report import status, status_text
-from . import last_seen, publish, shared
+from . import alarm_calls, last_seen, publish, shared
 from .places import MONITOR_FILE
 
 Json = Dict[str, Any]
+
+
+def for_request(state_dir: str, kind: str) -> Json:
+    """What a request has to know of the controller beside the ledger: standing alarms, and buses that do not answer."""
+    if kind not in WHOLE:
+        return alarm_calls.for_request(state_dir, kind)
+    monitor = publish.read_published(state_dir, MONITOR_FILE)
+    if monitor.get("state") != "running" or time.time() - float(monitor.get("at") or 0.0) > status.SILENCE:
+        return {}
+    buses = status.bus_health(monitor).items()
+    return {"sick": {name: bus["epoch"] for name, bus in buses if bus["health"] == "unhealthy"}}
 
 
 def show_status(call: Any) -> Json:

@@ -17,10 +17,9 @@ from ..model import change
 from ..model.records import Claim
 from ..model.rollout import ABORTED, DONE, GOING, HALTED, LIVE, PAUSED, Rollout
 from ..model.sentences import duration, listing, number, times
-from ..model.sequence import expected_programs
-from ..model.site import Instance, instance_name
-from ..model.words import FAILED, MUSTER, RUNNING, STARTING
-from . import batches, pauses
+from ..model.site import instance_name
+from ..model.words import FAILED, MUSTER, RUNNING
+from . import batches, pauses, well
 from .draft import WHOLE, Draft
 
 Lost = Callable[[Draft], str]
@@ -41,6 +40,7 @@ def advance(draft: Draft, lost: Lost) -> None:
     if draft.kind in WHOLE and not pauses.site_paused(draft):
         record = _advance(draft, record, lost)
         if record is not None:
+            record = _carried(draft, record)
             draft.set_rollout(record)
             _tell(draft, record)
     show(draft)
@@ -52,12 +52,21 @@ def show(draft: Draft) -> None:
         draft.digests = {**draft.described, **draft.rollout.effective(draft.described)}
 
 
+def _carried(draft: Draft, record: Rollout) -> Rollout:
+    """With the run that goes on with it: so the monitor does not, while that run lives."""
+    if record.state != GOING:
+        return replace(record, carrier="")
+    return replace(record, carrier=draft.actor.process or draft.run) if draft.request.get("carries") else record
+
+
 def again_after(draft: Draft) -> float:
     """Seconds after which the run that made this plan may go on with the rollout; 0: it has nothing more to do."""
     record = draft.rollout
     if draft.kind not in WHOLE or record is None or record.state != GOING or len(record.batches) < 2:
         return 0.0
-    if record.began == draft.now:  # counted from its outcome on, and looking takes a moment, too
+    under_way = set(record.batches[record.at]) if record.at >= 0 else set()
+    mended = any(action.acts and action.instance in under_way for action in draft.actions)
+    if record.began == draft.now or mended:  # counted from its outcome on, and looking takes a moment, too
         return max(record.hold_for, 0.01) if record.at >= 0 else 1.0
     if record.due > draft.now + max(LOOKS_APART, record.hold_for + 1.0):
         return 0.0
@@ -149,7 +158,7 @@ def _begin(
         rules=() if alike else tuple(batch.rules for batch in made),
         ready=len(made) > 1 and not lost(draft),
     ).with_batch(0, **made[0].rules)  # fmt: skip
-    record = replace(record, due=draft.now + record.hold_for + 1.0)
+    record = as_before(draft, replace(record, due=draft.now + record.hold_for + 1.0))
     down = _still_down(draft, before)
     if down:
         record = _wait(draft, replace(record, at=-1, after=down), {}, OF_BEFORE % listing(down))
@@ -177,6 +186,7 @@ class _Judged(NamedTuple):
     waits: Dict[str, str]  # -> what is missing
     paused: Dict[str, str]  # what has not taken it because of a pause -> that
     held: Dict[str, float]  # what is operational -> s until it has been so for long enough
+    lacks: Dict[str, str]  # what runs as its turn brings, and lacks a part -> what
 
 
 def _go_on(draft: Draft, record: Rollout, lost: Lost) -> Rollout:
@@ -184,7 +194,9 @@ def _go_on(draft: Draft, record: Rollout, lost: Lost) -> Rollout:
     record = _in_time(draft, record)
     if record.at < 0:
         return _begin_after(draft, record)
-    failed, waits, paused, held = _judge(draft, record)
+    failed, waits, paused, held, lacks = _judge(draft, record)
+    if lacks:
+        record = replace(record, lacked=draft.now)
     if len(record.together & set(failed)) > record.max_failures:
         return _halt(draft, record, failed)
     if waits:
@@ -211,35 +223,38 @@ def _in_time(draft: Draft, record: Rollout) -> Rollout:
     over = record.held_up and not any(pauses.paused(draft, name) for name in record.batches[record.at])
     if over or record.began > draft.now + AHEAD:  # the pause is over, or the clock was set back
         due = draft.now + record.hold_for + 1.0
-        return replace(record, began=draft.now, due=due, missed=0.0, held_up=False)
+        return replace(record, began=draft.now, due=due, missed=0.0, held_up=False, lacked=0.0)
     if record.due and late > UNWATCHED:
         return replace(record, missed=record.missed + late, due=draft.now + LOOKS_APART)
     return record
 
 
 def _judge(draft: Draft, record: Rollout) -> _Judged:
-    judged = _Judged(dict(record.failed), {}, {}, {})
+    judged = _Judged(dict(record.failed), {}, {}, {}, {})
     for name in record.batches[record.at]:
         instance = draft.site.by_name().get(name)
         if instance is None or not draft.is_started(name) or draft.described.get(name) != record.targets[name]:
             continue
         claim = draft.claim(name)
-        why = failure(claim, record)
+        why = well.failure(name, claim, record)
         if why:
             judged.failed[name] = why
         if name in judged.failed:
             continue
-        why = _lacks(draft, instance, claim, _goal(record, name))
+        why = well.lacks(draft, instance, claim, well.goal(record, name), name in record.ailing)
         pause = pauses.paused(draft, name)
+        if why and claim.phase == RUNNING and well.runs_with(draft, claim, name) == well.goal(record, name):
+            judged.lacks[name] = why
         if why and pause:
-            if _runs_with(draft, claim, name) != _goal(record, name):
+            if well.runs_with(draft, claim, name) != well.goal(record, name):
                 judged.paused[name] = pause
         elif why and draft.now > record.began + _time(record) + record.missed:
             judged.failed[name] = "not well within %s: it %s" % (duration(_time(record)), why)
         elif why:
             judged.waits[name] = why
         else:
-            judged.held[name] = max(_since(draft, claim), record.began) + record.hold_for - draft.now
+            since = max(_since(draft, claim), record.began, record.lacked)
+            judged.held[name] = since + record.hold_for - draft.now
     return judged
 
 
@@ -282,9 +297,17 @@ def _begin_after(draft: Draft, record: Rollout) -> Rollout:
 
 def _at_batch(draft: Draft, record: Rollout, at: int, why: str) -> Rollout:
     draft.note("batch %d of rollout %s begins" % (at + 1, record.id), why, who=MUSTER)
-    record = record.with_batch(at)
+    record = as_before(draft, record.with_batch(at))
     return replace(record, began=draft.now, due=draft.now + record.hold_for + 1.0, missed=0.0,
                    held_up=False, reason="")  # fmt: skip
+
+
+def as_before(draft: Draft, record: Rollout) -> Rollout:
+    """With what of the batch is not whole already: the rollout did not bring that about."""
+    batch = record.batches[record.at] if record.at >= 0 else ()
+    claims = {name: draft.claim(name) for name in batch}
+    found = tuple(n for n, claim in claims.items() if claim.deferred or claim.failed or well.is_sick(draft, n, claim))
+    return replace(record, ailing=found, lacked=0.0)
 
 
 def _still_down(draft: Draft, before: Optional[Rollout]) -> Tuple[str, ...]:
@@ -300,7 +323,7 @@ def _is_down(draft: Draft, name: str) -> bool:
     instance, claim = draft.site.by_name().get(name), draft.claim(name)
     if instance is None or not draft.is_started(name) or claim.phase == FAILED or pauses.paused(draft, name):
         return False
-    return bool(_lacks(draft, instance, claim))
+    return bool(well.lacks(draft, instance, claim, ailing=True))
 
 
 def _wait(draft: Draft, record: Rollout, failed: Mapping[str, str], for_what: str) -> Rollout:
@@ -321,45 +344,6 @@ def _halt(draft: Draft, record: Rollout, failed: Mapping[str, str]) -> Rollout:
             draft.set_claim(each, replace(claim, failures=(), crashes=(), until=0.0))
     draft.note("rollout %s stops" % record.id, reason, "stopped", who=MUSTER)
     return replace(record, state=HALTED, failed=dict(failed), returned=returned, reason=reason)
-
-
-def failure(claim: Claim, record: Rollout) -> str:
-    """Why an instance of the batch under way has failed; empty while it has not."""
-    if claim.phase == FAILED:
-        return claim.reason or "it did not start"
-    found = [entry for entry in (*claim.failures, *claim.crashes) if entry.at >= record.began]
-    if found:
-        return found[-1].why
-    pending = claim.pending
-    return pending.why if pending is not None and pending.why and pending.since >= record.began else ""
-
-
-def _lacks(draft: Draft, instance: Instance, claim: Claim, goal: Optional[str] = None) -> str:
-    """What is missing until an instance is operational, as a phrase; empty when nothing is.
-
-    :param goal: the configuration that it must have; None: any.
-    """
-    copy = draft.copies(instance.name).get(str(claim.host)) if claim.holds else None
-    if claim.phase != RUNNING or claim.actor is not None:
-        return "is starting" if claim.phase == STARTING else "is %s" % claim.phase
-    if copy is None or not (copy.live or copy.done):
-        return "is not seen on %s" % claim.host
-    if goal is not None and copy.digest != goal:
-        return "has not taken it yet"
-    missing = expected_programs(instance.application, without=claim.deferred + tuple(claim.failed) + copy.present)
-    if missing:
-        return "runs without %s" % listing(missing)
-    return ""
-
-
-def _goal(record: Rollout, name: str) -> str:
-    """The configuration that its turn brings."""
-    return record.sources[name] if record.back else record.targets[name]
-
-
-def _runs_with(draft: Draft, claim: Claim, name: str) -> str:
-    copy = draft.copies(name).get(str(claim.host)) if claim.holds else None
-    return copy.digest if copy is not None else ""
 
 
 def said_batches(record: Rollout) -> str:

@@ -48,6 +48,8 @@ Asked = TypedDict(
         "env": Sequence[str],  # NAME=VALUE, the same
         "whole": bool,  # what cannot do without a program goes with it
         "inventory": Any,  # of a saved plan
+        "carries": bool,  # its run goes on with a rollout
+        "sick": Mapping[str, int],  # instance whose bus does not answer, as its monitor says -> epoch
     },
     total=False,
 )

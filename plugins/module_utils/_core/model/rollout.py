@@ -50,6 +50,9 @@ class Rollout:
     began: float = 0.0  # when that batch began
     due: float = 0.0  # when it is looked at next
     missed: float = 0.0  # s since that batch began in which nobody looked
+    lacked: float = 0.0  # when a part of that batch was seen last that ran and lacked something
+    ailing: Tuple[str, ...] = ()  # of that batch, what was not well before: without a part, or with a silent bus
+    carrier: str = ""  # the process of the run that goes on with it, or the number of that run
     held_up: bool = False  # only what was paused was left of it at the last look
     targets: Mapping[str, str] = field(default_factory=dict)  # instance -> digest that the site describes
     sources: Mapping[str, str] = field(default_factory=dict)  # instance -> digest that it ran with before
@@ -117,6 +120,7 @@ class Rollout:
         known["returned"] = tuple(known.get("returned") or ())
         known["rules"] = tuple(known.get("rules") or ())
         known["after"] = tuple(known.get("after") or ())
+        known["ailing"] = tuple(known.get("ailing") or ())
         return cls(**known)
 
     def to_json(self) -> Dict[str, Any]:
@@ -124,5 +128,5 @@ class Rollout:
         return dict(
             document, batches=[list(batch) for batch in self.batches], returned=list(self.returned),
             targets=dict(self.targets), sources=dict(self.sources), failed=dict(self.failed),
-            rules=[dict(rules) for rules in self.rules], after=list(self.after),
+            rules=[dict(rules) for rules in self.rules], after=list(self.after), ailing=list(self.ailing),
         )  # fmt: skip

@@ -232,8 +232,9 @@ class _Text:
         facts += ["%s failed (%s)" % pair for pair in (record.get("failed") or {}).items()]
         for key in ("since", "began", "due"):
             facts.append("%s %s" % (key, self._clock(record.get(key) or 0.0)))
+        facts += ["lacked a part at %s" % self._clock(record["lacked"])] if record.get("lacked") else []
         facts += self._rest(record, ("id", "state", "at", "batches", "sources", "targets", "failed", "since", "began",
-                                     "due", "reason"))  # fmt: skip
+                                     "due", "lacked", "reason"))  # fmt: skip
         return ", ".join(facts) + self._why(None, record.get("reason"))
 
     def _rest(self, record: Json, known: Sequence[str]) -> List[str]:

@@ -60,7 +60,8 @@ def _rollout(state: Mapping[str, Any]) -> Dict[str, Any]:
         return {}
     claims = [state["claims"].get(name) or {} for name in (batches[at] if at >= 0 else ())]
     deadlines = [claim["actor"]["deadline"] for claim in claims if claim.get("actor")]
-    return {"rollout": {"due": max([float(record.get("due") or 0.0), *deadlines])}}
+    return {"rollout": {"due": max([float(record.get("due") or 0.0), *deadlines]),
+                        "carrier": str(record.get("carrier") or "")}}  # fmt: skip
 
 
 def _wanted(state: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -60,7 +60,7 @@ def _revert(draft: Draft, record: Rollout) -> Optional[Rollout]:
         held_up=False, failed={}, returned=(), reason="", ready=False,
         rules=tuple(record.rules[at] for at, _batch in made if record.rules),
     ).with_batch(0)  # fmt: skip
-    return replace(record, due=draft.now + record.hold_for + 1.0)
+    return rollouts.as_before(draft, replace(record, due=draft.now + record.hold_for + 1.0))
 
 
 _VERBS = {"pause": _pause, "resume": _resume, "abort": _abort, "revert": _revert}
