@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.core.host import install, relay
+from monitor.core.host import install
 from monitor.core.host.machine import ownership
 from plugins.plugin_utils import _agent_files
 
@@ -110,4 +110,3 @@ def test_the_command_for_people_of_a_console_is_complete_and_no_more_than_that()
     names = set(variables["monitor_console_files"])
     reached = {path.relative_to(CORE).as_posix() for path in closure(CORE / "client/console.py")}
     assert reached == names
-    assert variables["monitor_api_folder"] == relay.SHARED
