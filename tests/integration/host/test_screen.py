@@ -44,7 +44,7 @@ class Server:
         cookie = secrets.token_hex(16)
         self._add(":0", cookie)  # the server takes any entry's secret
         self.process = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "320x240x24", "-nolisten", "tcp",
+            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "320x240x24", "-nolisten", "tcp", "-noreset",
              "-auth", self.authority],
             pass_fds=(writing,), stderr=subprocess.DEVNULL,
         )  # fmt: skip
