@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -96,6 +97,16 @@ def test_an_installed_agent_that_lacks_a_file_counts_as_absent(tmp_path: Path, m
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], input=request, capture_output=True, text=True)
     assert done.returncode and not done.stdout
     assert any(words in done.stderr for words in _agent_files.ABSENT), done.stderr
+
+
+def test_the_agent_that_is_replaced_stays_for_those_who_run_it(tmp_path: Path) -> None:
+    """However long ago it was installed: lines and listeners that began with it import files late."""
+    (tmp_path / "lib").mkdir()
+    for age, name in enumerate(("c", "b", "a"), start=1):
+        install.install(str(tmp_path), {"hash": name, "files": {"agent.py": ""}})
+        os.utime(tmp_path / "lib" / name, (1e9 - age, 1e9 - age))
+    install.install(str(tmp_path), {"hash": "d", "files": {"agent.py": ""}})
+    assert sorted(path.name for path in (tmp_path / "lib").iterdir()) == ["c", "d"]
 
 
 def test_packages_of_the_core_have_no_code() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping
 
 PACKAGE = "muster_host"
-_KEEP_OLD_SECONDS = 3600.0  # an older agent may still be at work, and imports files late
+_KEEP_OLD_SECONDS = 3600.0  # deploys with different versions may follow each other soon
 
 
 def installed(root: str, bundle: Mapping[str, Any]) -> bool:
@@ -30,7 +30,7 @@ def installed(root: str, bundle: Mapping[str, Any]) -> bool:
 
 
 def install(root: str, bundle: Mapping[str, Any]) -> bool:
-    """Install an agent, all files at once, and remove agents that are older than an hour. Idempotent.
+    """Install an agent, all files at once, and remove agents older than an hour, but the one before. Idempotent.
 
     :param bundle: ``{"hash", "files": {path below the package: text}}``.
     :return: False when it was installed already.
@@ -98,12 +98,16 @@ def write_source(path: str, final: str, text: str, mode: int) -> None:
 
 
 def _sweep(folder: str, current: str) -> None:
+    """Remove older agents, but the one that this one replaces: whoever runs it imports files late."""
     import shutil
 
+    ages = {}
     for name in os.listdir(folder):
-        path = os.path.join(folder, name)
         try:
-            if name != current and time.time() - os.stat(path).st_mtime > _KEEP_OLD_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+            ages[name] = os.stat(os.path.join(folder, name)).st_mtime
         except OSError:
             continue
+    ages.pop(current, None)
+    for name in sorted(ages, key=lambda name: ages[name])[:-1]:
+        if time.time() - ages[name] > _KEEP_OLD_SECONDS:
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
