@@ -19,6 +19,7 @@ import yaml
 
 from monitor.core.host import install, people, relay
 from monitor.core.host.machine import files
+from monitor.core.model import answers
 from plugins.plugin_utils import _agent_files
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,7 +73,7 @@ def test_it_is_placed_with_the_right_rights_and_a_second_call_changes_nothing(co
         done = console.install(diff=True)
     finally:
         os.umask(before)
-    assert told == done
+    assert told == done == answers.checked("people", done)
     assert console.run() == "one\n"
     modes = {path: stat.S_IMODE(os.stat(path).st_mode) for path in console.picture()}
     assert modes.pop(str(console.sockets)) == 0o2750
