@@ -1,11 +1,14 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of the host agent; prepare installs them below ``lib/<hash>/muster_host/``."""
+"""Files of the core that are installed on hosts: the agent, and what the command for their people is made of."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..module_utils._core.host import install
 from ..module_utils._core.host.machine import ownership
@@ -16,9 +19,22 @@ ABSENT = ("No module named '%s" % install.PACKAGE, "' from '%s" % install.PACKAG
 
 
 def texts() -> dict[str, str]:
-    """``{path below FOLDER: text}`` of every file with code; packages are made where they arrive."""
+    """``{path below FOLDER: text}`` of every file of the agent with code; packages are made where they arrive."""
     files = sorted(path for path in FOLDER.rglob("*.py") if path.name != "__init__.py")
     return {path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+def bundle(files: Mapping[str, str]) -> dict[str, Any]:
+    """Sources and their hash: ``{"hash", "files": {path: text}}``."""
+    digest = hashlib.sha256()
+    for name, text in files.items():
+        digest.update(("%s\0%s\0" % (name, text)).encode())
+    return {"hash": digest.hexdigest()[:16], "files": dict(files)}
+
+
+def of_core(names: Iterable[str]) -> dict[str, str]:
+    """``{path below the core: text}`` of these files."""
+    return {name: (FOLDER.parent / name).read_text(encoding="utf-8") for name in sorted(names)}
 
 
 # For `python -c`: runs the agent that the request itself brings, from memory. Nothing of the host's folder is loaded.

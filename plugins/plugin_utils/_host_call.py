@@ -10,7 +10,6 @@ processor to start, on every host of a first deploy.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -43,11 +42,7 @@ class UnreachableHost(Exception):
 @functools.lru_cache(maxsize=1)
 def agent_bundle() -> dict[str, Any]:
     """The agent's sources and their hash: ``{"hash", "files": {path: text}}``."""
-    files = _agent_files.texts()
-    digest = hashlib.sha256()
-    for name, text in files.items():
-        digest.update(("%s\0%s\0" % (name, text)).encode())
-    return {"hash": digest.hexdigest()[:16], "files": files}
+    return _agent_files.bundle(_agent_files.texts())
 
 
 class HostAction(ActionBase):

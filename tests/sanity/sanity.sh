@@ -37,7 +37,7 @@ find bin -type f ! -name '*.py' -delete
 core=$("$venv/python" -c 'from ansible.release import __version__ as v; print(*v.split(".")[:2], sep=".")')
 mkdir -p tests/sanity
 {
-  for action in act adopt exec phase settle standby ways; do
+  for action in act adopt exec people phase settle standby ways; do
     echo "plugins/action/$action.py action-plugin-docs # a step of the playbooks"
   done
   echo "plugins/modules/site.py validate-modules:undocumented-parameter # _request: from its action plugin"

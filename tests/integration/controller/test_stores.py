@@ -5,10 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -213,29 +209,6 @@ class TestEtcd:
                 assert head is not None and 0 < head.base < head.revision
                 assert len(other.trail(limit=1000)) == 2 * TAIL + 19
 
-    def test_goes_on_without_a_member_and_ends_in_a_sentence_without_a_majority(
-        self, tmp_path: Path, name: str
-    ) -> None:
-        etcd_cluster.needed()
-        cluster = etcd_cluster.Cluster(tmp_path)
-        try:
-            with EtcdLedger(etcd.Client(cluster.clients, timeout=0.5), name, patience=20.0) as ledger:
-                ledger.create("s", "s-1")
-                cluster.send(0, signal.SIGKILL)
-                assert ledger.commit(1, {"claims": {"a_1": claim(1)}}) == 2
-                cluster.send(1, signal.SIGSTOP)
-                ledger.patience = 1.5
-                with pytest.raises(store.LedgerError, match=r"could not be read within|is not known"):
-                    ledger.commit(2, {"claims": {"a_1": claim(2)}})
-                cluster.send(1, signal.SIGCONT)
-                cluster.start(0)
-                cluster.wait()
-                ledger.patience = 20.0
-                state, revision = ledger.read()
-                assert (state["claims"]["a_1"]["epoch"], revision) == (revision - 1, revision)
-        finally:
-            cluster.end()
-
     def test_of_a_newer_version_is_left_alone(self, cluster: etcd_cluster.Cluster, name: str) -> None:
         client = etcd.Client(cluster.clients)
         with EtcdLedger(client, name) as ledger:
@@ -284,65 +257,6 @@ class TestEtcd:
             wire.end()
         with EtcdLedger(etcd.Client(cluster.clients), name) as ledger:
             assert ledger.read()[1] == 2
-
-
-class TestEtcdInTrouble:
-    @pytest.fixture
-    def disk(self, tmp_path: Path) -> Iterator[Path]:
-        """A small one of its own, as root."""
-        etcd_cluster.needed()
-        if os.geteuid():
-            pytest.skip("only root can mount a disk")
-        folder = tmp_path / "disk"
-        folder.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=140m", "none", str(folder)], check=True)
-        yield folder
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-    @pytest.mark.long
-    def test_whose_disk_is_full_takes_no_commit_and_goes_on_with_room(self, disk: Path) -> None:
-        cluster = etcd_cluster.Cluster(disk, members=1)  # its log alone takes 64 MB at once
-        try:
-            with EtcdLedger(etcd.Client(cluster.clients), "s", patience=3.0) as ledger:
-                ledger.create("s", "s-1")
-                ledger.commit(1, {"claims": {"a_1": claim(1)}})
-                filler = disk / "filler"
-                with contextlib.suppress(OSError), filler.open("wb") as handle:
-                    while True:
-                        handle.write(b"x" * 65536)
-                failed: store.LedgerError | None = None
-                for number in range(200):
-                    try:
-                        ledger.commit(ledger.read()[1], {"meta": {"last_run": number}}, [line("y" * 30_000)])
-                    except store.LedgerError as error:
-                        failed = error
-                        break
-                assert failed is not None
-                filler.unlink()
-                if cluster.ended(0):
-                    cluster.start(0)
-                cluster.wait()
-                ledger.patience = 20.0
-                state, revision = ledger.read()
-                assert state["claims"]["a_1"] == claim(1)
-                assert ledger.commit(revision, {"claims": {"a_1": claim(2)}}) == revision + 1
-                assert ledger.verify_trail().broken == ""
-        finally:
-            cluster.end()
-
-    def test_that_has_used_up_its_quota_says_so_and_changes_nothing(self, tmp_path: Path) -> None:
-        etcd_cluster.needed()
-        cluster = etcd_cluster.Cluster(tmp_path, members=1, quota=2_000_000)
-        try:
-            with EtcdLedger(etcd.Client(cluster.clients), "s", patience=3.0) as ledger:
-                ledger.create("s", "s-1")
-                with pytest.raises(store.LedgerError, match="database space exceeded"):
-                    for _unused in range(20):
-                        ledger.commit(ledger.read()[1], {}, [line("y" * 250_000)])
-                assert ledger.verify_trail().broken == ""
-                assert ledger.read()[1] == len(ledger.trail(limit=1000)) + 1
-        finally:
-            cluster.end()
 
 
 class TestAMove:

@@ -63,7 +63,11 @@ def missing() -> str:
 class Machine:
     """A booted container; `close` leaves nothing behind."""
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", unified: bool = False) -> None:
+        """:param unified: control groups of version 2 only, whatever this machine has. Where it has its controllers in
+        version 1, those of version 2 keep processes together and limit nothing.
+        """
+        self._settings = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"} if unified else {}
         self.name = name or "muster-test-%d" % os.getpid()
         self.folder = Path(tempfile.mkdtemp(prefix="mu-machine-", dir="/var/tmp"))
         own(self.folder)
@@ -142,7 +146,7 @@ class Machine:
         with log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={"PATH": os.environ["PATH"]}, preexec_fn=self._enter_groups)
+                env={"PATH": os.environ["PATH"], **self._settings}, preexec_fn=self._enter_groups)
         until = time.monotonic() + BOOT_TIMEOUT
         while not self._up():
             if self._process.poll() is not None or time.monotonic() > until:

@@ -50,6 +50,21 @@ def test_programs_end_with_the_guard_of_their_host(machine: Machine) -> None:
     passes(machine, "test_lease.py", "-k", "needs_neither_guard_nor_systemd")
 
 
+@pytest.mark.long
+def test_a_command_beside_a_program_is_in_its_control_group_of_version_2() -> None:
+    why = booted_machine.missing()
+    if why:
+        pytest.skip(why)
+    machine = Machine("muster-test-unified", unified=True)
+    try:
+        shown = machine.run(["stat", "-f", "-c", "%T", "/sys/fs/cgroup"]).stdout.strip()
+        if shown != "cgroup2fs":
+            pytest.skip("this kernel has no control groups of version 2")
+        passes(machine, "test_host_agent_exec.py")
+    finally:
+        machine.close()
+
+
 def passes(machine: Machine, suite: str, *options: str) -> None:
     report = "/tmp/%s.xml" % suite
     done = machine.run(

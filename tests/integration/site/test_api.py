@@ -11,14 +11,9 @@ import multiprocessing
 import os
 import pwd
 import re
-import shutil
 import signal
 import stat
 import subprocess
-import sys
-import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,12 +21,13 @@ from typing import Any
 import pytest
 
 from monitor.web.schema import routes
+from tests.integration import real_prometheus
 from tests.integration.api_client import Client, fits, told
 from tests.integration.frozen_runs import frozen_runs
 from tests.integration.local_site import ROOT, SiteLab, site_lab, wait_for
+from tests.integration.site.api_doors import at_a_console, at_the_controller, console, last_event, listeners, verdict_of
 from tests.unit.monitor.test_prometheus_files import expressions, panels
 
-PROMETHEUS = shutil.which("prometheus")
 UNUSUAL = ("Items to look at", "Pending configurations")  # panels that are empty while all is well
 PORT = 8770  # of inventory/local
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -51,19 +47,10 @@ def api(lab: SiteLab) -> Client:
     return Client(lab.state / "run" / "api.sock")
 
 
-def console(lab: SiteLab, number: int) -> Client:
-    return Client(lab.root("console_%d" % number) / "run" / "api.sock")
-
-
-def last_event(api: Client) -> int:
-    return int(api.get("/events?limit=1").json["last"])
-
-
 def test_every_route_that_looks_answers_as_promised(api: Client) -> None:
     wait_for(lambda: api.get("/history").json["hosts"], "a point of the load curves")
     paths = {"why": "/why/scen2_srv_01", "explain": "/explain/01", "events": "/events?limit=3",
-             "logs": "/logs/01?lines=3",
-             "programs_past": "/programs/past?name=01"}
+             "logs": "/logs/01?lines=3", "programs_past": "/programs/past?name=01"}
     asked = set()
     for route in routes.ROUTES:
         if route.method != "GET" or route.name in ("stream", "ticket", "log_stream", "last_words_of"):
@@ -120,19 +107,6 @@ def test_the_sockets_are_for_their_owner_only(lab: SiteLab) -> None:
     listening = listeners(PORT)
     assert any(address.startswith(lab.net) for address in listening)
     assert all(address.startswith("127.") for address in listening)
-
-
-def listeners(port: int) -> list[str]:
-    found = []
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        where, state = line.split()[1], line.split()[3]
-        address, _, number = where.partition(":")
-        if state == "0A" and int(number, 16) == port:
-            found.append(".".join(str(byte) for byte in reversed(bytes.fromhex(address))))
-    for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]:
-        if line.split()[3] == "0A" and int(line.split()[1].partition(":")[2], 16) == port:
-            found.append("ipv6")
-    return found
 
 
 def test_the_caller_is_known_by_socket_and_address(lab: SiteLab, api: Client) -> None:
@@ -310,64 +284,22 @@ def test_a_crash_shows_in_stream_and_metrics(lab: SiteLab, api: Client) -> None:
     assert crashes() == before + 1
 
 
-@pytest.mark.skipif(PROMETHEUS is None, reason="prometheus is not installed (Debian: prometheus)")
+@pytest.mark.skipif(real_prometheus.PROGRAM is None, reason="prometheus is not installed (Debian: prometheus)")
 def test_a_real_prometheus_scrapes_the_site_and_answers_every_expression(lab: SiteLab, tmp_path: Path) -> None:
-    config = (ROOT / "examples/prometheus/prometheus.yml").read_text(encoding="utf-8").replace("10s", "1s")
-    assert "127.0.0.1:%d" % PORT in config
-    (tmp_path / "prometheus.yml").write_text(config.replace("127.0.0.1", lab.net + ".1"), encoding="utf-8")
-    shutil.copy(ROOT / "examples/prometheus/alerts.yml", tmp_path)
-    listens = lab.net + ".1:9090"
-    flags = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=" + listens]
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(
-        [str(PROMETHEUS), *flags], cwd=tmp_path, stdout=log, stderr=log
-    ) as server:  # fmt: skip
-        try:
-            def ask(expression: str, how: str = "query", **more: float) -> list[Any]:
-                question = urllib.parse.urlencode({"query": expression, **more})
-                with urllib.request.urlopen("http://%s/api/v1/%s?%s" % (listens, how, question), timeout=10) as answer:
-                    return list(json.load(answer)["data"]["result"])
-
-            def curves(expression: str) -> list[Any]:
-                """As Grafana draws them."""
-                now = time.time()
-                return ask(expression, "query_range", start=now - 60, end=now, step=1)
-
-            def scraped() -> bool:
-                with contextlib.suppress(OSError):
-                    return bool(ask('up{job="muster"} == 1')) and bool(ask("rate(muster_loop_failing[5s])"))
-                return False
-
-            wait_for(scraped, "two scrapes", lambda: (tmp_path / "log").read_text(encoding="utf-8"))
-            for expression in expressions():
-                ask(expression)  # an error is an HTTP error
-            assert lab.muster("reconcile").rc == 0  # so that there is a run to be measured
-            for title, expression, labels in panels():
-                series = curves(expression) if title in UNUSUAL else wait_for(
-                    lambda expression=expression: curves(expression), title)  # type: ignore[misc]
-                for one in series:
-                    assert one["values"] and labels <= set(one["metric"]), (title, one["metric"])
-            [operational] = ask('muster_items{verdict="operational"}')
-            shown = [i for i in lab.status()["items"] if i["verdict"] == "operational"]
-            assert float(operational["value"][1]) == len(shown) > 0
-            assert ask("histogram_quantile(0.5, rate(muster_probe_duration_seconds_bucket[10s]))")
-            assert not ask('ALERTS{alertname="MusterMonitorSilent"}')
-        finally:
-            server.terminate()
-
-
-def at_a_console(lab: SiteLab, *words: str) -> tuple[int, str]:
-    """The command for people of consoles. :return: exit code and what it printed."""
-    program = "import sys; from monitor.core.client import console as c; c.find = lambda *_: %r; sys.exit(c.main())"
-    done = subprocess.run(
-        [sys.executable, "-c", program % str(lab.root("console_1") / "run" / "api.sock"), *words],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
-
-
-def at_the_controller(lab: SiteLab, *words: str) -> tuple[int, str]:
-    done = lab.muster(*words)
-    return done.rc, done.output
+    with real_prometheus.begun(tmp_path, lab.net + ".1", PORT) as prometheus:
+        for expression in expressions():
+            prometheus.ask(expression)  # an error is an HTTP error
+        assert lab.muster("reconcile").rc == 0  # so that there is a run to be measured
+        for title, expression, labels in panels():
+            series = prometheus.curves(expression) if title in UNUSUAL else wait_for(
+                lambda expression=expression: prometheus.curves(expression), title)  # type: ignore[misc]
+            for one in series:
+                assert one["values"] and labels <= set(one["metric"]), (title, one["metric"])
+        [operational] = prometheus.ask('muster_items{verdict="operational"}')
+        shown = [i for i in lab.status()["items"] if i["verdict"] == "operational"]
+        assert float(operational["value"][1]) == len(shown) > 0
+        assert prometheus.ask("histogram_quantile(0.5, rate(muster_probe_duration_seconds_bucket[10s]))")
+        assert not prometheus.ask('ALERTS{alertname="MusterMonitorSilent"}')
 
 
 def test_a_console_has_the_verbs_of_the_controller(lab: SiteLab, api: Client) -> None:
@@ -395,11 +327,6 @@ def test_a_status_of_some_items(lab: SiteLab, api: Client) -> None:
         assert code == 0 and row in text.splitlines()
     assert api.ask("GET", routes.BASE + "/status.txt?items=99").status == 404
     assert at_a_console(lab, "status", "99")[0] == at_the_controller(lab, "status", "99")[0] == 3
-
-
-def verdict_of(status: dict[str, Any], item: str) -> tuple[str, str]:
-    entry = next(entry for entry in status["items"] if entry["item"] == item)
-    return entry["verdict"], entry["cause"]
 
 
 def test_req_3_minor_and_major_failures_are_reported_by_api_and_stream(lab: SiteLab, api: Client) -> None:
@@ -517,58 +444,3 @@ def test_events_are_followed_over_a_restart_of_the_monitor(lab: SiteLab) -> None
         if following.stdout is not None:
             following.stdout.close()
     assert socket.get("/history").json["hosts"]["server_1"]  # the load curves survived as well
-
-
-@pytest.mark.long
-def test_without_a_monitor_commands_work_and_no_socket_is_left(lab: SiteLab) -> None:
-    lab.stop_monitor()
-    try:
-        wait_for(lambda: not (lab.state / "run" / "api.sock").exists(), "the sockets gone", lab.monitor_log)
-        assert not (lab.root("console_1") / "run" / "api.sock").exists()
-        assert "monitor: not running" in lab.muster("status").output
-        assert lab.muster("restart", "scen2_srv_01").rc == 0
-        told = lab.muster("signal", "scen2_srv_01/data_processing", "cont")  # by the playbook of that name
-        assert told.rc == 0 and "data_processing" in told.output, told.output
-    finally:
-        lab.start_monitor()
-
-
-def test_one_program_is_left_out_restarted_and_its_log_read(lab: SiteLab, api: Client) -> None:
-    """The rest of it is in test_logs."""
-    before = lab.programs("scen2_srv_01")
-    assert lab.muster("stop", "scen2_srv_01/data_processing").rc == 0
-    left = {name: pid for name, pid in before.items() if name != "data_processing"}
-    assert lab.programs("scen2_srv_01") == left
-    assert {item["verdict"] for item in api.get("/status").json["items"]} == {"operational"}
-    assert lab.muster("start", "01/data_processing").rc == 0
-    after = lab.programs("scen2_srv_01")
-    assert after.keys() == before.keys() and {name: after[name] for name in left} == left
-    shown = lab.muster("logs", "scen2_srv_01/data_processing", "-n", "1")
-    assert shown.rc == 0 and "connected to bus" in shown.output, shown.output
-
-
-def test_a_program_gets_a_signal_and_runs_on(lab: SiteLab) -> None:
-    before = lab.programs("scen2_srv_01")
-    tried = lab.muster("signal", "01/data_processing", "CONT", "--dry-run")
-    assert tried.rc == 0 and "tell CONT" in tried.output, tried.output
-    assert lab.muster("signal", "scen2_srv_01/data_processing", "CONT", "--reason", "a test").rc == 0
-    assert "CONT to data_processing of scen2_srv_01 on server_" in lab.muster("why", "scen2_srv_01").output
-    assert lab.programs("scen2_srv_01") == before
-    for what, code in ((("scen2_srv_01/check_internal_data_bus", "HUP"), 5), (("scen2_srv_01", "HUP"), 5),
-                       (("scen2_srv_01/data_procesing", "HUP"), 3), (("scen2_srv_01/data_processing", "KILL"), 2)):
-        assert lab.muster("signal", *what).rc == code, what
-    # one that does not handle it has crashed; this site goes on without it (running_failure_strategy: continue)
-    assert lab.muster("signal", "scen2_srv_01/data_processing", "USR1").rc == 0
-    wait_for(lambda: "data_processing" not in lab.programs("scen2_srv_01"), "it has ended", lab.monitor_log)
-    wait_for(lambda: lab.verdict("01")["verdict"] != "operational", "a run has seen it", lab.monitor_log)
-    wait_for(lambda: lab.muster("start", "01/data_processing").rc == 0, "it is started again", lab.monitor_log)
-    assert lab.programs("scen2_srv_01").keys() == before.keys()
-
-
-def test_a_bus_takes_along_what_cannot_do_without_it(lab: SiteLab) -> None:
-    before = lab.programs("scen2_srv_01")
-    alone = lab.muster("restart", "scen2_srv_01/internal_data_bus")
-    assert alone.rc == 5 and "without which" in alone.output and "--with" in alone.output, alone.output
-    assert lab.muster("restart", "scen2_srv_01/internal_data_bus", "--with").rc == 0
-    after = lab.programs("scen2_srv_01")
-    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())

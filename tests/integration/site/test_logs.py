@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`muster logs` on a real site: by the monitor, followed over a crash, and by a run where there is no monitor.
 
-The site of test_api shows in `make test` that they work at all.
+The site of test_req_programs shows in `make test` that they work at all.
 """
 
 from __future__ import annotations

@@ -177,9 +177,15 @@ def test_an_independent_client_gets_figures_at_its_interval(lab: SiteLab) -> Non
     assert wrong.status == 422 and "must be from 2 s to 1 h" in wrong.json["error"]
 
 
-def test_without_a_monitor_a_run_does_it(lab: SiteLab) -> None:
+def test_without_a_monitor_a_run_does_it_and_no_socket_is_left(lab: SiteLab) -> None:
     lab.stop_monitor()
     try:
+        wait_for(lambda: not (lab.state / "run" / "api.sock").exists(), "the sockets gone", lab.monitor_log)
+        assert not (lab.root("console_1") / "run" / "api.sock").exists()
+        assert "monitor: not running" in lab.muster("status").output
+        assert lab.muster("restart", SERVICE).rc == 0
+        told = lab.muster("signal", ONE, "cont")  # by the playbook of that name
+        assert told.rc == 0 and "data_processing" in told.output, told.output
         said = lab.muster("exec", ONE, "--", "sh", "-c", "echo $MUSTER_PROGRAM; echo no >&2; exit 7")
         assert said.rc == 7 and "data_processing\n" in said.output and "no\n" in said.output, said.output
         refused = lab.muster("exec", "scen2_hci_01/sensor_view", "--", "true")

@@ -1,7 +1,9 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs other than the bus that die: noticed by the service manager's events, long before the regular look."""
+"""Programs other than the bus that die: noticed by the service manager's events, long before the regular look. And
+single programs that people stop, start, restart and send signals to.
+"""
 
 from __future__ import annotations
 
@@ -71,6 +73,47 @@ def test_a_program_whose_end_calls_for_all_of_it_restarts_the_application(lab: S
     wait_for(lambda: epoch(lab) > was, "a new epoch", lab.monitor_log)
     after = settled(lab)
     assert not set(before.values()) & set(after.values())
+
+
+def test_one_program_is_left_out_restarted_and_its_log_read(lab: SiteLab) -> None:
+    """The rest of it is in test_logs and test_programs_by_hand."""
+    before = settled(lab)
+    assert lab.muster("stop", "scen2_srv_01/data_processing").rc == 0
+    left = {name: pid for name, pid in before.items() if name != "data_processing"}
+    assert lab.programs(SERVICE) == left
+    assert {item["verdict"] for item in lab.status()["items"]} == {"operational"}
+    assert lab.muster("start", "01/data_processing").rc == 0
+    after = lab.programs(SERVICE)
+    assert after.keys() == before.keys() and {name: after[name] for name in left} == left
+    shown = lab.muster("logs", "scen2_srv_01/data_processing", "-n", "1")
+    assert shown.rc == 0 and "connected to bus" in shown.output, shown.output
+
+
+def test_a_program_gets_a_signal_and_runs_on(lab: SiteLab) -> None:
+    before = settled(lab)
+    tried = lab.muster("signal", "01/config_manager", "CONT", "--dry-run")
+    assert tried.rc == 0 and "tell CONT" in tried.output, tried.output
+    assert lab.muster("signal", "scen2_srv_01/config_manager", "CONT", "--reason", "a test").rc == 0
+    assert "CONT to config_manager of scen2_srv_01 on server_" in lab.muster("why", SERVICE).output
+    assert lab.programs(SERVICE) == before
+    for what, code in ((("scen2_srv_01/check_internal_data_bus", "HUP"), 5), ((SERVICE, "HUP"), 5),
+                       (("scen2_srv_01/config_manger", "HUP"), 3), (("scen2_srv_01/config_manager", "KILL"), 2)):
+        assert lab.muster("signal", *what).rc == code, what
+    # one that does not handle it has crashed, and its application goes on without it
+    assert lab.muster("signal", "scen2_srv_01/config_manager", "USR1").rc == 0
+    wait_for(lambda: "config_manager" not in lab.programs(SERVICE), "it has ended", lab.monitor_log)
+    wait_for(lambda: lab.verdict("01")["verdict"] != "operational", "a run has seen it", lab.monitor_log)
+    wait_for(lambda: lab.muster("start", "01/config_manager").rc == 0, "it is started again", lab.monitor_log)
+    assert lab.programs(SERVICE).keys() == before.keys()
+
+
+def test_a_bus_takes_along_what_cannot_do_without_it(lab: SiteLab) -> None:
+    before = settled(lab)
+    alone = lab.muster("restart", "scen2_srv_01/internal_data_bus")
+    assert alone.rc == 5 and "without which" in alone.output and "--with" in alone.output, alone.output
+    assert lab.muster("restart", "scen2_srv_01/internal_data_bus", "--with").rc == 0
+    after = lab.programs(SERVICE)
+    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
 
 
 @pytest.mark.long

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.core.host import install, relay
+from monitor.core.host import install
 from monitor.core.host.machine import ownership
 from plugins.plugin_utils import _agent_files
 
@@ -98,6 +99,16 @@ def test_an_installed_agent_that_lacks_a_file_counts_as_absent(tmp_path: Path, m
     assert any(words in done.stderr for words in _agent_files.ABSENT), done.stderr
 
 
+def test_the_agent_that_is_replaced_stays_for_those_who_run_it(tmp_path: Path) -> None:
+    """However long ago it was installed: lines and listeners that began with it import files late."""
+    (tmp_path / "lib").mkdir()
+    for age, name in enumerate(("c", "b", "a"), start=1):
+        install.install(str(tmp_path), {"hash": name, "files": {"agent.py": ""}})
+        os.utime(tmp_path / "lib" / name, (1e9 - age, 1e9 - age))
+    install.install(str(tmp_path), {"hash": "d", "files": {"agent.py": ""}})
+    assert sorted(path.name for path in (tmp_path / "lib").iterdir()) == ["c", "d"]
+
+
 def test_packages_of_the_core_have_no_code() -> None:
     """The agent's packages are made empty where it is installed."""
     for path in CORE.rglob("__init__.py"):
@@ -110,4 +121,3 @@ def test_the_command_for_people_of_a_console_is_complete_and_no_more_than_that()
     names = set(variables["monitor_console_files"])
     reached = {path.relative_to(CORE).as_posix() for path in closure(CORE / "client/console.py")}
     assert reached == names
-    assert variables["monitor_api_folder"] == relay.SHARED

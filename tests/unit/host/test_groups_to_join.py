@@ -16,7 +16,7 @@ PROGRAM = "/muster.slice/p.service"
 
 def made(root: Path, *paths: str) -> None:
     for path in paths:
-        (root / path).mkdir(parents=True)
+        (root / path).mkdir(parents=True, exist_ok=True)
         (root / path / "cgroup.procs").touch()
 
 
@@ -27,6 +27,15 @@ def test_version_2(tmp_path: Path) -> None:
     assert groups_to_join(theirs, own, str(tmp_path)) == ["%s%s/cgroup.procs" % (tmp_path, PROGRAM)]
     with pytest.raises(OSError, match="No such file"):
         groups_to_join("0::/../elsewhere\n", own, str(tmp_path))
+
+
+def test_version_2_with_hierarchies_of_version_1_elsewhere(tmp_path: Path) -> None:
+    """As where a program mounted net_cls for itself, or the machine below a container has version 1."""
+    (tmp_path / "cgroup.controllers").touch()
+    made(tmp_path, ".", PROGRAM[1:], "session.slice")
+    theirs = "5:net_cls:/\n4:memory:/session.slice\n3:pids:/gone\n0::%s\n" % PROGRAM
+    own = "5:net_cls:/a\n4:memory:/b\n3:pids:/c\n0::/agent\n"
+    assert groups_to_join(theirs, own, str(tmp_path)) == ["%s%s/cgroup.procs" % (tmp_path, PROGRAM)]
 
 
 def test_version_1_as_far_as_it_is_shown(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ PREFIX = "MUSTER:"
 def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
     """Carry out a request.
 
-    :param request: ``{"verb": "observe" | "prepare" | "act" | "acted" | "exec" | "log" | "ways" | "keep" | "remove",
-        "host": {...}, "check", "diff"}``, rest as the verb's own function describes it; with ``agent`` (see
+    :param request: ``{"verb": "observe" | "prepare" | "act" | "acted" | "exec" | "log" | "ways" | "keep" | "people"
+        | "remove", "host": {...}, "check", "diff"}``, rest as the verb's own function describes it; with ``agent`` (see
         `host.install`), it is installed first.
     :return: the verb's answer, or ``{"error": sentence}``.
     """
@@ -81,6 +81,10 @@ def handle(request: Mapping[str, Any]) -> Dict[str, Any]:
             from .lease import ways
 
             return ways.ways(request)
+        if verb == "people":
+            from . import people
+
+            return people.people(request)
         if verb == "remove":
             from . import remove
             from .machine import ownership

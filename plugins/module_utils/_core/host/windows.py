@@ -24,7 +24,16 @@ from .machine import procs, screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+    from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Protocol, Set, Tuple
+
+    class Asked(Protocol):
+        """What is asked: a `screen.Screen`."""
+
+        def ping(self, numbers: Iterable[int]) -> None: ...
+
+        def wait(self, seconds: float) -> None: ...
+
+        def answered(self) -> Set[int]: ...
 
     class Key(NamedTuple):
         """A program of an instance, as it was started."""
@@ -39,7 +48,7 @@ else:
     Key = namedtuple("Key", "instance epoch program")
 
 SHORTEST_SECONDS = 1.0  # that a window may be silent
-SLACK_SECONDS = 0.1  # that a round may take beside its waiting
+SLACK_SECONDS = 0.1  # that a wait may take beyond what it was meant to
 PAUSE_SECONDS = 5.0  # between tries of a screen that cannot be asked, and looks for programs that are to be asked
 ANSWER, SILENT = "answers", "silent"
 _SECONDS = re.compile(r"\d{1,5}(?:\.\d{1,3})?\Z")
@@ -49,34 +58,82 @@ class Silences:
     """Which programs have a window that stands still. Pure: the clock comes from outside."""
 
     def __init__(self) -> None:
-        self._heard: Dict[Tuple[Key, int], float] = {}  # window of a program -> when it answered last
+        self._known: Set[Tuple[Key, int]] = set()  # windows that have answered before
+        self._open: Dict[Tuple[Key, int], float] = {}  # those that owe an answer -> since when
         self._silent: Dict[Key, float] = {}  # since when
 
     def note(
-        self, windows: Mapping[int, Key], answered: Iterable[int], limits: Mapping[Key, float], now: float,
-        late: float = 0.0,
+        self, windows: Mapping[int, Key], answered: Iterable[int], limits: Mapping[Key, float], asked: float,
+        looked: float,
     ) -> List[Tuple[Key, str, float]]:
         """Take in one round of questions.
 
-        :param windows: those that were asked, by their number. :param answered: those of them that answered.
+        :param windows: those that were asked, by their number. :param answered: those of them that have answered since
+            the round before.
         :param limits: s that a window of a program may be silent.
-        :param now: s of a clock that stands while the machine sleeps.
-        :param late: s by which this round is late itself, on a machine that has no time: those are nobody's silence.
+        :param asked: when they had the question, or later. :param looked: all that they answered until then was read.
         :return: what has changed: (program, `ANSWER` or `SILENT`, since when).
         """
-        answers = set(answered)
+        heard = {(windows[number], number) for number in answered if number in windows}
         shown = {(key, number) for number, key in windows.items()}
-        self._heard = {one: min(now, at + late) for one, at in self._heard.items() if one in shown}
-        for number in answers & set(windows):
-            self._heard[windows[number], number] = now
+        self._known = (self._known | heard) & shown
+        self._open = {one: self._open.get(one, asked) for one in self._known - heard}
         silent: Dict[Key, float] = {}
-        for (key, _number), at in self._heard.items():
-            if now - at >= max(SHORTEST_SECONDS, limits.get(key, 0.0)) and key in limits:
+        for (key, _number), at in self._open.items():
+            if key in limits and looked - at >= max(SHORTEST_SECONDS, limits[key]):
                 silent[key] = min(at, silent.get(key, at))
         changes = [(key, SILENT, since) for key, since in silent.items() if key not in self._silent]
-        changes += [(key, ANSWER, now) for key in self._silent if key not in silent]
+        changes += [(key, ANSWER, looked) for key in self._silent if key not in silent]
         self._silent = {key: self._silent.get(key, since) for key, since in silent.items()}
         return changes
+
+
+class Rounds:
+    """Asks windows round by round, on a machine that may have no time for this process, or for none at all.
+
+    A window is silent only for a time in which it had the question, and had not answered it when this process looked
+    afterwards: so a question that is sent late and an answer that is read late cost the window nothing. And a wait
+    counts for no longer than it was meant to take: what is beyond that, the machine stood still.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._read = monotonic()
+        self._silences = Silences()
+        self.now = 0.0  # s of all waits, as far as they count
+
+    def turn(
+        self, shown: Asked, owners: Mapping[int, Key], limits: Mapping[Key, float], rested: float
+    ) -> List[Tuple[Key, str, float]]:
+        """Ask, wait for the answers, and see who is silent.
+
+        :param rested: s of rest that were meant to be between the round before and this one.
+        :return: as `Silences.note`. :raises NoScreen:
+        """
+        self._pass(rested)
+        shown.ping(owners)
+        asked = self._pass(0.0)
+        pause = pause_of(limits)
+        shown.wait(pause)
+        looked = self._pass(pause)
+        return self._silences.note(owners, shown.answered(), limits, asked, looked)
+
+    def nothing(self) -> List[Tuple[Key, str, float]]:
+        """There is no screen, so no window on it is silent any more."""
+        self._pass(0.0)
+        return self._silences.note({}, (), {}, self.now, self.now)
+
+    def _pass(self, meant: float) -> float:
+        """What came since the last reading was meant to take so many s. :return: the time now."""
+        read = self._monotonic()
+        self.now += min(read - self._read, meant + SLACK_SECONDS)
+        self._read = read
+        return self.now
+
+
+def pause_of(limits: Mapping[Key, float]) -> float:
+    """s from one round to the next: four in the shortest time that a window may be silent."""
+    return max(SHORTEST_SECONDS, min(limits.values())) / 4 if limits else PAUSE_SECONDS
 
 
 def watch(root: str, parent: int) -> None:
@@ -84,31 +141,32 @@ def watch(root: str, parent: int) -> None:
 
     :param parent: process id of the line.
     """
-    silences = Silences()
+    rounds = Rounds(time.monotonic)
     shown: Optional[screen.Screen] = None
     host: Dict[str, str] = {}
     read = -PAUSE_SECONDS
-    due = float("inf")  # until when the next round is to be over
+    rested = 0.0
     while os.getppid() == parent:
         began = time.monotonic()
         if began - read >= PAUSE_SECONDS:
             host, read = screen_of(root), began
         limits: Dict[Key, float] = {}
+        changes: List[Tuple[Key, str, float]] = []
         try:
             if shown is None and host:
                 shown = screen.Screen(host["display"], host["authority"])
             owners = _owners(shown.windows(), host, limits) if shown is not None else {}
-            pause = max(SHORTEST_SECONDS, min(limits.values())) / 3 if limits else PAUSE_SECONDS
-            answered = shown.ask(owners, pause) if shown is not None and owners else set()
+            changes = rounds.turn(shown, owners, limits, rested) if shown is not None and owners else rounds.nothing()
         except screen.NoScreen:
-            if shown is not None:
+            if shown is None:
+                changes = rounds.nothing()
+            else:  # it may only be slow: its windows are asked again over another connection
                 shown.close()
-            shown, owners, answered, pause = None, {}, set(), PAUSE_SECONDS
-        now = time.monotonic()
-        for key, state, since in silences.note(owners, answered, limits, now, max(0.0, now - due)):
-            _tell(root, key, state, time.time() - (now - since))
-        due = began + 2 * pause + SLACK_SECONDS
-        time.sleep(max(0.0, pause - (now - began)))
+                shown, limits = None, {}
+        for key, state, since in changes:
+            _tell(root, key, state, time.time() - (rounds.now - since))
+        rested = max(0.0, pause_of(limits) - (time.monotonic() - began))
+        time.sleep(rested)
 
 
 def screen_of(root: str) -> Dict[str, str]:

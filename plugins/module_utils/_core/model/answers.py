@@ -297,6 +297,7 @@ _VERBS: Dict[str, Dict[str, Check]] = {
     "acted": _ACTED,
     "exec": {"code": _code, "why": _text, "out": _base64, "err": _base64, "took": _figure, "left_out": _many(_figure)},
     "log": {"lines": _many(_lines)},
+    "people": {"diff": _lines},
     "prepare": {"diff": _lines},
     "remove": {"diff": _lines},
 }

@@ -125,11 +125,12 @@ def groups_to_join(theirs: str, own: str, root: str = _CGROUPS) -> List[str]:
     second = os.path.exists(root + "/cgroup.controllers")  # version 2 limits; else it only keeps processes together
     for line in theirs.splitlines():
         _number, controllers, path = line.split(":", 2)
-        base = root if second else os.path.join(root, controllers.replace("name=", "") or "unified")
+        limits = second and not controllers  # the one of version 2; a hierarchy of version 1 may be there beside it
+        base = root if limits else os.path.join(root, controllers.replace("name=", "") or "unified")
         members = base + path + "/cgroup.procs"
         if os.path.exists(members):
             found.append(members)
-        elif second and known.get(controllers) != path:
+        elif limits and known.get(controllers) != path:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), "its control group %s" % path)
     return found
 

@@ -23,7 +23,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+    from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
 
     class Window(NamedTuple):
         number: int  # of the X server
@@ -64,8 +64,10 @@ class Screen:
         self._display = display
         self._buffer = b""
         self._sequence = 0
-        self._events: List[bytes] = []
         self._pings = 0
+        self._asked: Set[int] = set()
+        self._answers: Set[int] = set()  # of those that were asked; `_fresh`: since they were asked last
+        self._fresh: Set[int] = set()
         self._socket = _connected(named.group(1), display)
         try:
             cookie, owner = _cookie(authority, named.group(1))
@@ -111,33 +113,39 @@ class Screen:
         reply = self._ask(struct.pack("<BBHHH", 98, 0, 2 + len(_padded(data)) // 4, len(data), 0) + _padded(data))
         return reply[9] if reply and reply[8] else 0
 
-    def ask(self, numbers: Iterable[int], seconds: float) -> Set[int]:
-        """Ping windows, and wait for their answers. :return: those that answered. :raises NoScreen:"""
-        asked: Dict[int, int] = {}
-        self._events.clear()
-        for number in numbers:
-            self._pings = self._pings % 0x7FFFFFFF + 1
-            asked[self._pings] = number
+    def ping(self, numbers: Iterable[int]) -> None:
+        """Ask windows whether they answer. Once this returns, the server has passed the question on.
+
+        :raises NoScreen:
+        """
+        self._asked = set(numbers)
+        self._pings = self._pings % 0x7FFFFFFF + 1
+        for number in self._asked:
             event = struct.pack("<BBHII5I", _CLIENT_MESSAGE, 32, 0, number, self._protocols,
                                 self._ping, self._pings, number, 0, 0)  # fmt: skip
             self._send(struct.pack("<BBHII", 25, 0, 11, number, 0) + event)
-        answered: Set[int] = set()
-        until = time.monotonic() + seconds
-        while len(answered) < len(asked):
-            for event in self._taken():
-                _code, form, _seq, _window, kind, ping, stamp, number = struct.unpack_from("<BBHIIIII", event)
-                if form == 32 and (kind, ping) == (self._protocols, self._ping) and asked.get(stamp) == number:
-                    answered.add(number)
-            if len(answered) == len(asked) or not self._fill(until):
-                break
-        return answered
+        self._round_trip()
+        self._fresh.clear()
 
-    def _taken(self) -> List[bytes]:
-        """Client messages that have arrived."""
-        while len(self._buffer) >= 32:
-            self._packet(0.0)
-        taken, self._events = self._events, []
-        return taken
+    def wait(self, seconds: float) -> None:
+        """Wait until every window has answered since it was asked, or the time is over. :raises NoScreen:"""
+        until = time.monotonic() + seconds
+        while True:
+            while len(self._buffer) >= 32:
+                self._packet(0.0)
+            if self._asked <= self._fresh or not self._fill(until):
+                return
+
+    def answered(self) -> Set[int]:
+        """The windows that have answered since this was called last, to whichever question: one that answers late is
+        slow, and not silent. What had reached the server before this call is in it. :raises NoScreen:"""
+        for _again in range(2):  # it may answer us before it has looked at all that others sent it
+            self._round_trip()
+        found, self._answers = self._answers & self._asked, set()
+        return found
+
+    def _round_trip(self) -> None:
+        self._ask(struct.pack("<BBH", 43, 0, 1))  # GetInputFocus: the shortest question to the server itself
 
     def _begin(self, cookie: bytes) -> int:
         """Introduce ourselves. :return: the root window."""
@@ -190,7 +198,7 @@ class Screen:
         return self._sequence
 
     def _packet(self, until: float) -> Tuple[int, int, bytes]:
-        """The next packet: its kind, the number of its request, and all of it. Events are kept."""
+        """The next packet: its kind, the number of its request, and all of it. Answers to pings are noted."""
         packet = self._read(32, until)
         kind, sequence = packet[0], struct.unpack_from("<H", packet, 2)[0]
         if kind == _REPLY:
@@ -198,9 +206,16 @@ class Screen:
             if more > MOST_BYTES:
                 raise NoScreen("the X server of %s answers nonsense" % self._display)
             packet += self._read(more, until)
-        elif kind & ~_SENT == _CLIENT_MESSAGE and len(self._events) < MOST_WINDOWS:
-            self._events.append(packet)
+        elif kind & ~_SENT == _CLIENT_MESSAGE:
+            self._note(packet)
         return kind, sequence, packet
+
+    def _note(self, event: bytes) -> None:
+        """Keep who answers a ping. No stamp tells whose question it was: any answer shows that the window lives."""
+        _code, form, _seq, _window, kind, ping, _stamp, number = struct.unpack_from("<BBHIIIII", event)
+        if number in self._asked and form == 32 and (kind, ping) == (self._protocols, self._ping):
+            self._answers.add(number)
+            self._fresh.add(number)
 
     def _read(self, count: int, until: float = 0.0) -> bytes:
         until = until or time.monotonic() + WITHIN_SECONDS
