@@ -27,6 +27,7 @@ from tests.soak.story import Step, chosen, step
 from tests.soak.world import Sampler, World, deployed
 
 REPAIRED = 90.0  # s
+WITNESSED = [kind for kind in FAULTS if kind != "two servers cut"]  # servers are the witnesses, and most must be there
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="the same seed: the same story (default: 1)")
     parser.add_argument("--first", type=int, default=1, metavar="N", help="begin with this step of the story")
     parser.add_argument("--single", action="store_true", help="one fault in each step, and no requests of people")
+    parser.add_argument("--leases", action="store_true", help="exclusion by witnesses; two servers are never cut")
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), metavar="FAULT", help="one to choose from")
     parser.add_argument("--stop", action="store_true", help="end with the first finding and leave what was found")
     parser.add_argument("--number", type=int, default=95, help="of the site's network: 127.x.NUMBER (default: 95)")
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupted)
     steps: list[Step] = []
     samples = 0
-    with deployed(options.number) as world:
+    with deployed(options.number, leases=options.leases) as world:
         sampler = Sampler(world)
         sampler.start()
         try:
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _soak(world: World, sampler: Sampler, options: argparse.Namespace, steps: list[Step]) -> None:
     number, faults = options.first, 0
     while faults < options.faults:
-        kinds, asks = chosen(options.seed, number, options.only or ())
+        kinds, asks = chosen(options.seed, number, options.only or (WITNESSED if options.leases else ()))
         kinds, asks = (kinds[:1], False) if options.single else (kinds, asks)
         done = step(world, sampler, options.seed, number, kinds[: options.faults - faults], asks)
         steps.append(done)

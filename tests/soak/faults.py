@@ -241,7 +241,8 @@ def _freeze(world: World, rng: random.Random, host: str) -> Hit:
         world.frozen.discard(host)
         world.away.discard(host)
 
-    return Hit("%s is frozen for %.1f s" % (host, seconds), heal, seconds)
+    # What is over before anybody believes it, is no alarm.
+    return Hit("%s is frozen for %.1f s" % (host, seconds), heal, seconds, told=seconds >= 10.0)
 
 
 def _close(world: World, host: str) -> None:

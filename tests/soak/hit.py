@@ -20,6 +20,7 @@ class Hit:
     heal: Callable[[], None] | None = None
     seconds: float = 0.0
     causes: int = 1  # alarms that it may lead to: one each
+    told: bool = True  # whether an alarm has to tell of it where it reaches services
 
 
 Kind = Callable[[World, random.Random], Hit]

@@ -33,6 +33,7 @@ class Step:
     recovered: float = 0.0  # s from the first fault until all wanted services were whole, for good
     quiet: float = 0.0  # s from the last cure until nothing at all was left to do
     causes: int = 0  # of alarms
+    told: bool = True  # whether an alarm has to tell of each
     alarms: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -80,6 +81,7 @@ def step(
             came = FAULTS[kind](world, rng)
             done.did.append(came.what)
             done.causes += came.causes
+            done.told = done.told and came.told
             if came.heal is not None:
                 due.append((time.monotonic() + min(came.seconds, longest), came.heal))
 
@@ -112,7 +114,7 @@ def step(
     done.alarms = told(world.lab.state, wall)
     if len(done.alarms) > done.causes:
         done.findings.append(Finding(NOISY, "%d alarms: %s" % (len(done.alarms), "; ".join(done.alarms))))
-    elif done.recovered and done.causes and not done.alarms and request is None:
+    elif done.recovered and done.causes and done.told and not done.alarms and request is None:
         done.findings.append(Finding(UNTOLD, "services were not whole, and no alarm says so"))
     if silence:
         done.findings.append(Finding(STUCK, silence))

@@ -38,8 +38,9 @@ SAMPLE = 0.1  # s between looks at the process table
 CLOSED, OPEN, EITHER = "closed", "open", "either"
 
 
-def site_variables(run_timeout: float) -> dict[str, Any]:
+def site_variables(run_timeout: float, leases: bool = False) -> dict[str, Any]:
     """Scenario 2 with programs of every running failure strategy, and room for all items on one server."""
+    exclusion = "witnesses" if leases else "none"
     written = yaml.safe_load((ROOT / "inventory/local/group_vars/all/site.yml").read_text())
     applications = copy.deepcopy(written["muster_applications"])
     programs = applications["scen2_srv"]["programs"]
@@ -53,7 +54,7 @@ def site_variables(run_timeout: float) -> dict[str, Any]:
         "muster_load_limit": 250,
         "muster_applications": applications,
         # Faults take two of three servers, which are the witnesses: with leases everything stops then.
-        "muster_settings": {"stable_after": 1, "run_timeout": run_timeout, "start_timeout": 10, "exclusion": "none"},
+        "muster_settings": {"stable_after": 1, "run_timeout": run_timeout, "start_timeout": 10, "exclusion": exclusion},
     }
 
 
@@ -212,12 +213,12 @@ class Sampler:
 
 
 @contextlib.contextmanager
-def deployed(number: int, run_timeout: float = RUN_TIMEOUT) -> Iterator[World]:
+def deployed(number: int, run_timeout: float = RUN_TIMEOUT, leases: bool = False) -> Iterator[World]:
     """A site of its own with a monitor at work, and nothing of it left afterwards.
 
     :param run_timeout: s that what a dead run began lies about half done.
     """
-    lab = SiteLab(number, **site_variables(run_timeout))
+    lab = SiteLab(number, **site_variables(run_timeout, leases))
     world = World(lab)
     try:
         if os.geteuid() == 0:

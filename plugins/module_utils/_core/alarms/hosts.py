@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Tuple
+from dataclasses import replace
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from ..model.alarm import HIGH, LOW, MEDIUM
 from ..model.observation import is_full
@@ -61,17 +62,54 @@ def _lost_window(picture: Picture, item: str, gone: Dict[str, str]) -> str:
     return ""
 
 
-def conditions(picture: Picture, gone: Dict[str, str], below: Dict[str, str]) -> Iterator[Condition]:
-    """:param below: item -> key, of `under`."""
+def explained(picture: Picture) -> Dict[str, List[Any]]:
+    """Conflict -> [key of the alarm about the host that came back with the copy, since when]."""
+    found: Dict[str, List[Any]] = {}
+    for conflict in picture.document.get("conflicts") or ():
+        known = picture.memory.explained.get(conflict["id"])
+        if known and known[1] == conflict["since"]:
+            found[conflict["id"]] = known
+            continue
+        item = str(picture.document["instances"].get(conflict["instance"], {}).get("item") or "")
+        machines = {_machine(picture, host) for host in conflict["hosts"]}
+        for key, items in picture.memory.members.items():
+            what, _unused, first = key.partition(":")
+            if what == "host" and item in items and _machine(picture, first) in machines:
+                found[conflict["id"]] = [key, conflict["since"]]
+    return found
+
+
+def _machine(picture: Picture, host: str) -> str:
+    return str(picture.hosts.get(host, {}).get("node") or host)
+
+
+def _doubled(picture: Picture, whose: Mapping[str, List[Any]]) -> Dict[str, List[Mapping[str, Any]]]:
+    """key -> the conflicts that came back with its host and are there, or are new."""
+    found: Dict[str, List[Mapping[str, Any]]] = {}
+    for conflict in picture.document.get("conflicts") or ():
+        ident = conflict["id"]
+        if ident in whose and (conflict["open"] or ident not in picture.memory.explained):
+            found.setdefault(whose[ident][0], []).append(conflict)
+    return found
+
+
+def conditions(
+    picture: Picture, gone: Dict[str, str], below: Dict[str, str], whose: Mapping[str, List[Any]]
+) -> Iterator[Condition]:
+    """:param below: item -> key, of `under`. :param whose: of `explained`."""
     keys: Dict[str, List[str]] = {}
+    doubled = _doubled(picture, whose)
     for host, key in gone.items():
         keys.setdefault(key, []).append(host)
     for key in below.values():
         if key.startswith("host:"):
             keys.setdefault(key, [])
-    for key, hosts in keys.items():
+    for key in {**keys, **doubled}:
         if key != HOLD_KEY:
-            yield _of_machine(picture, key, hosts, [item for item, its in below.items() if its == key])
+            ill = [item for item, its in below.items() if its == key]
+            found = _of_machine(picture, key, keys.get(key, []), ill)
+            over = not (keys.get(key) or ill or any(conflict["open"] for conflict in doubled[key]))
+            yield _with_copies(picture, found, doubled[key], over) if key in doubled else found
     for name, entry in picture.hosts.items():
         if name in gone:
             continue
@@ -105,6 +143,24 @@ def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) 
         items=tuple(members), hosts=tuple(hosts or [first]), below=words.below(), ill=tuple(items),
         detail="; ".join(dict.fromkeys(why for why in evidence if why)),
         past="%s is back; it was down or silent" % first,
+    )  # fmt: skip
+
+
+def _with_copies(
+    picture: Picture, condition: Condition, conflicts: List[Mapping[str, Any]], over: bool
+) -> Condition:
+    """The alarm about a host that is back, and still had copies of what is elsewhere by now.
+
+    :param over: none of them is there any more, and nothing else either.
+    """
+    names = listing([str(conflict["instance"]) for conflict in conflicts])
+    runs = "runs" if any(conflict["open"] for conflict in conflicts) else "ran"
+    past = "%s and had a copy of %s" % (condition.past, names)
+    return replace(
+        condition, priority=HIGH if runs == "runs" else MEDIUM, doubled=True, over=over, past=past, after=0.0,
+        since=max(float(conflict["since"] or 0.0) for conflict in conflicts) if over else 0.0,
+        says=past if over else "%s; %s %s there, too, where it must not" % (condition.says, names, runs),
+        below=condition.below + tuple((str(one["instance"]), str(one["why"])) for one in conflicts),
     )  # fmt: skip
 
 

@@ -33,8 +33,8 @@ class Failure(NamedTuple):
     window: bool  # of its HCI, not of its services
 
 
-def conditions(picture: Picture, below: Mapping[str, str]) -> Iterator[Condition]:
-    """:param below: items whose trouble has another cause, which has its alarm."""
+def conditions(picture: Picture, below: Mapping[str, str], explained: Mapping[str, Any] = {}) -> Iterator[Condition]:
+    """:param below: items whose trouble has another cause, which has its alarm. :param explained: such conflicts."""
     for item in picture.items:
         if item in below:
             continue
@@ -42,7 +42,7 @@ def conditions(picture: Picture, below: Mapping[str, str]) -> Iterator[Condition
         if found is not None:
             yield replace(found, items=(item,), ill=() if picture.well(item) else (item,))
     yield from _pending(picture)
-    yield from _conflicts(picture)
+    yield from _conflicts(picture, explained)
     for drift in picture.document.get("drift") or ():
         since = float(drift.get("since") or 0.0)
         owner = picture.document["instances"].get(drift.get("instance") or "", {}).get("item")
@@ -153,8 +153,10 @@ def _pending(picture: Picture) -> Iterator[Condition]:
             yield Condition("pending:%s" % name, "pending", LOW, says, items=tuple(filter(None, [entry.get("item")])))
 
 
-def _conflicts(picture: Picture) -> Iterator[Condition]:
+def _conflicts(picture: Picture, explained: Mapping[str, Any]) -> Iterator[Condition]:
     for conflict in picture.document.get("conflicts") or ():
+        if conflict["id"] in explained:
+            continue
         item = picture.document["instances"].get(conflict["instance"], {}).get("item")
         where = listing(conflict["hosts"])
         head = "%s %s where it must not, on %s" % (

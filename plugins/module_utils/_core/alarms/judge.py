@@ -37,11 +37,11 @@ def judged(
 def conditions(picture: Picture) -> Tuple[List[Condition], Dict[str, str]]:
     """Everything of which a person should know, one condition per cause; and what is below which."""
     gone = hosts.causes(picture)
-    below = hosts.under(picture, gone)
+    below, explained = hosts.under(picture, gone), hosts.explained(picture)
     found = [
         *hosts.storm(picture, gone, below),
-        *hosts.conditions(picture, gone, below),
-        *items.conditions(picture, below),
+        *hosts.conditions(picture, gone, below, explained),
+        *items.conditions(picture, below, explained),
         *whole.conditions(picture, gone),
     ]
     return list({condition.key: condition for condition in reversed(found)}.values())[::-1], below
@@ -79,4 +79,4 @@ def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) 
     held = {item: picture.holders(item) if picture.well(item) else list(picture.memory.held.get(item, ()))
             for item in picture.items}  # fmt: skip
     return Memory(True, charged, dict(below), members, {item: names for item, names in held.items() if names}, ready,
-                  ill)  # fmt: skip
+                  ill, hosts.explained(picture))  # fmt: skip

@@ -33,6 +33,7 @@ class Condition:
     below: Tuple[Tuple[str, str], ...] = ()  # what follows from it
     detail: str = ""
     ill: Tuple[str, ...] = ()  # items that are not well because of it
+    doubled: bool = False  # copies ran where they must not: no reason keeps that quiet
     by_design: str = ""  # why it is none
     reason: str = ""  # the same in a word
     drill: str = ""  # the drill that it belongs to
@@ -49,6 +50,7 @@ class Memory:
     held: Mapping[str, List[str]] = field(default_factory=dict)  # item -> hosts of its services when it was well last
     ready: bool = False  # any one server could be lost, at some time since N-1 was lost last
     ill: Mapping[str, float] = field(default_factory=dict)  # item that is not well -> since when
+    explained: Mapping[str, List[Any]] = field(default_factory=dict)  # conflict -> key of its host's alarm, since when
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Memory:
@@ -60,13 +62,14 @@ class Memory:
             dict(document.get("held") or {}),
             bool(document.get("ready")),
             {str(item): float(at) for item, at in (document.get("ill") or {}).items()},
+            dict(document.get("explained") or {}),
         )
 
     def to_json(self) -> Json:
         return {
             "begun": self.begun, "charged": dict(self.charged), "under": dict(self.under),
             "members": dict(self.members), "held": dict(self.held), "ready": self.ready,
-            "ill": dict(self.ill),
+            "ill": dict(self.ill), "explained": dict(self.explained),
         }  # fmt: skip
 
 

@@ -61,6 +61,8 @@ def suppressed(picture: Picture, condition: Condition, drills: Mapping[str, Mapp
 
     :param drills: as `life.Marks` has them.
     """
+    if condition.doubled:
+        return condition
     for reason in REASONS:
         says = reason.says(picture, condition) if condition.kind in reason.kinds else ""
         if says:
