@@ -270,6 +270,7 @@ class SiteLab(Hands):
             if "lease" in line or "supervisord started" in line
         ]
         if lost:
+            (ROOT / ".cache").mkdir(exist_ok=True)
             with (ROOT / ".cache" / "leases.txt").open("a") as out:
                 out.write("".join(line + "\n" for line in lost))
 
