@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,13 +48,23 @@ def in_full(request: Request, document: Mapping[str, Any]) -> Request:
     return request._replace(instances=tuple(found))
 
 
-def console(options: argparse.Namespace, environ: Mapping[str, str], needed: bool) -> str:
-    """The console of `muster open`: as given, else MUSTER_HOST; "" when neither names one.
+def console(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
+    """The console of `muster open`: as given, else MUSTER_HOST; "" when neither names one."""
+    return str(options.console or environ.get("MUSTER_HOST", ""))
 
-    :param needed: whether it has to be named here. A monitor knows it from the socket.
-    :raises UsageError: when it is needed and not named.
+
+def need_console(request: Request, document: Mapping[str, Any]) -> None:
+    """Where no monitor carries it out, which knows the console from the socket.
+
+    :param request: with instances in full.
+    :raises UsageError: when the console of `muster open` is needed and not named.
     """
-    host = str(options.console or environ.get("MUSTER_HOST", ""))
-    if needed and not host:
-        raise UsageError("on which console? Give --console HOST, or set MUSTER_HOST on each console")
-    return host
+    from ..core.model.site import site_from_json
+    from ..core.requests.names import names_of, on_their_hosts
+
+    if request.kind != "open" or request.console:
+        return
+    with contextlib.suppress(ValueError):  # another version of muster published it: the plan says so
+        if document and on_their_hosts(names_of(site_from_json(document)), request.instances):
+            return
+    raise UsageError("on which console? Give --console HOST, or set MUSTER_HOST on each console")

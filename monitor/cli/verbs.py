@@ -20,7 +20,7 @@ from ..core.client.options import Incomplete, request_of
 from ..core.client.person import me
 from ..core.model.request import KINDS, Request
 from .by_playbook import Event, play
-from .names import console, in_full
+from .names import console, in_full, need_console
 from .places import Places, UsageError
 
 _PROGRESS = {"site": "checking the site", "observe": "observing every host", "plan": "planning", "act": "acting",
@@ -49,12 +49,13 @@ def change(options: argparse.Namespace, places: Places) -> int:
     except Incomplete as error:
         raise UsageError(str(error)) from None
     if kind.name == "open":
-        request = request._replace(console=console(options, os.environ, needed=remote is None))
+        request = request._replace(console=console(options, os.environ))
     if remote is not None:
         save, approve = getattr(options, "save", None) or "", getattr(options, "approve", False)
         return act(request.to_json(), remote, options.timeout, options.dry_run, save, approve)
     try:
         request = in_full(request, places.site())
+        need_console(request, places.site())
     except UnknownName as error:
         print(error, file=sys.stderr)
         return UNKNOWN

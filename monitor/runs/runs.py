@@ -24,6 +24,7 @@ from typing import Any
 
 from ..base import descriptors, usage
 from ..base.histogram import RUNS, Histogram
+from ..core.controller import run_process
 from . import environment, playbooks
 from .runner_child import BEGUN, WORKING
 from .turns import OwnTime, UnderWay, finished
@@ -117,7 +118,7 @@ class Runs:
             "inventory": self.inventory,
             "extravars": {
                 "muster_report": str(folder / REPORT),
-                **playbooks.as_text({**extravars, **self.own(parked)}),
+                **playbooks.as_text({**extravars, **self._carries(extravars), **self.own(parked)}),
             },
             "limit": ",".join(["all", *("!" + host for host in leave_out)]) if leave_out else "",
             "ident": ident,
@@ -152,6 +153,10 @@ class Runs:
             self.at_work(job, deadline)
         job.timers.append(self._loop.call_later(TICK_SECONDS, self._tick, job))
         return job
+
+    def _carries(self, extravars: Mapping[str, Any]) -> dict[str, str]:
+        """For whom a run goes on with a rollout: without this monitor it ends after its round."""
+        return {"muster_carries": run_process.text_of(os.getpid()) or "?"} if extravars.get("muster_carries") else {}
 
     def under_way(self) -> list[UnderWay]:
         """The runs that are neither parked nor over."""

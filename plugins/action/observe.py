@@ -42,7 +42,7 @@ class ActionModule(_host_call.HostAction):
             request["only"] = options["instances"]
         try:
             observation = None
-            if not (options["published"] or self._task.check_mode) and _compiled.kept("lines"):
+            if _compiled.kept("due") and _compiled.kept("lines") and not options["published"]:
                 way = _inventory.reached_all(task_vars["hostvars"], [name])[name]
                 observation = self.observe_by_line(way, request, compiled.document["state_dir"]) if way else None
             if observation is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.controller import run_process
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, Plan
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.rollout import HALTED
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.words import CURRENT
@@ -113,7 +114,7 @@ class ActionModule(_controller_call.ControllerAction):
         be well."""
         now = time.time()
         deploys = plan.kind == "deploy" or _compiled.kept("rollout")
-        if not plan.again_after or not (deploys or _rounds.carries(plan.kind, task_vars)):
+        if not plan.again_after or not (deploys or self._monitor_lives(task_vars)):
             return ""
         if not deploys:
             begun = _compiled.kept("first") or now
@@ -128,7 +129,12 @@ class ActionModule(_controller_call.ControllerAction):
         due = _rounds.due(now, plan.again_after, answers.values())
         _compiled.keep("due", due)
         time.sleep(_rounds.until(due, time.time(), _compiled.kept("lead") or 0.0))
-        return "reconcile"
+        return "reconcile" if deploys or self._monitor_lives(task_vars) else ""
+
+    def _monitor_lives(self, task_vars: Mapping[str, Any]) -> bool:
+        """Whether this run is one of a monitor, which goes on with a rollout, and that monitor is there."""
+        monitor = str(task_vars.get("muster_carries") or "")
+        return bool(monitor) and not run_process.is_gone(monitor)
 
     def _again(self, plan: Plan, outcome: dict[str, Any], answers: dict[str, Any]) -> str:
         """The kind of the next round, empty when there is none. A round that achieved nothing is the last one."""

@@ -41,10 +41,11 @@ def words(lab: SiteLab, program: str, names: list[str]) -> list[str]:
 
 
 class DownAtMost:
-    """Counts, from the process table, how many services are not whole at once."""
+    """Counts, from the process table, how many services are not whole at once, and under which epochs each runs."""
 
     def __init__(self, lab: SiteLab, services: list[str]) -> None:
         self._services = services
+        self.epochs: dict[str, set[int]] = {name: set() for name in services}
         self.most, self.samples, self._lab, self._over = 0, 0, lab, threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -53,6 +54,8 @@ class DownAtMost:
             running: dict[str, set[str]] = {}
             for process in self._lab.processes():
                 running.setdefault(process.instance, set()).add(process.program)
+                if process.epoch and process.instance in self.epochs:
+                    self.epochs[process.instance].add(process.epoch)
             down = [name for name in self._services if not running.get(name, set()) >= SERVICE_PROGRAMS]
             self.most, self.samples = max(self.most, len(down)), self.samples + 1
             self._over.wait(APART)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.model.request import KINDS, Request
 from ...core.requests import check, read
-from ...core.requests.names import Names
+from ...core.requests.names import Names, on_their_hosts
 from ..doors.caller import Caller
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ def request_of(body: Any, names: Names, caller: Caller) -> Request:
     :raises RequestErrors: with every error.
     """
     request = read.request(body, names, TAKEN)._replace(who=caller.who, where=caller.host)
-    if request.kind == "open" and not request.console:
+    if request.kind == "open" and not request.console and not on_their_hosts(names, request.instances):
         if not caller.console:
             sentence = "on which console? This request comes from %s, which is no console"
             raise read.RequestErrors([check.error("console", sentence % (caller.host or "no known host"), None)])

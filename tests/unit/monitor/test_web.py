@@ -149,6 +149,15 @@ def test_a_console_is_never_guessed() -> None:
     assert problem == "console: on which console? This request comes from controller, which is no console"
 
 
+def test_a_window_of_a_host_opens_there_and_nobody_says_where() -> None:
+    windows = replace(SITE.application("scen2_hci"), name="overview", per="host", peer=None, bus=None)
+    names = names_of(replace(SITE, applications=(*SITE.applications, windows)))
+    [instance] = [name for name in names.instances if name == "overview_console_1"]
+    for who in (AT_CONTROLLER, AT_CONSOLE):
+        request = actions.request_of({"kind": "open", "instances": [instance]}, names, who)
+        assert (request.instances, request.console) == ((instance,), "")
+
+
 JSON = {"host": "localhost:1", "content-type": "application/json"}
 
 

@@ -73,6 +73,23 @@ def again_after(draft: Draft) -> float:
     return min(LOOKS_APART, max(0.05, record.due - draft.now))
 
 
+def holds_from(
+    record: Optional[Rollout], before: Mapping[str, Claim], claims: Mapping[str, Claim]
+) -> Optional[Rollout]:
+    """The record with the moment at which its batch has held, after an outcome with which all of that runs; None where
+    there is none, or that is known already.
+
+    :param before: the claims before this outcome; `claims` are those that it changes.
+    """
+    batch = record.batches[record.at] if record is not None and record.at >= 0 and len(record.batches) > 1 else ()
+    found = [claims.get(name) or before.get(name) for name in batch]
+    running = [claim for claim in found if claim is not None and claim.phase == RUNNING and claim.actor is None]
+    if record is None or record.state != GOING or len(running) < len(batch) or not set(batch) & set(claims):
+        return None
+    due = max([record.began, record.lacked, *(claim.since for claim in running)]) + record.hold_for
+    return replace(record, due=due) if due != record.due else None
+
+
 def _advance(draft: Draft, record: Optional[Rollout], lost: Lost) -> Optional[Rollout]:
     changed = _changed(draft)
     known = record.targets if record is not None else {}

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from ..decide import notices as decide_notices
+from ..decide import rollouts
 from ..decide.ahead import ahead
 from ..decide.failures import charge, exhausted, starting_failure_strategy, tried_slowly
 from ..decide.keep_running import waits_for
@@ -24,7 +25,7 @@ from ..model.sentences import duration, listing, times
 from ..model.sequence import application_of, expected_programs
 from ..model.shape import as_it_runs
 from ..model.site import Site
-from ..model.words import FAILED, FREE, RUNNING, STARTING, STOPPING
+from ..model.words import CURRENT, FAILED, FREE, RUNNING, STARTING, STOPPING
 from . import singles
 from .act_requests import next_phase
 
@@ -101,6 +102,9 @@ class _Settler:
         notices = {key: notice for key, notice in self._notices.items() if notice != self._state.notices.get(key)}
         if notices:
             changes["notices"] = notices
+        rollout = rollouts.holds_from(self._state.rollouts.get(CURRENT), self._state.claims, self._claims)
+        if final and rollout is not None:
+            changes["rollouts"] = {CURRENT: rollout.to_json()}
         return changes, self._trail
 
     def _answer(self, action: Action) -> Optional[Mapping[str, Any]]:

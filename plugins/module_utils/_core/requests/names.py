@@ -10,7 +10,7 @@ with the instances that its ledger knows.
 from __future__ import annotations
 
 import fnmatch
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..model.sentences import did_you_mean, listing
 from ..model.site import Site, instance_name
@@ -61,6 +61,12 @@ def names_of(site: Site, held: Optional[Mapping[str, Optional[str]]] = None) -> 
     programs = {one.name: tuple(program.name for program in one.programs) for one in site.applications}
     of = {name: instance.application.name for name, instance in site.by_name().items()}
     return Names(instances, dict.fromkeys(item.id for item in site.rows), hosts, applications, programs, of)
+
+
+def on_their_hosts(names: Names, instances: Iterable[str]) -> bool:
+    """Whether each of these is the one of a host, where it runs or nowhere: so nobody has to say where."""
+    found = [name[len(names.of[name]) + 1 :] in names.hosts if name in names.of else False for name in instances]
+    return bool(found) and all(found)
 
 
 def meanings(kind: str, written: List[str], names: Names, pending: bool = False) -> List[Meaning]:
