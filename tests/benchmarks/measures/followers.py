@@ -24,6 +24,7 @@ from tests.benchmarks.lab import BUS, DUMMY_SERVICES, ROOT, Lab, dummies, labora
 from tests.benchmarks.options import Options
 
 ITEMS = SERVERS = 4  # a line takes 32 followers: so many are needed for all of them
+ALONE = 60  # percent that each reserves, so that each has a server of its own
 FOLLOWERS = 100
 LINES_A_SECOND = 1000  # of each instance
 CRASHES = "scen2_srv_02"
@@ -39,7 +40,9 @@ def measure(options: Options, report: Report) -> None:
     use: dict[str, list[float]] = {"alone": [], "followed": []}
     eye: list[float] = []
     told: dict[str, list[Any]] = {"late": [], "served": [], "lines": [], "dropped": []}
-    with laboratory(dummies(), ITEMS, servers=SERVERS) as lab:
+    site = dummies()
+    site["muster_applications"]["scen2_srv"]["programs"][BUS]["expected_loading"] = ALONE
+    with laboratory(site, ITEMS, servers=SERVERS) as lab:
         lab.play("deploy")
         lab.play("monitor")
         watcher = machine.Watcher(lab.identify)
