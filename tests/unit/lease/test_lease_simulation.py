@@ -13,8 +13,8 @@ import pytest
 from tests.unit.lease.sabotages import SABOTAGES, lesser_fence
 from tests.unit.lease.world import World
 
-SEEDS, CHUNK = 1000, 50
-LATER = [pytest.param(first, marks=pytest.mark.long) for first in range(200, SEEDS, CHUNK)]
+SEEDS, EACH_TIME, CHUNK = 1000, 100, 50  # the rest in `make long`
+LATER = [pytest.param(first, marks=pytest.mark.long) for first in range(EACH_TIME, SEEDS, CHUNK)]
 SHOWN = {
     "moved without waiting": (0, 1, 3, 5),
     "a witness born again answers at once": (142, 161, 294, 555),
@@ -29,7 +29,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("first", [*range(0, 200, CHUNK), *LATER])
+@pytest.mark.parametrize("first", [*range(0, EACH_TIME, CHUNK), *LATER])
 def test_never_two_copies(first: int) -> None:
     moves = 0
     for seed in range(first, first + CHUNK):

@@ -32,7 +32,7 @@ from monitor.judge.intents import Intents
 from monitor.judge.schedule import Schedule
 from tests.unit.simulation.story import simulate
 
-SEEDS, EACH_TIME = 1000, 400  # the rest in `make long`
+SEEDS, EACH_TIME = 1000, 200  # the rest in `make long`
 CHUNK = 50
 ROOT = Path(__file__).resolve().parents[3]
 LATER = [pytest.param(first, marks=pytest.mark.long) for first in range(EACH_TIME, SEEDS, CHUNK)]
