@@ -50,7 +50,7 @@ export async function act(wish, given, again = null) {
   }
   const took = `(${(now() - began).toFixed(1)} s)`;
   const rest = run.done < run.of ? `; ${run.of - run.done} of ${run.of} were not begun` : "";
-  if (wrong && run.withdrawn) say("off", `${wrong}${rest}`);
+  if (wrong && run.withdrawn) say("off", `${wrong}${run.of > 1 ? rest : ""}`);
   else if (wrong) refused(`${called} was not done: ${wrong}`, again && (() => again(given, wrong)));
   else say("good", `${called}: ${said.filter(Boolean).join("; ") || "done"}${rest} ${took}`);
 }

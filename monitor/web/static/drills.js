@@ -26,7 +26,7 @@ function node(drill, its) {
       {},
       shape("off"),
       el("b", { text: "Drill" }),
-      el("span", { class: "says", text: drill.says }),
+      el("span", { class: "says", text: drill.says.replace(/^drill /, "") }),
       button("End the drill", () => want(endDrill(drill)), { no: noAct() }),
     ),
     el("ol", {}, ...(its.length ? its.map(line) : [el("li", { text: "No alarms yet." })])),
