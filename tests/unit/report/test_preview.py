@@ -80,6 +80,14 @@ def test_a_changed_configuration_restarts_in_batches_and_windows_stay_open() -> 
             " again; scen2_srv_01 restarts behind it in batch 3") in text  # fmt: skip
 
 
+def test_files_that_are_reloaded_are_no_restarts() -> None:
+    site, state, seen = fleet(srv("server_1", "server_2", "server_3"))
+    after = replace(site, rollout=RolloutSettings(max_parallel=1, hold_for=5.0))
+    text = "\n".join(preview.lines(shown((site, state, seen), after, "d+reload:1")))
+    assert "reloads   3 instances in 3 batches, without a restart, each of which must be well for 5 s" in text
+    assert "restarts" not in text
+
+
 def test_a_window_of_an_item_that_leaves_closes() -> None:
     site, state, seen = fleet(srv("server_1", "server_2", "server_3"))
     state["wanted"]["scen2_hci_01"] = OPEN

@@ -47,14 +47,16 @@ def rebalance(draft: Draft, unfit: Unfit) -> List[str]:
         draft.hold(None, None, "the loads differ by %s percent, %s: nothing moves" % (number(before), why))
         return []
     short = "" if after <= spread else "; less is not possible with what may move"
-    draft.hold(None, None, "the loads differ by %s percent, and after %d moves by %s%s" % (
-        number(before), len(moves), number(after), short))  # fmt: skip
+    count = "1 move" if len(moves) == 1 else "%d moves" % len(moves)
+    draft.hold(None, None, "the loads differ by %s percent, and after %s by %s%s" % (
+        number(before), count, number(after), short))  # fmt: skip
     host_of = {piece.name: piece.host for piece in pieces}
     for name, to in moves:
         draft.booked[name] = Booked(
             host_of[name], to, draft.who, draft.why, draft.now, at_a_time=at_a_time, rebalance=True
         )
-    draft.note("%d moves even out the load, %d at a time" % (len(moves), at_a_time), draft.why)
+    evens = "evens" if len(moves) == 1 else "even"
+    draft.note("%s %s out the load, %d at a time" % (count, evens, at_a_time), draft.why)
     return [name for name, _unused in moves]
 
 

@@ -22,7 +22,7 @@ from ..model.sentences import clock
 FOLDER = "plans"
 KEPT = 50  # plans
 LONGEST = 7 * 86400.0  # s that one can be applied
-OF_A_RUN = ("id", "dry_run", "facts", "inventory")  # no part of what was asked for
+OF_A_RUN = ("id", "dry_run", "facts", "inventory", "carries", "sick")  # no part of what was asked for
 NOT_SAVED = ("forget", "apply", "confirm_down")
 
 Json = Dict[str, Any]
@@ -61,7 +61,7 @@ class Bound:
         saved = self.document["request"]
         made = "the plan of %s" % self.document["by"]
         why = ": ".join(part for part in (made, saved.get("why"), given.get("why")) if part)
-        keep = {key: given[key] for key in ("who", "from", "id", "dry_run") if key in given}
+        keep = {key: given[key] for key in ("who", "from", "id", "dry_run", "carries", "sick") if key in given}
         return {**saved, **keep, "why": why, "facts": True, "plan": given["plan"]}
 
     def checked(self, plan: Plan, now: float) -> Plan:

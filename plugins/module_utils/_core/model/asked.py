@@ -38,6 +38,7 @@ Asked = TypedDict(
         "all": bool,
         "pending": bool,
         "dry_run": bool,
+        "facts": bool,  # all that the plan depends on is wanted: it is saved, or was
         "heard": Mapping[str, float],  # host -> when it answered last, s since 1970
         "intents": Sequence[Json],  # of a monitor, see `monitor.judge.intents`
         "suspects": Mapping[str, str],  # host -> why

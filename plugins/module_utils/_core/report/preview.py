@@ -68,7 +68,7 @@ def preview(
         **_differences(before, Before(site, digests)),
         "prepared": fresh,
         **_places(state, world, running),
-        "rollout": _rollout(record, first),
+        "rollout": _rollout(site, record, first),
         "reloads": [action.instance for action in first.actions if action.kind == RELOAD],
         "windows": _windows(site, state, first, record),
         "waits": [{"instance": name, "why": why} for name, why in sorted(world.waiting().items())],
@@ -137,15 +137,18 @@ def _places(state: Mapping[str, Any], world: World, running: Set[str]) -> Json:
     return found
 
 
-def _rollout(record: Optional[Rollout], plan: Plan) -> Optional[Json]:
+def _rollout(site: Site, record: Optional[Rollout], plan: Plan) -> Optional[Json]:
     """The batches of this deploy; None where it has none."""
     if record is None or record.state == DONE:
         return None
     begins = record.id == plan.run
+    does = {name: change.effect(instance.application, record.sources[name], record.targets[name])
+            for name, instance in site.by_name().items() if name in record.targets}  # fmt: skip
     return {
         "id": record.id, "begins": begins, "state": record.state, "reason": record.reason, "at": record.at,
         "batches": [list(batch) for batch in record.batches], "hold_for": record.hold_for,
         "max_failures": record.max_failures, "revert": record.revert,
+        "gently": [name for name, word in does.items() if word in (change.RELOAD, change.NOTHING)],
     }  # fmt: skip
 
 
@@ -220,8 +223,9 @@ def lines(document: Mapping[str, Any]) -> List[str]:
     rows += _by_host("stops", document["stops"], "on")
     rows += ["%-9s %s from %s to %s" % ("moves", one["instance"], one["from"], one["to"])
              for one in document["moves"]]  # fmt: skip
-    if document["reloads"]:
-        rows.append("%-9s %s, without a restart" % ("reloads", listing(document["reloads"], most=MOST)))
+    alone = [name for name in document["reloads"] if name not in (document["rollout"] or {}).get("gently", ())]
+    if alone:
+        rows.append("%-9s %s, without a restart" % ("reloads", listing(alone, most=MOST)))
     rows += _batches(document["rollout"])
     rows += ["%-9s %s on %s %s" % ("window", one["instance"], one["host"], one["says"])
              for one in document["windows"]]  # fmt: skip
@@ -247,17 +251,21 @@ def _batches(rollout: Optional[Mapping[str, Any]]) -> List[str]:
     count = sum(len(batch) for batch in batches)
     words = "%d instance%s in %d batch%s" % (count, "" if count == 1 else "s", len(batches),
                                              "" if len(batches) == 1 else "es")  # fmt: skip
+    word = "reloads" if len(rollout["gently"]) == count else "restarts"
     if rollout["begins"]:
         text = words
+        if rollout["gently"]:
+            which = "" if word == "reloads" else "%s " % listing(rollout["gently"], most=MOST)
+            text += ", %swithout a restart" % which
         if len(batches) > 1:
             text += ", each of which must be well for %s s" % number(rollout["hold_for"])
             text += "; more than %d failed stop it" % rollout["max_failures"] if rollout["max_failures"] else (
                 "; one that fails stops it")
             text += ", and what failed goes back" if rollout["revert"] else ""
-        rows = ["%-9s %s" % ("restarts", text)]
+        rows = ["%-9s %s" % (word, text)]
     else:
         why = " (%s)" % rollout["reason"] if rollout["reason"] else ""
-        rows = ["%-9s rollout %s is %s%s: %s" % ("restarts", rollout["id"], rollout["state"], why, words)]
+        rows = ["%-9s rollout %s is %s%s: %s" % (word, rollout["id"], rollout["state"], why, words)]
     if len(batches) > 1:
         rows += ["%-9s   batch %d: %s" % ("", at, listing(batch, most=MOST)) for at, batch in enumerate(batches, 1)]
     return rows

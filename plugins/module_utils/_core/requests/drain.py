@@ -106,10 +106,12 @@ def _wanted(draft: Draft, record: HostRecord, at: float) -> Drain:
 
 
 def refuse_unless_forced(draft: Draft) -> None:
-    """Before a host is drained at all: what could not leave it. In check mode that is the answer, not a refusal."""
+    """Before a host is drained at all: what could not leave it. In check mode that is the answer, not a refusal, unless
+    the plan is to be saved: it could never be applied."""
     host = str(draft.request.get("host") or "")
     before = draft.state.hosts.get(host)
-    if draft.request.get("force") or draft.request.get("dry_run") or (before and before.state == DRAINED):
+    only_shown = draft.request.get("dry_run") and not draft.request.get("facts")
+    if draft.request.get("force") or only_shown or (before and before.state == DRAINED):
         return
     stuck = [a for a in draft.actions if a.kind == HOLD and a.instance in draft.stays]
     if stuck:
