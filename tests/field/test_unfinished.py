@@ -102,6 +102,16 @@ def test_without_a_good_copy_it_starts_again_at_once() -> None:
     assert claim(world)["phase"] == "running" and len(world.starts) == 2
 
 
+def test_one_that_arrived_and_ended_with_its_host_starts_again_at_the_first_look() -> None:
+    world, late = moved_into_a_cut()
+    world.on_the_way.extend(late)
+    world.deliver(late[0])
+    for host in world.hosts.values():  # the power fails, and comes back
+        host.die()
+    look(world)
+    assert claim(world)["phase"] == "running" and len(world.starts) == 3
+
+
 def test_one_that_a_person_has_stopped_meanwhile_stays_stopped() -> None:
     world, late = moved_into_a_cut()
     world.finish(world.begin("stop", instances=[NAME]))

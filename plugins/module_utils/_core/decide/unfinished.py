@@ -5,7 +5,8 @@
 
 Until its deadline a request that was sent may still arrive, so a start that is not there is not merely forgotten: its
 host gets a stop with a higher epoch first, and refuses the start from then on. A stop that arrives late is refused by
-its epoch anyway. A start that is there in part has arrived: it is waited for while its host is at work on it.
+its epoch anyway. A start that is there in part has arrived: it is waited for while its host is at work on it. One that
+has arrived and is gone is over.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def shown(draft: Draft, name: str) -> bool:
     claim, instance = _lost(draft, name), draft.site.by_name().get(name)
     if claim is None or claim.phase == STOPPING:
         return claim is not None
+    if _ended(draft, name, claim) and instance is not None and not instance.application.on_request:
+        return True
     copy = draft.copies(name).get(str(claim.host))
     if claim.phase != STARTING or instance is None:
         return copy is not None and not copy.busy
@@ -49,6 +52,15 @@ def shown(draft: Draft, name: str) -> bool:
     there = copy.deferred + tuple(copy.failed) + copy.present
     cut = not copy.busy and not instance.application.on_request
     return cut or not expected_programs(instance.application, without=there)
+
+
+def _ended(draft: Draft, name: str, claim: Claim) -> bool:
+    """Whether a start has arrived, nothing of it lives, and its host is not at work on it: it failed, or the host lost
+    power. Nothing more comes of it."""
+    known = draft.observation(str(claim.host)).instances.get(name)
+    if claim.phase != STARTING or known is None or known.live or known.busy:
+        return False
+    return known.highest >= claim.epoch
 
 
 def _lost(draft: Draft, name: str) -> Optional[Claim]:
