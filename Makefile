@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration parts long browser faults soak attack lint docs site sanity installed matrix rulebook lab lab-down lab-test lab-core lab-acceptance lab-bench lab-cuts bench build release requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration parts long search browser faults soak attack lint docs site sanity installed matrix rulebook lab lab-down lab-test lab-core lab-acceptance lab-bench lab-cuts bench build release requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
@@ -42,6 +42,9 @@ parts: develop ## the same of one part each: agent, service managers, probes, le
 
 long: develop ## what "test" leaves out: roles, hosts that come and go, pauses, more faults of every kind, more simulated histories
 	@$(BIN)/python -m pytest tests/unit tests/integration tests/field tests/browser tests/installed -n 2 --dist loadfile --no-loadscope-reorder -m long $(addprefix --ignore=tests/integration/,$(FAULTS) $(LAB_TESTS)) $(ARGS)
+
+search: develop ## property tests with other input than "test" has, each time; what fails can be run again with what it prints
+	@$(BIN)/python -m pytest tests/unit tests/field -n 2 -m hypothesis --hypothesis-profile=search $(ARGS)
 
 faults: develop ## every fault alone, twice, then two at once, one pair after the other, on a real site; takes its time
 	@$(BIN)/python -m pytest tests/integration/faults/test_faults_alone.py $(addprefix tests/integration/,$(FAULTS)) $(ARGS)
