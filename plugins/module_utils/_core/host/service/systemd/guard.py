@@ -74,6 +74,7 @@ class Guard:
                 if not os.path.exists(os.path.join(self._root, allowed.SETTINGS_FILE)):
                     self._bindings.free_all()  # switched off: what runs goes on
                     files.remove(os.path.join(self._root, ASK))
+                    allowed.forbid(self._root)  # without settings this takes the file away
                 return
             try:
                 if self._ask in ready:

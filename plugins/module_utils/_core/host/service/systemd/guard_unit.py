@@ -58,7 +58,7 @@ def hold(manager: SystemdManager, work: Preparation, lease: Optional[Mapping[str
         elif unit in units.names_of(units.PERSISTENT_UNITS, mine):
             work.did.append("removed the unit %s" % unit)
             if not work.check:
-                _remove(manager, unit, mine)
+                _remove(manager, unit, mine, work.root)
     except units.NotOurs as error:
         raise ManagerError(str(error.strerror)) from None
     except OSError as error:
@@ -101,9 +101,10 @@ def _start(
             raise OSError(5, str(result))
 
 
-def _remove(manager: SystemdManager, unit: str, mine: str) -> None:
+def _remove(manager: SystemdManager, unit: str, mine: str, root: str) -> None:
     """Its settings are gone, so the guard lets go of what is bound to it."""
     units.remove_units(units.UNITS, units.bound(mine))
     manager.systemd.call("Reload")  # or systemd would stop what is bound to the unit
     manager.systemd.each("StopUnit", [unit], "replace")
+    allowed.forbid(root)  # a guard that is gone already takes nothing away
     units.remove_persistent([unit])
