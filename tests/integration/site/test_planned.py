@@ -72,16 +72,16 @@ def test_a_move_for_later_is_done_then_and_a_stop_before_it_calls_it_off(lab: Si
     at = time.time() + SOON
     assert lab.muster("move", name, "--to", to, "--at", "%.0f" % at).rc == 0
     assert lab.muster("move", other, "--to", elsewhere, "--at", "%.0f" % at).rc == 0
-    stayed = lab.hosts_of(other)
     assert lab.muster("stop", other).rc == 0
     assert lab.muster("start", other).rc == 0
+    stayed, epoch = lab.hosts_of(other), lab.claims()[other]["epoch"]  # it starts where the load is least now
     lab.stop_monitor()
     lab.start_monitor()
     assert to not in lab.hosts_of(name)
     wait_for(lambda: lab.hosts_of(name) == {to} and lab.whole(name), "it has moved", lab.monitor_log, LONG)
     assert time.time() >= at - 1
     assert lab.good("reconcile").changed == 0
-    assert lab.hosts_of(other) == stayed and lab.whole(other)
+    assert lab.hosts_of(other) == stayed and lab.whole(other) and lab.claims()[other]["epoch"] == epoch
 
 
 def _state(lab: SiteLab, host: str) -> str:
