@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The disk of a host stands still: that ends nothing. A fence does, although no signal ends who waits for a disk.
 
-`test_systemd_contract` runs all of it once more where the hosts have systemd.
+With supervisor only: the machine of `test_systemd_contract` may mount no disk.
 """
 
 from __future__ import annotations

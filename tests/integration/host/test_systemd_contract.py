@@ -19,9 +19,8 @@ from tests.integration.host.booted_machine import REPOSITORY, Machine
 SUITES = sorted(path.name for path in Path(__file__).parent.glob("test_host_agent_*.py"))
 # More that are about both service managers.
 FIELD = {"test_identity.py": "tests/field/test_identity.py", "test_lease.py": "tests/integration/host/test_lease.py",
-         "test_lease_disk.py": "tests/integration/host/test_lease_disk.py",
          "test_alone.py": "tests/integration/host/test_alone.py"}
-_LONG = ("test_lease.py", "test_lease_disk.py", "test_alone.py")
+_LONG = ("test_lease.py", "test_alone.py")
 _CORE = ("test_host_agent_claims.py", "test_host_agent_systemd.py")
 _PLAYED = 600.0
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -169,8 +170,11 @@ class SystemdSetup(Setup):
 
     def forget(self) -> None:
         mine = systemd_units.owner(self.host)
+        units = systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine)
+        with contextlib.suppress(OSError):
+            _end(self.manager, units)  # the guard runs also where nothing of an item does
         systemd_units.remove_units(systemd_units.UNITS, systemd_units.names_of(systemd_units.UNITS, mine))
-        systemd_units.remove_persistent(systemd_units.names_of(systemd_units.PERSISTENT_UNITS, mine))
+        systemd_units.remove_persistent(units)
         try:
             self.manager.systemd.call("Reload")
         except OSError:
@@ -179,14 +183,19 @@ class SystemdSetup(Setup):
             self.manager.close()
 
 
-def _stop(manager: SystemdManager, units: List[str], work: Preparation) -> None:
-    if not units:
-        return
+def _end(manager: SystemdManager, units: List[str]) -> None:
+    """Stop units, and wait until they have ended."""
     manager.systemd.each("StopUnit", units, "replace")
     until = time.monotonic() + _STOP_SECONDS
     while time.monotonic() < until and any(
             state.active not in ("inactive", "failed") for state in manager.systemd.states(units)):
         time.sleep(0.01)
+
+
+def _stop(manager: SystemdManager, units: List[str], work: Preparation) -> None:
+    if not units:
+        return
+    _end(manager, units)
     for unit in units:
         work.did.append("stopped the service %s" % _service(unit))
     systemd_units.remove_persistent(units)
