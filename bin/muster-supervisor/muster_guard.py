@@ -44,7 +44,6 @@ class Guard:
     def __init__(self, root: str, say: Callable[[str], None]) -> None:
         self._supervisord: Any = None
         self.say = say
-        self._watched: dict[int, _Wakes] = {}
         self._killed: set[int] = set()
         self._root = root
         self._told: set[tuple[str, int]] = set()  # instance, epoch: noted that its lease ended
@@ -58,25 +57,14 @@ class Guard:
         from supervisor import events
 
         self._supervisord = supervisord
-        self._watched = {}
         events.subscribe(events.ProcessStateRunningEvent, self._started)
-        self._watch()
+        connections = supervisord.options.get_socket_map()  # what supervisord's loop waits for
+        for descriptor in self._post.descriptors():
+            connections[descriptor] = _Wakes(self)
 
     def turn(self) -> None:
         self._post.turn()
         self._bind()
-        self._watch()
-
-    def _watch(self) -> None:
-        """Let supervisord's loop wait for what the guard waits for."""
-        connections = self._supervisord.options.get_socket_map()
-        wanted = self._post.descriptors()
-        for descriptor in [known for known in self._watched if known not in wanted]:
-            if connections.get(descriptor) is self._watched.pop(descriptor):
-                del connections[descriptor]
-        for descriptor in wanted:
-            if descriptor not in self._watched:
-                connections[descriptor] = self._watched[descriptor] = _Wakes(self)
 
     def _started(self, event: Any) -> None:
         if event.process.pid and _of(event.process, "MUSTER_ITEM"):

@@ -98,7 +98,7 @@ def write_source(path: str, final: str, text: str, mode: int) -> None:
 
 
 def _sweep(folder: str, current: str) -> None:
-    """Remove older agents, but the one that this one replaces: whoever runs it imports files late."""
+    """Remove older agents, but the one that this one replaces: a process that still runs it imports files late."""
     import shutil
 
     ages = {}

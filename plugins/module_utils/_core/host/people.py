@@ -147,7 +147,7 @@ def _note_version(work: Preparation, former: str, sources: Mapping[str, str]) ->
             shown.add(name, known.get(name), None if after is None else after.encode("utf-8"))
     work.diffs += shown.shown()
     if not any(changes.values()):
-        work.did.append("placed what the command is made of anew")
+        work.did.append("placed again what the command is made of")
 
 
 def _sources(package: str) -> Mapping[str, str]:

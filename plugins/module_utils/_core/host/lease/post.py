@@ -62,7 +62,7 @@ class Post:
         self.turn()
 
     def descriptors(self) -> List[int]:
-        """What to wait for; the same for ever."""
+        """What to wait for; the same for as long as this lives."""
         return [self._alarm.descriptor, self._pulse.descriptor]
 
     def turn(self) -> None:

@@ -60,15 +60,10 @@ class Guard:
         poll = select.poll()
         poll.register(woken, select.POLLIN)
         poll.register(self._ask, select.POLLIN)
-        known: List[int] = []
+        turns = self._post.descriptors()
+        for descriptor in turns:
+            poll.register(descriptor, select.POLLIN)
         while True:
-            wanted = self._post.descriptors()
-            if wanted != known:
-                for descriptor in known:
-                    poll.unregister(descriptor)
-                for descriptor in wanted:
-                    poll.register(descriptor, select.POLLIN)
-                known = list(wanted)
             ready = {descriptor for descriptor, _unused in poll.poll(_RETRY * 1000 if self._asked else None)}
             if woken in ready:
                 if not os.path.exists(os.path.join(self._root, allowed.SETTINGS_FILE)):
@@ -80,7 +75,7 @@ class Guard:
                 if self._ask in ready:
                     self._take()
                 self._answer()
-                if ready.intersection(known):
+                if ready.intersection(turns):
                     self._post.turn()
             except (OSError, ValueError) as error:  # the next turn comes; without one, the lease ends
                 say("the guard: %r" % error)
