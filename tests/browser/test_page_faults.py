@@ -29,7 +29,7 @@ def test_req_3_a_minor_and_a_major_failure_show_in_the_row_and_a_restart_mends_i
         ("scen2_hci_01", "chart_view", "degraded", "warn"),
         ("scen2_srv_01", "config_manager", "not operational", "bad"),
     ):
-        os.kill(site.programs(instance)[program], signal.SIGKILL)
+        os.kill(site.program(instance, program), signal.SIGKILL)
         seen.until_verdict("01", verdict)
         assert row.get_attribute("data-kind") == kind
         assert row.locator(".verdict svg." + kind).count() == 1, "a shape beside the colour and the word"

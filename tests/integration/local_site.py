@@ -233,8 +233,14 @@ class SiteLab(Hands):
     def hosts_of(self, instance: str) -> set[str]:
         return {p.host for p in self.processes(instance)}
 
+    def program(self, instance: str, program: str) -> int:
+        """Its process id, once it is there: what a run or a person brings up may not have begun yet."""
+        pid: int = wait_for(lambda: self.programs(instance).get(program), "%s of %s runs" % (program, instance),
+                            lambda: (self.processes(instance), self.claims().get(instance)))  # fmt: skip
+        return pid
+
     def bus(self, instance: str) -> int:
-        return self.programs(instance)["internal_data_bus"]
+        return self.program(instance, "internal_data_bus")
 
     def start_monitor(self) -> None:
         before = self.monitor_log()

@@ -37,7 +37,7 @@ def word_of(pid: int) -> str:
 
 
 def words(lab: SiteLab, program: str, names: list[str]) -> list[str]:
-    return [word_of(lab.programs(name)[program]) for name in names]
+    return [word_of(lab.program(name, program)) for name in names]
 
 
 class DownAtMost:

@@ -58,7 +58,7 @@ def test_a_bus_that_crashes_is_reported_by_its_host_and_its_instance_restarts_th
 def test_the_end_of_any_program_comes_over_the_line_as_it_happens(settled: LabSite) -> None:
     name = SERVICES[0]
     home = settled.claims()[name]["host"]
-    os.kill(settled.programs(name)["data_processing"], signal.SIGKILL)
+    os.kill(settled.program(name, "data_processing"), signal.SIGKILL)
     told = wait_for(
         lambda: [entry for line in settled.monitor_log().splitlines() if '"program ended"' in line
                  for entry in [json.loads(line)] if entry["program"] == "data_processing"],

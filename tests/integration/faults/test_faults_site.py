@@ -27,8 +27,9 @@ SLOW = {"id": "02", "faults": {"scen2_srv": {"internal_data_bus": {"start_delay"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SiteLab]:
-    settings = {"start_timeout": 10, "run_timeout": 12, "stable_after": 1}
+    settings = {"start_timeout": 10, "run_timeout": 20, "stable_after": 1}
     with site_lab(5, consoles=["console_1"], muster_items=["01", SLOW, "03"], muster_settings=settings) as deployed:
+        wait_for(lambda: _repaired(deployed), "all of it runs", deployed.processes, within=90)
         yield deployed
 
 

@@ -46,6 +46,11 @@ def pid_of(host: Host, name: str) -> int:
     return int(found["pid"]) if found else 0
 
 
+def itself(pid: int) -> bool:
+    """Whether the process is the service's program by now, and not what starts it."""
+    return b"infinity" in Path("/proc/%d/cmdline" % pid).read_bytes()
+
+
 def test_preparing_twice_changes_nothing_the_second_time(host: Host) -> None:
     answer = host.prepare(agent=bundle())  # the fixture prepared without one
     assert answer["did"] == ["installed the agent %s" % bundle()["hash"]]
@@ -110,8 +115,7 @@ def test_a_host_service_that_ends_soon_after_each_start_pauses_between_them(host
     pids: list[int] = []
     for _unused in range(4):
         pid = wait_for(lambda: (p := pid_of(host, "common")) not in pids and p, "it is started again")
-        wait_for(lambda pid=pid: b"muster-exec" not in Path("/proc/%d/cmdline" % pid).read_bytes()
-                 or host.observe()["services"]["common"].get("pause"), "it began, or pauses")  # fmt: skip
+        wait_for(lambda pid=pid: itself(pid) or host.observe()["services"]["common"].get("pause"), "it begins or pauses")
         pids.append(pid)
         assert not host.observe()["services"]["common"].get("pause") or len(pids) == 4
         if len(pids) < 4:
@@ -120,7 +124,7 @@ def test_a_host_service_that_ends_soon_after_each_start_pauses_between_them(host
     assert not host.act(revive=True)["services"], "it is on its way"
     wait_for(lambda: "pause" not in host.observe()["services"]["common"], "it begins after the pause")
     assert pid_of(host, "common") == pids[-1]
-    assert b"infinity" in Path("/proc/%d/cmdline" % pids[-1]).read_bytes(), "the program itself"
+    assert itself(pids[-1])
 
 
 def stopped_by_hand(host: Host) -> None:

@@ -96,7 +96,7 @@ def test_a_bus_crash_is_handled_as_that_user_through_the_door(site: RealControll
     wait_for(lambda: at_rest(site), "everything at rest", lambda: story(site), 90)
     # Which of the two servers got which item depends on their load.
     name, before = next((name, claim) for name, claim in site.claims().items() if claim["host"] in BY_SYSTEMD)
-    os.kill(site.programs(name)["config_manager"], signal.SIGKILL)
+    os.kill(site.program(name, "config_manager"), signal.SIGKILL)
     wait_for(lambda: '"program ended"' in site.monitor_log(), "what systemd told, through the door", site.monitor_log)
     os.kill(site.bus(name), signal.SIGKILL)
 

@@ -52,7 +52,7 @@ def test_a_bus_crash_that_repaired_itself_is_one_alarm_until_it_is_acknowledged(
         wait_for(lambda: not alarms(lab), "it is over and seen", lab.monitor_log)
 
         assert lab.muster("shelve", "02", "--for", "30min", "--why", "a test").rc == 0
-        os.kill(lab.programs("scen2_srv_02")["config_manager"], signal.SIGKILL)
+        os.kill(lab.program("scen2_srv_02", "config_manager"), signal.SIGKILL)
         wait_for(lambda: alarms(lab).get("item:02", {}).get("state") == "shelved", "it is shelved", lab.monitor_log)
         assert lab.muster("unshelve", "02").rc == 0
         wait_for(lambda: alarms(lab)["item:02"]["state"] != "shelved", "it is heard again", lab.monitor_log)
@@ -61,7 +61,7 @@ def test_a_bus_crash_that_repaired_itself_is_one_alarm_until_it_is_acknowledged(
         assert lab.muster("drill", "begin", "02").rc == 2, "it needs an end"
         begun = lab.muster("drill", "begin", "02", "--until", "30min", "--why", "exercise")
         assert begun.rc == 0 and "drill on item 02 by " in begun.output, begun.output
-        os.kill(lab.programs("scen2_srv_02")["config_manager"], signal.SIGKILL)
+        os.kill(lab.program("scen2_srv_02", "config_manager"), signal.SIGKILL)
         wait_for(lambda: alarms(lab).get("item:02", {}).get("reason") == "drill", "it is a drill's", lab.monitor_log)
         wait_for(lambda: lab.verdict("02")["verdict"] == "operational", "it is repaired as ever", lab.monitor_log)
         assert alarms(lab)["item:02"]["state"] == "suppressed", "it stays apart while the drill lasts"

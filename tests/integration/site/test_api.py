@@ -336,7 +336,7 @@ def test_req_3_minor_and_major_failures_are_reported_by_api_and_stream(lab: Site
             ("scen2_hci_01", "chart_view", "degraded"),  # optional: minor
             ("scen2_srv_01", "config_manager", "not operational"),  # required: major
         ):
-            os.kill(lab.programs(instance)[program], signal.SIGKILL)
+            os.kill(lab.program(instance, program), signal.SIGKILL)
             status = told(stream, verdict, lambda event, data, now=verdict: (
                 event == "status" and verdict_of(data, "01")[0] == now
             ))  # fmt: skip

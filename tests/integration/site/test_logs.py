@@ -152,6 +152,6 @@ def test_one_program_is_stopped_and_stays_so_until_it_is_started(lab: SiteLab) -
     assert lab.muster("stop", "scen2_srv_01/data_procesing").rc in (3, 5)
     assert lab.muster("start", "scen2_srv_01/data_processing").rc == 0
     assert set(lab.programs("scen2_srv_01")) == set(before)
-    pid = lab.programs("scen2_srv_01")["data_processing"]
+    pid = lab.program("scen2_srv_01", "data_processing")
     assert lab.muster("restart", "01/data_processing").rc == 0
-    assert lab.programs("scen2_srv_01")["data_processing"] != pid
+    assert lab.program("scen2_srv_01", "data_processing") != pid

@@ -49,7 +49,7 @@ def api(lab: SiteLab) -> Client:
 
 def shows(lab: SiteLab) -> tuple[list[str], dict[str, str]]:
     """(arguments, environment) of the program, from the kernel."""
-    pid = lab.programs(SERVICE)["data_processing"]
+    pid = lab.program(SERVICE, "data_processing")
     words = Path("/proc/%d/cmdline" % pid).read_bytes().split(b"\0")[:-1]
     pairs = [entry.decode().partition("=") for entry in Path("/proc/%d/environ" % pid).read_bytes().split(b"\0")]
     return [word.decode() for word in words], {name: value for name, _sign, value in pairs}
@@ -73,7 +73,7 @@ def test_more_arguments_last_until_the_next_stop(lab: SiteLab) -> None:
         shown = lab.muster(*command).output
         assert "2 more arguments and TOKEN, by" in shown and "a look" in shown, shown
     assert SECRET not in texts(lab) and "a b;$(x)" not in texts(lab)
-    crashed = lab.programs(SERVICE)["data_processing"]
+    crashed = lab.program(SERVICE, "data_processing")
     os.kill(crashed, signal.SIGKILL)
     wait_for(lambda: lab.programs(SERVICE).get("data_processing", crashed) != crashed, "it runs again", lab.monitor_log)
     assert shows(lab)[0][-2:] == ["--odd", "a b;$(x)"], "nobody stopped it"
@@ -106,7 +106,7 @@ def test_a_start_right_after_the_end_starts_it(lab: SiteLab) -> None:
     assert lab.muster("pause", "01", "--reason", "a test").rc == 0
     try:
         for _again in range(3):
-            ended = lab.programs(SERVICE)["sensor_acquisition"]
+            ended = lab.program(SERVICE, "sensor_acquisition")
             os.kill(ended, signal.SIGKILL)
             said = lab.muster("start", SERVICE + "/sensor_acquisition")
             assert said.rc == 0, said.output

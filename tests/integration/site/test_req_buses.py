@@ -96,10 +96,10 @@ def test_req_24_an_hci_goes_on_without_a_view_that_cannot_start(faulty: SiteLab)
 def test_req_3_an_optional_program_is_minor_and_a_required_one_major(lab: SiteLab) -> None:
     lab.good("open", instances=["scen2_hci_01"], host="console_1")
     assert lab.verdict("01")["verdict"] == "operational"
-    os.kill(lab.programs("scen2_hci_01")["chart_view"], signal.SIGKILL)
+    os.kill(lab.program("scen2_hci_01", "chart_view"), signal.SIGKILL)
     verdict = wait_for(lambda: _when(lab, "01", "degraded"), "degraded", lambda: lab.verdict("01"))
     assert "chart_view" in verdict["cause"]
-    os.kill(lab.programs("scen2_srv_01")["config_manager"], signal.SIGKILL)
+    os.kill(lab.program("scen2_srv_01", "config_manager"), signal.SIGKILL)
     verdict = wait_for(lambda: _when(lab, "01", "not operational"), "not operational", lambda: lab.verdict("01"))
     assert "config_manager" in verdict["cause"]
     lab.good("restart", instances=["scen2_srv_01", "scen2_hci_01"])

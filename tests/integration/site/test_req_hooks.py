@@ -42,7 +42,7 @@ def test_a_hook_hears_of_an_item_that_fails_and_of_its_return() -> None:
         lab.good("deploy")
         lab.start_monitor()
         before = len(told(out))
-        pid = lab.programs("scen2_srv_01")["config_manager"]
+        pid = lab.program("scen2_srv_01", "config_manager")
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: ("01", "not operational") in told(out)[before:], "the hook gets the failure", lab.monitor_log)
         assert lab.muster("restart", "scen2_srv_01").rc == 0

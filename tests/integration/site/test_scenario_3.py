@@ -69,6 +69,6 @@ def test_the_one_of_the_site_moves_with_its_server_and_its_hcis_stay(lab: SiteLa
 
 def test_a_bus_of_one_console_that_crashes_closes_that_hci_only(lab: SiteLab) -> None:
     other = lab.programs("scen3_hci_console_2")
-    os.kill(lab.programs("scen3_hci_console_1")["internal_data_bus"], signal.SIGKILL)
+    os.kill(lab.program("scen3_hci_console_1", "internal_data_bus"), signal.SIGKILL)
     wait_for(lambda: not lab.programs("scen3_hci_console_1"), "it is closed")
     assert lab.programs("scen3_hci_console_2") == other

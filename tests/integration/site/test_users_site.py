@@ -80,8 +80,8 @@ def test_a_reload_is_told_by_the_programs_user(lab: SiteLab) -> None:
 
 
 def test_a_change_restarts_them_as_the_same_users(lab: SiteLab) -> None:
-    before = {name: lab.programs(name)["one"] for name in NAMES}
+    before = {name: lab.program(name, "one") for name in NAMES}
     lab.set(muster_applications=applications("two"))
     lab.good("deploy")
     assert users(lab) == {("one", OURS), ("two", OTHER)}
-    assert not set(before.values()) & {lab.programs(name)["one"] for name in NAMES}
+    assert not set(before.values()) & {lab.program(name, "one") for name in NAMES}
