@@ -34,6 +34,13 @@ def test_a_gate_that_never_ends_fails_the_start_and_everything_is_stopped(host: 
     assert host.observe()["instances"] == {}
 
 
+def test_a_gate_that_had_less_than_its_own_time_says_so(host: Host) -> None:
+    host.define("app_01", [program("bus", 1), gate("check", 2, start_timeout=20.0)])
+    result = host.do("start", "app_01", 1, start_timeout=1.0)
+    assert result["reason"].startswith("check did not end within "), result
+    assert result["reason"].endswith("s, when the time for this start was over"), result
+
+
 def test_a_gate_that_fails_tells_its_exit_code_and_last_words(host: Host) -> None:
     host.define("app_01", [
         program("bus", 1), gate("check", 2, ["dummy/say", "bus 127.0.0.1 is deaf", "3"]), program("late", 3),

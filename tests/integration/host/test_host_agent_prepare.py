@@ -115,7 +115,7 @@ def test_a_host_service_that_ends_soon_after_each_start_pauses_between_them(host
     pids: list[int] = []
     for _unused in range(4):
         pid = wait_for(lambda: (p := pid_of(host, "common")) not in pids and p, "it is started again")
-        wait_for(lambda pid=pid: itself(pid) or host.observe()["services"]["common"].get("pause"), "it begins or pauses")
+        wait_for(lambda pid=pid: itself(pid) or host.observe()["services"]["common"].get("pause"), "it begins")
         pids.append(pid)
         assert not host.observe()["services"]["common"].get("pause") or len(pids) == 4
         if len(pids) < 4:

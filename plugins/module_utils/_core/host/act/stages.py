@@ -326,9 +326,9 @@ class Staging:
         waited = now - launch.ordered
         if launch.gate:
             yield from self._end_gates([launch])
-            return True, self._fail(program, "did not end within %.1f s%s" % (waited, self._last_line(launch)))
-        what = "did not become ready" if launch.executed else "did not start"
-        return True, self._fail(program, "%s within %.1f s%s" % (what, waited, self._last_line(launch)))
+        what = "did not end" if launch.gate else "did not become ready" if launch.executed else "did not start"
+        over = ", when the time for this start was over" if waited < float(program["start_timeout"]) else ""
+        return True, self._fail(program, "%s within %.1f s%s%s" % (what, waited, over, self._last_line(launch)))
 
     def _pass(self, launch: Launch) -> None:
         launch.passed = True
