@@ -28,8 +28,8 @@ demo: ## scenario 2 on this machine, from nothing; again: brings it up to date. 
 demo-stop: ## stops the demo and leaves nothing behind
 	@MUSTER_DEMO_INVENTORY=inventory/$(PROFILE) bin/demo stop
 
-test: develop ## everything below up to "installed", some targets at a time; durations in .cache/checks/durations.txt
-	@$(BIN)/python tests/all_checks.py integration lab-core browser parts installed sanity unit lint docs
+test: develop ## unit, integration, parts, lab-core, browser, lint and docs, some at a time; durations in .cache/checks/durations.txt
+	@$(BIN)/python tests/all_checks.py integration lab-core browser parts unit lint docs
 
 unit: develop ## tests without processes
 	@$(BIN)/python -m pytest tests/unit -m "not long" $(ARGS)
