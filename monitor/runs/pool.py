@@ -288,7 +288,7 @@ class Pool:
             why = outcome.why or "it ended before it was ready"
             words = self._runs.last_words(standby.job)
             self._trouble.begins(self._loop.time(), time.time())
-            self._trouble.ended(why, words)
+            self._trouble.ended(why, self._runs.output(standby.job))
             self._journal.say("standby failed", "the standby run is gone: %s" % why, output=words)
             self._tell()
         standby.clean()
@@ -300,10 +300,10 @@ class Pool:
 
     def _cold_failed(self, standby: Standby, outcome: Outcome) -> Outcome:
         """It did nothing; who waits for it gets to know why."""
-        words = self._runs.last_words(standby.job)
-        self._trouble.ended(outcome.why, words, at_work=True)
+        output = self._runs.output(standby.job)
+        self._trouble.ended(outcome.why, output, at_work=True)
         self._tell()
-        error = of_ansible(words)
+        error = of_ansible(output)
         return replace(outcome, why="%s: %s" % (outcome.why, error)) if error else outcome
 
     def _tell(self) -> None:

@@ -239,13 +239,17 @@ class Runs:
 
     def last_words(self, job: Job, lines: int = 12) -> str:
         """The last lines of a run's output, for the journal."""
+        return "\n".join([line for line in self.output(job).splitlines() if line.strip()][-lines:])
+
+    def output(self, job: Job) -> str:
+        """All that a run said, and the process that it was in."""
         text = ""
         for name in ("runner.log", "stdout"):
             try:
                 text += (job.folder / name).read_text(encoding="utf-8", errors="replace")
             except OSError:
                 continue
-        return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+        return text
 
     def _await_end(self, job: Job) -> None:
         try:

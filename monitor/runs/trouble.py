@@ -11,6 +11,7 @@ from dataclasses import dataclass
 LATE = 25.0  # s without a run that is ready or at work
 IN_A_ROW = 3  # runs that end before they are ready, without an error of Ansible
 LONGEST = 300  # characters of its words
+_STEP = re.compile(r"^(?=TASK \[|PLAY )", re.M)
 _ERROR = re.compile(r"^\s*(?:\[ERROR\]|ERROR)[:!]*\s*(\S.*)$")
 _FATAL = re.compile(r"^fatal: \[(?P<host>[^\]]*)\]: [A-Z!]+ => .*?\"msg\": \"(?P<why>(?:[^\"\\]|\\.)*)\"")
 
@@ -48,7 +49,7 @@ class Trouble:
     def ended(self, why: str, output: str, at_work: bool = False) -> None:
         """A run ended before it was ready, or `at_work` without doing anything.
 
-        :param output: the last of what it said.
+        :param output: all that it said.
         """
         self.failures += 1
         self.unproven += 1
@@ -70,8 +71,16 @@ class Trouble:
 
 
 def of_ansible(output: str) -> str:
-    """The error that a run ended with, in Ansible's words; empty when there is none."""
-    lines = output.splitlines()
+    """The error that a run ended with, in Ansible's words; empty when there is none.
+
+    It is the first one of the last task that has any: hosts that failed before were left out, and the run went on.
+    """
+    return next(filter(None, map(_error, reversed(_STEP.split(output)))), "")
+
+
+def _error(step: str) -> str:
+    """The first error of one task."""
+    lines = step.splitlines()
     for line in lines:
         found = _ERROR.match(line)
         if found:
@@ -89,4 +98,6 @@ def printable(text: str) -> str:
 
 
 def _last(output: str) -> str:
-    return next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")
+    """The last line that is no part of Ansible's recap, which says nothing of why."""
+    said = output.partition("PLAY RECAP")[0].strip() or output
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")

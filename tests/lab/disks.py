@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.lab import roots
 from tests.lab.layer import Layer
 from tests.lab.machine import hostname
-from tests.lab.names import CONTROLLER, Names
+from tests.lab.names import Names
 from tests.lab.switch import command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,9 +67,9 @@ class Disks:
             shutil.copy2(
                 self._names.folder / "keys" / f"{host}{name[len('ssh_host_ed25519_key') :]}", upper / "etc/ssh" / name
             )
-        if host == CONTROLLER:
+        if host in self._names.controllers:
             self._ssh_folder(upper)
-        layer = self._of_controller if host == CONTROLLER else self._of_hosts
+        layer = self._of_controller if host in self._names.controllers else self._of_hosts
         command("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0755", "muster-lab-opt", str(folder / "opt"))
         command(
             "mount", "-t", "overlay", f"muster-lab-{host}", "-o",

@@ -23,7 +23,7 @@ from typing import Any
 from tests.lab import reaper
 from tests.lab.disks import ROOT, Disks, Keys
 from tests.lab.machine import Machine
-from tests.lab.names import CONTROLLER, DESK, LabError, Names, missing
+from tests.lab.names import DESK, LabError, Names, missing
 from tests.lab.switch import Switch, command
 
 BOOT_WITHIN = 60.0  # s until a host's sshd must answer
@@ -214,8 +214,8 @@ class Lab:
                 for host, machine in self.machines.items()}  # fmt: skip
 
     def _binds(self, host: str) -> list[str]:
-        """The controller has the checkout, its .venv and the Python that was made of; other hosts have neither."""
-        if host != CONTROLLER:
+        """A controller has the checkout, its .venv and the Python that was made of; other hosts have neither."""
+        if host not in self.names.controllers:
             return []
         shown = [ROOT]
         for folder in (Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()):

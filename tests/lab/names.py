@@ -36,6 +36,7 @@ class Names:
     net: str = "10.77.0"  # /24 of the switch, of no meaning outside
     servers: tuple[str, ...] = SERVERS
     consoles: tuple[str, ...] = CONSOLES
+    controllers: tuple[str, ...] = (CONTROLLER,)  # have checkout and key; more are among servers
     debian: str = field(default_factory=lambda: os.environ.get("LAB_DEBIAN", ""))  # of the hosts; "": as this machine
 
     def __post_init__(self) -> None:

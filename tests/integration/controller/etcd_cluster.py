@@ -107,8 +107,10 @@ class Cluster:
                 process.wait(WITHIN)
 
 
-def certificates(folder: Path) -> None:
-    """An authority, and what it signed for members and for controllers."""
+def certificates(folder: Path, *addresses: str) -> None:
+    """An authority, and what it signed for members and for controllers, at 127.0.0.1 or at these addresses."""
+    names = ",".join("IP:" + address for address in addresses or ("127.0.0.1",))
+
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
 
@@ -117,7 +119,7 @@ def certificates(folder: Path) -> None:
     for name in ("member", "controller"):
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=" + name,
                 "-keyout", name + ".key", "-out", name + ".csr")  # fmt: skip
-        (folder / "san").write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+        (folder / "san").write_text("subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n" % names)
         openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
                 "2", "-extfile", "san", "-out", name + ".pem")  # fmt: skip
 

@@ -44,6 +44,7 @@ LONG = 900.0  # s, after which a playbook that installs packages on a busy machi
 class RealController(LabSite):
     """An administrator (an account of his own, with key and sudo) sets up what the monitor (muster) then works with."""
 
+    here = CONTROLLER  # where playbooks and commands are run
     before: dict[str, dict[str, str]]  # traces of each host before muster was installed there
 
     def write(self) -> None:
@@ -71,11 +72,13 @@ class RealController(LabSite):
             path.chmod(0o755 if path.is_dir() else 0o644)
 
     def let_in(self) -> None:
-        """The administrator's key and known hosts on the controller, and people on hosts."""
-        home = self.lab.upper(CONTROLLER) / "home" / ADMIN / ".ssh"
-        self.on(CONTROLLER, "sh", "-c", "install -d -m 700 -o %s -g %s /home/%s/.ssh && "
+        """The administrator's key and known hosts on the controller."""
+        home = self.lab.upper(self.here) / "home" / ADMIN / ".ssh"
+        self.on(self.here, "sh", "-c", "install -d -m 700 -o %s -g %s /home/%s/.ssh && "
                 "install -m 600 -o %s -g %s /root/.ssh/* /home/%s/.ssh" % ((ADMIN,) * 6))  # fmt: skip
         assert (home / "id_ed25519").exists()
+
+    def people(self) -> None:
         for host in WITH_PEOPLE:
             self.on(host, "sh", "-c", "groupadd operators && usermod -aG operators %s && useradd -m %s" % (
                 PERSON, STRANGER))  # fmt: skip
@@ -97,7 +100,7 @@ class RealController(LabSite):
             environment["PATH"] = "/var/lib/muster/venv/bin:/usr/bin:/bin"
         try:
             done = subprocess.run(
-                self.lab.machines[CONTROLLER].inside(*command, user=user, environment=environment, folder=str(ROOT)),
+                self.lab.machines[self.here].inside(*command, user=user, environment=environment, folder=str(ROOT)),
                 text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONG,
                 check=False,
             )  # fmt: skip
@@ -116,10 +119,10 @@ class RealController(LabSite):
         return Played(done.returncode, done.stdout)
 
     def unit(self, what: str) -> str:
-        return self.on(CONTROLLER, "systemctl", "show", "--value", "-p", what, "muster-monitor").strip()
+        return self.on(self.here, "systemctl", "show", "--value", "-p", what, "muster-monitor").strip()
 
     def monitor_log(self) -> str:
-        return self.on(CONTROLLER, "journalctl", "-u", "muster-monitor", "-o", "cat", "--no-pager", "-n", "80")
+        return self.on(self.here, "journalctl", "-u", "muster-monitor", "-o", "cat", "--no-pager", "-n", "80")
 
 
 def fetch() -> str:
@@ -139,6 +142,15 @@ def fetch() -> str:
     return "the package index does not answer: %s" % fetched.stdout[-300:] if fetched.returncode else ""
 
 
+def bring(target: Path) -> None:
+    """Put packages and the collection's archive into a folder of a controller."""
+    target.mkdir()
+    for wheel in WHEELS.iterdir():
+        (target / wheel.name).write_bytes(wheel.read_bytes())
+    subprocess.run([BIN / "ansible-galaxy", "collection", "build", "--output-path", target, ROOT], check=True,
+                   stdout=subprocess.DEVNULL, timeout=LONG)  # fmt: skip
+
+
 @pytest.fixture(name="site", scope="module")
 def site_fixture() -> Iterator[RealController]:
     why = fetch()
@@ -147,13 +159,9 @@ def site_fixture() -> Iterator[RealController]:
     with booted(servers=("server_1", "server_2"), consoles=("console_1",)) as lab:
         made = RealController(lab, "systemd", muster_items=["01", "02"])
         made.write()
-        target = lab.opt(CONTROLLER) / "wheels"
-        target.mkdir()
-        for wheel in WHEELS.iterdir():
-            (target / wheel.name).write_bytes(wheel.read_bytes())
-        subprocess.run([BIN / "ansible-galaxy", "collection", "build", "--output-path", target, ROOT], check=True,
-                       stdout=subprocess.DEVNULL, timeout=LONG)  # fmt: skip
+        bring(lab.opt(CONTROLLER) / "wheels")
         made.let_in()
+        made.people()
         made.before = {host: bare.traces(lab, host) for host in (CONTROLLER, *HOSTS)}
         made.admin("controller")
         made.admin("deploy", "-e", "ansible_become=true", "--limit", f"{CONTROLLER},{','.join(BY_SYSTEMD)}")

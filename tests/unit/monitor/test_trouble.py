@@ -72,3 +72,25 @@ def test_an_error_of_ansible_refuses_requests_whatever_worked_before() -> None:
     assert (one.why, one.hopeful) == ("ERROR! no such file", False)
     one.worked()
     assert one.why == "" and one.failures == 1, "those made ready ahead still wait longer and longer"
+
+
+def test_the_error_of_the_task_that_ended_it_is_named_however_much_follows() -> None:
+    """A controller that reached itself by ssh: what was said of it was a line of the recap."""
+    task = "TASK [%s] ****\n[ERROR]: Task failed: %s\nOrigin: a.yml\nfatal: [%s]: UNREACHABLE! => {\"msg\": \"%s\"}\n"
+    output = (
+        "PLAY [Observe] ****\n" + task % ("Look", "first", "server_3", "first") + "...ignoring\n"
+        + task % ("Check the site", "Host key verification failed.", "server_1", "Host key") + "\n"
+        + "PLAY [Act] ****\nskipping: no hosts matched\n" * 12
+        + "PLAY RECAP ****\nserver_1 : ok=0\nserver_3 : ok=1\n"
+    )  # fmt: skip
+    one = Trouble()
+    one.ended("it ended with 4", output)
+    assert one.why == "ERROR! Task failed: Host key verification failed."
+
+
+def test_a_recap_is_no_reason() -> None:
+    one = Trouble()
+    one.ended("it ended with 2", "TASK [Plan] ****\nit is late\nPLAY RECAP ****\nserver_3 : ok=1\n", at_work=True)
+    for _attempt in range(IN_A_ROW):
+        one.ended("it ended with 2", "TASK [Plan] ****\nit is late\nPLAY RECAP ****\nserver_3 : ok=1\n")
+    assert one.why == "it ended with 2: it is late"
