@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration parts long search browser faults soak attack lint docs site sanity installed matrix rulebook lab lab-down lab-test lab-core lab-acceptance lab-bench lab-cuts bench build release requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration parts long search browser faults soak attack lint docs site sanity installed matrix rulebook lab lab-down lab-test lab-core lab-acceptance lab-bench lab-cuts lab-leaders bench build release requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
@@ -102,6 +102,10 @@ lab-bench: develop ## measurements on such hosts with 100 items, with each servi
 lab-cuts: develop ## cuts such hosts again and again while an audit looks for two copies; ARGS="--cuts 26 --service-manager systemd"
 	@tests/lab/packages.sh
 	@$(BIN)/python -m tests.lab.cuts $(ARGS)
+
+lab-leaders: develop ## takes the leading one of three booted controllers away, again and again; ARGS="--times 20 --fault power"
+	@tests/lab/packages.sh
+	@$(BIN)/python -m tests.lab.leaders $(ARGS)
 
 lab: develop ## boots those hosts for you and says how to use them. LAB=name: beside another; ARGS="--service-manager systemd"
 	@$(BIN)/python -m tests.lab --name $(LAB) up $(ARGS)
