@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup develop demo demo-stop test unit integration parts long search browser faults soak attack lint docs site sanity installed matrix rulebook lab lab-down lab-test lab-core lab-acceptance lab-bench lab-cuts lab-leaders bench build release requirements clean
+.PHONY: help setup develop demo demo-stop test unit integration parts long search browser faults soak attack lint docs site sanity installed matrix rulebook lab lab-down lab-test lab-core lab-role lab-acceptance lab-bench lab-cuts lab-leaders bench build release requirements clean
 BIN := .venv/bin
 # Integration tests with targets of their own: they take long, or boot machines.
 FAULTS := faults/test_faults_pairs.py
-LAB_TESTS := roles/test_monitor_role.py host/test_systemd_contract.py
+ROLE := roles/test_monitor_role.py
+LAB_TESTS := $(ROLE) host/test_systemd_contract.py
 # Integration tests of one part: an agent, a service manager, a probe, a ledger, the command line.
 PARTS := host probes reference cli controller
 PROFILE ?= local
@@ -87,7 +88,10 @@ lab-test: develop ## tests on hosts with systemd and sshd of their own, which lo
 
 # Where that cannot be, they are skipped with a sentence. Supervisor has had its turn on this machine by then.
 lab-core: develop ## those of them that show the main paths, two files at a time: part of "test"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m core -k "not [supervisor]" tests/lab $(addprefix tests/integration/,$(LAB_TESTS)) $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m core -k "not [supervisor]" tests/lab $(addprefix tests/integration/,$(filter-out $(ROLE),$(LAB_TESTS))) $(ARGS)
+
+lab-role: develop ## a real controller with accounts and keys on such hosts: CI runs it by itself
+	@$(BIN)/python -m pytest -m core $(addprefix tests/integration/,$(ROLE)) $(ARGS)
 
 lab-acceptance: develop ## the acceptance tests of the local site on such hosts, first with systemd, then with supervisor
 	@tests/lab/packages.sh
