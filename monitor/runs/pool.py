@@ -179,14 +179,14 @@ class Pool:
         """
         for run in self.working.values():
             run.stale, run.last = True, run.last or not usable
+        if not usable:
+            self._trouble.failures = 0  # the site of a first deploy is there: what failed without it need not wait
         if self.coming is not None and usable and usage.busy():
             self.coming.stale = True  # it has cost much already: it serves until the next one is there
             return
         if self.coming is not None:
             self.coming.dismiss()
             self.coming = None
-        elif self.current is None:
-            return  # the next one begins with what is now
         if self.current is not None:
             self.current.stale = True
             if not usable:

@@ -21,7 +21,8 @@ import pytest
 
 from monitor.base import usage
 from monitor.base.journal import Journal
-from monitor.runs import playbooks
+from monitor.core.model.moments import Ladder
+from monitor.runs import playbooks, pool
 from monitor.runs.pool import Pool
 from monitor.runs.runs import Outcome, Runs
 from tests.integration.monitor import standin_collection as standin
@@ -160,6 +161,25 @@ def test_a_playbook_that_does_not_start_is_reported_and_tried_again_later(tmp_pa
             log = one.state / "monitor.log"
             await until(lambda: log.exists() and "standby failed" in log.read_text(), "the failure told", PARKS)
             broken.write_text(good)
+            await one.until_parked()
+
+    run(scenario)
+
+
+def test_what_failed_before_the_site_changed_is_tried_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A monitor that is there before the first deploy: after it, no run was parked for up to a minute."""
+    monkeypatch.setattr(pool, "DELAYS", Ladder((0.0, 600.0)))
+    broken = playbooks.ROOT / "playbooks" / "standby.yml"
+    good = broken.read_text()
+    broken.write_text("- hosts: [\n")
+
+    async def scenario() -> None:
+        async with bench(tmp_path) as one:
+            await until(lambda: one.pool.no_runs, "the failure is known", PARKS)
+            broken.write_text(good)
+            one.pool.replace(usable=False)
             await one.until_parked()
 
     run(scenario)
