@@ -42,7 +42,7 @@ def advance(draft: Draft, lost: Lost) -> None:
         if record is not None:
             record = _carried(draft, record)
             draft.set_rollout(record)
-            _tell(draft, record)
+            tell(draft, record)
     show(draft)
 
 
@@ -124,7 +124,7 @@ def _join(draft: Draft, record: Rollout, fresh: Mapping[str, Tuple[str, str]]) -
     )  # fmt: skip
 
 
-def _tell(draft: Draft, record: Rollout) -> None:
+def tell(draft: Draft, record: Rollout) -> None:
     """What waits for its turn, and why it does not come."""
     if record.state in (PAUSED, HALTED, ABORTED) and record.waiting and _is_described(draft, record):
         why = " (%s)" % record.reason if record.reason else ""

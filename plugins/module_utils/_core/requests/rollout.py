@@ -11,6 +11,7 @@ from typing import List, Optional
 from ..decide import rollouts
 from ..decide.draft import Draft
 from ..model.rollout import ABORTED, DONE, GOING, HALTED, LIVE, PAUSED, Rollout
+from ..model.sentences import listing
 
 
 def rollout(draft: Draft) -> List[str]:
@@ -27,8 +28,21 @@ def rollout(draft: Draft) -> List[str]:
         return []
     draft.note("rollout %s: %s" % (record.id, _SAID[verb]), draft.why)
     draft.set_rollout(after)
+    _say(draft, record, after, _SAID[verb])
     rollouts.show(draft)
     return list(after.targets)
+
+
+def _say(draft: Draft, before: Rollout, after: Rollout, what: str) -> None:
+    """What becomes of it, and of what waits; each instance would say no more than that it runs."""
+    left = before.waiting if after.back else ()
+    if left:
+        what += "; %s, which it had not reached, keep%s what %s with" % (
+            listing(left, most=6), "s" if len(left) == 1 else "", "it runs" if len(left) == 1 else "they run")
+    known = len(draft.actions)
+    rollouts.tell(draft, after)
+    if after.state == GOING or len(draft.actions) == known:  # else that tells all of it
+        draft.hold(None, None, "rollout %s: %s" % (before.id, what))
 
 
 def _pause(draft: Draft, record: Rollout) -> Optional[Rollout]:
