@@ -216,7 +216,10 @@ def _go_on(draft: Draft, record: Rollout, lost: Lost) -> Rollout:
         record = replace(record, lacked=draft.now)
     if len(record.together & set(failed)) > record.max_failures:
         return _halt(draft, record, failed)
-    record = _borne(draft, record, failed)
+    known, record = record.returned, _borne(draft, record, failed)
+    if draft.now <= record.began + _time(record) + record.missed:
+        down = [name for name in record.returned if name not in known or _is_down(draft, name)]
+        waits.update(dict.fromkeys(down, "goes back to what it ran with"))
     if waits:
         return _wait(draft, record, failed, listing(["%s %s" % pair for pair in waits.items()], most=4))
     left = max(held.values(), default=0.0)
@@ -355,8 +358,9 @@ def _borne(draft: Draft, record: Rollout, failed: Mapping[str, str]) -> Rollout:
     fresh = [name for name in after.returned if name not in record.returned]
     if fresh:
         why = listing(["%s failed: %s" % (name, failed[name]) for name in fresh], most=4)
-        draft.note("rollout %s goes on; %s back to what it ran with" % (
-            record.id, "%s go%s" % (listing(fresh, most=6), "es" if len(fresh) == 1 else "")), why, who=MUSTER)  # fmt: skip
+        what = "%s go%s back to what %s with" % (
+            listing(fresh, most=6), *(("es", "it ran") if len(fresh) == 1 else ("", "they ran")))
+        draft.note("rollout %s goes on; %s" % (record.id, what), why, who=MUSTER)
     return after
 
 
