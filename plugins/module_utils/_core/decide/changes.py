@@ -52,8 +52,8 @@ def reload(draft: Draft, instance: Instance, host: str, copy: Seen) -> bool:
     if effect not in (change.RELOAD, change.NOTHING):
         return False
     before = claim.pending
-    refused = before is not None and before.why and before.digest == draft.digests[name]
-    if refused and draft.kind not in ("deploy", "rollout_resume"):
+    tries = draft.kind in ("deploy", "rollout_resume")
+    if before is not None and before.why and before.digest == draft.digests[name] and not tries:
         draft.hold(name, host, "%s %s" % (name, said(before, draft.now)))
         return False
     programs = change.reloaded(instance.application) if effect == change.RELOAD else []
