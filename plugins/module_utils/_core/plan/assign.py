@@ -92,7 +92,8 @@ class Batch:
             elif host is not None:
                 self._emit(moves[p.name], p, host)
             else:
-                displaced = displacement.find(p) if p.displaces else None
+                chosen = moves[p.name].asked or moves[p.name].booked  # a person chose the host: others may have room
+                displaced = displacement.find(p) if p.displaces and not chosen else None
                 self._no_room(moves[p.name], p, self._displace(moves[p.name], p, displaced) if displaced else "")
 
     def _preferred(self, pending: Mapping[str, Pending], moves: Mapping[str, Move]) -> Placed:
