@@ -36,7 +36,7 @@ def rollout(draft: Draft) -> List[str]:
 
 def _say(draft: Draft, before: Rollout, after: Rollout, what: str) -> None:
     """What becomes of it, and of what waits; each instance would say no more than that it runs."""
-    left = before.waiting if after.back else ()
+    left = before.waiting if after.back and not before.back else ()
     if left:
         what += "; %s, which it had not reached, keep%s what %s with" % (
             listing(left, most=6), "s" if len(left) == 1 else "", "it runs" if len(left) == 1 else "they run")
