@@ -84,7 +84,7 @@ def run(
     for event in play(verb, inventory, {**places.here(), **extra}, timeout=options.timeout, check=check):
         if event.kind == "ok" and event.action == "settle":
             results.update(event.result.get("results") or {})
-        if event.kind == "said" and event.text and not event.text.startswith("refuse "):  # its failure has this text
+        if event.kind == "said" and event.text:
             progress.clear()
             print(event.text, flush=True)
         elif event.kind == "ok" and event.action == "act" and event.result.get("diff") and check:

@@ -23,7 +23,7 @@ def answer(job: Job, outcome: Outcome, report: Mapping[str, Any], last_words: st
     :param last_words: the end of its output, said when it failed.
     """
     actions = (report.get("plan") or {}).get("actions", [])
-    refused = [action["reason"] for action in actions if action["action"] == "refuse"]
+    refused = list(dict.fromkeys(action["reason"] for action in actions if action["action"] == "refuse"))
     said = refused or [*(report.get("sentences") or []), *(report.get("outcome") or [])]
     if outcome.why and not refused:
         said += ["%s did not succeed: %s" % (job.playbook, outcome.why), *last_words.splitlines()[-3:]]

@@ -139,8 +139,9 @@ class ActionModule(_controller_call.ControllerAction):
         for warning in answer.get("warnings", []):
             self._display.warning(warning)
         sentences = _sentences.of_plan(document, observations)
-        check = self._task.check_mode and not plan.refusals
-        shown = _sentences.of_check(document, observations, time.time(), answer.get("preview")) if check else sentences
+        shown = _sentences.of_run(document, observations)
+        if self._task.check_mode and not plan.refusals:
+            shown = _sentences.of_check(document, observations, time.time(), answer.get("preview"))
         for line in [] if task_vars.get("muster_quiet") else shown:
             self._display.display(line)
         heard = _sentences.heard(observations)
@@ -151,7 +152,7 @@ class ActionModule(_controller_call.ControllerAction):
             site = site_from_json(compiled.document)
             unknown = unnamed(KINDS[options["kind"]], request.from_arguments(options), names_of(site))
             raise AnsibleActionFail(
-                "; ".join(plan.refusals), result={"mistake": "unknown name" if unknown else "refused"}
+                "; ".join(dict.fromkeys(plan.refusals)), result={"mistake": "unknown name" if unknown else "refused"}
             )
         silent = [name for name, seen in observations.items() if seen["answer"] == "unreachable"]
         if silent and task_vars.get("muster_strict"):

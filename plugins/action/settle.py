@@ -60,7 +60,7 @@ class ActionModule(_controller_call.ControllerAction):
                 came.pop("words", None)  # they are kept by now
             outcome.update(host.get("results", {}))
         sentences = _sentences.of_outcome(outcome, answers)
-        for sentence in sentences:
+        for sentence in _sentences.of_outcome(outcome, answers, but=options["fail_for"]):
             self._display.display(sentence)
         if options["report"]:
             heard = _compiled.kept("heard") or {"answered": [], "unreachable": {}}

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.client import saved_plan
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import REFUSE
 from ansible_collections.control_room.muster.plugins.module_utils._core.report.story import sentence
 
 
@@ -25,6 +26,15 @@ def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[st
     """
     sentences = [*_silent(observations), *(sentence(action) for action in plan["actions"])]
     return sentences or ["nothing to do: everything is as wanted"]
+
+
+def of_run(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[str]:
+    """What a run shows of a plan: without refusals, since its failure tells those."""
+    refused = [action for action in plan["actions"] if action["action"] == REFUSE]
+    if not refused:
+        return of_plan(plan, observations)
+    left = [action for action in plan["actions"] if action["action"] != REFUSE]
+    return [*_silent(observations), *(sentence(action) for action in left)]
 
 
 def of_check(
@@ -44,8 +54,11 @@ def of_check(
     return [*_silent(observations), *over, *plan_text.plan_lines(plan, now)]
 
 
-def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[str]:
-    """Sentences of the outcome, without instances that started or stopped as planned."""
+def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any], but: Sequence[str] = ()) -> list[str]:
+    """Sentences of the outcome, without instances that started or stopped as planned.
+
+    :param but: instances whose failure the run's own failure tells.
+    """
     sentences = [
         "%s did not take the action: %s" % (host, answer["unreachable"])
         for host, answer in answers.items()
@@ -60,7 +73,9 @@ def of_outcome(results: Mapping[str, Any], answers: Mapping[str, Any]) -> list[s
     for name in sorted(results):
         outcome = results[name]
         if outcome["result"] in ("failed", "refused"):
-            sentences.append("%s %s: %s" % (name, outcome["result"], outcome.get("reason") or "no reason given"))
+            if name not in but:
+                why = outcome.get("reason") or "no reason given"
+                sentences.append("%s %s: %s" % (name, outcome["result"], why))
         elif outcome.get("reason"):  # nothing had to be done
             sentences.append(str(outcome["reason"]))
         elif outcome.get("deferred"):

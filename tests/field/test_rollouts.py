@@ -92,6 +92,52 @@ def test_a_batch_that_fails_as_a_whole_is_counted_and_no_more() -> None:
     assert {name: world.running[name] for name in NAMES[2:]} == dict.fromkeys(NAMES[2:], "two")
 
 
+def test_what_may_fail_is_not_left_down_and_is_tried_again_when_a_person_says_so() -> None:
+    world = Rolling(max_parallel=1, max_failures=2)
+    world.bad = {(NAMES[1], "two"), (NAMES[3], "two")}
+    world.deploy("two")
+    world.looks(20)
+    assert world.record.state == DONE and world.record.returned == (NAMES[1], NAMES[3]) and world.most_down <= 1
+    mixed = {name: "one" if (name, "two") in world.bad else "two" for name in NAMES}
+    assert world.running == mixed
+    world.deploy("two")  # the same again changes nothing
+    world.looks(3)
+    assert world.running == mixed and world.record.state == DONE
+    world.bad.clear()
+    world.most_down = 0
+    world.looks(1, "rollout_resume")
+    assert world.record.state == GOING and world.record.batches[-2:] == ((NAMES[1],), (NAMES[3],))
+    world.looks(6)
+    assert world.record.state == DONE and world.running == dict.fromkeys(NAMES, "two")
+    assert not world.record.failed and world.most_down <= 1
+
+
+def test_what_failed_in_an_earlier_batch_is_tried_again_in_a_batch_of_its_own() -> None:
+    world = Rolling(canary=0, max_parallel=1, max_failures=1)
+    world.bad = {(NAMES[0], "two"), (NAMES[2], "two")}
+    world.deploy("two")
+    world.looks(12)
+    assert world.record.state == HALTED and world.running[NAMES[0]] == world.running[NAMES[2]] == "one"
+    world.bad.clear()
+    world.most_down = 0
+    world.looks(1, "rollout_resume")
+    assert world.record.batches == tuple((NAMES[at],) for at in (1, 2, 0, 3, 4)) and world.record.at == 1
+    world.looks(12)
+    assert world.record.state == DONE and world.running == dict.fromkeys(NAMES, "two") and world.most_down <= 1
+
+
+def test_what_stays_down_is_tried_again_too() -> None:
+    world = Rolling(canary=0, max_parallel=1, revert=False)
+    world.bad = {(NAMES[0], "two")}
+    world.deploy("two")
+    world.looks(12)
+    assert world.record.state == HALTED and NAMES[0] not in world.running
+    world.bad.clear()
+    world.looks(1, "rollout_resume")
+    world.looks(12)
+    assert world.record.state == DONE and world.running == dict.fromkeys(NAMES, "two")
+
+
 def test_failures_count_over_all_batches() -> None:
     world = Rolling(canary=0, max_parallel=1, max_failures=1)
     world.bad = {(NAMES[0], "two"), (NAMES[2], "two")}

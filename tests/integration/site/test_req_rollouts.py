@@ -37,6 +37,11 @@ def lab() -> Iterator[SiteLab]:
         yield deployed
 
 
+def test_a_refusal_is_said_once(lab: SiteLab) -> None:
+    refused = lab.muster("rollout", "pause")
+    assert refused.rc == 5 and refused.output.count("there is no rollout") == 1, refused.output
+
+
 def test_a_change_of_all_items_takes_down_one_at_a_time_and_closes_no_window(lab: SiteLab) -> None:
     for name, console in WINDOWS.items():
         assert lab.muster("open", name[-2:], "--console", console).rc == 0
@@ -100,7 +105,7 @@ def test_a_saved_deploy_is_carried_out_exactly_or_not_at_all(lab: SiteLab) -> No
     lab.set(muster_applications=applications("other"))
     refused = lab.muster("apply", path)
     assert refused.rc == 5 and "does not fit any more" in refused.output, refused.output
-    assert "inventory" in refused.output.partition("IN THE PLAN")[2]
+    assert "inventory" in refused.output.partition("IN THE PLAN")[2] and refused.output.count("IN THE PLAN") == 1
     assert {name: lab.programs(name) for name in SERVICES} == before
     wrong = lab.play("apply", plan=path)
     assert wrong.rc != 0 and "use muster apply" in wrong.output, wrong.output

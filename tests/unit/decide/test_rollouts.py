@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.decide.batches import Turn, batches
 from monitor.core.model.rollout import ABORTED, DONE, GOING, HALTED, PAUSED, Rollout, RolloutSettings
+from monitor.core.report.rollouts import part, sentence
 
 GROUPS = st.frozensets(st.sampled_from(["a", "b", "c", "d"]), max_size=2)
 ITEMS = st.lists(st.tuples(st.booleans(), GROUPS), max_size=40).map(
@@ -94,3 +97,13 @@ def test_a_record_is_read_as_it_was_written() -> None:
     assert Rollout.from_json(at(1, HALTED, returned=("b",), failed={"b": "it ended"}).to_json()) == at(
         1, HALTED, returned=("b",), failed={"b": "it ended"}
     )
+
+
+def test_one_that_is_done_names_what_failed_until_it_is_tried_again() -> None:
+    record = replace(RECORD, state=DONE, failed={"b": "it exited 3"}, returned=("b",))
+    told = part({"rollouts": {"current": record.to_json()}}, 10**6)
+    assert told and told["says"].endswith("done, 3 instances; b failed, and has what it ran with"
+                                          " (muster rollout resume tries again)")  # fmt: skip
+    assert part({"rollouts": {"current": replace(record, returned=()).to_json()}}, 10**6) is None
+    assert "b failed (muster" in sentence(replace(record, returned=()), 0.0)
+    assert sentence(replace(RECORD, state=DONE), 0.0).endswith("done, 3 instances")

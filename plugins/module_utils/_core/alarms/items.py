@@ -148,7 +148,7 @@ def _pending(picture: Picture) -> Iterator[Condition]:
     """Configurations that wait too long, those of one cause together."""
     for name, entry in picture.document["instances"].items():
         pending = entry.get("pending")
-        if pending and picture.now - float(pending["since"]) > PENDING:
+        if pending and picture.now - float(pending.get("first") or pending["since"]) > PENDING:
             says = "%s still runs with an older configuration: %s" % (name, pending["says"])
             yield Condition("pending:%s" % name, "pending", LOW, says, items=tuple(filter(None, [entry.get("item")])))
 

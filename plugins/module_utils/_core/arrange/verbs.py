@@ -11,7 +11,8 @@ from ..decide.draft import Draft
 from ..requests import ask as requests_ask
 from . import move, rebalance, whole_site
 
-SILENT = ("confirm_down", "move", "rebalance", "site_stop", "site_start")  # say all there is to say themselves
+ROLLOUTS = ("rollout_pause", "rollout_resume", "rollout_abort", "rollout_revert")
+SILENT = ("confirm_down", "move", "rebalance", "site_stop", "site_start", *ROLLOUTS)  # say all there is to say
 
 
 def ask(draft: Draft, unfit: Callable[[Draft, str], str]) -> List[str]:

@@ -52,7 +52,8 @@ def reload(draft: Draft, instance: Instance, host: str, copy: Seen) -> bool:
     if effect not in (change.RELOAD, change.NOTHING):
         return False
     before = claim.pending
-    if before is not None and before.why and before.digest == draft.digests[name] and draft.kind != "deploy":
+    tries = draft.kind in ("deploy", "rollout_resume")
+    if before is not None and before.why and before.digest == draft.digests[name] and not tries:
         draft.hold(name, host, "%s %s" % (name, said(before, draft.now)))
         return False
     programs = change.reloaded(instance.application) if effect == change.RELOAD else []
@@ -75,8 +76,10 @@ def _leave(draft: Draft, instance: Instance, host: str, how: str) -> None:
     name, claim = instance.name, draft.claim(instance.name)
     known, wanted = claim.pending, draft.digests[instance.name]
     if known is None or (known.digest, known.how) != (wanted, how):
-        since, of = (known.since, known.of) if known is not None else (draft.now, claim.since)
-        known = Pending(wanted, since, how, of=of)
+        if known is None:
+            known = Pending(wanted, draft.now, how, of=claim.since)
+        else:
+            known = known.next(wanted, draft.now if known.digest != wanted else known.since, how)
         draft.set_claim(name, replace(claim, pending=known))
     draft.hold(name, host, "%s %s" % (name, said(known, draft.now)))
 

@@ -42,7 +42,7 @@ def advance(draft: Draft, lost: Lost) -> None:
         if record is not None:
             record = _carried(draft, record)
             draft.set_rollout(record)
-            _tell(draft, record)
+            tell(draft, record)
     show(draft)
 
 
@@ -124,7 +124,7 @@ def _join(draft: Draft, record: Rollout, fresh: Mapping[str, Tuple[str, str]]) -
     )  # fmt: skip
 
 
-def _tell(draft: Draft, record: Rollout) -> None:
+def tell(draft: Draft, record: Rollout) -> None:
     """What waits for its turn, and why it does not come."""
     if record.state in (PAUSED, HALTED, ABORTED) and record.waiting and _is_described(draft, record):
         why = " (%s)" % record.reason if record.reason else ""
@@ -216,6 +216,10 @@ def _go_on(draft: Draft, record: Rollout, lost: Lost) -> Rollout:
         record = replace(record, lacked=draft.now)
     if len(record.together & set(failed)) > record.max_failures:
         return _halt(draft, record, failed)
+    known, record = record.returned, _borne(draft, record, failed)
+    if draft.now <= record.began + _time(record) + record.missed:
+        down = [name for name in record.returned if name not in known or _is_down(draft, name)]
+        waits.update(dict.fromkeys(down, "goes back to what it ran with"))
     if waits:
         return _wait(draft, record, failed, listing(["%s %s" % pair for pair in waits.items()], most=4))
     left = max(held.values(), default=0.0)
@@ -348,19 +352,38 @@ def _wait(draft: Draft, record: Rollout, failed: Mapping[str, str], for_what: st
     return replace(record, failed=failed, due=due, reason="waits: %s" % for_what)
 
 
+def _borne(draft: Draft, record: Rollout, failed: Mapping[str, str]) -> Rollout:
+    """What failed, where that many may: it is not left down, and the rollout goes on without it."""
+    after = _given_back(draft, record, failed)
+    fresh = [name for name in after.returned if name not in record.returned]
+    if fresh:
+        why = listing(["%s failed: %s" % (name, failed[name]) for name in fresh], most=4)
+        what = "%s go%s back to what %s with" % (
+            listing(fresh, most=6), *(("es", "it ran") if len(fresh) == 1 else ("", "they ran")))
+        draft.note("rollout %s goes on; %s" % (record.id, what), why, who=MUSTER)
+    return after
+
+
+def _given_back(draft: Draft, record: Rollout, failed: Mapping[str, str]) -> Rollout:
+    """With what failed on its way back to what it ran with, where that is to be so."""
+    if not record.revert or record.back:
+        return record
+    together = record.together
+    fresh = tuple(name for name in failed if name in together and name not in record.returned)
+    for name in fresh:  # its next start is another one
+        draft.set_claim(name, replace(draft.claim(name), failures=(), crashes=(), until=0.0))
+    return replace(record, failed=dict(failed), returned=(*record.returned, *fresh)) if fresh else record
+
+
 def _halt(draft: Draft, record: Rollout, failed: Mapping[str, str]) -> Rollout:
     name, why = list(failed.items())[-1]
     more = "" if len(failed) == 1 else "; %s in all" % times(len(failed))
     reason = "%s failed: %s%s" % (name, why, more)
-    returned = record.returned
     if record.revert and not record.back:
-        returned = tuple(dict.fromkeys((*returned, *failed)))
         reason += "; what failed goes back to what it ran with"
-        for each in failed:  # its next start is another one
-            claim = draft.claim(each)
-            draft.set_claim(each, replace(claim, failures=(), crashes=(), until=0.0))
+    record = _given_back(draft, record, failed)
     draft.note("rollout %s stops" % record.id, reason, "stopped", who=MUSTER)
-    return replace(record, state=HALTED, failed=dict(failed), returned=returned, reason=reason)
+    return replace(record, state=HALTED, failed=dict(failed), reason=reason)
 
 
 def said_batches(record: Rollout) -> str:

@@ -48,10 +48,16 @@ class Pending:
     """A configuration that an instance which runs has not taken yet."""
 
     digest: str = ""  # of that configuration
-    since: float = 0.0
+    since: float = 0.0  # when that one was deployed, or its reload tried last
     how: str = ""  # why not: a word of `model.change`
     why: str = ""  # that it could not be taken; empty where nothing was tried
     of: float = 0.0  # since when it has had the one that it runs with
+    first: float = 0.0  # since when it has not had the one that is described, over several deploys; 0: `since`
+
+    def next(self, digest: str, now: float, how: str, why: str = "") -> Pending:
+        """What is pending after another configuration was deployed, or not taken again."""
+        first = self.first or self.since
+        return Pending(digest, now, how, why, self.of, first if first < now else 0.0)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Pending:
@@ -61,10 +67,12 @@ class Pending:
             document.get("how") or "",
             document.get("why") or "",
             float(document.get("of") or 0.0),
+            float(document.get("first") or 0.0),
         )
 
     def to_json(self) -> Dict[str, Any]:
-        return {"digest": self.digest, "since": self.since, "how": self.how, "why": self.why, "of": self.of}
+        document = {"digest": self.digest, "since": self.since, "how": self.how, "why": self.why, "of": self.of}
+        return {**document, "first": self.first} if self.first else document
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple, Union
 
 # States of a rollout.
 GOING = "running"
@@ -16,6 +16,7 @@ HALTED = "stopped"  # by a failure
 ABORTED = "aborted"  # by a person, for good
 DONE = "done"
 LIVE = (GOING, PAUSED, HALTED)  # a person may still pause or resume it
+_Batch = Tuple[Tuple[str, ...], Mapping[str, Any]]  # its instances, and what holds for it
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,27 @@ class Rollout:
         kept.append((later, rules))
         batches, every = tuple(batch for batch, _rules in kept), tuple(rules for _batch, rules in kept)
         return replace(self, batches=batches, rules=every if self.rules else ()), self.at + bool(rest)
+
+    def again(self, names: FrozenSet[str]) -> Rollout:
+        """With these in batches of their own, which are the next ones; a rollout that is done has the first of them
+        under way."""
+        size = max((len(batch) for batch in self.batches), default=1)
+        before: List[_Batch] = []  # up to the batch under way
+        behind: List[_Batch] = []
+        alike: List[_Batch] = []  # of those names, by what holds for them
+        for at, batch in enumerate(self.batches):
+            rules = self.rules[at] if self.rules else {}
+            kept = tuple(name for name in batch if name not in names)
+            (before if at <= self.at else behind).extend([(kept, rules)] if kept else [])
+            for name in (name for name in batch if name in names):
+                if alike and alike[-1][1] == rules and len(alike[-1][0]) < size:
+                    alike[-1] = (*alike[-1][0], name), rules
+                else:
+                    alike.append(((name,), rules))
+        made = [*before, *alike, *behind]
+        at = len(before) - (0 if self.state == DONE and alike else 1)
+        every = tuple(rules for _batch, rules in made) if self.rules else ()
+        return replace(self, batches=tuple(batch for batch, _rules in made), rules=every).with_batch(at)
 
     @property
     def together(self) -> FrozenSet[str]:

@@ -92,7 +92,8 @@ class Batch:
             elif host is not None:
                 self._emit(moves[p.name], p, host)
             else:
-                displaced = displacement.find(p) if p.displaces else None
+                chosen = moves[p.name].asked or moves[p.name].booked  # a person chose the host: others may have room
+                displaced = displacement.find(p) if p.displaces and not chosen else None
                 self._no_room(moves[p.name], p, self._displace(moves[p.name], p, displaced) if displaced else "")
 
     def _preferred(self, pending: Mapping[str, Pending], moves: Mapping[str, Move]) -> Placed:
@@ -161,8 +162,9 @@ class Batch:
             host = other.hosts[0]
             self._draft.stop(other.name, host, "%s (priority %d) gets its room on %s, and %s has priority %d" % (
                 move.name, p.priority, host, other.name, other.priority), after=FREE)  # fmt: skip
-        names = listing([other.name for other in displaced.those])
-        return "%s stops and leaves its room on %s to it" % (names, displaced.host)
+        names = [*displaced.ending, *(other.name for other in displaced.those)]
+        leave = "stops and leaves its room" if len(names) == 1 else "stop and leave their room"
+        return "%s %s on %s to it" % (listing(names), leave, displaced.host)
 
     def _next_turn(self, move: Move, why: str) -> None:
         """It could leave a drained host, but enough others do in this round."""

@@ -12,7 +12,7 @@ from typing import Collection, Dict, List, NamedTuple, Optional, Tuple
 
 from ..decide import pauses
 from ..decide.draft import Draft
-from ..model.words import RUNNING
+from ..model.words import RUNNING, STOPPING
 from ..place.loads import Fleet
 from ..place.pending import Pending, pending_of
 
@@ -22,6 +22,7 @@ class Displaced(NamedTuple):
 
     host: str
     those: Tuple[Pending, ...]
+    ending: Tuple[str, ...] = ()  # what stops there anyway, and leaves enough room
 
 
 class Displacement:
@@ -31,16 +32,26 @@ class Displacement:
         """:param moving: instances that have been placed in this plan: they are no one's room."""
         self._draft, self._fleet = draft, fleet
         self._running: Dict[str, List[Tuple[str, Pending]]] = {}  # node -> (host, instance)
+        self._ending: Dict[str, List[Tuple[str, Pending]]] = {}  # the same, of what stops already
         for name, claim in draft.claims().items():
             instance = draft.site.by_name().get(name)
-            if instance is None or claim.phase != RUNNING or name in moving or instance.application.on_request:
+            if instance is None or name in moving or instance.application.on_request:
+                continue
+            if claim.phase == STOPPING and not claim.target and claim.host in fleet.loads:
+                p = pending_of(draft.site, instance, (str(claim.host),), draft.item_order(instance))
+                self._ending.setdefault(fleet.loads[str(claim.host)].node, []).append((str(claim.host), p))
+            if claim.phase != RUNNING:
                 continue
             if claim.host in fleet.loads and _may_stop(draft, name, str(claim.host)):
                 p = pending_of(draft.site, instance, (str(claim.host),), draft.item_order(instance))
                 self._running.setdefault(fleet.loads[str(claim.host)].node, []).append((str(claim.host), p))
 
     def find(self, p: Pending) -> Optional[Displaced]:
-        """The least that has to stop for an instance: of the lowest priority, then as few as possible."""
+        """The least that has to stop for an instance: of the lowest priority, then as few as possible; nothing where
+        enough of it stops already, such as for it by a run that is under way."""
+        ends = self._ends(p)
+        if ends is not None:
+            return ends
         best: Optional[Tuple[Tuple[int, int], Displaced]] = None
         seen = set()
         for host in p.hosts:
@@ -62,6 +73,23 @@ class Displacement:
         self._running[node] = [entry for entry in self._running[node] if entry[1] not in found.those]
         self._fleet.take(found.host, p.load, p.ties)
         return found
+
+    def _ends(self, p: Pending) -> Optional[Displaced]:
+        for host in p.hosts:
+            node = self._fleet.loads[host].node
+            gone: List[Tuple[str, Pending]] = []
+            for entry in self._ending.get(node, ()):
+                if self._fleet.fits(host, p):
+                    break
+                self._fleet.give_back(entry[0], entry[1].load, entry[1].ties)
+                gone.append(entry)
+            if gone and self._fleet.fits(host, p):
+                self._ending[node] = [entry for entry in self._ending[node] if entry not in gone]
+                self._fleet.take(host, p.load, p.ties)
+                return Displaced(host, (), tuple(other.name for _host, other in gone))
+            for at, other in gone:
+                self._fleet.take(at, other.load, other.ties)
+        return None
 
     def _on(self, host: str, node: str, p: Pending) -> List[Pending]:
         lower = [other for _host, other in self._running.get(node, ()) if other.priority < p.priority]

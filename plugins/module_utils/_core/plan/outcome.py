@@ -317,10 +317,9 @@ class _Settler:
             self._claims[name] = replace(claim, actor=None, digest=action.digest, pending=None)
             self._note(action, "%s takes its new files on %s" % (name, host), "running", action.reason)
             return
-        known = claim.pending
-        since, of = (known.since, known.of) if known is not None else (self._now, claim.since)
-        why = reason or "%s did not say" % host
-        self._claims[name] = replace(claim, actor=None, pending=Pending(action.digest, since, change.RELOAD, why, of))
+        why, known = reason or "%s did not say" % host, claim.pending or Pending(since=self._now, of=claim.since)
+        pending = known.next(action.digest, self._now, change.RELOAD, why)
+        self._claims[name] = replace(claim, actor=None, pending=pending)
         self._must_be_seen(action, "reload failed: %s" % why)
         self._note(action, "%s did not take its new files on %s" % (name, host), "failed", why)
 

@@ -181,7 +181,8 @@ class _Text:
         facts += ["of %s" % self._clock(pending["since"])] if pending.get("since") else []
         facts += ["with that of %s" % self._clock(pending["of"])] if pending.get("of") else []
         facts += ["not taken: %s" % pending["why"]] if pending.get("why") else []
-        return [" ".join(facts + self._rest(pending, ("digest", "since", "how", "why", "of")))]
+        facts += ["another one since %s" % self._clock(pending["first"])] if pending.get("first") else []
+        return [" ".join(facts + self._rest(pending, ("digest", "since", "how", "why", "of", "first")))]
 
     def _failure(self, failure: Sequence[Any]) -> str:
         at, host, why = failure

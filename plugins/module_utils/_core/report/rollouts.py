@@ -25,7 +25,8 @@ def part(state: Mapping[str, Any], now: float) -> Optional[Json]:
     if not document:
         return None
     record = Rollout.from_json(document)
-    if record.state == DONE and (len(record.batches) < 2 or now - record.began > AFTERWARDS) and not record.back:
+    over = len(record.batches) < 2 or now - record.began > AFTERWARDS
+    if record.state == DONE and over and not record.back and not record.returned:
         return None
     return {
         "id": record.id, "state": record.state, "back": record.back, "by": record.by, "why": record.why,
@@ -41,7 +42,7 @@ def sentence(record: Rollout, now: float) -> str:
     count, reached = sum(len(batch) for batch in record.batches), len(record.reached)
     words = "rollout %s%s, since %s" % (record.id, " back" if record.back else "", sentences.clock(record.since, now))
     if record.state == DONE:
-        return "%s: done, %d instances" % (words, count)
+        return "%s: done, %d instances%s" % (words, count, _without(record))
     where = "batch %d of %d, %d of %d instances reached" % (record.at + 1, len(record.batches), reached, count)
     says = "%s: %s%s" % (words, "" if record.state == GOING else record.state + " in ", where)
     if record.reason:
@@ -49,6 +50,18 @@ def sentence(record: Rollout, now: float) -> str:
     if record.state not in (GOING, ABORTED):
         says += " (muster rollout resume, abort or revert)"
     return says
+
+
+def _without(record: Rollout) -> str:
+    """What failed of one that is done."""
+    if not record.failed:
+        return ""
+    names = sentences.listing(sorted(record.failed), most=6)
+    says = "%s failed, and %s what %s with" % (
+        names, "has" if len(record.failed) == 1 else "have", "it ran" if len(record.failed) == 1 else "they ran")
+    if set(record.failed) - set(record.returned):
+        says = "%s failed" % names
+    return "; %s%s" % (says, "" if record.back else " (muster rollout resume tries again)")
 
 
 def lines(document: Optional[Mapping[str, Any]], all_of_it: bool = False) -> List[str]:

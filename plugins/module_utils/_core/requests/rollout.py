@@ -10,7 +10,9 @@ from typing import List, Optional
 
 from ..decide import rollouts
 from ..decide.draft import Draft
-from ..model.rollout import ABORTED, DONE, GOING, HALTED, LIVE, PAUSED, Rollout
+from ..model.rollout import ABORTED, DONE, GOING, LIVE, PAUSED, Rollout
+from ..model.sentences import listing
+from .common import clear
 
 
 def rollout(draft: Draft) -> List[str]:
@@ -27,8 +29,21 @@ def rollout(draft: Draft) -> List[str]:
         return []
     draft.note("rollout %s: %s" % (record.id, _SAID[verb]), draft.why)
     draft.set_rollout(after)
+    _say(draft, record, after, _SAID[verb])
     rollouts.show(draft)
     return list(after.targets)
+
+
+def _say(draft: Draft, before: Rollout, after: Rollout, what: str) -> None:
+    """What becomes of it, and of what waits; each instance would say no more than that it runs."""
+    left = before.waiting if after.back and not before.back else ()
+    if left:
+        what += "; %s, which it had not reached, keep%s what %s with" % (
+            listing(left, most=6), "s" if len(left) == 1 else "", "it runs" if len(left) == 1 else "they run")
+    known = len(draft.actions)
+    rollouts.tell(draft, after)
+    if after.state == GOING or len(draft.actions) == known:  # else that tells all of it
+        draft.hold(None, None, "rollout %s: %s" % (before.id, what))
 
 
 def _pause(draft: Draft, record: Rollout) -> Optional[Rollout]:
@@ -36,8 +51,15 @@ def _pause(draft: Draft, record: Rollout) -> Optional[Rollout]:
 
 
 def _resume(draft: Draft, record: Rollout) -> Optional[Rollout]:
-    if record.state not in (PAUSED, HALTED, ABORTED):
+    """What failed is tried again: with the batch under way, or in the next batches."""
+    over = record.state == DONE and (record.back or not record.failed)
+    if record.state == GOING or over:
         return None
+    for name in record.failed:
+        clear(draft, name)
+    under_way = record.batches[record.at] if record.at >= 0 and record.state != DONE else ()
+    earlier = frozenset(record.returned) - set(under_way)
+    record = rollouts.as_before(draft, record.again(earlier)) if earlier else record
     return replace(
         record, state=GOING, reason="", failed={}, returned=(), ready=False, began=draft.now, missed=0.0, held_up=False,
         due=draft.now + record.hold_for + 1.0,
