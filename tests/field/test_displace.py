@@ -1,7 +1,10 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An item that may displace others, on a site that is full: deployed, moved by a lost server, and taken out again."""
+"""An item that may displace others, on a site that is full: deployed, moved by a lost server, and taken out again.
+
+kubernetes/enhancements#6344: while what was displaced still stops, its room counts as taken, and one more is displaced.
+"""
 
 from __future__ import annotations
 
