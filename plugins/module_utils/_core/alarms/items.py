@@ -17,6 +17,7 @@ from .picture import Condition, Picture
 NOT_KNOWN = 10.0  # s until an item that nobody sees is an alarm
 SOON = 3.0  # s until one that is not operational is an alarm
 REPAIRED_WITHIN = 30.0  # s that a dead bus is left to the monitor, before it is urgent
+SETTLES = 2.0  # s until the end of a window's bus counts: where its console lost power, that shows a moment later
 NOTICED_WITHIN = 5.0  # s between a failure and the item's not being well
 ON_ITS_WAY = 120.0  # s that a start, a stop or a move may take
 PENDING = 86400.0  # s that a configuration may wait to be taken
@@ -100,7 +101,10 @@ def _failed(picture: Picture, item: str, failure: Failure) -> Condition:
 
 
 def failures(picture: Picture, item: str) -> List[Failure]:
-    """What went wrong with an item lately, the oldest first."""
+    """What went wrong with an item lately, the oldest first.
+
+    Not yet what may turn out to be the end of a console: a window that it closed has no alarm of its own.
+    """
     found: List[Failure] = []
     for _unused, part in picture.of_item.get(item, ()):
         window = bool(part.get("on_request"))
@@ -109,14 +113,16 @@ def failures(picture: Picture, item: str) -> List[Failure]:
         closed = window and wanted.get("state") == STOPPED and wanted.get("by") == MUSTER
         if closed and not wanted.get("cause") and wanted.get("why"):
             why = str(wanted["why"])
-            found.append(Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True))
+            failure = Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True)
+            if picture.now - failure.at >= SETTLES and picture.silent.get(failure.host, "") in ("", *picture.told):
+                found.append(failure)
     return sorted(found)
 
 
 def _newest(picture: Picture, item: str) -> Optional[Failure]:
     """The last failure: one that is new, or that has kept the item from running since; not one of long ago, after
     which it ran."""
-    found = failures(picture, item)
+    found = [one for one in failures(picture, item) if not (one.window and one.host in picture.silent)]
     if not found:
         return None
     at = found[-1].at

@@ -26,7 +26,8 @@ def judged(
         [{name, until}]}; each may be missing.
     """
     memory, standing = Memory.from_json(known.get("memory") or {}), Standing.from_json(known)
-    picture = Picture(document, memory, facts, dict(standing.nascent))
+    told = {key for key, alarm in standing.alarms.items() if alarm.active}
+    picture = Picture(document, memory, facts, dict(standing.nascent), told)
     found, below = conditions(picture)
     found = [reasons.suppressed(picture, condition, marks.drills) for condition in found]
     changes = step(standing, found, marks, rules, picture.now, lambda alarm: ending(picture, alarm))
@@ -36,7 +37,7 @@ def judged(
 
 def conditions(picture: Picture) -> Tuple[List[Condition], Dict[str, str]]:
     """Everything of which a person should know, one condition per cause; and what is below which."""
-    gone = hosts.causes(picture)
+    gone = picture.silent
     below, explained = hosts.under(picture, gone), hosts.explained(picture)
     found = [
         *hosts.storm(picture, gone, below),
