@@ -60,16 +60,12 @@ def explained(picture: Picture) -> Dict[str, List[Any]]:
             found[conflict["id"]] = known
             continue
         item = str(picture.document["instances"].get(conflict["instance"], {}).get("item") or "")
-        machines = {_machine(picture, host) for host in conflict["hosts"]}
+        machines = {picture.machine(host) for host in conflict["hosts"]}
         for key, items in picture.memory.members.items():
             what, _unused, first = key.partition(":")
-            if what == "host" and item in items and _machine(picture, first) in machines:
+            if what == "host" and item in items and picture.machine(first) in machines:
                 found[conflict["id"]] = [key, conflict["since"]]
     return found
-
-
-def _machine(picture: Picture, host: str) -> str:
-    return str(picture.hosts.get(host, {}).get("node") or host)
 
 
 def _doubled(picture: Picture, whose: Mapping[str, List[Any]]) -> Dict[str, List[Mapping[str, Any]]]:

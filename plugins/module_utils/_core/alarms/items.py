@@ -32,6 +32,7 @@ class Failure(NamedTuple):
     host: str
     why: str
     window: bool  # of its HCI, not of its services
+    told: bool = False  # the alarm about its console says it
 
 
 def conditions(picture: Picture, below: Mapping[str, str], explained: Mapping[str, Any] = {}) -> Iterator[Condition]:
@@ -113,8 +114,11 @@ def failures(picture: Picture, item: str) -> List[Failure]:
         closed = window and wanted.get("state") == STOPPED and wanted.get("by") == MUSTER
         if closed and not wanted.get("cause") and wanted.get("why"):
             why = str(wanted["why"])
-            failure = Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True)
-            if picture.now - failure.at >= SETTLES and picture.silent.get(failure.host, "") in ("", *picture.told):
+            failure = Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True,
+                              _went_with_its_console(picture, item, why))  # fmt: skip
+            if failure.told:
+                found.append(failure)
+            elif picture.now - failure.at >= SETTLES and picture.silent.get(failure.host, "") in ("", *picture.told):
                 found.append(failure)
     return sorted(found)
 
@@ -122,13 +126,23 @@ def failures(picture: Picture, item: str) -> List[Failure]:
 def _newest(picture: Picture, item: str) -> Optional[Failure]:
     """The last failure: one that is new, or that has kept the item from running since; not one of long ago, after
     which it ran."""
-    found = [one for one in failures(picture, item) if not (one.window and one.host in picture.silent)]
+    found = [one for one in failures(picture, item) if not (one.told or (one.window and one.host in picture.silent))]
     if not found:
         return None
     at = found[-1].at
     new = picture.memory.begun and at > picture.memory.charged.get(item, 0.0)
     since = picture.memory.ill.get(item, picture.now if picture.memory.begun else 0.0)
     return found[-1] if new or (not picture.well(item) and at > since - NOTICED_WITHIN) else None
+
+
+def _went_with_its_console(picture: Picture, item: str, why: str) -> bool:
+    """Whether a window was closed by what the alarm was about that its item was under a moment ago."""
+    key = picture.memory.under.get(item, "")
+    what, _unused, first = key.partition(":")
+    if key not in picture.told or what != "host":
+        return key in picture.told
+    named = {word.strip(":;,") for word in why.split()} & set(picture.hosts)
+    return picture.machine(first) in {picture.machine(host) for host in named}
 
 
 def _host_of(why: str, part: Mapping[str, Any]) -> str:

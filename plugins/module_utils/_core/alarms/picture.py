@@ -100,8 +100,12 @@ class Picture:
             return dict.fromkeys(self.gone, HOLD_KEY)
         first: Dict[str, str] = {}
         for name in self.gone:
-            first.setdefault(str(self.hosts[name].get("node") or name), name)
-        return {name: "host:%s" % first[str(self.hosts[name].get("node") or name)] for name in self.gone}
+            first.setdefault(self.machine(name), name)
+        return {name: "host:%s" % first[self.machine(name)] for name in self.gone}
+
+    def machine(self, host: str) -> str:
+        """What several hosts of one machine have in common."""
+        return str(self.hosts.get(host, {}).get("node") or host)
 
     def well(self, item: str) -> bool:
         return str(self.items[item]["verdict"]) in WELL
