@@ -116,9 +116,8 @@ def failures(picture: Picture, item: str) -> List[Failure]:
             why = str(wanted["why"])
             failure = Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True,
                               _went_with_its_console(picture, item, why))  # fmt: skip
-            if failure.told:
-                found.append(failure)
-            elif picture.now - failure.at >= SETTLES and picture.silent.get(failure.host, "") in ("", *picture.told):
+            clear = picture.silent.get(failure.host, "") in ("", *picture.told)
+            if failure.told or (clear and picture.now - failure.at >= SETTLES):
                 found.append(failure)
     return sorted(found)
 
