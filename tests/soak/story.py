@@ -127,7 +127,7 @@ def step(
 
 
 def _told(world: World, since: float, causes: int) -> list[str]:
-    """The alarms of a step: what closed a window is told a moment later, and is not to count for the next one."""
+    """The alarms of a step: that of a closed window comes a moment later, and must not count for the next one."""
     until = time.monotonic() + TOLD_WITHIN
     while time.monotonic() < until and len(told(world.lab.state, since)) < causes:
         time.sleep(0.2)
