@@ -110,16 +110,28 @@ def failures(picture: Picture, item: str) -> List[Failure]:
     for _unused, part in picture.of_item.get(item, ()):
         window = bool(part.get("on_request"))
         found += [Failure(float(at), str(host), str(why), window) for at, host, why in part.get("charged") or ()]
+    return sorted([*found, *(failure for failure in _closed(picture, item) if _settled(picture, failure))])
+
+
+def settling(picture: Picture) -> bool:
+    """Whether there is something that counts in a moment, although nothing changes."""
+    return any(not _settled(picture, failure) for item in picture.items for failure in _closed(picture, item))
+
+
+def _settled(picture: Picture, failure: Failure) -> bool:
+    clear = picture.silent.get(failure.host, "") in ("", *picture.told)
+    return failure.told or (clear and picture.now - failure.at >= SETTLES)
+
+
+def _closed(picture: Picture, item: str) -> Iterator[Failure]:
+    """What closed its windows, other than a host that went down."""
+    for _unused, part in picture.windows(item):
         wanted = part.get("wanted") or {}
-        closed = window and wanted.get("state") == STOPPED and wanted.get("by") == MUSTER
-        if closed and not wanted.get("cause") and wanted.get("why"):
-            why = str(wanted["why"])
-            failure = Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True,
-                              _went_with_its_console(picture, item, why))  # fmt: skip
-            clear = picture.silent.get(failure.host, "") in ("", *picture.told)
-            if failure.told or (clear and picture.now - failure.at >= SETTLES):
-                found.append(failure)
-    return sorted(found)
+        if (wanted.get("state"), wanted.get("by")) != (STOPPED, MUSTER) or wanted.get("cause") or not wanted.get("why"):
+            continue
+        why = str(wanted["why"])
+        yield Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True,
+                      _went_with_its_console(picture, item, why))  # fmt: skip
 
 
 def _newest(picture: Picture, item: str) -> Optional[Failure]:
