@@ -30,8 +30,7 @@ LINES_A_SECOND = 1000  # of each instance
 CRASHES = "scen2_srv_02"
 WATCHED_SECONDS = 20.0  # by one alone
 _STEP = 0.01  # s between two writings
-# Of the program that writes: each program of an instance counts for what a line takes.
-_HEAD = "GET /api/v1/logs/%s/stream?program=data_processing&lines=0 HTTP/1.0\r\nHost: muster\r\n\r\n"
+_HEAD = "GET /api/v1/logs/%s/stream?lines=0 HTTP/1.0\r\nHost: muster\r\n\r\n"
 
 
 def measure(options: Options, report: Report) -> None:
