@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Collection, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
 
 from ..core.client import api as remote
 from ..core.client import terminal
 from ..core.client.commands import NO_ANSWER, OK, REFUSED, UNKNOWN, USAGE, UnknownName, code, codes
+from ..core.client.parser import Parser
 from ..core.model.version import VERSION
 from . import by_sudo, looks
 from . import places as places_module
@@ -137,28 +136,13 @@ def _remote(options: argparse.Namespace, found: Places) -> remote.Remote | None:
     return remote.find(found.state_dir, here)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Names the nearest command when there is no such command. One that changes something is never proposed."""
-
-    commands: Collection[str] = ()
-
-    def error(self, message: str) -> NoReturn:
-        from ..core.model.sentences import did_you_mean
-
-        typed = re.search(r"invalid choice: '([^']*)'", message)
-        if typed and typed[1] not in self.commands:
-            near = did_you_mean(typed[1], looks.COMMANDS)
-            message = "there is no command %s%s (muster --help shows all)" % (typed[1], near)
-        super().error(message)
-
-
-def _parser(first: str) -> _Parser:
+def _parser(first: str) -> Parser:
     """The parser of a command line.
 
     :param first: its first word. When that is a command that only looks, the parser knows only this one: the others
         cost several milliseconds.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="muster",
         description="Applications per controlled item: where they run, how well, and what is wanted of them.",
         epilog=EPILOG,
@@ -166,10 +150,7 @@ def _parser(first: str) -> _Parser:
         allow_abbrev=False,
     )
     _common(parser, None)
-    commands = parser.add_subparsers(
-        title="commands", metavar="COMMAND", dest="verb", required=True, parser_class=argparse.ArgumentParser
-    )
-    parser.commands = commands.choices
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb", required=True)
     parser.add_argument("--version", action="version", version="muster %s" % VERSION)
 
     def add(name: str, command: Command, text: str, example: str) -> argparse.ArgumentParser:

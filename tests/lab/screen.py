@@ -91,6 +91,18 @@ class Screen:
                   "click", "1", "key", "ctrl+slash", "type", "--delay", "5", text)  # fmt: skip
         self._ask("xdotool", "key", "Return")
 
+    def use(self, window: str, step: int) -> None:
+        """What a person does with a window, one after the other: moves it, changes its size, clicks, hides it."""
+        at = str(20 + 37 * step % 300)
+        self._ask(*(
+            ("xdotool", "windowmove", window, at, at),
+            ("xdotool", "windowsize", window, str(260 + 11 * step % 200), str(160 + 7 * step % 120)),
+            ("xdotool", "windowactivate", window, "mousemove", "--window", window, "40", "40", "click", "1"),
+            ("xdotool", "key", "Escape"),
+            ("xdotool", "windowminimize", window),
+            ("xdotool", "windowmap", window),
+        )[step % 6], check=False)  # fmt: skip
+
     def shot(self, target: Path) -> None:
         """The whole screen, as a PNG file out here."""
         name = f"{RUNTIME}/screen.png"

@@ -1,17 +1,25 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A window is a window: what a person sees who is logged in at a console, drawn by programs that systemd runs."""
+"""A window is a window: what a person sees who is logged in at a console, drawn by programs that systemd runs.
+
+MUSTER_WINDOW_USE says for how many seconds the windows are used, as in `tests/integration/host/test_window_use.py`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.integration.host.test_window_use import MEASURED, TOLD_SECONDS, USED_SECONDS
 from tests.integration.local_site import wait_for
 from tests.lab import screen as screens
 from tests.lab.hosts import lab as booted
@@ -127,3 +135,43 @@ def test_a_window_that_stands_still_is_told_and_nothing_is_done(site: LabSite, o
     os.kill(view, signal.SIGCONT)
     wait_for(answers, "its answers", lambda: (site.status()["items"], site.monitor_log()))
     assert view in {process.pid for process in site.processes(HCI)}, "it was not touched"
+
+
+def told_of_windows(site: LabSite, since: float) -> list[tuple[float, str]]:
+    """What was said of windows since a moment, and when: read past our own code."""
+    database = sqlite3.connect("file:%s?mode=ro" % (site.state / "past/past.db"), uri=True, timeout=20)
+    with contextlib.closing(database):
+        rows = database.execute("SELECT at, entry FROM change WHERE at >= ? ORDER BY id", (since,)).fetchall()
+    said = [(at, str(json.loads(entry).get("why"))) for at, entry in rows]
+    return [(at, why) for at, why in said if "not answer since" in why]
+
+
+@pytest.mark.long
+def test_windows_in_use_are_never_called_silent_and_a_stopped_one_soon(site: LabSite, opened: Screen) -> None:
+    site.start_monitor()
+    verdicts = lambda: [item["verdict"] for item in site.status()["items"]]  # noqa: E731
+    wait_for(lambda: verdicts() == ["operational"], "an item that is well", site.monitor_log)
+    began, ends = time.time(), time.monotonic() + USED_SECONDS
+    step = 0
+    while time.monotonic() < ends:
+        windows = opened.windows()
+        assert set(windows) == WINDOWS
+        for title in sorted(WINDOWS):
+            opened.use(windows[title], step)
+        opened.enter(windows["item 02: settings"], row=1, text=str(10 + step % 30))
+        step += 1
+        time.sleep(1.0)  # a person is no faster
+    assert verdicts() == ["operational"]
+    assert told_of_windows(site, began) == [], "they were used all the time, %d times" % step
+    [view] = [process.pid for process in site.processes(HCI) if process.program == "sensor_view"]
+    for _again in range(3):
+        stopped = time.time()
+        os.kill(view, signal.SIGSTOP)
+        try:
+            wait_for(lambda: told_of_windows(site, stopped), "a word", site.monitor_log)  # noqa: B023
+        finally:
+            os.kill(view, signal.SIGCONT)
+        after = told_of_windows(site, stopped)[0][0] - stopped
+        print("used %d times; told after %.1f s" % (step, after))
+        assert not MEASURED or after < TOLD_SECONDS, after
+        wait_for(lambda: verdicts() == ["operational"], "its answers", site.monitor_log)

@@ -164,25 +164,6 @@ def test_other_origins_and_names_are_kept_out(lab: SiteLab) -> None:
     assert "access-control-allow-origin" not in page.get("/status", Origin=own).headers
 
 
-def test_an_item_is_opened_on_the_console_of_who_asks(lab: SiteLab, api: Client) -> None:
-    before = last_event(api)
-    answer = console(lab, 2).post("/actions", {"kind": "open", "item": "02", "why": "a test"})
-    fits(answer, "act")
-    assert answer.json["ok"], answer.json
-    assert answer.json["results"]["scen2_hci_02"]["result"] == "running"
-    assert lab.hosts_of("scen2_hci_02") == {"console_2"}
-    told = api.get("/events?after=%d" % before).json["events"]
-    assert {(entry["who"], entry["from"]) for entry in told} == {(ME, "console_2")}
-    assert any("a test" in (entry["why"] or "") for entry in told)
-    assert api.get("/status").json["instances"]["scen2_hci_02"]["host"] == "console_2"
-    second = console(lab, 1).post("/actions", {"kind": "open", "item": "02"})
-    assert (second.status, second.json["ok"]) == (200, False)
-    assert "console_2 already shows item 02" in second.json["said"][0]
-    page = Client((lab.net + ".21", PORT))
-    assert page.post("/actions", {"kind": "close", "item": "02"}).json["ok"]
-    assert lab.processes("scen2_hci_02") == []
-
-
 def test_a_request_that_is_not_waited_for_tells_its_end_later(lab: SiteLab, api: Client) -> None:
     answer = api.post("/actions?wait=0", {"kind": "restart", "instances": ["scen2_srv_03"]})
     assert answer.status == 202
@@ -356,58 +337,6 @@ def test_req_3_minor_and_major_failures_are_reported_by_api_and_stream(lab: Site
     for shown in (at_a_console, at_the_controller):
         code, text = shown(lab, "status", "--not-normal")
         assert (code, "VERDICT" in text) == (0, False), text
-
-
-def test_req_20_21_22_23_and_27_are_followed_in_the_stream(lab: SiteLab, api: Client) -> None:
-    def shown(host: str | None) -> Any:
-        return lambda event, data: event == "status" and data["instances"]["scen2_hci_02"]["host"] == host
-
-    def done(where: str, words: str) -> Any:
-        return lambda event, data: event == "trail" and data["from"] == where and words in data["what"]
-
-    with contextlib.closing(api.stream()) as stream:
-        first = told(stream, "the items to choose from", lambda event, data: event == "status")
-        assert [(item["item"], item["verdict"]) for item in first["items"]] == [
-            ("01", "operational"), ("02", "operational"), ("03", "operational"),
-        ]  # fmt: skip
-        assert console(lab, 2).post("/actions", {"kind": "open", "item": "02", "why": "a look"}).json["ok"]
-        opened = told(stream, "who opened it from where", done("console_2", "scen2_hci_02"))
-        assert (opened["who"], "a look" in opened["why"]) == (ME, True)
-        told(stream, "the windows on that console", shown("console_2"))
-        assert not console(lab, 1).post("/actions", {"kind": "open", "item": "02"}).json["ok"]
-        refused = told(stream, "who was refused", done("console_1", "refused to open"))
-        assert (refused["result"], "console_2 already shows item 02" in refused["why"]) == ("refused", True)
-        page = Client((lab.net + ".1", PORT))
-        assert page.post("/actions", {"kind": "close", "item": "02"}).json["ok"]
-        told(stream, "who closed it from where", done("controller", "scen2_hci_02"))
-        told(stream, "the windows gone", shown(None))
-    assert lab.processes("scen2_hci_02") == []
-
-
-def test_commands_ask_the_monitor_from_any_host(lab: SiteLab, api: Client) -> None:
-    elsewhere = dict.fromkeys(("MUSTER_INVENTORY", "MUSTER_LOCAL_DIR"), "")
-
-    def at_console(*arguments: str) -> Any:
-        root = str(lab.root("console_3"))
-        return lab.run(
-            ["sh", "-c", 'cd / && exec "$0" "$@"', str(ROOT / "bin" / "muster"), *arguments],
-            MUSTER_HOST_ROOT=root, **elsewhere,
-        )  # fmt: skip
-
-    opened = at_console("open", "03", "--reason", "shift begins")
-    assert opened.rc == 0, opened.output
-    assert opened.output == "start scen2_hci_03 on console_3: %s asked to open it: shift begins\n" % ME
-    assert lab.hosts_of("scen2_hci_03") == {"console_3"}
-    assert api.get("/events?limit=1").json["events"][-1]["from"] == "console_3"
-    assert "console_3" in at_console("why", "scen2_hci_03").output
-    assert len(at_console("events", "-n", "2").output.splitlines()) == 2
-    assert at_console("close", "03").rc == 0
-    refused = at_console("start", "scen2_srv_1")
-    assert refused.rc == 3
-    assert refused.output == "there is no instance or item scen2_srv_1 in this site; did you mean scen2_srv_01?\n"
-    nowhere = lab.muster("open", "03")
-    assert nowhere.rc == 2
-    assert nowhere.output.startswith("on which console?")
 
 
 def test_who_became_another_user_and_who_shares_an_account_are_in_the_trail(lab: SiteLab, api: Client) -> None:

@@ -26,3 +26,15 @@ def test_scenario(path: Path, request: pytest.FixtureRequest) -> None:
 
 def test_there_are_scenarios_of_alarms() -> None:
     assert len(FILES) >= 8
+
+
+def test_what_counts_in_a_moment_is_looked_at_although_nothing_changes() -> None:
+    [path] = [path for path in FILES if path.stem == "windows_closed"]
+    played = AlarmsOverTime(scenario_form.load(path)["given"])
+    waits = []
+    for step, now in ((0, 1.0), (1, 2.0), (None, 4.0), (None, 5.0)):
+        if step is not None:
+            played.take(played.steps[step], now)
+        played.look(now)
+        waits.append((played.known["waits"], len(played.shown)))
+    assert [waits[0], waits[1], waits[-1]] == [(False, 0), (True, 0), (False, 1)]

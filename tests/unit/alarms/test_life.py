@@ -102,7 +102,7 @@ def drilled(condition: Condition, began: float = NOW, **drills: float) -> str:
     memory = Memory(True, held={"01": ["server_1"], "02": ["server_1", "server_2"]})
     items = [{"item": item} for item in ("01", "02", "03", "09")]
     hosts = [{"host": host, "state": "up"} for host in ("server_1", "server_2")]
-    document: dict[str, Any] = {"at": NOW, "instances": {}, "items": items, "hosts": hosts}
+    document: dict[str, Any] = {"at": NOW, "instances": {}, "items": items, "hosts": hosts, "monitor": {}}
     picture = Picture(document, memory, {}, {condition.key: began})
     known = {about.replace("_", ":", 1): {"by": "eve", "why": "", "at": NOW - 9, "until": NOW + until}
              for about, until in drills.items()}  # fmt: skip

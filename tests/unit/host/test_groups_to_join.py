@@ -24,9 +24,9 @@ def test_version_2(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").touch()
     made(tmp_path, PROGRAM[1:])
     theirs, own = "0::%s\n" % PROGRAM, "0::/agent\n"
-    assert groups_to_join(theirs, own, str(tmp_path)) == ["%s%s/cgroup.procs" % (tmp_path, PROGRAM)]
+    assert groups_to_join(theirs, own, root=str(tmp_path)) == ["%s%s/cgroup.procs" % (tmp_path, PROGRAM)]
     with pytest.raises(OSError, match="No such file"):
-        groups_to_join("0::/../elsewhere\n", own, str(tmp_path))
+        groups_to_join("0::/../elsewhere\n", own, root=str(tmp_path))
 
 
 def test_version_2_with_hierarchies_of_version_1_elsewhere(tmp_path: Path) -> None:
@@ -35,13 +35,30 @@ def test_version_2_with_hierarchies_of_version_1_elsewhere(tmp_path: Path) -> No
     made(tmp_path, ".", PROGRAM[1:], "session.slice")
     theirs = "5:net_cls:/\n4:memory:/session.slice\n3:pids:/gone\n0::%s\n" % PROGRAM
     own = "5:net_cls:/a\n4:memory:/b\n3:pids:/c\n0::/agent\n"
-    assert groups_to_join(theirs, own, str(tmp_path)) == ["%s%s/cgroup.procs" % (tmp_path, PROGRAM)]
+    assert groups_to_join(theirs, own, root=str(tmp_path)) == ["%s%s/cgroup.procs" % (tmp_path, PROGRAM)]
 
 
 def test_version_1_as_far_as_it_is_shown(tmp_path: Path) -> None:
     made(tmp_path, "memory" + PROGRAM, "systemd" + PROGRAM)
     theirs = "9:name=systemd:%s\n4:memory:%s\n8:pids:%s\n1:cpu,cpuacct:/\n0::%s\n" % ((PROGRAM,) * 4)
     own = "9:name=systemd:/\n4:memory:/\n8:pids:/\n1:cpu,cpuacct:/\n0::/\n"
-    assert groups_to_join(theirs, own, str(tmp_path)) == [
+    assert groups_to_join(theirs, own, root=str(tmp_path)) == [
         "%s/systemd%s/cgroup.procs" % (tmp_path, PROGRAM), "%s/memory%s/cgroup.procs" % (tmp_path, PROGRAM)
     ]  # fmt: skip
+
+
+def test_a_tree_that_is_mounted_at_the_group_of_a_container(tmp_path: Path) -> None:
+    """It sees the paths of the whole tree where it has no namespace of control groups."""
+    (tmp_path / "cgroup.controllers").touch()
+    made(tmp_path, ".", PROGRAM[1:])
+    mounts = "1 2 0:38 /box/payload %s rw shared:5 - cgroup2 cgroup rw\n" % tmp_path
+    own = "0::/box\n"
+
+    def joined(path: str) -> list[str]:
+        return groups_to_join("0::%s\n" % path, own, mounts, str(tmp_path))
+
+    assert joined("/box/payload" + PROGRAM) == ["%s%s/cgroup.procs" % (tmp_path, PROGRAM)]
+    assert joined("/box/payload") == ["%s/cgroup.procs" % tmp_path]
+    for elsewhere in ("/box/payload2" + PROGRAM, "/other" + PROGRAM):
+        with pytest.raises(OSError, match="No such file"):
+            joined(elsewhere)

@@ -13,21 +13,10 @@ from ..model.observation import is_full
 from ..model.sentences import listing
 from ..model.words import DEGRADED, DOWN, NOT_OPERATIONAL, UNKNOWN, UNREACHABLE, UP
 from ..report.shown import NO_ROOM
-from .picture import Condition, Picture
+from .picture import HOLD_KEY, Condition, Picture
 
-HOLD_KEY = "hold:storm"
 DOUBT = 3.0  # s of one lost signal until it is worth a word
 OUT_OF_REACH = 60.0  # s that runs do not reach a host although the monitor does
-
-
-def causes(picture: Picture) -> Dict[str, str]:
-    """Host that is gone -> the key of the alarm about that."""
-    if (picture.document["monitor"].get("storm")) and picture.gone:
-        return dict.fromkeys(picture.gone, HOLD_KEY)
-    first: Dict[str, str] = {}
-    for name in picture.gone:
-        first.setdefault(str(picture.hosts[name].get("node") or name), name)
-    return {name: "host:%s" % first[str(picture.hosts[name].get("node") or name)] for name in picture.gone}
 
 
 def under(picture: Picture, gone: Dict[str, str]) -> Dict[str, str]:
@@ -71,16 +60,12 @@ def explained(picture: Picture) -> Dict[str, List[Any]]:
             found[conflict["id"]] = known
             continue
         item = str(picture.document["instances"].get(conflict["instance"], {}).get("item") or "")
-        machines = {_machine(picture, host) for host in conflict["hosts"]}
+        machines = {picture.machine(host) for host in conflict["hosts"]}
         for key, items in picture.memory.members.items():
             what, _unused, first = key.partition(":")
-            if what == "host" and item in items and _machine(picture, first) in machines:
+            if what == "host" and item in items and picture.machine(first) in machines:
                 found[conflict["id"]] = [key, conflict["since"]]
     return found
-
-
-def _machine(picture: Picture, host: str) -> str:
-    return str(picture.hosts.get(host, {}).get("node") or host)
 
 
 def _doubled(picture: Picture, whose: Mapping[str, List[Any]]) -> Dict[str, List[Mapping[str, Any]]]:

@@ -17,6 +17,7 @@ from .picture import Condition, Picture
 NOT_KNOWN = 10.0  # s until an item that nobody sees is an alarm
 SOON = 3.0  # s until one that is not operational is an alarm
 REPAIRED_WITHIN = 30.0  # s that a dead bus is left to the monitor, before it is urgent
+SETTLES = 2.0  # s until the end of a window's bus counts: where its console lost power, that shows a moment later
 NOTICED_WITHIN = 5.0  # s between a failure and the item's not being well
 ON_ITS_WAY = 120.0  # s that a start, a stop or a move may take
 PENDING = 86400.0  # s that a configuration may wait to be taken
@@ -31,6 +32,7 @@ class Failure(NamedTuple):
     host: str
     why: str
     window: bool  # of its HCI, not of its services
+    told: bool = False  # the alarm about its console says it
 
 
 def conditions(picture: Picture, below: Mapping[str, str], explained: Mapping[str, Any] = {}) -> Iterator[Condition]:
@@ -100,29 +102,58 @@ def _failed(picture: Picture, item: str, failure: Failure) -> Condition:
 
 
 def failures(picture: Picture, item: str) -> List[Failure]:
-    """What went wrong with an item lately, the oldest first."""
+    """What went wrong with an item lately, the oldest first.
+
+    Not yet what may turn out to be the end of a console: a window that it closed has no alarm of its own.
+    """
     found: List[Failure] = []
     for _unused, part in picture.of_item.get(item, ()):
         window = bool(part.get("on_request"))
         found += [Failure(float(at), str(host), str(why), window) for at, host, why in part.get("charged") or ()]
+    return sorted([*found, *(failure for failure in _closed(picture, item) if _settled(picture, failure))])
+
+
+def settling(picture: Picture) -> bool:
+    """Whether there is something that counts in a moment, although nothing changes."""
+    return any(not _settled(picture, failure) for item in picture.items for failure in _closed(picture, item))
+
+
+def _settled(picture: Picture, failure: Failure) -> bool:
+    clear = picture.silent.get(failure.host, "") in ("", *picture.told)
+    return failure.told or (clear and picture.now - failure.at >= SETTLES)
+
+
+def _closed(picture: Picture, item: str) -> Iterator[Failure]:
+    """What closed its windows, other than a host that went down."""
+    for _unused, part in picture.windows(item):
         wanted = part.get("wanted") or {}
-        closed = window and wanted.get("state") == STOPPED and wanted.get("by") == MUSTER
-        if closed and not wanted.get("cause") and wanted.get("why"):
-            why = str(wanted["why"])
-            found.append(Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True))
-    return sorted(found)
+        if (wanted.get("state"), wanted.get("by")) != (STOPPED, MUSTER) or wanted.get("cause") or not wanted.get("why"):
+            continue
+        why = str(wanted["why"])
+        yield Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True,
+                      _went_with_its_console(picture, item, why))  # fmt: skip
 
 
 def _newest(picture: Picture, item: str) -> Optional[Failure]:
     """The last failure: one that is new, or that has kept the item from running since; not one of long ago, after
     which it ran."""
-    found = failures(picture, item)
+    found = [one for one in failures(picture, item) if not (one.told or (one.window and one.host in picture.silent))]
     if not found:
         return None
     at = found[-1].at
     new = picture.memory.begun and at > picture.memory.charged.get(item, 0.0)
     since = picture.memory.ill.get(item, picture.now if picture.memory.begun else 0.0)
     return found[-1] if new or (not picture.well(item) and at > since - NOTICED_WITHIN) else None
+
+
+def _went_with_its_console(picture: Picture, item: str, why: str) -> bool:
+    """Whether a window was closed by what the alarm was about that its item was under a moment ago."""
+    key = picture.memory.under.get(item, "")
+    what, _unused, first = key.partition(":")
+    if key not in picture.told or what != "host":
+        return key in picture.told
+    named = {word.strip(":;,") for word in why.split()} & set(picture.hosts)
+    return picture.machine(first) in {picture.machine(host) for host in named}
 
 
 def _host_of(why: str, part: Mapping[str, Any]) -> str:

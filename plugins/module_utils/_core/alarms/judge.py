@@ -21,22 +21,26 @@ def judged(
 ) -> Tuple[Json, List[Json]]:  # fmt: skip
     """What is remembered after a status document, and every change of an alarm's state.
 
+    ``waits`` of it: something becomes an alarm, or ends, by lasting only.
+
     :param known: what this returned for the document before; empty at first.
     :param facts: what the document does not have: {failing: why the monitor's turns fail, disk: {path, percent}, keys:
         [{name, until}]}; each may be missing.
     """
     memory, standing = Memory.from_json(known.get("memory") or {}), Standing.from_json(known)
-    picture = Picture(document, memory, facts, dict(standing.nascent))
+    told = {key for key, alarm in standing.alarms.items() if alarm.active}
+    picture = Picture(document, memory, facts, dict(standing.nascent), told)
     found, below = conditions(picture)
     found = [reasons.suppressed(picture, condition, marks.drills) for condition in found]
     changes = step(standing, found, marks, rules, picture.now, lambda alarm: ending(picture, alarm))
     after = _remembered(picture, below, standing)
-    return {**standing.to_json(), "memory": after.to_json(), "at": picture.now}, changes
+    waits = bool(standing.nascent or standing.calm) or items.settling(picture)
+    return {**standing.to_json(), "memory": after.to_json(), "at": picture.now, "waits": waits}, changes
 
 
 def conditions(picture: Picture) -> Tuple[List[Condition], Dict[str, str]]:
     """Everything of which a person should know, one condition per cause; and what is below which."""
-    gone = hosts.causes(picture)
+    gone = picture.silent
     below, explained = hosts.under(picture, gone), hosts.explained(picture)
     found = [
         *hosts.storm(picture, gone, below),

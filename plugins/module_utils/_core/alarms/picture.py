@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Set, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Set, Tuple
 
 from ..model.words import DEGRADED, DOWN, OPERATIONAL, STOPPED, SUSPECT
 
 Json = Dict[str, Any]
 WELL = (OPERATIONAL, STOPPED)
+HOLD_KEY = "hold:storm"
 GONE = (DOWN, SUSPECT)  # states of a host under which what it holds is not known
 
 
@@ -77,18 +78,34 @@ class Picture:
     """A status document, by item and host."""
 
     def __init__(
-        self, document: Mapping[str, Any], memory: Memory, facts: Mapping[str, Any], since: Mapping[str, float]
+        self, document: Mapping[str, Any], memory: Memory, facts: Mapping[str, Any], since: Mapping[str, float],
+        told: Collection[str] = (),
     ) -> None:  # fmt: skip
-        """:param since: key of an alarm -> since when its cause has been there."""
+        """:param since: key of an alarm -> since when its cause has been there. :param told: keys of active alarms."""
+        self.told = told
         self.document, self.memory, self.facts, self.since = document, memory, facts, since
         self.now = float(document["at"])
         self.items: Dict[str, Json] = {item["item"]: item for item in document["items"]}
         self.hosts: Dict[str, Json] = {host["host"]: host for host in document["hosts"]}
         self.servers: Set[str] = set((document.get("readiness") or {}).get("hosts") or {})
         self.gone: List[str] = [name for name, host in self.hosts.items() if host["state"] in GONE]
+        self.silent = self._silent()
         self.of_item: Dict[str, List[Tuple[str, Json]]] = {name: [] for name in self.items}
         for name, entry in document["instances"].items():
             self.of_item.setdefault(entry.get("item") or "", []).append((name, entry))
+
+    def _silent(self) -> Dict[str, str]:
+        """Host that is gone -> the key of the alarm about that."""
+        if self.document["monitor"].get("storm"):
+            return dict.fromkeys(self.gone, HOLD_KEY)
+        first: Dict[str, str] = {}
+        for name in self.gone:
+            first.setdefault(self.machine(name), name)
+        return {name: "host:%s" % first[self.machine(name)] for name in self.gone}
+
+    def machine(self, host: str) -> str:
+        """What several hosts of one machine have in common."""
+        return str(self.hosts.get(host, {}).get("node") or host)
 
     def well(self, item: str) -> bool:
         return str(self.items[item]["verdict"]) in WELL

@@ -43,6 +43,7 @@ from .commands import (
     watch,
 )
 from .forward import NoWay
+from .parser import Parser
 
 WIDTH = 120  # characters of a line where there is no terminal
 EPILOG = """\
@@ -282,8 +283,8 @@ def _as_json(document: Any) -> None:
     say(json.dumps(document, indent=2))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="muster", description="What runs for the controlled items, and which HCIs are open on this console.",
         epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )

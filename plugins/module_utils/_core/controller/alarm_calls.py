@@ -71,7 +71,7 @@ class Book:
             if abs(now - self._swept) > SWEEP:
                 self._swept = now
                 store.forget(kept_until(now, days))
-        waits = bool(alarms["nascent"]) or bool(alarms["calm"]) or marks.lapse(now)
+        waits = bool(alarms["waits"]) or marks.lapse(now)
         return {"changes": entries, "alarms": alarm_document(alarms, marks, now), "waits": waits,
                 "last": last}  # fmt: skip
 

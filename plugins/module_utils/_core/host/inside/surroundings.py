@@ -103,8 +103,9 @@ class Surroundings:
 
     def _join_groups(self) -> None:
         """Enter its control groups, so that their limits hold, and what ends the program ends the command, too."""
-        theirs, own = (procs.read_file("/proc/%s/cgroup" % pid) for pid in (self.pid, "self"))
-        for members in groups_to_join(theirs.decode("utf-8", "replace"), own.decode("utf-8", "replace")):
+        names = ("%s/cgroup" % self.pid, "self/cgroup", "self/mountinfo")
+        theirs, own, mounts = (procs.read_file("/proc/" + name).decode("utf-8", "replace") for name in names)
+        for members in groups_to_join(theirs, own, mounts):
             descriptor = os.open(members, os.O_WRONLY | os.O_CLOEXEC)
             try:
                 os.write(descriptor, b"0")
@@ -112,22 +113,27 @@ class Surroundings:
                 os.close(descriptor)
 
 
-def groups_to_join(theirs: str, own: str, root: str = _CGROUPS) -> List[str]:
+def groups_to_join(theirs: str, own: str, mounts: str = "", root: str = _CGROUPS) -> List[str]:
     """The files by which a process enters control groups.
 
     :param theirs: `/proc/PID/cgroup` of who is in them. :param own: the same of the process.
+    :param mounts: `/proc/self/mountinfo`: a container may have a tree mounted at its own group, which the paths begin
+        with where it has no namespace of control groups.
     Those of version 1 that cannot be seen from here are left out: a container does not show them.
 
     :raises OSError: when that of version 2 cannot be seen from here: its limits would not hold.
     """
     known = dict(line.split(":", 2)[1:] for line in own.splitlines())
+    shown = {words[4]: words[3].rstrip("/") for words in map(str.split, mounts.splitlines()) if len(words) > 4}
     found: List[str] = []
     second = os.path.exists(root + "/cgroup.controllers")  # version 2 limits; else it only keeps processes together
     for line in theirs.splitlines():
         _number, controllers, path = line.split(":", 2)
         limits = second and not controllers  # the one of version 2; a hierarchy of version 1 may be there beside it
         base = root if limits else os.path.join(root, controllers.replace("name=", "") or "unified")
-        members = base + path + "/cgroup.procs"
+        top = shown.get(base, "")
+        below = path[len(top) :] if (path + "/").startswith(top + "/") else path
+        members = base + below.rstrip("/") + "/cgroup.procs"
         if os.path.exists(members):
             found.append(members)
         elif limits and known.get(controllers) != path:
