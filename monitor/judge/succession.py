@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from .asks import Asks
 from .brain import Brain
 from .bus_signals import BusSignals
 from .effects import Effect, Wake, note
@@ -30,12 +29,22 @@ def take_lead(brain: Brain, now: float, why: str, term: int) -> list[Effect]:
     return [note("lead", why), Wake()]
 
 
-def stand_down(brain: Brain, why: str) -> tuple[list[Effect], list[tuple[str, Any]]]:
-    """Nothing is begun any more. :return: also (id, waiter) of each request that no run has: the ledger keeps it."""
-    left = [(str(ask.request.get("id") or ""), ask.waiter) for ask in brain.asks if not ask.run]
+def stand_down(brain: Brain, why: str) -> list[Effect]:
+    """Nothing is begun any more. Requests that a run has stay: the run may have planned them, and then it answers."""
     _forget(brain)
-    brain.intents, brain.asks = Intents("none"), Asks()
-    return [note("lead", why), Wake()], left
+    brain.intents = Intents("none")
+    return [note("lead", why), Wake()]
+
+
+def without_a_run(brain: Brain) -> list[tuple[str, Any]]:
+    """Take the requests that no run has, or that a run lost, from one that stands by; the ledger keeps them.
+
+    :return: (id, waiter) of each.
+    """
+    left = [ask for ask in brain.asks if not ask.run]
+    for ask in left:
+        brain.asks.drop(ask)
+    return [(str(ask.request.get("id") or ""), ask.waiter) for ask in left]
 
 
 def _forget(brain: Brain) -> None:

@@ -97,13 +97,14 @@ class Helm:
             self._kept.later(self._take_up())
         elif why:
             self._fences.forget()
-            effects, left = succession.stand_down(self._brain, why)
-            self._kept.let_go(ident for ident, _waiter in left)
-            self._carry_out(effects)
-            for ident, waiter in left:
+            self._carry_out(succession.stand_down(self._brain, why))
+        leads = self.rank.leads()
+        if not leads:
+            for ident, waiter in succession.without_a_run(self._brain):
+                self._kept.let_go([ident])
                 if waiter is not None and not waiter.done():
                     self._kept.later(self._passed_on(ident, waiter))
-        return self.rank.leads()
+        return leads
 
     def _say(self, why: str) -> None:
         self._carry_out([note("lead", why)])
@@ -180,12 +181,12 @@ class Helm:
         return {"result": result, "said": said}
 
     def answered(self, ident: str, content: Mapping[str, Any]) -> Json:
-        """A request was carried out. Its record stays when that came to nothing because another monitor leads now.
+        """A request was carried out. Its record stays when no run planned it and another monitor leads now.
 
         :return: the answer: where it was withdrawn, that says so.
         """
         content = self._withdrawn.pop(ident, content)
-        if ident and self.rank.leads():
+        if ident and (self.rank.leads() or content.get("run")):
             if not self._kept.own(ident):
                 self.rank.answered(ident, content)
             self._kept.forget(ident)

@@ -146,6 +146,36 @@ def test_one_that_no_longer_leads_leaves_requests_to_the_next_and_passes_its_ans
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_request_that_a_run_had_when_the_lead_was_lost_is_answered_by_that_run_or_by_the_next(
+    tmp_path: Path, planned: bool
+) -> None:
+    """etcd was silent for a second while a run did it: who had asked waited a quarter of an hour."""
+
+    async def play() -> None:
+        room = Room(tmp_path)
+        room.rank.become(7)
+        room.helm.steers(1.0)
+        await room.settled()
+        room.brain.reconcile_over({}, 1.5)
+        ident = await room.kept.note(filled(RESTART))
+        waiter: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        room.brain.ask({**RESTART, "id": ident}, waiter)
+        (sent,) = room.brain._send_request(2.0, 0.0)
+        assert isinstance(sent, Send) and sent.ask is not None
+        room.brain.asks.taken(sent.ask, "run-1")
+        room.rank.become(0)
+        assert not room.helm.steers(3.0) and not waiter.done()
+        plan = {"run": "run-1", "actions": []} if planned else None
+        room.carry_out(room.brain.run_over("run-1", {"plan": plan, "sentences": ["done"]} if planned else {}, "", 4.0))
+        room.helm.steers(5.0)
+        assert (await asyncio.wait_for(waiter, 10))["said"] == (["done"] if planned else ["the other one did " + ident])
+        await room.settled()
+        assert [known for known, _document in asked.left(str(tmp_path), time.time())] == ([] if planned else [ident])
+
+    asyncio.run(play())
+
+
 def test_an_answer_goes_back_only_where_another_was_asked(tmp_path: Path) -> None:
     async def play() -> None:
         room = Room(tmp_path)
