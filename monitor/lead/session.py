@@ -20,6 +20,9 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+ASIDE_AFTER, ASIDE_AGAIN = 10.0, 60.0  # s of leading until it is looked who leads the members of etcd, and between looks
+
+
 class Session(threading.Thread):
     """Ends with `end`, and then another one leads at once."""
 
@@ -32,6 +35,7 @@ class Session(threading.Thread):
         self._seat, self._length, self._told = seat, length, told
         self._within = length / 2
         self._hurry, self._over = threading.Event(), threading.Event()
+        self._aside_due = 0.0
 
     def hurry(self) -> None:
         """Look at once: the leader may be gone."""
@@ -46,6 +50,7 @@ class Session(threading.Thread):
         while not self._over.is_set():
             try:
                 pause = self._step()
+                self._stand_aside()
             except (etcd.EtcdError, KeyError, ValueError, TypeError) as error:
                 why = str(error)
                 self._told(lambda leading, why=why: leading.failed(why))  # type: ignore[misc]
@@ -54,6 +59,16 @@ class Session(threading.Thread):
             self._hurry.clear()
         with contextlib.suppress(etcd.EtcdError):
             self._seat.leave(self._within)
+
+    def _stand_aside(self) -> None:
+        if not self._seat.ours:
+            self._aside_due = now() + ASIDE_AFTER
+        elif now() >= self._aside_due:
+            self._aside_due = now() + ASIDE_AGAIN
+            # It may not be allowed to, or not be there: then a loss of this machine is noticed later. Not longer than a
+            # pause between two rounds, which keep the lease.
+            with contextlib.suppress(etcd.EtcdError, KeyError, TypeError, ValueError):
+                self._seat.stand_aside(self._length / 4)
 
     def _step(self) -> float:
         round_, answer = step(bool(self._seat.lease), now, self._told), None

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import pytest
 
 from monitor.core.controller import etcd, store
 from monitor.core.controller.etcd_ledger import EtcdLedger
+from monitor.core.controller.seat import Seat
 from tests.integration.controller import etcd_cluster
+from tests.integration.local_site import wait_for
 from tests.unit.controller.ledgers import claim, line
 
 
@@ -38,6 +41,39 @@ def test_a_ledger_goes_on_without_a_member_and_ends_in_a_sentence_without_a_majo
             ledger.patience = 20.0
             state, revision = ledger.read()
             assert (state["claims"]["a_1"]["epoch"], revision) == (revision - 1, revision)
+    finally:
+        cluster.end()
+
+
+def leading_member(cluster: etcd_cluster.Cluster) -> str:
+    """The url of the member that leads the others; "" while none does."""
+    for alone in (etcd.Client([url], timeout=1.0) for url in cluster.clients):
+        with contextlib.suppress(etcd.EtcdError), contextlib.closing(alone):
+            state = alone.ask("/v3/maintenance/status", {}, time.monotonic() + 1, again=True)
+            if state.get("leader") == state["header"]["member_id"]:
+                return alone._members[0].url
+    return ""
+
+
+@pytest.mark.parametrize("another_is_gone", [False, True])
+def test_the_member_beside_the_leading_monitor_leaves_the_lead_of_members_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another_is_gone: bool
+) -> None:
+    """A controller without power took both leads along: the next one led after 4.2 s, and not after 2.2."""
+    etcd_cluster.needed()
+    cluster = etcd_cluster.Cluster(tmp_path)
+    try:
+        here = wait_for(lambda: leading_member(cluster), "a member leads")
+        monkeypatch.setattr(etcd, "is_here", lambda url: url == here)
+        if another_is_gone:
+            cluster.send(next(n for n, url in enumerate(cluster.clients) if url != here), signal.SIGKILL)
+        seat = Seat(etcd.Client(cluster.clients, timeout=1.0), "s", "c1")
+        seat.grant(5.0)
+        term = seat.sit(5.0).term
+        assert seat.ours and seat.stand_aside(5.0)
+        wait_for(lambda: leading_member(cluster) not in ("", here), "another member leads")
+        assert not seat.stand_aside(5.0), "it does not lead any more"
+        assert seat.keep(5.0) and (seat.sit(5.0).term, seat.ours) == (term, True)
     finally:
         cluster.end()
 

@@ -10,6 +10,7 @@ out. `Refused` is an answer: nothing was changed.
 from __future__ import annotations
 
 import base64
+import copy
 import http.client
 import ipaddress
 import json
@@ -152,6 +153,16 @@ class Client:
                 raise EtcdError("the certificates cannot be read: %s" % error) from error
         self._members = [Member(url, context) for url in sorted(urls, key=lambda url: not is_here(url))]
         self.timeout = timeout
+
+    def apart(self) -> Tuple[List[Client], List[Client]]:
+        """Clients of one member each, with connections of their own: members of this machine, and of others."""
+        here: List[Client] = []
+        others: List[Client] = []
+        for member in self._members:
+            alone = copy.copy(self)
+            alone._members = [member.again()]
+            (here if is_here(member.url) else others).append(alone)
+        return here, others
 
     def ask(self, path: str, question: Mapping[str, Any], deadline: float, again: bool) -> Json:
         """:param again: whether it may be carried out twice: then other members are asked when one does not answer.

@@ -9,6 +9,7 @@ leader that was overtaken, whatever it believes, changes nothing any more (`etcd
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any, Dict, Mapping
@@ -31,6 +32,7 @@ class Seat:
         """:param length: s, of its lease."""
         self._client, self._prefix, self._name, self._length = client, "/muster/%s/" % site, name, length
         self.lease = ""
+        self.ours = False  # as of the last look
 
     def grant(self, within: float) -> float:
         """Take a lease. :return: its length."""
@@ -65,9 +67,40 @@ class Seat:
             names = sorted([*names, self._name])
         for found in leads:
             known = json.loads(found.value)
-            ours = found.lease == self.lease
-            return Sitting(str(known["name"]), found.create_revision, float(known["since"]), ours, tuple(names))
+            self.ours = found.lease == self.lease
+            return Sitting(str(known["name"]), found.create_revision, float(known["since"]), self.ours, tuple(names))
+        self.ours = False
         return Sitting(beside=tuple(names))
+
+    def stand_aside(self, within: float) -> bool:
+        """Have a member of another machine lead the members, where the one of this machine does.
+
+        Where both are lost together, the members elect first, and then every lease begins again: the next monitor leads
+        two seconds later.
+
+        :param within: s, for all of it.
+        :return: whether another one leads them now.
+        """
+        deadline = time.monotonic() + within
+        here, others = self._client.apart()
+        try:
+            for member in here:
+                state = member.ask("/v3/maintenance/status", {}, deadline, again=True)
+                if not others or state.get("leader") != state["header"]["member_id"]:
+                    continue
+                for other in others:  # one that answers: while it is handed over, nothing is committed
+                    with contextlib.suppress(etcd.EtcdError):
+                        soon = min(deadline, time.monotonic() + within / 3)
+                        its = other.ask("/v3/maintenance/status", {}, soon, again=True)
+                        if its.get("isLearner") or its.get("leader") != state["leader"]:
+                            continue
+                        target = {"targetID": its["header"]["member_id"]}
+                        member.ask("/v3/maintenance/transfer-leadership", target, deadline, again=False)
+                        return True
+        finally:
+            for client in (*here, *others):
+                client.close()
+        return False
 
     def leave(self, within: float) -> None:
         """End the lease, so that the next one leads at once."""
