@@ -20,7 +20,8 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-ASIDE_AFTER, ASIDE_AGAIN = 10.0, 60.0  # s of leading until it is looked who leads the members of etcd, and between looks
+WARM_AFTER = 10.0  # s; one that is started again does not take the lead from those that hold lines and a parked run
+ASIDE_AFTER, ASIDE_AGAIN = 10.0, 60.0  # s of leading until it looks who leads the members of etcd, and between looks
 
 
 class Session(threading.Thread):
@@ -47,7 +48,9 @@ class Session(threading.Thread):
         self.join(within)
 
     def run(self) -> None:
+        warm_from = now() + WARM_AFTER
         while not self._over.is_set():
+            self._seat.warm = now() >= warm_from
             try:
                 pause = self._step()
                 self._stand_aside()

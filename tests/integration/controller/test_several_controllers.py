@@ -76,6 +76,22 @@ class TestWhoLeads:
             time.sleep(0.1)
         assert sitting.term > term and first.keep(SOON) == 0
 
+    def test_one_that_has_just_started_leaves_the_lead_to_one_that_is_warm(
+        self, cluster: etcd_cluster.Cluster, name: str
+    ) -> None:
+        """A monitor that was killed and started again led first, without lines and without a run: 8.7 s, not 3.4."""
+        killed, warm, cold = (Seat(cluster.client(), name, controller) for controller in ("c1", "c2", "c3"))
+        cold.warm = False
+        for seat in (killed, warm, cold):
+            seat.grant(SOON)
+            seat.sit(SOON)
+        assert killed.ours and not cold.ours
+        killed.leave(SOON)
+        assert cold.sit(SOON) == ("", 0, 0.0, False, ("c2", "c3"))
+        assert warm.sit(SOON).ours
+        warm.leave(SOON)
+        assert cold.sit(SOON).ours, "nobody is warm"
+
     def test_an_answer_comes_back_by_the_ledger(self, cluster: etcd_cluster.Cluster, name: str) -> None:
         first, second = (Seat(cluster.client(), name, controller) for controller in ("c1", "c2"))
         assert second.answered("r1", SOON) == {}

@@ -19,6 +19,7 @@ from . import etcd
 from .etcd_ledger import LEAD
 
 BESIDE = "beside/"  # a key per monitor that stands by or leads, which ends with its lease
+WARM = "warm"  # what is in it once the monitor holds its lines and has a run parked
 ANSWER = "answer/"  # a key per answer to a request that another monitor was asked
 ANSWER_STAYS = 120  # s
 
@@ -33,6 +34,7 @@ class Seat:
         self._client, self._prefix, self._name, self._length = client, "/muster/%s/" % site, name, length
         self.lease = ""
         self.ours = False  # as of the last look
+        self.warm = True  # False: it leaves the lead to others that are warm
 
     def grant(self, within: float) -> float:
         """Take a lease. :return: its length."""
@@ -50,21 +52,27 @@ class Seat:
         self.lease = ""
 
     def sit(self, within: float) -> Sitting:
-        """Lead if nobody does, and look who does."""
+        """Lead if nobody does, and look who does. One that is not warm does not while a warm one is there."""
         lead, now = self._prefix + LEAD, time.time()
         beside = self._prefix + BESIDE
         value = json.dumps({"name": self._name, "since": round(now, 3)})
-        look = [etcd.get(lead), etcd.get(beside, etcd.after(beside), keys_only=True)]
-        mine = etcd.put(beside + self._name, "", self.lease)
+        look = [etcd.get(lead), etcd.get(beside, etcd.after(beside))]
+        mine = etcd.put(beside + self._name, WARM if self.warm else "", self.lease)
         question = {"compare": [etcd.made(lead, 0)], "success": [etcd.put(lead, value, self.lease), mine, *look],
                     "failure": look}  # fmt: skip
+        if not self.warm:
+            first = self._ask("/v3/kv/txn", {"success": look}, within)
+            known_there = etcd.found((first.get("responses") or [{}])[-1])
+            if any(found.value == WARM and found.key != beside + self._name for found in known_there):
+                question = {"success": look}
         answer = self._ask("/v3/kv/txn", question, within)
         responses = answer.get("responses") or []
         leads, others = (etcd.found(response) for response in responses[-2:])
         names = [found.key[len(beside) :] for found in others]
-        if self._name not in names:
+        said = {found.key[len(beside) :]: found.value for found in others}
+        if said.get(self._name) != (WARM if self.warm else ""):
             self._ask("/v3/kv/txn", {"success": [mine]}, within)
-            names = sorted([*names, self._name])
+            names = sorted({*names, self._name})
         for found in leads:
             known = json.loads(found.value)
             self.ours = found.lease == self.lease
