@@ -316,14 +316,18 @@ def facts(site: SiteLab) -> dict[str, Any]:
 
 
 def wait_for(condition: Callable[[], Any], what: str, say: Callable[[], Any] = str, within: float = WITHIN) -> Any:
-    """The condition's value once it is true.
+    """The condition's value once it is true. One that does not find what it looks for is not true yet.
 
     :raises AssertionError: with `what` and what `say` tells, when it is not within the deadline.
     """
     deadline = time.monotonic() + within
     while True:
-        value = condition()
+        lacks = ""
+        try:
+            value = condition()
+        except (LookupError, FileNotFoundError, ProcessLookupError) as error:
+            value, lacks = None, repr(error)
         if value:
             return value
-        assert time.monotonic() < deadline, "%s: not within %.0f s\n%s" % (what, within, say())
+        assert time.monotonic() < deadline, "%s: not within %.0f s %s\n%s" % (what, within, lacks, say())
         time.sleep(0.05)

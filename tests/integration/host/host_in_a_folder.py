@@ -364,13 +364,17 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
-    """Poll until true; the value."""
+    """Poll until true; the value. A condition that does not find what it looks for is not true yet."""
     until = time.monotonic() + timeout
     while True:
-        value = condition()
+        lacks = ""
+        try:
+            value = condition()
+        except (LookupError, FileNotFoundError, ProcessLookupError) as error:
+            value, lacks = None, repr(error)
         if value:
             return value
-        assert time.monotonic() < until, "not within %.0f s: %s" % (timeout, what)
+        assert time.monotonic() < until, "not within %.0f s: %s %s" % (timeout, what, lacks)
         time.sleep(0.01)
 
 
