@@ -61,7 +61,7 @@ def on_mosquitto() -> dict[str, Any]:
 SITES = {"nats": SITE, "mqtt": on_mosquitto()}
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     """The first true value of the condition; fails the test past the deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
