@@ -19,7 +19,7 @@ from ..base.journal import Journal
 from ..core.model.moments import Ladder
 from . import inventory_stamp, turns
 from .playbooks import NoAnsible
-from .runs import Job, Outcome, Runs
+from .runs import Job, Outcome, Runs, last_lines
 from .standby import Standby
 from .trouble import Trouble, of_ansible
 
@@ -286,10 +286,10 @@ class Pool:
             self._over(standby.job.ident, result, outcome)
         elif (outcome.why or standby.state == "starting") and not standby.dismissed and not self._closing:
             why = outcome.why or "it ended before it was ready"
-            words = self._runs.last_words(standby.job)
+            output = self._runs.output(standby.job)
             self._trouble.begins(self._loop.time(), time.time())
-            self._trouble.ended(why, self._runs.output(standby.job))
-            self._journal.say("standby failed", "the standby run is gone: %s" % why, output=words)
+            self._trouble.ended(why, output)
+            self._journal.say("standby failed", "the standby run is gone: %s" % why, output=last_lines(output))
             self._tell()
         standby.clean()
         if self.current is standby:

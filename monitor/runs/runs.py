@@ -239,7 +239,7 @@ class Runs:
 
     def last_words(self, job: Job, lines: int = 12) -> str:
         """The last lines of a run's output, for the journal."""
-        return "\n".join([line for line in self.output(job).splitlines() if line.strip()][-lines:])
+        return last_lines(self.output(job), lines)
 
     def output(self, job: Job) -> str:
         """All that a run said, and the process that it was in."""
@@ -306,6 +306,11 @@ class Runs:
                 shutil.rmtree(path, ignore_errors=True)
                 total -= sizes.pop(path)
         self._sizes = sizes
+
+
+def last_lines(output: str, lines: int = 12) -> str:
+    """The last lines that are not empty."""
+    return "\n".join([line for line in output.splitlines() if line.strip()][-lines:])
 
 
 def _size(folder: str) -> int:

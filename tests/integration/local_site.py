@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from tests.integration.addresses import SITES
 from tests.integration.manual_actions import Hands
 from tests.integration.process_table import Process, sweep
 from tests.integration.site_watch import Watcher
+from tests.integration.waiting import poll
 from tests.integration.warm_playbooks import WarmPlaybooks
 from tests.leftovers import end, own
 
@@ -316,18 +316,5 @@ def facts(site: SiteLab) -> dict[str, Any]:
 
 
 def wait_for(condition: Callable[[], Any], what: str, say: Callable[[], Any] = str, within: float = WITHIN) -> Any:
-    """The condition's value once it is true. One that does not find what it looks for is not true yet.
-
-    :raises AssertionError: with `what` and what `say` tells, when it is not within the deadline.
-    """
-    deadline = time.monotonic() + within
-    while True:
-        lacks = ""
-        try:
-            value = condition()
-        except (LookupError, FileNotFoundError, ProcessLookupError) as error:
-            value, lacks = None, repr(error)
-        if value:
-            return value
-        assert time.monotonic() < deadline, "%s: not within %.0f s %s\n%s" % (what, within, lacks, say())
-        time.sleep(0.05)
+    """The condition's value once it is true, see `waiting.poll`."""
+    return poll(condition, what, within, 0.05, say)

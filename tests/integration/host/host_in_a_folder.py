@@ -14,7 +14,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -40,6 +39,7 @@ from tests.integration.host.host_texts import (
     systemd_texts,
     unit_of,
 )
+from tests.integration.waiting import poll
 from tests.leftovers import own
 
 __all__ = ["service_texts", "unit_of"]  # for tests, beside what is here
@@ -364,18 +364,8 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
-    """Poll until true; the value. A condition that does not find what it looks for is not true yet."""
-    until = time.monotonic() + timeout
-    while True:
-        lacks = ""
-        try:
-            value = condition()
-        except (LookupError, FileNotFoundError, ProcessLookupError) as error:
-            value, lacks = None, repr(error)
-        if value:
-            return value
-        assert time.monotonic() < until, "not within %.0f s: %s %s" % (timeout, what, lacks)
-        time.sleep(0.01)
+    """The condition's value once it is true, see `waiting.poll`."""
+    return poll(condition, what, timeout, 0.01)
 
 
 def mode_of(path: str) -> int:
