@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SETTLED, AGAIN = 5.0, 1.0  # s
+REUSED = 10.0  # s after which a process id that nobody looked at may be another process's
 _TICKS = os.sysconf("SC_CLK_TCK")  # per second
 
 
@@ -45,15 +46,19 @@ def sweep(root: str) -> list[Process]:
 
     A test run makes tens of thousands of sweeps. So a process that had no instance for `SETTLED` is read again only
     after `AGAIN`, and one that has an instance since `SETTLED` only when its start time, which a reused process id
-    changes, differs: until then a process may still execute another program.
+    changes, differs: until then a process may still execute another program. A stranger's start time is not read: that
+    costs as much as its environment; its process id is forgotten when it is gone.
     """
     mark = b"MUSTER_ROOT=" + root.encode()
     now = time.monotonic()
     found = []
-    for pid in os.listdir("/proc"):
-        if not pid.isdigit():
-            continue
+    listed = [name for name in os.listdir("/proc") if name.isdigit()]
+    for pid in set(_strangers).difference(listed):
+        _strangers.pop(pid, None)
+    for pid in listed:
         stranger = _strangers.get(pid)
+        if stranger and now - stranger[1] > REUSED:
+            stranger = None
         if stranger and stranger[1] - stranger[0] > SETTLED and now - stranger[1] < AGAIN:
             continue
         known = _known.get(pid)

@@ -15,7 +15,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Iterable, List, Optional, Set
+    from typing import Dict, Iterable, List, Optional
 
 KILL = 9
 TERM = 15
@@ -24,7 +24,8 @@ CONTINUE = 18
 _KERNEL_THREAD = 0x00200000
 _EXEC_SECONDS = 0.1  # that an exec may take, a busy machine included
 _MAX_LABEL = 4096  # bytes of a variable that are kept
-_kernel: Set[int] = set()  # pids of kernel threads, which never have an environment
+_KERNEL_SECONDS = 1.0  # within which no pid is used again
+_kernel: Dict[int, float] = {}  # pids of kernel threads, which never have an environment: when that was read
 
 
 class Process:
@@ -156,7 +157,7 @@ def _look(pid: int, marks: List[bytes], found: List[Process], blank: List[int]) 
     except OSError:
         return
     if not data:
-        if pid not in _kernel and _in_exec(pid):
+        if time.monotonic() > _kernel.get(pid, 0.0) + _KERNEL_SECONDS and _in_exec(pid):
             blank.append(pid)
         return
     bounded = b"\0%s\0" % data
@@ -170,7 +171,7 @@ def _in_exec(pid: int) -> bool:
         data = read_file("/proc/%d/stat" % pid)
         fields = data[data.rindex(b")") + 2 :].split()
         if int(fields[6]) & _KERNEL_THREAD:
-            _kernel.add(pid)
+            _kernel[pid] = time.monotonic()
             return False
         return fields[0] not in (b"Z", b"X") and int(fields[48]) == 0  # where its environment ends
     except (OSError, ValueError, IndexError):
