@@ -11,7 +11,9 @@ Over ssh it is `monitor.watch.lines_ssh`. Other hosts have no line, and are judg
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +34,9 @@ from .local_events import EventSocket, EventSocketError
 
 RETRY_SECONDS = 0.5  # between attempts to get a line back
 SILENT_AFTER_QUESTIONS = 2  # questions without an answer that make silence
+# s after a silence for which a refusal is part of it: the kernel ends what stands still without a lease, and it is this
+# machine that refuses then, which says nothing of the host.
+SILENCE_SECONDS = 10.0
 ANSWER_BYTES = 65536  # of an answer
 POWER = "power"  # below the root of a host of the demo (connection plugin machine): it has none, or is frozen
 # supervisord answers this without looking at any process.
@@ -65,7 +70,7 @@ class SocketLine:
         self._tell(host, signal, why)
 
     async def _hold(self) -> None:
-        silent = 0
+        silent, silent_until = 0, -math.inf
         while True:
             why, gone = "", False
             try:
@@ -86,10 +91,13 @@ class SocketLine:
                 finally:
                     writer.transport.abort()
                 if not why:
-                    silent = 0
+                    silent, silent_until = 0, -math.inf
                     continue  # it may close the connection: connect again at once
             silent += 1
             signal = Signal.LOST if silent >= SILENT_AFTER_QUESTIONS else Signal.DOUBT
+            if signal is Signal.LOST and not gone:
+                silent_until = time.monotonic() + SILENCE_SECONDS
+            gone = gone and time.monotonic() > silent_until
             self._changed(self._host.name, Signal.GONE if gone else signal, why)
             await asyncio.sleep(RETRY_SECONDS if silent >= SILENT_AFTER_QUESTIONS else 0)
 
