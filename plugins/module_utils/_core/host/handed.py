@@ -39,9 +39,10 @@ LARGEST = 4 * 1024 * 1024  # bytes of an answer
 PART_BYTES = 32 * 1024  # of an answer, in one line
 OLDEST_SECONDS = 600.0  # that an answer is kept
 _LOOK_SECONDS = 0.01
-# Imported before the first act, so that none waits for it; an act imports nothing else of the agent.
+# Imported before the first act, so that none waits for it; an act imports nothing else.
 _USED = ("act.act", "act.alone", "act.granted", "act.instance", "act.launches", "act.ready", "act.results",
-         "act.scene", "act.sequencer", "act.stages", "logs.marks", "machine.files", "machine.given",
+         "act.scene", "act.sequencer", "act.stages", "alone.decide", "alone.grants", "contact", "ledger_copies",
+         "logs.marks", "machine.files", "machine.given",
          "machine.instance_files", "machine.limits", "machine.notify", "machine.ownership", "machine.ports",
          "machine.procs", "machine.starts",
          "observe", "service.choose", "service.ends", "service.errors", "service.identity", "service.manager")
@@ -49,6 +50,7 @@ _MANAGERS = {
     "supervisor": ("daemon", "manager", "orders", "xmlrpc"),
     "systemd": ("dbus", "groups", "manager", "orders"),
 }
+_LIBRARY = {"supervisor": ("xml.parsers.expat",), "systemd": ()}  # what these import when they need it
 _OBSERVE, _KEEP, _EXEC = "observe", "keep", "exec"
 _LOOKS = ("lease.allowed", "load", "service.preparation")  # what only an observation needs, from the first one on
 
@@ -87,6 +89,8 @@ class Handed:
         self.logs = child.Logs(self._log_request)
         self._manager = _service_manager(root)
         self._import(*_USED, *("service.%s.%s" % (self._manager, part) for part in _MANAGERS[self._manager]))
+        for name in _LIBRARY[self._manager]:
+            importlib.import_module(name)
 
     def take(self, said: Mapping[str, Any]) -> Json:
         """Begin the act that the monitor hands over: ``{"act": token, "agent": version, "request": {...}}``.

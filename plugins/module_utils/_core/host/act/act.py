@@ -63,11 +63,12 @@ def act(request: Mapping[str, Any], began: float) -> Dict[str, Any]:
         _configure(request, answer)
     instances, refused = _may_be_done(request.get("instances") or [], _rebooted(request) or answer.get("config_error"))
     if instances:
-        from . import predict
         from . import sequencer as act_sequencer
         from .scene import Scene
 
         if check:
+            from . import predict
+
             answer["results"] = predict.predict(host, instances)
         else:
             manager = manager_of(host)
