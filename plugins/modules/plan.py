@@ -230,7 +230,7 @@ plan:
       elements: dict
       returned: always
       sample:
-        - {kind: start, instance: scen2_srv_01, host: server_1, reason: it is wanted and runs nowhere, phase: 1}
+        - {kind: start, instance: scen2_srv_01, host: server_1, reason: it should run and runs nowhere, phase: 1}
     candidates:
       description: Instance, and the hosts that were looked at for it, with load, limit and verdict of each.
       type: dict
@@ -249,7 +249,7 @@ sentences:
   returned: success
   type: list
   elements: str
-  sample: ["start scen2_srv_01 on server_1: it is wanted and runs nowhere"]
+  sample: ["start scen2_srv_01 on server_1: it should run and runs nowhere"]
 requests:
   description: Host, and the request to its agent. The playbooks send it.
   returned: success

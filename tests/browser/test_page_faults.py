@@ -106,7 +106,7 @@ def test_a_conflict_is_seen_decided_and_acknowledged(look: Opened, site: SiteLab
             seen.keys("g")
             seen.page.get_by_role("button", name="Repair what differs").click()
             dialog.get_by_role("button", name="Repair").click()
-            notice = seen.page.locator("#attention-list .notice", has_text="scen2_srv_01 lives on")
+            notice = seen.page.locator("#attention-list .notice", has_text="scen2_srv_01 runs on")
             notice.wait_for()
             assert notice.get_attribute("data-kind") == "bad"
             assert copy.poll() is None, "nothing is done before somebody decided"

@@ -50,7 +50,7 @@ def state(tmp_path: Path) -> Path:
     wanted = {"state": "started", "host": None, "by": "muster", "why": "first seen", "at": now}
     hosts = {host.name: {"state": "up", "incarnation": "boot/1", "since": now} for host in site.hosts}
     began = {"at": now, "who": "eve", "from": "", "what": "scen2_srv_02 runs on server_2", "result": "running",
-             "why": "scen2_srv_02 is wanted and runs nowhere; server_2 is among the least loaded",
+             "why": "scen2_srv_02 should run and runs nowhere; server_2 is one of the least loaded hosts",
              "instance": "scen2_srv_02", "host": "server_2", "run": "1"}  # fmt: skip
     with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
         ledger.create("scenario_2", SITE_ID)
@@ -74,7 +74,7 @@ def test_explain_tells_where_why_and_every_candidate(state: Path, tmp_path: Path
     told = muster("explain", "02", cwd=tmp_path)
     assert told.returncode == 0, told
     assert "scen2_srv_02: running on server_2 since " in told.stdout
-    assert "why    scen2_srv_02 is wanted and runs nowhere; server_2 is among the least loaded" in told.stdout
+    assert "why    scen2_srv_02 should run and runs nowhere; server_2 is one of the least loaded hosts" in told.stdout
     assert "it may run on servers (server_1, server_2 and server_3)" in told.stdout
     assert "scen2_hci_02: not wanted anywhere" in told.stdout
     document = json.loads(muster("explain", "scen2_srv_02", "--json", cwd=tmp_path).stdout)
@@ -97,7 +97,7 @@ def test_what_if_shows_the_moves_and_touches_nothing(state: Path, tmp_path: Path
     told = muster("what-if", "--down", "server_2", cwd=tmp_path)
     assert told.returncode == 0, told
     assert "if server_2 is down" in told.stdout
-    assert "start scen2_srv_02 on server_1: server_2 is down; server_1 is among the least loaded" in told.stdout
+    assert "start scen2_srv_02 on server_1: server_2 is down; server_1 is one of the least loaded hosts" in told.stdout
     with controller_ledger.Ledger(str(state / "ledger.db")) as ledger:
         assert ledger.read()[1] == revision
     assert {path.name: path.read_bytes() for path in state.iterdir() if path.suffix == ".json"} == before

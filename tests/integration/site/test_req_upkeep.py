@@ -163,7 +163,7 @@ def test_a_second_copy_is_held_until_a_person_decides_and_shown_until_it_is_ackn
     done = lab.muster("acknowledge", conflict["id"], "--why", "seen")
     assert done.rc == 0, done.output
     assert lab.status()["conflicts"] == []
-    assert "conflict: scen2_srv_01 lives on" in lab.muster("events", "-n", "200").output
+    assert "conflict: scen2_srv_01 runs on" in lab.muster("events", "-n", "200").output
 
 
 @pytest.mark.long

@@ -88,7 +88,7 @@ def test_an_instance_that_always_ends_after_its_start_ends_in_quarantine(hosts: 
     # So slowly that the first failures no longer count: then the crashes in a row end it.
     assert len(tries(world)) in (budget + 1, max(budget, len(WAITS)) + 1)
     assert claim(world)["phase"] == "failed"
-    assert "stays failed until somebody starts it" in str(claim(world)["reason"])
+    assert "stays failed until a person starts it" in str(claim(world)["reason"])
     assert len(set(tries(world))) >= min(hosts, -(-(budget + 1) // 2))
 
 
@@ -142,7 +142,7 @@ def test_a_bus_that_crashes_as_soon_as_its_budget_is_back_ends_in_quarantine(
     assert len(tries(world)) == most + 1
     assert waits[:most] == [*WAITS, *[WAITS[-1]] * (most - len(WAITS))], "at once, then later each time"
     assert claim(world)["phase"] == "failed"
-    assert "in a row, so scen2_srv_01 stays failed until somebody starts it" in str(claim(world)["reason"])
+    assert "in a row, so scen2_srv_01 stays failed until a person starts it" in str(claim(world)["reason"])
     assert hosts == 1 or len(set(tries(world))) > 1, "another host is tried before it is given up"
 
     world.finish(world.begin("start", instances=[NAME]))

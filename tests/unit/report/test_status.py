@@ -80,7 +80,7 @@ class TestTheDocument:
         instance = found["instances"]["scen2_srv_01"]
         assert (instance["failures"], instance["failure_budget"]) == (2, 5)  # the oldest is out of the window
         told = dict(story.facts(instance, found, "scen2_srv_01", NOW))
-        assert told["failures"] == "2 of the 5 after which it stays failed"
+        assert told["failures"] == "2 of 5; after 5 it stays failed"
 
     def test_says_per_item_where_it_is_served_and_how_well(self) -> None:
         state = two_running()

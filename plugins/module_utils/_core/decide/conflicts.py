@@ -87,10 +87,10 @@ def describe(draft: Draft, name: str, wrong: List[str]) -> str:
     claim = draft.claim(name)
     if claim.holds and claim.host in wrong:
         others = [host for host in wrong if host != claim.host]
-        return "a second copy of %s lives on %s%s" % (
+        return "a second copy of %s runs on %s%s" % (
             name, claim.host, ", and one without a valid claim on %s" % listing(others) if others else "")  # fmt: skip
     where = "its claim is on %s" % claim.host if claim.holds else "nothing of it is claimed anywhere"
-    return "%s lives on %s without a valid claim: %s" % (name, listing(wrong), where)
+    return "%s runs on %s without a valid claim: %s" % (name, listing(wrong), where)
 
 
 def decided(draft: Draft, name: str, wrong: List[str]) -> bool:

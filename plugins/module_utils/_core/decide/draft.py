@@ -129,7 +129,8 @@ class Draft(Known):
             return
         off = before.without if before is not None else {}
         self._wanted[name] = Wanted(state, host, by or self.who, why, self.now, cause, off)
-        self.note("%s is wanted %s%s" % (name, state, " on %s" % host if host else ""), why, instance=name, who=by)
+        what = "is to run" if state == STARTED else "is to stay stopped"
+        self.note("%s %s%s" % (name, what, " on %s" % host if host else ""), why, instance=name, who=by)
 
     def set_wanted(self, name: str, wanted: Wanted) -> None:
         self._wanted[name] = wanted

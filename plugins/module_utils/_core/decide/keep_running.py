@@ -191,7 +191,7 @@ def _given_up(draft: Draft, instance: Instance, what: str) -> str:
     if len(claim.failures) > settings.failure_budget:
         return spent(name, what, draft)
     if endless(claim.crashes, settings):
-        return "%s; it was restarted %s in a row, so %s stays failed until somebody starts it" % (
+        return "%s; it was restarted %s in a row, so %s stays failed until a person starts it" % (
             what, times(len(claim.crashes) - 1), name,
         )  # fmt: skip
     return ""
@@ -269,7 +269,7 @@ def spent(name: str, what: str, draft: Draft) -> str:
     :param what: the last failure.
     """
     settings = draft.site.settings
-    return "%s; that was more often than %s in %s, so %s stays failed until somebody starts it" % (
+    return "%s; that was more often than %s in %s, so %s stays failed until a person starts it" % (
         what, times(settings.failure_budget), duration(settings.failure_window), name,
     )  # fmt: skip
 

@@ -64,7 +64,7 @@ def _reconcile(draft: Draft, name: str, wrong: List[str]) -> None:
         return
     claim = draft.claim(name)
     holder = claim.host if claim.holds else None
-    because = draft.asked.get(name) or "%s is wanted and runs nowhere" % name
+    because = draft.asked.get(name) or "%s should run and runs nowhere" % name
     if holder is not None and not draft.observation(holder).seen:
         if _stays_claimed(draft, name, holder):
             stop_strays(draft, name, strays_of(draft, name, holder))
@@ -344,7 +344,7 @@ def _after_failure(draft: Draft, instance: Instance, holder: Optional[str], stra
         after_wait(draft, instance, strays)
         return
     if given_up(claim, draft.site.settings):
-        draft.hold(name, claim.host, "%s stays failed until somebody starts it: %s" % (name, claim.reason))
+        draft.hold(name, claim.host, "%s stays failed until a person starts it: %s" % (name, claim.reason))
         stop_strays(draft, name, strays)
         return
     count = len(claim.failures)

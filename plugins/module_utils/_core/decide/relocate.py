@@ -33,7 +33,7 @@ def stray(draft: Draft, name: str, host: str, where: str = "") -> str:
     """Why something of an instance has to go from a host. :param where: where its claim is, if that matters."""
     copy = draft.copies(name).get(host)
     lives = copy is None or copy.live
-    told = "%s lives on %s without a valid claim" if lives else "%s left a claim behind on %s"
+    told = "%s runs on %s without a valid claim" if lives else "%s left a claim behind on %s"
     return told % (name, host) + (": %s" % where if where else "")
 
 

@@ -238,7 +238,7 @@ class _Adoption:
             why = "it ran on %s when %s" % (host, ADOPTED)
             self._want(name, STARTED, host if window else None, why)
             if known is not None:
-                self.believed.append("%s is wanted: it was started after the backup" % name)
+                self.believed.append("%s is to run: it was started after the backup" % name)
         elif known.state != STARTED:
             self.unknown.append("why %s runs on %s although it was to be stopped: the next reconcile stops it"
                                 % (name, host))  # fmt: skip

@@ -199,7 +199,7 @@ class Batch:
             liked = "%s is one that it prefers" if target in p.prefer else "none that it prefers has room, %s has"
             return "; " + liked % target
         words = {
-            "less": "%s is among the least loaded", "most": "%s is among the most loaded with room",
+            "less": "%s is one of the least loaded hosts", "most": "%s is one of the most loaded hosts with room",
         }.get(p.strategy[:4], "%s is the first in its list with room")  # fmt: skip
         return "; " + words % target
 

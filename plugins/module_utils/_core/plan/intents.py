@@ -150,7 +150,7 @@ def _bus(draft: Draft, intent: Mapping[str, Any], instance: Instance, host: str,
     default = "the internal bus of %s %s on %s" % (name, "hangs" if hung else "crashed", host)
     what = _sentence(intent, default)
     if not draft.is_started(name):
-        draft.stop(name, host, "%s is wanted stopped, and %s" % (name, what), urgent=True)
+        draft.stop(name, host, "%s is to stay stopped, and %s" % (name, what), urgent=True)
         return "acted", what
     program = instance.application.bus.program if instance.application.bus else ""
     strategy = bus_failure(instance.application, hung)
@@ -165,7 +165,7 @@ def _program(draft: Draft, intent: Mapping[str, Any], instance: Instance, host: 
     programs = [str(program) for program in intent.get("programs") or () if program in known]
     what = _sentence(intent, "%s of %s ended on %s" % (", ".join(programs), instance.name, host))
     if not draft.is_started(instance.name):
-        return "dropped", "%s is wanted stopped" % instance.name
+        return "dropped", "%s is to stay stopped" % instance.name
     strategy = running_failure(instance.application, programs)
     if not apply_strategy(draft, instance, host, strategy, what, programs, urgent=True, at=_at(intent)):
         return "dropped", "%s; its running_failure_strategy is continue, so nothing is done" % what
@@ -217,7 +217,7 @@ def _continue(draft: Draft, intent: Mapping[str, Any], instance: Instance, host:
     if not claim.deferred or claim.phase != RUNNING:
         return "dropped", "nothing of %s is deferred any more" % name
     if not draft.is_started(name):
-        return "dropped", "%s is wanted stopped" % name
+        return "dropped", "%s is to stay stopped" % name
     what = _sentence(intent, "what the deferred part of %s waited for answers" % name)
     draft.continue_deferred(name, host, what)
     return "acted", what

@@ -40,12 +40,12 @@ from ..model.plan import (
 )
 from ..model.records import HostRecord, State
 from ..model.request import renamed
-from ..model.sentences import listing
+from ..model.sentences import listing, span
 from ..model.sequence import application_of
 from ..model.shape import SHAPES, as_it_runs, kept
 from ..model.site import Site
 from ..model.switched import switched
-from ..model.words import DOWN, FREE, MUSTER, RUNNING, SUSPECT, UNREACHABLE, UP
+from ..model.words import DOWN, DRAINED, FREE, MUSTER, RUNNING, SUSPECT, UNREACHABLE, UP
 from ..place.ties import broken
 from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
@@ -231,8 +231,9 @@ def _returned_hosts(draft: Draft) -> None:
         record = known
         if known.state in (DOWN, SUSPECT):
             record = drains.returned(known, draft.now)
-            why = "it answers again, was %s" % known.state
-            draft.note("%s is %s" % (host, record.state), why, host=host, who=MUSTER)
+            what = "%s is back" % host + (", and still drained" if record.state == DRAINED else "")
+            why = "it answers again; it was %s for %s" % (known.state, span(max(0.0, draft.now - known.since)))
+            draft.note(what, why, host=host, who=MUSTER)
         if seen.incarnation and seen.incarnation != record.incarnation:
             record = replace(record, incarnation=seen.incarnation)
         if record != known:
@@ -324,7 +325,8 @@ def _summary(draft: Draft) -> None:
         if a.instance and a.kind not in (HOLD, REFUSE, FREE_CLAIM, GRANT)
     ]
     if acts and not all(_asked_again(draft, a) for a in draft.actions if a.acts):
-        draft.note("run %s (%s) begins: %s" % (draft.run, draft.kind, listing(acts, most=12)), draft.why)
+        kind = " (%s)" % draft.kind if draft.kind != "intents" else ""  # what the monitor found out, which `why` tells
+        draft.note("run %s%s begins: %s" % (draft.run, kind, listing(acts, most=12)), draft.why)
 
 
 def _asked_again(draft: Draft, action: Action) -> bool:

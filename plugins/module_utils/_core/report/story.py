@@ -74,7 +74,8 @@ def facts(instance: Mapping[str, Any], document: Mapping[str, Any], name: str, n
         found.append(("failures", "%d, and the budget is %d: when it is spent, muster tries again every %s" % (
             instance["failures"], instance["failure_budget"], sentences.duration(instance["retry"]))))  # fmt: skip
     elif instance["failures"]:
-        found.append(("failures", "%(failures)d of the %(failure_budget)d after which it stays failed" % instance))
+        said = "%(failures)d of %(failure_budget)d; after %(failure_budget)d it stays failed"
+        found.append(("failures", said % instance))
     if instance["programs"]:
         # A run that restarted it just now knows that a program runs, the next observation its process id.
         pids = [

@@ -120,7 +120,9 @@ def _notice(draft: Draft, key: str) -> None:
         draft.upkeep.set_notice(key, dict(notice, acknowledged=seen))
     else:
         draft.upkeep.set_notice(key, None)
-    draft.note("%s acknowledged" % key, draft.why, "acknowledged", str(notice.get("instance") or ""))
+    what, name = str(notice.get("what") or key), str(notice.get("instance") or "")
+    of, on = " of %s" % name if name else "", " on %s" % listing(notice["hosts"]) if notice.get("hosts") else ""
+    draft.note("%s%s%s acknowledged" % (what, of, on), draft.why, "acknowledged", name)
 
 
 def _mark(draft: Draft, about: str, alarm: Mapping[str, Any]) -> None:

@@ -86,13 +86,10 @@ def _whole(draft: Draft) -> List[str]:
     for name in first:
         draft.first_seen(name)
     if first:
-        draft.note("%s wanted started" % _are(first), "first seen", who=MUSTER)
+        few = len(first) == 1
+        draft.note("%s %s new and will be started" % (listing(first), "is" if few else "are"), "first seen", who=MUSTER)
     others = set(draft.state.claims) | set(draft.seen_instances()) | set(draft.state.wanted)
     return list(known) + sorted(others - set(known))
-
-
-def _are(names: List[str]) -> str:
-    return "%s %s" % (listing(names), "is" if len(names) == 1 else "are")
 
 
 def named(draft: Draft) -> List[str]:

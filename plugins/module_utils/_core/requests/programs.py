@@ -142,8 +142,8 @@ def _one(draft: Draft, instance: Instance, first: List[Program], programs: List[
             off.pop(program, None)
     if off != dict(wanted.without):
         draft.set_wanted(name, replace(wanted, without=off))
-        draft.note("%s of %s %s" % (what, name, "is wanted stopped, over restarts" if kind == "stop" else (
-            "is wanted started")), draft.why, instance=name)
+        draft.note("%s of %s %s" % (what, name, "is to stay stopped, over restarts" if kind == "stop" else (
+            "is to run")), draft.why, instance=name)
     claim = draft.claim(name)
     host = str(claim.host)
     if claim.phase != RUNNING or wanted.state != STARTED:

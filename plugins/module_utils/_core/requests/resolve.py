@@ -24,7 +24,7 @@ def resolve(draft: Draft, name: str) -> bool:
         draft.refuse(name, None, "%s waits: %s" % (name, busy) if busy else nothing)
         return False
     if host not in alive:
-        draft.refuse(name, host, "say which copy of %s is to stay (--keep): it lives on %s" % (name, listing(alive)))
+        draft.refuse(name, host, "say which copy of %s is to stay (--keep): it runs on %s" % (name, listing(alive)))
         return False
     refusal = wrong_kind(draft, instance, host)
     if not refusal and claim.holds and claim.host not in (host, None) and not draft.observation(str(claim.host)).seen:
