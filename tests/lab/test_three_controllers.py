@@ -55,6 +55,18 @@ def test_every_step_of_the_documentation_changes_nothing_the_second_time(site: T
     assert site.admin_at(CONTROLLERS[1], "deploy", "-e", "ansible_become=true") == 0
 
 
+def test_each_member_gives_unused_space_back_at_a_time_of_its_own(site: Three) -> None:
+    timer, service = ("muster-etcd-defragment." + end for end in ("timer", "service"))
+    due = {site.on(name, "systemctl", "show", "-p", "NextElapseUSecRealtime", "--value", timer) for name in CONTROLLERS}
+    assert "" not in {moment.strip() for moment in due} and len(due) == len(CONTROLLERS), due
+    if not os.access("/usr/bin/etcdctl", os.X_OK):
+        pytest.skip("etcd-client is not installed")
+    for name in CONTROLLERS:
+        site.on(name, "systemctl", "start", service)
+        ended = site.on(name, "systemctl", "show", "-p", "Result", "-p", "ExecMainStatus", service)
+        assert ended.split() == ["Result=success", "ExecMainStatus=0"], ended
+
+
 def test_any_controller_shows_the_site_and_is_asked(site: Three) -> None:
     leader = site.leader()
     for name in CONTROLLERS:
