@@ -9,7 +9,7 @@ from typing import Any, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 from ..model.sentences import listing
 
-MOST = 40  # rows of the table
+MOST = 12  # rows of the table
 NOISE = ("since",)  # keys that follow from others
 
 

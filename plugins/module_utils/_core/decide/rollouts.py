@@ -16,7 +16,7 @@ from typing import Callable, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tup
 from ..model import change
 from ..model.records import Claim
 from ..model.rollout import ABORTED, DONE, GOING, HALTED, LIVE, PAUSED, Rollout
-from ..model.sentences import duration, listing, number, times
+from ..model.sentences import duration, listing, number
 from ..model.site import instance_name
 from ..model.words import FAILED, MUSTER, RUNNING
 from . import batches, pauses, well
@@ -377,7 +377,7 @@ def _given_back(draft: Draft, record: Rollout, failed: Mapping[str, str]) -> Rol
 
 def _halt(draft: Draft, record: Rollout, failed: Mapping[str, str]) -> Rollout:
     name, why = list(failed.items())[-1]
-    more = "" if len(failed) == 1 else "; %s in all" % times(len(failed))
+    more = "" if len(failed) == 1 else "; %d instances failed in all" % len(failed)
     reason = "%s failed: %s%s" % (name, why, more)
     if record.revert and not record.back:
         reason += "; what failed goes back to what it ran with"
