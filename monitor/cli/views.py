@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.client.commands import FAILED, OK, act, follow, named, print_why
+from ..core.client.options import approves_nothing
 from ..core.controller import last_words, ledgers
 from ..core.report import plan_text, preview, rollouts, story
 from .by_api import show_status
@@ -51,7 +52,12 @@ def rollout(options: argparse.Namespace, places: Places) -> int:
 
 
 def plan(options: argparse.Namespace, places: Places) -> int:
-    """Print what reconcile would do now, and why; nothing is done."""
+    """Print what reconcile would do now, and why; nothing is done.
+
+    :raises UsageError: for a second name without a saved plan.
+    """
+    if approves_nothing(options):
+        raise UsageError(approves_nothing(options))
     if options.file:
         from . import capture
 

@@ -113,6 +113,18 @@ def digest_of(plan: str) -> str:
         raise AnsibleActionFail("%s %s" % (plan, error), result={"mistake": "refused"}) from None
 
 
+def check_saving(check_mode: bool, save: str, approve: bool) -> None:
+    """Hold what saves a plan against what it goes with: alone it would act at once.
+
+    :raises AnsibleActionFail: when something is missing.
+    """
+    lacking = ["muster_approve goes with muster_save: somebody else applies that plan"] if approve and not save else []
+    if save and not check_mode:
+        lacking.append("muster_save goes with check mode (--check): the plan is saved, and nothing is done")
+    if lacking:
+        raise AnsibleActionFail("; ".join(lacking), result={"mistake": "refused"})
+
+
 def write_plan(path: str, document: Mapping[str, Any]) -> None:
     """:raises AnsibleActionFail: when it cannot be written, or something is there already."""
     try:

@@ -48,3 +48,23 @@ def test_a_failure_with_which_the_run_ends_is_left_to_the_error(sentences: Any) 
     results = {"scen2_srv_01": LOST, "scen2_srv_02": LOST}
     assert sentences.of_outcome(results, {}, but=["scen2_srv_01"]) == ["scen2_srv_02 failed: it exited 3"]
     assert len(sentences.of_outcome(results, {})) == 2
+
+
+@pytest.mark.parametrize(
+    ("check_mode", "save", "approve", "lacks"),
+    [
+        (True, "plan.json", True, ""),
+        (False, "", False, ""),
+        (False, "plan.json", False, "muster_save goes with check mode"),
+        (False, "", True, "muster_approve goes with muster_save"),
+        (True, "", True, "muster_approve goes with muster_save"),
+    ],
+)
+def test_what_saves_a_plan_never_acts_for_want_of_what_it_goes_with(
+    sentences: Any, check_mode: bool, save: str, approve: bool, lacks: str
+) -> None:
+    if not lacks:
+        sentences.check_saving(check_mode, save, approve)
+        return
+    with pytest.raises(sentences.AnsibleActionFail, match=lacks):
+        sentences.check_saving(check_mode, save, approve)
