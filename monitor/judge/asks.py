@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +80,7 @@ def answer(result: Mapping[str, Any], why: str) -> dict[str, Any]:
         return {"ok": False, "said": ["the run was lost: %s" % (why or "it left no result")], "results": {}}
     refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
     results = result.get("results") or {}
-    # What a host may do by itself is no part of what was asked: an instance that has just crashed is allowed nothing.
-    allowed = {action.get("instance") for action in plan["actions"] if action["action"] == GRANT}
-    bad = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
-    failed = [name for name in bad if name not in allowed]
+    failed = lost(plan["actions"], results)
     said = list(result.get("sentences") or []) + list(result.get("outcome") or [])
     return {
         "ok": not (refused or failed or why),
@@ -92,3 +89,13 @@ def answer(result: Mapping[str, Any], why: str) -> dict[str, Any]:
         "run": plan["run"],
         "results": results,
     }
+
+
+def lost(actions: Sequence[Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The instances of which what was asked for did not succeed.
+
+    What a host may do by itself is no part of that: an instance that has just crashed is allowed nothing.
+    """
+    allowed = {action.get("instance") for action in actions if action["action"] == GRANT}
+    bad = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
+    return [name for name in bad if name not in allowed]
