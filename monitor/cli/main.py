@@ -205,6 +205,10 @@ def _withdraw(add: Add) -> None:
     add_withdraw(add("withdraw", withdraw, TEXT, EXAMPLE))
 
 
+_WOULD_ROTATE = "every host would get another key for its leases, and use it before the old one is dropped"
+_ROTATED = "every host has another key for its leases, and the old one is no longer valid"
+
+
 def _rotate_key(add: Add) -> None:
     rotate = add("rotate-key", _rotate, "give the site another key for its leases, without a pause", "rotate-key")
     rotate.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
@@ -213,7 +217,10 @@ def _rotate_key(add: Add) -> None:
 def _rotate(options: argparse.Namespace, places: Places) -> int:
     from .verbs import run
 
-    return run(options, places, "rotate_key", {})
+    code = run(options, places, "rotate_key", {})
+    if code == OK:
+        print(_WOULD_ROTATE if options.dry_run else _ROTATED)
+    return code
 
 
 def _ledger(add: Add) -> None:
