@@ -231,7 +231,8 @@ def _ledger(add: Add) -> None:
                         " copy, or a folder with copies (default: backup/ of the state folder)")  # fmt: skip
     ledger.add_argument("--keep", type=looks.whole, default=3, metavar="N", help="backup: how many copies stay there"
                         " (default: 3)")  # fmt: skip
-    ledger.add_argument("--to", metavar="WHERE", help="move: folder, or addresses of etcd's members, by commas")
+    ledger.add_argument("--to", metavar="WHERE", help="move: the word folder, or addresses of etcd's members, by"
+                        " commas")  # fmt: skip
     for name in ("ca", "cert", "key"):
         ledger.add_argument("--" + name, metavar="FILE", default="", help="move: for members with https")
     _agreement(ledger)
