@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.client import saved_plan
+from ansible_collections.control_room.muster.plugins.module_utils._core.decide.draft import WHOLE
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import REFUSE
 from ansible_collections.control_room.muster.plugins.module_utils._core.report.story import sentence
 
@@ -25,7 +26,14 @@ def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[st
     :param observations: host -> its observation document.
     """
     sentences = [*_silent(observations), *(sentence(action) for action in plan["actions"])]
-    return sentences or ["nothing to do: everything is as wanted"]
+    return sentences or _noted(plan) or ["nothing to do: everything is as wanted"]
+
+
+def _noted(plan: Mapping[str, Any]) -> list[str]:
+    """What an act did that concerns no host now, such as the end of a drain: as the trail has it."""
+    if (plan.get("request") or {}).get("kind") in (None, *WHOLE):
+        return []
+    return [str(entry["what"]) for entry in plan.get("trail") or ()]
 
 
 def of_run(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[str]:

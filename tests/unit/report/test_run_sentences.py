@@ -44,6 +44,14 @@ def test_without_a_refusal_all_of_the_plan_is_shown(sentences: Any) -> None:
     assert sentences.of_run({"actions": []}, {}) == ["nothing to do: everything is as wanted"]
 
 
+def test_an_act_that_concerns_no_host_says_what_it_did(sentences: Any) -> None:
+    trail = [{"what": "server_2 may be used again"}]
+    plan = {"actions": [], "trail": trail, "request": {"kind": "undrain"}}
+    assert sentences.of_run(plan, {}) == ["server_2 may be used again"]
+    plan["request"] = {"kind": "deploy"}  # notes of a look at everything are no act
+    assert sentences.of_run(plan, {}) == ["nothing to do: everything is as wanted"]
+
+
 def test_a_failure_with_which_the_run_ends_is_left_to_the_error(sentences: Any) -> None:
     results = {"scen2_srv_01": LOST, "scen2_srv_02": LOST}
     assert sentences.of_outcome(results, {}, but=["scen2_srv_01"]) == ["scen2_srv_02 failed: it exited 3"]
