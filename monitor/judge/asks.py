@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.model.plan import GRANT
+from ..core.model.plan import lost
 
 TRIES = 2  # runs that a request is sent to, at most: a run that was lost before it planned did nothing
 
@@ -89,13 +89,3 @@ def answer(result: Mapping[str, Any], why: str) -> dict[str, Any]:
         "run": plan["run"],
         "results": results,
     }
-
-
-def lost(actions: Sequence[Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The instances of which what was asked for did not succeed.
-
-    What a host may do by itself is no part of that: an instance that has just crashed is allowed nothing.
-    """
-    allowed = {action.get("instance") for action in actions if action["action"] == GRANT}
-    bad = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
-    return [name for name in bad if name not in allowed]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..judge.asks import lost
+from ..core.model.plan import lost
 from .runs import Job, Outcome
 from .trouble import in_its_words, of_ansible
 
@@ -22,7 +22,7 @@ def answer(job: Job, outcome: Outcome, report: Mapping[str, Any], output: str) -
     """The answer to the person who asked.
 
     :param report: what the run reported; empty when it reported nothing.
-    :param output: all that it said, of which its error is told when it failed.
+    :param output: all that it said; its error is in the answer when it failed.
     """
     actions = (report.get("plan") or {}).get("actions", [])
     refused = list(dict.fromkeys(action["reason"] for action in actions if action["action"] == "refuse"))
