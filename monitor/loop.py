@@ -371,8 +371,8 @@ class Monitor(Listened):
         outcome = await asyncio.shield(job.done)
         report = self._runs.report(job)
         self._reported(job, report, self._brain.request_over)
-        words = self._runs.last_words(job) if outcome.why else ""
-        return self._helm.answered(ident, whole_runs.answer(job, outcome, report, words))
+        output = self._runs.output(job) if outcome.why else ""
+        return self._helm.answered(ident, whole_runs.answer(job, outcome, report, output))
 
     def _begin(self, verb: str, extra: Mapping[str, Any], leave_out: Sequence[str]) -> Job | str:
         """:return: a sentence when it cannot be started."""

@@ -44,9 +44,11 @@ def plan(add: Add) -> None:
 
 
 def why(add: Add) -> None:
+    from ..core.client.happened import number
+
     parser = add("why", view("why"), "how one instance is, why, and what happened", "why scen2_srv_02")
     parser.add_argument("instance", metavar="INSTANCE", help="name of the instance, or id of an item")
-    parser.add_argument("-n", "--number", type=int, default=12, help="number of events shown (12)")
+    parser.add_argument("-n", "--number", type=number, default=12, help="number of events shown (12)")
     parser.add_argument("--json", action="store_true", help="the same, for programs")
 
 

@@ -34,7 +34,8 @@ def backup(options: argparse.Namespace, places: Places) -> int:
 def move(options: argparse.Namespace, places: Places) -> int:
     """Move the ledger to etcd, or back into the state folder.
 
-    :raises UsageError: when it is not said where to, or cannot be moved.
+    :return: the exit code.
+    :raises UsageError: when it is not said where to.
     """
     to: dict[str, Any] = {}
     if not options.to:
@@ -43,11 +44,13 @@ def move(options: argparse.Namespace, places: Places) -> int:
         to = {"etcd": options.to.split(","), "ca": options.ca, "cert": options.cert, "key": options.key}
         wrong = [url for url in to["etcd"] if not url.startswith(("http://", "https://"))]
         if wrong:
-            raise UsageError("--to %s: must be folder, or begin with http:// or https://" % wrong[0])
+            raise UsageError("--to %s: must be the word folder (the state folder), or addresses that begin with http://"
+                             " or https://" % wrong[0])  # fmt: skip
     try:
         print(moving.move(str(places.need_state()), to))
     except LedgerError as error:
-        raise UsageError(str(error)) from None
+        print("muster: %s" % error, file=sys.stderr)
+        return REFUSED
     return OK
 
 

@@ -205,6 +205,10 @@ def _withdraw(add: Add) -> None:
     add_withdraw(add("withdraw", withdraw, TEXT, EXAMPLE))
 
 
+_WOULD_ROTATE = "every host would get another key for its leases, and use it before the old one is dropped"
+_ROTATED = "every host has another key for its leases, and the old one is no longer valid"
+
+
 def _rotate_key(add: Add) -> None:
     rotate = add("rotate-key", _rotate, "give the site another key for its leases, without a pause", "rotate-key")
     rotate.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
@@ -213,7 +217,10 @@ def _rotate_key(add: Add) -> None:
 def _rotate(options: argparse.Namespace, places: Places) -> int:
     from .verbs import run
 
-    return run(options, places, "rotate_key", {})
+    code = run(options, places, "rotate_key", {})
+    if code == OK:
+        print(_WOULD_ROTATE if options.dry_run else _ROTATED)
+    return code
 
 
 def _ledger(add: Add) -> None:
@@ -224,7 +231,8 @@ def _ledger(add: Add) -> None:
                         " copy, or a folder with copies (default: backup/ of the state folder)")  # fmt: skip
     ledger.add_argument("--keep", type=looks.whole, default=3, metavar="N", help="backup: how many copies stay there"
                         " (default: 3)")  # fmt: skip
-    ledger.add_argument("--to", metavar="WHERE", help="move: folder, or addresses of etcd's members, by commas")
+    ledger.add_argument("--to", metavar="WHERE", help="move: the word folder, or addresses of etcd's members, by"
+                        " commas")  # fmt: skip
     for name in ("ca", "cert", "key"):
         ledger.add_argument("--" + name, metavar="FILE", default="", help="move: for members with https")
     _agreement(ledger)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -88,7 +89,10 @@ class Places(NamedTuple):
 
 
 def find(given: list[str], state_dir: str, environ: Mapping[str, str]) -> Places:
-    """:raises UsageError: when what was given does not exist."""
+    """:raises UsageError: when what was given does not exist.
+
+    :raises PermissionError: when the state folder that was given is another user's.
+    """
     inventory = given or [part for part in [environ.get("MUSTER_INVENTORY", "")] if part]
     for source in inventory:
         if "," not in source and not os.path.exists(source):
@@ -99,6 +103,8 @@ def find(given: list[str], state_dir: str, environ: Mapping[str, str]) -> Places
         folder = Path(named).resolve()
         if not folder.is_dir():
             raise UsageError("there is no state folder %s" % folder)
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         return Places(tuple(inventory or _remembered(folder)), folder)
     for folder in _usual(environ):
         known = _remembered(folder)

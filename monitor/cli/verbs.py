@@ -26,6 +26,7 @@ from .places import Places, UsageError
 _PROGRESS = {"site": "checking the site", "observe": "observing every host", "plan": "planning", "act": "acting",
              "settle": "writing down the outcome", "host": "preparing the hosts",
              "ways": "trying the ways of leases"}  # fmt: skip
+NOBODY = "the inventory has no host in its group muster_hosts, so there is no site: nothing was done"
 # What only decides about tasks takes no time, and most of it is skipped.
 _DECIDES = ("add_host", "assert", "debug", "fail", "group_by", "include_role", "include_tasks", "meta", "set_fact")
 _NO_STEPS = tuple("ansible.builtin." + name for name in _DECIDES)
@@ -80,8 +81,10 @@ def run(
     progress = Progress(sys.stderr, lines=verb == "deploy")
     failed: list[Event] = []
     results: dict[str, Any] = {}
+    ran = False
     check = check or bool(getattr(options, "dry_run", False) or getattr(options, "save", None))
     for event in play(verb, inventory, {**places.here(), **extra}, timeout=options.timeout, check=check):
+        ran = ran or event.kind in ("ok", "failed", "unreachable", "ignored")
         if event.kind == "ok" and event.action == "settle":
             results.update(event.result.get("results") or {})
         if event.kind == "said" and event.text:
@@ -101,6 +104,9 @@ def run(
         elif event.kind == "end":
             progress.clear()
             code = ended(event, failed)
+            if code == OK and not ran:
+                print(NOBODY, file=sys.stderr)
+                return USAGE
             lost = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
             return FAILED if code == OK and lost else code
     return FAILED

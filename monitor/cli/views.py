@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.client.commands import FAILED, OK, act, follow, named, print_why
+from ..core.client.commands import FAILED, OK, USAGE, act, follow, named, print_why
+from ..core.client.options import approves_nothing
 from ..core.controller import last_words, ledgers
 from ..core.report import plan_text, preview, rollouts, story
 from .by_api import show_status
 from .by_playbook import Event, play
 from .places import Places, UsageError
-from .verbs import Progress, as_json, ended, run, saving
+from .verbs import NOBODY, Progress, as_json, ended, run, saving
 
 Json = dict[str, Any]
 SHOWN_WORDS = 3  # failures whose last words are named
@@ -51,7 +52,12 @@ def rollout(options: argparse.Namespace, places: Places) -> int:
 
 
 def plan(options: argparse.Namespace, places: Places) -> int:
-    """Print what reconcile would do now, and why; nothing is done."""
+    """Print what reconcile would do now, and why; nothing is done.
+
+    :raises UsageError: for a second name without a saved plan.
+    """
+    if approves_nothing(options):
+        raise UsageError(approves_nothing(options))
     if options.file:
         from . import capture
 
@@ -111,6 +117,9 @@ def check(options: argparse.Namespace, places: Places) -> int:
         elif event.kind == "end":
             end = event
     code = ended(end, failed)
+    if code == OK and not found:
+        print(NOBODY, file=sys.stderr)
+        return USAGE
     if code == OK:
         if options.hosts:
             print("%d hosts can be deployed to: %s" % (len(fine), ", ".join(sorted(fine))))
@@ -119,7 +128,8 @@ def check(options: argparse.Namespace, places: Places) -> int:
             % (found.get("site"), found.get("items"), found.get("instances"), len(found.get("hosts", [])),
                found.get("controller"))
         )  # fmt: skip
-        print(found.get("exclusion") or "")
+        if found.get("exclusion"):
+            print(found["exclusion"])
     return code
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.model.plan import GRANT
+from ..core.model.plan import lost
 
 TRIES = 2  # runs that a request is sent to, at most: a run that was lost before it planned did nothing
 
@@ -80,10 +80,7 @@ def answer(result: Mapping[str, Any], why: str) -> dict[str, Any]:
         return {"ok": False, "said": ["the run was lost: %s" % (why or "it left no result")], "results": {}}
     refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
     results = result.get("results") or {}
-    # What a host may do by itself is no part of what was asked: an instance that has just crashed is allowed nothing.
-    allowed = {action.get("instance") for action in plan["actions"] if action["action"] == GRANT}
-    bad = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
-    failed = [name for name in bad if name not in allowed]
+    failed = lost(plan["actions"], results)
     said = list(result.get("sentences") or []) + list(result.get("outcome") or [])
     return {
         "ok": not (refused or failed or why),

@@ -57,7 +57,7 @@ class Trouble:
         if error or at_work:
             self.proven = False
         if error or self.unproven >= IN_A_ROW:
-            self.why = error or printable(": ".join(filter(None, [why, _last(output)])))
+            self.why = error or in_its_words(why, output)
             self.hopeful = self.proven
 
     def is_late(self, now: float) -> bool:
@@ -76,6 +76,11 @@ def of_ansible(output: str) -> str:
     It is the first one of the last task that has any: hosts that failed before were left out, and the run went on.
     """
     return next(filter(None, map(_error, reversed(_STEP.split(output)))), "")
+
+
+def in_its_words(why: str, output: str) -> str:
+    """How a run ended that left no error of Ansible, with the last that it said."""
+    return printable(": ".join(filter(None, [why, _last(output)])))
 
 
 def _error(step: str) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.model.plan import lost
 from .runs import Job, Outcome
+from .trouble import in_its_words, of_ansible
 
 
 def not_begun(why: str) -> dict[str, Any]:
@@ -16,21 +18,28 @@ def not_begun(why: str) -> dict[str, Any]:
     return {"ok": False, "said": [why], "run": "", "results": {}}
 
 
-def answer(job: Job, outcome: Outcome, report: Mapping[str, Any], last_words: str) -> dict[str, Any]:
+def answer(job: Job, outcome: Outcome, report: Mapping[str, Any], output: str) -> dict[str, Any]:
     """The answer to the person who asked.
 
     :param report: what the run reported; empty when it reported nothing.
-    :param last_words: the end of its output, said when it failed.
+    :param output: all that it said; its error is in the answer when it failed.
     """
     actions = (report.get("plan") or {}).get("actions", [])
     refused = list(dict.fromkeys(action["reason"] for action in actions if action["action"] == "refuse"))
     said = refused or [*(report.get("sentences") or []), *(report.get("outcome") or [])]
     if outcome.why and not refused:
-        said += ["%s did not succeed: %s" % (job.playbook, outcome.why), *last_words.splitlines()[-3:]]
+        said.append("%s did not succeed: %s" % (job.playbook, _error(outcome.why, output)))
+    results = report.get("results") or {}
     return {
-        "ok": not (refused or outcome.why),
+        "ok": not (refused or outcome.why or lost(actions, results)),
         "said": said,
         "refused": bool(refused),
         "run": job.ident,
-        "results": report.get("results") or {},
+        "results": results,
     }
+
+
+def _error(why: str, output: str) -> str:
+    """Why a run failed: the sentence of its error, without what Ansible puts before it."""
+    error = of_ansible(output)
+    return error.removeprefix("ERROR! ").removeprefix("Task failed: ") if error else in_its_words(why, output)

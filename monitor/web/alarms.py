@@ -93,4 +93,7 @@ def moments_of(query: Mapping[str, str], now: float) -> dict[str, float | None]:
             found[name] = moments.earlier(query.get(name), now)
         except ValueError as error:
             raise WrongMoment(name, str(error), str(query.get(name))[:60]) from None
+    first, last = found["since"], found["until"]
+    if first is not None and last is not None and first >= last:
+        raise WrongMoment("since", "must be before until", str(query.get("since"))[:60])
     return found

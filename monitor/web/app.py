@@ -259,14 +259,15 @@ class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryR
         if refusal is not None and not always:
             raise Wrong(refusal.status, refusal.sentence, again=refusal.again)
         names, who = await self._desk.names(), await self._caller(request)
+        dry_run, save, approve = (request.query_params.get(name) == "1" for name in ("dry_run", "save", "approve"))
         try:
+            actions.needs(dry_run, save, approve)
             wanted = await self._checked(size, actions.request_of, body, names, who)
         except RequestErrors as wrong:
             raise Wrong(422, str(wrong), wrong.errors) from None
         if any(body.get(field) for field in GIVEN):
             self.administers(who, "give programs arguments or variables")
-        if request.query_params.get("dry_run") == "1":
-            save, approve = (request.query_params.get(name) == "1" for name in ("save", "approve"))
+        if dry_run:
             return _json(encode(await self._desk.dry_run(wanted, save, approve)))
         if request.query_params.get("wait") == "0":
             ticket = self._desk.begin(wanted, always)

@@ -46,7 +46,8 @@ class ActionModule(_controller_call.ControllerAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _unused, options = self.validate_argument_spec(_SPEC)
         options["plan"] = _sentences.digest_of(options["plan"])
-        saves = options["save"] if self._task.check_mode else ""
+        saves = options["save"]
+        _sentences.check_saving(bool(self._task.check_mode), saves, options["approve"])
         compiled = _compiled.compiled_site(self, task_vars)
         names = [host["name"] for host in compiled.document["hosts"]]
         observations = {}

@@ -76,6 +76,7 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
     try:
         raw = _inventory.gather(action._templar, task_vars)
         site = compiler.compile_site(dict(raw, templates=_template_texts(raw, task_vars)))
+        errors += _without_template(raw, task_vars)
     except compile_errors.SiteErrors as found:
         errors += found.errors
     locator = _locate.Locator(
@@ -235,6 +236,21 @@ def _template_names(applications: Any) -> Iterator[list[str]]:
         entries = list(files.values()) if isinstance(files, Mapping) else []
         found = [entry.get("template") if isinstance(entry, Mapping) else entry for entry in entries]
         yield [name for name in [*found, application.get("template")] if isinstance(name, str)]
+
+
+def _without_template(raw: Mapping[str, Any], task_vars: Mapping[str, Any]) -> tuple[compile_errors.SiteError, ...]:
+    """The files of a valid site of which the template is nowhere."""
+    problems = compile_errors.Problems()
+    for part in ("muster_applications", "muster_services"):
+        for owner, content in (raw.get(part) or {}).items():
+            for name, entry in (content.get("files") or {}).items():
+                within = ("template",) if isinstance(entry, Mapping) else ()
+                template = entry.get("template") if isinstance(entry, Mapping) else entry
+                try:
+                    _find(str(template), task_vars)
+                except AnsibleActionFail as error:
+                    problems.add((part, owner, "files", name, *within), str(error))
+    return tuple(problems.errors)
 
 
 def _folder_of(source: str) -> str:

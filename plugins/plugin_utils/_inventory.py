@@ -18,6 +18,7 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.compile.errors import Problems
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import way
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import SSH_CONNECTIONS
@@ -122,7 +123,7 @@ def controller_name(task_vars: Mapping[str, Any]) -> str:
 def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
     """Everything `compile_site` takes, as plain data, from the inventory.
 
-    :raises ansible.errors.AnsibleError: when a variable cannot be templated.
+    :raises SiteErrors: with every variable that cannot be templated.
     """
     hostvars = task_vars["hostvars"]
     everyday = _of_the_inventory(hostvars)
@@ -131,10 +132,15 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
     variables = site_variables(task_vars)
     own = templar.copy_with_new_env(available_variables=variables)
     raw: dict[str, Any] = {}
+    problems = Problems()
     for name in variables:
         if not str(name).startswith("muster_") or name in HOST_VARIABLES or name in OTHER_VARIABLES:
             continue
-        raw[str(name)] = _plain(_template(own, variables[name], ()))
+        try:
+            raw[str(name)] = _plain(_template(own, variables[name], ()))
+        except AnsibleError as error:
+            problems.add((str(name),), str(error.message))
+    problems.finish()
     here = controller_name(task_vars)
     if here and here != controllers[0]:  # each has a state folder of its own; all else is as the first one sees it
         raw["muster_state_dir"] = _plain(hostvars[here].get("muster_state_dir", ""))

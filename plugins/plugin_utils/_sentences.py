@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.client import saved_plan
+from ansible_collections.control_room.muster.plugins.module_utils._core.decide.draft import WHOLE
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import REFUSE
 from ansible_collections.control_room.muster.plugins.module_utils._core.report.story import sentence
 
@@ -25,7 +26,14 @@ def of_plan(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[st
     :param observations: host -> its observation document.
     """
     sentences = [*_silent(observations), *(sentence(action) for action in plan["actions"])]
-    return sentences or ["nothing to do: everything is as wanted"]
+    return sentences or _noted(plan) or ["nothing to do: everything is as wanted"]
+
+
+def _noted(plan: Mapping[str, Any]) -> list[str]:
+    """What an act did that concerns no host now, such as the end of a drain: as the trail has it."""
+    if (plan.get("request") or {}).get("kind") in (None, *WHOLE):
+        return []
+    return [str(entry["what"]) for entry in plan.get("trail") or ()]
 
 
 def of_run(plan: Mapping[str, Any], observations: Mapping[str, Any]) -> list[str]:
@@ -111,6 +119,18 @@ def digest_of(plan: str) -> str:
         return saved_plan.digest_of_file(os.path.expanduser(plan))
     except saved_plan.NoPlan as error:
         raise AnsibleActionFail("%s %s" % (plan, error), result={"mistake": "refused"}) from None
+
+
+def check_saving(check_mode: bool, save: str, approve: bool) -> None:
+    """Hold what saves a plan against what it goes with: alone it would act at once.
+
+    :raises AnsibleActionFail: when something is missing.
+    """
+    lacking = ["muster_approve goes with muster_save: somebody else applies that plan"] if approve and not save else []
+    if save and not check_mode:
+        lacking.append("muster_save goes with check mode (--check): the plan is saved, and nothing is done")
+    if lacking:
+        raise AnsibleActionFail("; ".join(lacking), result={"mistake": "refused"})
 
 
 def write_plan(path: str, document: Mapping[str, Any]) -> None:

@@ -33,3 +33,15 @@ def request_of(body: Any, names: Names, caller: Caller) -> Request:
             raise read.RequestErrors([check.error("console", sentence % (caller.host or "no known host"), None)])
         request = request._replace(console=caller.console)
     return request
+
+
+def needs(dry_run: bool, save: bool, approve: bool) -> None:
+    """Hold each parameter of the address against the one that it goes with: alone it would be an act at once.
+
+    :raises RequestErrors: with every error.
+    """
+    lacking = [("save", "goes with dry_run=1: the plan is kept, and nothing is done")] if save and not dry_run else []
+    if approve and not save:
+        lacking.append(("approve", "goes with save=1: somebody else applies that plan"))
+    if lacking:
+        raise read.RequestErrors([check.error(name, sentence, 1) for name, sentence in lacking])

@@ -44,6 +44,20 @@ def wrong(body: Any, who: Caller = AT_CONSOLE) -> list[str]:
     return [check.sentence([error]) for error in found.value.errors]
 
 
+def test_a_parameter_without_the_one_that_it_goes_with_is_wrong_and_no_act() -> None:
+    for given in ((False, False, False), (True, False, False), (True, True, False), (True, True, True)):
+        actions.needs(*given)
+    for given, fields in (
+        ((False, True, False), ["save"]),
+        ((True, False, True), ["approve"]),
+        ((False, False, True), ["approve"]),
+        ((False, True, True), ["save"]),
+    ):
+        with pytest.raises(read.RequestErrors) as found:
+            actions.needs(*given)
+        assert [error["field"] for error in found.value.errors] == fields
+
+
 def test_the_openapi_document_is_valid_and_has_every_route() -> None:
     document = openapi.document()
     validate(document)

@@ -150,6 +150,14 @@ def test_a_field_that_the_text_does_not_know_is_shown_under_its_own_name() -> No
         assert shown in text
 
 
+def test_a_move_that_waits_has_its_moment_as_a_time_and_nothing_that_is_empty() -> None:
+    move = {"host": "server_1", "to": "server_2", "by": "eve", "why": "", "at": NOW, "due": NOW + 60, "at_a_time": 0}
+    plan = {"run": "1", "request": {"kind": "move"}, "actions": [], "changes": {"moves": {"a_01": move}}}
+    assert plan_text.plan_lines(plan, NOW)[-1] == (
+        "  moves a_01: host server_1, to server_2, by eve, at 22:13:20, due 22:14:20"
+    )
+
+
 def test_an_empty_plan_says_that_nothing_is_to_be_done() -> None:
     plan = {"run": "1", "revision": 2, "expires": NOW, "request": {"kind": "reconcile", "who": "eve"}, "actions": []}
     assert plan_text.plan_lines(plan, NOW) == [

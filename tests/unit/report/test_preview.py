@@ -9,6 +9,8 @@ import copy
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from monitor.core.model.observation import instance_seen
 from monitor.core.model.rollout import RolloutSettings
 from monitor.core.model.site import Item, Site
@@ -78,6 +80,34 @@ def test_a_changed_configuration_restarts_in_batches_and_windows_stay_open() -> 
     assert "restarts  3 instances in 3 batches, each of which must be well for 5 s; one that fails stops it" in text
     assert ("window    scen2_hci_01 on console_1 stays open, and takes its configuration when it is closed and opened"
             " again; scen2_srv_01 restarts behind it in batch 3") in text  # fmt: skip
+
+
+@pytest.mark.parametrize("state_of_it", ["done", "aborted"])
+def test_a_rollout_that_is_over_restarts_nothing(state_of_it: str) -> None:
+    site, state, seen = fleet(srv("server_1", "server_2", "server_3"))
+    state["wanted"]["scen2_hci_01"] = OPEN
+    state["claims"]["scen2_hci_01"] = running("console_1")
+    seen["console_1"]["instances"] = WINDOW
+    batches = [["scen2_srv_02"], ["scen2_srv_01"]]
+    ends = {name: "d" for batch in batches for name in batch}
+    record = {"id": "3", "state": state_of_it, "at": 1, "batches": batches, "targets": ends, "sources": ends}
+    state["rollouts"] = {"current": record}
+    found = shown((site, state, seen), site)
+    assert found["rollout"] is None and found["windows"] == []
+    assert "  nothing changes" in preview.lines(found)
+
+
+def test_a_batch_that_was_reached_restarts_no_more() -> None:
+    site, state, seen = fleet(srv("server_1", "server_2", "server_3"))
+    state["wanted"]["scen2_hci_01"] = OPEN
+    state["claims"]["scen2_hci_01"] = running("console_1")
+    seen["console_1"]["instances"] = WINDOW
+    batches = [["scen2_srv_01"], ["scen2_srv_02"]]
+    record = {"id": "3", "state": "paused", "at": 0, "batches": batches,
+              "targets": {"scen2_srv_01": "d", "scen2_srv_02": "d"},
+              "sources": {"scen2_srv_01": "c", "scen2_srv_02": "c"}}  # fmt: skip
+    state["rollouts"] = {"current": record}
+    assert shown((site, state, seen), site)["windows"] == []
 
 
 def test_files_that_are_reloaded_are_no_restarts() -> None:

@@ -44,7 +44,35 @@ def test_without_a_refusal_all_of_the_plan_is_shown(sentences: Any) -> None:
     assert sentences.of_run({"actions": []}, {}) == ["nothing to do: everything is as wanted"]
 
 
+def test_an_act_that_concerns_no_host_says_what_it_did(sentences: Any) -> None:
+    trail = [{"what": "server_2 may be used again"}]
+    plan = {"actions": [], "trail": trail, "request": {"kind": "undrain"}}
+    assert sentences.of_run(plan, {}) == ["server_2 may be used again"]
+    plan["request"] = {"kind": "deploy"}  # notes of a look at everything are no act
+    assert sentences.of_run(plan, {}) == ["nothing to do: everything is as wanted"]
+
+
 def test_a_failure_with_which_the_run_ends_is_left_to_the_error(sentences: Any) -> None:
     results = {"scen2_srv_01": LOST, "scen2_srv_02": LOST}
     assert sentences.of_outcome(results, {}, but=["scen2_srv_01"]) == ["scen2_srv_02 failed: it exited 3"]
     assert len(sentences.of_outcome(results, {})) == 2
+
+
+@pytest.mark.parametrize(
+    ("check_mode", "save", "approve", "lacks"),
+    [
+        (True, "plan.json", True, ""),
+        (False, "", False, ""),
+        (False, "plan.json", False, "muster_save goes with check mode"),
+        (False, "", True, "muster_approve goes with muster_save"),
+        (True, "", True, "muster_approve goes with muster_save"),
+    ],
+)
+def test_what_saves_a_plan_never_acts_for_want_of_what_it_goes_with(
+    sentences: Any, check_mode: bool, save: str, approve: bool, lacks: str
+) -> None:
+    if not lacks:
+        sentences.check_saving(check_mode, save, approve)
+        return
+    with pytest.raises(sentences.AnsibleActionFail, match=lacks):
+        sentences.check_saving(check_mode, save, approve)

@@ -212,7 +212,7 @@ def events(options: argparse.Namespace, remote: api.Remote) -> int:
         if not options.instance or entry.get("instance") == options.instance:
             happened.show([dict(entry, kind="trail")], options.json)
 
-    query: Dict[str, Any] = {"limit": max(1, min(1000, options.number))}
+    query: Dict[str, Any] = {"limit": options.number}
     if options.instance:
         query["instance"] = options.instance
     for entry in remote.get("/events", options.timeout, **query)["events"]:
@@ -224,6 +224,8 @@ def events(options: argparse.Namespace, remote: api.Remote) -> int:
 
 def plan(options: argparse.Namespace, remote: api.Remote) -> int:
     """What a reconcile would do now, and why."""
+    if request_options.approves_nothing(options):
+        raise request_options.Incomplete(request_options.approves_nothing(options))
     if options.save:
         return act({"kind": "reconcile"}, remote, options.timeout, True, options.save, options.approve)
     if options.json:
@@ -318,7 +320,7 @@ def _parser() -> Parser:
     answers.add_assumptions(sub)
     sub = add("why", why, "how one instance is, why, and what happened")
     sub.add_argument("instance", metavar="INSTANCE", help="name of the instance, or id of an item")
-    sub.add_argument("-n", "--number", type=int, default=12, help="number of events shown (12)")
+    sub.add_argument("-n", "--number", type=happened.number, default=12, help="number of events shown (12)")
     sub.add_argument("--json", action="store_true", help="the same, for programs")
     sub = add("events", events, "what happened, who did it, and why")
     happened.add_events(sub)

@@ -25,9 +25,19 @@ FILTERS = ("item", "host", "person", "word")
 MOST = 1000  # entries of one answer
 
 
+def number(text: str) -> int:
+    """How many events are shown.
+
+    :raises argparse.ArgumentTypeError: for what is no such number.
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to %d" % MOST)
+    return int(text)
+
+
 def add_events(parser: argparse.ArgumentParser) -> None:
     """Add what `events` takes."""
-    parser.add_argument("-n", "--number", type=int, default=30, help="number of newest events shown (30)")
+    parser.add_argument("-n", "--number", type=number, default=30, help="number of newest events shown (30)")
     parser.add_argument("-f", "--follow", action="store_true", help="stay, and show each event as it happens")
     parser.add_argument("--instance", help="only events of this instance")
     _span(parser)
@@ -51,7 +61,7 @@ def events(options: argparse.Namespace, remote: api.Remote) -> int:
     :return: the exit code.
     :raises Refused, Lost, Late:
     """
-    query: Dict[str, Any] = {"limit": max(1, min(MOST, options.number))}
+    query: Dict[str, Any] = {"limit": options.number}
     for name in ("since", "until", *FILTERS):
         if getattr(options, name):
             query[name] = getattr(options, name)

@@ -61,11 +61,21 @@ def add_saving(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--approve", action="store_true", help="with --save: somebody else has to apply the plan")
 
 
+def approves_nothing(options: argparse.Namespace) -> str:
+    """Why ``--approve`` says nothing here, else "": alone it would act at once, without the second name."""
+    if getattr(options, "approve", False) and not getattr(options, "save", None):
+        return "--approve goes with --save FILE: somebody else applies that plan"
+    return ""
+
+
 def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
     """The request that the options of a command make.
 
-    :raises Incomplete: when not exactly one of its choices is given, or none of which there may be several.
+    :raises Incomplete: when not exactly one of its choices is given, or none of which there may be several, and for
+        an option without the one that it goes with.
     """
+    if approves_nothing(options):
+        raise Incomplete(approves_nothing(options))
     values: Dict[str, Any] = {}
     for name in kind.fields:
         value = getattr(options, name, FIELDS[name].empty)
@@ -83,7 +93,7 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
     if choice and len(given) != 1 and (kind.one_of or not given):
         subject = [kind.subject.metavar] if kind.subject is not None else []
         words = " or ".join([*subject, *(field.options[0] for field in _optional(kind) if field.name in choice)])
-        raise Incomplete("%s needs %s%s" % (kind.name, words, ", not both" if given else ""))
+        raise Incomplete("%s needs %s%s" % (kind.command or kind.name, words, ", not both" if given else ""))
     return Request(kind.name, **values)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 Json = Dict[str, Any]
 
@@ -253,3 +253,13 @@ class ActRequest:
         if self.boot:
             document["boot"] = self.boot
         return document
+
+
+def lost(actions: Sequence[Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]) -> List[str]:
+    """The instances of which what was asked for did not succeed.
+
+    What a host may do by itself is no part of that: an instance that has just crashed is allowed nothing.
+    """
+    allowed = {action.get("instance") for action in actions if action["action"] == GRANT}
+    bad = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
+    return [name for name in bad if name not in allowed]

@@ -20,7 +20,7 @@ from .story import sentence
 NOT_SHOWN = ("fingerprint", "boots")
 EVERYTHING = 10**9  # names of one list
 SHORT = 8  # characters of a digest
-TIMES = ("at", "since", "until", "deadline", "expires")
+TIMES = ("at", "since", "until", "deadline", "expires", "due")
 AFTER = {
     "free": "then free",
     "failed": "then failed",
@@ -90,6 +90,7 @@ class _Text:
                     "pauses": self._pause,
                     "notices": self._notice,
                     "rollouts": self._rollout,
+                    "moves": self._move,
                 }.get(kind)
                 word = kind[:-1] if kind in ("claims", "hosts", "pauses", "notices", "rollouts") else kind
                 if record is None:
@@ -237,6 +238,9 @@ class _Text:
         facts += self._rest(record, ("id", "state", "at", "batches", "sources", "targets", "failed", "since", "began",
                                      "due", "lacked", "reason"))  # fmt: skip
         return ", ".join(facts) + self._why(None, record.get("reason"))
+
+    def _move(self, name: str, record: Json) -> str:
+        return ", ".join(self._rest(record, ("why",))) + self._why(name, record.get("why"))
 
     def _rest(self, record: Json, known: Sequence[str]) -> List[str]:
         """What else a record says, under its own names."""

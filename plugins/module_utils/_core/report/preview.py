@@ -15,7 +15,7 @@ from ..model import change
 from ..model.observation import Observation, observed, seen_running
 from ..model.plan import FREE_CLAIM, RELOAD, RESTART, START, STOP, Plan
 from ..model.records import Claim
-from ..model.rollout import DONE, Rollout
+from ..model.rollout import ABORTED, DONE, Rollout
 from ..model.sentences import listing, number
 from ..model.site import Site, to_json
 from ..model.words import CURRENT
@@ -25,6 +25,7 @@ from .what_if import World, WrongQuestion
 Json = Dict[str, Any]
 ROUNDS = 20
 MOST = 12  # names of one line
+_OVER = (DONE, ABORTED)  # no deploy goes on with such a rollout
 
 
 class Before(NamedTuple):
@@ -139,7 +140,7 @@ def _places(state: Mapping[str, Any], world: World, running: Set[str]) -> Json:
 
 def _rollout(site: Site, record: Optional[Rollout], plan: Plan) -> Optional[Json]:
     """The batches of this deploy; None where it has none."""
-    if record is None or record.state == DONE:
+    if record is None or record.state in _OVER:
         return None
     begins = record.id == plan.run
     does = {name: change.effect(instance.application, record.sources[name], record.targets[name])
@@ -154,12 +155,15 @@ def _rollout(site: Site, record: Optional[Rollout], plan: Plan) -> Optional[Json
 
 def _windows(site: Site, state: Mapping[str, Any], plan: Plan, record: Optional[Rollout]) -> List[Json]:
     """Every open window that this concerns, and how."""
-    turn = {name: number for number, batch in enumerate(record.batches if record else (), 1) for name in batch}
     pending = {name: document.get("pending") for name, document in (plan.changes.get("claims") or {}).items()
                if document is not None}  # fmt: skip
     does: Dict[str, List[str]] = {}
     for action in plan.actions:
         does.setdefault(action.instance, []).append(action.kind)
+    turn: Dict[str, int] = {}  # of what is still to restart: the record is kept when that is over
+    if record is not None and record.state not in _OVER:
+        turn = {name: number for number, batch in enumerate(record.batches, 1) for name in batch
+                if name in record.waiting or {RESTART, RELOAD} & set(does.get(name, ()))}  # fmt: skip
     found = []
     for name, claim in sorted(_claims(state).items()):
         instance = site.by_name().get(name)
