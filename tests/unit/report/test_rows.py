@@ -140,3 +140,9 @@ def test_an_application_is_operational_with_as_many_of_some_programs_as_it_needs
         seen["server_2"] = quiet_host("server_2", instances={"all_srv_site": copy(1, *running_ones)})
         found.append(verdicts(known, state, seen, {}, NOW)["site"]["verdict"])
     assert found == ["degraded", "not operational", "degraded"]
+
+
+def test_a_signal_needs_a_program_of_an_item() -> None:
+    names = names_of(small_site(items=2))
+    assert meaning_of("signal", "02", names).problem == "say which program of item 02: 02/PROGRAM"
+    assert meaning_of("signal", "03", names).problem.startswith("there is no instance 03 in this site")

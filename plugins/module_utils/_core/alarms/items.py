@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from ..model.alarm import HIGH, LOW, MEDIUM
 from ..model.sentences import listing
-from ..model.words import DEGRADED, FAILED, MUSTER, NOT_OPERATIONAL, STARTED, STOPPED, UNKNOWN, WAITING
+from ..model.words import DEGRADED, FAILED, MUSTER, NOT_OPERATIONAL, RUNNING, STARTED, STOPPED, UNKNOWN, WAITING
 from ..report import shown
 from .picture import Condition, Picture
 
@@ -33,6 +34,7 @@ class Failure(NamedTuple):
     why: str
     window: bool  # of its HCI, not of its services
     told: bool = False  # the alarm about its console says it
+    over: float = math.inf  # when its instance ran again, as far as it does
 
 
 def conditions(picture: Picture, below: Mapping[str, str], explained: Mapping[str, Any] = {}) -> Iterator[Condition]:
@@ -109,7 +111,9 @@ def failures(picture: Picture, item: str) -> List[Failure]:
     found: List[Failure] = []
     for _unused, part in picture.of_item.get(item, ()):
         window = bool(part.get("on_request"))
-        found += [Failure(float(at), str(host), str(why), window) for at, host, why in part.get("charged") or ()]
+        over = float(part.get("since") or 0.0) if part["phase"] == RUNNING else math.inf
+        found += [Failure(float(at), str(host), str(why), window, over=over) for at, host, why in
+                  part.get("charged") or ()]
     return sorted([*found, *(failure for failure in _closed(picture, item) if _settled(picture, failure))])
 
 
@@ -135,15 +139,15 @@ def _closed(picture: Picture, item: str) -> Iterator[Failure]:
 
 
 def _newest(picture: Picture, item: str) -> Optional[Failure]:
-    """The last failure: one that is new, or that has kept the item from running since; not one of long ago, after
-    which it ran."""
+    """The last failure: one that is new, or that has kept the item from running since; not one after which it ran."""
     found = [one for one in failures(picture, item) if not (one.told or (one.window and one.host in picture.silent))]
     if not found:
         return None
     at = found[-1].at
     new = picture.memory.begun and at > picture.memory.charged.get(item, 0.0)
     since = picture.memory.ill.get(item, picture.now if picture.memory.begun else 0.0)
-    return found[-1] if new or (not picture.well(item) and at > since - NOTICED_WITHIN) else None
+    kept = at > since - NOTICED_WITHIN and not at < found[-1].over < since
+    return found[-1] if new or (not picture.well(item) and kept) else None
 
 
 def _went_with_its_console(picture: Picture, item: str, why: str) -> bool:

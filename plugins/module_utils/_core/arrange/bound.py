@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
-from ..model.sentences import listing
+from ..model.sentences import clock, listing
 
 MOST = 12  # rows of the table
+MOMENTS = 1e9  # s: larger numbers are seconds since 1970
 NOISE = ("since",)  # keys that follow from others
 
 
@@ -62,5 +63,7 @@ def _shown(value: Any) -> str:
         return listing([_shown(part) for part in value], most=12)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and value > MOMENTS:
+        return clock(value, value, seconds=True)
     text = " ".join(str(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -102,6 +102,8 @@ def meaning_of(kind: str, name: str, names: Names, pending: bool = False) -> Mea
     if kind in BY_ITEM:
         near = did_you_mean(name, [*known, *names.items])
         return Meaning(name, (), "there is no instance or item %s in this site%s" % (name, near))
+    if name in names.items and kind in BY_PROGRAM:
+        return Meaning(name, (), "say which program of item %s: %s/PROGRAM" % (name, name))
     return Meaning(name, (), "there is no instance %s in this site%s" % (name, did_you_mean(name, known)))
 
 
