@@ -33,7 +33,8 @@ class TimedOut(Late):
 
 @dataclass(slots=True)
 class Event:
-    kind: str  # task | ok | failed | unreachable | ignored | said | wait (a second without news) | end
+    # task | ok | failed | unreachable | ignored | nobody (a play has no host) | said | wait (a second without news) | end
+    kind: str
     name: str = ""  # of the task; of the host of a result
     action: str = ""  # short name of muster's own, else as written
     result: dict[str, Any] = field(default_factory=dict)

@@ -81,10 +81,11 @@ def run(
     progress = Progress(sys.stderr, lines=verb == "deploy")
     failed: list[Event] = []
     results: dict[str, Any] = {}
-    ran = False
+    ran = nobody = False
     check = check or bool(getattr(options, "dry_run", False) or getattr(options, "save", None))
     for event in play(verb, inventory, {**places.here(), **extra}, timeout=options.timeout, check=check):
         ran = ran or event.kind in ("ok", "failed", "unreachable", "ignored")
+        nobody = nobody or event.kind == "nobody"
         if event.kind == "ok" and event.action == "settle":
             results.update(event.result.get("results") or {})
         if event.kind == "said" and event.text:
@@ -104,7 +105,7 @@ def run(
         elif event.kind == "end":
             progress.clear()
             code = ended(event, failed)
-            if code == OK and not ran:
+            if code == OK and nobody and not ran:
                 print(NOBODY, file=sys.stderr)
                 return USAGE
             lost = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]

@@ -45,6 +45,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._say({"event": "task", "name": task.get_name(), "action": task.action})
 
+    def v2_playbook_on_no_hosts_matched(self):
+        self._say({"event": "nobody", "host": ""})
+
     def v2_runner_on_ok(self, result):
         self._say_result("ok", result)
 

@@ -33,7 +33,7 @@ def playing(monkeypatch: pytest.MonkeyPatch, *events: Event) -> None:
 def test_an_inventory_without_hosts_is_no_valid_site(
     words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    playing(monkeypatch)
+    playing(monkeypatch, Event("nobody"))
     options = main._parsed(words.split())
     assert options.command(options, HERE) == commands.USAGE
     assert capsys.readouterr() == ("", verbs.NOBODY + "\n")
