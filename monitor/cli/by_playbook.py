@@ -33,7 +33,7 @@ class TimedOut(Late):
 
 @dataclass(slots=True)
 class Event:
-    # task | ok | failed | unreachable | ignored | nobody (a play has no host) | said | wait (a second without news) | end
+    # task | ok | failed | unreachable | ignored | nobody (a play has no host) | said | wait (a second of silence) | end
     kind: str
     name: str = ""  # of the task; of the host of a result
     action: str = ""  # short name of muster's own, else as written
