@@ -125,6 +125,7 @@ def test_one_program_is_restarted_stopped_and_started_from_the_page(look: Opened
         n: p for n, p in before.items() if n != "config_manager"}  # fmt: skip
 
 
+@pytest.mark.long  # waits for two minutes
 def test_a_plot_for_each_figure_shows_what_a_program_used(look: Opened, site: SiteLab) -> None:
     seen = look()
     panel = programs_of(seen, "02")

@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from tests.benchmarks import machine, peer
 from tests.benchmarks.figures import Figure, Report
-from tests.benchmarks.lab import DUMMY_SERVICES, dummies, laboratory
+from tests.benchmarks.lab import DUMMY_SERVICES, Lab, dummies, laboratory
 from tests.benchmarks.options import Options
 
 SIZES = (3, 30)
-WINDOW = 60.0  # s; holds exactly one of the monitor's scheduled observations
+WINDOW = 60.0  # s; holds exactly one of the monitor's regular looks
+FIRST_WITHIN = 120.0  # s for the first of them, which is a reconcile: the next one comes 15 minutes later
 PEER_WINDOW = 30.0  # s; holds six of its ticks
 SAMPLES = 6  # looks at memory per window
 
@@ -29,6 +30,8 @@ def measure(options: Options, report: Report) -> None:
             lab.play("deploy")
             lab.play("monitor")
             lab.wait_until_ready()
+            if not options.quick:
+                _after_the_first_look(lab)
             _settle(options)
             cpu, memory, peak = _sample(lab.overhead, windows, window)
         theirs: dict[bool, tuple[list[float], list[float], list[float]]] = {}
@@ -58,6 +61,15 @@ def _peer(
         other.wait_until_running()
         _settle(options)
         return _sample(other.overhead, windows, window)
+
+
+def _after_the_first_look(lab: Lab) -> None:
+    """Wait for the reconcile with which a monitor begins."""
+    deadline = time.monotonic() + FIRST_WITHIN
+    while not any(line["event"] == "run over" and line["run"].startswith("reconcile-") for line in lab.journal(0.0)):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the monitor made no regular look within %g s" % FIRST_WITHIN)
+        time.sleep(1.0)
 
 
 def _settle(options: Options) -> None:
