@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.browser.chromium import Look
 from tests.integration.local_site import SiteLab, wait_for
 
