@@ -56,8 +56,9 @@ def plan(options: argparse.Namespace, places: Places) -> int:
 
     :raises UsageError: for a second name without a saved plan.
     """
-    if approves_nothing(options):
-        raise UsageError(approves_nothing(options))
+    lacking = approves_nothing(options)
+    if lacking:
+        raise UsageError(lacking)
     if options.file:
         from . import capture
 

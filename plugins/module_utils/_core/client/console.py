@@ -224,8 +224,9 @@ def events(options: argparse.Namespace, remote: api.Remote) -> int:
 
 def plan(options: argparse.Namespace, remote: api.Remote) -> int:
     """What a reconcile would do now, and why."""
-    if request_options.approves_nothing(options):
-        raise request_options.Incomplete(request_options.approves_nothing(options))
+    lacking = request_options.approves_nothing(options)
+    if lacking:
+        raise request_options.Incomplete(lacking)
     if options.save:
         return act({"kind": "reconcile"}, remote, options.timeout, True, options.save, options.approve)
     if options.json:

@@ -74,8 +74,9 @@ def request_of(kind: RequestKind, options: argparse.Namespace) -> Request:
     :raises Incomplete: when not exactly one of its choices is given, or none of which there may be several, and for
         an option without the one that it goes with.
     """
-    if approves_nothing(options):
-        raise Incomplete(approves_nothing(options))
+    lacking = approves_nothing(options)
+    if lacking:
+        raise Incomplete(lacking)
     values: Dict[str, Any] = {}
     for name in kind.fields:
         value = getattr(options, name, FIELDS[name].empty)
