@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 from hypothesis import settings
 
+from tests.integration import last_logs
 from tests.leftovers import own
 
 settings.register_profile("same", derandomize=True)
@@ -21,3 +24,11 @@ settings.load_profile("same")
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_outlives_this_process(tmp_path_factory: pytest.TempPathFactory) -> None:
     own(tmp_path_factory.getbasetemp(), keep=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        report.sections += list(last_logs.shown())
+    return report

@@ -80,14 +80,14 @@ def run(
     inventory = places.need_inventory()
     progress = Progress(sys.stderr, lines=verb == "deploy")
     failed: list[Event] = []
-    results: dict[str, Any] = {}
+    lost: set[str] = set()  # instances of which the last round did not reach what was asked for
     ran = nobody = False
     check = check or bool(getattr(options, "dry_run", False) or getattr(options, "save", None))
     for event in play(verb, inventory, {**places.here(), **extra}, timeout=options.timeout, check=check):
         ran = ran or event.kind in ("ok", "failed", "unreachable", "ignored")
         nobody = nobody or event.kind == "nobody"
         if event.kind == "ok" and event.action == "settle":
-            results.update(event.result.get("results") or {})
+            lost = (lost - set(event.result.get("results") or {})) | set(event.result.get("lost") or ())
         if event.kind == "said" and event.text:
             progress.clear()
             print(event.text, flush=True)
@@ -108,7 +108,6 @@ def run(
             if code == OK and nobody and not ran:
                 print(NOBODY, file=sys.stderr)
                 return USAGE
-            lost = [name for name, came in results.items() if came.get("result") in ("failed", "refused")]
             return FAILED if code == OK and lost else code
     return FAILED
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -19,7 +20,7 @@ from ..core.requests.read import RequestErrors
 from .desk import Desk, NotNow, Unknown, encode
 from .doors.limits import Account, Limits
 from .doors.wire import ABORT
-from .logs import answer, feed, stream, wanted
+from .logs import answer, feed, shared, stream, wanted
 
 Json = dict[str, Any]
 
@@ -51,7 +52,7 @@ class LogRoutes:
 
         requests = asked.requests(site, follow=True)
         made = stream.LogStream(
-            self._open, asked, requests, moved, request.scope[ABORT], over)
+            self._followed.open, asked, requests, moved, request.scope[ABORT], over)
         return cast(Response, made)  # Starlette only requires something that can be called like one
 
     async def programs(self, request: Request) -> Response:
@@ -87,6 +88,10 @@ class LogRoutes:
         if found is None:
             raise Unknown("nothing is kept as %s, or it is no longer kept" % show(name), name=True)
         return Response(encode(found), media_type="application/json")
+
+    @cached_property
+    def _followed(self) -> shared.Shared:
+        return shared.Shared(self._open)
 
     def admitted(self, request: Request) -> Account:
         raise NotImplementedError

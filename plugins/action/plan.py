@@ -151,7 +151,8 @@ class ActionModule(_controller_call.ControllerAction):
             _sentences.write_report(options["report"], {"plan": document, "sentences": sentences, **heard})
         if plan.refusals:
             site = site_from_json(compiled.document)
-            unknown = unnamed(KINDS[options["kind"]], request.from_arguments(options), names_of(site))
+            kind = KINDS["pause" if options["kind"] == "resume" else options["kind"]]  # refused, so nothing is paused
+            unknown = unnamed(kind, request.from_arguments(options), names_of(site))
             raise AnsibleActionFail(
                 "; ".join(dict.fromkeys(plan.refusals)), result={"mistake": "unknown name" if unknown else "refused"}
             )

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller import run_process
-from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, Plan
+from ansible_collections.control_room.muster.plugins.module_utils._core.model.plan import HOLD, Plan, lost
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.rollout import HALTED
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.words import CURRENT
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
@@ -94,9 +94,8 @@ class ActionModule(_controller_call.ControllerAction):
             raise AnsibleActionFail("; ".join(errors))
         if again:
             self._next_round(document, task_vars)
-        result.update(
-            changed=False, results=outcome, revision=answer.get("revision"), again=bool(again), again_kind=again
-        )
+        result.update(changed=False, results=outcome, lost=lost(kept["actions"], outcome))
+        result.update(revision=answer.get("revision"), again=bool(again), again_kind=again)
         return result
 
     def _next_round(self, document: dict[str, Any], task_vars: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 import yaml
 
+from tests.integration import last_logs
 from tests.integration.addresses import SITES
 from tests.integration.manual_actions import Hands
 from tests.integration.process_table import Process, sweep
@@ -96,6 +97,7 @@ class SiteLab(Hands):
         self.environment.pop("SUDO_USER", None)
         self.set(**variables)
         self.watch = Watcher(self)
+        last_logs.watch(self)
         self._playbooks: WarmPlaybooks | None = None
         self._playing = threading.Lock()
 
@@ -105,6 +107,9 @@ class SiteLab(Hands):
 
     def root(self, host: str) -> Path:
         return self.folder / "m" / "hosts" / host
+
+    def roots(self) -> dict[str, Path]:
+        return {root.name: root for root in sorted((self.folder / "m" / "hosts").glob("*"))}
 
     def _keep(self, consoles: Sequence[str]) -> None:
         path = self.inventory / "hosts.yml"

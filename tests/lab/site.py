@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from tests.integration import last_logs
 from tests.integration.local_site import PLAY_WITHIN, Played, SiteLab
 from tests.integration.process_table import Process
 from tests.integration.site_watch import Watcher
@@ -48,6 +49,7 @@ class LabSite(SiteLab):
         self.environment = self.controller_environment()
         self.set(**variables)
         self.watch = Watcher(self)
+        last_logs.watch(self)
 
     @property
     def state(self) -> Path:
@@ -55,6 +57,9 @@ class LabSite(SiteLab):
 
     def root(self, host: str) -> Path:
         return self.lab.opt(host) / Path(inventory.MUSTER_ROOT).relative_to("/opt")
+
+    def roots(self) -> dict[str, Path]:
+        return {host: self.root(host) for host in (*self.lab.names.managed, *self.lab.names.controllers)}
 
     def set(self, **variables: Any) -> None:
         self._variables.update(variables)

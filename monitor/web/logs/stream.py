@@ -18,10 +18,10 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from . import feed, wanted
+from . import feed, shared, wanted
 
 Json = dict[str, Any]
-Open = Callable[[str, Json, feed.Take], feed.End]
+Open = Callable[[str, list[int], Json, shared.Take], feed.End]
 HEARTBEAT_SECONDS = 5.0
 SLOW_CLIENT_SECONDS = 20.0  # after which a client that does not read is dropped
 AGAIN_SECONDS = 2.0  # until a host that ended is asked again
@@ -58,7 +58,8 @@ class LogStream:
         gone = asyncio.create_task(_gone(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            self._put("sources", [source.to_json() for source in self._asked.sources])
+            sources = [source.to_json() for source in self._asked.sources]
+            self._put("sources", json.dumps(sources).encode())
             for host in self._requests:
                 self._ask(host)
             await self._follow(send, gone)
@@ -106,29 +107,27 @@ class LogStream:
         if self._cursors.get(host):
             request = {**request, "after": self._cursors[host]}
         self._ends[host] = lambda: None
-        self._ends[host] = self._open(host, request, lambda said: self._take(host, numbers, said))
+        self._ends[host] = self._open(host, numbers, request, lambda part: self._take(host, part))
 
-    def _take(self, host: str, numbers: list[int], said: Json) -> None:
-        if "over" in said:
-            why = str(said["over"])
-            if why != self._told.get(host):
-                self._told[host] = why
-                self._put("over", {"host": host, "why": why})
+    def _take(self, host: str, part: shared.Part) -> None:
+        if part.over is not None:
+            if part.over != self._told.get(host):
+                self._told[host] = part.over
+                self._put("over", json.dumps({"host": host, "why": part.over}).encode())
             self._again[host] = time.monotonic() + AGAIN_SECONDS
         else:
             self._told.pop(host, None)
-            if said.get("cursor"):
-                self._cursors[host] = said["cursor"]
-            lines = [made for made in (feed.clean(line, numbers) for line in said["lines"]) if made is not None]
-            if lines:
+            if part.cursor:
+                self._cursors[host] = part.cursor
+            if part.data:
                 # Before a host has sent all that it had, there is no place at which it could go on.
-                whole = said.get("cursor") and all(self._cursors.get(name) for name in self._requests)
-                self._put("lines", lines, wanted.encoded(self._cursors) if whole else "")
+                whole = part.cursor and all(self._cursors.get(name) for name in self._requests)
+                self._put("lines", part.data, wanted.encoded(self._cursors) if whole else "")
         self._bell.set()
 
-    def _put(self, event: str, document: Any, ident: str = "") -> None:
+    def _put(self, event: str, document: bytes, ident: str = "") -> None:
         head = b"id: %s\n" % ident.encode() if ident else b""
-        data = b"%sevent: %s\ndata: %s\n\n" % (head, event.encode(), json.dumps(document).encode())
+        data = b"%sevent: %s\ndata: %s\n\n" % (head, event.encode(), document)
         self._waiting.append(data)
         self._size += len(data)
 

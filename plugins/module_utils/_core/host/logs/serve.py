@@ -48,6 +48,7 @@ class Stream:
         self._files: Dict[str, files.Follower] = {}  # by the key of its source
         self._journal: Optional[journal.Follower] = None
         self._turn = 0
+        self._told = False  # whether its first cursor was given
         began = time.time()
         self._left: Any = left.gathered(wanted, wanted.ended) if wanted.ended else None
         if wanted.figures:
@@ -85,11 +86,13 @@ class Stream:
         while self._pending and size < PART_BYTES:
             lines.append(self._pending.popleft())
             size += len(lines[-1].get("t") or "") + 50
-        if not lines and self._wanted.follow:
+        if not lines and self._told:
             lines = self._new()
         self.over = not self._pending and not self._wanted.follow
-        if not lines:
+        # A reader knows by the first cursor that what comes next is new, also where there was nothing before.
+        if not lines and (self._told or not self._wanted.follow):
             return None
+        self._told = self._wanted.follow and not self._pending
         return {"lines": lines, "cursor": None if self._pending else self.cursor()}
 
     def cursor(self) -> Json:
