@@ -20,6 +20,7 @@ from ..base.journal import Journal
 from ..core.controller import asked, calls, ledgers, publish, trail_search
 from ..core.controller.places import SEEN_FILE, SITE_FILE, WATCH_FILE
 from ..core.controller.store import LedgerError
+from ..core.model import saved_plan
 from ..core.model import site as site_model
 from ..core.model.observation import observed
 from ..core.model.records import State
@@ -245,7 +246,8 @@ class Desk:
             request["save"] = {"approve": approve}
         answer = await self.run(self._controller, request)
         plan: Json = answer["plan"]
-        kept = {"saved": answer["saved"]} if answer.get("saved") else {}
+        saved = answer.get("saved")
+        kept = {"saved": saved, "digest": saved_plan.digest(saved)} if saved else {}
         refused = [action["reason"] for action in plan["actions"] if action["action"] == "refuse"]
         said = refused or plan_text.plan_lines(plan, time.time())
         return {"ok": not refused, "said": said, "refused": bool(refused), "run": "", "results": {}, **kept}

@@ -215,7 +215,7 @@ SCHEMAS: dict[str, Json] = {
     "Answer": _object(
         {"ok": FLAG, "said": _list(TEXT), "results": ANY},
         "The outcome of a request. When the plan refuses it, `ok` is false and `said` has the reason.",
-        {"run": MAYBE_TEXT, "saved": ANY},
+        {"run": MAYBE_TEXT, "saved": ANY, "digest": TEXT},
     ),
     "Executed": _object(
         {"instance": TEXT, "program": TEXT, "host": TEXT, "code": WHOLE, "why": TEXT, "out": TEXT, "err": TEXT,

@@ -105,6 +105,13 @@ class TestASavedPlan:
         said = [e for e in running.ask("trail", limit=500)["trail"] if "second name" in e["what"] and not e["result"]]
         assert [(e["who"], "eve made" in e["what"]) for e in said] == [("bob", True)]
 
+    @pytest.mark.parametrize(("by", "who", "second"), [
+        ("ops", "eve", True), ("ops (Eve)", "ops (Bob)", True), ("ops (Eve)", "bob", True), ("ops", "ops", False),
+        ("ops (Eve)", "ops (Eve)", False), ("ops", "ops (Bob)", False), ("ops (Eve)", "ops", False),
+    ])  # fmt: skip
+    def test_takes_no_second_name_from_who_may_be_the_first(self, by: str, who: str, second: bool) -> None:
+        assert saved_plan.second_name(by, who) is second
+
     def test_that_somebody_changed_is_no_plan_of_this_site(self, running: Room) -> None:
         saved = save(running, "stop", approve=True, instances=["scen2_srv_01"])
         for change in ({"by": "mallory"}, {"approve": False}, {"request": {"kind": "site_stop"}}):

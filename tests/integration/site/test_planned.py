@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.api_client import Client
 from tests.integration.local_site import SERVERS, SiteLab, site_lab, wait_for
 
 pytestmark = pytest.mark.long
@@ -82,6 +83,27 @@ def test_a_move_for_later_is_done_then_and_a_stop_before_it_calls_it_off(lab: Si
     assert time.time() >= at - 1
     assert lab.good("reconcile").changed == 0
     assert lab.hosts_of(other) == stayed and lab.whole(other) and lab.claims()[other]["epoch"] == epoch
+
+
+def test_a_plan_that_asks_for_a_second_name_is_applied_by_another_person_over_the_api(lab: SiteLab) -> None:
+    api, name = Client(lab.state / "run" / "api.sock"), SERVICES[2]
+    asked = {"kind": "stop", "instances": [name], "why": "its sensor is changed"}
+    for missing in ("?approve=1", "?dry_run=1&approve=1", "?save=1"):
+        assert api.post("/actions" + missing, asked).status == 422
+    shown = api.post("/actions?dry_run=1&save=1&approve=1", asked, X_Muster_Person="Eve").json
+    apply = {"kind": "apply", "plan": shown["digest"]}
+    for person in ({"X_Muster_Person": "Eve"}, {}):
+        refused = api.post("/actions", apply, **person).json
+        assert not refused["ok"] and "asks for a second name" in refused["said"][0], refused
+    assert lab.whole(name)
+    done = api.post("/actions", apply, X_Muster_Person="Bob").json
+    assert done["ok"], done
+    assert not lab.hosts_of(name)
+    told = [line for line in lab.muster("events", "-n", "50").output.splitlines() if "second name" in line]
+    assert any("(Bob)" in line and "(Eve) made at" in line for line in told), told
+    again = api.post("/actions", apply, X_Muster_Person="Bob").json
+    assert not again["ok"] and "does not fit any more" in again["said"][0]
+    assert lab.muster("start", name).rc == 0
 
 
 def _state(lab: SiteLab, host: str) -> str:

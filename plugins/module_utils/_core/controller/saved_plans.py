@@ -75,8 +75,9 @@ class Bound:
         if rows:
             refusal = "the plan of %s from %s does not fit any more, so nothing is done:\n%s" % (
                 document["by"], made, table(rows))  # fmt: skip
-        elif document["approve"] and self.who == document["by"]:
-            refusal = "the plan of %s asks for a second name: somebody else applies it" % document["by"]
+        elif document["approve"] and not saved_plan.second_name(document["by"], self.who):
+            refusal = "the plan of %s asks for a second name, and %s is none: somebody else applies it" % (
+                document["by"], self.who or "nobody")  # fmt: skip
         entry: Json = {
             "at": now, "who": self.who, "from": plan.request.get("from") or "", "run": plan.run, "result": "",
             "what": "the plan that %s made at %s is applied" % (document["by"], made),

@@ -36,6 +36,16 @@ def is_digest(text: str) -> bool:
     return bool(_DIGEST.match(text))
 
 
+def second_name(by: str, who: str) -> bool:
+    """Whether `who` is certainly somebody else than `by`, as far as names tell.
+
+    Of a shared account both have to say who they are: `ops (Eve)`, `ops (Bob)`. Without a name it may be anybody.
+    """
+    account, _unused, person = by.partition(" (")
+    other_account, _unused, other = who.partition(" (")
+    return account != other_account or bool(person and other and person != other)
+
+
 def as_text(document: Mapping[str, Any]) -> str:
     """The content of a file."""
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
