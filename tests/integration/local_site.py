@@ -41,7 +41,7 @@ API_PORT = 8770  # of inventory/local
 SERVERS = ("server_1", "server_2", "server_3")
 CONSOLES = ("console_1", "console_2", "console_3")
 # For tests that take away most of the servers, which are the witnesses: with leases everything stops then.
-WITHOUT_LEASES = {"stable_after": 1, "exclusion": "none", "api_address": "{{ local_net }}.1", "api_port": API_PORT}
+WITHOUT_LEASES = {"stable_after": 1, "exclusion": "none"}
 SERVICE_PROGRAMS = frozenset(
     ("internal_data_bus", "sensor_acquisition", "data_processing", "config_manager", "common_bus_interface")
 )

@@ -81,6 +81,12 @@ class Hands:
         """A process on a host that muster knows nothing of, in this environment."""
         return self._begin(command, {**self.environment, **environment})
 
+    def seen_process(self, begun: subprocess.Popen[Any]) -> tuple[int, int]:
+        """Process id and start time, as the host's own processes see them, of what `begin_at` began."""
+        found = procs.stat(begun.pid)
+        assert found is not None
+        return begun.pid, found.started
+
     @contextlib.contextmanager
     def stray(self, instance: str, host: str) -> Iterator[subprocess.Popen[str]]:
         """A copy of an instance that an earlier start left on a host, as after a cut: on record there, without a claim.
@@ -93,10 +99,8 @@ class Hands:
         environment.update(MUSTER_HOST=host, MUSTER_ROOT=self.seen_root(host))
         del environment["MUSTER_EPOCH"]  # else the watcher would count it as a second copy that muster started
         process = self.begin_at(host, ["sleep", "300"], **environment)
-        found = procs.stat(process.pid)
-        assert found is not None
         left = starts.Start(instance, max(claimed.epoch - 1, 0), "left")
-        left.add(str(self.root(host)), {claimed.program: (process.pid, found.started)})
+        left.add(str(self.root(host)), {claimed.program: self.seen_process(process)})
         try:
             yield process
         finally:

@@ -20,10 +20,12 @@ from typing import Any
 
 import yaml
 
+from monitor.core.host.machine import procs
 from tests.integration import last_logs
 from tests.integration.local_site import PLAY_WITHIN, Played, SiteLab
 from tests.integration.process_table import Process
 from tests.integration.site_watch import Watcher
+from tests.integration.waiting import poll
 from tests.lab import inventory
 from tests.lab.disks import ROOT
 from tests.lab.hosts import Lab, lab
@@ -151,6 +153,13 @@ class LabSite(SiteLab):
         bound = ["setpriv", "--pdeathsig", "KILL", *command]
         return self._begin(self.lab.machines[host].inside(*bound, environment=environment))
 
+    def seen_process(self, begun: subprocess.Popen[Any]) -> tuple[int, int]:
+        children = Path(f"/proc/{begun.pid}/task/{begun.pid}/children")
+        (child,) = poll(lambda: children.read_text().split(), "the process behind nsenter", 10.0, 0.01)
+        found = procs.stat(int(child))
+        assert found is not None
+        return _inner_pid(int(child)), found.started
+
     def claims_on(self, host: str) -> list[str]:
         """Instances that a host holds, as the ledger has it."""
         return [name for name, claim in self.claims().items() if claim["host"] == host]
@@ -161,11 +170,10 @@ class LabSite(SiteLab):
         return [found for found in self._sweep() if not instance or found.instance == instance]
 
     def supervisord(self, host: str) -> int:
-        inner = (self.root(host) / "run" / "supervisord.pid").read_text().strip()
+        inner = int((self.root(host) / "run" / "supervisord.pid").read_text())
         for pid in self.pids(host):
             with contextlib.suppress(OSError):
-                status = Path(f"/proc/{pid}/status").read_text()
-                if status.partition("NSpid:")[2].splitlines()[0].split()[-1] == inner:
+                if _inner_pid(pid) == inner:
                     return pid
         raise LabError(f"no supervisord on {host}")
 
@@ -240,3 +248,9 @@ def of_its_own(**settings: Any) -> Iterator[LabSite]:
     """The same on hosts of its own: what `site_lab` of the acceptance tests gives them instead of a local site."""
     with lab() as made, deployed(made, **settings) as site:
         yield site
+
+
+def _inner_pid(pid: int) -> int:
+    """A process id of this machine, as the host calls it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("NSpid:")[2].splitlines()[0].split()[-1])

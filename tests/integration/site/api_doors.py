@@ -5,17 +5,27 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from tests.integration.api_client import Client
-from tests.integration.local_site import ROOT, SiteLab
+from tests.integration.local_site import API_PORT, ROOT, SiteLab
+
+ON_LAB = os.environ.get("MUSTER_TEST_SITE") == "lab"
 
 
 def console(lab: SiteLab, number: int) -> Client:
     return Client(lab.root("console_%d" % number) / "run" / "api.sock")
+
+
+def page(lab: SiteLab, number: int) -> Client:
+    """A browser at the host with this last part of its address. Hosts of the lab have no such way to the controller,
+    so it is at the controller there.
+    """
+    return Client(lab.state / "run" / "api.sock") if ON_LAB else Client((lab.net + ".%d" % number, API_PORT))
 
 
 def last_event(api: Client) -> int:

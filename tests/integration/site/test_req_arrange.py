@@ -71,17 +71,18 @@ def test_a_move_at_a_moment_waits_in_the_ledger_and_is_made_by_the_next_reconcil
 def test_a_saved_plan_is_carried_out_exactly_or_not_at_all(lab: SiteLab) -> None:
     before = places(lab)
     (home,) = before["scen2_srv_01"]
-    to, path = other_than(home), lab.folder / "plan.json"
-    saved = lab.muster("move", "01", "--to", to, "--save", str(path))
+    to, (folder, called) = other_than(home), lab.shared()
+    path = called + "/plan.json"
+    saved = lab.muster("move", "01", "--to", to, "--save", path)
     assert saved.rc == 0, saved.output
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / "plan.json").stat().st_mode) == 0o600
     assert places(lab) == before
-    applied = lab.muster("apply", str(path))
+    applied = lab.muster("apply", path)
     assert applied.rc == 0, applied.output
     assert lab.hosts_of("scen2_srv_01") == {to}
     again = lab.good("reconcile")
     assert again.changed == 0, again.output
-    refused = lab.muster("apply", str(path))
+    refused = lab.muster("apply", path)
     assert refused.rc == 5 and "does not fit any more" in refused.output, refused.output
     assert lab.hosts_of("scen2_srv_01") == {to}
 
