@@ -58,3 +58,17 @@ def test_a_look_is_proposed_and_a_second_word_names_what_there_is(
 
 def test_another_word_that_is_wrong_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(main.main, "completion bsh", capsys).startswith("argument shell: ")
+
+
+@pytest.mark.parametrize("line", BOTH)
+@pytest.mark.parametrize("words", [
+    ["stop", ""], ["start", "01", " "], ["explain", ""], ["logs", ""], ["ps", ""], ["why", ""], ["drain", ""],
+    ["signal", "scen2_srv_01/x", ""], ["drill", "begin", ""],
+])  # fmt: skip
+def test_a_name_that_is_empty_is_a_wrong_command(
+    line: Line, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        line(words)
+    assert ended.value.code == commands.USAGE
+    assert capsys.readouterr().err.rstrip().endswith("is empty; is a variable of your shell not set?")

@@ -36,6 +36,12 @@ class Parser(argparse.ArgumentParser):
             message = unknown(self.prog.split()[1:], typed.group(2), self.commands)
         super().error(message)
 
+    def _get_values(self, action: argparse.Action, arg_strings: List[str]) -> Any:
+        # A name that a script took from a variable which is not set.
+        if not action.option_strings and action.nargs != argparse.PARSER and not all(map(str.strip, arg_strings)):
+            raise argparse.ArgumentError(action, "is empty; is a variable of your shell not set?")
+        return super()._get_values(action, arg_strings)  # type: ignore[misc]
+
     @property
     def commands(self) -> Sequence[str]:
         """The words of which one must follow; () where none must."""
