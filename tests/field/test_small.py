@@ -5,8 +5,8 @@
 
 Sources: quay/mirror-registry#136, DavidWittman/ansible-redis#197, sensu/sensu-ansible#94 (umask 077);
 k3s-io/k3s#7372, newrelic/nri-elasticsearch#72, ansible-lockdown/RHEL9-CIS#450 (noexec); giampaolo/psutil#2100,
-casacore/casacore PR#450 (limits of containers); ansible/ansible#17276 and the documentation of Ansible Vault (decrypted
-values stay where tasks put them); sshd_config(5), UseDNS (names in `from=`).
+casacore/casacore PR#450, k3s-io/k3s#2924, lxc/lxc#3703 (limits of containers); ansible/ansible#17276 and the
+documentation of Ansible Vault (decrypted values stay where tasks put them); sshd_config(5), UseDNS (names in `from=`).
 """
 
 from __future__ import annotations
@@ -122,6 +122,10 @@ def control_groups(folder: Path, files: dict[str, str], line: str) -> dict[str, 
             {"memory/x/memory.limit_in_bytes": "%d" % GIB, "memory/memory.limit_in_bytes": "9223372036854771712",
              "cpu,cpuacct/x/cpu.cfs_quota_us": "200000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000"},
             "4:memory:/x\n3:cpu,cpuacct:/x\n1:name=systemd:/x\n", GIB, 0, 2.0, id="version 1"),
+        pytest.param(
+            {"cpu,cpuacct/x/cpu.cfs_quota_us": "200000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000",
+             "cpuset/x/cpu.cfs_quota_us": "1"},
+            "8:cpuacct,cpu:/x\n2:cpuset:/\n", 0, 0, 2.0, id="version 1 whose folder has another order"),
         pytest.param({"memory.max": "-7", "cpu.max": "x y"}, "0::/../..\nnonsense\n", 0, 0, 0, id="nonsense"),
     ],
 )  # fmt: skip

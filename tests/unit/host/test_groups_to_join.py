@@ -62,3 +62,11 @@ def test_a_tree_that_is_mounted_at_the_group_of_a_container(tmp_path: Path) -> N
     for elsewhere in ("/box/payload2" + PROGRAM, "/other" + PROGRAM):
         with pytest.raises(OSError, match="No such file"):
             joined(elsewhere)
+
+
+def test_a_folder_of_version_1_may_name_its_controllers_in_another_order(tmp_path: Path) -> None:
+    (tmp_path / "cpu,cpuacct" / "x").mkdir(parents=True)
+    (tmp_path / "cpu,cpuacct" / "x" / "cgroup.procs").touch()
+    assert groups_to_join("8:cpuacct,cpu:/x\n", "8:cpuacct,cpu:/\n", root=str(tmp_path)) == [
+        "%s/cpu,cpuacct/x/cgroup.procs" % tmp_path
+    ]

@@ -13,6 +13,7 @@ import os
 import resource
 
 from ..machine import procs
+from ..machine.limits import folder_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def groups_to_join(theirs: str, own: str, mounts: str = "", root: str = _CGROUPS
     for line in theirs.splitlines():
         _number, controllers, path = line.split(":", 2)
         limits = second and not controllers  # the one of version 2; a hierarchy of version 1 may be there beside it
-        base = root if limits else os.path.join(root, controllers.replace("name=", "") or "unified")
+        base = root if limits else folder_of(root, controllers.replace("name=", "") or "unified")
         top = shown.get(base, "")
         below = path[len(top) :] if (path + "/").startswith(top + "/") else path
         members = base + below.rstrip("/") + "/cgroup.procs"

@@ -51,10 +51,20 @@ def _groups(pid: str, mount: str, proc: str) -> Iterator[Tuple[str, bool]]:
         old = number != "0"
         if old and not {"memory", "cpu"} & set(controllers.split(",")):
             continue
-        top = os.path.join(mount, controllers) if old else mount
+        top = folder_of(mount, controllers) if old else mount
         parts = [part for part in path.split("/") if part not in ("", "..")]
         for length in range(len(parts), -1, -1):
             yield os.path.join(top, *parts[:length]), old
+
+
+def folder_of(mount: str, controllers: str) -> str:
+    """The folder of controllers of version 1. Its name may have them in another order than /proc."""
+    wanted = set(controllers.split(","))
+    try:
+        names = os.listdir(mount)
+    except OSError:
+        names = []
+    return os.path.join(mount, next((name for name in names if set(name.split(",")) == wanted), controllers))
 
 
 def _number(folder: str, name: str) -> Optional[int]:
