@@ -37,7 +37,7 @@ _ABOVE = 32  # the listener's descriptors are at least this: a reload of supervi
 def make(supervisord: Any, **_options: str) -> Any:
     """The factory that supervisord calls at its start, and again after a reload. Never raises."""
     try:
-        _hide_folder()
+        _hide_ours()
         _guard(supervisord)
         Listener(supervisord)
         _wake_on_signals(supervisord)
@@ -269,14 +269,17 @@ def _listen_again(supervisord: Any) -> None:
         _say(supervisord, "muster: %s was gone, so it is made again" % path)
 
 
-def _hide_folder() -> None:
-    """Take this folder out of PYTHONPATH: supervisord needed it there, the programs that it starts must not get it."""
+def _hide_ours() -> None:
+    """Take this folder out of PYTHONPATH, and UTF-8 out of the environment where muster set it: supervisord needed
+    them, the programs that it starts must not get them."""
     folder = os.path.dirname(os.path.abspath(__file__))
     rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != folder]
     if rest:
         os.environ["PYTHONPATH"] = os.pathsep.join(rest)
     else:
         os.environ.pop("PYTHONPATH", None)
+    if os.environ.pop("MUSTER_UTF8", ""):
+        os.environ.pop("PYTHONUTF8", None)
 
 
 class _Waker:

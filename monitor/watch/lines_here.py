@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from ..core.host.machine.ownership import UTF8
 from ..core.model.answers import Nonsense
 from .line_acts import LineActs
 from .lines_ssh import LINE_BYTES, far_end, feed, question
@@ -64,7 +65,7 @@ class HereLine:
         source, start = far_end()
         python = _USUAL_PYTHON if os.access(_USUAL_PYTHON, os.X_OK) else sys.executable
         process = await asyncio.create_subprocess_exec(
-            python, "-I", "-S", "-c", start,
+            python, "-I", "-S", *UTF8, "-c", start,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             limit=LINE_BYTES, start_new_session=True, cwd="/",
             env={name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},

@@ -25,6 +25,7 @@ from ..base import usage
 from ..base.files import SOCKET_PATH_BYTES
 from ..core.host import contact, relay
 from ..core.host import line as host_line
+from ..core.host.machine.ownership import UTF8
 from ..core.model.answers import Nonsense
 from ..core.model.moments import Ladder
 from ..judge.hosts import AWAY, NOT_HELD, Signal
@@ -381,7 +382,7 @@ def command(host: WatchedHost, interval: float, api: str, door: Path | None) -> 
     arguments += [str(argument) for argument in ssh.get("arguments") or ()]
     python = str(ssh.get("python") or "")
     start = far_end()[1]
-    words = [python if python.startswith("/") else "/usr/bin/python3", "-I", "-S", "-c", start]
+    words = [python if python.startswith("/") else "/usr/bin/python3", "-I", "-S", *UTF8, "-c", start]
     if _by_door(host):
         words = ["sudo", "-n", "--", *words[:3], "/usr/local/libexec/muster-agent-%s" % host.name, "listen"]
     elif ssh.get("become"):

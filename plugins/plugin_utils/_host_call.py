@@ -139,7 +139,8 @@ class HostAction(ActionBase):
     def _run(self, program: str, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of a program in Python; None when there is no such Python, agent, or right."""
         source = program.encode()
-        words = [*self.interpreter(task_vars), "-I", "-S", "-c", _FED % len(source), request["host"]["root"]]
+        words = [*self.interpreter(task_vars), "-I", "-S", *ownership.UTF8, "-c", _FED % len(source)]
+        words.append(request["host"]["root"])
         return self._answer(shlex.join(words), request, _agent_files.ABSENT, before=source)
 
     def _answer(

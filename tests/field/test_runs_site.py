@@ -290,7 +290,7 @@ def test_a_site_runs_whose_accounts_have_another_login_shell(ssh: SiteLab) -> No
 
 def test_the_agent_runs_under_the_interpreter_that_a_variable_names(ssh: SiteLab) -> None:
     asked = (ssh.folder / "asked").read_text().splitlines()
-    assert sum(line.startswith("-I -S -c ") and line.endswith(str(ssh.root("server_1"))) for line in asked) >= 2
+    assert sum(line.startswith("-I -S -X utf8 -c ") and line.endswith(str(ssh.root("server_1"))) for line in asked) >= 2
 
 
 def test_the_account_of_who_deploys_is_not_the_monitors(ssh: SiteLab) -> None:

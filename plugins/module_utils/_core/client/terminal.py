@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import shutil
 import sys
 from typing import Any, Iterator
@@ -47,6 +48,9 @@ class Shown:
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
     """Standard output and standard error of this process are `Shown` meanwhile."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding has not every character
     out: Any = Shown(sys.stdout)
     error: Any = Shown(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):

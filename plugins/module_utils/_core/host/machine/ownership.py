@@ -19,6 +19,8 @@ _FOLDERS = ("", "bin", "lib", "etc", "etc/available", "etc/current", "etc/genera
             "run")  # programs and settings
 _OTHERS_WRITE = 0o022  # may write: group, everybody
 REFUSED = "others than root may write to "
+# Options of Python with which names and texts are bytes of UTF-8 on a host, whatever the locale of its account.
+UTF8 = ("-X", "utf8")
 
 # For `python -c`, before anything of the folder is loaded: PLACES are the folders that count.
 GUARD = """\

@@ -28,6 +28,9 @@ GUARD = "muster-supervisor/muster_guard.py"  # the same, where a lease is needed
 # cannot import. So there is a file with the listener, which only a supervisord reads that was started with it.
 PLAIN, WITH_LISTENER = "etc/supervisord.conf", "etc/supervisord-listener.conf"
 
+# Has supervisord read its files as they are written, whatever the locale; the listener removes both again.
+UTF8 = {"PYTHONUTF8": "1", "MUSTER_UTF8": "1"}
+
 # What programs inherit from the environment of the deploy; the rest (ansible's, ssh's) would differ from run to run.
 _KEPT = ("DISPLAY", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
          "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR")
@@ -202,6 +205,8 @@ def _start(
         known = variables.get("PYTHONPATH")
         folder = os.path.dirname("%s/bin/%s" % (root, LISTENER))
         variables["PYTHONPATH"] = folder + (os.pathsep + known if known else "")
+        if "PYTHONUTF8" not in variables:
+            variables.update(UTF8)
     variables["MUSTER_OPEN_FILES"] = str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     with open(log, "wb") as output:
         try:

@@ -175,10 +175,11 @@ def quote_environment(variables: Mapping[str, str]) -> str:
 def _escape(text: str) -> str:
     text = text.replace("%", "%%")
     if ";" in text or "#" in text:
-        # the parser begins a comment at a mark behind any character that `str.isspace` accepts, as `\s` does
+        # The parser begins a comment at a mark behind any character that `str.isspace` accepts, as `\s` does. Where it
+        # does not read UTF-8, the last byte of any other character may be such a one: of "à", a no-break space.
         import re
 
-        text = re.sub(r"(?<=\s)(?=[;#])", _NO_COMMENT, text)
+        text = re.sub(r"(?<=[\s\x80-\U0010ffff])(?=[;#])", _NO_COMMENT, text)
     return text
 
 
