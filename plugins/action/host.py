@@ -9,6 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.control_room.muster.plugins.module_utils._core.compile import errors as compile_errors
+from ansible_collections.control_room.muster.plugins.module_utils._core.compile import host_environment
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import host_facts
 from ansible_collections.control_room.muster.plugins.plugin_utils import (
     _compiled,
@@ -55,7 +57,7 @@ class ActionModule(_host_call.HostAction):
                     if name in service["hosts"]
                 },
                 "supervisord": options["supervisord"],
-                "environment": {str(k): str(v) for k, v in sorted(_inventory.plain(options["environment"]).items())},
+                "environment": _environment(_inventory.plain(options["environment"])),
                 "boot": options["boot"],
                 "lease": _leases.of_host(host, compiled.document),
                 "system": _inventory.plain({"packages": options["packages"], "user": options["user"]}),
@@ -101,3 +103,15 @@ class ActionModule(_host_call.HostAction):
             "service_manager": str(known.get("muster_service_manager") or "systemd"),
             "measure": "node",
         }
+
+
+def _environment(written: Any) -> dict[str, str]:
+    """The variables of all programs, sorted.
+
+    :raises AnsibleActionFail: with everything that is wrong in them.
+    """
+    problems = compile_errors.Problems()
+    found = host_environment.read(written, ("host_environment",), problems)
+    if problems.errors:
+        raise AnsibleActionFail("\n".join(error.line() for error in problems.errors))
+    return dict(sorted(found.items()))

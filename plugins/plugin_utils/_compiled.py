@@ -79,12 +79,15 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
         errors += _without_template(raw, task_vars)
     except compile_errors.SiteErrors as found:
         errors += found.errors
+    errors += _inventory.environments(task_vars)
     locator = _locate.Locator(
         _inventory.sources(task_vars),
         str(task_vars.get("playbook_dir") or "") or None,
         controller=_inventory.controller_name(task_vars),
     )
     errors += locator.repeated()
+    refused = {error.keys for error in errors}
+    errors += [error for error in locator.rewritten() if error.keys not in refused]
     if site is None or errors:
         lines = _locate.messages(errors, locator)
         raise AnsibleActionFail("the site is not valid, nothing was touched:\n%s" % "\n".join(lines))

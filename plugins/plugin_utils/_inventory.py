@@ -18,7 +18,8 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.control_room.muster.plugins.module_utils._core.compile.errors import Problems
+from ansible_collections.control_room.muster.plugins.module_utils._core.compile import host_environment, odd_data
+from ansible_collections.control_room.muster.plugins.module_utils._core.compile.errors import Problems, SiteError
 from ansible_collections.control_room.muster.plugins.module_utils._core.controller.way import way
 from ansible_collections.control_room.muster.plugins.module_utils._core.model import request
 from ansible_collections.control_room.muster.plugins.module_utils._core.model.site import SSH_CONNECTIONS
@@ -137,7 +138,11 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         if not str(name).startswith("muster_") or name in HOST_VARIABLES or name in OTHER_VARIABLES:
             continue
         try:
-            raw[str(name)] = _plain(_template(own, variables[name], ()))
+            if odd_data.refuse(variables[name], (str(name),), problems):
+                continue
+            found = _template(own, variables[name], ())
+            if not odd_data.refuse(found, (str(name),), problems):
+                raw[str(name)] = _plain(found)
         except AnsibleError as error:
             problems.add((str(name),), str(error.message))
     problems.finish()
@@ -153,13 +158,17 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         own_words = [
             key for key in written if key in HOST_VARIABLES or (key not in variables and key not in OTHER_VARIABLES)
         ]
-        known: dict[str, Any] = {str(key): _plain(view[key]) for key in own_words}
+        known: dict[str, Any] = {}
+        for key in own_words:
+            if not odd_data.refuse(view[key], ("hosts", name, str(key)), problems):
+                known[str(key)] = _plain(view[key])
         known["groups"] = [group for group, members in groups.items() if name in members]
         written_down = everyday[name]
         known["connection"] = str(written_down.get("ansible_connection") or "")
         if known["connection"] in SSH_CONNECTIONS:
             known["ssh"] = _reached(written_down, name)
         hosts[name] = known
+    problems.finish()
     raw["inventory"] = {
         "hosts": hosts,
         "groups": groups,
@@ -167,6 +176,28 @@ def gather(templar: Any, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         "muster_hosts": members,
     }
     return raw
+
+
+def environments(task_vars: Mapping[str, Any]) -> tuple[SiteError, ...]:
+    """What is wrong in the variables of all programs of the hosts; what is so for several is said once."""
+    hostvars = task_vars["hostvars"]
+    known: list[Any] = []
+    problems = Problems()
+    for name in map(str, task_vars["groups"].get("muster_hosts", [])):
+        if "muster_environment" not in hostvars.raw_get(name):
+            continue
+        keys = ("hosts", name, "muster_environment")
+        try:
+            written = hostvars[name]["muster_environment"]
+            if odd_data.refuse(written, keys, problems):
+                break  # as it is most likely for all
+            value = _plain(written)
+        except AnsibleError:
+            continue  # it may need facts of the host, which are not there yet
+        if value not in known:
+            host_environment.read(value, keys, problems)
+            known.append(value)
+    return tuple(problems.errors)
 
 
 def _of_the_inventory(hostvars: Any) -> Any:

@@ -24,6 +24,7 @@ from ..module_utils._core.compile.errors import (
     SiteErrors,
     path_text,
 )
+from . import _yaml_texts
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")
@@ -101,7 +102,7 @@ class Locator:
         found: list[SiteError] = []
         seen: set[tuple[str, int, int]] = set()
         for source in self._sources:
-            for keys, again, first in _duplicates(source.node, ()):
+            for keys, again, first in sorted(_duplicates(source.node), key=lambda one: one[1].start_mark.line):
                 mark = (source.file, again.start_mark.line, again.start_mark.column)
                 if not str(keys[0]).startswith("muster_") or mark in seen:
                     continue
@@ -110,6 +111,28 @@ class Locator:
                 message = "written twice, first at %s" % _place(source.file, first)
                 hint = "Ansible would silently keep the last one only"
                 found.append(SiteError(path_text(keys), message, None, hint, keys, _place(source.file, again)))
+        return found
+
+    def rewritten(self) -> list[SiteError]:
+        """An error for every value that a program would get in another way than it is written here, such as ``010``.
+
+        Ansible has only the value left. Numbers of muster's own keys may be written as one likes, but for octal ones.
+        """
+        found: list[SiteError] = []
+        seen: set[tuple[str, int, int]] = set()
+        for source in self._sources:
+            for keys, node in _scalars(source.node):
+                mark = (source.file, node.start_mark.line, node.start_mark.column)
+                if not str(keys[0]).startswith("muster_") or mark in seen:
+                    continue
+                read = _yaml_texts.read_as(node, keys)
+                if not read:
+                    continue
+                seen.add(mark)
+                keys = ("hosts", source.host, *keys) if source.host else keys
+                message = "is %s, which YAML reads as %s" % (node.value, read)
+                hint = "put it in quotes, or write %s" % read
+                found.append(SiteError(path_text(keys), message, None, hint, keys, _place(source.file, node)))
         return found
 
     def _variable(self, host: str, keys: Keys) -> str | None:
@@ -173,7 +196,7 @@ class Locator:
         try:
             with open(file, "rb") as handle:
                 return yaml.compose(handle, Loader=_LOADER)
-        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError):
             return None  # Ansible has its own word about files it cannot read
 
 
@@ -265,17 +288,37 @@ def _place(file: str, node: Any) -> str:
     return "%s:%d" % (file if relative.startswith("..") else relative, node.start_mark.line + 1)
 
 
-def _duplicates(node: Any, keys: Keys) -> Iterator[tuple[Keys, Any, Any]]:
+def _duplicates(root: Any) -> Iterator[tuple[Keys, Any, Any]]:
     """The path of each repeated key, its node and the node of the first one."""
-    first: dict[str, Any] = {}
-    for name, value in _pairs(node):
-        if not isinstance(name, yaml.ScalarNode) or name.tag.endswith(":merge"):
+    for keys, node in _nodes(root):
+        first: dict[str, Any] = {}
+        for name, _value in _pairs(node):
+            if not isinstance(name, yaml.ScalarNode) or name.tag.endswith(":merge"):
+                continue
+            if name.value in first:
+                yield (*keys, str(name.value)), name, first[name.value]
+            first.setdefault(name.value, name)
+
+
+def _scalars(root: Any) -> Iterator[tuple[Keys, Any]]:
+    return ((keys, node) for keys, node in _nodes(root) if keys and isinstance(node, yaml.ScalarNode))
+
+
+def _nodes(root: Any) -> Iterator[tuple[Keys, Any]]:
+    """Every node with its path, in the order of the file. What an anchor repeats, also within itself, comes once."""
+    left: list[tuple[Keys, Any]] = [((), root)]
+    seen: set[int] = set()
+    while left:
+        keys, node = left.pop()
+        if id(node) in seen:
             continue
-        path = (*keys, str(name.value))
-        if name.value in first:
-            yield path, name, first[name.value]
-        first.setdefault(name.value, name)
-        yield from _duplicates(value, path)
-    if isinstance(node, yaml.SequenceNode):
-        for position, entry in enumerate(node.value):
-            yield from _duplicates(entry, (*keys, position))
+        seen.add(id(node))
+        yield keys, node
+        below: list[tuple[Keys, Any]] = []
+        if isinstance(node, yaml.SequenceNode):
+            below = [((*keys, position), entry) for position, entry in enumerate(node.value)]
+        for name, value in _pairs(node):
+            if isinstance(name, yaml.ScalarNode):
+                merged = name.tag.endswith(":merge")
+                below.append((keys if merged else (*keys, str(name.value)), value))
+        left += reversed(below)

@@ -16,7 +16,7 @@ from ..model.parts import ALARM_EVENTS, ALARMS, NOTIFY
 from ..model.sequence import natural, ordered
 from ..model.site import Application, Hook, Host, Service, Settings, Site
 from ..model.words import VERDICTS
-from . import changes, checks
+from . import changes, checks, odd_data
 from . import keys as compile_keys
 from .alarms import read_alarms
 from .applications import ApplicationReader, Known
@@ -53,6 +53,9 @@ class _Compiler:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.problems = Problems()
         self.reader = Reader(self.problems)
+        for name in raw:
+            odd_data.refuse(raw[name], (str(name),), self.problems)
+        self.problems.finish()  # nothing can be done with such data
         raw = ordered(raw)  # nothing that is made of the site may depend on the order of keys
         self.inventory: Mapping[str, Any] = raw.get("inventory") or {}
         self.read = names.read_in(
