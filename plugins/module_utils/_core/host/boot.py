@@ -9,11 +9,10 @@ boot the first starts supervisord and the second finds it. It starts the host se
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
-from .machine import procs
+from .machine import json_files, procs
 from .service.choose import manager_of
 from .service.errors import ManagerError
 from .service.supervisor import daemon
@@ -33,8 +32,10 @@ def main(root: str, verb: str) -> int:
     """
     import sys
 
-    with open(root + "/etc/host.json", encoding="utf-8") as handle:
-        marker = json.load(handle)
+    marker = json_files.read(root + "/etc/host.json")
+    if not marker.get("site_id"):
+        sys.stderr.write("%s/etc/host.json cannot be read, or is damaged: deploy again\n" % root)
+        return 1
     host = dict(marker, root=root)
     try:
         if verb == "start":

@@ -288,6 +288,6 @@ def _service_manager(root: str) -> str:
     try:
         with open(root + "/etc/host.json", encoding="utf-8") as handle:
             named = str(json.load(handle).get("service_manager"))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, RecursionError, AttributeError):
         return "supervisor"
     return named if named in _MANAGERS else "supervisor"

@@ -118,8 +118,10 @@ class Listener:
         try:
             with open(os.path.dirname(self._run) + "/etc/host.json", encoding="utf-8") as handle:
                 noted = json.load(handle)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return
+        if not isinstance(noted, dict):
+            return  # damaged
         if noted.get("service_manager") != "systemd" or os.geteuid():
             self._asks_systemd = False
             return

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from .machine import files, limits, node, procs
+from .machine import files, json_files, limits, node, procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,17 +115,18 @@ def _node(root: str) -> Dict[str, Any]:
         site.main()
     try:
         import psutil
-    except ImportError:
+
+        memory = psutil.virtual_memory()
+        return {
+            "load_average": load,
+            "cpus": psutil.cpu_count() or 1,
+            "memory": memory.percent,
+            "total_memory": memory.total,
+            "free_memory": memory.available // _MIB,
+            "free_disk": psutil.disk_usage(root).free // _MIB,
+        }
+    except Exception:  # it is not there, or does not get on with this machine
         return {"load_average": load, **_node_without_psutil(root)}
-    memory = psutil.virtual_memory()
-    return {
-        "load_average": load,
-        "cpus": psutil.cpu_count() or 1,
-        "memory": memory.percent,
-        "total_memory": memory.total,
-        "free_memory": memory.available // _MIB,
-        "free_disk": psutil.disk_usage(root).free // _MIB,
-    }
 
 
 def _within(facts: Dict[str, Any], limit: limits.Limits) -> Dict[str, Any]:
@@ -155,9 +156,10 @@ def _node_without_psutil(root: str) -> Dict[str, Any]:
 
 
 def _read_sample(root: str) -> Mapping[str, Any]:
+    sample = json_files.read(root + "/run/load.json")
     try:
-        with open(root + "/run/load.json", encoding="utf-8") as handle:
-            sample: Dict[str, Any] = json.load(handle)
-            return sample if isinstance(sample.get("processes"), dict) else {}
-    except (OSError, ValueError, AttributeError):
-        return {}
+        _at, _busy = float(sample["at"]), [float(seconds) for seconds in (*sample["node"], *sample["network"])]
+        _ticks = [float(ticks) + resident + started for ticks, resident, started in sample["processes"].values()]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}  # damaged, or written by another version
+    return sample

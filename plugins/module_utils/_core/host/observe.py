@@ -9,7 +9,7 @@ import json
 import os
 
 from .lease import allowed
-from .machine import files, instance_files, procs, starts
+from .machine import files, instance_files, json_files, procs, starts
 from .service import ends, identity
 from .service.choose import manager_of, setup_of
 
@@ -33,6 +33,8 @@ def read_marker(root: str) -> Dict[str, Any]:
             marker: Dict[str, Any] = json.load(handle)
     except FileNotFoundError:
         return {}
+    except json_files.DAMAGED:
+        marker = {}
     if not isinstance(marker, dict) or not marker.get("site_id"):
         raise ValueError("%s/etc/host.json is damaged" % root)
     return marker

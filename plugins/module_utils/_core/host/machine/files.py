@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from . import accounts
+from . import accounts, json_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,14 +91,8 @@ def tokens(host: Mapping[str, Any]) -> Dict[str, str]:
 
 def read_manifest(folder: str) -> Dict[str, Any]:
     """The manifest of a folder, see above; {} when there is none, or it cannot be read."""
-    import json
-
-    try:
-        with open(os.path.join(folder, MANIFEST), encoding="utf-8") as handle:
-            manifest: Dict[str, Any] = json.load(handle)
-            return manifest if isinstance(manifest.get("files"), dict) else {}
-    except (OSError, ValueError):
-        return {}
+    manifest = json_files.read(os.path.join(folder, MANIFEST))
+    return manifest if isinstance(manifest.get("files"), dict) else {}
 
 
 def examine(folder: str) -> Tuple[str, List[str], List[str]]:
@@ -360,14 +354,8 @@ def _as_written(folder: str, status: Optional[os.stat_result], entry: Mapping[st
 
 def _read_journal(folder: str) -> Dict[str, Any]:
     """The entries that an interrupted write was about to put into the manifest."""
-    import json
-
-    try:
-        with open(os.path.join(folder, _JOURNAL), encoding="utf-8") as handle:
-            entries: Dict[str, Any] = json.load(handle)["files"]
-            return entries
-    except (OSError, ValueError, KeyError):
-        return {}
+    entries = json_files.read(os.path.join(folder, _JOURNAL)).get("files")
+    return entries if isinstance(entries, dict) else {}
 
 
 def _content(folder: str, name: str) -> bytes:

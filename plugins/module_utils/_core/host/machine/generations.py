@@ -14,10 +14,11 @@ from __future__ import annotations
 import os
 
 from . import files as machine_files
+from . import json_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Mapping, Tuple
+    from typing import Dict, Iterator, Mapping, Tuple
 
 KEPT = 3  # configurations of an instance, the one that it runs with among them
 SUFFIXES = (".ini", ".run")  # of the file for the service manager
@@ -29,14 +30,8 @@ _MAKING = ".making"
 
 def available(root: str) -> Dict[str, str]:
     """Instance -> digest of what ``etc/available`` has of it; {} when that is not known."""
-    import json
-
-    try:
-        with open("%s/etc/generations/%s" % (root, _INDEX), encoding="utf-8") as handle:
-            found: Dict[str, Any] = json.load(handle)
-            return {str(name): str(digest) for name, digest in found.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    found = json_files.read("%s/etc/generations/%s" % (root, _INDEX))
+    return {str(name): str(digest) for name, digest in found.items()}
 
 
 def replaced(root: str, digests: Mapping[str, str]) -> None:

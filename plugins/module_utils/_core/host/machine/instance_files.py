@@ -9,11 +9,11 @@ import fcntl
 import json
 import os
 
-from . import accounts, files, generations, procs
+from . import accounts, files, generations, json_files, procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 
 def claim_path(root: str, instance: str) -> str:
@@ -77,12 +77,8 @@ def read_seen(root: str, instance: str) -> Dict[str, Any]:
     :return: ``{"epoch": the highest that was seen, "digest": of the configuration it was started with, "deferred":
         [program], "failed": {program: why}}``; with ``ended`` where muster's listener noted that its bus ended.
     """
-    try:
-        with open("%s/run/seen/%s.json" % (root, instance), encoding="utf-8") as handle:
-            seen: Dict[str, Any] = json.load(handle)
-            return seen if isinstance(seen.get("epoch"), int) else {}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    seen = json_files.read("%s/run/seen/%s.json" % (root, instance))
+    return seen if isinstance(seen.get("epoch"), int) else {}
 
 
 def write_seen(root: str, instance: str, seen: Mapping[str, Any]) -> None:
@@ -223,6 +219,37 @@ def is_placed(root: str, instance: str) -> bool:
 def unplace(root: str, instance: str) -> None:
     """Remove the placed configuration of an instance. Idempotent."""
     files.remove(_placed(root, instance))
+
+
+def leave_out(root: str) -> Tuple[List[str], List[str]]:
+    """Take away what supervisord may be unable to read, before it starts: all that is placed, which each start of an
+    instance places again, and the host services whose files are no text, as after a power cut.
+
+    :return: (files that were placed, files of host services), by name.
+    """
+    placed = _names(root, "etc/placed")
+    for name in placed:
+        files.remove("%s/etc/placed/%s" % (root, name))
+    damaged = [name for name in _names(root, "etc/services") if not _is_text("%s/etc/services/%s" % (root, name))]
+    for name in damaged:
+        os.replace("%s/etc/services/%s" % (root, name), "%s/etc/services/%s.damaged" % (root, name))
+    return placed, damaged
+
+
+def _names(root: str, folder: str) -> List[str]:
+    try:
+        return sorted(name for name in os.listdir("%s/%s" % (root, folder)) if name.endswith(".ini"))
+    except OSError:
+        return []
+
+
+def _is_text(path: str) -> bool:
+    data = files.read(path) or b""
+    try:
+        data.decode("utf-8")
+    except ValueError:
+        return False
+    return b"\0" not in data
 
 
 def _placed(root: str, instance: str) -> str:

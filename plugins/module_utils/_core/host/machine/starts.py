@@ -14,6 +14,7 @@ import json
 import os
 
 from . import files
+from .json_files import DAMAGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def read(root: str, instance: str) -> Start:
                 found.ends[str(name)] = [int(code) for code in codes]
         found.others = {(int(pid), int(started)) for pid, started in document["others"]}
         return found
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *DAMAGED, KeyError, TypeError, AttributeError, OverflowError):
         return none
 
 
@@ -122,7 +123,7 @@ def _added(line: str) -> Mapping[str, Any]:
     """What a later line adds; nothing where it was cut short, on a full disk."""
     try:
         part: Mapping[str, Any] = json.loads(line)
-    except ValueError:
+    except DAMAGED:
         return {"programs": {}}
     return part
 

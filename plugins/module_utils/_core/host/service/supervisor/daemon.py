@@ -10,7 +10,7 @@ import os
 import time
 
 from ...lease import allowed
-from ...machine import files, procs
+from ...machine import files, instance_files, json_files, procs
 from ..errors import ManagerError
 from . import orders
 
@@ -73,6 +73,10 @@ supervisor.rpcinterface_factory=muster_listener:make
 """
 
 
+class Ended(ManagerError):
+    """It ended before it answered, as it does when it cannot take its configuration."""
+
+
 def configuration(root: str, listener: bool = False) -> str:
     """The content of `WITH_LISTENER`, or of `PLAIN`."""
     return _CONFIGURATION.format(root=root, listener=_LISTENER_SECTION if listener else "")
@@ -123,11 +127,8 @@ def environment(host: Mapping[str, Any], extra: Mapping[str, str]) -> Dict[str, 
 
 def read_kept(root: str) -> Dict[str, str]:
     """Variables that the last start took from its own environment; {} when there was none."""
-    try:
-        found = json.loads(procs.read_file("%s/%s" % (root, _KEPT_FILE)).decode("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    found = json_files.read("%s/%s" % (root, _KEPT_FILE))
+    return {str(name): str(value) for name, value in found.items()}
 
 
 def _keep(root: str) -> None:
@@ -178,18 +179,37 @@ def start(
         if os.path.exists(path):
             os.unlink(path)  # no process listens there; supervisord would first wait for an answer
         allowed.forbid(root)
-        if not all(os.path.exists("%s/%s" % (root, name)) for name in (WITH_LISTENER, "bin/" + LISTENER)):
-            return _start(host, command, extra, path, PLAIN)
+        told: List[str] = [] if warnings is None else warnings
         try:
-            return _start(host, command, extra, path, WITH_LISTENER)
-        except ManagerError as error:
-            pid = _start(host, command, extra, path, PLAIN)  # raises the same when it was not the listener
-            if warnings is not None:
-                warnings.append("the service manager of %s runs without muster's listener, so only the monitor stops "
-                                "what lost its bus: %s" % (host["host"], error))
+            return _start_with_listener(host, command, extra, path, told)
+        except Ended as error:
+            placed, damaged = instance_files.leave_out(root)  # nothing runs here, so nothing needs what is placed
+            if not placed and not damaged:
+                raise
+            pid = _start_with_listener(host, command, extra, path, told)
+            told.append("the service manager of %s starts without what was placed, which each start places again: %s"
+                        % (host["host"], error))
+            if damaged:
+                told.append("%s runs without host services whose files are damaged (%s): deploy again"
+                            % (host["host"], ", ".join(damaged)))
             return pid
     finally:
         os.close(lock)
+
+
+def _start_with_listener(
+    host: Mapping[str, Any], command: List[str], extra: Mapping[str, str], path: str, warnings: List[str]
+) -> int:
+    root = host["root"]
+    if not all(os.path.exists("%s/%s" % (root, name)) for name in (WITH_LISTENER, "bin/" + LISTENER)):
+        return _start(host, command, extra, path, PLAIN)
+    try:
+        return _start(host, command, extra, path, WITH_LISTENER)
+    except ManagerError as error:
+        pid = _start(host, command, extra, path, PLAIN)  # raises the same when it was not the listener
+        warnings.append("the service manager of %s runs without muster's listener, so only the monitor stops "
+                        "what lost its bus: %s" % (host["host"], error))
+        return pid
 
 
 def _start(
@@ -222,7 +242,8 @@ def _start(
     while time.monotonic() < deadline:
         code = process.poll()
         if code is not None:
-            raise ManagerError("supervisord ended with %d: %s" % (code, orders.last_words(log, 0) or "no output"))
+            words = orders.last_words(log, 0, b"Error: ") or orders.last_words(log, 0) or "no output"
+            raise Ended("supervisord ended with %d: %s" % (code, words))
         if os.path.exists(path) and manager.answers():
             manager.client.close()
             _keep(root)

@@ -193,17 +193,19 @@ def _refuse_control(what: str, value: str) -> None:
             raise ValueError("%s holds the control character %s" % (what, ascii(character)))
 
 
-def last_words(path: str, offset: int) -> str:
+def last_words(path: str, offset: int, begin_with: bytes = b"") -> str:
     """The last line of a log, at most 300 characters; "" when there is none.
 
     :param offset: in bytes; lines before it do not count, unless the file has become shorter.
+    :param begin_with: what the line begins with.
     """
     try:
         with open(path, "rb") as handle:
             size = handle.seek(0, 2)
             begin = offset if offset <= size else 0
             handle.seek(max(begin, size - 4096))
-            lines = [line.strip() for line in handle.read().splitlines() if line.strip()]
+            lines = [line.strip() for line in handle.read().splitlines()
+                     if line.strip() and line.startswith(begin_with)]
     except OSError:
         return ""
     text = lines[-1].decode("utf-8", "replace") if lines else ""
