@@ -4,7 +4,9 @@
 """Whatever stands in a site's variables, it compiles or is refused with sentences: nothing in it ends the compiler.
 
 Sources: yaml/pyyaml#123 and its like (what is written is not what was meant: octal numbers, booleans, empty values),
-python/cpython#95778 (numbers of thousands of digits), hjson and templates of Ansible that make any type of any value.
+python/cpython#95778 (numbers of thousands of digits), amphp/http-server#372, openwisp/openwisp-controller#367,
+urllib3/urllib3#1297, openbikesensor/portal#301 (names of hosts), hjson and templates of Ansible that make any type of
+any value.
 """
 
 from __future__ import annotations
@@ -68,3 +70,19 @@ def test_a_site_with_odd_values_compiles_or_is_refused_with_sentences(seed: int)
         except Exception as error:
             raise AssertionError("%s: %s" % (what, error)) from error
     assert refused > 100
+
+
+@pytest.mark.parametrize("address", [
+    "::1", "2001:db8::", "fd00::1", "server_1", "my_host.local", "host.example.org.", "127.1", "10.0.0.1", "X-1",
+])  # fmt: skip
+def test_an_address_may_be_whatever_leads_to_a_host(address: str) -> None:
+    site = compile_site(raw_site(inventory__hosts__server_1__muster_address=address))
+    assert site.host("server_1").address == address
+
+
+@pytest.mark.parametrize("address", [
+    "10.0.0.1:22", "host:80", "fe80::1%eth0", "[::1]", "b\u00fcro.local", "-a", "a b", "::1::", "", ".", "a..b", "x" * 64, "a\n", 7, None,
+])  # fmt: skip
+def test_what_leads_to_none_is_refused(address: Any) -> None:
+    with pytest.raises(SiteErrors, match="must be an IP address or a host name"):
+        compile_site(raw_site(inventory__hosts__server_1__muster_address=address))

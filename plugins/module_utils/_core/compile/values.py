@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from typing import Any, Callable, Dict, Mapping, Tuple
@@ -22,7 +23,8 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 _PORT_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 _ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}\Z")
-_ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?\Z")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # Python looks up no longer one, and no empty one
+_NAMED = re.compile(r"(?=.{1,253}\Z)%s(\.%s)*\.?\Z" % (_LABEL, _LABEL))  # of a network, or of /etc/hosts
 _PATH = re.compile(r"(/[A-Za-z0-9_.+@=-]+)+\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _FILE = re.compile(r"(/[^/\x00-\x1f\x7f]+)+\Z")
@@ -89,6 +91,20 @@ def _matching(pattern: Any, what: str) -> Callable[[Field, Any], str]:
         raise _must(value, what, hint)
 
     return read
+
+
+def _address(field: Field, value: Any) -> str:
+    if isinstance(value, str) and (_NAMED.match(value) or _is_version_6(value)):
+        return value
+    hint = "put it in quotes" if isinstance(value, (bool, int, float)) else ""
+    raise _must(value, "an IP address or a host name", hint)
+
+
+def _is_version_6(text: str) -> bool:
+    try:
+        return ":" in text and "%" not in text and bool(ipaddress.IPv6Address(text).compressed)
+    except ValueError:
+        return False
 
 
 def _integer(field: Field, value: Any) -> int:
@@ -318,7 +334,7 @@ KINDS: Dict[str, Callable[[Field, Any], Any]] = {
     "text": _text,
     "name": _matching(NAME, "a name: " + NAME_RULE),
     "node": _matching(_HOST_NAME, "a name of letters, digits, _ . or -"),
-    "address": _matching(_ADDRESS, "an IP address or a host name"),
+    "address": _address,
     "integer": _integer,
     "number": _number,
     "share": _share,

@@ -127,7 +127,7 @@ class _Answers(Ready):
         except BlockingIOError:
             if now > self._begun + _ANSWER_SECONDS:
                 self.close()
-        except OSError:
+        except (OSError, UnicodeError):  # the latter for a name that can be none of a host
             self.close()
         return False
 
