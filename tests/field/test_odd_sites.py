@@ -81,7 +81,8 @@ def test_an_address_may_be_whatever_leads_to_a_host(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", [
-    "10.0.0.1:22", "host:80", "fe80::1%eth0", "[::1]", "b\u00fcro.local", "-a", "a b", "::1::", "", ".", "a..b", "x" * 64, "a\n", 7, None,
+    "10.0.0.1:22", "host:80", "fe80::1%eth0", "[::1]", "b\u00fcro.local", "-a", "a b", "::1::", "", ".", "a..b",
+    "x" * 64, "a\n", 7, None,
 ])  # fmt: skip
 def test_what_leads_to_none_is_refused(address: Any) -> None:
     with pytest.raises(SiteErrors, match="must be an IP address or a host name"):
