@@ -201,9 +201,19 @@ def _rows(text: str, delimiter: str) -> list[Record]:
 
 def _document(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_once)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError("it is no JSON: %s" % error) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """:raises ValueError: for a key that is there twice, of which one would be lost without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _value in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError("one mapping has the key %s twice" % ", ".join(map(printable, twice)))
+    return found
 
 
 def _mapping(entry: Any, number: int) -> Mapping[str, Any]:
