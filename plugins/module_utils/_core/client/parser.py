@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
         # A name that a script took from a variable which is not set.
         if not action.option_strings and action.nargs != argparse.PARSER and not all(map(str.strip, arg_strings)):
             raise argparse.ArgumentError(action, "is empty; is a variable of your shell not set?")
-        return super()._get_values(action, arg_strings)  # type: ignore[misc]
+        return super()._get_values(action, arg_strings)
 
     @property
     def commands(self) -> Sequence[str]:
