@@ -6,12 +6,14 @@
 `given` has the short form of tests/scenario_form.py and `steps`. Each step has `at`, in seconds, and says what is
 different from then on: `ledger` and `seen` (merged into those of before), `monitor` (merged into what the monitor
 wrote), `facts`; `acknowledge`, `shelve` and `drill` (what a person says about alarms, by key; of a shelf or a drill
-until when), and `restart` (of the monitor: only what it stored is known, and as many seconds nobody looked). `rules`
-are the site's. Times in `ledger` that are below 1,000,000 count from the beginning.
+until when), `leave` (hosts that are not in the site any more), and `restart` (of the monitor: only what it stored is
+known, and as many seconds nobody looked). `rules` are the site's. Times in `ledger` that are below
+1,000,000 count from the beginning.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -69,8 +71,18 @@ class AlarmsOverTime:
         for about, until in step.get("drill", {}).items():
             drill = {"what": "drill", "about": about, **seen, "why": "exercise", "until": scenario_form.NOW + until}
             self.notices["drill:" + about] = drill
+        for host in step.get("leave", ()):
+            self.leave(host)
         if "restart" in step:
             self.known = json.loads(json.dumps(self.known))
+
+    def leave(self, host: str) -> None:
+        """A deploy without this host."""
+        kept = tuple(dataclasses.replace(one, identifiers=tuple(i for i in one.identifiers if i != host))
+                     for one in self.site.applications)  # fmt: skip
+        hosts = tuple(one for one in self.site.hosts if one.name != host)
+        self.site = dataclasses.replace(self.site, hosts=hosts, applications=kept)
+        self.given = {**self.given, "seen": {k: v for k, v in self.given["seen"].items() if k != host}}
 
     def look(self, now: float) -> None:
         wall = scenario_form.NOW + now

@@ -113,8 +113,12 @@ def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) 
     members = [i for i in dict.fromkeys([*picture.memory.members.get(key, ()), *items]) if i in picture.items]
     words = Words(picture, members, items)
     down = any(picture.hosts[host]["state"] == DOWN for host in hosts)
-    name = "machine %s (%s)" % (picture.hosts[first].get("node"), listing(hosts)) if len(hosts) > 1 else first
-    head = "%s %s" % (name, "is down" if down else "does not answer") if hosts else "%s is back" % first
+    name = hosts[0] if len(hosts) == 1 else first
+    if len(hosts) > 1:
+        name = "machine %s (%s)" % (picture.machine(hosts[0]), listing(hosts))
+    head = "%s %s" % (name, "is down" if down else "does not answer")
+    if not hosts:
+        head = "%s %s" % (first, "is back" if first in picture.hosts else "is not in the site any more")
     windows = [item for item in members if not picture.services(item) or _lost_window(
         picture, item, dict.fromkeys(hosts, key))]  # fmt: skip
     tail = words.tail()
@@ -127,7 +131,7 @@ def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) 
         key, "host", priority, head + (": " + tail if tail else ""), after=0.0 if down or not hosts else DOUBT,
         items=tuple(members), hosts=tuple(hosts or [first]), below=words.below(), ill=tuple(items),
         detail="; ".join(dict.fromkeys(why for why in evidence if why)),
-        past="%s is back; it was down or silent" % first,
+        past="%s is back; it was down or silent" % (hosts[0] if len(hosts) == 1 else first),
     )  # fmt: skip
 
 

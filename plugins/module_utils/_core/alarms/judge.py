@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..model.alarm import Alarm, Rule
 from . import hosts, items, reasons, whole
-from .life import Marks, Standing, step
+from .life import FOLDED, Marks, Standing, step
 from .picture import Condition, Memory, Picture
 
 Json = Dict[str, Any]
@@ -28,8 +28,10 @@ def judged(
         [{name, until}]}; each may be missing.
     """
     memory, standing = Memory.from_json(known.get("memory") or {}), Standing.from_json(known)
+    now = float(document["at"])
     told = {key for key, alarm in standing.alarms.items() if alarm.active}
-    picture = Picture(document, memory, facts, dict(standing.nascent), told)
+    apart = {key for key in told if standing.alarms[key].acknowledged or standing.alarms[key].raised <= now - FOLDED}
+    picture = Picture(document, memory, facts, dict(standing.nascent), told, apart)
     found, below = conditions(picture)
     found = [reasons.suppressed(picture, condition, marks.drills) for condition in found]
     changes = step(standing, found, marks, rules, picture.now, lambda alarm: ending(picture, alarm))
@@ -57,6 +59,9 @@ def ending(picture: Picture, alarm: Alarm) -> str:
     if alarm.key.startswith("item:"):
         item = alarm.key.partition(":")[2]
         return "%s; %s" % (past, items.is_now(picture, item)) if item in picture.items else past
+    what, _unused, host = alarm.key.partition(":")
+    if what == "host" and host not in picture.hosts:
+        return "%s was down or silent, and is not in the site any more" % host
     return past
 
 
@@ -83,4 +88,4 @@ def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) 
     held = {item: picture.holders(item) if picture.well(item) else list(picture.memory.held.get(item, ()))
             for item in picture.items}  # fmt: skip
     return Memory(True, charged, dict(below), members, {item: names for item, names in held.items() if names}, ready,
-                  ill, hosts.explained(picture))  # fmt: skip
+                  ill, hosts.explained(picture), picture.silent)  # fmt: skip

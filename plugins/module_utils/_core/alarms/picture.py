@@ -52,6 +52,7 @@ class Memory:
     ready: bool = False  # any one server could be lost, at some time since N-1 was lost last
     ill: Mapping[str, float] = field(default_factory=dict)  # item that is not well -> since when
     explained: Mapping[str, List[Any]] = field(default_factory=dict)  # conflict -> key of its host's alarm, since when
+    gone: Mapping[str, str] = field(default_factory=dict)  # host that was gone -> the key of the alarm about that
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Memory:
@@ -64,13 +65,14 @@ class Memory:
             bool(document.get("ready")),
             {str(item): float(at) for item, at in (document.get("ill") or {}).items()},
             dict(document.get("explained") or {}),
+            dict(document.get("gone") or {}),
         )
 
     def to_json(self) -> Json:
         return {
             "begun": self.begun, "charged": dict(self.charged), "under": dict(self.under),
             "members": dict(self.members), "held": dict(self.held), "ready": self.ready,
-            "ill": dict(self.ill), "explained": dict(self.explained),
+            "ill": dict(self.ill), "explained": dict(self.explained), "gone": dict(self.gone),
         }  # fmt: skip
 
 
@@ -79,10 +81,11 @@ class Picture:
 
     def __init__(
         self, document: Mapping[str, Any], memory: Memory, facts: Mapping[str, Any], since: Mapping[str, float],
-        told: Collection[str] = (),
+        told: Collection[str] = (), apart: Collection[str] = (),
     ) -> None:  # fmt: skip
-        """:param since: key of an alarm -> since when its cause has been there. :param told: keys of active alarms."""
-        self.told = told
+        """:param since: key of an alarm -> since when its cause has been there. :param told: keys of active alarms.
+        :param apart: those of them that were there long before, or that somebody knows: no storm takes them over."""
+        self.told, self._apart = told, apart
         self.document, self.memory, self.facts, self.since = document, memory, facts, since
         self.now = float(document["at"])
         self.items: Dict[str, Json] = {item["item"]: item for item in document["items"]}
@@ -95,13 +98,20 @@ class Picture:
             self.of_item.setdefault(entry.get("item") or "", []).append((name, entry))
 
     def _silent(self) -> Dict[str, str]:
-        """Host that is gone -> the key of the alarm about that."""
-        if self.document["monitor"].get("storm"):
-            return dict.fromkeys(self.gone, HOLD_KEY)
+        """Host that is gone -> the key of the alarm about that.
+
+        It is that of the host of its machine that went first, and stays so while any of them is gone.
+        """
         first: Dict[str, str] = {}
         for name in self.gone:
-            first.setdefault(self.machine(name), name)
-        return {name: "host:%s" % first[self.machine(name)] for name in self.gone}
+            known = self.memory.gone.get(name, HOLD_KEY)
+            if known != HOLD_KEY:
+                first.setdefault(self.machine(name), known)
+        for name in self.gone:
+            first.setdefault(self.machine(name), "host:%s" % name)
+        storm = bool(self.document["monitor"].get("storm"))
+        keys = {name: first[self.machine(name)] for name in self.gone}
+        return {name: HOLD_KEY if storm and key not in self._apart else key for name, key in keys.items()}
 
     def machine(self, host: str) -> str:
         """What several hosts of one machine have in common."""

@@ -38,7 +38,7 @@ def _paused(picture: Picture, condition: Condition) -> str:
 
 def _drained(picture: Picture, condition: Condition) -> str:
     """What a person has emptied may go; what it still takes along is an alarm."""
-    drained = [host for host in condition.hosts if picture.hosts[host].get("drain")]
+    drained = [host for host in condition.hosts if picture.hosts.get(host, {}).get("drain")]
     whole = drained and len(drained) == len(condition.hosts) and not condition.ill
     return "%s is drained" % listing(drained) if whole else ""
 
