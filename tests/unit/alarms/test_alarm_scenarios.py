@@ -38,3 +38,29 @@ def test_what_counts_in_a_moment_is_looked_at_although_nothing_changes() -> None
         played.look(now)
         waits.append((played.known["waits"], len(played.shown)))
     assert [waits[0], waits[1], waits[-1]] == [(False, 0), (True, 0), (False, 1)]
+
+
+def test_a_crash_after_the_clock_was_set_back_is_an_alarm() -> None:
+    crash = [-3590, "server_2", "the internal bus of scen2_srv_02 on server_2 crashed: its connection ended"]
+    claim = {"epoch": 3, "since": -3590}
+    played = AlarmsOverTime({"base": "three_running", "steps": [
+        {"at": 1, "ledger": {"claims": {"scen2_srv_02": {"failures": [[0, *crash[1:]]]}}}},
+        {"at": -3590, "ledger": {"claims": {"scen2_srv_02": {**claim, "failures": [crash, [0, *crash[1:]]]}}},
+         "seen": {"server_2": {"instances": {"scen2_srv_02": 3}}}},
+    ]})  # fmt: skip
+    played.take(played.steps[1], 1.0)
+    played.look(1.0)
+    played.take(played.steps[0], -3590.0)
+    played.look(-3590.0)
+    assert [line.split("  ")[1] for line in played.shown] == ["item:02 new -> came and went"]
+
+
+def test_a_crash_that_an_earlier_version_knew_is_no_alarm() -> None:
+    crashes = [[at, "server_2", "the internal bus of scen2_srv_02 on server_2 crashed: it ended"] for at in (1, 2)]
+    claim = {"scen2_srv_02": {"failures": crashes}}
+    played = AlarmsOverTime({"base": "three_running", "steps": [{"at": 3, "ledger": {"claims": claim}}]})
+    played.take(played.steps[0], 3.0)
+    played.look(3.0)
+    played.known["memory"]["charged"] = {"02": max(played.known["memory"]["charged"]["02"])}
+    played.look(4.0)
+    assert played.shown == []

@@ -195,3 +195,34 @@ def test_what_waiting_means(entry: dict[str, Any], word: str) -> None:
 ])  # fmt: skip
 def test_a_failure_as_a_phrase(why: str, phrase: str) -> None:
     assert shown.happened(why) == phrase
+
+
+def test_after_the_clock_was_set_back_alarms_come_in_their_time_and_can_be_acknowledged() -> None:
+    standing, early = Standing(), NOW - 3600
+    slow = Condition("n-1:site", "n-1", "medium", "N-1 not met", after=30.0)
+    step(standing, [TROUBLE, slow], Marks(), (), NOW)
+    standing = Standing.from_json(json.loads(json.dumps(standing.to_json())))
+    standing.set_back(early)
+    step(standing, [TROUBLE, slow], Marks(), (), early)
+    step(standing, [TROUBLE, slow], mark(-3590), (), early + 30)
+    assert states(standing) == ["acknowledged", "unacknowledged"]
+
+
+def test_what_somebody_acknowledged_before_the_clock_was_set_back_is_not_what_came_since() -> None:
+    standing, early = Standing(), NOW - 3600
+    step(standing, [TROUBLE], Marks(), (), NOW - 5)
+    step(standing, [TROUBLE], mark(0), (), NOW)
+    step(standing, [], mark(0), (), NOW + 1)
+    standing.set_back(early)
+    step(standing, [TROUBLE], mark(0), (), early)
+    assert states(standing) == ["unacknowledged"]
+    step(standing, [TROUBLE], mark(0), (), NOW + 2)
+    assert states(standing) == ["unacknowledged"], "nor is it, when that time comes again"
+
+
+def test_the_end_of_an_alarm_says_what_it_was_about_and_who_took_note_of_it() -> None:
+    standing = Standing()
+    step(standing, [TROUBLE], Marks(), (), NOW)
+    step(standing, [], Marks(), (), NOW + 5)
+    [over] = step(standing, [], mark(9), (), NOW + 10)
+    assert (over["after"], over["items"], over["who"]) == ("over", ["01"], "eve")

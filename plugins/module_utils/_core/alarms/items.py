@@ -143,11 +143,11 @@ def _newest(picture: Picture, item: str) -> Optional[Failure]:
     found = [one for one in failures(picture, item) if not (one.told or (one.window and one.host in picture.silent))]
     if not found:
         return None
-    at = found[-1].at
-    new = picture.memory.begun and at > picture.memory.charged.get(item, 0.0)
+    fresh = [one for one in found if picture.memory.begun and not picture.memory.knows(item, one.at)]
+    last = (fresh or found)[-1]
     since = picture.memory.ill.get(item, picture.now if picture.memory.begun else 0.0)
-    kept = at > since - NOTICED_WITHIN and not at < found[-1].over < since
-    return found[-1] if new or (not picture.well(item) and kept) else None
+    kept = last.at > since - NOTICED_WITHIN and not last.at < last.over < since
+    return last if fresh or (not picture.well(item) and kept) else None
 
 
 def _went_with_its_console(picture: Picture, item: str, why: str) -> bool:

@@ -13,6 +13,7 @@ from .life import FOLDED, Marks, Standing, step
 from .picture import Condition, Memory, Picture
 
 Json = Dict[str, Any]
+CHARGED = 20  # failures of one item that are remembered beside those that the ledger still has
 
 
 def judged(
@@ -29,6 +30,9 @@ def judged(
     """
     memory, standing = Memory.from_json(known.get("memory") or {}), Standing.from_json(known)
     now = float(document["at"])
+    if now < float(known.get("at") or 0.0):
+        standing.set_back(now)
+        memory = memory.set_back(now)
     told = {key for key, alarm in standing.alarms.items() if alarm.active}
     apart = {key for key in told if standing.alarms[key].acknowledged or standing.alarms[key].raised <= now - FOLDED}
     picture = Picture(document, memory, facts, dict(standing.nascent), told, apart)
@@ -74,18 +78,19 @@ def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) 
     for key, names in picture.memory.members.items():
         if key not in members and key in standing.alarms and standing.alarms[key].active:
             members[key] = list(names)
-    charged = {}
-    for item in picture.items:
-        times = [picture.memory.charged.get(item, 0.0)] + [failure.at for failure in items.failures(picture, item)]
-        if max(times):
-            charged[item] = max(times)
-    charged.update((key, at) for key, at in picture.memory.charged.items() if key.startswith("service:"))
+    charged = {item: [failure.at for failure in items.failures(picture, item)] for item in picture.items}
     charged.update(whole.service_ends(picture))
+    for key, before in picture.memory.charged.items():
+        if key in picture.items or key.startswith("service:"):
+            now = charged.get(key, [])
+            known = before if isinstance(before, list) else [before]
+            charged[key] = [at for at in known if at not in now][-CHARGED:] + now
     ill = {item: picture.memory.ill.get(item, picture.now if picture.memory.begun else 0.0)
            for item in picture.items if not picture.well(item)}  # fmt: skip
     readiness = picture.document.get("readiness") or {}
     ready = bool(readiness.get("ready")) or picture.memory.ready
     held = {item: picture.holders(item) if picture.well(item) else list(picture.memory.held.get(item, ()))
             for item in picture.items}  # fmt: skip
+    charged = {key: times for key, times in charged.items() if times}
     return Memory(True, charged, dict(below), members, {item: names for item, names in held.items() if names}, ready,
                   ill, hosts.explained(picture), picture.silent)  # fmt: skip

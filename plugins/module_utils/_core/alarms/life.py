@@ -36,6 +36,7 @@ OFTEN = 3  # occurrences within `WINDOW` that make an alarm chatter
 WINDOW = 600.0  # s
 CALM = 60.0  # s without its cause until an alarm that chatters counts as over
 FOLDED = 120.0  # s: alarms of items that are so young go under that of the host which explains them
+BEFORE = 1.0  # s
 KEPT = 2000  # moments at which alarms were raised
 
 
@@ -48,6 +49,7 @@ class Standing:
     calm: Dict[str, float] = field(default_factory=dict)  # key of one that chatters -> since when its cause is gone
     states: Dict[str, Tuple[str, float]] = field(default_factory=dict)  # key -> state, since when
     raised: List[float] = field(default_factory=list)
+    heard: Dict[str, Tuple[float, float]] = field(default_factory=dict)  # key -> when its mark was made, and heard of
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Standing:
@@ -57,14 +59,40 @@ class Standing:
             dict(document.get("calm") or {}),
             {key: (str(s[0]), float(s[1])) for key, s in (document.get("states") or {}).items()},
             [float(at) for at in document.get("raised") or ()],
+            {key: (float(made), float(at)) for key, (made, at) in (document.get("heard") or {}).items()},
         )
 
     def to_json(self) -> Json:
         return {
             "alarms": {key: alarm._asdict() for key, alarm in self.alarms.items()}, "nascent": self.nascent,
             "calm": self.calm, "states": {key: list(state) for key, state in self.states.items()},
-            "raised": self.raised,
+            "raised": self.raised, "heard": {key: list(times) for key, times in self.heard.items()},
         }  # fmt: skip
+
+    def set_back(self, now: float) -> None:
+        """The clock was set back: what is known was so before now, and what people said was said before now."""
+        self.nascent = {key: min(at, now) for key, at in self.nascent.items()}
+        self.calm = {key: min(at, now) for key, at in self.calm.items()}
+        self.states = {key: (state, min(at, now)) for key, (state, at) in self.states.items()}
+        self.raised = [min(at, now) for at in self.raised]
+        self.heard = {key: (made, min(at, now - BEFORE)) for key, (made, at) in self.heard.items()}
+        for key, alarm in self.alarms.items():
+            self.alarms[key] = alarm._replace(
+                raised=min(alarm.raised, now), noticed=min(alarm.noticed, now), first=min(alarm.first, now),
+                cleared=None if alarm.cleared is None else min(alarm.cleared, now),
+                times=tuple(min(at, now) for at in alarm.times),
+            )  # fmt: skip
+
+    def hear(self, marks: Mapping[str, Json], now: float) -> None:
+        """Take note of when somebody acknowledged: never later than that was heard of, whatever the clock did since."""
+        self.heard = {
+            key: self.heard[key] if self.heard.get(key, (None,))[0] == made else (made, min(made, now))
+            for key, made in ((key, float(mark.get("at") or 0.0)) for key, mark in marks.items())
+        }  # fmt: skip
+
+    def known_at(self, key: str) -> float:
+        """When somebody acknowledged it last; 0 when nobody did."""
+        return self.heard[key][1] if key in self.heard else 0.0
 
 
 @dataclass(frozen=True)
@@ -123,11 +151,12 @@ def step(
     :param ending: what is said of an alarm whose cause is gone.
     :return: every change of state: {at, subject, before, after, why, lasted, kind, priority, items}.
     """
-    present = set()
+    present, there = set(), dict(standing.alarms)
+    standing.hear(marks.acknowledged, now)
     for written in conditions:
         condition, do = ruled(written, rules, now)
         present.add(condition.key)
-        _take(standing, condition, do, marks, now)
+        _take(standing, condition, do, now)
     for key in [key for key in standing.nascent if key not in present]:
         del standing.nascent[key]
     for key, alarm in list(standing.alarms.items()):
@@ -138,18 +167,19 @@ def step(
     folded = _fold(standing, now)
     for key, alarm in list(standing.alarms.items()):
         mark = marks.acknowledged.get(key)
-        if mark and not alarm.acknowledged and float(mark.get("at") or 0.0) >= alarm.noticed:
+        if mark and not alarm.acknowledged and standing.known_at(key) >= alarm.noticed:
             alarm = alarm._replace(acknowledged=dict(mark), often=1, first=alarm.raised, owed=None)
             standing.alarms[key] = alarm
         if not alarm.active and (alarm.acknowledged or (alarm.suppressed and not marks.drilled(alarm, now))):
+            there[key] = alarm
             del standing.alarms[key]
             if alarm.owed:
                 standing.alarms[key] = alarm_from_json(alarm.owed)
     standing.raised = [at for at in standing.raised if at > now - 86400][-KEPT:]
-    return _changes(standing, marks, folded, now)
+    return _changes(standing, marks, folded, there, now)
 
 
-def _take(standing: Standing, condition: Condition, do: str, marks: Marks, now: float) -> None:
+def _take(standing: Standing, condition: Condition, do: str, now: float) -> None:
     key = condition.key
     known = before = standing.alarms.get(key)
     began = standing.nascent.setdefault(key, condition.since or now)
@@ -159,8 +189,7 @@ def _take(standing: Standing, condition: Condition, do: str, marks: Marks, now: 
         reason=condition.reason, drill=condition.drill,
     )  # fmt: skip
     if condition.over:
-        mark = marks.acknowledged.get(key) or {}
-        if known is None and float(mark.get("at") or 0.0) >= condition.since:
+        if known is None and standing.known_at(key) >= condition.since:
             return
         if known is None or _again(standing, known, condition):
             known = _raise(standing, alarm, known, condition.since, now)
@@ -250,7 +279,10 @@ def _fold(standing: Standing, now: float) -> Dict[str, str]:
     return folded
 
 
-def _changes(standing: Standing, marks: Marks, folded: Mapping[str, str], now: float) -> List[Json]:
+def _changes(
+    standing: Standing, marks: Marks, folded: Mapping[str, str], there: Mapping[str, Alarm], now: float
+) -> List[Json]:
+    """:param folded: key -> key of the alarm that it went under. :param there: what alarms were before they ended."""
     found: List[Json] = []
     before, after = standing.states, {}  # type: Mapping[str, Tuple[str, float]], Dict[str, Tuple[str, float]]
     for key, alarm in standing.alarms.items():
@@ -264,9 +296,17 @@ def _changes(standing: Standing, marks: Marks, folded: Mapping[str, str], now: f
         if key not in standing.alarms:
             to = "under %s" % folded[key] if key in folded else OVER
             found.append({"at": now, "subject": key, "before": known[0], "after": to, "why": "",
-                          "lasted": round(now - known[1], 1)})  # fmt: skip
+                          "lasted": round(now - known[1], 1), **_about(there.get(key), known[0])})  # fmt: skip
     standing.states = after
     return found
+
+
+def _about(alarm: Optional[Alarm], before: str) -> Json:
+    """What an alarm that is over was about, and who ended it by taking note of it."""
+    if alarm is None:
+        return {}
+    who = (alarm.acknowledged or {}).get("by") if before != ACKNOWLEDGED else ""
+    return {"items": list(alarm.items), "hosts": list(alarm.hosts), **({"who": who} if who else {})}
 
 
 def _change(key: str, known: Any, state: str, alarm: Alarm, now: float) -> Json:

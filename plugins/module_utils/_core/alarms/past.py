@@ -52,4 +52,4 @@ def _entry(
     now: float, what: str, subject: str, before: str, after: str, why: str, lasted: float, **about: Any
 ) -> Json:
     return {"at": now, "what": what, "subject": subject, "before": before, "after": after, "why": why,
-            "lasted": round(lasted, 1), **about}  # fmt: skip
+            "lasted": round(max(0.0, lasted), 1), **about}  # fmt: skip

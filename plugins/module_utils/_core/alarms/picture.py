@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Collection, Dict, List, Mapping, Set, Tuple
 
 from ..model.words import DEGRADED, DOWN, OPERATIONAL, STOPPED, SUSPECT
@@ -45,7 +45,7 @@ class Memory:
     """What is remembered from one document to the next, beside the alarms themselves."""
 
     begun: bool = False  # a document was looked at before
-    charged: Mapping[str, float] = field(default_factory=dict)  # item, service: -> when it is known to have failed last
+    charged: Mapping[str, Any] = field(default_factory=dict)  # item, service: -> [when it is known to have failed]
     under: Mapping[str, str] = field(default_factory=dict)  # item that is not well -> key of the alarm of its cause
     members: Mapping[str, List[str]] = field(default_factory=dict)  # key of that alarm -> items it ever had
     held: Mapping[str, List[str]] = field(default_factory=dict)  # item -> hosts of its services when it was well last
@@ -67,6 +67,15 @@ class Memory:
             dict(document.get("explained") or {}),
             dict(document.get("gone") or {}),
         )
+
+    def knows(self, key: str, at: float) -> bool:
+        """Whether a failure is known. Its time alone does not tell that it is new: the clock may have been set back."""
+        times = self.charged.get(key, [])
+        return at in times if isinstance(times, list) else at <= float(times)  # the latest one only, once
+
+    def set_back(self, now: float) -> Memory:
+        """The clock was set back: what was so before was so before now."""
+        return replace(self, ill={item: min(at, now) for item, at in self.ill.items()})
 
     def to_json(self) -> Json:
         return {

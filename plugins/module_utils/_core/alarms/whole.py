@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Mapping
+from typing import Any, Dict, Iterator, List, Mapping
 
 from ..model.alarm import HIGH, LOW, MEDIUM
 from ..model.sentences import clock, listing
@@ -58,9 +58,9 @@ def _services(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]:
 
 def _ended(picture: Picture, name: str, service: Mapping[str, Any], gone: Mapping[str, str]) -> Iterator[Condition]:
     """It ended by itself, and its service manager has started it again."""
-    key, before = "service:%s" % name, picture.memory.charged.get("service:%s" % name, 0.0)
+    key, memory = "service:%s" % name, picture.memory
     ends = {host: entry["ended"] for host, entry in service["hosts"].items() if entry.get("ended") and host not in gone}
-    new = [host for host, end in ends.items() if picture.memory.begun and float(end["at"]) > before]
+    new = [host for host, end in ends.items() if memory.begun and not memory.knows(key, float(end["at"]))]
     if new:
         at = max(float(ends[host]["at"]) for host in new)
         says = "%s ended on %s and runs again" % (service["label"], listing(new))
@@ -70,13 +70,13 @@ def _ended(picture: Picture, name: str, service: Mapping[str, Any], gone: Mappin
         )  # fmt: skip
 
 
-def service_ends(picture: Picture) -> Dict[str, float]:
-    """key -> when it ended by itself last, of host services."""
+def service_ends(picture: Picture) -> Dict[str, List[float]]:
+    """key -> when it ended by itself, of host services."""
     found = {}
     for name, service in (picture.document.get("services") or {}).items():
         times = [float(entry["ended"]["at"]) for entry in service["hosts"].values() if entry.get("ended")]
         if times:
-            found["service:%s" % name] = max(times)
+            found["service:%s" % name] = times
     return found
 
 
