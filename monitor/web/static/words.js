@@ -13,6 +13,7 @@ const KINDS = {
   drained: "off",
   stopped: "off",
   paused: "off",
+  "not in the site": "off",
   silent: "unknown",
   "not operational": "bad",
   failed: "bad",

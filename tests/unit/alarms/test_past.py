@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,33 @@ def test_time_in_which_nobody_watched_is_cut_out() -> None:
     known, entries = past.changed(document(100, "degraded"), known)
     [row] = availability(["01"], known["item"], entries, NOW, NOW + 120)
     assert (row["unseen"], row["degraded"], row["operational"]) == (100, 20, 0)
+
+
+def test_time_in_which_an_item_was_not_in_the_site_is_no_outage() -> None:
+    known: Json = {}
+    entries: list[Json] = []
+    away = {**document(20), "items": []}
+    for one in (document(0), document(10, "not operational"), away, document(50), document(60)):
+        known, new = past.changed(one, known, NOW + 59)
+        entries += new
+    assert [(e["before"], e["after"]) for e in entries][1:] == [("not operational", "not in the site")]
+    [row] = availability(["01"], known["item"], entries, NOW, NOW + 100)
+    assert (row["out"], row["outages"], row["unseen"], row["operational"]) == (10, 1, 30, 60)
+    [older] = availability(["01"], known["item"], entries[:1], NOW, NOW + 100)
+    assert (older["out"], older["operational"]) == (0, 60), "when it left was not written down then"
+
+
+def test_while_the_monitor_is_gone_nobody_knows_how_available_anything_is(tmp_path: Path) -> None:
+    began = time.time() - 1000
+    known, _none = past.changed({**document(0), "at": began}, {})
+    with Past(str(tmp_path), write=True) as store:
+        store.remember({alarm_calls.VERDICTS: known, alarm_calls.WATCHED: {"at": began + 100}}, [])
+    [row] = alarm_calls.available(str(tmp_path), {"since": began}, ["01"])["items"]
+    assert row["operational"] == 100 and row["unseen"] == pytest.approx(900, abs=5)
+
+
+def test_nothing_lasts_less_than_no_time_when_the_clock_is_set_back() -> None:
+    assert [entry["lasted"] for entry in told(document(0), document(-3600, "degraded"))] == [0]
 
 
 def test_the_file_keeps_entries_and_answers_by_item_person_word_and_time(tmp_path: Path) -> None:

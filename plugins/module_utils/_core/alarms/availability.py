@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
 from ..model.words import DEGRADED, OPERATIONAL, STOPPED
-from .past import ITEM, MONITOR, UNSEEN
+from .past import ITEM, LEFT, MONITOR, UNSEEN
 
 Json = Dict[str, Any]
 SERVED = (OPERATIONAL, DEGRADED)
+ROUNDED = 0.2  # s
 COLUMNS = ("item", "available", "operational", "degraded", "out", "stopped", "unseen", "outages", "longest")
 
 
@@ -65,20 +66,29 @@ def _row(
 def _pieces(
     now: Any, entries: List[Mapping[str, Any]], first: float, last: float
 ) -> List[Tuple[float, float, str]]:  # fmt: skip
-    """From when to when it had which verdict; what is not known is `UNSEEN`."""
+    """From when to when it had which verdict; what is not known is `UNSEEN`.
+
+    Each entry knows how long it was so before, and what is known now since when: where that does not follow one upon
+    the other, the item was not in the site meanwhile.
+    """
     known = sorted((float(e["at"]), float(e["lasted"]), str(e["before"]), str(e["after"])) for e in entries)
-    if not known:
-        if not now:
-            return [(first, last, UNSEEN)]
-        start = min(last, max(first, float(now[1])))
-        return _nonempty([(first, start, UNSEEN), (start, last, str(now[0]))])
-    begin, lasted, before, _after = known[0]
-    start = max(first, begin - lasted)
-    pieces = [(first, start, UNSEEN), (start, begin, before)]
-    for position, (at, _lasted, _before, after) in enumerate(known):
-        end = known[position + 1][0] if position + 1 < len(known) else last
-        pieces.append((at, end, after))
+    pieces: List[Tuple[float, float, str]] = []
+    end = first
+    for at, lasted, before, _after in known:
+        begin = _joined(end, at - lasted)
+        pieces += [(end, begin, UNSEEN), (begin, at, before)]
+        end = max(end, at)
+    verdict, since = (str(now[0]), float(now[1])) if now else (UNSEEN, end)
+    if known and since < end - ROUNDED:  # it was read before the last entry came
+        verdict, since = known[-1][3], end
+    begin = _joined(end, since)
+    pieces += [(end, begin, UNSEEN), (begin, last, UNSEEN if verdict == LEFT else verdict)]
     return _nonempty([(max(first, b), min(last, e), verdict) for b, e, verdict in pieces])
+
+
+def _joined(end: float, begin: float) -> float:
+    """Where the next piece begins: how long something lasted is rounded."""
+    return end if begin <= end + ROUNDED else begin
 
 
 def _nonempty(pieces: List[Tuple[float, float, str]]) -> List[Tuple[float, float, str]]:

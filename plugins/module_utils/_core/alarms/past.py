@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 ITEM, HOST, ALARM, MONITOR = WHAT = ("item", "host", "alarm", "monitor")  # what an entry is about
 GAP = 30.0  # s between two documents, beyond which nobody knows what was between them
 UNSEEN = "not watched"
+LEFT = "not in the site"  # what left the site
 
 Json = Dict[str, Any]
 
@@ -23,16 +24,31 @@ def changed(document: Mapping[str, Any], known: Mapping[str, Any], watched: floa
     now, entries = float(document["at"]), []  # type: float, List[Json]
     after: Json = {"at": now, ITEM: {}, HOST: {}}
     looked = max(float(known.get("at") or 0.0), watched)
-    if known and now - looked > GAP:
-        why = "the monitor did not watch: changes within that time are known by their ends only"
-        entries.append(_entry(now, MONITOR, "monitor", UNSEEN, "watching", why, now - looked))
+    if known:
+        entries += unwatched(now, looked)
     for item in document["items"]:
         verdict, why = str(item["verdict"]), str(item.get("cause") or "")
         entries += _one(after, known, ITEM, str(item["item"]), verdict, why, now, items=[item["item"]])
     for host in document["hosts"]:
         why = str(host.get("evidence") or "")
         entries += _one(after, known, HOST, str(host["host"]), str(host["state"]), why, now, hosts=[host["host"]])
+    entries += _left(known, after, now)
     return after, entries
+
+
+def unwatched(now: float, looked: float) -> List[Json]:
+    """The entry about the time since a look, when that is so long that nobody watched."""
+    if now - looked <= GAP:
+        return []
+    why = "the monitor did not watch: changes within that time are known by their ends only"
+    return [_entry(now, MONITOR, "monitor", UNSEEN, "watching", why, now - looked)]
+
+
+def _left(known: Mapping[str, Any], after: Json, now: float) -> List[Json]:
+    return [
+        _entry(now, what, name, before[0], LEFT, "", now - before[1], **{what + "s": [name]})
+        for what in (ITEM, HOST) for name, before in (known.get(what) or {}).items() if name not in after[what]
+    ]  # fmt: skip
 
 
 def _one(

@@ -188,8 +188,9 @@ def available(state_dir: str, request: Mapping[str, Any], items: Sequence[str]) 
     last = min(now, float(request.get("until") or now))
     first = min(last, float(request.get("since") or last - 86400.0))
     with Past(state_dir) as store:
-        known = store.known(VERDICTS)
-        entries: List[Json] = []
+        known, watched = store.known(VERDICTS), store.known(WATCHED)
+        looked = max(float(known.get("at") or 0.0), float(watched.get("at") or 0.0))
+        entries: List[Json] = past.unwatched(now, looked) if looked else []
         after = 0
         while True:  # what follows the time shows which verdict it ended with
             found = store.changes(after, MOST, since=first)
