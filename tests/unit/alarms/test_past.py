@@ -139,6 +139,19 @@ def test_the_file_keeps_entries_and_answers_by_item_person_word_and_time(tmp_pat
         assert store.last() == 2
 
 
+def test_a_word_is_looked_for_in_texts_only_and_in_all_of_them(tmp_path: Path) -> None:
+    with Past(str(tmp_path), write=True) as store:
+        store.remember({}, [
+            {"at": NOW, "what": "item", "subject": "01", "why": 'it said "no\\ROOM" there', "items": ["01", "Käfig"]},
+            {"at": NOW + 1, "what": "alarm", "subject": "host:a", "why": "", "hosts": ["a"], "who": "ops (ÉVA)"},
+        ])  # fmt: skip
+        found = {word: [e["id"] for e in store.changes(word=word)] for word in (
+            "lasted", "hosts", "why", 'SAID "no', "no\\room", "KÄFIG", "éva", "item")}  # fmt: skip
+        assert [e["id"] for e in store.changes(person="éva")] == [2]
+    assert found == {"lasted": [], "hosts": [], "why": [], 'SAID "no': [1], "no\\room": [1], "KÄFIG": [1], "éva": [2],
+                     "item": [1]}  # fmt: skip
+
+
 def test_without_a_file_the_past_is_empty_and_one_that_is_none_is_said(tmp_path: Path) -> None:
     with Past(str(tmp_path)) as store:
         assert (store.known("alarms"), store.changes(), store.last()) == ({}, [], 0)

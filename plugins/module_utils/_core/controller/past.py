@@ -99,11 +99,11 @@ class Past:
                 where.append("EXISTS (SELECT 1 FROM json_each(entry, '$.%s') WHERE value = ?)" % key)
                 values.append(value)
         if person:
-            where.append("json_extract(entry, '$.who') LIKE ? ESCAPE '!'")
-            values.append(_like(person))
+            where.append("json_extract(entry, '$.who') > '' AND says(json_array(json_extract(entry, '$.who')), ?)")
+            values.append(person)
         if word:
-            where.append("entry LIKE ? ESCAPE '!'")
-            values.append(_like(word))
+            where.append("entry LIKE ? ESCAPE '!' AND says(entry, ?)")
+            values += [_like(_text(word)[1:-1]), word]
         order = "DESC" if after is None else "ASC"
         query = "SELECT id, entry FROM change WHERE %s ORDER BY id %s LIMIT ?" % (" AND ".join(where), order)
         return self._entries(query, [*values, limit], after is None)
@@ -151,6 +151,7 @@ class Past:
                 os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             mode = "rw" if self._write else "ro"
             self._database = sqlite3.connect("file:%s?mode=%s" % (_quoted(self.path), mode), timeout=5.0, uri=True)
+            self._database.create_function("says", 2, _says)
             if self._write:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")
@@ -172,6 +173,17 @@ def kept_until(now: float, days: int) -> float:
     return now - days * DAY
 
 
+def _says(document: str, word: str) -> bool:
+    """Whether a word is in any text of a JSON document; the names of its fields are none. Capitals do not matter."""
+    found = json.loads(document)
+    values = list(found.values() if isinstance(found, dict) else found)
+    for value in values:
+        if isinstance(value, list):
+            values += value
+    return any(isinstance(value, str) and word.lower() in value.lower() for value in values)
+
+
 def _like(text: str) -> str:
-    """The pattern of texts that hold this one."""
-    return "%%%s%%" % text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    """The pattern of documents that may hold this text: the database knows no capitals beyond ASCII."""
+    text = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return "%%%s%%" % "".join(one if one.isascii() else "%" for one in text)
