@@ -14,8 +14,8 @@ from ..core.alarms import handover as handover_room
 from ..core.alarms import view
 from ..core.client import happened
 from ..core.client.commands import FAILED, OK
-from ..core.client.happened import FILTERS
-from ..core.controller import alarm_calls
+from ..core.client.happened import FILTERS, MOST
+from ..core.controller import alarm_calls, trail_search
 from ..core.model import moments
 from .places import Places, UsageError
 from .verbs import as_json
@@ -79,27 +79,21 @@ def events(options: argparse.Namespace, places: Places) -> int:
     now = time.time()
     since, until = _moments(options, now)
     wanted = {name: getattr(options, name) for name in FILTERS}
-    request: Json = {"verb": "past", "limit": options.number, "since": since, "until": until, **wanted}
+    most = MOST if options.instance else options.number
+    request: Json = {"verb": "past", "limit": most, "since": since, "until": until, **wanted}
     found = [(float(e["at"]), "change", e) for e in places.question(request)["past"]]
     document = places.question({"verb": "status"})["status"] if options.item else {"instances": {}}
     names = {name for name, entry in document["instances"].items() if entry.get("item") == options.item}
-    for entry in places.question({"verb": "trail", "limit": 1000})["trail"]:
-        at = float(entry["at"])
-        if (since is None or at >= since) and (until is None or at < until) and _fits(entry, options, names):
-            found.append((at, "trail", entry))
+    asked = trail_search.Wanted(since, until, *(wanted[name] or "" for name in FILTERS))
+
+    def read(after: int | None, limit: int) -> list[Json]:
+        entries: list[Json] = places.question({"verb": "trail", "after": after, "limit": limit})["trail"]
+        return entries
+
+    found += [(float(entry["at"]), "trail", entry) for entry in trail_search.search(read, asked, names, most)]
     merged = [dict(entry, kind=kind) for _at, kind, entry in sorted(found, key=lambda one: one[0])]
-    happened.show(merged[-options.number :], options.json)
+    happened.show(happened.of_instance(merged, options)[-options.number :], options.json)
     return OK
-
-
-def _fits(entry: Json, options: argparse.Namespace, names: set[str]) -> bool:
-    texts = " ".join(str(entry.get(key) or "") for key in ("what", "why", "result", "instance", "host", "who")).lower()
-    return (
-        (not options.item or entry.get("instance") in names or "item %s" % options.item in texts)
-        and (not options.host or entry.get("host") == options.host or options.host in texts.split())
-        and (not options.person or entry.get("who") == options.person)
-        and (not options.word or options.word.lower() in texts)
-    )
 
 
 def _moments(options: argparse.Namespace, now: float) -> tuple[float | None, float | None]:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..core.alarms import handover, view
-from ..core.controller import alarm_calls
+from ..core.controller import alarm_calls, trail_search
 from ..core.model import moments
 from ..core.requests import check
 from .desk import Desk, encode
@@ -66,11 +66,13 @@ class AlarmRoutes:
     async def _handover(self, request: Request) -> dict[str, Any]:
         wanted = moments_of(request.query_params, time.time())
         document = (await self._desk.picture()).document
-        entries = await self._desk.trail(None, 1000)
-
         state_dir = str(self._desk.state_dir)
-        found: dict[str, Any] = await self._desk.run(alarm_calls.handed_over, state_dir, document, entries, wanted)
+        found: dict[str, Any] = await self._desk.run(
+            alarm_calls.handed_over, state_dir, document, self._trail, wanted)  # fmt: skip
         return found
+
+    def _trail(self, since: float) -> list[dict[str, Any]]:
+        return self._desk.search_trail(trail_search.Wanted(since), frozenset(), trail_search.MOST_READ)
 
     async def availability(self, request: Request) -> Response:
         wanted = moments_of(request.query_params, time.time())

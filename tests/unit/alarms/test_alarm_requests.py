@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from monitor.core.alarms import handover
 from monitor.core.alarms.life import Marks
 from monitor.core.alarms.view import alarm_document
+from monitor.core.controller import alarm_calls, trail_search
 from monitor.core.plan.plan import make_plan
 from monitor.core.report import status
 from tests import scenario_form
@@ -137,3 +139,24 @@ def test_the_hand_over_has_what_is_not_normal_what_is_held_back_what_people_did_
                   "drill on server_2 by eve until", "outages\n  nothing",
                   "eve: note about item 02: watch the fan"):  # fmt: skip
         assert words in text
+
+
+def test_the_hand_over_has_notes_from_before_a_long_night_and_counts_what_it_leaves_out(tmp_path: Path) -> None:
+    trail = [{"id": n, "at": NOW - 3600 + n, "who": "eve", "what": "request %d" % n, "result": ""}
+             for n in range(1, 3001)]  # fmt: skip
+    trail[0].update(what="note about item 02", why="watch the fan", result="note")
+
+    def read(after: int | None, limit: int) -> list[Json]:
+        found = [entry for entry in trail if after is None or entry["id"] > after]
+        return found[:limit] if after is not None else found[-limit:]
+
+    document = {"at": NOW, "site": "s", "items": [], "hosts": [], "monitor": {"state": "running"},
+                "instances": {"scen2_srv_02": {"wanted": {"without": {"data_processing": "was stopped by eve"}},
+                                               "given": {"sensor": "1 more argument, given by eve"}}}}  # fmt: skip
+    found = alarm_calls.handed_over(
+        str(tmp_path), document, lambda at: trail_search.since(read, at), {"since": NOW - 3600})
+    assert [note["why"] for note in found["notes"]] == ["watch the fan"]
+    first, *kept = found["requests"]
+    assert first["what"].startswith("2940 more before") and len(kept) == 59
+    assert found["held"] == ["data_processing of scen2_srv_02 was stopped by eve",
+                             "sensor of scen2_srv_02 runs with 1 more argument, given by eve"]  # fmt: skip

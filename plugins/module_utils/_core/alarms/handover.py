@@ -40,6 +40,7 @@ def handover(
         held.append("alarms about %s are shelved by %s until %s%s" % (
             shelf["about"], shelf["by"], clock(shelf["until"], now), why))  # fmt: skip
     held += [str(drill["says"]) for drill in alarms["drills"]]
+    held += _programs(document["instances"])
     people = [entry for entry in entries if entry.get("who") not in (MONITOR, MUSTER, "", None)]
     asked = [entry for entry in people if entry.get("result") != NOTE and not _begins(entry)]
     return {
@@ -55,9 +56,28 @@ def handover(
         "held": held,
         "outages": [{key: row[key] for key in ("item", "outages", "out", "longest", "available")}
                     for row in availability if row["outages"]],
-        "requests": [_said(entry) for entry in asked[-MOST:]],
+        "requests": [_said(entry) for entry in _bounded(asked)],
         "notes": [_said(entry) for entry in entries if entry.get("result") == NOTE],
     }  # fmt: skip
+
+
+def _programs(instances: Mapping[str, Mapping[str, Any]]) -> List[str]:
+    """What people stopped of an instance, or gave to a program of it: the item runs without that, or with it."""
+    found = []
+    for name, entry in instances.items():
+        stopped = (entry.get("wanted") or {}).get("without") or {}
+        found += ["%s of %s %s" % (program, name, how) for program, how in sorted(stopped.items())]
+        found += ["%s of %s runs with %s" % (program, name, what)
+                  for program, what in sorted((entry.get("given") or {}).items())]  # fmt: skip
+    return found
+
+
+def _bounded(asked: List[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
+    """The latest requests, and how many came before them."""
+    if len(asked) <= MOST:
+        return asked
+    before, kept = asked[: -MOST + 1], asked[-MOST + 1 :]
+    return [{"at": before[-1]["at"], "what": "%d more before: muster events shows them" % len(before)}, *kept]
 
 
 def _begins(entry: Mapping[str, Any]) -> bool:

@@ -61,13 +61,20 @@ def events(options: argparse.Namespace, remote: api.Remote) -> int:
     :return: the exit code.
     :raises Refused, Lost, Late:
     """
-    query: Dict[str, Any] = {"limit": options.number}
+    query: Dict[str, Any] = {"limit": MOST if options.instance else options.number}
     for name in ("since", "until", *FILTERS):
         if getattr(options, name):
             query[name] = getattr(options, name)
+    if options.instance and not options.word:
+        query["word"] = options.instance  # what has not its name is not about it
     found = remote.get("/story", options.timeout, **query)["story"]
-    show([entry for entry in found if not options.instance or entry.get("instance") == options.instance], options.json)
+    show(of_instance(found, options)[-options.number :], options.json)
     return OK
+
+
+def of_instance(entries: Iterable[Mapping[str, Any]], options: argparse.Namespace) -> List[Mapping[str, Any]]:
+    """Those about the instance that is asked for, if there is one."""
+    return [entry for entry in entries if not options.instance or entry.get("instance") == options.instance]
 
 
 def show(entries: Iterable[Mapping[str, Any]], as_json: bool) -> None:

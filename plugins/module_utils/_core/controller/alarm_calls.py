@@ -9,6 +9,7 @@ import csv
 import io
 import os
 import time
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..alarms import handover, past
@@ -18,7 +19,7 @@ from ..alarms.life import Marks
 from ..alarms.view import alarm_document
 from ..model.alarm import Rule, rule_from_json
 from ..model.site import Site
-from . import ledgers, publish
+from . import ledgers, publish, trail_search
 from .past import MOST, Past, kept_until
 from .places import SITE_FILE
 
@@ -114,8 +115,7 @@ def answer(
     verb = str(request["verb"])
     if verb == "handover":
         with ledger() as opened:
-            entries = opened.trail(limit=1000)
-        return {verb: handed_over(site.state_dir, status(), entries, request)}
+            return {verb: handed_over(site.state_dir, status(), partial(trail_search.since, opened.trail), request)}
     if verb == "alarms":
         return {verb: alarms(site.state_dir, status())}
     if verb == "past":
@@ -124,13 +124,12 @@ def answer(
 
 
 def handed_over(
-    state_dir: str, document: Mapping[str, Any], trail: Sequence[Mapping[str, Any]], request: Mapping[str, Any]
+    state_dir: str, document: Mapping[str, Any], trail: Callable[[float], List[Json]], request: Mapping[str, Any]
 ) -> Json:
-    """:param trail: its newest entries. :param request: {since}; by default the last eight hours."""
+    """:param trail: its entries since a moment. :param request: {since}; by default the last eight hours."""
     since = float(request.get("since") or float(document["at"]) - SHIFT)
     rows = available(state_dir, {"since": since}, [item["item"] for item in document["items"]])["items"]
-    lately = [entry for entry in trail if float(entry["at"]) >= since]
-    return handover.handover(document, alarms(state_dir, document), rows, lately, since)
+    return handover.handover(document, alarms(state_dir, document), rows, trail(since), since)
 
 
 def alarms(state_dir: str, document: Mapping[str, Any]) -> Json:
@@ -166,7 +165,7 @@ def history(state_dir: str, request: Mapping[str, Any]) -> List[Json]:
     """
     wanted = {name: request[name] for name in FILTERS if request.get(name) not in (None, "")}
     with Past(state_dir) as store:
-        return store.changes(limit=min(MOST, int(request.get("limit") or 100)), **wanted)
+        return store.changes(limit=min(MOST + 1, int(request.get("limit") or 100)), **wanted)  # one more than is shown
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:

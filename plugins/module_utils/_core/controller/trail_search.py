@@ -6,10 +6,12 @@ so the first one of a time is found by halving, whatever keeps the trail."""
 
 from __future__ import annotations
 
+import re
 from typing import AbstractSet, Any, Callable, Dict, List, NamedTuple, Optional
 
 AT_ONCE = 1000  # entries that are read at once
 MOST_READ = 50000  # of the trail for one search, the newest of the time
+SET_BACK = 2 * 3600.0  # s by which clocks may have been set back: so much of both ends is read beside the time itself
 
 Json = Dict[str, Any]
 Read = Callable[[Optional[int], int], List[Json]]  # (after, limit) -> entries, as a ledger's `trail`
@@ -35,8 +37,8 @@ def search(read: Read, wanted: Wanted, names: AbstractSet[str], limit: int) -> L
     if not newest:
         return []
     last = int(newest[-1]["id"])
-    first = _first(read, wanted.since, last) if wanted.since is not None else 0
-    end = last if wanted.until is None else _first(read, wanted.until, last)
+    first = _first(read, wanted.since - SET_BACK, last) if wanted.since is not None else 0
+    end = last if wanted.until is None else _first(read, wanted.until + SET_BACK, last)
     found: List[Json] = []
     stop, lowest = end, max(first, end - MOST_READ)
     while stop > lowest and len(found) < limit:
@@ -45,6 +47,11 @@ def search(read: Read, wanted: Wanted, names: AbstractSet[str], limit: int) -> L
         found = [entry for entry in page if fits(entry, wanted, names)] + found
         stop = after
     return found[-limit:]
+
+
+def since(read: Read, at: float) -> List[Json]:
+    """All entries since a moment, the oldest first."""
+    return search(read, Wanted(since=at), frozenset(), MOST_READ)
 
 
 def _first(read: Read, at: float, last: int) -> int:
@@ -66,13 +73,13 @@ def fits(entry: Json, wanted: Wanted, names: AbstractSet[str]) -> bool:
     return (
         (wanted.since is None or at >= wanted.since)
         and (wanted.until is None or at < wanted.until)
-        and (not wanted.item or entry.get("instance") in names or _names_item(texts, wanted.item.lower()))
-        and (not wanted.host or entry.get("host") == wanted.host or wanted.host.lower() in texts.split())
+        and (not wanted.item or entry.get("instance") in names or _names(texts, "item[ :]", wanted.item))
+        and (not wanted.host or entry.get("host") == wanted.host or _names(texts, "", wanted.host))
         and (not wanted.person or wanted.person.lower() in str(entry.get("who") or "").lower())
         and (not wanted.word or wanted.word.lower() in texts)
     )
 
 
-def _names_item(texts: str, item: str) -> bool:
-    words = texts.replace(":", " ").replace(",", " ").split()
-    return any(one == "item" and two == item for one, two in zip(words, words[1:]))
+def _names(texts: str, before: str, name: str) -> bool:
+    """Whether a text has this name, and not only a longer one that has it in it."""
+    return bool(re.search(r"(?<![\w.-])%s%s(?![\w-]|\.\w)" % (before, re.escape(name.lower())), texts))
