@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from monitor.core.host import agent
-from monitor.core.host.logs import files, marks, text, times
+from monitor.core.host.logs import files, history, marks, text, times
+from monitor.core.host.logs.sources import Wanted
 
 HOST = {"host": "h", "service_manager": "supervisor"}
 
@@ -128,6 +130,52 @@ def test_a_follower_goes_on_over_rotations_and_from_its_place(tmp_path: Path) ->
     assert [line for _turn in range(3) for line, _more in later.lines(1000)] == [b"four", b"five"]
 
 
+def test_a_line_that_a_rotation_cuts_in_two_is_followed_as_one(tmp_path: Path) -> None:
+    path = log(tmp_path)
+    path.write_text("zero\nhalf of ")
+    answer = history.read(Wanted({"host": {**HOST, "root": str(tmp_path)}, "sources": [
+        {"instance": "app_01", "program": "bus"}], "lines": 9, "follow": True}))  # fmt: skip
+    rotate(path)
+    reader = files.Follower(str(path), answer.places["0"])
+    assert [line for _turn in range(2) for line, _more in reader.lines(1000)] == []
+    with path.open("a") as handle:
+        handle.write("a ")
+    assert reader.lines(1000) == []
+    place = reader.place()
+    reader.close()
+    with path.open("a") as handle:
+        handle.write("line\n")
+    later = files.Follower(str(path), place)
+    assert [line for _turn in range(3) for line, _more in later.lines(1000)] == [b"half of a line"]
+    later.close()
+
+
+def test_a_moment_to_come_is_not_when_a_line_was_written(tmp_path: Path) -> None:
+    day = time.strftime("%Y-%m-%d")
+    add(log(tmp_path, "bus"), day + " 00:00:01 one", "2099-01-31 00:00:00 is when it ends")
+    add(log(tmp_path, "core"), day + " 00:00:02 two")
+    assert [line.split()[-1] for line in ask(tmp_path, "bus", "core")] == ["one", "ends", "two"]
+
+
+def test_a_time_of_day_in_the_run_before_is_of_the_day_of_that_run(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    marks.add(str(tmp_path), "app_01", 1, ["bus"])
+    started = time.time() - 30 * 3600
+    written = time.strftime("%H:%M:%S", time.localtime(started - 60))
+    add(log(tmp_path), written + " old")
+    facts = log(tmp_path).stat()
+    with (tmp_path / "run/logs/app_01").open("a") as handle:
+        handle.write(json.dumps({"bus": [started, 2, facts.st_ino, facts.st_size]}) + "\n")
+    add(log(tmp_path), time.strftime("%H:%M:%S") + " new")
+    assert ask(tmp_path, previous=True, until=started) == [written + " old"]
+    assert ask(tmp_path, previous=True, since=started) == []
+
+
+def test_what_is_not_looked_through_is_said(tmp_path: Path) -> None:
+    add(log(tmp_path), "here it is", *("x" * 1000 for _unused in range(18000)))
+    assert ask(tmp_path, word="here") == ["only its last 16 MiB were looked through"]
+
+
 def test_a_follower_that_is_too_late_says_so(tmp_path: Path) -> None:
     path = log(tmp_path)
     add(path, "zero")
@@ -175,6 +223,17 @@ def test_the_time_of_a_line_is_read_in_many_ways(line: bytes, after: float, monk
     time.tzset()
     try:
         assert times.written(line, 1896098405.0 + 20) == pytest.approx(1896098405 + after)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_time_of_day_before_a_night_with_a_change_of_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        near = time.mktime((2030, 3, 31, 10, 0, 0, 0, 0, -1))
+        assert times.written(b"23:00:00 x", near) == time.mktime((2030, 3, 30, 23, 0, 0, 0, 0, -1))
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from monitor.core.model import moments
 from monitor.web.alarms import WrongMoment, moments_of
 
 NOW = 1_700_000_000.0
@@ -18,3 +21,15 @@ def test_a_span_that_ends_before_it_begins_is_an_error_and_not_empty() -> None:
         with pytest.raises(WrongMoment, match="must be before until") as found:
             moments_of({"since": since, "until": until}, NOW)
         assert found.value.problem["field"] == "since"
+
+
+def test_a_time_of_day_is_that_of_the_clock_where_clocks_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        evening = time.mktime((2030, 3, 30, 22, 0, 0, 0, 0, -1))  # clocks go forward in the night
+        assert moments.past("06:00", evening) == time.mktime((2030, 3, 30, 6, 0, 0, 0, 0, -1))
+        assert moments.past("23:00", evening + 11 * 3600) == time.mktime((2030, 3, 30, 23, 0, 0, 0, 0, -1))
+    finally:
+        monkeypatch.undo()
+        time.tzset()

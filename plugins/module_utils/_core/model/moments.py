@@ -68,7 +68,7 @@ def past(written: str, now: float) -> float:
     ago = duration(text)
     at = now - ago if ago is not None else _text(text, now)
     if at > now and re.match(r"\d{1,2}:\d\d(:\d\d)?$", text):
-        at -= 86400.0
+        at = (datetime.fromtimestamp(at) - timedelta(days=1)).timestamp()  # the same time of day, whatever clocks did
     if not 0 <= at <= LAST:
         raise ValueError("%s is too far away" % written)
     return at

@@ -9,6 +9,7 @@ files are read, and no links are followed: what writes a log must not be able to
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 
@@ -107,15 +108,17 @@ def between(known: Sequence[Part], begin: int, end: int) -> bytes:
 
 
 def last_lines(
-    source: int, known: Sequence[Part], begin: int, end: int, most: int, wanted: text.Filter, partial: bool = True
+    source: int, known: Sequence[Part], begin: int, end: int, most: int, wanted: text.Filter, partial: bool = True,
+    ended: float = math.inf,
 ) -> Tuple[List[Dict[str, Any]], int]:
     """The last lines between two places, the oldest first, and where the next one begins.
 
     :param most: how many lines.
     :param partial: whether the last line counts although it has not ended.
+    :param ended: when the last of them was written at the latest, where that is known better than by the file.
     """
     size, top = _FIRST_BYTES, known[-1].start + known[-1].size if known else 0
-    near = next((part.changed for part in reversed(known) if part.start < end), 0.0)
+    near = min(ended, next((part.changed for part in reversed(known) if part.start < end), 0.0))
     while True:
         first = max(begin, end - size)
         data = between(known, first, end)
@@ -139,6 +142,9 @@ def last_lines(
                 if entry["at"] is None:
                     entry["at"] = round(near, 3)
                     entry["about"] = 1
+            if not enough and first > begin:
+                says = "only its last %d MiB were looked through" % (size >> 20)
+                found.insert(0, text.note(source, near if oldest is None else oldest, says))
             return found[-most:] if most else [], end - len(rest)
         size *= 4
 
@@ -153,12 +159,15 @@ class Follower:
         self._inode = 0
         self._offset = 0
         self._cutter = text.Cutter()
+        self._begun: Optional[Place] = None  # of the line that is held back, where that began in the part before
         self.lost = ""  # a sentence about lines that are left out, until it is taken
         if place is not None:
             self._resume(place)
 
     def place(self) -> Optional[Place]:
         """Where the first line begins that was not passed on."""
+        if self._begun is not None and self._cutter.held > self._offset:
+            return self._begun
         return (self._inode, max(0, self._offset - self._cutter.held)) if self._inode else None
 
     def lines(self, most: int) -> List[Tuple[bytes, int]]:
@@ -229,9 +238,11 @@ class Follower:
             if os.fstat(self._descriptor).st_size > self._offset:
                 return True  # written between the last look and the rotation
             at = max((position for position, part in enumerate(known) if part.inode == self._inode), default=-1)
-            newer = known[at + 1 :]
+            newer, cutter, place = known[at + 1 :], self._cutter, self.place()
             if newer and self._open(newer[0].path, 0, newer[0].inode):
                 if at < 0:
                     self.lost = "some lines are left out: they were rotated away before they could be read"
+                else:  # what rotates a log does not wait for the end of a line
+                    self._cutter, self._begun = cutter, place
                 return True
         return False

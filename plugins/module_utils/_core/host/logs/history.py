@@ -66,8 +66,9 @@ def _of_file(wanted: Wanted, source: Source, found: History) -> None:
     top = known[-1].start + known[-1].size if known else 0
     lines, end = files.last_lines(source.number, known, 0, top, wanted.most, wanted.filter(), not wanted.follow)
     found.lines += lines
-    if known:
-        found.places[source.key] = (known[-1].inode, max(0, end - known[-1].start))
+    if known:  # a line that has not ended may have begun in an older part
+        last = next((part for part in reversed(known) if part.start <= end), known[0])
+        found.places[source.key] = (last.inode, max(0, end - last.start))
 
 
 def _previous(wanted: Wanted, found: History) -> None:
@@ -92,7 +93,8 @@ def _previous(wanted: Wanted, found: History) -> None:
         if end is None:
             found.lines.append(text.note(source.number, last.at, "its lines are not there any more"))
             continue
-        found.lines += files.last_lines(source.number, there, begin or 0, end, wanted.most, wanted.filter())[0]
+        found.lines += files.last_lines(source.number, there, begin or 0, end, wanted.most, wanted.filter(),
+                                        ended=last.at)[0]
 
 
 def _bound(found: History) -> None:

@@ -69,7 +69,11 @@ def last_lines(
                 cursor = made[1]
             if wanted.takes(made[0]["t"], made[0]["at"]):
                 found.append(made[0])
-            if number >= _SEARCHED or len(found) >= most:
+            if len(found) >= most:
+                break
+            if number >= _SEARCHED:
+                says = "only the last %d entries were looked through" % _SEARCHED
+                found.append(text.note(made[0]["s"], made[0]["at"], says))
                 break
     finally:
         process.terminate()  # timeout passes it on

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import math
 import os
 import re
 import time
@@ -47,7 +48,8 @@ def of_epoch(wanted: Wanted, source: Source, known: Sequence[marks.Mark], epoch:
         end = files.located(there, (after.inode, after.offset), after.at) if after.inode else 0
     if end is None:
         return []
-    return files.last_lines(source.number, there, begin or 0, end, LINES, wanted.filter())[0]
+    ended = after.at if after else math.inf
+    return files.last_lines(source.number, there, begin or 0, end, LINES, wanted.filter(), ended=ended)[0]
 
 
 def shortened(lines: Dict[str, List[Dict[str, Any]]]) -> Dict[str, List[Dict[str, Any]]]:

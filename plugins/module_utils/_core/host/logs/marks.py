@@ -60,7 +60,9 @@ def add(root: str, instance: str, epoch: int, programs: Iterable[str]) -> None:
 def read(root: str, instance: str) -> Dict[str, List[Mark]]:
     """program -> its marks, the oldest first."""
     found: Dict[str, List[Mark]] = {}
-    with contextlib.suppress(OSError), open("%s%s/%s" % (root, FOLDER, instance), encoding="utf-8") as handle:
+    with contextlib.suppress(OSError), open(
+        "%s%s/%s" % (root, FOLDER, instance), encoding="utf-8", errors="replace"
+    ) as handle:
         for line in handle:
             with contextlib.suppress(ValueError, TypeError, AttributeError):
                 for program, (at, epoch, inode, offset) in json.loads(line).items():

@@ -149,7 +149,7 @@ class Stream:
             reader.lost = ""
         for raw, more in data:
             at = times.written(raw, now)
-            made = text.line(number, now if at is None else at, raw, more)
+            made = text.line(number, now if at is None or at > now + times.DAY else at, raw, more)
             if self._filter.takes(made["t"], made["at"]):
                 found.append(made)
         return found

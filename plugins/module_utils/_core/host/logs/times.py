@@ -71,9 +71,11 @@ def _clock(parts: Tuple[Any, ...], near: float) -> Optional[float]:
     if not _is_one(1, 1, hour, minute, second):
         return None
     today = time.localtime(near)
-    at = time.mktime((today.tm_year, today.tm_mon, today.tm_mday, hour, minute, second, 0, 0, -1))
-    at += _fraction(parts[3])
-    return at if at <= near + 60 else at - DAY  # clocks differ, and a line is not written before its time
+    for day in (today.tm_mday, today.tm_mday - 1):  # clocks differ, and a line is not written before its time
+        at = time.mktime((today.tm_year, today.tm_mon, day, hour, minute, second, 0, 0, -1)) + _fraction(parts[3])
+        if at <= near + 60:
+            break
+    return at
 
 
 def _seconds(parts: Tuple[Any, ...], near: float) -> Optional[float]:
@@ -103,9 +105,10 @@ def complete(lines: List[bytes], near: float) -> List[Optional[float]]:
     after = near
     for data in reversed(lines):  # from the end: a time of day is of the day of what follows
         at = written(data, after)
+        if at is not None and at > near + DAY:
+            at = None  # a moment that the program writes about
         found.append(at)
-        if at is not None and at <= near + DAY:
-            after = at
+        after = after if at is None else at
     found.reverse()
     first = next((at for at in found if at is not None), None)
     last = first
