@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from ...core.report import trend
@@ -19,7 +18,7 @@ _AGE = 1 + COLUMNS.index("age")
 
 def summary(points: Points) -> Mapping[str, Any]:
     """Of each column but the age its mean, its greatest and its last value; growth per hour since the last start."""
-    found: dict[str, Any] = {"starts": _starts(points), "figures": {}, "growth": {}}
+    found: dict[str, Any] = {"starts": len(trend.starts(points, _AGE)), "figures": {}, "growth": {}}
     for number, column in enumerate(COLUMNS[:-1], 1):
         known = [value for point in points if (value := point[number]) is not None]
         found["figures"][column] = None if not known else {
@@ -29,9 +28,3 @@ def summary(points: Points) -> Mapping[str, Any]:
         growth = trend.per_hour(run, 1 + COLUMNS.index(column))
         found["growth"][column] = None if growth is None else round(growth, 2)
     return found
-
-
-def _starts(points: Points) -> int:
-    """How often it was started again meanwhile."""
-    ages = [age for point in points if (age := point[_AGE]) is not None]
-    return sum(1 for before, now in pairwise(ages) if now < before)

@@ -116,6 +116,15 @@ def test_growth_is_told_per_hour_since_the_last_start() -> None:
     assert both["growth"] == {"memory": pytest.approx(600.0), "threads": 0.0, "files": 0.0}
 
 
+def test_a_start_is_noticed_over_a_time_in_which_nobody_looked() -> None:
+    """(moment, age)"""
+    for points, starts in (
+        ([(0, 60), (60, 120), (7200, 7100)], 1), ([(0, 60), (60, None), (120, 30)], 1), ([(0, 60), (7200, 7260)], 0),
+        ([(0, 9000), (-3600, 9060), (60, 9120)], 0),  # clocks were set
+    ):  # fmt: skip
+        assert len(trend.starts(points, 1)) == starts, points
+
+
 @pytest.mark.parametrize("minutes", [0, 1, 30])
 def test_nothing_is_said_of_growth_before_half_an_hour(minutes: int) -> None:
     assert summary(grown(1000.0, minutes))["growth"]["memory"] is None

@@ -10,20 +10,32 @@ if TYPE_CHECKING:
     from typing import List, Optional, Sequence, Tuple
 
 SHORTEST_SECONDS = 1800.0  # what is younger grows because it has just started
+APART_SECONDS = 10.0  # by which a time and an age may differ
 WARMING_SECONDS = 300.0  # after its start, in which a program fills its caches
 
 
-def current_run(points: Sequence[Sequence[Optional[float]]], age: int) -> List[Sequence[Optional[float]]]:
-    """The points since the program started last.
+def starts(points: Sequence[Sequence[Optional[float]]], age: int) -> List[int]:
+    """The positions at which a program had been started again since the point before.
 
     :param points: oldest first; the first value of each is its time in seconds.
-    :param age: position of the seconds since the start: where they fall, the program was started again.
+    :param age: position of the seconds since the start. Where nobody looked for long it may have grown although the
+        program was started meanwhile: it is younger than that time then.
     """
-    begin = 0
-    for at in range(1, len(points)):
-        before, now = points[at - 1][age], points[at][age]
-        if before is not None and now is not None and now < before:
-            begin = at
+    found: List[int] = []
+    before: Optional[Tuple[float, float]] = None  # when it was seen, and its age then
+    for position, point in enumerate(points):
+        at, old = point[0], point[age]
+        if at is None or old is None:
+            continue
+        if before is not None and (old < before[1] or old < at - before[0] - APART_SECONDS):
+            found.append(position)
+        before = (at, old)
+    return found
+
+
+def current_run(points: Sequence[Sequence[Optional[float]]], age: int) -> List[Sequence[Optional[float]]]:
+    """The points since the program started last. The parameters are those of `starts`."""
+    begin = ([0] + starts(points, age))[-1]
     return [point for point in points[begin:] if (point[age] or 0.0) >= WARMING_SECONDS]
 
 
