@@ -57,7 +57,7 @@ class AlarmHooks:
     def changed(self, last: int, now: float) -> None:
         """There may be new entries. :param last: the id of the newest one before them. :param now: since 1970."""
         for key in self._hooks:
-            if key not in self._told:
+            if self._told.get(key, last + 1) > last:  # it is new; or the past is, and its ids begin again
                 self._told[key] = last
                 self._keep()
             if key not in self._tasks:

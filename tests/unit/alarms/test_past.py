@@ -161,6 +161,32 @@ def test_without_a_file_the_past_is_empty_and_one_that_is_none_is_said(tmp_path:
         store.changes()
 
 
+def test_a_damaged_past_is_set_aside_and_alarms_are_judged_on(tmp_path: Path) -> None:
+    book, path = alarm_calls.Book(str(tmp_path)), tmp_path / PAST_FILE
+    status = {**document(0), "monitor": {}, "instances": {}, "marks": []}
+    status["hosts"] = [{"host": "server_1", "state": "down", "evidence": "", "answer": "seen", "load": {}}]
+    first = book.look(status, {})["last"]
+    for garbage in (b"no database at all, but long enough for one" * 100, path.read_bytes()[:5000]):
+        path.with_name(path.name + "-wal").unlink(missing_ok=True)
+        path.write_bytes(garbage)
+        with pytest.raises(PastError, match=r"kept as past\.db\.unreadable, and a new one begins"):
+            book.look(status, {})
+        answer = book.look(status, {})
+        assert [alarm["id"] for alarm in answer["alarms"]["alarms"]] == ["host:server_1"]
+        assert path.with_name(path.name + ".unreadable").exists()
+        status["hosts"][0]["state"] = {"down": "up", "up": "down"}[status["hosts"][0]["state"]]
+        book.look(status, {})
+        with Past(str(tmp_path)) as store:
+            assert store.last() > first + 1000, "ids only grow"
+
+
+def test_nonsense_that_was_remembered_is_as_nothing(tmp_path: Path) -> None:
+    with Past(str(tmp_path), write=True) as store:
+        store.remember({"alarms": {}}, [])
+        store._opened().execute("UPDATE known SET value = '[1'")
+        assert store.known("alarms") == {}
+
+
 def test_old_entries_are_forgotten_but_for_the_newest(tmp_path: Path) -> None:
     with Past(str(tmp_path), write=True) as store:
         store.remember({}, [{"at": NOW + n, "what": "item", "subject": "01"} for n in range(1500)])

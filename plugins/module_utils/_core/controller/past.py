@@ -13,12 +13,14 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from .ledger_files import check_owner
 from .store import DAY, LedgerError
 
 PAST_FILE = "past/past.db"  # below the state folder, in a folder of its own: the monitor watches that one for changes
+UNREADABLE = ".unreadable"  # behind its name: one that was damaged
 SCHEMA = 1
 MOST = 1000  # entries of one answer
 AT_ONCE = 5000  # that are forgotten together
@@ -65,7 +67,10 @@ class Past:
             return {}
         with self._words() as database:
             row = database.execute("SELECT value FROM known WHERE name = ?", (name,)).fetchone()
-        return dict(json.loads(row[0])) if row else {}
+        try:
+            return dict(json.loads(row[0])) if row else {}
+        except (ValueError, TypeError):
+            return {}  # as if nothing was
 
     def remember(self, known: Mapping[str, Mapping[str, Any]], entries: Iterable[Mapping[str, Any]]) -> int:
         """Replace what is remembered and add entries, both or neither. :return: the id of the last entry."""
@@ -140,13 +145,24 @@ class Past:
         try:
             yield self._opened()
         except sqlite3.Error as error:
-            raise PastError("%s cannot be used: %s" % (self.path, error)) from error
+            # Exactly this one means that it is no database, or a damaged one: alarms are judged without it.
+            aside = self._set_aside() if self._write and type(error) is sqlite3.DatabaseError else ""
+            raise PastError("%s cannot be used: %s%s" % (self.path, error, aside)) from error
+
+    def _set_aside(self) -> str:
+        """Keep what cannot be read for people; a new one is begun at the next use. :return: that, for a sentence."""
+        self.__exit__()
+        for end in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.path + end, self.path + UNREADABLE + end)
+        return "; it is kept as %s, and a new one begins" % os.path.basename(self.path + UNREADABLE)
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
             folder = os.path.dirname(self.path)
             check_owner(os.path.dirname(folder), PastError)
-            if self._write and not os.path.exists(self.path):
+            new = self._write and not os.path.exists(self.path)
+            if new:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
                 os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
             mode = "rw" if self._write else "ro"
@@ -157,6 +173,10 @@ class Past:
                 self._database.execute("PRAGMA synchronous = NORMAL")
                 self._database.executescript(_TABLES)
                 self._database.execute("PRAGMA user_version = %d" % SCHEMA)
+                if new and os.path.exists(self.path + UNREADABLE):  # who follows the past goes on behind its last id
+                    with self._database:
+                        row = ("change", int(time.time()))
+                        self._database.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", row)
         return self._database
 
 
