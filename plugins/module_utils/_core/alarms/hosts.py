@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
-from ..model.alarm import HIGH, LOW, MEDIUM
+from ..model.alarm import HIGH, LOW, MEDIUM, Alarm
 from ..model.observation import is_full
 from ..model.sentences import listing
 from ..model.words import DEGRADED, DOWN, NOT_OPERATIONAL, UNKNOWN, UNREACHABLE, UP
 from ..report.shown import NO_ROOM
 from .picture import HOLD_KEY, Condition, Picture
 
+STORM_OVER = "hosts were silent together; all of them answer again"
 DOUBT = 3.0  # s of one lost signal until it is worth a word
 OUT_OF_REACH = 60.0  # s that runs do not reach a host although the monitor does
 
@@ -30,14 +31,23 @@ def under(picture: Picture, gone: Dict[str, str]) -> Dict[str, str]:
             continue
         was = [] if picture.well(item) else picture.memory.held.get(item, ())
         held = [gone[host] for host in (*picture.holders(item), *was) if host in gone]
-        known = picture.memory.under.get(item)
-        if held:
-            found[item] = HOLD_KEY if HOLD_KEY in held else held[0]
-        elif known:
-            found[item] = known
-        elif _lost_window(picture, item, gone):
-            found[item] = _lost_window(picture, item, gone)
+        key = HOLD_KEY if HOLD_KEY in held else (
+            held[0] if held else picture.memory.under.get(item) or _lost_window(picture, item, gone))  # fmt: skip
+        if key and not _of_itself(picture, item, key, gone):
+            found[item] = key
     return found
+
+
+def _of_itself(picture: Picture, item: str, key: str, gone: Dict[str, str]) -> bool:
+    """Whether an item has an alarm of its own which that of a host does not explain: it was there long before, or
+    somebody knows of it. While the host is only in doubt, that explains nothing that was there before either."""
+    own, memory = "item:%s" % item, picture.memory
+    before = own in picture.told or (item in memory.ill and item not in memory.under)
+    if own in picture.apart or not before:
+        return own in picture.apart
+    down = any(picture.hosts[host]["state"] == DOWN for host, its in gone.items() if its == key)
+    lasts = picture.now - picture.since.get(key, picture.now)
+    return not (down or key == HOLD_KEY or key in picture.told or lasts >= DOUBT)
 
 
 def _lost_window(picture: Picture, item: str, gone: Dict[str, str]) -> str:
@@ -119,6 +129,7 @@ def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) 
     head = "%s %s" % (name, "is down" if down else "does not answer")
     if not hosts:
         head = "%s %s" % (first, "is back" if first in picture.hosts else "is not in the site any more")
+    sure = down or not hosts or any(picture.memory.gone.get(host) == HOLD_KEY for host in hosts)
     windows = [item for item in members if not picture.services(item) or _lost_window(
         picture, item, dict.fromkeys(hosts, key))]  # fmt: skip
     tail = words.tail()
@@ -128,7 +139,7 @@ def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) 
     priority = words.priority() or (MEDIUM if serves or windows else LOW)
     evidence = [str(picture.hosts[host].get("evidence") or "") for host in hosts]
     return Condition(
-        key, "host", priority, head + (": " + tail if tail else ""), after=0.0 if down or not hosts else DOUBT,
+        key, "host", priority, head + (": " + tail if tail else ""), after=0.0 if sure else DOUBT,
         items=tuple(members), hosts=tuple(hosts or [first]), below=words.below(), ill=tuple(items),
         detail="; ".join(dict.fromkeys(why for why in evidence if why)),
         past="%s is back; it was down or silent" % (hosts[0] if len(hosts) == 1 else first),
@@ -171,8 +182,16 @@ def storm(picture: Picture, gone: Dict[str, str], below: Dict[str, str]) -> Iter
     yield Condition(
         HOLD_KEY, "hold", HIGH, head + (": " + tail if tail else ""), items=tuple(members), hosts=tuple(silent),
         below=hosts + words.below(), detail=says,
-        past="hosts were silent together; all of them answer again",
+        past=STORM_OVER,
     )  # fmt: skip
+
+
+def storm_over(picture: Picture, alarm: Alarm) -> str:
+    """What is said of a storm that is over."""
+    silent = [host for host in alarm.hosts if host in picture.gone]
+    if not silent:
+        return STORM_OVER
+    return "hosts were silent together; %s still %s" % (listing(silent), "are" if len(silent) > 1 else "is")
 
 
 class Words:

@@ -64,6 +64,8 @@ def ending(picture: Picture, alarm: Alarm) -> str:
         item = alarm.key.partition(":")[2]
         return "%s; %s" % (past, items.is_now(picture, item)) if item in picture.items else past
     what, _unused, host = alarm.key.partition(":")
+    if what == "hold":
+        return hosts.storm_over(picture, alarm)
     if what == "host" and host not in picture.hosts:
         return "%s was down or silent, and is not in the site any more" % host
     return past

@@ -94,7 +94,7 @@ class Picture:
     ) -> None:  # fmt: skip
         """:param since: key of an alarm -> since when its cause has been there. :param told: keys of active alarms.
         :param apart: those of them that were there long before, or that somebody knows: no storm takes them over."""
-        self.told, self._apart = told, apart
+        self.told, self.apart = told, apart
         self.document, self.memory, self.facts, self.since = document, memory, facts, since
         self.now = float(document["at"])
         self.items: Dict[str, Json] = {item["item"]: item for item in document["items"]}
@@ -120,7 +120,7 @@ class Picture:
             first.setdefault(self.machine(name), "host:%s" % name)
         storm = bool(self.document["monitor"].get("storm"))
         keys = {name: first[self.machine(name)] for name in self.gone}
-        return {name: HOLD_KEY if storm and key not in self._apart else key for name, key in keys.items()}
+        return {name: HOLD_KEY if storm and key not in self.apart else key for name, key in keys.items()}
 
     def machine(self, host: str) -> str:
         """What several hosts of one machine have in common."""
