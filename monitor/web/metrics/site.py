@@ -69,9 +69,10 @@ def _instances(status: Mapping[str, Any]) -> Iterator[Metric]:
 def _attention(status: Mapping[str, Any]) -> Iterator[Metric]:
     stopped = bool(status.get("stopped"))
     yield gauge("muster_site_stopped", "A person has stopped the whole site.", [({}, stopped)])
+    conflicts = sum(1 for conflict in status.get("conflicts") or () if conflict["open"])
+    yield gauge("muster_conflicts", "Instances that run in more than one place.", [({}, conflicts)])
     for name, key, doc in (
         ("muster_booked_moves", "moves", "Moves that people asked for and that are still to be done."),
-        ("muster_conflicts", "conflicts", "Instances that run in more than one place."),
         ("muster_drift", "drift", "Differences between the ledger and the hosts that nothing explains."),
         ("muster_pauses", "pauses", "Items and the like whose supervision a person has paused."),
     ):

@@ -203,7 +203,7 @@ def test_after_the_clock_was_set_back_alarms_come_in_their_time_and_can_be_ackno
     step(standing, [TROUBLE, slow], Marks(), (), NOW)
     standing = Standing.from_json(json.loads(json.dumps(standing.to_json())))
     standing.set_back(early)
-    step(standing, [TROUBLE, slow], Marks(), (), early)
+    assert step(standing, [TROUBLE, slow], Marks(), (), early) == [], "nothing changed"
     step(standing, [TROUBLE, slow], mark(-3590), (), early + 30)
     assert states(standing) == ["acknowledged", "unacknowledged"]
 
@@ -226,3 +226,14 @@ def test_the_end_of_an_alarm_says_what_it_was_about_and_who_took_note_of_it() ->
     step(standing, [], Marks(), (), NOW + 5)
     [over] = step(standing, [], mark(9), (), NOW + 10)
     assert (over["after"], over["items"], over["who"]) == ("over", ["01"], "eve")
+
+
+def test_a_cause_that_dates_from_before_the_clock_was_set_back_is_an_alarm_at_once_and_only_once() -> None:
+    down = replace(TROUBLE, since=NOW, kind="quarantine")
+    standing = Standing()
+    [change] = step(standing, [down], Marks(), (), NOW - 3600)
+    assert (change["after"], standing.alarms["item:01"].raised) == ("unacknowledged", NOW - 3600)
+    over, standing = replace(down, over=True), Standing()
+    assert len(step(standing, [over], Marks(), (), NOW)) == 1
+    standing.set_back(NOW - 3600)
+    assert step(standing, [over], Marks(), (), NOW - 3600) + step(standing, [over], Marks(), (), NOW - 3590) == []

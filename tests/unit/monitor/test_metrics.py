@@ -125,6 +125,14 @@ def test_parsed_metrics_equal_the_status_document(accept: str) -> None:
     assert of(read, "muster_host_observation_age_seconds", "host") == pytest.approx(ages)
 
 
+def test_a_conflict_that_is_over_is_none() -> None:
+    given = facts()
+    for open_, count in ((True, 1), (False, 0)):
+        status = {**given.status, "conflicts": [{"id": "conflict:x", "open": open_}]}
+        read = samples(exposition(dataclasses.replace(given, status=status), "")[0], "")
+        assert of(read, "muster_conflicts") == {(): count}
+
+
 @pytest.mark.parametrize("accept", PARSERS)
 def test_parsed_metrics_equal_the_monitors_data(accept: str) -> None:
     read = samples(exposition(facts(), accept)[0], accept)

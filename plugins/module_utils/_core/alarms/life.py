@@ -76,10 +76,10 @@ class Standing:
         self.states = {key: (state, min(at, now)) for key, (state, at) in self.states.items()}
         self.raised = [min(at, now) for at in self.raised]
         self.heard = {key: (made, min(at, now - BEFORE)) for key, (made, at) in self.heard.items()}
-        for key, alarm in self.alarms.items():
+        for key, alarm in self.alarms.items():  # noticed after what people said, and not only now
             self.alarms[key] = alarm._replace(
-                raised=min(alarm.raised, now), noticed=min(alarm.noticed, now), first=min(alarm.first, now),
-                cleared=None if alarm.cleared is None else min(alarm.cleared, now),
+                raised=min(alarm.raised, now), noticed=min(alarm.noticed, now - BEFORE / 2),
+                first=min(alarm.first, now), cleared=None if alarm.cleared is None else min(alarm.cleared, now),
                 times=tuple(min(at, now) for at in alarm.times),
             )  # fmt: skip
 
@@ -182,17 +182,18 @@ def step(
 def _take(standing: Standing, condition: Condition, do: str, now: float) -> None:
     key = condition.key
     known = before = standing.alarms.get(key)
-    began = standing.nascent.setdefault(key, condition.since or now)
+    at = min(condition.since, now)  # other clocks may be ahead, and this one may have been set back
+    began = standing.nascent.setdefault(key, at or now)
     alarm = Alarm(
         key, condition.kind, condition.priority, condition.says, do, condition.detail, condition.past,
         condition.items, condition.hosts, condition.below, suppressed=condition.by_design,
-        reason=condition.reason, drill=condition.drill,
+        reason=condition.reason, drill=condition.drill, stamp=condition.since,
     )  # fmt: skip
     if condition.over:
         if known is None and standing.known_at(key) >= condition.since:
             return
         if known is None or _again(standing, known, condition):
-            known = _raise(standing, alarm, known, condition.since, now)
+            known = _raise(standing, alarm, known, at, now)
         cleared = None if chatters(known, now) else known.cleared or condition.ended or now
         standing.alarms[key] = _owing(before, _updated(known, alarm, now)._replace(cleared=cleared), now)
         return
@@ -203,7 +204,7 @@ def _take(standing: Standing, condition: Condition, do: str, now: float) -> None
         return
     again = _again(standing, known, condition)
     if again or (known.suppressed and not alarm.suppressed):
-        known = _raise(standing, alarm, known, condition.since if again else now, now)
+        known = _raise(standing, alarm, known, at if again else now, now)
     standing.alarms[key] = _owing(before, _updated(known, alarm, now), now)
 
 
@@ -220,7 +221,7 @@ def _again(standing: Standing, known: Alarm, condition: Condition) -> bool:
     """Whether it happened again: what fails once more before it is well is the same trouble still."""
     if known.active and known.key not in standing.calm:
         return False
-    return condition.since > max(known.raised, known.cleared or 0.0)
+    return condition.since != known.stamp and condition.since > max(known.raised, known.cleared or 0.0)
 
 
 def _raise(standing: Standing, alarm: Alarm, known: Any, raised: float, now: float) -> Alarm:
@@ -240,7 +241,8 @@ def _updated(known: Alarm, alarm: Alarm, now: float) -> Alarm:
     """What is said of it now. When it has become more urgent than it ever was, it wants to be acknowledged again."""
     graver = PRIORITIES.index(alarm.priority) < PRIORITIES.index(known.priority)
     return known._replace(
-        kind=alarm.kind, says=alarm.says, do=alarm.do, detail=alarm.detail, items=alarm.items, hosts=alarm.hosts,
+        stamp=alarm.stamp, kind=alarm.kind, says=alarm.says, do=alarm.do, detail=alarm.detail,
+        items=alarm.items, hosts=alarm.hosts,
         below=alarm.below, suppressed=alarm.suppressed, reason=alarm.reason, drill=alarm.drill, past=alarm.past,
         priority=worse(known.priority, alarm.priority), noticed=now if graver else known.noticed,
         acknowledged=None if graver else known.acknowledged,

@@ -111,6 +111,7 @@ class Alarm(NamedTuple):
     hosts: Tuple[str, ...] = ()
     below: Tuple[Tuple[str, str], ...] = ()  # what follows from the same cause: (item or host, its sentence)
     raised: float = 0.0  # this occurrence
+    stamp: float = 0.0  # when its cause began, by its own clock: with the same one it is no other occurrence
     noticed: float = 0.0  # when that was seen: only who acknowledges it later can mean it
     first: float = 0.0  # the first one that nobody has acknowledged
     cleared: Optional[float] = None  # None while it lasts
