@@ -13,6 +13,7 @@ from ..model.observation import is_full
 from ..model.sentences import listing
 from ..model.words import DEGRADED, DOWN, NOT_OPERATIONAL, UNKNOWN, UNREACHABLE, UP
 from ..report.shown import NO_ROOM
+from .failures import went_with
 from .picture import HOLD_KEY, Condition, Picture
 
 STORM_OVER = "hosts were silent together; all of them answer again"
@@ -31,8 +32,10 @@ def under(picture: Picture, gone: Dict[str, str]) -> Dict[str, str]:
             continue
         was = [] if picture.well(item) else picture.memory.held.get(item, ())
         held = [gone[host] for host in (*picture.holders(item), *was) if host in gone]
-        key = HOLD_KEY if HOLD_KEY in held else (
-            held[0] if held else picture.memory.under.get(item) or _lost_window(picture, item, gone))  # fmt: skip
+        before = picture.memory.under.get(item, "")
+        if before not in picture.told and went_with(picture, item, before):
+            before = ""  # its host was in doubt for a moment only
+        key = HOLD_KEY if HOLD_KEY in held else held[0] if held else before or _lost_window(picture, item, gone)
         if key and not _of_itself(picture, item, key, gone):
             found[item] = key
     return found
@@ -45,6 +48,8 @@ def _of_itself(picture: Picture, item: str, key: str, gone: Dict[str, str]) -> b
     before = own in picture.told or (item in memory.ill and item not in memory.under)
     if own in picture.apart or not before:
         return own in picture.apart
+    if own not in picture.told and went_with(picture, item, key):
+        return False
     down = any(picture.hosts[host]["state"] == DOWN for host, its in gone.items() if its == key)
     lasts = picture.now - picture.since.get(key, picture.now)
     return not (down or key == HOLD_KEY or key in picture.told or lasts >= DOUBT)

@@ -5,36 +5,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from ..model.alarm import HIGH, LOW, MEDIUM
 from ..model.sentences import listing
-from ..model.words import DEGRADED, FAILED, MUSTER, NOT_OPERATIONAL, RUNNING, STARTED, STOPPED, UNKNOWN, WAITING
+from ..model.words import DEGRADED, FAILED, NOT_OPERATIONAL, STARTED, STOPPED, UNKNOWN, WAITING
 from ..report import shown
+from .failures import Failure, failures
 from .picture import Condition, Picture
 
 NOT_KNOWN = 10.0  # s until an item that nobody sees is an alarm
 SOON = 3.0  # s until one that is not operational is an alarm
 REPAIRED_WITHIN = 30.0  # s that a dead bus is left to the monitor, before it is urgent
-SETTLES = 2.0  # s until the end of a window's bus counts: where its console lost power, that shows a moment later
 NOTICED_WITHIN = 5.0  # s between a failure and the item's not being well
 ON_ITS_WAY = 120.0  # s that a start, a stop or a move may take
 PENDING = 86400.0  # s that a configuration may wait to be taken
-
-Json = Dict[str, Any]
-
-
-class Failure(NamedTuple):
-    """What went wrong with an instance of an item."""
-
-    at: float  # s since 1970
-    host: str
-    why: str
-    window: bool  # of its HCI, not of its services
-    told: bool = False  # the alarm about its console says it
-    over: float = math.inf  # when its instance ran again, as far as it does
 
 
 def conditions(picture: Picture, below: Mapping[str, str], explained: Mapping[str, Any] = {}) -> Iterator[Condition]:
@@ -103,41 +89,6 @@ def _failed(picture: Picture, item: str, failure: Failure) -> Condition:
     )  # fmt: skip
 
 
-def failures(picture: Picture, item: str) -> List[Failure]:
-    """What went wrong with an item lately, the oldest first.
-
-    Not yet what may turn out to be the end of a console: a window that it closed has no alarm of its own.
-    """
-    found: List[Failure] = []
-    for _unused, part in picture.of_item.get(item, ()):
-        window = bool(part.get("on_request"))
-        over = float(part.get("since") or 0.0) if part["phase"] == RUNNING else math.inf
-        found += [Failure(float(at), str(host), str(why), window, over=over) for at, host, why in
-                  part.get("charged") or ()]
-    return sorted([*found, *(failure for failure in _closed(picture, item) if _settled(picture, failure))])
-
-
-def settling(picture: Picture) -> bool:
-    """Whether there is something that counts in a moment, although nothing changes."""
-    return any(not _settled(picture, failure) for item in picture.items for failure in _closed(picture, item))
-
-
-def _settled(picture: Picture, failure: Failure) -> bool:
-    clear = picture.silent.get(failure.host, "") in ("", *picture.told)
-    return failure.told or (clear and picture.now - failure.at >= SETTLES)
-
-
-def _closed(picture: Picture, item: str) -> Iterator[Failure]:
-    """What closed its windows, other than a host that went down."""
-    for _unused, part in picture.windows(item):
-        wanted = part.get("wanted") or {}
-        if (wanted.get("state"), wanted.get("by")) != (STOPPED, MUSTER) or wanted.get("cause") or not wanted.get("why"):
-            continue
-        why = str(wanted["why"])
-        yield Failure(float(wanted.get("at") or 0.0), _host_of(why, part), why, True,
-                      _went_with_its_console(picture, item, why))  # fmt: skip
-
-
 def _newest(picture: Picture, item: str) -> Optional[Failure]:
     """The last failure: one that is new, or that has kept the item from running since; not one after which it ran."""
     found = [one for one in failures(picture, item) if not (one.told or (one.window and one.host in picture.silent))]
@@ -148,21 +99,6 @@ def _newest(picture: Picture, item: str) -> Optional[Failure]:
     since = picture.memory.ill.get(item, picture.now if picture.memory.begun else 0.0)
     kept = last.at > since - NOTICED_WITHIN and not last.at < last.over < since
     return last if fresh or (not picture.well(item) and kept) else None
-
-
-def _went_with_its_console(picture: Picture, item: str, why: str) -> bool:
-    """Whether a window was closed by what the alarm was about that its item was under a moment ago."""
-    key = picture.memory.under.get(item, "")
-    what, _unused, first = key.partition(":")
-    if key not in picture.told or what != "host":
-        return key in picture.told
-    named = {word.strip(":;,") for word in why.split()} & set(picture.hosts)
-    return picture.machine(first) in {picture.machine(host) for host in named}
-
-
-def _host_of(why: str, part: Mapping[str, Any]) -> str:
-    words = why.split(" on ", 1)
-    return words[1].split(" ", 1)[0].rstrip(":;,") if len(words) > 1 else str(part.get("host") or "its console")
 
 
 def is_now(picture: Picture, item: str) -> str:

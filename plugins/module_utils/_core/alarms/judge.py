@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..model.alarm import Alarm, Rule
-from . import hosts, items, reasons, whole
+from . import failures, hosts, items, reasons, whole
 from .life import FOLDED, Marks, Standing, step
 from .picture import Condition, Memory, Picture
 
@@ -40,7 +40,7 @@ def judged(
     found = [reasons.suppressed(picture, condition, marks.drills) for condition in found]
     changes = step(standing, found, marks, rules, picture.now, lambda alarm: ending(picture, alarm))
     after = _remembered(picture, below, standing)
-    waits = bool(standing.nascent or standing.calm) or items.settling(picture)
+    waits = bool(standing.nascent or standing.calm) or failures.settling(picture)
     return {**standing.to_json(), "memory": after.to_json(), "at": picture.now, "waits": waits}, changes
 
 
@@ -80,7 +80,7 @@ def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) 
     for key, names in picture.memory.members.items():
         if key not in members and key in standing.alarms and standing.alarms[key].active:
             members[key] = list(names)
-    charged = {item: [failure.at for failure in items.failures(picture, item)] for item in picture.items}
+    charged = {item: [failure.at for failure in failures.failures(picture, item)] for item in picture.items}
     charged.update(whole.service_ends(picture))
     for key, before in picture.memory.charged.items():
         if key in picture.items or key.startswith("service:"):
