@@ -69,8 +69,9 @@ def _why_not(draft: Draft, instance: Instance, programs: List[Program]) -> str:
     bus = _bus(instance)
     if bus in [program.name for program in programs] and draft.kind in ("stop", "restart"):
         others = [p.name for p in instance.application.programs if p.name != bus and p.start_sequence and not p.is_gate]
-        return "%s is the bus of %s, without which %s cannot work: %s the whole with --with, or with muster %s %s" % (
-            bus, name, listing(others) or "nothing", draft.kind, draft.kind, name)  # fmt: skip
+        without = ", without which %s cannot work" % listing(others) if others else ""
+        return "%s is the bus of %s%s: %s the whole with --with, or with muster %s %s" % (
+            bus, name, without, draft.kind, draft.kind, name)  # fmt: skip
     claim = draft.claim(name)
     busy = draft.busy(name)
     if busy:
