@@ -66,6 +66,12 @@ CASES: list[Case] = [
                                          SECOND: item(2, identifiers="server_2")},
      'muster_items[0].together_with: items "01" and "02" are together, but scen2_srv may run for them on no node'
      " in common", []),
+    ("together through a third, without room for all", {
+        FIRST: item(1, together_with="02", expected_loading={"scen2_srv": 40}),
+        SECOND: item(2, together_with="03", expected_loading={"scen2_srv": 40}),
+        "muster_items/2": item(3, expected_loading={"scen2_srv": 40})},
+     'muster_items[0].together_with: items "01", "02" and "03" are together, but scen2_srv reserves 120 % for all of'
+     " them, and no node allows more than 100 %", []),
     ("priority that is no number", {FIRST: item(1, priority="high")}, 'muster_items[0].priority: is "high"', []),
     ("displace without a priority", {FIRST: item(1, displace=True)},
      "muster_items[0].displace: item \"01\" has the lowest priority of all: there is nothing that it may displace",
@@ -130,6 +136,10 @@ CASES += [
     ("memory as a resource", {NEEDS: {"memory": 1}},
      "muster_applications.scen2_srv.programs.data_processing.resources: \"memory\" is not a name of a resource",
      ["expected_memory"]),
+    ("together with too little of a resource for all", {
+        NEEDS: {"gpu": 1}, "inventory/hosts/server_1/muster_resources": {"gpu": 1}, FIRST: item(1, together_with="02")},
+     'muster_items[0].together_with: items "01" and "02" are together, but scen2_srv needs 2 of gpu for all of them,'
+     " and there is no more than 1", []),
     ("half of a resource", {NEEDS: {"gpu": 0.5}},
      "muster_applications.scen2_srv.programs.data_processing.resources: gpu is 0.5, must be a whole number", []),
 ]  # fmt: skip
@@ -185,6 +195,13 @@ def test_what_one_item_says_of_another_holds_for_both_and_only_for_services() ->
     assert ties["scen2_srv_02"].apart == ("01|02",)
     assert ties["scen2_srv_03"].apart == ("wing",)
     assert not ties["scen2_hci_01"]
+
+
+def test_who_is_together_with_an_item_may_have_an_application_that_it_lacks() -> None:
+    tracker = {"identifiers": "servers", "start_sequence": 1, "items": "02",
+               "programs": {"tracker": {"command": ["dummy/idle"], "start_sequence": 1}}}  # fmt: skip
+    site = compiled(**{FIRST: item(1, together_with="02"), "muster_applications/tracker": tracker})
+    assert ties_of(site, "scen2_srv_02").together and "tracker_01" not in site.by_name()
 
 
 def test_terms_come_back_from_json_and_stay_readable_as_variables() -> None:

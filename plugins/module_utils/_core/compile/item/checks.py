@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, Set, Tuple
 
-from ...model.item import NO_TERMS
+from ...model.item import MEMORY, NO_TERMS
 from ...model.sentences import listing
 from ...model.site import Instance, Site
 from ..errors import Keys, Problems, show
@@ -40,14 +40,8 @@ def _check_loads(site: Site, written: Written, problems: Problems) -> None:
 
 
 def _check_together(site: Site, written: Written, problems: Problems) -> None:
-    groups: Dict[Tuple[str, str], List[Instance]] = {}
-    for instance in site.instances():
-        terms = instance.item.terms
-        for group in terms.together if terms and not instance.application.on_request else ():
-            groups.setdefault((instance.application.name, group), []).append(instance)
-    for (application, _group), members in groups.items():
+    for application, members in _bound(site):
         nodes: List[Set[str]] = [{site.host(h).node for h in i.application.identifiers} for i in members]
-        load = sum(instance.application.loading for instance in members)
         items = [show(instance.item.id) for instance in members]
         common = set.intersection(*nodes)
         keys = next(written[i.item.id][0] for i in members if i.item.id in written) + ("together_with",)
@@ -55,10 +49,49 @@ def _check_together(site: Site, written: Written, problems: Problems) -> None:
             problems.add(keys, "items %s are together, but %s may run for them on no node in common"
                          % (listing(items), application), None, "change their identifiers, or together_with")
             continue
+        load = sum(instance.application.loading for instance in members)
         limit = max(min(h.load_limit for h in site.hosts if h.node == node) for node in common)
         if load > limit:
             problems.add(keys, "items %s are together, but %s reserves %d %% for all of them, and no node allows more"
                          " than %d %% (muster_load_limit)" % (listing(items), application, load, limit), load)
+        _check_shared(site, application, members, common, keys, problems)
+
+
+def _bound(site: Site) -> List[Tuple[str, List[Instance]]]:
+    """(application, its instances that must be on one node), also where only others bind them, in site order."""
+    groups: Dict[Tuple[str, str], List[Instance]] = {}
+    for instance in site.instances():
+        terms = instance.item.terms
+        for group in terms.together if terms and not instance.application.on_request else ():
+            groups.setdefault((instance.application.name, group), []).append(instance)
+    bound: Dict[str, Set[str]] = {}  # instance -> those that it is bound to, itself included: one set for all of them
+    for members in groups.values():
+        near = [bound.get(member.name, {member.name}) for member in members]
+        whole = max(near, key=len)
+        for name in [name for part in near if part is not whole for name in part]:
+            whole.add(name)
+            bound[name] = whole
+        bound.update(dict.fromkeys((member.name for member in members), whole))
+    found: Dict[int, List[Instance]] = {}
+    for instance in site.instances():
+        if len(bound.get(instance.name, ())) > 1:
+            found.setdefault(id(bound[instance.name]), []).append(instance)
+    return [(members[0].application.name, members) for members in found.values()]
+
+
+def _check_shared(
+    site: Site, application: str, members: List[Instance], nodes: Set[str], keys: Keys, problems: Problems
+) -> None:
+    """There is enough of each resource for all of them: what the site has once, or on one of these nodes."""
+    for name, amount in site.application(application).takes.items():
+        if name == MEMORY:
+            continue  # hosts show it, the site does not say it
+        there = [host.resources.get(name, 0) for host in site.hosts if host.node in nodes]
+        most = max([site.resources.get(name, 0), *there])
+        if amount * len(members) > most:
+            items = [show(instance.item.id) for instance in members]
+            problems.add(keys, "items %s are together, but %s needs %d of %s for all of them, and there is no more than"
+                         " %d" % (listing(items), application, amount * len(members), name, most), most)
 
 
 def _check_displace(site: Site, written: Written, problems: Problems) -> None:
