@@ -99,7 +99,7 @@ class Batch:
     def _preferred(self, pending: Mapping[str, Pending], moves: Mapping[str, Move]) -> Placed:
         """Those that have a place of their own, before anything else may take it; without those whose place is full."""
         own = {
-            name: replace(p, hosts=(moves[name].prefer,))
+            name: replace(p, hosts=(moves[name].prefer,), prefer=())  # what its item prefers comes after that
             for name, p in pending.items()
             if moves[name].prefer in p.hosts
         }
