@@ -117,6 +117,19 @@ def test_a_licence_of_the_site_is_for_as_many_instances_and_moves_with_the_one_t
     assert "the site has too little licence: 3 of 3 reserved, it needs 1" in waits["why"]
 
 
+def test_a_licence_of_one_that_cannot_leave_its_host_is_given_to_no_other() -> None:
+    site, state, seen = three(
+        {"01": Terms(loading={"scen2_srv": 50}), "04": Terms(loading={"scen2_srv": 5}, priority=9)}, items=4,
+        programs={"scen2_srv": {"data_processing": {"resources": {"licence": 1}}}},
+        hosts={"server_2": {"load_limit": 40}, "server_3": {"load_limit": 40}},
+        ledger={"wanted": {"scen2_srv_04": {"state": "started"}}},
+    )
+    few = dataclasses.replace(site, resources={"licence": 3})
+    found = what_if(few, state, 7, seen, {"drain": ["server_1"]}, NOW, dict.fromkeys(site.by_name(), "d"))
+    assert found["actions"] == [] and [entry["instance"] for entry in found["waits"]] == ["scen2_srv_04"]
+    assert "the site has too little licence: 3 of 3 reserved" in found["waits"][0]["why"]
+
+
 def test_learn_reports_what_an_instance_uses_beyond_what_it_reserves_and_decides_nothing() -> None:
     site, state, seen = three({})
     copy = seen["server_1"]["instances"]["scen2_srv_01"]

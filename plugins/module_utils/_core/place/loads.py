@@ -77,13 +77,15 @@ def host_loads(
     :param claims: by name of the instance.
     :param observations: by name of the host; a host without one counts as measured 0.
     :param leaving: instances that get another place: what must be together with them does not follow where they are.
+        One that has a claim keeps what it has of the site's resources, for it may find no other place.
     """
     held = reservations(site, claims)
     measured: Dict[str, float] = {}
     ours: Dict[str, float] = {}
     extra: Dict[str, float] = {}
     loads: List[HostLoad] = []
-    counted = set(leaving)  # whose part of the site's resources is counted already, or is free
+    # Those whose part of the site's resources is counted already, or is free.
+    counted = {name for name in leaving if name not in claims or not claims[name].holds}
     limits: Dict[str, float] = {}
     for host in site.hosts:
         limits[host.node] = min(host.load_limit, limits.get(host.node, host.load_limit))
@@ -114,11 +116,10 @@ def _ties(site: Site, names: Iterable[str], leaving: Collection[str], counted: S
     for name in names:
         ties = ties_of(site, name)
         if ties:
-            moved = ties.leaving(site.resources)
             if name in leaving:
-                ties = moved
-            elif name in counted:
-                ties = replace(ties, needs=moved.needs)
+                ties = replace(ties, together=())
+            if name in counted:
+                ties = ties.without(site.resources)
             counted.add(name)
             found.append(ties)
     return tuple(found)

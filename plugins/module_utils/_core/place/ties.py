@@ -29,14 +29,12 @@ class Ties:
     def __bool__(self) -> bool:
         return bool(self.apart or self.together or self.needs)
 
-    def leaving(self, shared: Collection[str]) -> Ties:
-        """Of one that leaves its place: where it is, does not bind those that it is together with, and what it has of
-        the site's resources goes with it.
+    def without(self, shared: Collection[str]) -> Ties:
+        """Of one that has what it needs of the site's resources: it takes that along wherever it goes.
 
         :param shared: the resources of the site.
         """
-        needs = tuple(need for need in self.needs if need[0] not in shared)
-        return replace(self, together=(), needs=needs)
+        return replace(self, needs=tuple(need for need in self.needs if need[0] not in shared))
 
 
 FREE = Ties()

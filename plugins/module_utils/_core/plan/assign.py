@@ -124,7 +124,10 @@ class Batch:
         hosts = self._hosts(move.hosts or instance.application.identifiers)
         if avoid or move.exclude:
             hosts = tuple(h for h in hosts if h not in avoid and h not in move.exclude)
-        return pending_of(self._draft.site, instance, hosts, self._draft.item_order(instance))
+        p = pending_of(self._draft.site, instance, hosts, self._draft.item_order(instance))
+        if p.ties.needs and self._draft.claim(move.name).holds:
+            return replace(p, ties=p.ties.without(self._draft.site.resources))
+        return p
 
     def _take(self, pending: Mapping[str, Pending], placed: Placed) -> None:
         added: Dict[str, List[Pending]] = {}
