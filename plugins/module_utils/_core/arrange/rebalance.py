@@ -14,9 +14,10 @@ from ..decide import pauses
 from ..decide.draft import Draft
 from ..decide.relocate import open_window
 from ..model.records import Booked
-from ..model.sentences import number
+from ..model.sentences import listing, number
 from ..model.words import RUNNING
 from ..place.loads import Fleet, host_loads
+from ..place.ties import neighbours, ties_of
 from .spread import Node, Piece, fewest, spread_of
 
 SPREAD = 20  # percent of a machine, where the request does not say
@@ -37,7 +38,7 @@ def rebalance(draft: Draft, unfit: Unfit) -> List[str]:
     nodes = {node_of[host]: Node(fleet.node_effective(host), fleet.free(host)) for host in fit if host in serving}
     pieces = [piece for piece in pieces if node_of[piece.host] in nodes]
     before = spread_of({name: node.used for name, node in nodes.items()})
-    moves = fewest(pieces, nodes, node_of, spread)
+    moves = fewest(pieces, nodes, node_of, spread, fleet)
     for held in stay:
         draft.hold(*held)
     after = _after(pieces, nodes, node_of, moves)
@@ -70,13 +71,17 @@ def _pieces(draft: Draft, fleet: Fleet, fit: List[str]) -> Tuple[List[Piece], Li
         host = str(claim.host)
         copy = draft.copies(name).get(host)
         window = open_window(draft, instance)
+        ties = ties_of(draft.site, name).without(draft.site.resources)
         why = pauses.paused(draft, name) or (window and "%s shows item %s" % (window, instance.item.id))
+        if not why and fleet.mates(ties) is not None:  # moves are made one by one
+            others = listing(neighbours(draft.site, instance, ties.together))
+            why = "item %s must be together with item %s" % (instance.item.id, others)
         if why:
             stay.append((name, host, "%s stays on %s: %s" % (name, host, why)))
         elif copy is not None and copy.live and host in fleet.loads and not draft.busy(name):
             load = instance.application.loading
             hosts = tuple(h for h in instance.application.identifiers if h in fit)
-            pieces.append(Piece(name, host, max(load, round(copy.cpu)), load, hosts))
+            pieces.append(Piece(name, host, max(load, round(copy.cpu)), load, hosts, ties))
     return pieces, stay
 
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..place.loads import Fleet
+from ..place.ties import FREE, Ties
+
 STEPS = 200000  # pairs of instance and host that the exact search looks at
 MOST_EXACT = 6  # moves that it tries to do with
 
@@ -30,6 +33,7 @@ class Piece(NamedTuple):
     used: float  # what it counts for the load
     load: float  # what it reserves
     hosts: Tuple[str, ...]  # those that may take it, in site order
+    ties: Ties = FREE
 
 
 Moves = List[Tuple[str, str]]  # instance, host
@@ -40,12 +44,16 @@ def spread_of(used: Mapping[str, float]) -> float:
     return max(used.values()) - min(used.values()) if used else 0.0
 
 
-def fewest(pieces: Sequence[Piece], nodes: Mapping[str, Node], node_of: Mapping[str, str], spread: float) -> Moves:
+def fewest(
+    pieces: Sequence[Piece], nodes: Mapping[str, Node], node_of: Mapping[str, str], spread: float,
+    fleet: Optional[Fleet] = None,
+) -> Moves:
     """Which instance goes where; as even as moves can make it where `spread` cannot be reached.
 
     :param node_of: host -> its node.
+    :param fleet: says what the ties of pieces keep them from, and has the ties of all moves afterwards.
     """
-    search = _Search(pieces, nodes, node_of, spread)
+    search = _Search(pieces, nodes, node_of, spread, fleet or Fleet(()))
     if spread_of(search.used) <= spread:
         return []
     for depth in range(1, MOST_EXACT + 1):
@@ -61,9 +69,10 @@ class _Search:
     """The loads while moves are tried."""
 
     def __init__(
-        self, pieces: Sequence[Piece], nodes: Mapping[str, Node], node_of: Mapping[str, str], spread: float
-    ) -> None:
-        self._node_of, self._spread = node_of, spread
+        self, pieces: Sequence[Piece], nodes: Mapping[str, Node], node_of: Mapping[str, str], spread: float,
+        fleet: Fleet,
+    ) -> None:  # fmt: skip
+        self._node_of, self._spread, self._fleet = node_of, spread, fleet
         kinds: Dict[Tuple[object, ...], List[Piece]] = {}
         for piece in pieces:
             kinds.setdefault(piece[1:], []).append(piece)
@@ -122,6 +131,8 @@ class _Search:
                 node = self._node_of[host]
                 if node == source or piece.load > self._free[node]:
                     continue
+                if piece.ties and self._fleet.forbids(host, piece.ties):
+                    continue
                 if self.used[source] == fullest or self.used[node] == emptiest:
                     found.append((piece, host))
         return found
@@ -133,4 +144,8 @@ class _Search:
         self.used[source] -= sign * piece.used
         self.used[target] += sign * piece.used
         self._free[target] -= sign * piece.load
+        if piece.ties and back:
+            self._fleet.give_back(host, 0, piece.ties)
+        elif piece.ties:
+            self._fleet.take(host, 0, piece.ties)
         (self._moved.discard if back else self._moved.add)(piece.name)
