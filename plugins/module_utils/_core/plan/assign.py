@@ -92,8 +92,9 @@ class Batch:
             elif host is not None:
                 self._emit(moves[p.name], p, host)
             else:
-                chosen = moves[p.name].asked or moves[p.name].booked  # a person chose the host: others may have room
-                displaced = displacement.find(p) if p.displaces and not chosen else None
+                # A person chose the host, and others may have room; or it runs where it is.
+                content = moves[p.name].asked or moves[p.name].stays
+                displaced = displacement.find(p) if p.displaces and not content else None
                 self._no_room(moves[p.name], p, self._displace(moves[p.name], p, displaced) if displaced else "")
 
     def _preferred(self, pending: Mapping[str, Pending], moves: Mapping[str, Move]) -> Placed:
