@@ -71,6 +71,25 @@ def test_what_if_shows_who_is_displaced_and_who_runs_then() -> None:
     assert [entry["instance"] for entry in found["waits"]] == ["scen2_srv_02"]
 
 
+def test_n_1_names_who_waits_in_the_end_where_services_stop_for_others() -> None:
+    tight = {"server_2": {"load_limit": 40}, "server_3": {"load_limit": 40}}
+    terms = {"01": Terms(priority=9, displace=True), "02": Terms(priority=3), "03": Terms(priority=1)}
+    found = lost(terms, "server_1", hosts=tight)
+    assert (found["moves"], found["without_place"]) == (1, ["scen2_srv_03"])
+    assert "server_3 has no room: 22 of 40 reserved" in found["why"]
+    assert lost(terms, "server_1", hosts={**tight, "server_2": {"load_limit": 50}})["without_place"] == []
+
+
+def test_n_1_counts_who_waits_for_what_a_loss_leaves() -> None:
+    given = {"programs": {"scen2_srv": {"data_processing": {"resources": {"licence": 1}}}}, "items": 4,
+             "ledger": {"wanted": {"scen2_srv_04": {"state": "started"}}}}  # fmt: skip
+    site, state, seen = three({"04": Terms(priority=9)}, **given)
+    few = dataclasses.replace(site, resources={"licence": 3})
+    assert readiness(few, state, seen, NOW)["hosts"]["server_1"]["without_place"] == ["scen2_srv_01"]
+    later = what_if(few, state, 7, seen, {"down": ["server_1"]}, NOW, dict.fromkeys(site.by_name(), "d"))
+    assert [entry["instance"] for entry in later["waits"]] == ["scen2_srv_01"]
+
+
 def test_without_displace_the_higher_priority_waits() -> None:
     site, state, seen = three(
         {"01": Terms(priority=9)}, hosts={"server_2": {"load_limit": 40}, "server_3": {"load_limit": 40}}

@@ -14,7 +14,7 @@ from ..decide.relocate import stray, without_lease
 from ..model.plan import MOVE, RESTART, START
 from ..model.sentences import kinds, listing, number
 from ..model.words import DOWN, DRAINED, FREE, MUSTER, SUSPECT
-from ..place.loads import Fleet, host_loads
+from ..place.loads import Fleet, HostLoad, host_loads
 from ..place.pending import Pending, Placed, pending_of
 from ..place.place import Candidate, explain, in_order, place
 from .displace import Displaced, Displacement
@@ -131,14 +131,7 @@ class Batch:
         return p
 
     def _take(self, pending: Mapping[str, Pending], placed: Placed) -> None:
-        added: Dict[str, List[Pending]] = {}
-        for name, host in placed.items():
-            if host is not None:
-                added.setdefault(host, []).append(pending[name])
-        for host, new in added.items():
-            before, load = self._loads[host], sum(p.load for p in new)
-            ties = before.ties + tuple(p.ties for p in new if p.ties)
-            self._loads[host] = replace(before, reserved=before.reserved + load, used=before.used + load, ties=ties)
+        self._loads = with_placed(self._loads, pending, placed)
 
     def _emit(self, move: Move, p: Pending, target: str) -> None:
         draft = self._draft
@@ -266,6 +259,19 @@ class Batch:
             where = kinds(self._draft.site, application.identifiers_as_written)
             return "it may run on %s only, and there is no such host" % where
         return no_room(candidates, self._ruled_out(move))
+
+
+def with_placed(loads: Mapping[str, HostLoad], pending: Mapping[str, Pending], placed: Placed) -> Dict[str, HostLoad]:
+    """The loads once that is where it was placed."""
+    after, added = dict(loads), {}  # type: Dict[str, HostLoad], Dict[str, List[Pending]]
+    for name, host in placed.items():
+        if host is not None:
+            added.setdefault(host, []).append(pending[name])
+    for host, new in added.items():
+        before, load = after[host], sum(p.load for p in new)
+        ties = before.ties + tuple(p.ties for p in new if p.ties)
+        after[host] = replace(before, reserved=before.reserved + load, used=before.used + load, ties=ties)
+    return after
 
 
 def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> str:

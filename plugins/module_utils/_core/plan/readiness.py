@@ -9,7 +9,8 @@ real decision. Cheap enough for every status: only what would move is placed, ov
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from dataclasses import replace
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ..decide import corrections
 from ..decide.draft import Draft
@@ -18,13 +19,14 @@ from ..model.observation import Observation, observed
 from ..model.records import Claim, State
 from ..model.sentences import listing
 from ..model.site import Instance, Site
-from ..model.words import FAILED
-from ..place.loads import Fleet, host_loads
+from ..model.words import FAILED, FREE
+from ..place.loads import Fleet, HostLoad, host_loads
 from ..place.pending import Pending, Placed, pending_of
-from ..place.place import Candidate, explain, place
+from ..place.place import Candidate, explain, in_order, place
 from ..place.room import Room
 from ..place.ties import ties_of
 from . import assign
+from .displace import Displacement
 
 Json = Dict[str, Any]
 NAMED = 3  # hosts in the sentence; beyond, they are counted
@@ -80,9 +82,13 @@ class _Losses:
         self._rows: Dict[Tuple[Tuple[str, ...], float], List[Candidate]] = {}  # with nothing of a batch placed
         self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
         self._held: Dict[str, List[str]] = {}  # host -> services that would have to move from there
+        self._waiting: List[str] = []  # services that find no place now: they may get what a loss leaves
+        competes = bool(draft.site.resources) or any(i.terms and i.terms.displace for i in draft.site.items)
         for name, instance in self._site.by_name().items():
             claim = self._claims.get(name)
-            if claim is not None and self._moves(instance, claim):
+            if competes and (claim is None or claim.phase == FREE) and self._moves(instance, None):
+                self._waiting.append(name)
+            if claim is not None and claim.holds and self._moves(instance, claim):
                 for host in {claim.host, claim.target} - {None}:
                     self._held.setdefault(str(host), []).append(name)
 
@@ -97,11 +103,11 @@ class _Losses:
             hosts.update({host: dict(loss) for host in together if host in serves})
         return {"ready": not any(loss["without_place"] for loss in hosts.values()), "hosts": hosts}
 
-    def _moves(self, instance: Instance, claim: Claim) -> bool:
+    def _moves(self, instance: Instance, claim: Optional[Claim]) -> bool:
         bound = instance.application.on_request or instance.application.per == "host"  # it never moves
-        if bound or not claim.holds or not self._draft.is_started(instance.name):
+        if bound or not self._draft.is_started(instance.name):
             return False
-        return claim.phase != FAILED or bool(claim.until) or not given_up(claim, self._site.settings)
+        return claim is None or claim.phase != FAILED or bool(claim.until) or not given_up(claim, self._site.settings)
 
     def _loss(self, gone: List[str]) -> Json:
         names = dict.fromkeys(name for host in gone for name in self._held.get(host, ()))
@@ -112,18 +118,50 @@ class _Losses:
         left: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
         batch = {name: self._pending(name, gone, left) for name in names}
         fleet, placed = self._fleet, dict.fromkeys(names)  # type: Fleet, Placed
-        if tied or any(self._claims[name].target for name in batch):  # what it holds is free before it is placed
-            without = {name: claim for name, claim in self._claims.items() if name not in batch}
-            fleet = Fleet(host_loads(self._site, without, self._draft.observations, batch).values())
-            placed = place(batch.values(), fleet.loads.values())
+        moves = len(batch)
+        if tied or any(p.displaces or self._claims[name].target for name, p in batch.items()):
+            batch.update((name, self._pending(name, gone, left)) for name in self._waiting)
+            placed, fleet = self._in_turn(batch, gone, left)
         elif not self._room.surely_none(loads_of, gone):
             placed = place(batch.values(), fleet.loads.values())
-        lost = sorted((name for name, host in placed.items() if host is None), key=lambda n: batch[n].order)
+        lost = sorted((name for name, host in placed.items() if host is None and name not in self._waiting),
+                      key=lambda n: batch[n].order)  # fmt: skip
         return {
-            "moves": len(batch),
+            "moves": moves,
             "without_place": lost,
             "why": self._why(batch[lost[0]], gone, placed, batch, fleet) if lost else "",
         }
+
+    def _in_turn(
+        self, batch: Dict[str, Pending], gone: List[str], left: Dict[Tuple[str, ...], Tuple[str, ...]]
+    ) -> Tuple[Placed, Fleet]:
+        """As the plans do it that follow one another, where some services may stop for others.
+
+        :param batch: has what is displaced, too, afterwards.
+        :returns: where all of the batch goes, and the fleet without it.
+        """
+        placed: Placed = {}
+        while True:
+            free = self._without(batch)
+            loads = assign.with_placed(free, batch, placed)
+            placed.update(place([p for name, p in batch.items() if not placed.get(name)], loads.values()))
+            fleet = Fleet(assign.with_placed(free, batch, placed).values())
+            displacement, those = Displacement(self._draft, fleet, batch), []  # type: Displacement, List[Pending]
+            for p in in_order(p for name, p in batch.items() if p.displaces and placed[name] is None):
+                found = displacement.find(p)
+                those += found.those if found is not None else ()
+            if not those:
+                return placed, Fleet(free.values())
+            batch.update((other.name, self._pending(other.name, gone, left)) for other in those)
+
+    def _without(self, names: Collection[str]) -> Dict[str, HostLoad]:
+        """The loads when all that these hold is free."""
+        claims = {name: claim for name, claim in self._claims.items() if name not in names}
+        views = {
+            host: replace(view, instances={n: copy for n, copy in view.instances.items() if n not in names})
+            for host, view in self._draft.observations.items()
+        }  # fmt: skip
+        return host_loads(self._site, claims, views)
 
     def _loads_of(self, names: Iterable[str]) -> Dict[Tuple[str, ...], List[float]]:
         """Hosts that may take some of these -> what each of those reserves."""
