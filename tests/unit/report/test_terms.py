@@ -71,6 +71,20 @@ def test_what_if_shows_who_is_displaced_and_who_runs_then() -> None:
     assert [entry["instance"] for entry in found["waits"]] == ["scen2_srv_02"]
 
 
+def test_room_that_is_made_for_one_is_not_given_to_another_of_the_same_or_a_higher_priority() -> None:
+    for first in (5, 7):
+        site, state, seen = three(
+            {"01": Terms(priority=first), "02": Terms(priority=5, displace=True)},
+            hosts={"server_3": {"load_limit": 40}},
+        )
+        digests = dict.fromkeys(site.by_name(), "d")
+        found = what_if(site, state, 7, seen, {"down": ["server_1", "server_2"]}, NOW, digests)
+        assert [(a["action"], a["instance"]) for a in found["actions"]] == [
+            ("stop", "scen2_srv_03"), ("start", "scen2_srv_02")]
+        assert [entry["instance"] for entry in found["waits"]] == ["scen2_srv_01", "scen2_srv_03"]
+        assert "others made room for it on server_3" in found["actions"][1]["reason"]
+
+
 def test_n_1_names_who_waits_in_the_end_where_services_stop_for_others() -> None:
     tight = {"server_2": {"load_limit": 40}, "server_3": {"load_limit": 40}}
     terms = {"01": Terms(priority=9, displace=True), "02": Terms(priority=3), "03": Terms(priority=1)}

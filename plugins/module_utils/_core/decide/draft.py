@@ -294,7 +294,7 @@ class Draft(Known):
         kept = replace(
             claim, host=host, epoch=max(copy.epochs), highest=self.known_epoch(name), phase=RUNNING, target=None,
             actor=None, deferred=copy.deferred, failed=dict(copy.failed), left=(), reason="", since=self.now,
-            incarnation=self.observation(host).incarnation, until=0.0,
+            incarnation=self.observation(host).incarnation, until=0.0, room="",
         )  # fmt: skip
         self.set_claim(name, kept)
         self.hold(name, host, "%s, so it is kept" % reason)

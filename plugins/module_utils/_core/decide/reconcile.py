@@ -181,6 +181,8 @@ def _keep_stopped(draft: Draft, name: str, reason: str) -> None:
         draft.unbook(name, reason)
     if _stop_all(draft, name, reason):
         return
+    if claim.room:
+        draft.set_claim(name, replace(claim, room=""))
     if claim.phase != FREE:
         draft.release(name, draft.wanted(name).why, "%s; %s shows nothing of it" % (reason, claim.host))
 

@@ -136,10 +136,12 @@ def move(
     :param exclude: host -> why it must not start there; "" where `reason` says so.
     :param leaves: the drained host that it leaves, in its turn.
     :param avoid: hosts where it starts only if there is no room elsewhere; None: those where it failed too often.
-    :param prefer: the host where it starts if there is room; by default the one where it ran when the site was stopped.
+    :param prefer: the host where it starts if there is room; by default the one where others stopped for it, or where
+        it ran when the site was stopped.
     """
     name = instance.name
-    prefer = prefer or ("" if name in draft.asked else draft.claim(name).back)
+    claim = draft.claim(name)
+    prefer = prefer or claim.room or ("" if name in draft.asked else claim.back)
     wanted_host = draft.wanted(name).host
     asked = draft.kind in ("open", "start", "restart") and instance.application.on_request
     hosts = (wanted_host,) if wanted_host else None

@@ -129,6 +129,7 @@ class Claim:
     ahead: Optional[Ahead] = None  # see `decide.alone`
     given: Given = Given()
     back: str = ""  # where it ran when the whole site was stopped: it starts there again, if there is room
+    room: str = ""  # a free one: the host where others stopped for it, so it goes before all others there
 
     @property
     def holds(self) -> bool:
@@ -165,6 +166,7 @@ class Claim:
             pending=Pending.from_json(document["pending"]) if document.get("pending") else None,
             highest=int(document.get("highest") or 0),
             back=document.get("back") or "",
+            room=document.get("room") or "",
             given=Given(int(document["given"][0]), dict(document["given"][1])) if document.get("given") else Given(),
             ahead=Ahead(*(int(number) for number in document["ahead"])) if document.get("ahead") else None,
         )
@@ -201,6 +203,8 @@ class Claim:
             document["given"] = [self.given.epoch, dict(self.lasting)]
         if self.back:
             document["back"] = self.back
+        if self.room:
+            document["room"] = self.room
         return document
 
 

@@ -95,7 +95,8 @@ class Batch:
                 # A person chose the host, and others may have room; or it runs where it is.
                 content = moves[p.name].asked or moves[p.name].stays
                 displaced = displacement.find(p) if p.displaces and not content else None
-                self._no_room(moves[p.name], p, self._displace(moves[p.name], p, displaced) if displaced else "")
+                instead = self._displace(moves[p.name], p, displaced) if displaced else ""
+                self._no_room(moves[p.name], p, instead, displaced.host if displaced else "")
 
     def _preferred(self, pending: Mapping[str, Pending], moves: Mapping[str, Move]) -> Placed:
         """Those that have a place of their own, before anything else may take it; without those whose place is full."""
@@ -188,8 +189,9 @@ class Batch:
         if move.hosts is not None:
             return ""
         if target == move.prefer:
-            back = self._draft.claim(move.name).back == target
-            return ("; it ran on %s before" if back else "; it was on its way to %s") % target
+            claim = self._draft.claim(move.name)
+            words = "it ran on %s before" if claim.back == target else "it was on its way to %s"
+            return "; " + ("others made room for it on %s" if claim.room == target else words) % target
         if len(p.hosts) < 2:
             return ", and %s is the only host that may take it" % target
         if p.prefer:
@@ -218,8 +220,10 @@ class Batch:
         hosts = [host for host in self._wide(move) if host in self.fleet.loads]
         return explain(p.load, hosts, self.fleet, self._ruled_out(move), p.ties)
 
-    def _no_room(self, move: Move, p: Pending, instead: str = "") -> None:
-        """:param instead: what it waits for, when that is known better than from the hosts."""
+    def _no_room(self, move: Move, p: Pending, instead: str = "", room: str = "") -> None:
+        """:param instead: what it waits for, when that is known better than from the hosts.
+        :param room: the host where others make room for it.
+        """
         draft = self._draft
         key = (self._wide(move), p.hosts, p.load, tuple(move.exclude.values()), p.ties)
         known = self._sentences.get(key)
@@ -250,7 +254,8 @@ class Batch:
                 draft.stop_copy(move.name, host, move.reason)
         else:
             sentence = "%s waits: %s" % (move.name, why)
-            draft.set_claim(move.name, replace(claim, phase=FREE, target=None, actor=None, left=(), reason=sentence))
+            waits = replace(claim, phase=FREE, target=None, actor=None, left=(), reason=sentence, room=room)
+            draft.set_claim(move.name, waits)
             draft.hold(move.name, None, sentence)
 
     def _why_not(self, move: Move, candidates: Sequence[Candidate]) -> str:

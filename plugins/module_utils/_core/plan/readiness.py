@@ -149,7 +149,9 @@ class _Losses:
             displacement, those = Displacement(self._draft, fleet, batch), []  # type: Displacement, List[Pending]
             for p in in_order(p for name, p in batch.items() if p.displaces and placed[name] is None):
                 found = displacement.find(p)
-                those += found.those if found is not None else ()
+                if found is not None and found.those:  # it gets that room, before all others
+                    those += found.those
+                    placed[p.name] = found.host
             if not those:
                 return placed, Fleet(free.values())
             batch.update((other.name, self._pending(other.name, gone, left)) for other in those)
