@@ -85,6 +85,18 @@ def test_room_that_is_made_for_one_is_not_given_to_another_of_the_same_or_a_high
         assert "others made room for it on server_3" in found["actions"][1]["reason"]
 
 
+def test_room_on_a_host_where_it_failed_before_is_made_once_and_taken() -> None:
+    failures = [[NOW - 1, "server_3", "its gate failed"]] * 3
+    site, state, seen = three(
+        {"02": Terms(priority=5, displace=True)}, hosts={"server_3": {"load_limit": 40}},
+        ledger={"claims": {"scen2_srv_02": {"failures": failures}}},
+    )  # fmt: skip
+    digests = dict.fromkeys(site.by_name(), "d")
+    found = what_if(site, state, 7, seen, {"down": ["server_1", "server_2"]}, NOW, digests)
+    assert [(a["action"], a["instance"]) for a in found["actions"]] == [
+        ("stop", "scen2_srv_03"), ("start", "scen2_srv_02")]
+
+
 def test_n_1_names_who_waits_in_the_end_where_services_stop_for_others() -> None:
     tight = {"server_2": {"load_limit": 40}, "server_3": {"load_limit": 40}}
     terms = {"01": Terms(priority=9, displace=True), "02": Terms(priority=3), "03": Terms(priority=1)}

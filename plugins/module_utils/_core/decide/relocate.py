@@ -147,6 +147,7 @@ def move(
     hosts = (wanted_host,) if wanted_host else None
     tired = tuple(tired_hosts(draft.troubles(name)) if avoid is None else avoid)
     tired += tuple(host for host in draft.refusing(name) if host not in tired)
+    tired = tuple(host for host in tired if host != claim.room)  # nobody stops for it in vain, again and again
     prefer = "" if prefer in tired or prefer in (exclude or {}) else prefer
     made = Move(name, reason, tuple(stops), hosts, tired, exclude or {}, stays, leaves, prefer, asked=asked)
     draft.moves.append(made)
