@@ -15,7 +15,7 @@ from monitor.core.compile.item import names
 from monitor.core.model import site as site_model
 from monitor.core.place.ties import ties_of
 from tests.unit.compile.refused_sites import HCI, SRV, Case, each, refused
-from tests.unit.embedded_site import changed, raw_site
+from tests.unit.embedded_site import DELETE, changed, raw_site
 
 FIRST, SECOND = "muster_items/0", "muster_items/1"
 
@@ -120,6 +120,15 @@ CASES += [
 
 NEEDS = SRV + "/programs/data_processing/resources"
 CASES += [
+    ("a load of what the site has once", {**BOTH, FIRST: item(1, expected_loading={"archive": 50})},
+     'muster_items[0].expected_loading.archive: item "01" has no archive: there is one per site', ["scen2_srv"]),
+    ("hosts of an application that other items have", {
+        FIRST: item(1, prefer={"scen2_srv": "server_1"}, applications="scen2_hci"), HCI + "/peer": DELETE,
+        HCI + "/bus/link": DELETE},
+     'muster_items[0].prefer.scen2_srv: item "01" has no scen2_srv', ["(allowed: scen2_hci)"]),
+    ("hosts of services where the item has none", {
+        FIRST: item(1, prefer="server_1", applications="scen2_hci"), HCI + "/peer": DELETE, HCI + "/bus/link": DELETE},
+     'muster_items[0].prefer: prefer is about services, and item "01" has none', ["by application"]),
     ("a resource that nobody has", {NEEDS: {"gpu": 1}, "muster_site_resources": {"licence": 1}},
      "muster_applications.scen2_srv: scen2_srv needs 1 of gpu, which neither its hosts nor the site have",
      ["(allowed: licence)"]),
@@ -186,6 +195,17 @@ def test_hosts_of_an_item_are_those_of_its_services_in_its_own_order() -> None:
     assert second.identifiers == ("console_2",)
     assert site.items[0].terms is not None
     assert site.items[0].terms.prefer == {"scen2_srv": ("server_1",)}
+
+
+def test_hosts_of_an_item_are_not_about_applications_that_it_has_not() -> None:
+    tracker = {"identifiers": "server_3", "start_sequence": 1, "items": "02",
+               "programs": {"tracker": {"command": ["dummy/idle"], "start_sequence": 1}}}  # fmt: skip
+    site = compiled(**{**BOTH, "muster_applications/tracker": tracker,
+                       "muster_applications/archive": {**ARCHIVE, "identifiers": "server_3"},
+                       FIRST: item(1, identifiers="server_1", prefer="server_1")})  # fmt: skip
+    terms = site.items[0].terms
+    assert terms is not None
+    assert (dict(terms.identifiers), list(terms.prefer)) == ({"scen2_srv": ("server_1",)}, ["scen2_srv"])
 
 
 def test_what_one_item_says_of_another_holds_for_both_and_only_for_services() -> None:

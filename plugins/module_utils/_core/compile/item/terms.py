@@ -35,7 +35,7 @@ def with_terms(
     found = []
     for item in items:
         keys, values = written.get(item.id, ((), Values()))
-        own = _Own(keys, applications, known, reader)
+        own = _Own(item.id, keys, applications, known, reader)
         near = groups.get(item.id, {})
         terms = Terms(
             loading=own.loading(values["expected_loading"]) if "expected_loading" in values else {},
@@ -50,11 +50,14 @@ def with_terms(
 
 
 class _Own:
-    """Reads the keys of one item that are by application."""
+    """Reads the keys of one item that are by application: about those that it has."""
 
-    def __init__(self, keys: Keys, applications: Tuple[Application, ...], known: Known, reader: Reader) -> None:
-        self._keys, self._known, self._reader = keys, known, reader
-        self._applications = {application.name: application for application in applications}
+    def __init__(
+        self, item: str, keys: Keys, applications: Tuple[Application, ...], known: Known, reader: Reader
+    ) -> None:
+        self._item, self._keys, self._known, self._reader = item, keys, known, reader
+        self._others = {a.name: a for a in applications if not _has(item, a)}
+        self._applications = {a.name: a for a in applications if a.name not in self._others}
 
     def loading(self, written: Any) -> Dict[str, int]:
         """Application -> percent of a host."""
@@ -103,8 +106,8 @@ class _Own:
                     for found in self._resolved(value, keys + (name,))]
         services = [a.name for a in self._applications.values() if not a.on_request]
         if not services:
-            self._reader.problems.add(keys, "%s is about services, and this site has none" % key, values[key],
-                                      "write it by application: {<application>: <hosts>}")
+            self._reader.problems.add(keys, "%s is about services, and item %s has none" % (key, show(self._item)),
+                                      values[key], "write it by application: {<application>: <hosts>}")
         return [(name, *found, keys) for found in self._resolved(values[key], keys) for name in services]
 
     def _resolved(self, written: Any, keys: Keys) -> List[Tuple[Tuple[str, ...], Tuple[str, ...]]]:
@@ -118,9 +121,19 @@ class _Own:
         for name, value in written.items():
             if name in self._applications:
                 yield str(name), value
+            elif name in self._others:
+                per = self._others[name].per
+                why = "" if per == "item" else ": there is one per %s" % per
+                self._reader.problems.add(keys + (name,), "item %s has no %s%s" % (show(self._item), name, why), value,
+                                          suggest(name, self._applications))
             else:
                 self._reader.problems.add(keys + (name,), "%s is not an application" % show(name), value,
                                           suggest(name, self._applications))
+
+
+def _has(item: str, application: Application) -> bool:
+    """Whether an item has an instance of it; also where its `items` were refused, and nobody knows."""
+    return application.per == "item" and (not application.items or item in application.items)
 
 
 class _Neighbours:
