@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Collection, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
@@ -17,6 +17,7 @@ from ..model.words import DOWN, DRAINED, FREE, MUSTER, SUSPECT
 from ..place.loads import Fleet, HostLoad, host_loads
 from ..place.pending import Pending, Placed, pending_of
 from ..place.place import Candidate, explain, in_order, place
+from ..place.ties import ties_of
 from .displace import Displaced, Displacement
 
 CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without that limit
@@ -60,26 +61,31 @@ class Batch:
         self._draft = draft
         self._unfit = {host.name: unfit(draft, host.name) for host in draft.site.hosts}
         self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
-        leaving = {move.name for move in draft.moves if not (move.hosts and self._holds(move))}
-        self._loads = host_loads(draft.site, draft.claims(), draft.observations, leaving)
+        self._loads: Dict[str, HostLoad] = {}
         self._rows = 0
         self._sentences: Dict[Tuple[object, ...], Tuple[str, List[Json]]] = {}
+        self._leave(())
         self.fleet = Fleet(self._loads.values())
+
+    def _leave(self, stuck: Collection[str]) -> None:
+        """Take the loads as they are while everything that gets another place leaves its own; without what is stuck."""
+        draft = self._draft
+        leaving = {move.name for move in draft.moves if not (move.hosts and self._holds(move))}.difference(stuck)
+        self._loads = host_loads(draft.site, draft.claims(), draft.observations, leaving)
 
     def resolve(self) -> None:
         """Place everything that waits, then add its actions, in the batch's order."""
         moves = {move.name: move for move in self._draft.moves}
         in_place = {m.name: m.hosts[0] for m in moves.values() if m.hosts and self._holds(m)}
-        pending = {m.name: self._pending(m, m.avoid) for m in moves.values() if m.name not in in_place}
-        placed = self._preferred(pending, moves)
-        rest = {name: p for name, p in pending.items() if name not in placed}
-        placed.update(place(rest.values(), self._loads.values()))
-        self._take(pending, {name: placed[name] for name in rest})
-        again = [self._pending(moves[name], ()) for name, host in placed.items() if host is None and moves[name].avoid]
-        if again:
-            second = place(again, self._loads.values())
-            self._take(pending, second)
-            placed.update(second)
+        stuck: Dict[str, None] = {}
+        while True:
+            placed = self._placed({name: move for name, move in moves.items() if name not in in_place}, stuck)
+            # One that stays where it is binds those that it is together with, so these are placed once more.
+            more = [name for name, host in placed.items() if host is None and name not in stuck and moves[name].stays
+                    and ties_of(self._draft.site, name).together]  # fmt: skip
+            if not more:
+                break
+            stuck.update(dict.fromkeys(more))
         placed.update(in_place)
         self.fleet = Fleet(self._loads.values())
         turns = Turns(self._draft)
@@ -97,6 +103,25 @@ class Batch:
                 displaced = displacement.find(p) if p.displaces and not content else None
                 instead = self._displace(moves[p.name], p, displaced) if displaced else ""
                 self._no_room(moves[p.name], p, instead, displaced.host if displaced else "")
+
+    def _placed(self, moves: Mapping[str, Move], stuck: Collection[str]) -> Placed:
+        """Where everything goes that does not only go back to its own place.
+
+        :param stuck: of these, what stays where it is.
+        """
+        self._leave(stuck)
+        pending = {m.name: self._pending(m, m.avoid) for m in moves.values() if m.name not in stuck}
+        placed = self._preferred(pending, moves)
+        rest = {name: p for name, p in pending.items() if name not in placed}
+        placed.update(place(rest.values(), self._loads.values()))
+        self._take(pending, {name: placed[name] for name in rest})
+        again = [self._pending(moves[name], ()) for name, host in placed.items() if host is None and moves[name].avoid]
+        if again:
+            second = place(again, self._loads.values())
+            self._take(pending, second)
+            placed.update(second)
+        placed.update(dict.fromkeys(stuck))
+        return placed
 
     def _preferred(self, pending: Mapping[str, Pending], moves: Mapping[str, Move]) -> Placed:
         """Those that have a place of their own, before anything else may take it; without those whose place is full."""
