@@ -55,9 +55,10 @@ def sentence(key: str, pause: Pause, now: float) -> str:
 def holds(draft: Draft, name: str) -> str:
     """Why nothing automatic may be done to an instance now; empty when it may.
 
-    What a person asks for in this run is done, and a stop that a person asked for earlier is finished.
+    What a person asks for in this run is done, and a stop that a person asked for earlier is finished, also that of the
+    whole site.
     """
-    if name in draft.asked:
+    if name in draft.asked or draft.site_stop is not None or draft.kind == "site_start":
         return ""
     found = paused(draft, name)
     if found and draft.claim(name).phase == STOPPING and not draft.is_started(name):
