@@ -66,7 +66,8 @@ def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: L
         stop_strays(draft, name, strays)
     elif wrong and not instance.application.on_request:
         stops = ([host] if copy else []) + strays
-        draft.moves.append(Move(name, "%s; %s" % (reason, wrong), tuple(stops)))
+        asked = name in draft.restarts and copy is not None and copy.live  # it runs, and nobody asked to stop it
+        draft.moves.append(Move(name, "%s; %s" % (reason, wrong), tuple(stops), asked=asked))
     elif strays:
         stops = strays + ([host] if copy else [])
         draft.moves.append(Move(name, reason, tuple(stops), hosts=(host,)))

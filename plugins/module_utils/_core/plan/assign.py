@@ -263,7 +263,7 @@ class Batch:
             self._rows += len(rows)
         claim = draft.claim(move.name)
         if move.asked and draft.kind != "intents":
-            verb = "start" if draft.kind != "move" else "move"
+            verb = draft.kind if draft.kind in ("move", "restart") else "start"
             draft.refuse(move.name, p.hosts[0] if p.hosts else None, "%s cannot %s: %s" % (move.name, verb, why))
             return
         stops = sorted(self._sweep(move), key=lambda h: h != claim.host)
