@@ -72,10 +72,14 @@ def _bound(site: Site) -> List[Tuple[str, List[Instance]]]:
             whole.add(name)
             bound[name] = whole
         bound.update(dict.fromkeys((member.name for member in members), whole))
-    found: Dict[int, List[Instance]] = {}
+    found: Dict[str, List[Instance]] = {}  # by the name of the first of them
+    first: Dict[str, str] = {}
     for instance in site.instances():
-        if len(bound.get(instance.name, ())) > 1:
-            found.setdefault(id(bound[instance.name]), []).append(instance)
+        whole = bound.get(instance.name, set())
+        if instance.name not in first and len(whole) > 1:
+            first.update(dict.fromkeys(whole, instance.name))
+        if len(whole) > 1:
+            found.setdefault(first[instance.name], []).append(instance)
     return [(members[0].application.name, members) for members in found.values()]
 
 
