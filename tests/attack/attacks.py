@@ -85,7 +85,7 @@ def forged(count: int, epoch: str, name: str = "scen2_srv_01") -> Scene:
 
     def scene(lab: SiteLab) -> AbstractContextManager[None]:
         site = json.loads((lab.state / "site.json").read_text())["site_id"]
-        host = lab.claims()[name]["host"]
+        host = lab.claims().get(name, {}).get("host") or "server_1"  # nowhere, when a person stopped it
         env = {
             "PATH": "/usr/bin:/bin", "MUSTER_SITE": site, "MUSTER_HOST": host, "MUSTER_INSTANCE": name,
             "MUSTER_PROGRAM": "internal_data_bus", "MUSTER_ITEM": name.rpartition("_")[2], "MUSTER_EPOCH": epoch,
