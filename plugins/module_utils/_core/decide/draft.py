@@ -60,6 +60,7 @@ class Move:
     booked: bool = False  # a person booked it
     asked: bool = False  # a person waits for the answer: no room is a refusal
     keeps: bool = False  # it runs there, and only its claim was lost
+    again: str = ""  # the drained host that it cannot leave without room elsewhere: it starts there again
 
 
 class Mark(NamedTuple):

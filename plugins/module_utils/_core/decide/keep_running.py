@@ -59,6 +59,24 @@ def keep_running(draft: Draft, instance: Instance, host: str, copy: Seen, strays
         draft.stays[name] = wrong
     if booked(draft, instance, host, strays):
         return
+    _keep_it_well(draft, instance, host, copy, strays)
+
+
+def left_there(draft: Draft, instance: Instance, host: str) -> bool:
+    """What an instance needs that cannot leave a drained host: it runs there, so it is looked after there.
+
+    :return: whether it needs anything.
+    """
+    before = len(draft.actions)
+    copy = draft.copies(instance.name).get(host)
+    if copy is not None and draft.copies(instance.name).keys() == {host}:
+        _keep_it_well(draft, instance, host, copy, [])
+    return len(draft.actions) > before
+
+
+def _keep_it_well(draft: Draft, instance: Instance, host: str, copy: Seen, strays: List[str]) -> None:
+    """Its configuration, its missing programs, its deferred part: it stays where it is."""
+    name, claim = instance.name, draft.claim(instance.name)
     if changes.take(draft, instance, host, copy, strays):
         return
     stop_strays(draft, name, strays)

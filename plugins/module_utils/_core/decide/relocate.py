@@ -59,7 +59,7 @@ def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: L
     """
     name = instance.name
     copy = draft.copies(name).get(host)
-    wrong = misplaced(draft, instance, host)
+    wrong = "" if name in draft.stays else misplaced(draft, instance, host)
     observation = draft.observation(host)
     if observation.seen and observation.service_manager != "running" and draft.kind not in WHOLE:
         draft.hold(name, host, "%s, but the service manager of %s does not run: reconcile starts it" % (reason, host))
@@ -67,7 +67,10 @@ def in_place(draft: Draft, instance: Instance, host: str, reason: str, strays: L
     elif wrong and not instance.application.on_request:
         stops = ([host] if copy else []) + strays
         asked = name in draft.restarts and copy is not None and copy.live  # it runs, and nobody asked to stop it
-        draft.moves.append(Move(name, "%s; %s" % (reason, wrong), tuple(stops), asked=asked))
+        again = host if draft.record(host).state == DRAINED and not strays else ""
+        exclude = {host: ""} if again else {}  # the reason says it
+        reason = "%s; %s" % (reason, wrong)
+        draft.moves.append(Move(name, reason, tuple(stops), exclude=exclude, asked=asked, again=again))
     elif strays:
         stops = strays + ([host] if copy else [])
         draft.moves.append(Move(name, reason, tuple(stops), hosts=(host,)))

@@ -10,10 +10,11 @@ from typing import Collection, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from ..decide.draft import WHOLE, Draft, Json, Move
 from ..decide.drains import Turns
+from ..decide.keep_running import left_there
 from ..decide.relocate import stray, without_lease
 from ..model.plan import MOVE, RESTART, START
 from ..model.sentences import kinds, listing, number
-from ..model.words import DOWN, DRAINED, FREE, MUSTER, SUSPECT
+from ..model.words import DOWN, DRAINED, FREE, MUSTER, RUNNING, SUSPECT
 from ..place.loads import Fleet, HostLoad, host_loads
 from ..place.pending import Pending, Placed, pending_of
 from ..place.place import Candidate, explain, in_order, place
@@ -262,6 +263,11 @@ class Batch:
             draft.candidates[move.name] = rows
             self._rows += len(rows)
         claim = draft.claim(move.name)
+        if move.again:
+            copy = draft.copies(move.name).get(move.again)
+            verb = RESTART if copy is not None and copy.live else START
+            draft.start(move.name, move.again, "%s, but %s stays there: %s" % (move.reason, move.name, why), verb)
+            return
         if move.asked and draft.kind != "intents":
             verb = draft.kind if draft.kind in ("move", "restart") else "start"
             draft.refuse(move.name, p.hosts[0] if p.hosts else None, "%s cannot %s: %s" % (move.name, verb, why))
@@ -271,6 +277,9 @@ class Batch:
             draft.note("the move of %s is given up" % move.name, why, instance=move.name, who=MUSTER)
         if move.stays:
             draft.stays[move.name] = why
+            drained = claim.phase == RUNNING and draft.record(str(claim.host)).state == DRAINED and not move.booked
+            if drained and left_there(draft, draft.site.instance(move.name), str(claim.host)):
+                return
             draft.hold(move.name, claim.host, "%s, but %s stays there for now: %s" % (move.stays, move.name, why))
             self._strays(move, [host for host in stops if host != claim.host])
         elif stops:
