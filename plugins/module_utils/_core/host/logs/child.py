@@ -26,6 +26,7 @@ TOKEN = re.compile(r"[0-9a-f]{1,32}\Z")
 MOST, MORE = 32, 16  # streams of one line that are followed, and more of those that end by themselves
 _READ_BYTES = 64 << 10
 _LARGEST = 1 << 20  # bytes of one document
+_READER_ENDED = "what reads the logs there ended"
 
 
 class _Reader:
@@ -92,7 +93,7 @@ class Logs:
                     self._streams.pop(document["log"], None)
                 found.append(document)
             if not data or len(reader.held) > _LARGEST:
-                found += self._end(root, "what reads the logs there ended")
+                found += self._end(root, _READER_ENDED)
         self._rest()
         return found
 
@@ -139,7 +140,11 @@ class Logs:
 
     def _pass_on(self, root: str, said: Mapping[str, Any]) -> None:
         data = json.dumps(said, separators=(",", ":")).encode("utf-8") + b"\n"
-        if self._readers[root].end.send(data) < len(data):
+        try:
+            sent = self._readers[root].end.send(data)
+        except ConnectionError:
+            raise ValueError(_READER_ENDED) from None
+        if sent < len(data):
             raise ValueError("what reads the logs there does not answer")
 
     def _end(self, root: str, why: str) -> List[Json]:
