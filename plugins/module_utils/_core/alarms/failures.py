@@ -78,7 +78,7 @@ def _closed(picture: Picture, item: str) -> Iterator[Failure]:
 
 
 def _went_with_its_host(picture: Picture, item: str, host: str, at: float) -> bool:
-    """Whether a service failed when its host went, or a moment before, and the alarm about that host is told."""
+    """Whether a service failed when its host went, or a moment before, and there is an alarm about that host."""
     key = picture.silent.get(host, "") or picture.memory.under.get(item, "")
     what, _unused, first = key.partition(":")
     its = host in picture.silent or (what == "host" and picture.machine(first) == picture.machine(host))
