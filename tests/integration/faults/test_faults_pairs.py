@@ -23,7 +23,7 @@ from tests.integration.local_site import wait_for
 from tests.soak.audit import settled
 from tests.soak.faults import FAULTS
 from tests.soak.story import RECOVERS
-from tests.soak.world import SERVICES
+from tests.soak.world import PROGRAMS, SERVICES
 
 ONE_OF = 3  # of the ways in which a fault may come
 ALONE = (
@@ -94,7 +94,8 @@ def test_a_frozen_server_holds_up_no_restart_on_another(site: Site) -> None:
         (bus,) = [p for p in world.see().of(other) if p.program == "internal_data_bus"]
         os.kill(bus.pid, signal.SIGKILL)
         wait_for(
-            lambda: {p.epoch > epoch for p in world.see().of(other)} == {True} and len(world.see().of(other)) == 5,
+            lambda: {p.epoch > epoch for p in world.see().of(other)} == {True}
+            and {p.program for p in world.see().of(other)} == PROGRAMS,
             "%s restarted while %s is frozen" % (other, home), world.lab.monitor_log,
         )  # fmt: skip
     finally:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Dict, Optional
 
 from ..model.claim import Ahead
@@ -32,18 +34,31 @@ def terms(site: Site, application: Application, claim: Claim, now: float) -> Opt
 
     :param claim: as the ledger has it when the order is sent.
     """
-    settings = site.settings
     if claim.ahead is None or not _may(site, application):
         return None
     return {
+        **_rules(site, application),
+        "rules": rules(site, application),
         "until": claim.ahead.until,
         "used": claim.ahead.used,
+        "row": len(claim.crashes),
+        "ages": [max(0.0, round(now - failure.at, 3)) for failure in charges(claim, now, site.settings)],
+    }
+
+
+def rules(site: Site, application: Application) -> str:
+    """By what a run knows whether a host goes by the rules that the site has now."""
+    text = json.dumps(_rules(site, application), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def _rules(site: Site, application: Application) -> Dict[str, Any]:
+    settings = site.settings
+    return {
         "limit": settings.failure_budget,
         "window": settings.failure_window,
         "stable": settings.stable_after,
         "waits": list(WAITS),
-        "row": len(claim.crashes),
-        "ages": [max(0.0, round(now - failure.at, 3)) for failure in charges(claim, now, settings)],
         "bus": application.bus.program if application.bus else "",
         "repair": application.repair,
         "strategies": {program.name: program.running_failure_strategy for program in application.programs},

@@ -17,9 +17,10 @@ from typing import Iterable, Optional
 from ..model.observation import Alone
 from ..model.records import Claim, Failure
 from ..model.sentences import clock
+from ..model.sequence import application_of
 from ..model.words import MUSTER, RUNNING
 from . import pauses
-from .ahead import AHEAD, ahead
+from .ahead import AHEAD, ahead, rules
 from .draft import WHOLE, Draft
 from .failures import charge, in_a_row
 
@@ -92,6 +93,9 @@ def _stands(draft: Draft, name: str, claim: Claim) -> str:
     known = observation.alone.get(name)
     if known is None or not known.stands:
         return NOTHING
+    application = application_of(draft.site, name)
+    if known.rules and application is not None and known.rules != rules(draft.site, application):
+        return LITTLE
     enough = claim.ahead is not None and known.until == claim.ahead.until and known.until - known.number >= AHEAD // 2
     return ENOUGH if enough else LITTLE
 

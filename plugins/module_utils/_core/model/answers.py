@@ -270,7 +270,9 @@ _ACTED: Dict[str, Check] = {
 _ATTEMPT = _fields(
     {"number": _epoch, "did": _text, "at": _figure, "why": _text, "result": _text, "took": _figure}
 )
-_ALONE = _fields({"epoch": _epoch, "until": _epoch, "stands": _flag, "busy": _flag, "attempts": _many(_ATTEMPT)})
+_ALONE = _fields(
+    {"epoch": _epoch, "until": _epoch, "stands": _flag, "busy": _flag, "attempts": _many(_ATTEMPT), "rules": _text}
+)
 _COPY = _fields({"site_id": _text, "revision": _epoch, "at": _figure, "digest": _text, "text": _packed})
 _VERBS: Dict[str, Dict[str, Check]] = {
     "observe": {

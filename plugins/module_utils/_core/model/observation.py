@@ -98,6 +98,7 @@ class Alone:
     stands: bool = False  # the lease under which that was granted goes on
     busy: bool = False  # it is starting it now
     attempts: Tuple[Attempt, ...] = ()
+    rules: str = ""  # by which rules of a site, see `decide.ahead`; empty where its agent does not say
 
     @property
     def number(self) -> int:
@@ -117,6 +118,7 @@ class Alone:
                 )
                 for one in document.get("attempts") or ()
             ),
+            str(document.get("rules") or ""),
         )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ class Grant(NamedTuple):
     repair: str = ""  # of its application: "report" where what was stopped past muster is only reported
     used: int = 0  # the last number that the ledger has counted
     attempts: Tuple[Attempt, ...] = ()
+    rules: str = ""  # which rules of the site these are, for the run that looks whether they still are
 
     @property
     def number(self) -> int:

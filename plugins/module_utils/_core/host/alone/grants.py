@@ -4,9 +4,9 @@
 """``run/alone/<instance>.json``: what a run allowed this host to do about an instance by itself, and what it did.
 
 Orders of runs carry it in ``alone``: ``{"until", "used", "limit", "window", "stable", "waits", "row", "ages", "bus",
-"repair", "strategies"}`` (see `decide.ahead` of the core). Only who holds the lock of the instance writes it. A grant
-ends with the lease under which it was given: after that the instance may run elsewhere. It needs to outlast no boot,
-for a boot ends the lease, too.
+"repair", "strategies", "rules"}`` (see `decide.ahead` of the core). Only who holds the lock of the instance writes it.
+A grant ends with the lease under which it was given: after that the instance may run elsewhere. It needs to outlast no
+boot, for a boot ends the lease, too.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _give(root: str, host: Mapping[str, Any], order: Mapping[str, Any], session:
     grant = Grant(
         order["instance"], os.urandom(8).hex(), session, int(order["epoch"]), int(given["until"]), now, budget,
         str(given["bus"]), dict(given["strategies"]), tuple(order["programs"]), str(given["repair"]),
-        int(given["used"]), attempts,
+        int(given["used"]), attempts, str(given.get("rules") or ""),
     )  # fmt: skip
     kept = {key: value for key, value in order.items() if key not in _NOT_KEPT}
     _write(root, Kept(grant, kept, host, deadline))
@@ -134,7 +134,7 @@ def end(root: str, instance: str) -> bool:
 
 
 def observed(root: str) -> Dict[str, Any]:
-    """Instance -> ``{"epoch", "until", "stands", "busy", "attempts"}``: what a run must hear of."""
+    """Instance -> ``{"epoch", "until", "stands", "busy", "attempts", "rules"}``: what a run must hear of."""
     found = {}
     for name in names(root):
         kept = _read(root, name)
@@ -143,7 +143,7 @@ def observed(root: str) -> Dict[str, Any]:
             found[name] = {
                 "epoch": grant.epoch, "until": grant.until, "stands": grant.session == allowed.session(root),
                 "busy": bool(grant.attempts) and not grant.attempts[-1].result and instance_files.at_work(root, name),
-                "attempts": [to_json(attempt) for attempt in counted(grant)],
+                "attempts": [to_json(attempt) for attempt in counted(grant)], "rules": grant.rules,
             }  # fmt: skip
     return found
 
