@@ -28,7 +28,7 @@ def test_a_gate_that_never_ends_fails_the_start_and_everything_is_stopped(host: 
     host.define("app_01", [program("bus", 1), gate("check", 2, start_timeout=0.5), program("late", 3)])
     result = host.do("start", "app_01", 1)
     assert result["result"] == "failed", result
-    assert re.match(r"check did not end within 0\.[5-9] s", result["reason"]), result
+    assert re.match(r"check did not end within \d+\.\d s\Z", result["reason"]), result
     assert "late" not in result["started"]
     assert host.processes("app_01") == []
     assert host.observe()["instances"] == {}
