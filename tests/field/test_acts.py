@@ -211,7 +211,8 @@ class TestExitCodes:
         self, result: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         events = [Event("task", "Plan", "plan"), Event("ok", "controller", "settle", {
-            "results": {"scen2_srv_01": {"result": result}}}), Event("end")]  # fmt: skip
+            "results": {"scen2_srv_01": {"result": result}},
+            "lost": ["scen2_srv_01"] if result == "failed" else []}), Event("end")]  # fmt: skip
         monkeypatch.setattr(verbs, "play", lambda *_unused, **_options: iter(events))
         options = argparse.Namespace(timeout=1.0, dry_run=False)
         assert verbs.run(options, Places(("x",), None), "deploy", {}) == code

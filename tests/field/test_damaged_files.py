@@ -99,11 +99,11 @@ def test_a_service_manager_starts_whatever_was_placed(
         assert "starts without what was placed, which each start places again: supervisord ended" in told
         assert "ended with 2: Error: " in told
         assert "without host services whose files are damaged (one.ini): deploy again" in told
-        assert set(host.observe()["services"]) == {"two"}
+        wait_for(lambda: set(host.observe()["services"]) == {"two"}, "the host service that is sound")
     for name in ("app_01", "app_02"):
         assert host.do("start", name, 2)["result"] == "running"
     host.prepare(services=services)
-    assert set(host.observe()["services"]) == {"one", "two"}
+    wait_for(lambda: set(host.observe()["services"]) == {"one", "two"}, "both host services")
 
 
 @only_supervisor
