@@ -309,3 +309,15 @@ def test_without_a_service_manager_a_start_is_refused_or_starts_it(host: Host) -
     assert answer["service_manager"] == "started"
     assert answer["results"]["app_01"]["result"] == "running"
     assert host.observe()["incarnation"]
+
+
+def test_an_order_that_comes_again_is_carried_out_once(host: Host) -> None:
+    """The monitor was killed while it waited for the answer, and the run sent the same restart again, five times."""
+    host.define("app_01", [program("bus", 1), program("core", 2)])
+    assert host.do("start", "app_01", 1)["result"] == "running"
+    assert host.do("restart", "app_01", 2)["result"] == "running"
+    before = host.pids("app_01")
+    again = host.do("restart", "app_01", 2)
+    assert (again["result"], again["restarted"], host.pids("app_01")) == ("running", False, before)
+    assert host.do("restart", "app_01", 3)["restarted"] and host.pids("app_01").keys() == before.keys()
+    assert not set(host.pids("app_01").values()) & set(before.values())

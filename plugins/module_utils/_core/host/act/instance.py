@@ -154,7 +154,8 @@ class InstanceJob:
         if action in ("continue", "repair") and epochs - {self.epoch, -1}:
             return False, "%s runs on %s with epoch %s, not %d: restart it" % (
                 self.instance, self.where, ", ".join(str(e) for e in sorted(epochs)), self.epoch)
-        return action == "restart" or (action == "start" and epochs != {self.epoch}), ""
+        # Each start has an epoch of its own. An order whose answer was lost comes again: what it asked for is there.
+        return action in ("start", "restart") and epochs != {self.epoch}, ""
 
     def _waits_in_a_gate(self, seen: Mapping[str, Any]) -> bool:
         """Whether nothing of it runs because all its programs come after a gate that waits for something."""
