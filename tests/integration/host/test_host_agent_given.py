@@ -66,17 +66,18 @@ def test_it_lasts_over_a_crash_and_not_over_a_stop(host: Host) -> None:
 
 def test_a_stop_of_the_program_or_of_all_ends_it(host: Host) -> None:
     two(host)
-    for again in ("end", "restart", "stop"):
-        assert host.do("renew", "app_01", 5, only=["core"], given=given(env={"COLOUR": "red"}))["result"] == "running"
+    for again, epoch in (("end", 5), ("restart", 5), ("stop", 6)):
+        renewed = host.do("renew", "app_01", epoch, only=["core"], given=given(env={"COLOUR": "red"}))
+        assert renewed["result"] == "running"
         assert says(host, "core") == "<own><red>"
         if again == "end":
-            assert host.do("end", "app_01", 5, only=["core"])["changed"]
-            assert host.do("add", "app_01", 5, only=["core"])["started"] == ["core"]
+            assert host.do("end", "app_01", epoch, only=["core"])["changed"]
+            assert host.do("add", "app_01", epoch, only=["core"])["started"] == ["core"]
         elif again == "restart":
-            assert host.do("restart", "app_01", 5)["result"] == "running"
+            assert host.do("restart", "app_01", epoch + 1)["result"] == "running"
             says(host, "edge")
         else:
-            assert host.do("stop", "app_01", 5)["result"] == "stopped"
+            assert host.do("stop", "app_01", epoch)["result"] == "stopped"
             assert not os.path.exists(host.root + "/run/given/app_01")
             return
         assert says(host, "core") == "<own><none>", again
