@@ -49,28 +49,25 @@ class Shared:
         """:param numbers: positions of its sources in the whole answer.
         :param request: what the host is asked; see `wanted.Wanted.requests`.
         :return: what ends it."""
-        if not request.get("follow") or not _common(request):
-            return self._open(host, request, lambda said: take(_part(said, numbers)))
         key = json.dumps([host, numbers, request["host"], request["sources"], request.get("word")], sort_keys=True)
         stream = self._streams.get(key)
-        if stream is None:
-            stream = self._streams[key] = _Stream(numbers, request)
-            end = stream.join(request, take)
-            stream.end = self._open(host, stream.request, lambda said: self._take(key, stream, said))
-        elif stream.has(request):
-            end = stream.join(request, take)
-        else:
+        if not _common(request) or (stream is not None and not stream.has(request)):
             return self._open(host, request, lambda said: take(_part(said, numbers)))
-        return lambda: self._leave(key, stream, end)
+        if stream is not None:
+            name = stream.join(request, take)
+            return lambda: self._leave(key, stream, name)
+        made = self._streams[key] = _Stream(numbers, request)
+        first = made.join(request, take)
+        made.end = self._open(host, made.request, lambda said: self._take(key, made, said))
+        return lambda: self._leave(key, made, first)
 
     def _take(self, key: str, stream: _Stream, said: Json) -> None:
         if "over" in said and self._streams.get(key) is stream:
             del self._streams[key]  # first: a reader may ask again at once
         stream.take(said)
 
-    def _leave(self, key: str, stream: _Stream, end: feed.End) -> None:
-        end()
-        if not stream.read and self._streams.get(key) is stream:
+    def _leave(self, key: str, stream: _Stream, name: int) -> None:
+        if stream.leave(name) and self._streams.get(key) is stream:
             del self._streams[key]
             stream.end()
 
@@ -91,10 +88,6 @@ class _Stream:
         self._names = itertools.count()
         self._readers: dict[int, tuple[Json, Take]] = {}
 
-    @property
-    def read(self) -> bool:
-        return bool(self._readers)
-
     def has(self, request: Mapping[str, Any]) -> bool:
         """Whether what is kept and what comes is all that is asked for."""
         after = request.get("after")
@@ -102,12 +95,18 @@ class _Stream:
             return after == self._before or any(after == cursor for _lines, cursor, _size in self._kept)
         return bool(request["lines"] <= (self._lines if self._whole else self._count))
 
-    def join(self, request: Json, take: Take) -> feed.End:
+    def join(self, request: Json, take: Take) -> int:
+        """:return: what `leave` takes."""
         name = next(self._names)
         self._readers[name] = (request, take)
         if self._ready:
             take(self._begin(request))
-        return lambda: self._readers.pop(name, None) and None
+        return name
+
+    def leave(self, name: int) -> bool:
+        """:return: whether nobody reads it any more."""
+        self._readers.pop(name, None)
+        return not self._readers
 
     def take(self, said: Json) -> None:
         """Take in what the host says, and pass it on."""
@@ -152,8 +151,9 @@ class _Stream:
 
 
 def _common(request: Mapping[str, Any]) -> bool:
-    """Whether others are likely to ask for the same."""
-    return request["lines"] <= MOST_LINES and not any(request.get(key) for key in ("since", "until", "previous"))
+    """Whether others are likely to follow the same."""
+    apart = any(request.get(key) for key in ("since", "until", "previous"))
+    return bool(request.get("follow")) and request["lines"] <= MOST_LINES and not apart
 
 
 def _part(said: Json, numbers: list[int]) -> Part:

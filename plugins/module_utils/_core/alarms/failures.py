@@ -57,13 +57,15 @@ def went_with(picture: Picture, item: str, key: str) -> bool:
 
     :param key: of the alarm about the host.
     """
-    what, _unused, first = key.partition(":")
     doubt = picture.since.get(key, picture.now)
-    return any(
-        doubt - SETTLES <= one.at < doubt and not one.window and what == "host"
-        and picture.machine(one.host) == picture.machine(first)
-        for one in _failures(picture, item)
-    )  # fmt: skip
+    return any(doubt - SETTLES <= one.at < doubt and not one.window and _about(picture, key, one.host)
+               for one in _failures(picture, item))  # fmt: skip
+
+
+def _about(picture: Picture, key: str, host: str) -> bool:
+    """Whether an alarm is about the machine of a host."""
+    what, _unused, first = key.partition(":")
+    return what == "host" and picture.machine(first) == picture.machine(host)
 
 
 def _closed(picture: Picture, item: str) -> Iterator[Failure]:
@@ -80,19 +82,17 @@ def _closed(picture: Picture, item: str) -> Iterator[Failure]:
 def _went_with_its_host(picture: Picture, item: str, host: str, at: float) -> bool:
     """Whether a service failed when its host went, or a moment before, and there is an alarm about that host."""
     key = picture.silent.get(host, "") or picture.memory.under.get(item, "")
-    what, _unused, first = key.partition(":")
-    its = host in picture.silent or (what == "host" and picture.machine(first) == picture.machine(host))
+    its = host in picture.silent or _about(picture, key, host)
     return its and key in picture.told and at >= picture.since.get(key, picture.now) - SETTLES
 
 
 def _went_with_its_console(picture: Picture, item: str, why: str) -> bool:
     """Whether a window was closed by what the alarm was about that its item was under a moment ago."""
     key = picture.memory.under.get(item, "")
-    what, _unused, first = key.partition(":")
-    if key not in picture.told or what != "host":
+    if key not in picture.told or not key.startswith("host:"):
         return key in picture.told
     named = {word.strip(":;,") for word in why.split()} & set(picture.hosts)
-    return picture.machine(first) in {picture.machine(host) for host in named}
+    return any(_about(picture, key, host) for host in named)
 
 
 def _host_of(why: str, part: Mapping[str, Any]) -> str:

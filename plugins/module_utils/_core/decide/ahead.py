@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from ..model.claim import Ahead
 from ..model.records import Claim
@@ -36,9 +36,10 @@ def terms(site: Site, application: Application, claim: Claim, now: float) -> Opt
     """
     if claim.ahead is None or not _may(site, application):
         return None
+    by = _rules(site, application)
     return {
-        **_rules(site, application),
-        "rules": rules(site, application),
+        **by,
+        "rules": _name(by),
         "until": claim.ahead.until,
         "used": claim.ahead.used,
         "row": len(claim.crashes),
@@ -48,8 +49,11 @@ def terms(site: Site, application: Application, claim: Claim, now: float) -> Opt
 
 def rules(site: Site, application: Application) -> str:
     """By what a run knows whether a host goes by the rules that the site has now."""
-    text = json.dumps(_rules(site, application), sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return _name(_rules(site, application))
+
+
+def _name(by: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(by, sort_keys=True).encode("utf-8")).hexdigest()[:16]
 
 
 def _rules(site: Site, application: Application) -> Dict[str, Any]:

@@ -12,7 +12,7 @@ next look.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, Optional
+from typing import Iterable, Mapping, Optional
 
 from ..model.observation import Alone
 from ..model.records import Claim, Failure
@@ -63,6 +63,7 @@ def count(draft: Draft, name: str) -> str:
 
 def grant(draft: Draft, names: Iterable[str]) -> None:
     """Have hosts hold what they should of it: more where it is nearly used up, nothing where all is paused."""
+    now = {application.name: rules(draft.site, application) for application in draft.site.applications}
     acting = {action.instance for action in draft.actions if action.acts} | {move.name for move in draft.moves}
     for name in names:
         claim = draft.claim(name)
@@ -70,7 +71,7 @@ def grant(draft: Draft, names: Iterable[str]) -> None:
             continue
         paused = pauses.paused(draft, name)
         given = ahead(draft.site, name, draft.known_epoch(name), claim)
-        stands = _stands(draft, name, claim)
+        stands = _stands(draft, name, claim, now)
         if given is not None and draft.is_started(name) and not paused:
             if stands in (UNKNOWN, NOTHING, LITTLE):
                 draft.set_claim(name, replace(claim, ahead=given))
@@ -81,8 +82,11 @@ def grant(draft: Draft, names: Iterable[str]) -> None:
             draft.allow(name, claim.host, "%s does not start %s by itself: %s" % (claim.host, name, why))
 
 
-def _stands(draft: Draft, name: str, claim: Claim) -> str:
-    """How much its host may do by itself, as far as this run knows."""
+def _stands(draft: Draft, name: str, claim: Claim, now: Mapping[str, str]) -> str:
+    """How much its host may do by itself, as far as this run knows.
+
+    :param now: application -> by which rules its hosts should go.
+    """
     if draft.kind not in WHOLE:  # a pause is made without a look, so it tells its hosts in any case
         item = draft.site.instance(name).item.id
         about = draft.request.get("site") or str(draft.request.get("item") or "") == item
@@ -94,7 +98,7 @@ def _stands(draft: Draft, name: str, claim: Claim) -> str:
     if known is None or not known.stands:
         return NOTHING
     application = application_of(draft.site, name)
-    if known.rules and application is not None and known.rules != rules(draft.site, application):
+    if known.rules and application is not None and known.rules != now[application.name]:
         return LITTLE
     enough = claim.ahead is not None and known.until == claim.ahead.until and known.until - known.number >= AHEAD // 2
     return ENOUGH if enough else LITTLE
