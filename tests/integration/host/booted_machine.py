@@ -84,7 +84,7 @@ class Machine:
     def run(self, command: Sequence[str], timeout: float = 60.0, **options: object) -> subprocess.CompletedProcess[str]:
         """Run a command in the machine, at the same folder."""
         return subprocess.run(self.command(command), capture_output=True, text=True, timeout=timeout, check=False,
-                              **options)  # type: ignore[call-overload,no-any-return]
+                              preexec_fn=self._enter_own, **options)  # type: ignore[call-overload,no-any-return]
 
     def command(self, command: Sequence[str]) -> list[str]:
         inside = 'cd "$1" && shift && exec "$@"'  # its own folder, not the one of the same name out here
@@ -181,6 +181,12 @@ class Machine:
     def _enter_groups(self) -> None:
         for group in self.groups:
             (group / "cgroup.procs").write_text(str(os.getpid()))
+
+    def _enter_own(self) -> None:
+        """Enter its control groups of version 1 that its systemd does not divide: its processes are in them."""
+        for group in self.groups:
+            if not (group / "payload").is_dir() and not (group / "cgroup.controllers").exists():
+                (group / "cgroup.procs").write_text(str(os.getpid()))
 
     def _halt(self) -> None:
         if self.pid:

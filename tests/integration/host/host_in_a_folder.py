@@ -284,8 +284,8 @@ class Host:
             subprocess.run(["journalctl", "--sync"], check=True, timeout=30)
             unit = unit_of(instance, program_name)
             return subprocess.run(["journalctl", "-q", "-o", "cat", "_SYSTEMD_UNIT=" + unit], check=True, timeout=30,
-                                  capture_output=True, text=True).stdout
-        return Path(self.root, "log", instance, program_name + ".log").read_text()
+                                  capture_output=True, text=True, errors="replace").stdout
+        return Path(self.root, "log", instance, program_name + ".log").read_text(errors="replace")
 
     def known_to_manager(self) -> str:
         """What the service manager has loaded."""

@@ -16,7 +16,10 @@ import pytest
 from tests.integration.host import booted_machine
 from tests.integration.host.booted_machine import REPOSITORY, Machine
 
-SUITES = sorted(path.name for path in Path(__file__).parent.glob("test_host_agent_*.py"))
+# Users of programs of a supervisord: those of systemd's units are tested where the units are.
+OF_SUPERVISOR = ("test_host_agent_users.py",)
+SUITES = sorted(path.name for path in Path(__file__).parent.glob("test_host_agent_*.py")
+                if path.name not in OF_SUPERVISOR)  # fmt: skip
 # More that are about both service managers.
 FIELD = {"test_identity.py": "tests/field/test_identity.py", "test_lease.py": "tests/integration/host/test_lease.py",
          "test_alone.py": "tests/integration/host/test_alone.py"}

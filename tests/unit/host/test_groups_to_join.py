@@ -70,3 +70,10 @@ def test_a_folder_of_version_1_may_name_its_controllers_in_another_order(tmp_pat
     assert groups_to_join("8:cpuacct,cpu:/x\n", "8:cpuacct,cpu:/\n", root=str(tmp_path)) == [
         "%s/cpu,cpuacct/x/cgroup.procs" % tmp_path
     ]
+
+
+def test_a_group_that_it_is_in_is_left_alone(tmp_path: Path) -> None:
+    """A container may have it mounted read-only, as LXC and nspawn have those of version 1."""
+    made(tmp_path, "pids/box", "memory" + PROGRAM)
+    theirs, own = "8:pids:/box\n4:memory:%s\n" % PROGRAM, "8:pids:/box\n4:memory:/box\n"
+    assert groups_to_join(theirs, own, root=str(tmp_path)) == ["%s/memory%s/cgroup.procs" % (tmp_path, PROGRAM)]

@@ -130,6 +130,8 @@ def groups_to_join(theirs: str, own: str, mounts: str = "", root: str = _CGROUPS
     second = os.path.exists(root + "/cgroup.controllers")  # version 2 limits; else it only keeps processes together
     for line in theirs.splitlines():
         _number, controllers, path = line.split(":", 2)
+        if known.get(controllers) == path:
+            continue  # it is in there; a container may have the folder read-only
         limits = second and not controllers  # the one of version 2; a hierarchy of version 1 may be there beside it
         base = root if limits else folder_of(root, controllers.replace("name=", "") or "unified")
         top = shown.get(base, "")
@@ -137,7 +139,7 @@ def groups_to_join(theirs: str, own: str, mounts: str = "", root: str = _CGROUPS
         members = base + below.rstrip("/") + "/cgroup.procs"
         if os.path.exists(members):
             found.append(members)
-        elif limits and known.get(controllers) != path:
+        elif limits:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), "its control group %s" % path)
     return found
 
