@@ -114,7 +114,7 @@ def common_bus_killed(world: World, rng: random.Random) -> Hit:
         return Hit("%s is away already" % host, causes=0)
     for process in world.see().of("common_data_bus_" + host):
         _send(process.pid, signal.SIGKILL)
-    return Hit("the common bus of %s is killed" % host)
+    return Hit("the common bus of %s is killed" % host, always=True)
 
 
 def monitor_killed(world: World, rng: random.Random) -> Hit:

@@ -21,6 +21,7 @@ class Hit:
     seconds: float = 0.0
     causes: int = 1  # alarms that it may lead to: one each
     told: bool = True  # whether an alarm has to tell of it where it reaches services
+    always: bool = False  # also where it reaches none
 
 
 Kind = Callable[[World, random.Random], Hit]

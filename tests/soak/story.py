@@ -35,6 +35,7 @@ class Step:
     quiet: float = 0.0  # s from the last cure until nothing at all was left to do
     causes: int = 0  # of alarms
     told: bool = True  # whether an alarm has to tell of each
+    always: bool = False  # also where no service of an item was reached
     alarms: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ def step(
             came = FAULTS[kind](world, rng)
             done.did.append(came.what)
             done.causes += came.causes
-            done.told = done.told and came.told
+            done.told, done.always = done.told and came.told, done.always or came.always
             if came.heal is not None:
                 due.append((time.monotonic() + min(came.seconds, longest), came.heal))
 
@@ -115,8 +116,9 @@ def step(
     done.alarms = _told(world, wall, done.causes)
     if len(done.alarms) > done.causes:
         done.findings.append(Finding(NOISY, "%d alarms: %s" % (len(done.alarms), "; ".join(done.alarms))))
-    elif done.recovered and done.causes and done.told and not done.alarms and request is None:
-        done.findings.append(Finding(UNTOLD, "services were not whole, and no alarm says so"))
+    elif (done.recovered or done.always) and done.causes and done.told and not done.alarms and request is None:
+        what = "services were not whole" if done.recovered else "it happened"
+        done.findings.append(Finding(UNTOLD, "%s, and no alarm says so" % what))
     if silence:
         done.findings.append(Finding(STUCK, silence))
     done.findings += [Finding(LOST, sentence) for sentence in world.late]

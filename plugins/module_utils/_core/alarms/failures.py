@@ -9,9 +9,7 @@ import math
 from typing import Any, Iterator, List, Mapping, NamedTuple
 
 from ..model.words import MUSTER, RUNNING, STOPPED
-from .picture import Picture
-
-SETTLES = 2.0  # s until a failure counts: where its host lost power or shuts down, that shows a moment later
+from .picture import SETTLES, Picture
 
 
 class Failure(NamedTuple):
@@ -83,7 +81,10 @@ def _went_with_its_host(picture: Picture, item: str, host: str, at: float) -> bo
     """Whether a service failed when its host went, or a moment before, and there is an alarm about that host."""
     key = picture.silent.get(host, "") or picture.memory.under.get(item, "")
     its = host in picture.silent or _about(picture, key, host)
-    return its and key in picture.told and at >= picture.since.get(key, picture.now) - SETTLES
+    if its and key in picture.told and at >= picture.since.get(key, picture.now) - SETTLES:
+        return True
+    was = picture.back.get(host)
+    return was is not None and was.took(at) and (was.told or item in picture.fallen.get(host, ()))
 
 
 def _went_with_its_console(picture: Picture, item: str, why: str) -> bool:

@@ -110,6 +110,12 @@ def conditions(
             found = _of_machine(picture, key, keys.get(key, []), ill)
             over = not (keys.get(key) or ill or any(conflict["open"] for conflict in doubled[key]))
             yield _with_copies(picture, found, doubled[key], over) if key in doubled else found
+    for host, items in picture.fallen.items():
+        was = picture.back[host]
+        if was.key not in keys and was.key not in doubled:
+            found = _of_machine(picture, was.key, [], items)
+            yield replace(found, over=True, since=was.began, ended=was.ended, says="%s; %s failed there" % (
+                found.past, _items(items)))  # fmt: skip
     for name, entry in picture.hosts.items():
         if name in gone:
             continue

@@ -40,7 +40,7 @@ def judged(
     found = [reasons.suppressed(picture, condition, marks.drills) for condition in found]
     changes = step(standing, found, marks, rules, picture.now, lambda alarm: ending(picture, alarm))
     after = _remembered(picture, below, standing)
-    waits = bool(standing.nascent or standing.calm) or failures.settling(picture)
+    waits = bool(standing.nascent or standing.calm) or failures.settling(picture) or whole.booting(picture)
     return {**standing.to_json(), "memory": after.to_json(), "at": picture.now, "waits": waits}, changes
 
 
@@ -95,4 +95,4 @@ def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) 
             for item in picture.items}  # fmt: skip
     charged = {key: times for key, times in charged.items() if times}
     return Memory(True, charged, dict(below), members, {item: names for item, names in held.items() if names}, ready,
-                  ill, hosts.explained(picture), picture.silent)  # fmt: skip
+                  ill, hosts.explained(picture), picture.silent, picture.back)  # fmt: skip

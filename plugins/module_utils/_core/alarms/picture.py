@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Collection, Dict, List, Mapping, Set, Tuple
+from functools import cached_property
+from typing import Any, Collection, Dict, List, Mapping, NamedTuple, Set, Tuple
 
 from ..model.words import DEGRADED, DOWN, OPERATIONAL, STOPPED, SUSPECT
 
@@ -14,6 +15,23 @@ Json = Dict[str, Any]
 WELL = (OPERATIONAL, STOPPED)
 HOLD_KEY = "hold:storm"
 GONE = (DOWN, SUSPECT)  # states of a host under which what it holds is not known
+SETTLES = 2.0  # s until a failure counts: where its host lost power or shuts down, that shows a moment later
+NOTED = 5.0  # s until what failed is in the ledger
+BACK = 60.0  # s after which a host that came back is like any other
+
+
+class Absence(NamedTuple):
+    """That a host was gone, and came back."""
+
+    key: str  # of the alarm about that
+    began: float  # s since 1970
+    ended: float
+    told: bool  # somebody heard of it
+
+    def took(self, at: float) -> bool:
+        """Whether it explains a failure on the host. A run that was on its way notes it a moment after the host is
+        back; an absence of which nobody heard explains nothing that was before it."""
+        return self.began - (SETTLES if self.told else 0.0) <= at < self.ended + NOTED
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,7 @@ class Memory:
     ill: Mapping[str, float] = field(default_factory=dict)  # item that is not well -> since when
     explained: Mapping[str, List[Any]] = field(default_factory=dict)  # conflict -> key of its host's alarm, since when
     gone: Mapping[str, str] = field(default_factory=dict)  # host that was gone -> the key of the alarm about that
+    back: Mapping[str, Absence] = field(default_factory=dict)  # host that came back lately
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Memory:
@@ -66,7 +85,9 @@ class Memory:
             {str(item): float(at) for item, at in (document.get("ill") or {}).items()},
             dict(document.get("explained") or {}),
             dict(document.get("gone") or {}),
-        )
+            {str(host): Absence(str(key), float(began), float(ended), bool(told))
+             for host, (key, began, ended, told) in (document.get("back") or {}).items()},
+        )  # fmt: skip
 
     def knows(self, key: str, at: float) -> bool:
         """Whether a failure is known. Its time alone does not tell that it is new: the clock may have been set back."""
@@ -75,13 +96,16 @@ class Memory:
 
     def set_back(self, now: float) -> Memory:
         """The clock was set back: what was so before was so before now."""
-        return replace(self, ill={item: min(at, now) for item, at in self.ill.items()})
+        back = {host: one._replace(began=min(one.began, now), ended=min(one.ended, now))
+                for host, one in self.back.items()}  # fmt: skip
+        return replace(self, ill={item: min(at, now) for item, at in self.ill.items()}, back=back)
 
     def to_json(self) -> Json:
         return {
             "begun": self.begun, "charged": dict(self.charged), "under": dict(self.under),
             "members": dict(self.members), "held": dict(self.held), "ready": self.ready,
             "ill": dict(self.ill), "explained": dict(self.explained), "gone": dict(self.gone),
+            "back": {host: list(one) for host, one in self.back.items()},
         }  # fmt: skip
 
 
@@ -102,6 +126,7 @@ class Picture:
         self.servers: Set[str] = set((document.get("readiness") or {}).get("hosts") or {})
         self.gone: List[str] = [name for name, host in self.hosts.items() if host["state"] in GONE]
         self.silent = self._silent()
+        self.back = self._back()
         self.of_item: Dict[str, List[Tuple[str, Json]]] = {name: [] for name in self.items}
         for name, entry in document["instances"].items():
             self.of_item.setdefault(entry.get("item") or "", []).append((name, entry))
@@ -121,6 +146,27 @@ class Picture:
         storm = bool(self.document["monitor"].get("storm"))
         keys = {name: first[self.machine(name)] for name in self.gone}
         return {name: HOLD_KEY if storm and key not in self.apart else key for name, key in keys.items()}
+
+    def _back(self) -> Dict[str, Absence]:
+        """Hosts that came back, now or lately."""
+        found = {host: one for host, one in self.memory.back.items()
+                 if host in self.hosts and self.now - one.ended < BACK}  # fmt: skip
+        for host, key in self.memory.gone.items():
+            if host in self.hosts and host not in self.silent:
+                found[host] = Absence(key, self.since.get(key, self.now), self.now, key in self.told)
+        return found
+
+    @cached_property
+    def fallen(self) -> Dict[str, List[str]]:
+        """Host that was away, too shortly for an alarm -> the items that failed there meanwhile, where that are
+        several: their one cause is worth a word then."""
+        found: Dict[str, List[str]] = {}
+        brief = {host: was for host, was in self.back.items() if not was.told}
+        for item in self.items if brief else ():
+            for host in {str(host) for _n, part in self.of_item[item] for at, host, _why in part.get("charged") or ()
+                         if host in brief and brief[host].took(float(at))}:  # fmt: skip
+                found.setdefault(host, []).append(item)
+        return {host: items for host, items in found.items() if len(items) > 1}
 
     def machine(self, host: str) -> str:
         """What several hosts of one machine have in common."""

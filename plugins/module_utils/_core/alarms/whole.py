@@ -12,6 +12,8 @@ from ..model.sentences import clock, listing
 from ..model.words import SUSPECT
 from .picture import Condition, Picture
 
+ILL = ("unhealthy", "stopped")  # states of a host service
+BOOTS = 30.0  # s from a host's return until its services are missed
 SCARCE, SCARCEST = 10.0, 3.0  # percent of a disk that are free
 SOON, SOONEST = 14 * 86400.0, 2 * 86400.0  # s until a key ends
 
@@ -39,7 +41,7 @@ def conditions(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]
 def _services(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]:
     for name, service in (picture.document.get("services") or {}).items():
         ill = {host: entry for host, entry in service["hosts"].items()
-               if entry["state"] in ("unhealthy", "stopped") and host not in gone}  # fmt: skip
+               if entry["state"] in ILL and host not in gone and not _boots(picture, host)}  # fmt: skip
         if not ill:
             yield from _ended(picture, name, service, gone)
             continue
@@ -60,7 +62,8 @@ def _ended(picture: Picture, name: str, service: Mapping[str, Any], gone: Mappin
     """It ended by itself, and its service manager has started it again."""
     key, memory = "service:%s" % name, picture.memory
     ends = {host: entry["ended"] for host, entry in service["hosts"].items() if entry.get("ended") and host not in gone}
-    new = [host for host, end in ends.items() if memory.begun and not memory.knows(key, float(end["at"]))]
+    new = [host for host, end in ends.items() if memory.begun and not memory.knows(key, float(end["at"]))
+           and service["hosts"][host]["state"] not in ILL]  # fmt: skip
     if new:
         at = max(float(ends[host]["at"]) for host in new)
         says = "%s ended on %s and runs again" % (service["label"], listing(new))
@@ -70,11 +73,25 @@ def _ended(picture: Picture, name: str, service: Mapping[str, Any], gone: Mappin
         )  # fmt: skip
 
 
+def _boots(picture: Picture, host: str) -> bool:
+    """Whether a host is back since a moment only: the alarm about that says why its services are not there yet."""
+    was = picture.back.get(host)
+    return was is not None and picture.now - was.ended < BOOTS
+
+
+def booting(picture: Picture) -> bool:
+    """Whether a host that is just back lacks a service, which is missed in a moment, although nothing changes."""
+    return any(entry["state"] in ILL and host not in picture.silent and _boots(picture, host)
+               for service in (picture.document.get("services") or {}).values()
+               for host, entry in service["hosts"].items())  # fmt: skip
+
+
 def service_ends(picture: Picture) -> Dict[str, List[float]]:
-    """key -> when it ended by itself, of host services."""
+    """key -> when it ended by itself, of host services that run again or went with their host."""
     found = {}
     for name, service in (picture.document.get("services") or {}).items():
-        times = [float(entry["ended"]["at"]) for entry in service["hosts"].values() if entry.get("ended")]
+        times = [float(entry["ended"]["at"]) for host, entry in service["hosts"].items()
+                 if entry.get("ended") and (entry["state"] not in ILL or host in picture.silent)]  # fmt: skip
         if times:
             found["service:%s" % name] = times
     return found
