@@ -83,8 +83,8 @@ def _went_with_its_host(picture: Picture, item: str, host: str, at: float) -> bo
     its = host in picture.silent or _about(picture, key, host)
     if its and key in picture.told and at >= picture.since.get(key, picture.now) - SETTLES:
         return True
-    was = picture.back.get(host)
-    return was is not None and was.took(at) and (was.told or item in picture.fallen.get(host, ()))
+    known = picture.took(host, item, at)
+    return known and (picture.back[host].told or item in picture.fallen.get(host, ()))
 
 
 def _went_with_its_console(picture: Picture, item: str, why: str) -> bool:

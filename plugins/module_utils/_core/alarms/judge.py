@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 from ..model.alarm import Alarm, Rule
 from . import failures, hosts, items, reasons, whole
 from .life import FOLDED, Marks, Standing, step
-from .picture import Condition, Memory, Picture
+from .picture import BACK, Condition, Memory, Picture
 
 Json = Dict[str, Any]
 CHARGED = 20  # failures of one item that are remembered beside those that the ledger still has
@@ -89,10 +89,13 @@ def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) 
             charged[key] = [at for at in known if at not in now][-CHARGED:] + now
     ill = {item: picture.memory.ill.get(item, picture.now if picture.memory.begun else 0.0)
            for item in picture.items if not picture.well(item)}  # fmt: skip
+    ran = {item: {at for at in (*picture.memory.ran.get(item, ()), *picture.running(item)) if picture.now - at < BACK}
+           for item in (picture.items if picture.back else ())}  # fmt: skip
     readiness = picture.document.get("readiness") or {}
     ready = bool(readiness.get("ready")) or picture.memory.ready
     held = {item: picture.holders(item) if picture.well(item) else list(picture.memory.held.get(item, ()))
             for item in picture.items}  # fmt: skip
     charged = {key: times for key, times in charged.items() if times}
     return Memory(True, charged, dict(below), members, {item: names for item, names in held.items() if names}, ready,
-                  ill, hosts.explained(picture), picture.silent, picture.back)  # fmt: skip
+                  ill, hosts.explained(picture), picture.silent, picture.back,
+                  {item: sorted(times) for item, times in ran.items() if times})  # fmt: skip

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Collection, Dict, List, Mapping, NamedTuple, Set, Tuple
+from typing import Any, Collection, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
-from ..model.words import DEGRADED, DOWN, OPERATIONAL, STOPPED, SUSPECT
+from ..model.words import DEGRADED, DOWN, OPERATIONAL, RUNNING, STOPPED, SUSPECT
 
 Json = Dict[str, Any]
 WELL = (OPERATIONAL, STOPPED)
@@ -28,10 +28,14 @@ class Absence(NamedTuple):
     ended: float
     told: bool  # somebody heard of it
 
-    def took(self, at: float) -> bool:
+    def took(self, at: float, ran: Sequence[float]) -> bool:
         """Whether it explains a failure on the host. A run that was on its way notes it a moment after the host is
-        back; an absence of which nobody heard explains nothing that was before it."""
-        return self.began - (SETTLES if self.told else 0.0) <= at < self.ended + NOTED
+        back; an absence of which nobody heard explains nothing that was before it.
+
+        :param ran: when the item began to run: what fails once it runs again is another matter.
+        """
+        since = self.began - (SETTLES if self.told else 0.0)
+        return since <= at < self.ended + NOTED and not any(self.ended <= one < at for one in ran)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Memory:
     explained: Mapping[str, List[Any]] = field(default_factory=dict)  # conflict -> key of its host's alarm, since when
     gone: Mapping[str, str] = field(default_factory=dict)  # host that was gone -> the key of the alarm about that
     back: Mapping[str, Absence] = field(default_factory=dict)  # host that came back lately
+    ran: Mapping[str, List[float]] = field(default_factory=dict)  # item -> when it began to run, lately
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Memory:
@@ -87,6 +92,7 @@ class Memory:
             dict(document.get("gone") or {}),
             {str(host): Absence(str(key), float(began), float(ended), bool(told))
              for host, (key, began, ended, told) in (document.get("back") or {}).items()},
+            {str(item): [float(at) for at in times] for item, times in (document.get("ran") or {}).items()},
         )  # fmt: skip
 
     def knows(self, key: str, at: float) -> bool:
@@ -98,14 +104,16 @@ class Memory:
         """The clock was set back: what was so before was so before now."""
         back = {host: one._replace(began=min(one.began, now), ended=min(one.ended, now))
                 for host, one in self.back.items()}  # fmt: skip
-        return replace(self, ill={item: min(at, now) for item, at in self.ill.items()}, back=back)
+        ill = {item: min(at, now) for item, at in self.ill.items()}
+        return replace(self, ill=ill, back=back, ran={item: [min(at, now) for at in times]
+                                                      for item, times in self.ran.items()})  # fmt: skip
 
     def to_json(self) -> Json:
         return {
             "begun": self.begun, "charged": dict(self.charged), "under": dict(self.under),
             "members": dict(self.members), "held": dict(self.held), "ready": self.ready,
             "ill": dict(self.ill), "explained": dict(self.explained), "gone": dict(self.gone),
-            "back": {host: list(one) for host, one in self.back.items()},
+            "back": {host: list(one) for host, one in self.back.items()}, "ran": dict(self.ran),
         }  # fmt: skip
 
 
@@ -156,6 +164,10 @@ class Picture:
                 found[host] = Absence(key, self.since.get(key, self.now), self.now, key in self.told)
         return found
 
+    def took(self, host: str, item: str, at: float) -> bool:
+        """Whether the last absence of a host explains that an item failed there."""
+        return host in self.back and self.back[host].took(at, self.memory.ran.get(item, ()))
+
     @cached_property
     def fallen(self) -> Dict[str, List[str]]:
         """Host that was away, too shortly for an alarm -> the items that failed there meanwhile, where that are
@@ -164,7 +176,7 @@ class Picture:
         brief = {host: was for host, was in self.back.items() if not was.told}
         for item in self.items if brief else ():
             for host in {str(host) for _n, part in self.of_item[item] for at, host, _why in part.get("charged") or ()
-                         if host in brief and brief[host].took(float(at))}:  # fmt: skip
+                         if host in brief and self.took(host, item, float(at))}:  # fmt: skip
                 found.setdefault(host, []).append(item)
         return {host: items for host, items in found.items() if len(items) > 1}
 
@@ -193,6 +205,10 @@ class Picture:
     def ended(self, item: str) -> float:
         """Since when it has been running; 0 when that is not known."""
         return max([float(entry.get("since") or 0.0) for _unused, entry in self.services(item)] or [0.0])
+
+    def running(self, item: str) -> List[float]:
+        """Since when its services run, those that do."""
+        return [float(entry.get("since") or 0.0) for _n, entry in self.services(item) if entry["phase"] == RUNNING]
 
     def paused(self, item: str) -> str:
         """That an item is paused, as a sentence; empty when it is not."""
