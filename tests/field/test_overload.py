@@ -157,6 +157,11 @@ class TestARequestOfAPerson:
         ident = asked.note(str(state), DRAIN, 1000.0)
         assert asked.left(str(state), 1030.0) == [(ident, DRAIN)]
 
+    def test_for_later_still_waits_for_its_moment(self, state: Path) -> None:
+        request = {**DRAIN, "at": "2100-01-01 08:00"}
+        ident = asked.note(str(state), request, 1000.0)
+        assert asked.left(str(state), 1030.0) == [(ident, request)]
+
     def test_is_over_with_the_commit_of_its_plan_and_planned_once(self, state: Path) -> None:
         ident = asked.note(str(state), DRAIN, 1000.0)
         answer = self.plan(state, {**DRAIN, "id": ident})
@@ -271,4 +276,4 @@ def test_a_record_of_a_request_holds_what_was_asked_and_no_more(tmp_path: Path) 
         made.create("scenario_2", "scenario_2-c0ffee")
         asked.note(str(tmp_path), {"kind": "stop", "instances": [NAME], "who": "eve"}, 5.0)
         (record,) = made.read()[0]["requests"].values()
-    assert json.loads(json.dumps(record)) == {"kind": "stop", "instances": [NAME], "who": "eve", "at": 5.0}
+    assert json.loads(json.dumps(record)) == {"kind": "stop", "instances": [NAME], "who": "eve", "asked": 5.0}

@@ -57,6 +57,16 @@ def test_all_means_what_nobody_has_acknowledged_yet() -> None:
     assert set(asked("acknowledge", all=True).changes["notices"]) == {"alarm:item:02"}
 
 
+def test_what_came_after_a_person_asked_stays_as_it_is() -> None:
+    """The run that carries it out may begin much later: nobody has seen what came meanwhile."""
+    new = {"id": "item:03", "kind": "bus", "items": ["03"], "acknowledged": False, "noticed": NOW - 5}
+    alarms = [{**ALARMS[0], "noticed": NOW - 20}, new]
+    [(key, mark)] = asked("acknowledge", all=True, alarms=alarms, asked=NOW - 10).changes["notices"].items()
+    assert (key, mark["at"]) == ("alarm:item:02", NOW - 10)
+    plan = asked("acknowledge", ids=["item:03"], alarms=alarms, asked=NOW - 10)
+    assert refusals(plan) == ["item:03 came after you asked for that: look at it first"]
+
+
 def test_shelves_end_marks_of_what_is_over_go_and_both_are_swept() -> None:
     old = {
         "shelf:item:03": {"what": "shelf", "about": "item:03", "by": "eve", "at": NOW - 90, "until": NOW - 1},

@@ -154,7 +154,7 @@ def for_request(state_dir: str, kind: str) -> Json:
         return {}
     with Past(state_dir) as store:
         standing = (store.known(ALARMS).get("alarms") or {}).values()
-    return {"alarms": [{"id": a["key"], "kind": a["kind"], "items": a["items"],
+    return {"alarms": [{"id": a["key"], "kind": a["kind"], "items": a["items"], "noticed": a["noticed"],
                         "acknowledged": bool(a["acknowledged"] or a["suppressed"])} for a in standing]}  # fmt: skip
 
 

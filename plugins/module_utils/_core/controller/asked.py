@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people asked the monitor for, in the ledger until a run has planned it: so it outlives the monitor.
 
-A record is the request as JSON, with ``at``. The commit of the plan drops it, so each is carried out once. Who drops it
-before has withdrawn the request, whichever monitor or run has it by then.
+A record is the request as JSON, with ``asked``: when that was, s since 1970. The commit of the plan drops it, so each
+is carried out once. Who drops it before has withdrawn the request, whichever monitor or run has it by then.
 """
 
 from __future__ import annotations
@@ -35,8 +35,22 @@ def note(state_dir: str, request: Mapping[str, Any], now: float, ident: str = ""
     """Write a request down. :return: its id. :raises LedgerError: when that is not possible."""
     ident = ident or new_id()
     with _ledger(state_dir) as ledger:
-        _commit(ledger, {KIND: {ident: dict(request, at=now)}}, [])
+        _commit(ledger, {KIND: {ident: dict(request, asked=now)}}, [])
     return ident
+
+
+def when(record: Mapping[str, Any]) -> float:
+    """When somebody asked for it, s since 1970; 0 when that is not known."""
+    return float(record.get("asked") or 0.0)
+
+
+def dated(request: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> Tuple[Json, bool]:
+    """The request with the moment at which it was asked for, as far as that is on record; and whether its record is
+    gone."""
+    ident = request.get("id")
+    if not ident:
+        return dict(request), False
+    return {**request, **({"asked": when(records[ident])} if ident in records else {})}, ident not in records
 
 
 def drop(state_dir: str, ident: str) -> None:
@@ -100,12 +114,12 @@ def left(state_dir: str, now: float) -> List[Tuple[str, Json]]:
     with _ledger(state_dir) as ledger:
         if not ledger.exists():
             return []
-        known = sorted(ledger.read()[0][KIND].items(), key=lambda pair: float(pair[1].get("at") or 0.0))
-        old = [(ident, asked) for ident, asked in known if not 0 <= now - float(asked.get("at") or 0.0) <= LONGEST]
+        records = sorted(ledger.read()[0][KIND].items(), key=lambda pair: when(pair[1]))
+        old = [(ident, record) for ident, record in records if not 0 <= now - when(record) <= LONGEST]
         if old:
             _commit(ledger, {KIND: {ident: None for ident, _unused in old}}, [_too_old(a, now) for _i, a in old])
     gone = {ident for ident, _unused in old}
-    return [(i, {k: v for k, v in asked.items() if k != "at"}) for i, asked in known if i not in gone]
+    return [(i, {k: v for k, v in record.items() if k != "asked"}) for i, record in records if i not in gone]
 
 
 def _too_old(asked: Mapping[str, Any], now: float) -> Json:

@@ -44,6 +44,7 @@ Asked = TypedDict(
         "suspects": Mapping[str, str],  # host -> why
         "fenced": Sequence[str],  # hosts that hold no lease
         "alarms": Sequence[Json],  # that are open
+        "asked": float,  # when, s since 1970
         "signal": str,  # its name
         "arg": Sequence[str],  # for programs, until their next stop
         "env": Sequence[str],  # NAME=VALUE, the same

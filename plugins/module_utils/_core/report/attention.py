@@ -54,7 +54,7 @@ def _move(name: str, booked: Booked, now: float) -> str:
 
 def _waits(ident: str, asked: Mapping[str, Any], now: float) -> Json:
     """A request that waits for its turn. What may be secret of it is left out."""
-    at, who = float(asked.get("at") or now), str(asked.get("who") or "")
+    at, who = float(asked.get("asked") or now), str(asked.get("who") or "")
     says = "%s, asked for by %s at %s, waits for its turn" % (
         subject(asked), who or "somebody", sentences.clock(at, now, seconds=True))  # fmt: skip
     return {"id": ident, "kind": asked.get("kind"), "who": who, "why": asked.get("why") or "", "at": at, "says": says}

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A person has seen an alarm, a conflict or a failure; or shelves alarms until a moment. Pure.
 
-What the monitor knows of alarms comes with the request, as ``alarms``: [{id, kind, items, acknowledged}].
+What the monitor knows of alarms comes with the request, as ``alarms``: [{id, kind, items, acknowledged, noticed}].
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def acknowledge(draft: Draft) -> List[str]:
         example = ", for example %s" % known[0] if known else ""
         draft.refuse(None, None, "say what to acknowledge: an id that muster alarms shows%s, or all of them" % example)
         return []
+    later = [key for key, alarm in alarms.items() if float(alarm.get("noticed") or 0.0) > _asked(draft)]
     if draft.request.get("all"):
-        wanted = [key for key in known if not _seen(draft, alarms, key)]
+        wanted = [key for key in known if key not in later and not _seen(draft, alarms, key)]
         if not wanted:
             draft.hold(None, None, "there is nothing to acknowledge")
     done = []
@@ -39,6 +40,9 @@ def acknowledge(draft: Draft) -> List[str]:
             _notice(draft, key)
         elif key not in alarms:
             draft.refuse(None, None, "there is nothing called %s to acknowledge%s" % (key, did_you_mean(key, known)))
+            continue
+        elif key in later:
+            draft.refuse(None, None, "%s came after you asked for that: look at it first" % key)
             continue
         for about in [key] if key in alarms else _of_failure(draft, alarms, key):
             _mark(draft, about, alarms[about])
@@ -125,9 +129,14 @@ def _notice(draft: Draft, key: str) -> None:
     draft.note("%s%s%s acknowledged" % (what, of, on), draft.why, "acknowledged", name)
 
 
+def _asked(draft: Draft) -> float:
+    """When the person asked: what came after that, nobody has seen."""
+    return min(draft.now, draft.request.get("asked") or draft.now)
+
+
 def _mark(draft: Draft, about: str, alarm: Mapping[str, Any]) -> None:
     """Mark an alarm. The notices about failures of the same item are seen with it."""
-    record = {"what": MARK, "about": about, "by": draft.who, "why": draft.why, "at": draft.now}
+    record = {"what": MARK, "about": about, "by": draft.who, "why": draft.why, "at": _asked(draft)}
     draft.upkeep.set_notice("%s:%s" % (MARK, about), record)
     draft.note("alarm %s acknowledged" % about, draft.why, "acknowledged")
     if not about.startswith("item:"):
