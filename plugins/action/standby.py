@@ -44,7 +44,7 @@ class ActionModule(_controller_call.ControllerAction):
         if options["round"] > 1:
             _compiled.forget()
             if not _standby.parks(options["fifo"]):  # the monitor is gone
-                result["ansible_facts"] = {"muster_concerned": [], "muster_worked": False}
+                result["ansible_facts"] = {"muster_concerned": {}, "muster_worked": False}
                 return result
         if options["fifo"]:
             self._plan(state_dir, order, task_vars, check=True)  # so that what it needs is loaded before the alert
@@ -53,7 +53,7 @@ class ActionModule(_controller_call.ControllerAction):
             order = _standby.wait_for_order(options["fifo"], ready, partial(self._look, state_dir, task_vars))
             _compiled.keep("term", order.pop("term", 0))
         if not (order.get("intents") or order.get("request")):
-            result["ansible_facts"] = {"muster_concerned": [], "muster_worked": False}
+            result["ansible_facts"] = {"muster_concerned": {}, "muster_worked": False}
             return result
         answer = self._plan(state_dir, order, task_vars)
         given = self._give(state_dir, answer["requests"], task_vars)
@@ -75,7 +75,10 @@ class ActionModule(_controller_call.ControllerAction):
             requests=answer["requests"],
             given=given,
             hosts=hosts,
-            ansible_facts={"muster_concerned": hosts, "muster_worked": _standby.parks(options["fifo"])},
+            ansible_facts={
+                "muster_concerned": {str(options["round"]): hosts},  # of this round, and of no other
+                "muster_worked": _standby.parks(options["fifo"]),
+            },
         )
         return result
 

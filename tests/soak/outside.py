@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from tests.attack.attacks import flood, forged, nonsense
+from tests.integration.busy_loops import loops
 from tests.integration.local_site import SERVERS
 from tests.soak.hit import Hit, Kind
 from tests.soak.world import SERVICES, World
@@ -54,16 +53,10 @@ def host_answers_nonsense(world: World, rng: random.Random) -> Hit:
 
 def busy_machine(world: World, rng: random.Random) -> Hit:
     """30 busy loops beside everything."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _unused in range(LOOPS)]
-
-    def heal() -> None:
-        for loop in loops:
-            loop.kill()
-        for loop in loops:
-            loop.wait()
-
+    scene = loops(LOOPS)
+    scene.__enter__()
     seconds = rng.uniform(5.0, 15.0)
-    return Hit("%d busy loops for %.0f s" % (LOOPS, seconds), heal, seconds)
+    return Hit("%d busy loops for %.0f s" % (LOOPS, seconds), lambda: scene.__exit__(None, None, None), seconds)
 
 
 OUTSIDE: tuple[Kind, ...] = (idle_connections, forged_variables, host_answers_nonsense, busy_machine)

@@ -13,43 +13,16 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from monitor.base import usage
+from tests.integration.busy_loops import loops
 from tests.integration.local_site import SiteLab, site_lab, wait_for
 
 LOAD = 30
-LONGEST = 900  # s that a loop lives, whatever becomes of this test
 WITHIN = 400.0
-LOOP = """
-import ctypes, os, time
-ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
-end = time.monotonic() + %d
-while time.monotonic() < end and os.getppid() == %d:
-    for number in range(100000):
-        pass
-"""
-
-
-@contextlib.contextmanager
-def loops(count: int) -> Iterator[None]:
-    """So many processes that want a processor, at the nice level of this test. They end with it, even when killed."""
-    text = LOOP % (LONGEST, os.getpid())
-    # Each in a session of its own, or the kernel's autogroups give all of them the share of one.
-    command = [sys.executable, "-I", "-S", "-c", text]
-    running = [subprocess.Popen(command, start_new_session=True) for _unused in range(count)]
-    try:
-        yield
-    finally:
-        for one in running:
-            one.kill()
-        for one in running:
-            one.wait()
 
 
 def events(lab: SiteLab, *kinds: str) -> list[str]:

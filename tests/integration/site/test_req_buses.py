@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,17 @@ def faulty() -> Iterator[SiteLab]:
 def deployed_fixture(faulty: SiteLab) -> Verdicts:
     """The status of each item after the deploy."""
     return {entry["item"]: entry for entry in faulty.status()["items"]}
+
+
+def test_req_15_a_run_that_has_one_order_carries_it_out_once(faulty: SiteLab, tmp_path: Path) -> None:
+    """A run that could not be parked takes its order from a file; it has rounds for more, which do nothing."""
+    epoch = faulty.claims()["scen2_srv_01"]["epoch"]
+    intent = {"id": "a-1", "instance": "scen2_srv_01", "epoch": epoch, "cause": "bus crash", "what": "restart"}
+    (tmp_path / "order").write_text(json.dumps({"intents": [{**intent, "why": "a test"}]}) + "\n")
+    played = faulty.play("standby", standby_fifo=str(tmp_path / "order"), standby_warm=False)
+    assert played.rc == 0, played.output
+    assert faulty.claims()["scen2_srv_01"]["epoch"] > epoch
+    assert (played.output.count("TASK [Act on the hosts"), played.output.count("TASK [Commit the")) == (1, 1)
 
 
 @pytest.fixture(scope="module")
