@@ -252,9 +252,14 @@ def _in_time(draft: Draft, record: Rollout) -> Rollout:
 
 def _judge(draft: Draft, record: Rollout) -> _Judged:
     judged = _Judged(dict(record.failed), {}, {}, {}, {})
+    late = draft.now > record.began + _time(record) + record.missed
     for name in record.batches[record.at]:
         instance = draft.site.by_name().get(name)
-        if instance is None or not draft.is_started(name) or draft.described.get(name) != record.targets[name]:
+        if instance is None or not draft.is_started(name):
+            continue
+        if draft.described.get(name) != record.targets[name]:  # it is not judged, but it may be down
+            if not late and _is_down(draft, name):
+                judged.waits[name] = "is on its way to a configuration that the site does not describe any more"
             continue
         claim = draft.claim(name)
         why = well.failure(name, claim, record)
@@ -269,7 +274,7 @@ def _judge(draft: Draft, record: Rollout) -> _Judged:
         if why and pause:
             if well.runs_with(draft, claim, name) != well.goal(record, name):
                 judged.paused[name] = pause
-        elif why and draft.now > record.began + _time(record) + record.missed:
+        elif why and late:
             judged.failed[name] = "not well within %s: it %s" % (duration(_time(record)), why)
         elif why:
             judged.waits[name] = why
