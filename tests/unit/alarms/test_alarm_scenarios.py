@@ -41,18 +41,23 @@ def test_what_counts_in_a_moment_is_looked_at_although_nothing_changes() -> None
 
 
 def test_a_crash_after_the_clock_was_set_back_is_an_alarm() -> None:
+    earlier = [[at, "server_2", "it ended"] for at in (-30, -20, -10)]
     crash = [-3590, "server_2", "the internal bus of scen2_srv_02 on server_2 crashed: its connection ended"]
     claim = {"epoch": 3, "since": -3590}
     played = AlarmsOverTime({"base": "three_running", "steps": [
-        {"at": 1, "ledger": {"claims": {"scen2_srv_02": {"failures": [[0, *crash[1:]]]}}}},
-        {"at": -3590, "ledger": {"claims": {"scen2_srv_02": {**claim, "failures": [crash, [0, *crash[1:]]]}}},
+        {"at": 1, "ledger": {"claims": {"scen2_srv_02": {"failures": [*earlier, [0, *crash[1:]]]}}}},
+        {"at": -3590, "ledger": {"claims": {"scen2_srv_02": {**claim, "failures": [*earlier, [0, *crash[1:]], crash]}}},
          "seen": {"server_2": {"instances": {"scen2_srv_02": 3}}}},
     ]})  # fmt: skip
     played.take(played.steps[1], 1.0)
     played.look(1.0)
+    played.look(5.0)
+    played.look(-3600.0)
+    told = len(played.shown)
     played.take(played.steps[0], -3590.0)
     played.look(-3590.0)
-    assert [line.split("  ")[1] for line in played.shown] == ["item:02 new -> came and went"]
+    played.look(-3587.0)
+    assert [line.split("  ")[1] for line in played.shown[told:]] == ["item:02 came and went -> came and went (after 13 s)"]
 
 
 def test_a_crash_that_an_earlier_version_knew_is_no_alarm() -> None:

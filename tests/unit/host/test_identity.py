@@ -95,6 +95,16 @@ def test_a_program_without_environment_is_known_by_its_record_and_its_child_by_d
     assert procs.executed(parent.pid, os.getpid(), 3)
 
 
+def test_a_program_that_has_made_its_name_empty_is_executed_and_one_that_has_ended_is_not(host: Host) -> None:
+    nameless = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'', 0, 0, 0); time.sleep(1000)"
+    program = host.run("/usr/bin/python3", "-c", nameless)
+    wait_for(lambda: procs.read_file("/proc/%d/comm" % program.pid) == b"\n")
+    assert procs.executed(program.pid, os.getpid(), 3)
+    program.kill()
+    program.wait()
+    assert not procs.executed(program.pid, os.getpid(), 3)
+
+
 def test_a_pid_that_was_used_again_is_not_the_recorded_process(host: Host) -> None:
     other = host.run("sleep", "1000", env={}, recorded=False)
     found = procs.stat(other.pid)

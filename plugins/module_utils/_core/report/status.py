@@ -251,9 +251,12 @@ def _instances(
 
 
 def _charged(claim: Claim) -> List[List[Any]]:
-    """What went wrong with it lately: [at, host, why], the oldest first."""
-    found = {(f.at, f.host): [f.at, f.host, f.why] for f in (*claim.crashes, *claim.failures)}
-    return [found[key] for key in sorted(found)][-CHARGED:]
+    """What went wrong with it lately: [at, host, why], the oldest first.
+
+    The latest of each kind by their order: since the clock was set back, times do not tell.
+    """
+    found = {(f.at, f.host): [f.at, f.host, f.why] for f in (*claim.crashes[-CHARGED:], *claim.failures[-CHARGED:])}
+    return [found[key] for key in sorted(found)]
 
 
 def _beyond(

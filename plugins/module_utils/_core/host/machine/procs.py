@@ -245,8 +245,8 @@ def executed(pid: int, manager_pid: int, epoch: int) -> bool:
     A signal that comes earlier is lost. What shows the epoch was started by muster-exec; a program that hides or
     replaced its environment is known by not having the command line of a step before it.
     """
-    name = command_name(pid)
-    if name in ("", "setpriv", "muster-exec") or name.startswith(("(", "sd-exec")):
+    name = command_name(pid)  # empty, too, where a program has made it so
+    if name in ("setpriv", "muster-exec") or name.startswith(("(", "sd-exec")):
         return False
     try:
         data = read_file("/proc/%d/environ" % pid)
