@@ -57,7 +57,8 @@ def test_a_crash_after_the_clock_was_set_back_is_an_alarm() -> None:
     played.take(played.steps[0], -3590.0)
     played.look(-3590.0)
     played.look(-3587.0)
-    assert [line.split("  ")[1] for line in played.shown[told:]] == ["item:02 came and went -> came and went (after 13 s)"]
+    [line] = played.shown[told:]
+    assert line.split("  ")[1] == "item:02 came and went -> came and went (after 13 s)"
 
 
 def test_a_crash_that_an_earlier_version_knew_is_no_alarm() -> None:
