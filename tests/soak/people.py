@@ -115,6 +115,11 @@ class People:
             if request.code == 0 or wanted != "started":
                 world.closed(name)
             return
+        if request.code and world.ledger("claims").get(name, {}).get("phase") == "failed":
+            # As with its services out of reach. What had begun stays (`abort`): it says to open it again, or to close it.
+            world.lab.muster("close", request.words[1])
+            world.closed(name)
+            return
         record = world.ledger("wanted")[name]
         world.console[name] = str(record.get("host") or request.words[3])
         # It was opened; a fault of this step may have closed it again, as it should.
