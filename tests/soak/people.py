@@ -116,7 +116,7 @@ class People:
                 world.closed(name)
             return
         if request.code and world.ledger("claims").get(name, {}).get("phase") == "failed":
-            # As with its services out of reach. What had begun stays (`abort`): it says to open it again, or to close it.
+            # Its services were out of reach. What had begun stays (`abort`); it says to open it again, or to close it.
             world.lab.muster("close", request.words[1])
             world.closed(name)
             return
