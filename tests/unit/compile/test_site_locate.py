@@ -207,9 +207,11 @@ def test_values_of_an_inventory_in_the_ini_form_have_places_and_are_refused_when
     for source in (file, tmp_path):
         locator = Locator([str(source)])
         assert [error.line().replace(str(tmp_path), "") for error in locator.rewritten()] == [
-            "/hosts:10: muster_items[0].place: is -70.40, which Ansible reads as -70.4; put it in quotes, or write -70.4",
+            "/hosts:10: muster_items[0].place: is -70.40, which Ansible reads as -70.4; put it in quotes, or write"
+            " -70.4",
             "/hosts:10: muster_items[1].n: is 0x10, which Ansible reads as 16; put it in quotes, or write 16",
-            "/hosts:6: hosts.srv_1.muster_environment.A: is 1_0, which Ansible reads as 10; put it in quotes, or write 10",
+            "/hosts:6: hosts.srv_1.muster_environment.A: is 1_0, which Ansible reads as 10; put it in quotes, or write"
+            " 10",
         ]
         assert locator.where("muster_items[1].id") == "%s:10" % file
         assert locator.where("hosts.srv_2.muster_root") == "%s:13" % file
