@@ -91,6 +91,8 @@ class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryR
                 if route.acts and ACT not in (await self._caller(request)).may:
                     what = "read logs" if route.method == "GET" else "act"
                     raise Wrong(403, "only the owner of %s may %s; you may look" % (self._desk.state_dir, what))
+                if request.method == "HEAD" and route.streams:
+                    return Response(media_type=routes.STREAM_TYPE)  # the stream itself would never end
                 return await serve(request)
             except ClientDisconnect:
                 return Response(status_code=408)  # nobody reads it
@@ -301,13 +303,22 @@ async def _body(request: Request) -> tuple[Any, int]:
         if len(data) > guard.LARGEST:
             raise Wrong(400, "the body is larger than %d bytes" % guard.LARGEST)
     try:
-        body = json.loads(data, parse_constant=_no_number, parse_float=_finite)
+        body = json.loads(data, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_once)
         json.dumps(body, ensure_ascii=False).encode()  # half a character cannot be written, nor shown
     except UnicodeEncodeError:
         raise Wrong(400, "the body is not valid JSON: it holds half of a character") from None
     except (ValueError, RecursionError) as error:
         raise Wrong(400, "the body is not valid JSON: %s" % error) from None
     return body, len(data)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Readers differ in which of two equal keys they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _value in pairs]
+        raise ValueError("%s is written twice" % errors.show(next(one for one in names if names.count(one) > 1)))
+    return found
 
 
 def _no_number(text: str) -> Any:

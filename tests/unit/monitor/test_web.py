@@ -20,6 +20,7 @@ from monitor.core.model import site as site_model
 from monitor.core.model.request import KINDS
 from monitor.core.requests import check, read
 from monitor.core.requests.names import names_of
+from monitor.web import page
 from monitor.web.app import Api
 from monitor.web.doors import doors, guard
 from monitor.web.doors.caller import ACT, ADMINISTER, LOOK, Caller, Connection, Door, caller, places_of
@@ -248,6 +249,16 @@ JSON = {"host": "localhost:1", "content-type": "application/json"}
         ("GET", {"host": "127.0.0.1.evil.example"}, 421),
         ("GET", {"host": "127.0.0.1, evil.example"}, 421),
         ("GET", {"host": "10.0.0.1"}, 421),
+        ("GET", {"host": "[::1]evil.example"}, 421),
+        ("GET", {"host": "[::1]:8770:1"}, 421),
+        ("GET", {"host": "localhost:80:80"}, 421),
+        ("GET", {"host": "localhost:8770@evil.example"}, 421),
+        ("GET", {"host": "[127.0.0.1"}, 421),
+        ("OPTIONS", {"host": "localhost:1"}, None),
+        ("OPTIONS", {"host": "localhost:1", "origin": "http://evil.example"}, 403),
+        ("PUT", {"host": "localhost:1"}, 415),
+        ("POST", {**JSON, "content-encoding": "gzip"}, 415),
+        ("POST", {**JSON, "content-encoding": "identity"}, None),
         ("GET", {"host": "localhost:1", "origin": "http://evil.example"}, 403),
         ("POST", JSON, None),
         ("POST", {**JSON, "origin": "http://localhost:1"}, None),
@@ -369,3 +380,18 @@ def test_a_clock_that_is_set_back_ends_no_load_history(tmp_path: Path) -> None:
     kept = history.to_json()["hosts"]["server_1"]
     assert [point[0] for point in kept] == [0.0, 60.0, 120.0, 180.0, 240.0]
     assert History(path, points=10, apart=10).to_json()["hosts"]["server_1"] == kept
+
+
+@pytest.mark.parametrize(
+    ("known", "has"),
+    [('"a1"', True), ('W/"a1"', True), ('"b", W/"a1"', True), ("*", True), ('"a1"x', False), ("a1", False)],
+)
+def test_a_page_that_the_browser_has_is_not_sent_again(known: str, has: bool) -> None:
+    assert page._has(known, '"a1"') is has
+
+
+def test_numbers_in_errors_have_all_their_digits() -> None:
+    [problem] = check.errors(10**4000, {"type": "number", "maximum": 4102444800})
+    assert problem["message"] == "must be at most 4102444800"
+    assert problem["value"] == "a number of very many digits"
+    assert check.errors(2**60, {"type": "integer", "maximum": 1})[0]["value"] == str(2**60)
