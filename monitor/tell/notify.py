@@ -10,6 +10,7 @@ side has taken the message, else with 1 and one sentence.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -77,12 +78,17 @@ def mail(options: argparse.Namespace, document: Json) -> None:
     message["X-Muster-Id"] = "%s" % document.get("id", "")
     message.set_content(_text(document))
     host, port = _place(options.server, 25)
-    with smtplib.SMTP(host, port, timeout=SECONDS) as server:
+    server = smtplib.SMTP(host, port, timeout=SECONDS)
+    try:
         if options.tls:
             server.starttls(context=ssl.create_default_context(cafile=options.ca or None))
         if options.user:
             server.login(options.user, _secret(options.password_file))
         refused = server.send_message(message)
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            server.quit()  # it has the mail, whatever it says now: to send it again would be a second one
+    finally:
+        server.close()
     if refused:
         raise NotTold("mail: %s took it for some only: %s" % (options.server, ", ".join(sorted(refused))))
 

@@ -93,6 +93,25 @@ def test_a_mail_says_in_its_subject_what_happened() -> None:
     assert b"alarm: host:server_2" in mail.get_payload(decode=True)
 
 
+def test_a_mail_that_was_taken_is_told_however_the_server_ends() -> None:
+    taken: list[bytes] = []
+    with socket.create_server((ADDRESS, 0)) as server:
+
+        def answer() -> None:
+            client, _address = server.accept()
+            with client, client.makefile("rb") as lines:
+                client.sendall(b"220 here\r\n")
+                for line in lines:
+                    if line.upper().startswith(b"DATA"):
+                        client.sendall(b"354 go on\r\n")
+                        taken.extend(iter(lines.readline, b".\r\n"))
+                    client.sendall(b"500 what?\r\n" if line.upper().startswith(b"QUIT") else b"250 fine\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        good("mail", "--server", "%s:%d" % server.getsockname()[:2], "--to", "shift@example.org")
+    assert any(line.startswith(b"Subject: [scenario_2] high raised") for line in taken)
+
+
 @pytest.fixture
 def web() -> Iterator[tuple[str, queue.Queue[tuple[dict[str, str], bytes]], list[int]]]:
     told: queue.Queue[tuple[dict[str, str], bytes]] = queue.Queue()
