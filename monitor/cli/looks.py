@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.client.commands import add_parts
+from ..core.client.parser import seconds
 from .places import Places, UsageError
 
 Command = Callable[[argparse.Namespace, Places], int]
@@ -196,13 +197,6 @@ def question(name: str) -> Command:
         return int(getattr(questions, name)(options, found))
 
     return command
-
-
-def seconds(text: str) -> float:
-    value = float(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError("must be greater than 0")
-    return value
 
 
 def whole(text: str) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from ..core.client import api as remote
 from ..core.client import terminal
 from ..core.client.commands import NO_ANSWER, OK, REFUSED, UNKNOWN, USAGE, UnknownName, code, codes
-from ..core.client.parser import Parser
+from ..core.client.parser import Parser, seconds
 from ..core.model.version import VERSION
 from . import by_sudo, looks
 from . import places as places_module
@@ -59,8 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: of the command line; by default those of this process.
     :return: the exit code.
     """
-    with terminal.guarded():
-        return _main(sys.argv[1:] if arguments is None else arguments)
+    return terminal.guarded(lambda: _main(sys.argv[1:] if arguments is None else arguments))
 
 
 def _main(arguments: Sequence[str]) -> int:
@@ -91,9 +90,6 @@ def _main(arguments: Sequence[str]) -> int:
     except PermissionError as error:
         print("muster: %s may not be used by this user: the owner of the site may" % error.filename, file=sys.stderr)
         return REFUSED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except Exception as error:
         from ..runs.playbooks import NoAnsible  # not for commands that need none
 
@@ -304,7 +300,7 @@ def _common(parser: argparse.ArgumentParser, default: object) -> None:
     parser.add_argument("--state-dir", default=default, help="the site's state folder, where this is the controller")
     parser.add_argument(
         "--timeout",
-        type=looks.seconds,
+        type=seconds,
         default=300.0 if default is None else default,
         help="seconds until the command gives up (300)",
     )

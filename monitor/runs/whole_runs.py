@@ -12,6 +12,8 @@ from ..core.model.plan import lost
 from .runs import Job, Outcome
 from .trouble import in_its_words, of_ansible
 
+NO_HOSTS = "skipping: no hosts matched"  # what Ansible says of a play
+
 
 def not_begun(why: str) -> dict[str, Any]:
     """The answer when the run could not be started."""
@@ -27,11 +29,15 @@ def answer(job: Job, outcome: Outcome, report: Mapping[str, Any], output: str) -
     actions = (report.get("plan") or {}).get("actions", [])
     refused = list(dict.fromkeys(action["reason"] for action in actions if action["action"] == "refuse"))
     said = refused or [*(report.get("sentences") or []), *(report.get("outcome") or [])]
+    nobody = not report and NO_HOSTS in output  # Ansible calls that a success
+    if nobody and not outcome.why:
+        said.append("%s did nothing: the monitor's inventory has no host, or cannot be read; muster check tells more"
+                    % job.playbook)
     if outcome.why and not refused:
         said.append("%s did not succeed: %s" % (job.playbook, _error(outcome.why, output)))
     results = report.get("results") or {}
     return {
-        "ok": not (refused or outcome.why or lost(actions, results)),
+        "ok": not (refused or outcome.why or nobody or lost(actions, results)),
         "said": said,
         "refused": bool(refused),
         "run": job.ident,

@@ -10,8 +10,10 @@ side has taken the message, else with 1 and one sentence.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import hmac
+import http.client
 import json
 import smtplib
 import socket
@@ -46,12 +48,17 @@ def main(arguments: list[str] | None = None) -> int:
         document = json.load(sys.stdin)
         options.way(options, document)
     except (NotTold, notify_bus.NotTaken) as error:
-        print(error)
+        print(_sentence(error))
         return 1
     except (OSError, ValueError, smtplib.SMTPException) as error:
-        print("%s: %s" % (options.what, error))
+        print("%s: %s" % (options.what, _sentence(error)))
         return 1
     return 0
+
+
+def _sentence(error: Exception) -> str:
+    """An error in one line: it may quote what the other side answered."""
+    return " ".join(printable(str(error) or type(error).__name__).split())
 
 
 def headline(document: Json) -> str:
@@ -71,12 +78,17 @@ def mail(options: argparse.Namespace, document: Json) -> None:
     message["X-Muster-Id"] = "%s" % document.get("id", "")
     message.set_content(_text(document))
     host, port = _place(options.server, 25)
-    with smtplib.SMTP(host, port, timeout=SECONDS) as server:
+    server = smtplib.SMTP(host, port, timeout=SECONDS)
+    try:
         if options.tls:
             server.starttls(context=ssl.create_default_context(cafile=options.ca or None))
         if options.user:
             server.login(options.user, _secret(options.password_file))
         refused = server.send_message(message)
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            server.quit()  # it has the mail, whatever it says now: to send it again would be a second one
+    finally:
+        server.close()
     if refused:
         raise NotTold("mail: %s took it for some only: %s" % (options.server, ", ".join(sorted(refused))))
 
@@ -90,6 +102,13 @@ def _text(document: Json) -> str:
     return "\n".join(printable(line, 2000) for line in lines) + "\n"
 
 
+class _Here(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: the message would go on as a GET without its body, or to a place that nobody named."""
+
+    def redirect_request(self, *_facts: Any) -> None:
+        return None
+
+
 def webhook(options: argparse.Namespace, document: Json) -> None:
     """POST it. With a secret it is signed: HMAC-SHA256 over time stamp, a dot, and the body."""
     body, at = json.dumps(document, separators=(",", ":")).encode(), "%d" % time.time()
@@ -100,19 +119,20 @@ def webhook(options: argparse.Namespace, document: Json) -> None:
         key = _secret(options.secret_file).encode()
         headers["X-Muster-Signature"] = "sha256=" + hmac.new(key, at.encode() + b"." + body, hashlib.sha256).hexdigest()
     context = ssl.create_default_context(cafile=options.ca or None)
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Here())
     why = ""
     for pause in TRIES:
         time.sleep(pause)
         request = urllib.request.Request(options.url, body, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS, context=context):
+            with opener.open(request, timeout=SECONDS):
                 return
         except urllib.error.HTTPError as error:
             why = "it answered with %d" % error.code
             if error.code < 500 and error.code != 429:
                 break
-        except OSError as error:
-            why = str(error)
+        except (OSError, http.client.HTTPException) as error:
+            why = str(error) or type(error).__name__
     raise NotTold("webhook: %s has not taken it: %s" % (options.url, why))
 
 

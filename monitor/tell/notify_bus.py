@@ -33,7 +33,7 @@ def nats(
     with plain:
         lines = _lines(plain)
         first = next(lines, b"")
-        if not first.startswith(b"INFO "):
+        if not first.startswith(b"INFO {"):
             raise NotTaken("nats: what listens at %s:%d is no NATS server" % place)
         if json.loads(first[5:]).get("tls_required") and tls is None:
             raise NotTaken("nats: %s:%d wants an encrypted connection: give --tls" % place)

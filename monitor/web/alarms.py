@@ -13,23 +13,15 @@ from starlette.responses import Response
 
 from ..core.alarms import handover, view
 from ..core.controller import alarm_calls, trail_search
-from ..core.model import moments
-from ..core.requests import check
+from ..core.requests.read import RequestErrors
 from .desk import Desk, encode
+from .schema import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 JSON_TYPE = "application/json"
 WORDS = ("what", "subject", "item", "host", "person", "word")
-
-
-class WrongMoment(ValueError):
-    """A moment cannot be read; `problem` says where."""
-
-    def __init__(self, name: str, sentence: str, written: str) -> None:
-        super().__init__(sentence)
-        self.problem = check.error(name, sentence, written)
 
 
 class AlarmRoutes:
@@ -88,14 +80,8 @@ def _text(lines: list[str]) -> Response:
 
 
 def moments_of(query: Mapping[str, str], now: float) -> dict[str, float | None]:
-    """:raises WrongMoment:"""
-    found = {}
-    for name in ("since", "until"):
-        try:
-            found[name] = moments.earlier(query.get(name), now)
-        except ValueError as error:
-            raise WrongMoment(name, str(error), str(query.get(name))[:60]) from None
-    first, last = found["since"], found["until"]
-    if first is not None and last is not None and first >= last:
-        raise WrongMoment("since", "must be before until", str(query.get("since"))[:60])
+    """:raises RequestErrors:"""
+    found, problems = parameters.span(query, now)
+    if problems:
+        raise RequestErrors(problems)
     return found

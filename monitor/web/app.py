@@ -28,7 +28,7 @@ from ..core.report import plan_text, status_part, status_text
 from ..core.requests import check
 from ..core.requests.read import RequestErrors
 from . import events, figure_feed, page
-from .alarms import AlarmRoutes, WrongMoment
+from .alarms import AlarmRoutes
 from .desk import Desk, NotNow, Unknown, encode
 from .doors import caller, guard
 from .doors.caller import ACT, ADMINISTER, Caller, Connection, named
@@ -42,7 +42,7 @@ from .figures.segments import FOLDER, Segments
 from .health_routes import HealthRoutes
 from .history import History
 from .log_routes import LogRoutes
-from .schema import actions, openapi, routes
+from .schema import actions, openapi, parameters, routes
 from .story_routes import StoryRoutes
 from .withdraw_routes import WithdrawRoutes
 
@@ -91,13 +91,13 @@ class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryR
                 if route.acts and ACT not in (await self._caller(request)).may:
                     what = "read logs" if route.method == "GET" else "act"
                     raise Wrong(403, "only the owner of %s may %s; you may look" % (self._desk.state_dir, what))
+                if request.method == "HEAD" and route.streams:
+                    return Response(media_type=routes.STREAM_TYPE)  # the stream itself would never end
                 return await serve(request)
             except ClientDisconnect:
                 return Response(status_code=408)  # nobody reads it
             except Wrong as wrong:
                 return _problem(wrong.status, str(wrong), wrong.problems, wrong.again)
-            except WrongMoment as error:
-                return _problem(422, check.sentence([error.problem]), [error.problem])
             except RequestErrors as wrong:
                 return _problem(422, str(wrong), wrong.errors)
             except Unknown as error:
@@ -110,19 +110,8 @@ class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryR
 
     @staticmethod
     def _parameters(route: routes.Route, request: Request) -> None:
-        """Check the query parameters. :raises Wrong: for unknown ones, and for values of the wrong kind."""
-        known = {p.name: p for p in route.parameters if p.place == "query"}
-        problems: list[check.Error] = []
-        for name, text in request.query_params.multi_items():
-            if len(problems) >= check.MOST:
-                break
-            if name not in known:
-                problems.append(dict(check.unknown(name, name, known), value=text[:60]))
-                continue
-            value: Any = text
-            if known[name].schema["type"] == "integer":
-                value = int(text) if text.isdecimal() and len(text) < 16 else text
-            problems += check.errors(value, known[name].schema, name)
+        """:raises Wrong: with every error of the query."""
+        problems = parameters.problems(route, request.query_params.multi_items(), time.time())
         if problems:
             raise Wrong(422, check.sentence(problems), problems)
 
@@ -261,8 +250,8 @@ class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryR
         names, who = await self._desk.names(), await self._caller(request)
         dry_run, save, approve = (request.query_params.get(name) == "1" for name in ("dry_run", "save", "approve"))
         try:
-            actions.needs(dry_run, save, approve)
-            wanted = await self._checked(size, actions.request_of, body, names, who)
+            lacking = actions.lacking(dry_run, save, approve)
+            wanted = await self._checked(size, actions.request_of, body, names, who, lacking)
         except RequestErrors as wrong:
             raise Wrong(422, str(wrong), wrong.errors) from None
         if any(body.get(field) for field in GIVEN):
@@ -314,13 +303,22 @@ async def _body(request: Request) -> tuple[Any, int]:
         if len(data) > guard.LARGEST:
             raise Wrong(400, "the body is larger than %d bytes" % guard.LARGEST)
     try:
-        body = json.loads(data, parse_constant=_no_number, parse_float=_finite)
+        body = json.loads(data, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_once)
         json.dumps(body, ensure_ascii=False).encode()  # half a character cannot be written, nor shown
     except UnicodeEncodeError:
         raise Wrong(400, "the body is not valid JSON: it holds half of a character") from None
     except (ValueError, RecursionError) as error:
         raise Wrong(400, "the body is not valid JSON: %s" % error) from None
     return body, len(data)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Readers differ in which of two equal keys they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _value in pairs]
+        raise ValueError("%s is written twice" % errors.show(next(one for one in names if names.count(one) > 1)))
+    return found
 
 
 def _no_number(text: str) -> Any:

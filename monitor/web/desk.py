@@ -196,9 +196,10 @@ class Desk:
     async def names(self) -> Names:
         """Names that a request may use: those of the site, and instances still held although their item left it."""
         facts = await self.site()
-        instances = (await self.picture()).document["instances"]
-        held = {name: entry["host"] for name, entry in instances.items()}
-        return names_of(facts.site, held) if facts.site is not None else facts.names
+        document = (await self.picture()).document
+        held = {name: entry["host"] for name, entry in document["instances"].items()}
+        pauses = [pause["key"] for pause in document.get("pauses") or []]
+        return names_of(facts.site, held, pauses) if facts.site is not None else facts.names
 
     async def picture(self) -> Picture:
         """The status now. :raises NotNow:"""

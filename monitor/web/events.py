@@ -186,6 +186,10 @@ class EventStream:
     async def _follow(self, send: Callable[[bytes], Awaitable[None]], gone: asyncio.Task[None]) -> None:
         hub = self._hub
         last = hub.newest if self._last is None else self._last
+        if last > hub.newest:
+            with contextlib.suppress(NotNow):
+                await hub.turn()
+            last = min(last, hub.newest)  # of another ledger, such as the one before a backup was put back
         version = hub.version_of(self._have) if self._changes else -1
         alarms = asks = -1
         beat = 0.0

@@ -151,8 +151,8 @@ class ActionModule(_controller_call.ControllerAction):
             _sentences.write_report(options["report"], {"plan": document, "sentences": sentences, **heard})
         if plan.refusals:
             site = site_from_json(compiled.document)
-            kind = KINDS["pause" if options["kind"] == "resume" else options["kind"]]  # refused, so nothing is paused
-            unknown = unnamed(kind, request.from_arguments(options), names_of(site))
+            asked = request.from_arguments(options)
+            unknown = unnamed(KINDS[options["kind"]], asked, names_of(site, pauses=()))  # refused, so nothing is paused
             raise AnsibleActionFail(
                 "; ".join(dict.fromkeys(plan.refusals)), result={"mistake": "unknown name" if unknown else "refused"}
             )

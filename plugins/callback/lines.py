@@ -30,7 +30,10 @@ options:
 import json  # noqa: E402
 import sys  # noqa: E402
 
+from ansible import context  # noqa: E402
 from ansible.plugins.callback import CallbackBase  # noqa: E402
+
+from ansible_collections.control_room.muster.plugins.plugin_utils._locate import Locator  # noqa: E402
 
 MARK = "MUSTER:"
 
@@ -41,6 +44,12 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "control_room.muster.lines"
+
+    def v2_playbook_on_start(self, playbook):
+        """Say on standard error which files of the inventory are no YAML, and where: Ansible ends without saying it."""
+        sources = [str(source) for source in context.CLIARGS.get("inventory") or ()]
+        for error in Locator(sources).unreadable():
+            sys.stderr.write(error.line() + "\n")
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._say({"event": "task", "name": task.get_name(), "action": task.action})

@@ -84,8 +84,9 @@ def compile_inventory(action: Any, task_vars: Mapping[str, Any]) -> Compiled:
         _inventory.sources(task_vars),
         str(task_vars.get("playbook_dir") or "") or None,
         controller=_inventory.controller_name(task_vars),
+        given=_inventory.given(),
     )
-    errors += locator.repeated()
+    errors += locator.unreadable() + locator.repeated()
     refused = {error.keys for error in errors}
     errors += [error for error in locator.rewritten() if error.keys not in refused]
     if site is None or errors:

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible import constants
+from ansible import constants, context
 from ansible.errors import AnsibleError
 from ansible.utils.vars import load_extra_vars
 
@@ -298,6 +298,11 @@ def _yes(value: Any) -> bool:
 def sources(task_vars: Mapping[str, Any]) -> list[str]:
     """The inventory's files and folders."""
     return [str(source) for source in task_vars.get("ansible_inventory_sources") or []]
+
+
+def given() -> list[str]:
+    """The variables of the command line, each as written behind ``-e``."""
+    return [str(entry) for entry in context.CLIARGS.get("extra_vars") or ()]
 
 
 def site_variables(task_vars: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the place (``file:line``) of a site's value in the YAML files of an inventory.
+"""Finds the place (``file:line``) of a site's value in the files of an inventory, and of variables given to a command.
 
 Ansible gives values without places, and silently keeps the last of two equal keys. So this module reads the files
 again, as nodes with positions, in the order in which Ansible lets one file win over another.
@@ -9,6 +9,7 @@ again, as nodes with positions, in the order in which Ansible lets one file win 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,11 +25,12 @@ from ..module_utils._core.compile.errors import (
     SiteErrors,
     path_text,
 )
-from . import _yaml_texts
+from . import _ini_nodes, _yaml_texts
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")
 _NOT_INVENTORY = ("group_vars", "host_vars")
+_GIVEN = "-e"  # the place of variables written on the command line itself
 _STEP = re.compile(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|([^.\[]+)')
 
 
@@ -44,12 +46,13 @@ class _Source:
 
 
 class Locator:
-    """Finds places in the YAML files of inventories and of ``group_vars`` and ``host_vars`` beside them.
+    """Finds places in the YAML and INI files of inventories and of ``group_vars`` and ``host_vars`` beside them.
 
     :param paths: inventory sources as given to Ansible: files or folders.
     :param playbook_dir: its ``group_vars`` and ``host_vars`` count too.
     :param groups: host -> its groups, parents first; without it, what the inventory's YAML files say.
     :param controller: whose variables the site is made of; without it, the member of ``muster_controller``.
+    :param given: variables of the command line as written behind ``-e``; they win over all others.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class Locator:
         playbook_dir: str | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
         controller: str = "",
+        given: Sequence[str] = (),
     ) -> None:
         self._sources: list[_Source] = []
+        self._unreadable: list[SiteError] = []
         self._group_nodes: dict[str, tuple[str, Any]] = {}
         self._host_nodes: dict[str, tuple[str, Any]] = {}
         self._memberships: dict[str, list[str]] = {}
@@ -68,9 +73,14 @@ class Locator:
             folder = path if os.path.isdir(path) else os.path.dirname(path)
             folders.append(folder)
             for file in _inventory_files(path):
-                self._read_inventory(file)
+                if _ini_nodes.is_ini(file):
+                    self._read_ini(file)
+                else:
+                    self._read_inventory(file)
         for order, folder in enumerate([*folders, *([playbook_dir] if playbook_dir else [])]):
             self._read_variables(folder, order)
+        for order, text in enumerate(given):
+            self._read_given(text, order)
         for host, names in (groups or {}).items():
             self._memberships[host] = list(names)
         members = [host for host, names in self._memberships.items() if "muster_controller" in names]
@@ -130,10 +140,16 @@ class Locator:
                     continue
                 seen.add(mark)
                 keys = ("hosts", source.host, *keys) if source.host else keys
-                message = "is %s, which YAML reads as %s" % (node.value, read)
+                reader = "Ansible" if isinstance(node, _ini_nodes.Literal) else "YAML"
+                message = "is %s, which %s reads as %s" % (node.value, reader, read)
                 hint = "put it in quotes, or write %s" % read
                 found.append(SiteError(path_text(keys), message, None, hint, keys, _place(source.file, node)))
         return found
+
+    def unreadable(self) -> list[SiteError]:
+        """An error for every YAML file that is none. Of an inventory, Ansible only warns of it and leaves it out: its
+        hosts would be gone. Of variables, it says no place."""
+        return list(self._unreadable)
 
     def _variable(self, host: str, keys: Keys) -> str | None:
         groups = self._memberships.get(host, [])
@@ -156,6 +172,33 @@ class Locator:
         root = self._compose(file)
         for key, node in _pairs(root):
             self._read_group(file, key, node, ())
+
+    def _read_ini(self, file: str) -> None:
+        try:
+            with open(file, encoding="utf-8") as handle:
+                found = _ini_nodes.read(handle.read())
+        except (OSError, ValueError):
+            return
+        for names, nodes in ((found.groups, self._group_nodes), (found.hosts, self._host_nodes)):
+            for name, node in names.items():
+                nodes.setdefault(name, (file, node))
+        for group, node in found.of_groups:
+            self._sources.append(_Source(file, node, (0 if group == "all" else 1, 0, 0), group=group))
+        for host, node in found.of_hosts:
+            self._sources.append(_Source(file, node, (4, 0, 0), host=host))
+        for host, groups in found.memberships():
+            known = self._memberships.setdefault(host, [])
+            known.extend(group for group in groups if group not in known)
+
+    def _read_given(self, text: str, order: int) -> None:
+        if text.startswith("@"):
+            file, node = text[1:], self._compose(text[1:])
+        elif text[:1] in ("{", "["):
+            file, node = _GIVEN, self._compose_text(text, _GIVEN)
+        else:
+            return  # k=v: what is given so stays text
+        if isinstance(node, yaml.MappingNode):
+            self._sources.append(_Source(file, node, (6, order, 0)))
 
     def _read_group(self, file: str, key: Any, node: Any, above: tuple[str, ...]) -> None:
         name = str(key.value)
@@ -195,9 +238,24 @@ class Locator:
     def _compose(self, file: str) -> Any:
         try:
             with open(file, "rb") as handle:
-                return yaml.compose(handle, Loader=_LOADER)
-        except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError):
+                return self._compose_text(handle.read(), file)
+        except OSError:
             return None  # Ansible has its own word about files it cannot read
+
+    def _compose_text(self, text: bytes | str, file: str) -> Any:
+        try:
+            return yaml.compose(text, Loader=_LOADER)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            if _is_json(text):  # Ansible tries that first, and it may be indented by tabs
+                return yaml.compose(text.replace(*((b"\t", b" ") if isinstance(text, bytes) else ("\t", " "))), _LOADER)
+            if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+                line = error.problem_mark.line
+                written = text if isinstance(text, str) else text.decode("utf-8", "replace")
+                tabs = "indent with blanks, not with tabs" if _tabbed(written, line) else ""
+                message = "this is no YAML: %s" % error.problem
+                place = "%s:%d" % (_shown(file), line + 1)
+                self._unreadable.append(SiteError(os.path.basename(file), message, None, tabs, (), place))
+            return None
 
 
 def messages(errors: Iterable[SiteError], locator: Locator) -> list[str]:
@@ -220,9 +278,23 @@ def parse_path(text: str) -> Keys:
 
 def _inventory_files(path: str) -> list[str]:
     if not os.path.isdir(path):
-        return [path] if path.endswith((".yml", ".yaml", ".json")) else []
-    files = [os.path.join(path, name) for name in sorted(os.listdir(path))]
-    return [file for file in files if os.path.isfile(file) and file.endswith((".yml", ".yaml", ".json"))]
+        return [path] if path.endswith(_EXTENSIONS[1:]) or _ini_nodes.is_ini(path) else []
+    files = [os.path.join(path, name) for name in sorted(os.listdir(path)) if not name.startswith(".")]
+    return [file for file in files if os.path.isfile(file)
+            and (file.endswith(_EXTENSIONS[1:]) or _ini_nodes.is_ini(file))]  # fmt: skip
+
+
+def _tabbed(text: str, line: int) -> bool:
+    """Whether a line begins with a tab, perhaps behind blanks."""
+    return any(one.lstrip(" ").startswith("\t") for one in text.split("\n")[line : line + 1])
+
+
+def _is_json(text: bytes | str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _owners(base: str) -> list[str]:
@@ -284,8 +356,12 @@ def _deepest(file: str, pair: tuple[Any, Any], keys: Keys) -> str:
 
 
 def _place(file: str, node: Any) -> str:
+    return "%s:%d" % (_shown(file), node.start_mark.line + 1)
+
+
+def _shown(file: str) -> str:
     relative = os.path.relpath(file)
-    return "%s:%d" % (file if relative.startswith("..") else relative, node.start_mark.line + 1)
+    return file if relative.startswith("..") else relative
 
 
 def _duplicates(root: Any) -> Iterator[tuple[Keys, Any, Any]]:

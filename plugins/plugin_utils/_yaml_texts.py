@@ -33,6 +33,8 @@ def read_as(node: Any, keys: Keys) -> str:
         return ""
     if not (of_item or any(key in _TEXTS for key in keys)) and not _SURPRISING.match(written):
         return ""
+    if getattr(node, "read", None) is not None:  # not YAML's own word
+        return "" if node.read == written else str(node.read)
     try:
         read = yaml.safe_load(written)
     except (yaml.YAMLError, ValueError):

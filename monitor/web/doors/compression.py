@@ -87,13 +87,13 @@ def _timed(body: bytes) -> tuple[bytes, float]:
 
 def accepts(scope: Scope) -> bool:
     """Whether the caller takes gzip. Pure."""
+    taken: dict[str, bool] = {}
     for name, value in scope["headers"]:
         if name.lower() == b"accept-encoding":
             for part in value.decode("latin-1").split(","):
                 coding, _unused, quality = part.strip().lower().partition(";")
-                if coding.strip() in ("gzip", "*"):
-                    return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+                taken[coding.strip()] = quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return taken.get("gzip", taken.get("*", False))  # what is said of gzip itself counts, wherever it stands
 
 
 def compressible(start: Message) -> bool:

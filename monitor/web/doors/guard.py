@@ -10,6 +10,7 @@ nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from ...core.model.api import is_loopback
 
 LARGEST = 65536  # bytes of a body
 COMMAND_LINE = "muster"  # the Host that command lines write, without a port, on Unix sockets. A browser names the port
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::[0-9]{1,5})?\Z")
 HEADERS = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -44,11 +46,13 @@ def refusal(method: str, headers: Mapping[str, str], unix: bool = False) -> tupl
     followed = method == "GET" and headers.get("sec-fetch-mode") == "navigate"  # a link, or a frame, which CSP refuses
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not followed:
         return 403, "pages of other sites may not use this API"
-    if method in ("GET", "HEAD"):
+    if method in ("GET", "HEAD", "OPTIONS", "TRACE"):  # these change nothing; the last two are served nowhere
         return None
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         return 415, "the body must be application/json, not %s" % (kind or "of no type")
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        return 415, "the body must not be compressed"
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > LARGEST:
         return 413, "the body is larger than %d bytes" % LARGEST
@@ -66,7 +70,8 @@ async def _swallow(receive: Receive) -> None:
 
 
 def _ours(host: str) -> bool:
-    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    found = _HOST.match(host)
+    name = (found[1] or found[2]) if found else ""
     return name.lower() == "localhost" or is_loopback(name)
 
 

@@ -81,11 +81,24 @@ def encoded(cursors: Mapping[str, Any]) -> str:
 
 
 def decoded(text: str) -> Mapping[str, Any]:
-    """The inverse; empty for what is none."""
+    """The inverse; empty for what is none. Hosts get it as it is, so nothing of another shape may pass."""
     if len(text) > LONGEST_CURSOR:
         return {}
     try:
         found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and all(_is_cursor(one) for one in found.values()) else {}
+
+
+def _is_cursor(value: Any) -> bool:
+    """Whether it is what `host.logs.serve` made: places in files, and in the journal."""
+    if not isinstance(value, dict) or not value.keys() <= {"f", "j"} or not isinstance(value.get("j", ""), str):
+        return False
+    places = value.get("f", {})
+    return isinstance(places, dict) and all(_is_place(place) for place in places.values())
+
+
+def _is_place(value: Any) -> bool:
+    numbers = isinstance(value, list) and all(type(one) is int and 0 <= one < 1 << 64 for one in value)
+    return numbers and len(value) == 2

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ...core.model.request import KINDS, Request
@@ -21,12 +22,19 @@ def schema() -> Json:
     return {"oneOf": [KINDS[name].schema() for name in TAKEN], "discriminator": {"propertyName": "kind"}}
 
 
-def request_of(body: Any, names: Names, caller: Caller) -> Request:
+def request_of(body: Any, names: Names, caller: Caller, lacking: Iterable[check.Error] = ()) -> Request:
     """The request that a body describes, with who requests it and from where; instances are put in full.
 
+    :param lacking: what is wrong with its address, see `lacking`.
     :raises RequestErrors: with every error.
     """
-    request = read.request(body, names, TAKEN)._replace(who=caller.who, where=caller.host)
+    wrong = list(lacking)
+    try:
+        request = read.request(body, names, TAKEN)._replace(who=caller.who, where=caller.host)
+    except read.RequestErrors as error:
+        raise read.RequestErrors([*wrong, *error.errors]) from None
+    if wrong:
+        raise read.RequestErrors(wrong)
     if request.kind == "open" and not request.console and not on_their_hosts(names, request.instances):
         if not caller.console:
             sentence = "on which console? This request comes from %s, which is no console"
@@ -35,13 +43,10 @@ def request_of(body: Any, names: Names, caller: Caller) -> Request:
     return request
 
 
-def needs(dry_run: bool, save: bool, approve: bool) -> None:
-    """Hold each parameter of the address against the one that it goes with: alone it would be an act at once.
-
-    :raises RequestErrors: with every error.
+def lacking(dry_run: bool, save: bool, approve: bool) -> list[check.Error]:
+    """Parameters of the address that are given without the one that they go with: alone each would be an act at once.
     """
-    lacking = [("save", "goes with dry_run=1: the plan is kept, and nothing is done")] if save and not dry_run else []
+    found = [("save", "goes with dry_run=1: the plan is kept, and nothing is done")] if save and not dry_run else []
     if approve and not save:
-        lacking.append(("approve", "goes with save=1: somebody else applies that plan"))
-    if lacking:
-        raise read.RequestErrors([check.error(name, sentence, 1) for name, sentence in lacking])
+        found.append(("approve", "goes with save=1: somebody else applies that plan"))
+    return [check.error(name, sentence, 1) for name, sentence in found]

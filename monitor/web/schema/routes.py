@@ -48,6 +48,10 @@ class Route:
     acts: bool = False  # changes something: only for callers who may act
 
     @property
+    def streams(self) -> bool:
+        return any(answer.media == STREAM_TYPE for answer in self.answers.values())
+
+    @property
     def full_path(self) -> str:
         return self.path if self.bare else BASE + self.path
 

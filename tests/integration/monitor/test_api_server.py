@@ -18,6 +18,7 @@ import pytest
 from monitor.api_task import surface
 from monitor.loop import Monitor
 from monitor.web import health_routes
+from monitor.web.schema import routes
 from tests.integration.api_client import Client
 from tests.integration.monitor.served_monitor import (  # noqa: F401 - a fixture
     ADDRESS,
@@ -26,6 +27,7 @@ from tests.integration.monitor.served_monitor import (  # noqa: F401 - a fixture
     get,
     monitor,
     play,
+    tell,
     web_here,
     write_site,
 )
@@ -59,6 +61,49 @@ def test_the_far_host_names_callers_over_its_line_and_here_the_socket_does(folde
             assert (here["who"], here["host"]) == ("adam", "controller")
             twice = await answered(near, b"MUSTER-USER adam\n", b"MUSTER-USER root\n" + request)
             assert twice.startswith(b"HTTP/1.1 400")
+
+    play(scene)
+
+
+def test_odd_requests_are_answered_and_ended(folder: Path) -> None:
+    async def scene() -> None:
+        async with monitor(folder, Told()):
+            client = Client(folder / "run" / "api.sock")
+
+            def asked() -> None:
+                for path in ("/events/stream", "/logs/monitor/stream"):
+                    head = client.ask("HEAD", routes.BASE + path)
+                    assert (head.status, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+                assert b"muster_event_streams 0.0" in client.ask("GET", "/metrics").body
+                allowed = client.ask("OPTIONS", routes.BASE + "/status")
+                assert (allowed.status, allowed.headers["allow"]) == (405, "GET, HEAD")
+                twice = client.ask("POST", routes.BASE + "/actions?dry_run=1", b'{"kind": "note", "kind": "reconcile"}')
+                assert (twice.status, twice.json["error"]) == (
+                    400, 'the body is not valid JSON: "kind" is written twice')  # fmt: skip
+
+            await asyncio.to_thread(asked)
+
+    play(scene)
+
+
+def test_a_stream_after_an_event_of_another_ledger_has_what_happens_from_now_on(folder: Path) -> None:
+    tell(folder, 3, 10)
+
+    async def scene() -> None:
+        async with monitor(folder, Told()):
+            client = Client(folder / "run" / "api.sock")
+
+            def heard() -> list[int]:
+                found = []
+                for event, ident, _data in client.stream(Last_Event_ID="999999"):
+                    if event == "alive" and not found:
+                        tell(folder, 1, 10)
+                        found.append(0)
+                    if event == "trail":
+                        return [int(ident)]
+                return []
+
+            assert await asyncio.wait_for(asyncio.to_thread(heard), 30) == [4]
 
     play(scene)
 

@@ -93,6 +93,25 @@ def test_a_mail_says_in_its_subject_what_happened() -> None:
     assert b"alarm: host:server_2" in mail.get_payload(decode=True)
 
 
+def test_a_mail_that_was_taken_is_told_however_the_server_ends() -> None:
+    taken: list[bytes] = []
+    with socket.create_server((ADDRESS, 0)) as server:
+
+        def answer() -> None:
+            client, _address = server.accept()
+            with client, client.makefile("rb") as lines:
+                client.sendall(b"220 here\r\n")
+                for line in lines:
+                    if line.upper().startswith(b"DATA"):
+                        client.sendall(b"354 go on\r\n")
+                        taken.extend(iter(lines.readline, b".\r\n"))
+                    client.sendall(b"500 what?\r\n" if line.upper().startswith(b"QUIT") else b"250 fine\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        good("mail", "--server", "%s:%d" % server.getsockname()[:2], "--to", "shift@example.org")
+    assert any(line.startswith(b"Subject: [scenario_2] high raised") for line in taken)
+
+
 @pytest.fixture
 def web() -> Iterator[tuple[str, queue.Queue[tuple[dict[str, str], bytes]], list[int]]]:
     told: queue.Queue[tuple[dict[str, str], bytes]] = queue.Queue()
@@ -103,6 +122,12 @@ def web() -> Iterator[tuple[str, queue.Queue[tuple[dict[str, str], bytes]], list
             body = self.rfile.read(int(self.headers["Content-Length"]))
             told.put((dict(self.headers), body))
             self.send_response(answers.pop(0) if answers else 204)
+            self.send_header("Location", "/elsewhere")  # of what is no redirection it says nothing
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            told.put((dict(self.headers), b"GET"))
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_unused: Any) -> None: ...
@@ -132,7 +157,29 @@ def test_a_webhook_that_is_ill_is_tried_again_and_one_that_refuses_is_not(web: A
     refused = notify("webhook", "--url", url)
     assert (refused.returncode, refused.stdout) == (1, "webhook: %s has not taken it: it answered with 403\n" % url)
     assert told.qsize() == 3
+    for code in (301, 302, 303, 307):
+        answers[:] = [code]
+        assert notify("webhook", "--url", url).stdout.endswith("it answered with %d\n" % code)
+    assert [told.get()[1] for _unused in range(told.qsize())].count(b"GET") == 0
     assert "is no http or https address" in notify("webhook", "--url", "file:///etc/passwd").stdout
+
+
+def test_a_webhook_that_is_no_web_server_is_one_sentence() -> None:
+    with socket.create_server((ADDRESS, 0)) as server:
+
+        def answer() -> None:
+            for _unused in range(3):
+                client, _address = server.accept()
+                with client:
+                    client.recv(65536)
+                    client.sendall(b"220 mail ready\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = "http://%s:%d/" % server.getsockname()[:2]
+        told = notify("webhook", "--url", url)
+    assert (told.returncode, told.stderr, told.stdout.count("\n")) == (1, "", 1), told
+    told = notify("webhook", "--url", "http://127.0.0.1/a b")
+    assert (told.returncode, told.stderr, told.stdout.count("\n")) == (1, "", 1), told
 
 
 def test_syslog_gets_one_line_by_udp_and_at_the_local_socket(tmp_path: Path) -> None:

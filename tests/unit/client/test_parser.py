@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from monitor.cli import main
-from monitor.core.client import commands, console
+from monitor.core.client import answers, commands, console
 from monitor.core.model.request import KINDS
 
 BOTH = [main.main, console.main]
@@ -72,3 +73,11 @@ def test_a_name_that_is_empty_is_a_wrong_command(
         line(words)
     assert ended.value.code == commands.USAGE
     assert capsys.readouterr().err.rstrip().endswith("is empty; is a variable of your shell not set?")
+
+
+@pytest.mark.parametrize("written", ["server_1", "server_1=nan", "server_1=inf", "server_1=x", "=5", ""])
+def test_a_load_of_a_what_if_is_a_host_and_a_number(written: str) -> None:
+    names = ("down", "up", "drain", "undrain", "add_item", "remove_item")
+    options = argparse.Namespace(**dict.fromkeys(names), load=[written])
+    with pytest.raises(answers.NoAssumption, match="must be HOST=PERCENT"):
+        answers.assumptions(options)

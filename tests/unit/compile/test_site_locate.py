@@ -161,3 +161,85 @@ def test_a_large_inventory_is_read_to_its_last_line(site: Path) -> None:
     locator = Locator(["inv"])
     assert locator.where("muster_items[1999].slot") == "inv/group_vars/all.yml:2001"
     assert locator.repeated() == []
+
+
+GIVEN = "muster_items:\n  - {id: a, number: 010, answer: no}\n  - {id: b, place: -70.40, kept: '010'}\n"
+
+
+def test_values_given_by_a_file_are_read_as_those_of_an_inventory_and_win(site: Path) -> None:
+    write(site, "inv/group_vars/all.yml", "muster_items: []\n")
+    write(site, "given.yml", GIVEN)
+    write(site, "given.json", '{\n\t"muster_items": [{"id": "a",\n\t"place": -70.40}]}')
+    locator = Locator(["inv"], given=["@given.yml"])
+    assert locator.where("muster_items[1].place") == "given.yml:3"
+    assert [error.line() for error in locator.rewritten()] == [
+        "given.yml:2: muster_items[0].number: is 010, which YAML reads as 8; put it in quotes, or write 8",
+        "given.yml:2: muster_items[0].answer: is no, which YAML reads as false; put it in quotes, or write false",
+        "given.yml:3: muster_items[1].place: is -70.40, which YAML reads as -70.4; put it in quotes, or write -70.4",
+    ]
+    [error] = Locator(["inv"], given=["@given.json"]).rewritten()
+    assert error.line().startswith("given.json:3: muster_items[0].place: is -70.40, which YAML")
+    [error] = Locator(["inv"], given=["x=010", "muster_site=no", '{"muster_items": [{id: a, n: 010}]}']).rewritten()
+    assert error.line().startswith("-e:1: muster_items[0].n: is 010")
+    assert Locator(["inv"], given=["@nothing.yml", "@inv"]).rewritten() == []
+
+
+INI = """\
+; a comment
+[muster_controller]
+control muster_resources='{"gpu": 0x2}'
+
+[servers]
+srv_[1:2] muster_environment="{'A': 1_0}" muster_user=no
+[muster_hosts:children]
+servers
+[all:vars]
+muster_items=[{'id': 'a', 'place': -70.40, 'kept': '-70.40', 'whole': 7, 'true': True}, {"id": "b", "n": 0x10}]
+muster_site=no
+[servers:vars]
+muster_root = /srv
+"""
+
+
+def test_values_of_an_inventory_in_the_ini_form_have_places_and_are_refused_when_they_change(tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    file.write_text(INI, encoding="utf-8")
+    for source in (file, tmp_path):
+        locator = Locator([str(source)])
+        assert [error.line().replace(str(tmp_path), "") for error in locator.rewritten()] == [
+            "/hosts:10: muster_items[0].place: is -70.40, which Ansible reads as -70.4; put it in quotes, or write"
+            " -70.4",
+            "/hosts:10: muster_items[1].n: is 0x10, which Ansible reads as 16; put it in quotes, or write 16",
+            "/hosts:6: hosts.srv_1.muster_environment.A: is 1_0, which Ansible reads as 10; put it in quotes, or write"
+            " 10",
+        ]
+        assert locator.where("muster_items[1].id") == "%s:10" % file
+        assert locator.where("hosts.srv_2.muster_root") == "%s:13" % file
+        assert locator.where("hosts.srv_2.muster_user") == "%s:6" % file
+        assert locator.where("groups.servers") == "%s:5" % file
+        assert locator.repeated() == []
+
+
+@pytest.mark.parametrize("text", ["[a", "[a:what]\nx=1", "'", "[", "a b=", "a b=[[[[", "=", "\0", "a b=" + "(" * 500,
+                                  "a[1:x] b=1", "[g:children]\ng\n[g]\nh"])  # fmt: skip
+def test_an_odd_ini_file_stops_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text(text, encoding="utf-8")
+    assert Locator([str(tmp_path)]).rewritten() == []
+
+
+def test_a_file_that_is_no_yaml_is_an_error_with_its_place(site: Path) -> None:
+    """Ansible leaves such an inventory out with a warning, and names no line of such variables."""
+    write(site, "inv/more.yml", "all:\n  hosts:\n\thost_1:\n")
+    write(site, "inv/group_vars/all.yml", "a:\n  b: 1\n\tc: 1\n")
+    write(site, "inv/group_vars/servers.yml", "a: [\n")
+    write(site, "inv/.hidden.yml", "\t")
+    write(site, "inv/data.json", '{\n\t"all": {"hosts": {"tabbed": {}}}}')
+    locator = Locator(["inv"])
+    assert [error.line() for error in locator.unreadable()] == [
+        "inv/more.yml:3: more.yml: this is no YAML: found character that cannot start any token; indent with"
+        " blanks, not with tabs",
+        "inv/group_vars/all.yml:3: all.yml: this is no YAML: found a tab character that violates indentation; indent"
+        " with blanks, not with tabs",
+        "inv/group_vars/servers.yml:2: servers.yml: this is no YAML: did not find expected node content",
+    ]
+    assert locator.where("hosts.tabbed") == "inv/data.json:2"

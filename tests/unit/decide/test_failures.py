@@ -13,6 +13,8 @@ from monitor.core.decide import failures as budgets
 from monitor.core.model import sequence
 from monitor.core.model.records import Claim, Failure
 from monitor.core.model.site import Settings
+from monitor.core.report import preview
+from monitor.core.requests import shrink
 from tests.small_site import small_site
 
 SITE = small_site()
@@ -93,3 +95,22 @@ def test_gates_are_not_expected_to_live():
 def test_the_application_of_an_instance_that_left_is_still_known():
     assert sequence.application_of(SITE, "scen2_srv_99") is SERVICES
     assert sequence.application_of(SITE, "other_1") is None
+
+
+def test_an_application_whose_name_begins_that_of_another_is_not_taken_for_it():
+    short = replace(WINDOWS, name="scen2")
+    site = replace(SITE, applications=(SERVICES, replace(short, items=("01",))))
+    assert not preview._was_window(site, "scen2_srv_99")
+    assert sequence.application_of(site, "scen2_srv_99") is SERVICES
+    assert sequence.application_of(site, "scen2_99").name == "scen2"
+    here = SITE.hosts[0].name  # an instance of a host, of an application that it no longer has
+    longer = replace(SERVICES, name="db_" + here[: here.index("_")])
+    pair = (replace(short, name="db", per="host", identifiers=()), longer)
+    assert sequence.application_of(replace(SITE, applications=pair), "db_" + here).name == "db"
+    alone = (replace(short, name="db", per="site", identifiers=()),)
+    assert sequence.application_of(replace(SITE, applications=alone), "db_old_99") is None
+
+
+def test_items_that_were_lost_are_counted_under_the_application_that_they_had():
+    site = replace(SITE, applications=(SERVICES, replace(WINDOWS, name="scen2")))
+    assert shrink._items(site, ["scen2_srv_98", "scen2_99", "other_1"]) == {"98", "99"}

@@ -15,7 +15,8 @@ import pytest
 
 from monitor.core.host import agent
 from monitor.core.host.logs import files, history, marks, text, times
-from monitor.core.host.logs.sources import Wanted
+from monitor.core.host.logs.serve import Stream
+from monitor.core.host.logs.sources import Wanted, Wrong
 
 HOST = {"host": "h", "service_manager": "supervisor"}
 
@@ -256,3 +257,16 @@ def test_nothing_but_logs_is_read(tmp_path: Path) -> None:
         sources = [{"instance": "app_01", "program": name}]
         answer = agent.handle({"verb": "log", "host": {**HOST, "root": str(tmp_path)}, "sources": sources, "lines": 1})
         assert "no name" in answer["error"], name
+
+
+@pytest.mark.parametrize("odd", [
+    {"after": "ab"}, {"after": 1}, {"after": {"f": {"0": {"x": 1}}}}, {"after": {"f": {"0": [float("inf"), 1]}}},
+    {"after": {"f": {"0": [1, -1]}}}, {"after": {"f": {"0": []}}}, {"after": {"f": 1}}, {"lines": "x"}, {"over": "x"},
+    {"lines": float("inf")}, {"since": "x"}, {"ended": "ab"},
+])  # fmt: skip
+def test_a_request_of_an_odd_shape_is_refused_and_ends_nothing_else(odd: dict[str, Any], tmp_path: Path) -> None:
+    """One process reads the logs of a host for all who look at them."""
+    sources = [{"instance": "app_01", "program": "bus"}]
+    request = {"host": {**HOST, "root": str(tmp_path)}, "sources": sources, "lines": 1, "follow": True}
+    with pytest.raises(Wrong):
+        Stream(Wanted({**request, **odd}))

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from monitor.core.client import figures as client_figures
 from monitor.core.client.figures import top_lines
 from monitor.core.report import trend
 from monitor.web.figures.segments import COLUMNS, Segments
@@ -151,3 +155,21 @@ def test_top_shows_the_greatest_first_and_says_what_does_not_fit() -> None:
     assert [line.split("/")[0] for line in top_lines(document, "memory", 10)[1:4]] == ["a", "c", "b"]
     assert top_lines(document, "cpu", 4)[2:] == ["2 more below", "server_2: it is down"]
     assert json.dumps(lines)
+
+
+def test_every_key_of_a_table_counts_also_those_that_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "r+b", buffering=0) as keys, os.fdopen(theirs, encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        with client_figures._keys(True) as pressed:
+            for typed, key in ((b"m", "m"), (b"\x1b[C", ""), (b"\x1b[A\xff\x00q", "q"), (b"mfQx", "q"), (b"Mf", "f")):
+                keys.write(typed)
+                time.sleep(0.05)  # they come at once
+                assert pressed(5.0) == key
+            assert pressed(0.01) == ""
+
+
+def test_a_table_without_an_input_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with client_figures._keys(True) as pressed:
+        assert pressed(0.01) == ""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from typing import Any
 
@@ -62,6 +63,10 @@ def test_cursors_travel_as_ids_and_nonsense_is_none() -> None:
     assert wanted.decoded(wanted.encoded(cursors)) == cursors
     for text in ("", "x", "é", "W10", "A" * 20000):
         assert wanted.decoded(text) == {}
+    for odd in (b'{"a": 1}', b'{"a": "ab"}', b'{"a": {"f": {"0": [1e999, 1]}}}', b'{"a": {"f": {"0": {"x": 1}}}}',
+                b'{"a": {"f": [1]}}', b'{"a": {"f": {"0": [1, -1]}}}', b'{"a": {"f": {"0": [1]}}}', b'{"a": {"j": 1}}',
+                b'{"a": {"f": {"0": [true, 1]}}}', b'{"a": {"x": {}}}', b'{"a": ' + b"[" * 9000):  # fmt: skip
+        assert wanted.decoded(base64.urlsafe_b64encode(odd).decode()) == {}, odd[:60]
     found, problems = wanted.read(SITE, PLACES, "01", {"since": "never", "until": "x"}, "nonsense")
     assert found is None and [problem["field"] for problem in problems] == ["since", "until", "Last-Event-ID"]
 

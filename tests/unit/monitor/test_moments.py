@@ -10,7 +10,8 @@ import time
 import pytest
 
 from monitor.core.model import moments
-from monitor.web.alarms import WrongMoment, moments_of
+from monitor.core.requests.read import RequestErrors
+from monitor.web.alarms import moments_of
 
 NOW = 1_700_000_000.0
 
@@ -18,9 +19,9 @@ NOW = 1_700_000_000.0
 def test_a_span_that_ends_before_it_begins_is_an_error_and_not_empty() -> None:
     assert moments_of({"since": "3h", "until": "2h"}, NOW) == {"since": NOW - 10800, "until": NOW - 7200}
     for since, until in (("2h", "3h"), ("2h", "2h")):
-        with pytest.raises(WrongMoment, match="must be before until") as found:
+        with pytest.raises(RequestErrors, match="must be before until") as found:
             moments_of({"since": since, "until": until}, NOW)
-        assert found.value.problem["field"] == "since"
+        assert [error["field"] for error in found.value.errors] == ["since"]
 
 
 def test_a_time_of_day_is_that_of_the_clock_where_clocks_change(monkeypatch: pytest.MonkeyPatch) -> None:

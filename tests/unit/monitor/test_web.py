@@ -9,6 +9,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from openapi_spec_validator import validate
@@ -16,13 +17,15 @@ from openapi_spec_validator import validate
 from monitor.core.compile import compiler
 from monitor.core.compile.errors import SiteErrors
 from monitor.core.model import site as site_model
+from monitor.core.model.request import KINDS
 from monitor.core.requests import check, read
 from monitor.core.requests.names import names_of
+from monitor.web import page
 from monitor.web.app import Api
 from monitor.web.doors import doors, guard
 from monitor.web.doors.caller import ACT, ADMINISTER, LOOK, Caller, Connection, Door, caller, places_of
 from monitor.web.history import History
-from monitor.web.schema import actions, openapi, routes
+from monitor.web.schema import actions, openapi, parameters, routes
 from tests.small_site import small_site
 from tests.unit.embedded_site import raw_site
 
@@ -46,16 +49,14 @@ def wrong(body: Any, who: Caller = AT_CONSOLE) -> list[str]:
 
 def test_a_parameter_without_the_one_that_it_goes_with_is_wrong_and_no_act() -> None:
     for given in ((False, False, False), (True, False, False), (True, True, False), (True, True, True)):
-        actions.needs(*given)
+        assert actions.lacking(*given) == []
     for given, fields in (
         ((False, True, False), ["save"]),
         ((True, False, True), ["approve"]),
         ((False, False, True), ["approve"]),
         ((False, True, True), ["save"]),
     ):
-        with pytest.raises(read.RequestErrors) as found:
-            actions.needs(*given)
-        assert [error["field"] for error in found.value.errors] == fields
+        assert [error["field"] for error in actions.lacking(*given)] == fields
 
 
 def test_the_openapi_document_is_valid_and_has_every_route() -> None:
@@ -138,6 +139,66 @@ def test_every_error_of_a_request_is_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"kind": "drain", "hots": "server_1", "until": "25:00"}, ["hots", "host", "until"]),
+        ({"kind": "drain", "host": "srv_1", "until": "25:00", "at_a_time": 0}, ["at_a_time", "until", "host"]),
+        ({"kind": "start", "instances": [1, "scen2_srv_1"], "hots": 3}, ["hots", "instances[0]", "instances[1]"]),
+        ({"kind": "start", "instances": [1], "env": ["A", 2], "arg": ["x"], "host": "no"},
+         ["env[1]", "instances[0]", "env[0]", "host"]),
+        ({"kind": "start", "instances": 7, "arg": ["x"], "host": "no"}, ["instances", "host"]),
+        ({"kind": "pause", "item": "77", "site": True, "until": "25:00"}, ["item", "until"]),
+        ({"kind": "confirm_down", "host": "no", "why": "", "foo": 1}, ["foo", "host", "why"]),
+        ({"kind": "confirm_down", "host": "no", "why": 3}, ["why", "host"]),
+        ({"kind": "move", "instances": ["scen2_srv_01"], "to": "no", "at": "x" * 50}, ["at", "to"]),
+    ],
+)  # fmt: skip
+def test_what_can_be_looked_at_is_looked_at_although_other_fields_are_wrong(body: Any, fields: list[str]) -> None:
+    with pytest.raises(read.RequestErrors) as found:
+        posted(body)
+    assert sorted(error["field"] for error in found.value.errors) == sorted(fields)
+
+
+def test_errors_of_the_address_and_of_the_body_come_together() -> None:
+    with pytest.raises(read.RequestErrors) as found:
+        actions.request_of({"kind": "drain"}, NAMES, AT_CONSOLE, actions.lacking(False, True, False))
+    assert [error["field"] for error in found.value.errors] == ["save", "host"]
+
+
+def test_a_pause_outlives_its_item_and_what_nobody_paused_is_an_unknown_name() -> None:
+    paused = names_of(SITE, {}, ["site", "item/77"])
+    for names, item, unknown in ((paused, "77", 0), (paused, "nosuch", 1), (paused, "02", 0), (NAMES, "nosuch", 0)):
+        kind = KINDS["resume"]
+        problems = read.unnamed(kind, {"kind": "resume", "item": item}, names)
+        assert [problem["unknown"] for problem in problems] == [True] * unknown
+    assert [p["field"] for p in read.unnamed(KINDS["pause"], {"kind": "pause", "item": "77"}, paused)] == ["item"]
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "fields"),
+    [
+        ("act", "dry_run=01", ["dry_run"]),
+        ("act", "dry_run=%D9%A1", ["dry_run"]),
+        ("act", "dry_run=1&dry_run=0", ["dry_run"]),
+        ("act", "dry_run=1&wait=00", ["wait"]),
+        ("act", "dry_run=1&wait=0", []),
+        ("past", "sinc=2h&until=25:00&limit=0", ["sinc", "limit", "until"]),
+        ("past", "since=x&until=y", ["since", "until"]),
+        ("past", "since=1h&until=2h&foo=1", ["foo", "since"]),
+        ("past", "since=2h&until=1h", []),
+        ("logs", "since=1h&until=2h", ["since"]),
+        ("events", "after=-1&limit=1e3", ["after", "limit"]),
+        ("events", "after=999999999999999", []),
+        ("events", "after=9999999999999999", ["after"]),
+    ],
+)
+def test_every_error_of_an_address_is_reported_at_once(name: str, query: str, fields: list[str]) -> None:
+    [route] = [route for route in routes.ROUTES if route.name == name]
+    problems = parameters.problems(route, parse_qsl(query, keep_blank_values=True), 1_700_000_000.0)
+    assert [error["field"] for error in problems] == fields
+
+
+@pytest.mark.parametrize(
     ("body", "field", "host"),
     [
         ({"kind": "open", "item": "02", "host": "console_2"}, "console", "console_2"),
@@ -188,6 +249,16 @@ JSON = {"host": "localhost:1", "content-type": "application/json"}
         ("GET", {"host": "127.0.0.1.evil.example"}, 421),
         ("GET", {"host": "127.0.0.1, evil.example"}, 421),
         ("GET", {"host": "10.0.0.1"}, 421),
+        ("GET", {"host": "[::1]evil.example"}, 421),
+        ("GET", {"host": "[::1]:8770:1"}, 421),
+        ("GET", {"host": "localhost:80:80"}, 421),
+        ("GET", {"host": "localhost:8770@evil.example"}, 421),
+        ("GET", {"host": "[127.0.0.1"}, 421),
+        ("OPTIONS", {"host": "localhost:1"}, None),
+        ("OPTIONS", {"host": "localhost:1", "origin": "http://evil.example"}, 403),
+        ("PUT", {"host": "localhost:1"}, 415),
+        ("POST", {**JSON, "content-encoding": "gzip"}, 415),
+        ("POST", {**JSON, "content-encoding": "identity"}, None),
         ("GET", {"host": "localhost:1", "origin": "http://evil.example"}, 403),
         ("POST", JSON, None),
         ("POST", {**JSON, "origin": "http://localhost:1"}, None),
@@ -309,3 +380,18 @@ def test_a_clock_that_is_set_back_ends_no_load_history(tmp_path: Path) -> None:
     kept = history.to_json()["hosts"]["server_1"]
     assert [point[0] for point in kept] == [0.0, 60.0, 120.0, 180.0, 240.0]
     assert History(path, points=10, apart=10).to_json()["hosts"]["server_1"] == kept
+
+
+@pytest.mark.parametrize(
+    ("known", "has"),
+    [('"a1"', True), ('W/"a1"', True), ('"b", W/"a1"', True), ("*", True), ('"a1"x', False), ("a1", False)],
+)
+def test_a_page_that_the_browser_has_is_not_sent_again(known: str, has: bool) -> None:
+    assert page._has(known, '"a1"') is has
+
+
+def test_numbers_in_errors_have_all_their_digits() -> None:
+    [problem] = check.errors(10**4000, {"type": "number", "maximum": 4102444800})
+    assert problem["message"] == "must be at most 4102444800"
+    assert problem["value"] == "a number of very many digits"
+    assert check.errors(2**60, {"type": "integer", "maximum": 1})[0]["value"] == str(2**60)

@@ -74,7 +74,8 @@ def test_streams_small_answers_and_pictures_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("coding", "taken"), [("gzip", True), ("br, gzip;q=0.5", True), ("*", True), ("gzip;q=0", False), ("br", False)]
+    ("coding", "taken"), [("gzip", True), ("br, gzip;q=0.5", True), ("*", True), ("gzip;q=0", False), ("br", False),
+                          ("*, gzip;q=0", False), ("*;q=0, gzip", True)]
 )
 def test_the_caller_says_what_it_takes(coding: str, taken: bool) -> None:
     assert accepts({"headers": [(b"accept-encoding", coding.encode())]}) == taken

@@ -39,6 +39,14 @@ def test_a_run_that_left_no_error_says_how_it_ended() -> None:
     assert found["said"] == ["apply did not succeed: it ended with 137: PLAY [x]"]
 
 
+def test_a_run_without_hosts_did_nothing_although_ansible_calls_it_a_success() -> None:
+    """A YAML file that cannot be read is left out of an inventory with a warning."""
+    nothing = "PLAY [Observe, plan, act] ***\nskipping: no hosts matched\n\nPLAY RECAP ***\n"
+    found = answer("", {}, nothing)
+    assert not found["ok"] and "has no host, or cannot be read" in found["said"][0]
+    assert answer("", {"plan": {"actions": []}, "sentences": ["nothing to do"]}, nothing)["ok"]
+
+
 def test_what_was_tried_and_failed_is_not_done() -> None:
     restart = {"action": "restart", "instance": "scen2_srv_01", "reason": "asked"}
     failed = {"scen2_srv_01": {"result": "failed", "reason": "it exited 3"}}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -68,31 +69,44 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     if bool(args.get("socket")) == bool(args.get("url")):
         raise ValueError("control_room.muster.events needs either socket or url")
     interval = float(args.get("interval") or 1.0)
+    if not 0 < interval < math.inf:
+        raise ValueError("control_room.muster.events: interval is %g, must be greater than 0" % interval)
     store = Path(str(args["state_file"])) if args.get("state_file") else None
     query = {"what": str(args["what"])} if args.get("what") else {}
     last, pause = _stored(store), interval
+    newest_known = False  # since the monitor was away: its past may be another one, such as that of a backup
     while True:
         try:
-            if last is None:
-                last = int((await _asked(args, {**query, "limit": 1}))["last"])
-                _store(store, last)
-            answer = await _asked(args, {**query, "after": last, "limit": AT_ONCE})
-            for entry in answer["past"]:
-                await queue.put({**entry, "meta": {"uuid": "muster-%d" % entry["id"]}})
-                last = int(entry["id"])
+            if not newest_known:
+                newest = (await _asked(args, {"limit": "1"}))[1]
+                if last is None:
+                    last = (await _asked(args, {**query, "limit": "1"}))[1]
+                    _store(store, last)
+                elif last > newest:
+                    print("control_room.muster.events: the monitor's last event is %d, and %d was known: its past was"
+                          " replaced; going on from there" % (newest, last))  # fmt: skip
+                    last = newest
+                    _store(store, last)
+                newest_known = True
+            entries, _last = await _asked(args, {**query, "after": str(last), "limit": str(AT_ONCE)})
+            for ident, entry in entries:
+                await queue.put({**entry, "meta": {"uuid": "muster-%d" % ident}})
+                last = ident
                 _store(store, last)
             pause = interval
-            if len(answer["past"]) == AT_ONCE:
+            if len(entries) == AT_ONCE:
                 continue
         except (TimeoutError, NoAnswer, OSError) as error:
             why = error if isinstance(error, NoAnswer) else "nothing answers at %s (%s)" % (
                 args.get("socket") or args["url"], getattr(error, "strerror", "") or "too late")  # fmt: skip
             print("control_room.muster.events: %s; trying again in %g s" % (why, pause))
-            pause = min(LONGEST_PAUSE, 2 * pause)
+            pause, newest_known = min(LONGEST_PAUSE, 2 * pause), False
         await asyncio.sleep(pause)
 
 
-async def _asked(args: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
+async def _asked(args: dict[str, Any], query: dict[str, str]) -> tuple[list[tuple[int, dict[str, Any]]], int]:
+    """Entries with their numbers, and the number of the last one. :raises NoAnswer: also for what is no past."""
+
     async def ask() -> bytes:
         if args.get("socket"):
             reader, writer = await asyncio.open_unix_connection(str(args["socket"]), limit=LARGEST)
@@ -119,7 +133,10 @@ async def _asked(args: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
     if len(words) < 2 or words[1] != b"200" or not isinstance(document, dict):
         why = document.get("error") if isinstance(document, dict) else "nonsense"
         raise NoAnswer("the monitor answers: %s" % why)
-    return document
+    try:
+        return [(int(entry["id"]), dict(entry)) for entry in document["past"]], int(document["last"])
+    except (KeyError, TypeError, ValueError):
+        raise NoAnswer("what answers there is no monitor") from None
 
 
 def _stored(store: Path | None) -> int | None:
@@ -133,5 +150,8 @@ def _store(store: Path | None, last: int) -> None:
     if store is None:
         return
     fresh = store.with_name(store.name + ".new")
-    fresh.write_text("%d\n" % last, encoding="ascii")
-    os.replace(fresh, store)
+    try:
+        fresh.write_text("%d\n" % last, encoding="ascii")
+        os.replace(fresh, store)
+    except OSError as error:  # events go on; after a restart some may come again
+        print("control_room.muster.events: %s cannot be written: %s" % (store, error.strerror or error))

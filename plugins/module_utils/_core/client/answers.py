@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from typing import Any, Callable, Dict, List, Mapping
 
@@ -109,6 +110,8 @@ def assumptions(options: argparse.Namespace) -> Json:
         host, _unused, percent = written.partition("=")
         try:
             load[host] = float(percent)
+            if not (host and math.isfinite(load[host])):
+                raise ValueError
         except ValueError:
             raise NoAssumption("--load %s: must be HOST=PERCENT, for example server_1=30" % written) from None
     assume["load"] = load

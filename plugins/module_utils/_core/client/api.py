@@ -283,4 +283,4 @@ def _with(path: str, query: Mapping[str, Any]) -> str:
 def quoted(text: str) -> str:
     """As a part of a path, or of a query."""
     safe = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-~"
-    return "".join(chr(byte) if byte in safe else "%%%02X" % byte for byte in text.encode())
+    return "".join(chr(byte) if byte in safe else "%%%02X" % byte for byte in text.encode("utf-8", "surrogateescape"))

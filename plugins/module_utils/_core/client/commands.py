@@ -132,6 +132,7 @@ def watch(remote: api.Remote, show: Callable[[Json], None]) -> None:
     while True:
         try:
             for event, document in remote.follow():
+                read_by_somebody()
                 if event == "status":
                     show(document)
         except (OSError, ValueError, api.Lost):
@@ -145,12 +146,21 @@ def follow(remote: api.Remote, after: int, show: Callable[[Json], None]) -> None
     while True:
         try:
             for event, entry in remote.follow(after):
+                read_by_somebody()
                 if event == "trail":
                     after = int(entry["id"])
                     show(entry)
         except (OSError, ValueError, api.Lost):
             pass
         time.sleep(BACK)
+
+
+def read_by_somebody() -> None:
+    """:raises Unwritable: when the reader of what is shown has gone."""
+    from . import terminal  # not for what only needs the words of this file
+
+    if terminal.unread():
+        raise terminal.Unwritable
 
 
 class UnknownName(Exception):

@@ -43,7 +43,7 @@ from .commands import (
     watch,
 )
 from .forward import NoWay
-from .parser import Parser
+from .parser import Parser, seconds
 
 WIDTH = 120  # characters of a line where there is no terminal
 EPILOG = """\
@@ -65,8 +65,7 @@ environment: MUSTER_HOST (the name of this host in the inventory, where the mach
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """The exit code of one command."""
-    with terminal.guarded():
-        return _main(arguments)
+    return terminal.guarded(lambda: _main(arguments))
 
 
 def _main(arguments: Optional[Sequence[str]]) -> int:
@@ -97,9 +96,6 @@ def _main(arguments: Optional[Sequence[str]]) -> int:
     except KeyboardInterrupt:
         _tell("")
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 def _complete(words: Sequence[str]) -> int:
@@ -295,7 +291,7 @@ def _parser() -> Parser:
     commands.required = True
 
     def common(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--timeout", type=float, default=300.0, help="seconds until the command gives up (300)")
+        sub.add_argument("--timeout", type=seconds, default=300.0, help="seconds until the command gives up (300)")
 
     def add(name: str, command: Any, text: str, example: str = "") -> argparse.ArgumentParser:
         epilog = "example:\n  muster %s" % example if example else None

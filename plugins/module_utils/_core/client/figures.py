@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
+import re
 import select
 import shutil
 import sys
@@ -24,6 +26,7 @@ SORTED = ("cpu", "memory", "threads", "files", "restarts")
 _TOP = ("PROGRAM", "HOST", "CPU", "MEMORY", "THREADS", "FILES", "RESTARTS")
 _PAST = ("PROGRAM", "CPU", "AT MOST", "MEMORY", "AT MOST", "PER HOUR", "FILES", "PER HOUR", "RESTARTS")
 _MIB = float(1 << 20)
+_NO_LETTERS = re.compile(r"\x1b\[[0-9;]*.?|\x1b.?")  # what a key that is no letter sends
 
 
 def add_top(parser: argparse.ArgumentParser) -> None:
@@ -157,18 +160,30 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _key(data: bytes) -> str:
+    """The key that counts of those that came at once: q, else the last one. Arrows and the like are none."""
+    keys = _NO_LETTERS.sub("", data.decode("ascii", "replace")).lower()
+    return "q" if "q" in keys else keys[-1:]
+
+
 @contextlib.contextmanager
 def _keys(live: bool) -> Iterator[Any]:
     """What waits for a key some seconds and returns it, or "": each key counts without Enter meanwhile."""
 
     def pressed(seconds: float) -> str:
-        if not sys.stdin.isatty():
+        if not typed:
             time.sleep(seconds)
             return ""
         ready, _unused, _unused = select.select([sys.stdin], [], [], seconds)
-        return sys.stdin.read(1).lower() if ready else ""
+        if not ready:
+            return ""
+        data = os.read(sys.stdin.fileno(), 1024)  # of a text stream, what came with the first key would wait unseen
+        if not data:  # the end: it would be ready for ever
+            time.sleep(seconds)
+        return _key(data)
 
-    if not (live and sys.stdin.isatty()):
+    typed = live and sys.stdin is not None and sys.stdin.isatty()
+    if not typed:
         yield pressed
         return
     import termios

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Collection, List, NoReturn, Sequence
 
+LONGEST = 10000000  # seconds that a command may take
 WIDTH = 100  # characters of a line of the list
 # Those that act and are no request of `model.request`.
 _ACTS_TOO = ("adopt", "demo", "exec", "ledger", "rotate-key", "withdraw")
@@ -70,3 +71,11 @@ def _list(title: str, names: Sequence[str]) -> str:
     # Commands of two parts ("what-if") stay whole.
     return textwrap.fill(" ".join(names), WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin),
                          break_on_hyphens=False)  # fmt: skip
+
+
+def seconds(text: str) -> float:
+    """An argument that is a time. :raises ArgumentTypeError:"""
+    value = float(text)
+    if not 0 < value <= LONGEST:  # nan is neither, and no clock can wait for inf
+        raise argparse.ArgumentTypeError("must be greater than 0, and at most %d" % LONGEST)
+    return value

@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..model.sentences import clock, duration
 from . import api
-from .commands import BACK, OK, UNKNOWN, say
+from .commands import BACK, OK, UNKNOWN, read_by_somebody, say
 from .figures import aligned, past
 
 Json = Dict[str, Any]
@@ -107,6 +107,7 @@ def _follow(path: str, options: argparse.Namespace, remote: api.Remote) -> int:
     while True:
         try:
             for event, ident, document in remote.stream(path + "/stream", asked, last):
+                read_by_somebody()
                 told = None
                 last = ident or last
                 if event == "sources":

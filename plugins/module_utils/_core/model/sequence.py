@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
+from .item import SITE
 from .site import Application, Program, Site
 
 _DIGITS = re.compile("([0-9]+)")
@@ -53,9 +54,19 @@ def expected_programs(application: Application, without: Iterable[str] = ()) -> 
 
 
 def application_of(site: Site, instance: str) -> Optional[Application]:
-    """The application of an instance, also of one whose item has left the site; None when it is gone too."""
+    """The application of an instance, also of one whose item has left the site; None when it is gone too.
+
+    The name of one application may begin that of another. Then the one counts whose item or host the site still has,
+    else the longest name.
+    """
     known = site.by_name().get(instance)
     if known is not None:
         return known.application
-    fitting = [a for a in site.applications if instance.startswith(a.name + "_")]
-    return max(fitting, key=lambda a: len(a.name)) if fitting else None
+    owners = {"item": {item.id for item in site.items}, "host": {host.name for host in site.hosts}, "site": {SITE}}
+    fitting = []
+    for application in site.applications:
+        if instance.startswith(application.name + "_"):
+            there = instance[len(application.name) + 1 :] in owners[application.per]
+            if there or application.per != "site":  # that of the site has one name only
+                fitting.append((there, len(application.name), application))
+    return max(fitting, key=lambda fit: fit[:2])[2] if fitting else None

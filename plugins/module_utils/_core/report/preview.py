@@ -17,6 +17,7 @@ from ..model.plan import FREE_CLAIM, RELOAD, RESTART, START, STOP, Plan
 from ..model.records import Claim
 from ..model.rollout import ABORTED, DONE, Rollout
 from ..model.sentences import listing, number
+from ..model.sequence import application_of
 from ..model.site import Site, to_json
 from ..model.words import CURRENT
 from . import readiness
@@ -193,7 +194,8 @@ def _windows(site: Site, state: Mapping[str, Any], plan: Plan, record: Optional[
 
 
 def _was_window(site: Site, name: str) -> bool:
-    return any(a.on_request and name.startswith(a.name + "_") for a in site.applications)
+    application = application_of(site, name)
+    return application is not None and application.on_request
 
 
 def head(edited: Optional[bool]) -> str:

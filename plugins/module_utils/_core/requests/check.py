@@ -21,6 +21,7 @@ from ..model.text import printable
 Error = Dict[str, Any]  # {"field", "message", "value", "allowed"?, "nearest"?, "unknown"?}
 
 MOST = 20  # errors of one value; what is wrong beyond that comes after these are mended
+_EXACT = 1 << 53  # whole numbers beyond are rounded by readers of JSON, or are no number to them
 LONGEST_PATH = 200  # characters of a field's name in an error
 
 KEYWORDS = frozenset((
@@ -76,9 +77,9 @@ def errors(value: Any, schema: Mapping[str, Any], field: str = "") -> List[Error
         found += _object(value, schema, field)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         if value < schema.get("minimum", -math.inf):
-            found.append(error(field, "must be at least %g" % schema["minimum"], value))
+            found.append(error(field, "must be at least %s" % _number(schema["minimum"]), value))
         if value > schema.get("maximum", math.inf):
-            found.append(error(field, "must be at most %g" % schema["maximum"], value))
+            found.append(error(field, "must be at most %s" % _number(schema["maximum"]), value))
     return found
 
 
@@ -133,9 +134,16 @@ def _is(value: Any, kind: str) -> bool:
     return isinstance(value, _TYPES[kind])
 
 
+def _number(value: float) -> str:
+    """A limit with all its digits."""
+    return "%d" % value if value == int(value) else "%g" % value
+
+
 def _short(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value[:60])
     if isinstance(value, float) and not math.isfinite(value):
+        return show(value)
+    if isinstance(value, int) and abs(value) > _EXACT:
         return show(value)
     return value if value is None or isinstance(value, (int, float)) else show(value)

@@ -19,17 +19,23 @@ OURS = "MUSTER_"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-def problems(request: Mapping[str, Any]) -> List[check.Error]:
-    """The errors in what a request gives to programs."""
+def problems(request: Mapping[str, Any], named: bool = True) -> List[check.Error]:
+    """The errors in what a request gives to programs. An entry that is None is refused already.
+
+    :param named: whether it is known what it names.
+    """
     found: List[check.Error] = []
     names = request.get("instances") or ()
-    if any(request.get(field) for field in GIVEN) and not (names and all(MARK in name for name in names)):
+    single = bool(names) and all(name is None or MARK in name for name in names)
+    if named and not single and any(request.get(field) for field in GIVEN):
         field = next(field for field in GIVEN if request.get(field))
         found.append(check.error(field, "is for single programs: name each as INSTANCE/PROGRAM", None))
     known: Dict[str, int] = {}
     for position, argument in enumerate(request.get("arg") or ()):
-        found += _unshowable("arg[%d]" % position, argument)
+        found += [] if argument is None else _unshowable("arg[%d]" % position, argument)
     for position, entry in enumerate(request.get("env") or ()):
+        if entry is None:
+            continue
         field = "env[%d]" % position
         name, sign, value = entry.partition("=")
         if not sign:

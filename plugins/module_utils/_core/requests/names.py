@@ -14,6 +14,7 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..model.sentences import did_you_mean, listing
 from ..model.site import Site, instance_name
+from ..model.words import SITE, item_key
 
 BY_HCI = ("open", "close")  # the kinds in which an item stands for its HCI
 BY_SERVICES = ("start", "stop", "restart", "move")  # in which it stands for its services
@@ -33,6 +34,8 @@ class Names(NamedTuple):
     applications: Mapping[str, bool] = {}  # application -> whether it is opened on request
     programs: Mapping[str, Tuple[str, ...]] = {}  # application -> its programs
     of: Mapping[str, str] = {}  # instance -> its application
+    paused: Optional[Mapping[str, Optional[str]]] = None  # items that are paused, for a pause outlives its item; None:
+    # nobody knows here, and the plan says whether there is such a pause
 
     @property
     def on_request(self) -> List[str]:
@@ -47,10 +50,13 @@ class Meaning(NamedTuple):
     problem: str = ""
 
 
-def names_of(site: Site, held: Optional[Mapping[str, Optional[str]]] = None) -> Names:
+def names_of(
+    site: Site, held: Optional[Mapping[str, Optional[str]]] = None, pauses: Optional[Iterable[str]] = None
+) -> Names:
     """The names of a site.
 
     :param held: instance -> host of further instances, whose item left the site and of which something may still run.
+    :param pauses: keys of all pauses of the ledger; None where they are not known.
     """
     held = held or {}
     instances: Dict[str, Optional[str]] = dict.fromkeys(site.by_name())
@@ -60,7 +66,8 @@ def names_of(site: Site, held: Optional[Mapping[str, Optional[str]]] = None) -> 
     applications = {application.name: application.on_request for application in site.applications}
     programs = {one.name: tuple(program.name for program in one.programs) for one in site.applications}
     of = {name: instance.application.name for name, instance in site.by_name().items()}
-    return Names(instances, dict.fromkeys(item.id for item in site.rows), hosts, applications, programs, of)
+    paused = None if pauses is None else dict.fromkeys(key[len(item_key("")) :] for key in pauses if key != SITE)
+    return Names(instances, dict.fromkeys(item.id for item in site.rows), hosts, applications, programs, of, paused)
 
 
 def on_their_hosts(names: Names, instances: Iterable[str]) -> bool:

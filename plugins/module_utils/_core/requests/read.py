@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
 
 from ..compile.errors import show
 from ..model.moments import moment
@@ -49,17 +49,30 @@ def request(document: Any, names: Optional[Names] = None, kinds: Optional[Iterab
             errors.append(check.error(former, sentence, document[former]))
         elif name in kind.needs and former not in document and name not in document:
             errors.append(check.error(name, "is missing", None))
-    if not errors:
-        document = renamed(document)
-        errors += _ill_timed(document) + given.problems(document)
-        errors += unnamed(kind, document, names) if names is not None else []
+    # What is right so far is looked at further: nobody should have to mend one error to hear of the next.
+    sound = renamed(_sound(document, {str(error["field"]) for error in errors}))
+    errors += _ill_timed(sound) + given.problems(sound, "instances" in sound or "instances" not in document)
+    errors += unnamed(kind, sound, names) if names is not None else []
     if (kind.reason or document.get("take")) and not str(document.get("why", "")).strip():
         what, missing = ("take", "") if document.get("take") else (kind.name, None)
         errors = [error for error in errors if error["field"] != "why" or error["value"] is not None]
-        errors.append(check.error("why", "%s needs a reason, for the trail" % what, document.get("why", missing)))
+        if not any(error["field"] == "why" for error in errors):
+            errors.append(check.error("why", "%s needs a reason, for the trail" % what, document.get("why", missing)))
     if errors:
-        raise RequestErrors(errors)
-    return filled(document)
+        raise RequestErrors(errors[: check.MOST])
+    return filled(sound)
+
+
+def _sound(document: Mapping[str, Any], refused: Set[str]) -> Json:
+    """A request without the fields that are refused; an entry of a list that is refused is None there."""
+    found: Json = {}
+    for name, value in document.items():
+        if name in refused:
+            continue
+        if isinstance(value, list):
+            value = [None if "%s[%d]" % (name, place) in refused else entry for place, entry in enumerate(value)]
+        found[name] = value
+    return found
 
 
 def _choice(kind: RequestKind, document: Mapping[str, Any]) -> List[check.Error]:
@@ -91,8 +104,11 @@ def unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error
         ("item", "item", names.items), ("host", "host", names.hosts), ("console", "host", names.hosts),
         ("keep", "host", names.hosts), ("to", "host", names.hosts),
     ):  # fmt: skip
-        paused = field == "item" and kind.name == "resume"  # a pause outlives its item
-        if field in document and document[field] not in known and not paused:
+        if field == "item" and kind.name == "resume":
+            if names.paused is None:
+                continue
+            known = {**known, **names.paused}
+        if field in document and document[field] not in known:
             name = document[field]
             sentence = "there is no %s %s in this site%s" % (what, name, did_you_mean(name, known))
             errors.append(dict(check.unknown(field, name, known), message=sentence, unknown=True))
@@ -102,6 +118,8 @@ def unnamed(kind: RequestKind, document: Json, names: Names) -> List[check.Error
     for position, name in enumerate([item] if item else written):
         if len(errors) >= check.MOST:
             break
+        if name is None:  # refused already
+            continue
         meaning = meaning_of(kind.name, name, names, bool(document.get("pending")))
         field = "item" if item else "instances[%d]" % position
         pattern = any(sign in meaning.name for sign in PATTERN)

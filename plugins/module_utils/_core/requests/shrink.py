@@ -9,6 +9,7 @@ from typing import Iterable, Set
 
 from ..decide.draft import PlanError
 from ..model.sentences import listing
+from ..model.sequence import application_of
 from ..model.site import Site
 
 
@@ -43,10 +44,9 @@ def check(site: Site, deployed: Iterable[str]) -> None:
 
 def _items(site: Site, instances: Iterable[str]) -> Set[str]:
     """The items of instances, by the names of the site's applications."""
-    marks = sorted((application.name + "_" for application in site.applications), key=len, reverse=True)
     found = set()
     for name in instances:
-        mark = next((mark for mark in marks if name.startswith(mark)), "")
-        if mark:
-            found.add(name[len(mark) :])
+        application = application_of(site, name)
+        if application is not None:
+            found.add(name[len(application.name) + 1 :])
     return found

@@ -113,8 +113,10 @@ class Stream:
         """:raises Wrong: when it is none of our cursors."""
         try:
             places = {str(number): (int(place[0]), int(place[1])) for number, place in after.get("f", {}).items()}
+            if any(offset < 0 for _inode, offset in places.values()):
+                raise ValueError
             self._follow(places, str(after.get("j") or ""), began)
-        except (ValueError, TypeError, AttributeError, IndexError):
+        except (ValueError, TypeError, AttributeError, LookupError, OverflowError):
             raise Wrong("this is no cursor of a log") from None
 
     def _follow(self, places: Mapping[str, Any], cursor: str, began: float) -> None:

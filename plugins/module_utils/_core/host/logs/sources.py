@@ -75,7 +75,9 @@ class Wanted:
                 raise Wrong("a request for logs names 1 to %d of them" % MOST_SOURCES)
             self.sources = [source for number, entry in enumerate(listed)
                             for source in _with_errors(_source(number, entry, self.host))]
-        except (KeyError, TypeError, AttributeError) as error:
+        except Wrong:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise Wrong("this is no request for logs: %r" % error) from None
 
     def filter(self, since: Optional[float] = None, until: Optional[float] = None) -> text.Filter:
