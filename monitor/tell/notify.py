@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
 import smtplib
 import socket
 import ssl
@@ -112,8 +113,9 @@ class _Here(urllib.request.HTTPRedirectHandler):
 def webhook(options: argparse.Namespace, document: Json) -> None:
     """POST it. With a secret it is signed: HMAC-SHA256 over time stamp, a dot, and the body."""
     body, at = json.dumps(document, separators=(",", ":")).encode(), "%d" % time.time()
-    if not options.url.startswith(("http://", "https://")):
-        raise NotTold("webhook: %s is no http or https address" % options.url)
+    address = _secret(options.url_file) if options.url_file else options.url
+    if not address.startswith(("http://", "https://")):
+        raise NotTold("webhook: %s is no http or https address" % (options.url_file or _shown(address)))
     headers = {"Content-Type": "application/json", "X-Muster-Timestamp": at}
     if options.secret_file:
         key = _secret(options.secret_file).encode()
@@ -123,7 +125,7 @@ def webhook(options: argparse.Namespace, document: Json) -> None:
     why = ""
     for pause in TRIES:
         time.sleep(pause)
-        request = urllib.request.Request(options.url, body, headers, method="POST")
+        request = urllib.request.Request(address, body, headers, method="POST")
         try:
             with opener.open(request, timeout=SECONDS):
                 return
@@ -131,9 +133,18 @@ def webhook(options: argparse.Namespace, document: Json) -> None:
             why = "it answered with %d" % error.code
             if error.code < 500 and error.code != 429:
                 break
+        except http.client.InvalidURL:
+            why = "there is a character in it that no address has"
+            break
         except (OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
-    raise NotTold("webhook: %s has not taken it: %s" % (options.url, why))
+    raise NotTold("webhook: %s has not taken it: %s" % (_shown(address), why))
+
+
+def _shown(address: str) -> str:
+    """The server of an address, as logs may have it: path and query of a chat's address are its password."""
+    scheme, _unused, rest = address.partition("://")
+    return "%s://%s" % (scheme, re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2])
 
 
 def syslog(options: argparse.Namespace, document: Json) -> None:
@@ -212,7 +223,9 @@ def _parser() -> argparse.ArgumentParser:
     post.add_argument("--to", action="append", required=True, metavar="ADDRESS", help="may be repeated")
     post.add_argument("--from", dest="sender", default="muster@localhost", metavar="ADDRESS")
     hook = way("webhook", webhook, "POST to an address, signed")
-    hook.add_argument("--url", required=True)
+    where = hook.add_mutually_exclusive_group(required=True)
+    where.add_argument("--url", default="", metavar="ADDRESS")
+    where.add_argument("--url-file", default="", metavar="FILE", help="the address is in it: that of a chat is a secret")
     hook.add_argument("--secret-file", default="", metavar="FILE", help="key of the signature")
     log = way("syslog", syslog, "write a line to syslog")
     log.add_argument("--socket", default=LOCAL, metavar="PATH", help="default: %s" % LOCAL)

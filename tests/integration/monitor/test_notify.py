@@ -155,13 +155,26 @@ def test_a_webhook_that_is_ill_is_tried_again_and_one_that_refuses_is_not(web: A
     assert told.qsize() == 2
     answers[:] = [403]
     refused = notify("webhook", "--url", url)
-    assert (refused.returncode, refused.stdout) == (1, "webhook: %s has not taken it: it answered with 403\n" % url)
+    server = url.rpartition("/")[0]
+    assert (refused.returncode, refused.stdout) == (1, "webhook: %s has not taken it: it answered with 403\n" % server)
     assert told.qsize() == 3
     for code in (301, 302, 303, 307):
         answers[:] = [code]
         assert notify("webhook", "--url", url).stdout.endswith("it answered with %d\n" % code)
     assert [told.get()[1] for _unused in range(told.qsize())].count(b"GET") == 0
     assert "is no http or https address" in notify("webhook", "--url", "file:///etc/passwd").stdout
+
+
+def test_the_address_of_a_chat_comes_from_a_file_and_no_log_has_it(web: Any, tmp_path: Path) -> None:
+    url, told, answers = web
+    chat = secret(tmp_path, "chat", url.replace("/hook", "/T0/sesame?key=sesame"))
+    answers[:] = [403]
+    refused = notify("webhook", "--url-file", chat)
+    assert told.qsize() == 1
+    assert "sesame" not in refused.stdout + refused.stderr
+    odd = notify("webhook", "--url-file", secret(tmp_path, "odd", "http://127.0.0.1/sesame a"))
+    assert "sesame" not in odd.stdout + odd.stderr
+    assert odd.stdout.count("\n") == 1
 
 
 def test_a_webhook_that_is_no_web_server_is_one_sentence() -> None:
