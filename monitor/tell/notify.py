@@ -225,7 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     hook = way("webhook", webhook, "POST to an address, signed")
     where = hook.add_mutually_exclusive_group(required=True)
     where.add_argument("--url", default="", metavar="ADDRESS")
-    where.add_argument("--url-file", default="", metavar="FILE", help="the address is in it: that of a chat is a secret")
+    where.add_argument("--url-file", default="", metavar="FILE", help="it has the address: that of a chat is a secret")
     hook.add_argument("--secret-file", default="", metavar="FILE", help="key of the signature")
     log = way("syslog", syslog, "write a line to syslog")
     log.add_argument("--socket", default=LOCAL, metavar="PATH", help="default: %s" % LOCAL)
