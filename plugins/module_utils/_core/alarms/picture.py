@@ -72,6 +72,7 @@ class Memory:
     explained: Mapping[str, List[Any]] = field(default_factory=dict)  # conflict -> key of its host's alarm, since when
     gone: Mapping[str, str] = field(default_factory=dict)  # host that was gone -> the key of the alarm about that
     back: Mapping[str, Absence] = field(default_factory=dict)  # host that came back lately
+    absent: Mapping[str, List[str]] = field(default_factory=dict)  # key of an alarm -> hosts it was ever about
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Memory:
@@ -87,6 +88,7 @@ class Memory:
             dict(document.get("gone") or {}),
             {str(host): Absence(str(key), float(began), float(ended), bool(told))
              for host, (key, began, ended, told) in (document.get("back") or {}).items()},
+            {str(key): [str(host) for host in hosts] for key, hosts in (document.get("absent") or {}).items()},
         )  # fmt: skip
 
     def knows(self, key: str, at: float) -> bool:
@@ -105,7 +107,7 @@ class Memory:
             "begun": self.begun, "charged": dict(self.charged), "under": dict(self.under),
             "members": dict(self.members), "held": dict(self.held), "ready": self.ready,
             "ill": dict(self.ill), "explained": dict(self.explained), "gone": dict(self.gone),
-            "back": {host: list(one) for host, one in self.back.items()},
+            "back": {host: list(one) for host, one in self.back.items()}, "absent": dict(self.absent),
         }  # fmt: skip
 
 
@@ -127,6 +129,7 @@ class Picture:
         self.gone: List[str] = [name for name, host in self.hosts.items() if host["state"] in GONE]
         self.silent = self._silent()
         self.back = self._back()
+        self.absent = self._absent()
         self.of_item: Dict[str, List[Tuple[str, Json]]] = {name: [] for name in self.items}
         for name, entry in document["instances"].items():
             self.of_item.setdefault(entry.get("item") or "", []).append((name, entry))
@@ -154,6 +157,14 @@ class Picture:
         for host, key in self.memory.gone.items():
             if host in self.hosts and host not in self.silent:
                 found[host] = Absence(key, self.since.get(key, self.now), self.now, key in self.told)
+        return found
+
+    def _absent(self) -> Dict[str, List[str]]:
+        """Key of the alarm about a machine -> its hosts that were gone since that began, the first one first."""
+        found = {key: list(hosts) for key, hosts in self.memory.absent.items()}
+        for host, key in self.silent.items():
+            if key != HOLD_KEY and host not in found.setdefault(key, []):
+                found[key].append(host)
         return found
 
     @cached_property
