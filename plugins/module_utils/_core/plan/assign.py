@@ -18,7 +18,7 @@ from ..model.words import DOWN, DRAINED, FREE, MUSTER, RUNNING, SUSPECT
 from ..place.loads import Fleet, HostLoad, host_loads
 from ..place.pending import Pending, Placed, pending_of
 from ..place.place import Candidate, explain, in_order, place
-from ..place.ties import ties_of
+from ..place.ties import ties_of, unit_of
 from .displace import Displaced, Displacement
 
 CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without that limit
@@ -89,13 +89,13 @@ class Batch:
             stuck.update(dict.fromkeys(more))
         placed.update(in_place)
         self.fleet = Fleet(self._loads.values())
-        turns = Turns(self._draft)
+        ordered = in_order([self._pending(m, ()) for m in moves.values()])
+        later = self._turns(moves[p.name] for p in ordered if placed[p.name] is not None and p.name not in in_place)
         displacement = Displacement(self._draft, Fleet(self._loads.values()), moves)
-        for p in in_order([self._pending(m, ()) for m in moves.values()]):
+        for p in ordered:
             host = placed[p.name]
-            later = turns.take(moves[p.name].leaves) if host is not None and moves[p.name].leaves else ""
-            if later:
-                self._next_turn(moves[p.name], later)
+            if p.name in later:
+                self._next_turn(moves[p.name], later[p.name])
             elif host is not None:
                 self._emit(moves[p.name], p, host)
             else:
@@ -104,6 +104,17 @@ class Batch:
                 displaced = displacement.find(p) if p.displaces and not content else None
                 instead = self._displace(moves[p.name], p, displaced) if displaced else ""
                 self._no_room(moves[p.name], p, instead, displaced.host if displaced else "")
+
+    def _turns(self, moves: Iterable[Move]) -> Dict[str, str]:
+        """Instance -> why it waits for its turn. What is placed together goes together, or it would be parted."""
+        units: Dict[str, List[Move]] = {}
+        for move in moves:
+            units.setdefault(unit_of(self._draft.site, move.name), []).append(move)
+        turns, later = Turns(self._draft), {}  # type: Turns, Dict[str, str]
+        for unit, members in units.items():
+            why = turns.take(unit, {move.leaves for move in members if move.leaves})
+            later.update((move.name, why) for move in members if why)
+        return later
 
     def _placed(self, moves: Mapping[str, Move], stuck: Collection[str]) -> Placed:
         """Where everything goes that does not only go back to its own place.
