@@ -1,7 +1,7 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people ask of a fleet, step by step: whatever moves, nothing that was together or apart is otherwise meanwhile."""
+"""What people ask of a fleet, step by step: whatever moves, nothing is parted or joined meanwhile that must not be."""
 
 from __future__ import annotations
 
