@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from monitor.core.model.item import Terms
 from monitor.core.model.site import Site
 from monitor.core.place.ties import ties_of
+from monitor.core.plan.readiness import readiness
+from monitor.core.report.preview import preview
+from monitor.core.report.what_if import what_if
 from tests.small_site import SERVERS, small_site
 from tests.unit.plan.fleet_in_memory import Run, World
 
@@ -122,6 +125,20 @@ def test_what_waits_for_its_turn_keeps_those_back_that_would_start_elsewhere() -
     plans = world.play("drain", host=home, at_a_time=1)
     assert moved(plans[0]) == {srv(4)}
     assert len({world.places()[srv(number)] for number in (1, 2, 3)}) == 1
+
+
+def test_a_question_while_many_still_wait_for_their_turn_is_answered() -> None:
+    world = started(site_of({}, 30, [1000, 1000, 1000]))
+    for number in range(1, 31):
+        world.finish(world.begin("move", instances=[srv(number)], to="server_1"))
+    world.finish(world.begin("drain", host="server_1", at_a_time=1))
+    world.now += 100
+    seen = {name: host.observe() for name, host in world.hosts.items()}
+    found = what_if(world.site, world.state, 1, seen, {"down": ["server_3"]}, world.now, {})
+    assert len([a for a in found["actions"] if a["action"] == "start"]) >= 29
+    assert readiness(world.site, world.state, seen, world.now)["ready"]
+    document = preview(None, world.site, world.state, 1, seen, {"kind": "deploy", "who": "eve"}, world.now, {})
+    assert len(document["moves"]) == 29
 
 
 groups = st.sampled_from([(), (), ("a",), ("b",)])

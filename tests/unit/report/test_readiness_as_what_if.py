@@ -108,6 +108,12 @@ def worlds(draw: Any, most: int = 8) -> World:
     world = world_of(holders, loads, terms, limits, licences, **{other: {"state": word}})
     if draw(st.booleans()):
         world[1]["pauses"][draw(st.sampled_from(["item/01", "site"]))] = {"by": "eve", "why": "", "at": 0.0}
+    if word == "drained":
+        world[1]["hosts"][other]["drain"] = {"by": "eve", "why": "", "since": 0.0, "at_a_time": 1}
+    for name, claim in world[1]["claims"].items():
+        if draw(st.integers(0, 5)) == 0:
+            to = draw(st.sampled_from(SERVERS))
+            world[1].setdefault("moves", {})[name] = {"host": claim["host"], "to": to, "by": "eve", "at_a_time": 1}
     return world
 
 

@@ -44,14 +44,18 @@ class Known:
                 self._highest[name] = max(seen.highest, self._highest.get(name, 0))
 
     def otherwise(
-        self: Also, claims: Mapping[str, Claim], hosts: Mapping[str, HostRecord], seen: Mapping[str, Observation]
+        self: Also,
+        claims: Mapping[str, Claim],
+        wanted: Mapping[str, Wanted],
+        hosts: Mapping[str, HostRecord],
+        seen: Mapping[str, Observation],
     ) -> Also:
-        """The same, from where nothing is decided yet, but with these claims, records of hosts and observations.
+        """The same, but with these changes of the ledger only, and these observations.
 
         What it takes grows with these, not with the site.
         """
         other = copy.copy(self)
-        other._wanted, other._claims, other._hosts = {}, dict(claims), dict(hosts)
+        other._wanted, other._claims, other._hosts = dict(wanted), dict(claims), dict(hosts)
         copies: Dict[str, Dict[str, Seen]] = {}
         for host, observation in seen.items():
             for name in {*observation.instances, *self.observation(host).instances}:
@@ -89,13 +93,10 @@ class Known:
                 after[name] = claim
         return after
 
-    def changed_claims(self) -> Dict[str, Claim]:
-        """Those of this plan."""
-        return {name: claim or Claim() for name, claim in self._claims.items()}
-
-    def changed_hosts(self) -> Dict[str, HostRecord]:
-        """Those of this plan."""
-        return dict(self._hosts)
+    def changed(self) -> Tuple[Dict[str, Claim], Dict[str, Wanted], Dict[str, HostRecord]]:
+        """What this plan changes in the ledger; what it deletes is as if nobody had known it."""
+        claims = {name: claim or Claim() for name, claim in self._claims.items()}
+        return claims, {name: wanted or Wanted(STOPPED) for name, wanted in self._wanted.items()}, dict(self._hosts)
 
     def record(self, host: str) -> HostRecord:
         """With this plan's changes; a host that the ledger does not know is up."""

@@ -10,13 +10,13 @@ anything changes for; so they cost what is lost, not what there is.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Collection, Dict, Iterable, List
+from typing import Collection, Dict, Iterable, List, Mapping, Optional
 
 from ..decide.draft import Draft
 from ..decide.reconcile import reconcile
 from ..model.observation import Observation, Seen
 from ..model.plan import MOVE, NOTHING, STOP, Action
-from ..model.records import Claim, HostRecord
+from ..model.records import Booked, Claim, HostRecord, Wanted
 from ..model.sequence import application_of, expected_programs
 from ..model.words import DOWN, FAILED, MONITOR, RUNNING, UNREACHABLE
 from ..place.loads import HostLoad
@@ -34,6 +34,8 @@ class Aftermath:
         self._hosts: Dict[str, HostRecord] = {}
         self._seen: Dict[str, Observation] = {}
         self._claims: Dict[str, Claim] = {}
+        self._wanted: Dict[str, Wanted] = {}
+        self._booked: Mapping[str, Optional[Booked]] = ground.draft.booked
         for host in gone:
             before = ground.draft.record(host)
             self._hosts[host] = replace(before, state=DOWN, since=ground.draft.now, evidence="lost", by=MONITOR)
@@ -49,8 +51,8 @@ class Aftermath:
             if draft.moves:
                 Batch(draft, self._figures(draft)).resolve()
             acts = [action for action in draft.actions if action.acts]
-            self._claims = draft.changed_claims()
-            self._hosts.update(draft.changed_hosts())
+            self._claims, self._wanted, self._hosts = draft.changed()
+            self._booked = draft.booked
             for action in acts:
                 self._done(action)
             concerned.update(self._claims)
@@ -72,8 +74,9 @@ class Aftermath:
         return self._figures(self._draft()).loads(())
 
     def _draft(self) -> Draft:
-        draft = self._ground.draft.otherwise(self._claims, self._hosts, self._seen)
+        draft = self._ground.draft.otherwise(self._claims, self._wanted, self._hosts, self._seen)
         draft.begin()
+        draft.booked.update(self._booked)
         return draft
 
     def _figures(self, draft: Draft) -> Future:

@@ -9,6 +9,7 @@ enough for every status: where there is surely room for all that would move, or 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from ..decide import corrections, pauses
@@ -53,9 +54,7 @@ def readiness(
 
 def lost(draft: Draft) -> str:
     """`sentence` about what a run sees."""
-    fresh = draft.otherwise(draft.changed_claims(), draft.changed_hosts(), {})
-    fresh.begin()
-    return sentence(_Losses(fresh).all())
+    return sentence(_Losses(draft).all())
 
 
 def sentence(document: Mapping[str, Any]) -> str:
@@ -78,6 +77,7 @@ class _Losses:
     """What the loss of each machine would do, over one reading of ledger and observations."""
 
     def __init__(self, draft: Draft) -> None:
+        draft = _at_once(draft)
         self._draft, self._site = draft, draft.site
         self._ground = Ground(draft)
         self._fleet = Fleet(self._ground.loads.values())
@@ -196,6 +196,21 @@ class _Losses:
         why = assign.no_room([row for row in rows if row.host not in gone], ruled_out)
         machine = " (one machine)" if len(gone) > 1 else ""
         return "without %s%s, %s: %s" % (listing(gone), machine, name, why or "it may run on no other host")
+
+
+def _at_once(draft: Draft) -> Draft:
+    """The same, and nothing waits for its turn: that changes when things move, not what comes of it."""
+    claims, wanted, hosts = draft.changed()
+    for host in draft.state.hosts:
+        record = draft.record(host)
+        if record.drain is not None and record.drain.at_a_time:
+            hosts[host] = replace(record, drain=replace(record.drain, at_a_time=0))
+    other = draft.otherwise(claims, wanted, hosts, {})
+    other.begin()
+    for name in {*draft.state.moves, *draft.booked}:
+        move = draft.booking(name)
+        other.booked[name] = replace(move, at_a_time=0) if move is not None else None
+    return other
 
 
 def _counts(instance: Instance) -> bool:
