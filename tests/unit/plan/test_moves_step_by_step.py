@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.model.item import Terms
+from monitor.core.model.records import Claim
 from monitor.core.model.site import Site
 from monitor.core.place.ties import ties_of
 from monitor.core.plan.readiness import readiness
@@ -64,6 +65,12 @@ class Watched(World):
                     found.add(("apart", one, other))
         return found
 
+    def within(self) -> None:
+        """No more of the site's licences are held than there are."""
+        claims = {name: Claim.from_json(document) for name, document in self.state["claims"].items() if "_srv_" in name}
+        held = [name for name, claim in claims.items() if claim.holds]
+        assert len(held) <= self.site.resources.get("licence", len(held)), held
+
     def steps(self, run: Run) -> Iterator[None]:
         while not run.done:
             self.now += 0.25
@@ -79,6 +86,7 @@ class Watched(World):
                 now = self.parted()
                 assert now <= before, (now - before, self.plans[-1]["actions"])
                 before = now
+                self.within()
             if not self.plans[-1]["turns"]:
                 break
             kind, more = "reconcile", {}
@@ -164,6 +172,7 @@ asked = st.one_of(
     st.tuples(st.just("move"), st.sampled_from(SERVERS), st.integers(1, 7)),
     st.tuples(st.sampled_from(["stop", "start"]), st.just(""), st.integers(1, 7)),
     st.tuples(st.sampled_from(["pause", "resume"]), st.just(""), st.integers(1, 7)),
+    st.tuples(st.sampled_from(["crash", "configure"]), st.just(""), st.integers(1, 7)),
     st.tuples(st.sampled_from(["site_stop", "site_start", "reconcile"]), st.just(""), st.just(0)),
 )
 
@@ -188,8 +197,56 @@ def test_nothing_that_is_asked_parts_a_group_or_joins_what_is_apart(
 ) -> None:  # fmt: skip
     world = started(site)
     for kind, host, number in wishes:
-        request = request_of(kind, host, number, len(site.items))
-        world.play(**request)
+        if kind == "configure":
+            world.digests = dict.fromkeys(site.by_name(), "d%d" % number)
+        elif kind == "crash":
+            for one in world.hosts.values():
+                one.copies.pop(srv(1 + number % len(site.items)), None)
+        else:
+            world.play(**request_of(kind, host, number, len(site.items)))
         for _unused in range(3):
             world.now += 60
-            world.play("reconcile")
+            world.play("deploy" if kind == "configure" else "reconcile")
+
+
+def at_rest(world: Watched) -> dict[str, str]:
+    """Where everything runs when no plan does anything any more."""
+    for _unused in range(6):
+        world.now += 60
+        world.finish(world.begin("reconcile"))
+        if not any(action["action"] in ("start", "stop", "restart") for action in world.plans[-1]["actions"]):
+            break
+    return world.places()
+
+
+@settings(max_examples=40, deadline=None)
+@given(fleets(), fleets(), st.sampled_from(["", *SERVERS]))
+def test_a_deploy_does_what_its_preview_says(site: Site, edited: Site, drained: str) -> None:
+    world = started(site)
+    if drained:
+        world.finish(world.begin("drain", host=drained, force=True, at_a_time=1))
+        world.now += 60
+    before, world.site = world.places(), edited
+    seen = {name: host.observe() for name, host in world.hosts.items()}
+    request = {"kind": "deploy", "who": "eve", "accept": True}
+    found = preview(None, edited, world.state, 1, seen, request, world.now, {})
+    world.finish(world.begin("deploy", accept=True))
+    after = at_rest(world)
+    said = {**before, **{e["instance"]: e["host"] for e in found["starts"]}}
+    said.update((e["instance"], e["to"]) for e in found["moves"])
+    assert {name: at for name, at in said.items() if name not in {e["instance"] for e in found["stops"]}} == after
+    services = {name for name, instance in edited.by_name().items() if not instance.application.on_request}
+    assert {e["instance"] for e in found["waits"]} == services - set(after)
+
+
+@settings(max_examples=40, deadline=None)
+@given(fleets(), st.sampled_from(SERVERS), st.integers(1, 3))
+def test_a_drain_touches_only_what_is_there_and_leaves_what_what_if_says(site: Site, host: str, at_a_time: int) -> None:
+    world = started(site)
+    world.now += 60
+    seen = {name: one.observe() for name, one in world.hosts.items()}
+    then = what_if(site, world.state, 1, seen, {"drain": [host]}, world.now, {})
+    plans = world.play("drain", host=host, at_a_time=at_a_time, force=True)
+    assert all(a["host"] == host for plan in plans for a in plan["actions"] if a["action"] == "stop")
+    (stays,) = [set(entry["instances"]) for entry in then["hosts"] if entry["host"] == host]
+    assert {name for name, at in at_rest(world).items() if at == host} == stays
