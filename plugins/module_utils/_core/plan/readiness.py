@@ -90,14 +90,17 @@ class _Losses:
         now = Aftermath(self._ground)  # what happens anyway
         now.play(self._restless)
         self._anyway = now.changed
+        self._comes = [name for name in self._anyway if now.claim(name).holds]  # and takes room
         self._fluid = any(ties_of(self._site, name) or name not in self._restless for name in self._anyway)
 
     def _read(self) -> List[str]:
-        """Services about which a plan may have something to decide although no host is lost."""
+        """Instances about which a plan may have something to decide although no host is lost."""
         allowed: Dict[Tuple[str, ...], FrozenSet[str]] = {}
         up = {host.name for host in self._site.hosts if self._draft.record(host.name).state == UP}
-        restless = []
-        for name, instance in self._site.by_name().items():
+        known, shown = self._site.by_name(), set(self._draft.seen_instances())
+        held = {name for name, claim in self._ground.claims.items() if claim.holds}
+        restless = [name for name in held | shown if name not in known or not self._draft.is_started(name)]  # they stop
+        for name, instance in known.items():
             if instance.application.on_request or not self._draft.is_started(name):
                 continue
             claim = self._ground.claims.get(name) or Claim()
@@ -147,7 +150,7 @@ class _Losses:
         """What surely waits; None where that takes a plan."""
         if self._fluid or any(ties_of(self._site, name) or self._ground.claims[name].target for name in names):
             return None
-        if self._room.surely(self._loads_of([*names, *self._anyway]), gone):
+        if self._room.surely(self._loads_of([*names, *self._comes]), gone):
             return []
         displaces = any(terms.displace for name in names for terms in (self._site.instance(name).item.terms,) if terms)
         if not self._anyway and not displaces and self._room.surely_none(self._loads_of(names), gone):
