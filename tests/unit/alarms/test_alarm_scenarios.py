@@ -70,3 +70,14 @@ def test_a_crash_that_an_earlier_version_knew_is_no_alarm() -> None:
     played.known["memory"]["charged"] = {"02": max(played.known["memory"]["charged"]["02"])}
     played.look(6.0)
     assert played.shown == []
+
+
+def test_while_one_host_of_a_machine_is_gone_the_sentence_names_the_one_that_is_back() -> None:
+    [path] = [path for path in FILES if path.stem == "machine_hosts_return_apart"]
+    played = AlarmsOverTime(scenario_form.load(path)["given"])
+    says = []
+    for step in (0, 1, 2):
+        played.take(played.steps[step], float(played.steps[step]["at"]))
+        played.look(float(played.steps[step]["at"]))
+        says.append(played.known["alarms"].get("host:server_1", {}).get("says", "").partition(":")[0])
+    assert says == ["", "machine hall_b (server_1 and server_2) is down", "server_2 is down, server_1 is back"]

@@ -11,6 +11,8 @@ import random
 import pytest
 
 from monitor.core.arrange.spread import Node, Piece, fewest, spread_of
+from monitor.core.place.loads import Fleet, HostLoad
+from monitor.core.place.ties import Ties
 
 
 def fleet(seed: int) -> tuple[list[Piece], dict[str, Node], dict[str, str]]:
@@ -85,3 +87,21 @@ def test_a_large_fleet_is_evened_out_too() -> None:
 def test_what_is_even_enough_is_left_alone() -> None:
     pieces = [Piece("srv", "a", 20.0, 20.0, ("a", "b"))]
     assert fewest(pieces, {"a": Node(20.0, 80.0), "b": Node(0.0, 100.0)}, {"a": "a", "b": "b"}, 20.0) == []
+
+
+def test_a_group_that_is_together_moves_as_one_where_that_evens_out() -> None:
+    three = Piece("a", "x", 60.0, 60.0, ("x", "y"), others=("b", "c"))
+    one = Piece("d", "x", 50.0, 50.0, ("x", "y"))
+    nodes = {"x": Node(110.0, 0.0), "y": Node(0.0, 100.0)}
+    node_of = {"x": "x", "y": "y"}
+    assert fewest([three, one], nodes, node_of, 20.0) == [("d", "y")]  # one instance rather than three
+    assert fewest([three, one._replace(hosts=("x",))], nodes, node_of, 20.0) == [("a", "y")]
+
+
+def test_several_that_move_as_one_need_what_all_of_them_need() -> None:
+    needs = tuple(Ties("i%d" % number, needs=(("gpu", 1),)) for number in range(2))
+    piece = Piece("a", "x", 40.0, 40.0, ("x", "y"), needs, ("b",))
+    nodes = {"x": Node(40.0, 60.0), "y": Node(0.0, 100.0)}
+    for gpus, moves in ((1, []), (2, [("a", "y")])):
+        fleet = Fleet([HostLoad(name, name, at, rooms=((name, "gpu", gpus),)) for at, name in enumerate(nodes)])
+        assert fewest([piece], {**nodes, "x": Node(61.0, 39.0)}, {"x": "x", "y": "y"}, 30.0, fleet) == moves

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.model import site as site_model
+from monitor.core.plan import assign, readiness
 from monitor.core.plan import plan as planner
-from monitor.core.plan import readiness
 from tests.small_site import SERVERS, quiet_host, running, small_site, small_state
 
 NOW = 1_700_000_000.0
@@ -135,11 +135,12 @@ def test_it_says_what_the_plan_does_when_the_host_is_down(
         assert found["hosts"][dead]["moves"] == len(starts) + len(waits)
 
 
-@pytest.mark.parametrize(("roomy", "placed"), [(0, 0), (10, 1000), (50, 0)])
+@pytest.mark.parametrize(("roomy", "most"), [(0, 0), (10, 2000), (50, 0)])
 def test_only_what_would_move_is_placed_and_only_where_room_is_short(
-    roomy: int, placed: int, monkeypatch: Any
+    roomy: int, most: int, monkeypatch: Any
 ) -> None:  # fmt: skip
-    """1,000 items on 50 hosts, of which some have room for one more: each service is placed at most once."""
+    """1,000 items on 50 hosts, of which some have room for one more: each service is placed once, and what finds no
+    room once more in the plan that follows."""
     servers = tuple("server_%02d" % number for number in range(50))
     small = small_site(items=1000)
     hosts = tuple(
@@ -153,15 +154,15 @@ def test_only_what_would_move_is_placed_and_only_where_room_is_short(
     records = {name: {"state": "up", "incarnation": "boot/1"} for name in servers}
     state = small_state(claims=claims, wanted=dict.fromkeys(claims, WANTED), hosts=records)
     count = 0
-    real = readiness.place
+    real = assign.place
 
     def counting(pending: Any, loads: Any) -> Any:
         nonlocal count
         count += len(pending)
         return real(pending, loads)
 
-    monkeypatch.setattr(readiness, "place", counting)
+    monkeypatch.setattr(assign, "place", counting)
     found = readiness.readiness(site, state, {}, NOW)
-    assert count == placed
+    assert bool(most) == bool(count) and count <= most
     assert found["ready"] == (roomy == 50)
     assert len(found["hosts"]) == 50 and found["hosts"]["server_00"]["moves"] == 20

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from ..model.alarm import HIGH, LOW, MEDIUM, Alarm
 from ..model.observation import is_full
@@ -110,11 +110,12 @@ def conditions(
             found = _of_machine(picture, key, keys.get(key, []), ill)
             over = not (keys.get(key) or ill or any(conflict["open"] for conflict in doubled[key]))
             yield _with_copies(picture, found, doubled[key], over) if key in doubled else found
-    for host, items in picture.fallen.items():
-        was = picture.back[host]
-        if was.key not in keys and was.key not in doubled:
-            found = _of_machine(picture, was.key, [], items)
-            yield replace(found, over=True, since=was.began, ended=was.ended, says="%s; %s failed there" % (
+    for key, hosts in _fallen(picture).items():
+        if key not in keys and key not in doubled:
+            items = list(dict.fromkeys(item for host in hosts for item in picture.fallen[host]))
+            found = _of_machine(picture, key, [], items, hosts)
+            began, ended = (f(getattr(picture.back[host], at) for host in hosts) for f, at in _SPAN)
+            yield replace(found, over=True, since=began, ended=ended, says="%s; %s failed there" % (
                 found.past, _items(items)))  # fmt: skip
     for name, entry in picture.hosts.items():
         if name in gone:
@@ -128,9 +129,23 @@ def conditions(
             yield Condition("disk:%s" % name, "disk", HIGH, says, hosts=(name,))
 
 
-def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) -> Condition:
-    """:param hosts: those of it that are gone; none when it is back, and not all is well yet."""
+def _fallen(picture: Picture) -> Dict[str, List[str]]:
+    """Key -> the hosts of one machine on which several items failed in a short absence."""
+    found: Dict[str, List[str]] = {}
+    for host in picture.fallen:
+        found.setdefault(picture.back[host].key, []).append(host)
+    return found
+
+
+def _of_machine(
+    picture: Picture, key: str, hosts: List[str], items: List[str], away: Sequence[str] = ()
+) -> Condition:  # fmt: skip
+    """:param hosts: those of it that are gone; none when it is back, and not all is well yet.
+    :param away: those of it that were gone, where that is not remembered under the key."""
     first = key.partition(":")[2]
+    ever = [host for host in picture.absent.get(key) or away or [first] if host in picture.hosts]
+    returned = [host for host in ever if host not in hosts]
+    back = "%s %s back" % (listing(returned or [first]), "are" if len(returned) > 1 else "is")
     members = [i for i in dict.fromkeys([*picture.memory.members.get(key, ()), *items]) if i in picture.items]
     words = Words(picture, members, items)
     down = any(picture.hosts[host]["state"] == DOWN for host in hosts)
@@ -139,7 +154,9 @@ def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) 
         name = "machine %s (%s)" % (picture.machine(hosts[0]), listing(hosts))
     head = "%s %s" % (name, "is down" if down else "does not answer")
     if not hosts:
-        head = "%s %s" % (first, "is back" if first in picture.hosts else "is not in the site any more")
+        head = back if returned else "%s is not in the site any more" % first
+    elif returned:
+        head += ", %s" % back
     sure = down or not hosts or any(picture.memory.gone.get(host) == HOLD_KEY for host in hosts)
     windows = [item for item in members if not picture.services(item) or _lost_window(
         picture, item, dict.fromkeys(hosts, key))]  # fmt: skip
@@ -151,9 +168,10 @@ def _of_machine(picture: Picture, key: str, hosts: List[str], items: List[str]) 
     evidence = [str(picture.hosts[host].get("evidence") or "") for host in hosts]
     return Condition(
         key, "host", priority, head + (": " + tail if tail else ""), after=0.0 if sure else DOUBT,
-        items=tuple(members), hosts=tuple(hosts or [first]), below=words.below(), ill=tuple(items),
+        items=tuple(members), hosts=tuple(hosts or ever or [first]), below=words.below(), ill=tuple(items),
         detail="; ".join(dict.fromkeys(why for why in evidence if why)),
-        past="%s is back; it was down or silent" % (hosts[0] if len(hosts) == 1 else first),
+        past="%s are back; they were down or silent" % listing(ever) if len(ever) > 1 else
+        "%s is back; it was down or silent" % (*ever, first)[0],
     )  # fmt: skip
 
 
@@ -251,6 +269,7 @@ class Words:
         return tuple((item, _said(self._picture, item)) for item in self._members)
 
 
+_SPAN = ((min, "began"), (max, "ended"))  # of several absences
 _GROUPS = (
     ("moving", "is moving", "are moving"),
     (NOT_OPERATIONAL, "is not operational", "are not operational"),

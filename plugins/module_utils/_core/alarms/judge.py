@@ -96,6 +96,8 @@ def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) 
     held = {item: picture.holders(item) if picture.well(item) else list(picture.memory.held.get(item, ()))
             for item in picture.items}  # fmt: skip
     charged = {key: times for key, times in charged.items() if times}
+    lasts = {*picture.silent.values(), *(key for key, alarm in standing.alarms.items() if alarm.active)}
+    absent = {key: names for key, names in picture.absent.items() if key in lasts}
     return Memory(True, charged, dict(below), members, {item: names for item, names in held.items() if names}, ready,
                   ill, hosts.explained(picture), picture.silent, picture.back,
-                  {item: sorted(times) for item, times in ran.items() if times})  # fmt: skip
+                  {item: sorted(times) for item, times in ran.items() if times}, absent)  # fmt: skip

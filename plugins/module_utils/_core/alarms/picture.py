@@ -77,6 +77,7 @@ class Memory:
     gone: Mapping[str, str] = field(default_factory=dict)  # host that was gone -> the key of the alarm about that
     back: Mapping[str, Absence] = field(default_factory=dict)  # host that came back lately
     ran: Mapping[str, List[float]] = field(default_factory=dict)  # item -> when it began to run, lately
+    absent: Mapping[str, List[str]] = field(default_factory=dict)  # key of an alarm -> hosts it was ever about
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Memory:
@@ -93,6 +94,7 @@ class Memory:
             {str(host): Absence(str(key), float(began), float(ended), bool(told))
              for host, (key, began, ended, told) in (document.get("back") or {}).items()},
             {str(item): [float(at) for at in times] for item, times in (document.get("ran") or {}).items()},
+            {str(key): [str(host) for host in hosts] for key, hosts in (document.get("absent") or {}).items()},
         )  # fmt: skip
 
     def knows(self, key: str, at: float) -> bool:
@@ -114,6 +116,7 @@ class Memory:
             "members": dict(self.members), "held": dict(self.held), "ready": self.ready,
             "ill": dict(self.ill), "explained": dict(self.explained), "gone": dict(self.gone),
             "back": {host: list(one) for host, one in self.back.items()}, "ran": dict(self.ran),
+            "absent": dict(self.absent),
         }  # fmt: skip
 
 
@@ -135,6 +138,7 @@ class Picture:
         self.gone: List[str] = [name for name, host in self.hosts.items() if host["state"] in GONE]
         self.silent = self._silent()
         self.back = self._back()
+        self.absent = self._absent()
         self.of_item: Dict[str, List[Tuple[str, Json]]] = {name: [] for name in self.items}
         for name, entry in document["instances"].items():
             self.of_item.setdefault(entry.get("item") or "", []).append((name, entry))
@@ -167,6 +171,14 @@ class Picture:
     def took(self, host: str, item: str, at: float) -> bool:
         """Whether the last absence of a host explains that an item failed there."""
         return host in self.back and self.back[host].took(at, self.memory.ran.get(item, ()))
+
+    def _absent(self) -> Dict[str, List[str]]:
+        """Key of the alarm about a machine -> its hosts that were gone since that began, the first one first."""
+        found = {key: list(hosts) for key, hosts in self.memory.absent.items()}
+        for host, key in self.silent.items():
+            if key != HOLD_KEY and host not in found.setdefault(key, []):
+                found[key].append(host)
+        return found
 
     @cached_property
     def fallen(self) -> Dict[str, List[str]]:

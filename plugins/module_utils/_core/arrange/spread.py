@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..place.loads import Fleet
-from ..place.ties import FREE, Ties
+from ..place.ties import Ties
 
 STEPS = 200000  # pairs of instance and host that the exact search looks at
 MOST_EXACT = 6  # moves that it tries to do with
@@ -26,17 +26,23 @@ class Node(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """An instance that may move."""
+    """An instance that may move, or several that must be together and move as one."""
 
     name: str
     host: str
     used: float  # what it counts for the load
     load: float  # what it reserves
     hosts: Tuple[str, ...]  # those that may take it, in site order
-    ties: Ties = FREE
+    ties: Tuple[Ties, ...] = ()  # of those that have any
+    others: Tuple[str, ...] = ()  # the instances that move with it
+
+    @property
+    def names(self) -> Tuple[str, ...]:
+        """All of it."""
+        return (self.name, *self.others)
 
 
-Moves = List[Tuple[str, str]]  # instance, host
+Moves = List[Tuple[str, str]]  # piece, host
 
 
 def spread_of(used: Mapping[str, float]) -> float:
@@ -48,7 +54,9 @@ def fewest(
     pieces: Sequence[Piece], nodes: Mapping[str, Node], node_of: Mapping[str, str], spread: float,
     fleet: Optional[Fleet] = None,
 ) -> Moves:
-    """Which instance goes where; as even as moves can make it where `spread` cannot be reached.
+    """Which piece goes where; as even as moves can make it where `spread` cannot be reached.
+
+    Fewest are the instances that move: a piece of several counts as many.
 
     :param node_of: host -> its node.
     :param fleet: says what the ties of pieces keep them from, and has the ties of all moves afterwards.
@@ -83,14 +91,16 @@ class _Search:
         self.steps = 0
 
     def exact(self, depth: int) -> Optional[Moves]:
-        """A solution with `depth` moves; None when there is none, or the search has become too long."""
+        """A solution in which `depth` instances move; None when there is none, or the search has become too long."""
         if spread_of(self.used) <= self._spread:
             return []
         if depth == 0 or self.steps > STEPS:
             return None
         for piece, host in self._useful():
+            if len(piece.names) > depth:
+                continue
             self._move(piece, host)
-            rest = self.exact(depth - 1)
+            rest = self.exact(depth - len(piece.names))
             self._move(piece, host, back=True)
             if rest is not None:
                 return [(piece.name, host), *rest]
@@ -101,13 +111,14 @@ class _Search:
         moves: Moves = []
         while spread_of(self.used) > self._spread:
             before = self._unevenness()
-            best: Optional[Tuple[Tuple[float, float], Piece, str]] = None
+            best: Optional[Tuple[Tuple[float, float, int], Piece, str]] = None
             for piece, host in self._useful():
                 self._move(piece, host)
                 after = self._unevenness()
                 self._move(piece, host, back=True)
-                if after < before and (best is None or after < best[0]):
-                    best = (after, piece, host)
+                cost = (*after, len(piece.names))
+                if after < before and (best is None or cost < best[0]):
+                    best = (cost, piece, host)
             if best is None:
                 break
             self._move(best[1], best[2])
@@ -131,11 +142,23 @@ class _Search:
                 node = self._node_of[host]
                 if node == source or piece.load > self._free[node]:
                     continue
-                if piece.ties and self._fleet.forbids(host, piece.ties):
+                if piece.ties and self._forbidden(piece, host):
                     continue
                 if self.used[source] == fullest or self.used[node] == emptiest:
                     found.append((piece, host))
         return found
+
+    def _forbidden(self, piece: Piece, host: str) -> bool:
+        """Whether anything keeps it away; what several need they need together."""
+        taken = []
+        for ties in piece.ties:
+            if self._fleet.forbids(host, ties):
+                break
+            self._fleet.take(host, 0, ties)
+            taken.append(ties)
+        for ties in taken:
+            self._fleet.give_back(host, 0, ties)
+        return len(taken) < len(piece.ties)
 
     def _move(self, piece: Piece, host: str, back: bool = False) -> None:
         """A move reserves on both hosts until it is done, so what it leaves counts as room of no other one."""
@@ -144,8 +167,6 @@ class _Search:
         self.used[source] -= sign * piece.used
         self.used[target] += sign * piece.used
         self._free[target] -= sign * piece.load
-        if piece.ties and back:
-            self._fleet.give_back(host, 0, piece.ties)
-        elif piece.ties:
-            self._fleet.take(host, 0, piece.ties)
+        for ties in piece.ties:
+            (self._fleet.give_back if back else self._fleet.take)(host, 0, ties)
         (self._moved.discard if back else self._moved.add)(piece.name)

@@ -95,9 +95,13 @@ class Draft(Known):
         self.digests = digests  # `described`, but for what a rollout has not reached
         self.kind = self.request["kind"]
         self.who, self.why = self.request.get("who") or "somebody", self.request.get("why") or ""
-        self.upkeep = Upkeep(state.pauses, state.notices)
         self.actor = Actor(run, now + site.settings.run_timeout)
-        self.rollout: Optional[Rollout] = state.rollouts.get(CURRENT)
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing is decided yet."""
+        self.upkeep = Upkeep(self.state.pauses, self.state.notices)
+        self.rollout: Optional[Rollout] = self.state.rollouts.get(CURRENT)
         self.actions: List[Action] = []
         self.trail: List[Json] = []
         self.moves: List[Move] = []

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, List
+from typing import Collection, Dict, Set
 
 from ..model.records import Drain, HostRecord
 from ..model.sentences import clock
 from ..model.words import DRAINED, MUSTER, STOPPING, UP
+from ..place.ties import unit_of
 from .draft import WHOLE, Draft
 
 
@@ -61,28 +62,32 @@ def returned(record: HostRecord, now: float) -> HostRecord:
 
 
 class Turns:
-    """How many more instances may leave a drained host in this plan."""
+    """How many more units may leave a drained host in this plan: an instance, or all that must be together with it."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._left: Dict[str, int] = {}
+        self._begun: Dict[str, Set[str]] = {}  # host -> the units that leave it
 
-    def take(self, host: str) -> str:
-        """Use a turn; why there is none any more, or nothing."""
-        drain = self._draft.record(host).drain
-        if drain is None or not drain.at_a_time or self._draft.record(host).state != DRAINED:
-            return ""
-        if host not in self._left:
-            self._left[host] = drain.at_a_time - len(self._leaving(host))
-        if self._left[host] > 0:
-            self._left[host] -= 1
-            return ""
-        return "%s is drained, %d at a time" % (host, drain.at_a_time)
+    def take(self, unit: str, hosts: Collection[str]) -> str:
+        """Use a turn on each of the hosts that a unit leaves; why there is none any more, or nothing."""
+        limited = [host for host in hosts if self._limit(host)]
+        for host in limited:
+            begun = self._begun.setdefault(host, self._leaving(host))
+            if unit not in begun and len(begun) >= self._limit(host):
+                return "%s is drained, %d at a time" % (host, self._limit(host))
+        for host in limited:
+            self._begun[host].add(unit)
+        return ""
 
-    def _leaving(self, host: str) -> List[str]:
+    def _limit(self, host: str) -> int:
+        """0: none."""
+        record = self._draft.record(host)
+        return record.drain.at_a_time if record.drain is not None and record.state == DRAINED else 0
+
+    def _leaving(self, host: str) -> Set[str]:
         """Those that another run moves away just now."""
-        return [
-            name
+        return {
+            unit_of(self._draft.site, name)
             for name, claim in self._draft.state.claims.items()
             if claim.phase == STOPPING and claim.host == host and claim.target and self._draft.busy(name)
-        ]
+        }

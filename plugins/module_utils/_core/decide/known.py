@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Tuple
+import copy
+from typing import ChainMap, Dict, List, Mapping, MutableMapping, Optional, Tuple, TypeVar
 
 from ..model.observation import Observation, Seen
 from ..model.records import Claim, Failure, HostRecord, State, Wanted
@@ -13,6 +14,8 @@ from ..model.sentences import clock
 from ..model.site import Host, Instance, Site
 from ..model.words import DOWN, MONITOR, STARTED, STARTING, STOPPED, STOPPING
 from .failures import charges, refused_lately
+
+Also = TypeVar("Also", bound="Known")
 
 
 class Known:
@@ -26,18 +29,43 @@ class Known:
     def __init__(
         self, site: Site, state: State, observations: Mapping[str, Observation], now: float, run: str
     ) -> None:
-        self.site, self.state, self.observations, self.now, self.run = site, state, observations, now, run
+        self.site, self.state, self.now, self.run = site, state, now, run
+        self.observations = observations
         self.site_stop = state.stop  # with this plan's changes; None while the site is not stopped
         self._item_order: Optional[Dict[str, int]] = None
         self._wanted: Dict[str, Optional[Wanted]] = {}
         self._claims: Dict[str, Optional[Claim]] = {}
         self._hosts: Dict[str, HostRecord] = {}
-        self._copies: Dict[str, Dict[str, Seen]] = {}
+        self._copies: MutableMapping[str, Dict[str, Seen]] = {}
         self._highest: Dict[str, int] = {}
         for host, observation in observations.items():
             for name, seen in observation.instances.items():
                 self._copies.setdefault(name, {})[host] = seen
                 self._highest[name] = max(seen.highest, self._highest.get(name, 0))
+
+    def otherwise(
+        self: Also,
+        claims: Mapping[str, Claim],
+        wanted: Mapping[str, Wanted],
+        hosts: Mapping[str, HostRecord],
+        seen: Mapping[str, Observation],
+    ) -> Also:
+        """The same, but with these changes of the ledger only, and these observations.
+
+        What it takes grows with these, not with the site.
+        """
+        other = copy.copy(self)
+        other._wanted, other._claims, other._hosts = dict(wanted), dict(claims), dict(hosts)
+        copies: Dict[str, Dict[str, Seen]] = {}
+        for host, observation in seen.items():
+            for name in {*observation.instances, *self.observation(host).instances}:
+                there = copies.setdefault(name, dict(self._copies.get(name, {})))
+                there.pop(host, None)
+                if name in observation.instances:
+                    there[host] = observation.instances[name]
+        other.observations = ChainMap(dict(seen), dict(self.observations))
+        other._copies = ChainMap(copies, self._copies)
+        return other
 
     def wanted(self, name: str) -> Wanted:
         """With this plan's changes; without a request or rule, and while the whole site is stopped, it is STOPPED."""
@@ -64,6 +92,11 @@ class Known:
             else:
                 after[name] = claim
         return after
+
+    def changed(self) -> Tuple[Dict[str, Claim], Dict[str, Wanted], Dict[str, HostRecord]]:
+        """What this plan changes in the ledger; what it deletes is as if nobody had known it."""
+        claims = {name: claim or Claim() for name, claim in self._claims.items()}
+        return claims, {name: wanted or Wanted(STOPPED) for name, wanted in self._wanted.items()}, dict(self._hosts)
 
     def record(self, host: str) -> HostRecord:
         """With this plan's changes; a host that the ledger does not know is up."""

@@ -9,8 +9,9 @@ from typing import List, Mapping, Optional
 
 from ..model.plan import RESTART, START
 from ..model.sentences import kinds
-from ..model.site import Instance
+from ..model.site import Instance, instance_name
 from ..model.words import DRAINED, STOPPING
+from ..place.ties import unit_of
 from . import pauses
 from .draft import WHOLE, Draft, Move
 from .failures import tired_hosts
@@ -97,7 +98,7 @@ def booked(draft: Draft, instance: Instance, host: str, strays: List[str]) -> bo
     what = "even out the load, so %s moves" % name if move_.rebalance else "move it"
     reason = "%s asked to %s to %s" % (move_.by, what, move_.to)
     reason += ": " + move_.why if move_.why else ""
-    if move_.at_a_time and _under_way(draft) >= move_.at_a_time:
+    if not _has_a_turn(draft, name, move_.at_a_time):
         draft.turns.append(name)
         draft.hold(name, host, "%s; it waits for its turn, %d at a time" % (reason, move_.at_a_time))
         return False
@@ -108,18 +109,25 @@ def booked(draft: Draft, instance: Instance, host: str, strays: List[str]) -> bo
 
 def open_window(draft: Draft, instance: Instance) -> str:
     """The console that shows the item of a service; empty when none does."""
-    for other in draft.site.by_name().values():
-        if other.item is instance.item and other.application.on_request:
+    windows = [application.name for application in draft.site.applications if application.on_request]
+    for name in windows:
+        other = draft.site.by_name().get(instance_name(name, instance.item.id))
+        if other is not None and other.item is instance.item:
             claim = draft.claim(other.name)
             if claim.holds or draft.is_started(other.name):
                 return str(claim.host or draft.wanted(other.name).host or "a console")
     return ""
 
 
-def _under_way(draft: Draft) -> int:
-    """How many booked moves begin in this plan, or are carried out by another run."""
-    elsewhere = [n for n, c in draft.state.claims.items() if c.phase == STOPPING and c.target and draft.busy(n)]
-    return len(elsewhere) + sum(1 for move_ in draft.moves if move_.booked)
+def _has_a_turn(draft: Draft, name: str, at_a_time: int) -> bool:
+    """Whether few enough booked moves begin in this plan, or are carried out by another run; all that must be together
+    count once.
+
+    :param at_a_time: 0: any number.
+    """
+    begun = [n for n, c in draft.state.claims.items() if c.phase == STOPPING and c.target and draft.busy(n)]
+    units = {unit_of(draft.site, n) for n in [*begun, *(move_.name for move_ in draft.moves if move_.booked)]}
+    return not at_a_time or len(units) < at_a_time or unit_of(draft.site, name) in units
 
 
 def move(

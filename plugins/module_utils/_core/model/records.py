@@ -68,7 +68,7 @@ class Drain:
     why: str = ""
     since: float = 0.0
     until: Optional[float] = None  # the host is used again by itself from then on
-    at_a_time: int = 0  # instances that leave in one round; 0: all at once
+    at_a_time: int = 0  # units that leave in one round, an instance or all that are together; 0: all at once
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Drain:
@@ -124,7 +124,7 @@ class Booked:
     why: str = ""
     at: float = 0.0
     due: float = 0.0  # not before
-    at_a_time: int = 0  # of those that are booked; 0: all
+    at_a_time: int = 0  # of those that are booked, and what is together counts once; 0: all
     rebalance: bool = False  # it is one of several that only even out the load
 
     @classmethod

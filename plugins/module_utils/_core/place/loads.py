@@ -11,7 +11,7 @@ reserves and what it was measured to use.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Collection, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..model.item import MEMORY
 from ..model.observation import Observation
@@ -70,16 +70,18 @@ def reservations(site: Site, claims: Mapping[str, Claim]) -> Dict[str, Dict[str,
 
 
 def host_loads(
-    site: Site, claims: Mapping[str, Claim], observations: Mapping[str, Observation], leaving: Collection[str] = ()
-) -> Dict[str, HostLoad]:
+    site: Site, claims: Mapping[str, Claim], observations: Mapping[str, Observation], leaving: Collection[str] = (),
+    hosts: Optional[Sequence[Host]] = None,
+) -> Dict[str, HostLoad]:  # fmt: skip
     """The load of every host of the site. Claims reserve, and so does a live copy that no claim covers.
 
     :param claims: by name of the instance.
     :param observations: by name of the host; a host without one counts as measured 0.
     :param leaving: instances that get another place: what must be together with them does not follow where they are.
         One that has a claim keeps what it has of the site's resources, for it may find no other place.
+    :param hosts: only of these, with all that shares a node with them; `claims` has all that is there.
     """
-    held = reservations(site, claims)
+    held, hosts = reservations(site, claims), site.hosts if hosts is None else hosts
     measured: Dict[str, float] = {}
     ours: Dict[str, float] = {}
     extra: Dict[str, float] = {}
@@ -87,9 +89,9 @@ def host_loads(
     # Those whose part of the site's resources is counted already, or is free.
     counted = {name for name in leaving if name not in claims or not claims[name].holds}
     limits: Dict[str, float] = {}
-    for host in site.hosts:
+    for host in hosts:
         limits[host.node] = min(host.load_limit, limits.get(host.node, host.load_limit))
-    for host in site.hosts:
+    for host in hosts:
         here = held.get(host.name, {})
         seen = observations[host.name].instances if host.name in observations else {}
         for name, copy in seen.items():

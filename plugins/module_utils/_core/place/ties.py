@@ -61,6 +61,32 @@ def _ties(instance: Instance) -> Ties:
     return Ties(instance.item.id, terms.apart, together, needs)
 
 
+def unit_of(site: Site, name: str) -> str:
+    """The first of all those that an instance must be together with, also through others: they move as one unit."""
+    cache: Optional[Dict[str, str]] = site.__dict__.get("_units")
+    if cache is None:
+        first = units({name: ties_of(site, name) for name in site.by_name()})
+        cache = site.__dict__["_units"] = {name: unit for name, unit in first.items() if unit != name}
+    return cache.get(name, name)
+
+
+def units(tied: Mapping[str, Ties]) -> Dict[str, str]:
+    """Each of these -> the first one of those among them that it is together with, also through others."""
+    first, order = {name: name for name in tied}, {name: at for at, name in enumerate(tied)}
+
+    def found(name: str) -> str:
+        while first[name] != name:
+            name = first[name]
+        return name
+
+    groups: Dict[str, str] = {}
+    for name, ties in tied.items():
+        for group in ties.together:
+            both = (found(groups.setdefault(group, name)), found(name))
+            first[max(both, key=order.__getitem__)] = min(both, key=order.__getitem__)
+    return {name: found(name) for name in tied}
+
+
 class Store:
     """What is left of each resource, on each node and of what the site has once. What is nowhere is not counted."""
 

@@ -6,73 +6,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Collection, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from ..decide.draft import WHOLE, Draft, Json, Move
+from ..decide.draft import Draft, Json, Move
 from ..decide.drains import Turns
 from ..decide.keep_running import left_there
-from ..decide.relocate import stray, without_lease
+from ..decide.relocate import stray
 from ..model.plan import MOVE, RESTART, START
-from ..model.sentences import kinds, listing, number
-from ..model.words import DOWN, DRAINED, FREE, MUSTER, RUNNING, SUSPECT
-from ..place.loads import Fleet, HostLoad, host_loads
+from ..model.sentences import kinds, listing
+from ..model.words import DRAINED, FREE, MUSTER, RUNNING
+from ..place.loads import Fleet, HostLoad
 from ..place.pending import Pending, Placed, pending_of
 from ..place.place import Candidate, explain, in_order, place
-from ..place.ties import ties_of
+from ..place.ties import ties_of, unit_of
 from .displace import Displaced, Displacement
+from .figures import Figures
 
 CANDIDATE_ROWS = 4000  # in one plan; `report.explain` answers on demand without that limit
-
-
-def unfit(draft: Draft, host: str) -> str:
-    """Why nothing new may start on a host, even with room; empty when it may."""
-    record = draft.record(host)
-    if record.state == DRAINED:
-        return "%s is drained" % host
-    if record.state in (DOWN, SUSPECT):
-        word = "believed down" if record.state == DOWN else "suspect"
-        return "%s is %s%s" % (host, word, ": " + record.evidence if record.evidence else "")
-    observation = draft.observation(host)
-    if not observation.seen:
-        if host in observation.why:
-            return observation.why
-        return "%s does not answer%s" % (host, ": " + observation.why if observation.why else "")
-    if not observation.prepared and draft.kind != "deploy":
-        return "%s is not prepared: deploy to it first" % host
-    if observation.service_manager != "running" and draft.kind not in WHOLE:
-        return "the service manager of %s does not run: reconcile starts it" % host
-    if observation.lease_lost:
-        return without_lease(host)
-    if observation.disk_full:
-        return "the disk of %s is full" % host
-    known = draft.site.host(host)
-    for floor, figure, word in (
-        (known.min_free_memory, observation.load.get("free_memory"), "memory"),
-        (known.min_free_disk, observation.load.get("free_disk"), "disk"),
-    ):
-        if floor and figure is not None and figure < floor:
-            return "%s has %s MiB of %s free, less than the %d it must keep" % (host, number(figure), word, floor)
-    return ""
 
 
 class Batch:
     """Places the draft's moves and turns them into actions."""
 
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
-        self._unfit = {host.name: unfit(draft, host.name) for host in draft.site.hosts}
+    def __init__(self, draft: Draft, figures: Optional[Figures] = None) -> None:
+        """:param figures: of the draft, where they are known from elsewhere."""
+        self._draft, self._figures = draft, figures or Figures(draft)
+        self._unfit = self._figures.unfit()
         self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
         self._loads: Dict[str, HostLoad] = {}
         self._rows = 0
         self._sentences: Dict[Tuple[object, ...], Tuple[str, List[Json]]] = {}
-        self._leave(())
-        self.fleet = Fleet(self._loads.values())
+        self.fleet = Fleet(())  # with everything of the batch placed
 
     def _leave(self, stuck: Collection[str]) -> None:
         """Take the loads as they are while everything that gets another place leaves its own; without what is stuck."""
         draft = self._draft
         leaving = {move.name for move in draft.moves if not (move.hosts and self._holds(move))}.difference(stuck)
-        self._loads = host_loads(draft.site, draft.claims(), draft.observations, leaving)
+        self._loads = self._figures.loads(leaving)
 
     def resolve(self) -> None:
         """Place everything that waits, then add its actions, in the batch's order."""
@@ -89,13 +59,13 @@ class Batch:
             stuck.update(dict.fromkeys(more))
         placed.update(in_place)
         self.fleet = Fleet(self._loads.values())
-        turns = Turns(self._draft)
-        displacement = Displacement(self._draft, Fleet(self._loads.values()), moves)
-        for p in in_order([self._pending(m, ()) for m in moves.values()]):
+        ordered = in_order([self._pending(m, ()) for m in moves.values()])
+        later = self._turns(moves[p.name] for p in ordered if placed[p.name] is not None and p.name not in in_place)
+        displacement = Displacement(self._draft, self._loads.values(), moves)
+        for p in ordered:
             host = placed[p.name]
-            later = turns.take(moves[p.name].leaves) if host is not None and moves[p.name].leaves else ""
-            if later:
-                self._next_turn(moves[p.name], later)
+            if p.name in later:
+                self._next_turn(moves[p.name], later[p.name])
             elif host is not None:
                 self._emit(moves[p.name], p, host)
             else:
@@ -104,6 +74,17 @@ class Batch:
                 displaced = displacement.find(p) if p.displaces and not content else None
                 instead = self._displace(moves[p.name], p, displaced) if displaced else ""
                 self._no_room(moves[p.name], p, instead, displaced.host if displaced else "")
+
+    def _turns(self, moves: Iterable[Move]) -> Dict[str, str]:
+        """Instance -> why it waits for its turn. What is placed together goes together, or it would be parted."""
+        units: Dict[str, List[Move]] = {}
+        for move in moves:
+            units.setdefault(unit_of(self._draft.site, move.name), []).append(move)
+        turns, later = Turns(self._draft), {}  # type: Turns, Dict[str, str]
+        for unit, members in units.items():
+            why = turns.take(unit, {move.leaves for move in members if move.leaves})
+            later.update((move.name, why) for move in members if why)
+        return later
 
     def _placed(self, moves: Mapping[str, Move], stuck: Collection[str]) -> Placed:
         """Where everything goes that does not only go back to its own place.

@@ -8,12 +8,13 @@ They stop in this plan; the next one places both, the higher priority first.
 
 from __future__ import annotations
 
-from typing import Collection, Dict, List, NamedTuple, Optional, Tuple
+from functools import cached_property
+from typing import Collection, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..decide import pauses
 from ..decide.draft import Draft
 from ..model.words import RUNNING, STOPPING
-from ..place.loads import Fleet
+from ..place.loads import Fleet, HostLoad
 from ..place.pending import Pending, pending_of
 
 
@@ -28,14 +29,19 @@ class Displaced(NamedTuple):
 class Displacement:
     """Looks for what may stop; what it finds counts as stopped for the next question."""
 
-    def __init__(self, draft: Draft, fleet: Fleet, moving: Collection[str]) -> None:
+    def __init__(self, draft: Draft, loads: Iterable[HostLoad], moving: Collection[str]) -> None:
         """:param moving: instances that have been placed in this plan: they are no one's room."""
-        self._draft, self._fleet = draft, fleet
+        self._draft, self._loads, self._moving = draft, loads, moving
         self._running: Dict[str, List[Tuple[str, Pending]]] = {}  # node -> (host, instance)
         self._ending: Dict[str, List[Tuple[str, Pending]]] = {}  # the same, of what stops already
+
+    @cached_property
+    def _fleet(self) -> Fleet:
+        """Made for the first question, with what runs and ends: most plans have none."""
+        draft, fleet = self._draft, Fleet(self._loads)
         for name, claim in draft.claims().items():
             instance = draft.site.by_name().get(name)
-            if instance is None or name in moving or instance.application.on_request:
+            if instance is None or name in self._moving or instance.application.on_request:
                 continue
             if claim.phase == STOPPING and not claim.target and claim.host in fleet.loads:
                 p = pending_of(draft.site, instance, (str(claim.host),), draft.item_order(instance))
@@ -45,6 +51,7 @@ class Displacement:
             if claim.host in fleet.loads and _may_stop(draft, name, str(claim.host)):
                 p = pending_of(draft.site, instance, (str(claim.host),), draft.item_order(instance))
                 self._running.setdefault(fleet.loads[str(claim.host)].node, []).append((str(claim.host), p))
+        return fleet
 
     def find(self, p: Pending) -> Optional[Displaced]:
         """The least that has to stop for an instance: of the lowest priority, then as few as possible; nothing where

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 from ..decide.draft import WHOLE, Draft
 from ..model.plan import Action
@@ -18,12 +18,13 @@ from ..model.rollout import Rollout
 from ..model.site import to_json
 
 Json = Dict[str, Any]
+PAUSES = ("pause", "resume")  # what these are about is in no action
 
 
 def facts(draft: Draft) -> Json:
     """The facts by what they are about, for people too."""
     names = sorted({a.instance for a in draft.actions if a.instance})
-    hosts = sorted({h for a in draft.actions for h in (a.host, a.target) if h})
+    hosts = sorted({h for a in draft.actions for h in (a.host, a.target) if h} | _asked(draft))
     known, state = draft.site.by_name(), draft.state
     instances = [known[n] for n in names if n in known]
     applications = {one.application.name: draft.site.application(one.application.name) for one in instances}
@@ -34,12 +35,19 @@ def facts(draft: Draft) -> Json:
         "stopped": state.stop.to_json() if state.stop is not None else None,
         "inventory": draft.request.get("inventory"),
         "rollout": _rollout(draft.rollout) if draft.kind in WHOLE and draft.rollout is not None else None,
+        **({"pause": {key: state.pauses[key].to_json() for key in state.pauses}} if draft.kind in PAUSES else {}),
         "application": {name: _digest(to_json(applications[name])) for name in sorted(applications)},
         "terms": {item: _digest(to_json(terms[item])) for item in sorted(terms)},
         "instance": {name: _instance(draft, name) for name in names},
         "host": {host: _host(draft, host) for host in hosts},
         "action": _actions(draft.actions),
     }
+
+
+def _asked(draft: Draft) -> Set[str]:
+    """The hosts that the request names: their records count although nothing is done there."""
+    named = {str(draft.request.get(key) or "") for key in ("host", "to", "console")}
+    return {host for host in named if draft.site_host(host) is not None}
 
 
 def fingerprint(draft: Draft) -> str:

@@ -51,7 +51,8 @@ from ..requests import ask, confirm
 from ..requests.drain import refuse_unless_forced
 from . import facts, intents, readiness
 from .act_requests import DEADLINE_SHARE
-from .assign import Batch, unfit
+from .assign import Batch
+from .figures import unfit
 
 # Of the actions of one phase; a host carries them out in an order of its own.
 ORDER = (

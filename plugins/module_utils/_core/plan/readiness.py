@@ -3,30 +3,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """N-1 readiness: which items would find no place if any one server died now.
 
-Each machine is taken away in turn, with all hosts on it, and what its hosts hold is placed by the code that makes the
-real decision. Cheap enough for every status: only what would move is placed, over loads that are counted once.
+Each machine is taken away in turn, with all hosts on it, and what follows is planned as `plan.aftermath` does it. Cheap
+enough for every status: where there is surely room for all that would move, or none for any of it, nothing is planned.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
-from ..decide import corrections
+from ..decide import corrections, pauses
 from ..decide.draft import Draft
-from ..decide.failures import given_up
 from ..model.observation import Observation, observed
 from ..model.records import Claim, State
 from ..model.sentences import listing
+from ..model.shape import as_it_runs
 from ..model.site import Instance, Site
-from ..model.words import FAILED, FREE
-from ..place.loads import Fleet, HostLoad, host_loads
-from ..place.pending import Pending, Placed, pending_of
-from ..place.place import Candidate, explain, in_order, place
+from ..model.switched import switched
+from ..model.words import RUNNING, UP
+from ..place.loads import Fleet
+from ..place.place import Candidate, explain
 from ..place.room import Room
 from ..place.ties import ties_of
 from . import assign
-from .displace import Displacement
+from .aftermath import Aftermath
+from .figures import Ground
 
 Json = Dict[str, Any]
 NAMED = 3  # hosts in the sentence; beyond, they are counted
@@ -42,11 +43,13 @@ def readiness(
         answer takes nothing.
     :param view: of `state`, where the caller has read it already.
     :returns: {ready, hosts}; hosts that may run services -> {moves, without_place, why}: how many services would move,
-        and which of them would find no room and wait. HCIs never move, so they are not counted.
+        and which would find no room and wait, be it that they stop for others. HCIs never move, so they are not
+        counted.
     """
-    seen = corrections.as_claimed(site, state, observations)
+    seen, view = corrections.as_claimed(site, state, observations), view or State.from_json(state)
+    site = switched(as_it_runs(site, view.claims, view.meta), view.wanted)
     views: Dict[str, Observation] = {host.name: observed(seen, host.name) for host in site.hosts}
-    return _Losses(Draft(site, view or State.from_json(state), views, {"kind": "reconcile"}, now, "", {})).all()
+    return _Losses(Draft(site, view, views, {"kind": "reconcile"}, now, "", {})).all()
 
 
 def lost(draft: Draft) -> str:
@@ -74,23 +77,50 @@ class _Losses:
     """What the loss of each machine would do, over one reading of ledger and observations."""
 
     def __init__(self, draft: Draft) -> None:
+        draft = _at_once(draft)
         self._draft, self._site = draft, draft.site
-        self._ruled_out = {host.name: assign.unfit(draft, host.name) for host in draft.site.hosts}
-        self._claims = draft.claims()
-        self._fleet = Fleet(host_loads(draft.site, self._claims, draft.observations).values())
+        self._ground = Ground(draft)
+        self._fleet = Fleet(self._ground.loads.values())
         self._room = Room(self._fleet)
         self._rows: Dict[Tuple[Tuple[str, ...], float], List[Candidate]] = {}  # with nothing of a batch placed
         self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
         self._held: Dict[str, List[str]] = {}  # host -> services that would have to move from there
-        self._waiting: List[str] = []  # services that find no place now: they may get what a loss leaves
-        competes = bool(draft.site.resources) or any(i.terms and i.terms.displace for i in draft.site.items)
-        for name, instance in self._site.by_name().items():
-            claim = self._claims.get(name)
-            if competes and (claim is None or claim.phase == FREE) and self._moves(instance, None):
+        self._waiting: List[str] = []  # services that hold no host now
+        self._restless = self._read()
+        now = Aftermath(self._ground)  # what happens anyway
+        now.play(self._restless)
+        self._anyway = now.changed
+        self._comes = [name for name in self._anyway if now.claim(name).holds]  # and takes room
+        self._fluid = any(ties_of(self._site, name) or name not in self._restless for name in self._anyway)
+
+    def _read(self) -> List[str]:
+        """Instances about which a plan may have something to decide although no host is lost."""
+        allowed: Dict[Tuple[str, ...], FrozenSet[str]] = {}
+        up = {host.name for host in self._site.hosts if self._draft.record(host.name).state == UP}
+        known, shown = self._site.by_name(), set(self._draft.seen_instances())
+        held = {name for name, claim in self._ground.claims.items() if claim.holds}
+        restless = [name for name in held | shown if name not in known or not self._draft.is_started(name)]  # they stop
+        for name, instance in known.items():
+            if instance.application.on_request or not self._draft.is_started(name):
+                continue
+            claim = self._ground.claims.get(name) or Claim()
+            identifiers = instance.application.identifiers
+            if identifiers not in allowed:
+                allowed[identifiers] = frozenset(identifiers)
+            if claim.host not in up or claim.host not in allowed[identifiers] or not self._rests(name, claim):
+                restless.append(name)
+            if instance.application.per == "host":  # it never moves
+                continue
+            if not claim.holds:
                 self._waiting.append(name)
-            if claim is not None and claim.holds and self._moves(instance, claim):
-                for host in {claim.host, claim.target} - {None}:
-                    self._held.setdefault(str(host), []).append(name)
+            for host in {claim.host, claim.target} - {None} if claim.holds else ():
+                self._held.setdefault(str(host), []).append(name)
+        return restless
+
+    def _rests(self, name: str, claim: Claim) -> bool:
+        copy = self._draft.observation(str(claim.host)).instances.get(name)
+        good = claim.phase == RUNNING and copy is not None and copy.live and not claim.target
+        return good and self._draft.booking(name) is None
 
     def all(self) -> Json:
         serves = {host for a in self._site.applications if not a.on_request for host in a.identifiers}
@@ -103,67 +133,40 @@ class _Losses:
             hosts.update({host: dict(loss) for host in together if host in serves})
         return {"ready": not any(loss["without_place"] for loss in hosts.values()), "hosts": hosts}
 
-    def _moves(self, instance: Instance, claim: Optional[Claim]) -> bool:
-        bound = instance.application.on_request or instance.application.per == "host"  # it never moves
-        if bound or not self._draft.is_started(instance.name):
-            return False
-        return claim is None or claim.phase != FAILED or bool(claim.until) or not given_up(claim, self._site.settings)
-
     def _loss(self, gone: List[str]) -> Json:
-        names = dict.fromkeys(name for host in gone for name in self._held.get(host, ()))
-        loads_of = self._loads_of(names)
-        tied = any(ties_of(self._site, name) for name in names)
-        if not tied and self._room.surely(loads_of, gone):
-            return {"moves": len(names), "without_place": [], "why": ""}
-        left: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
-        batch = {name: self._pending(name, gone, left) for name in names}
-        fleet, placed = self._fleet, dict.fromkeys(names)  # type: Fleet, Placed
-        moves = len(batch)
-        if tied or any(p.displaces or self._claims[name].target for name, p in batch.items()):
-            batch.update((name, self._pending(name, gone, left)) for name in self._waiting)
-            placed, fleet = self._in_turn(batch, gone, left)
-        elif not self._room.surely_none(loads_of, gone):
-            placed = place(batch.values(), fleet.loads.values())
-        lost = sorted((name for name, host in placed.items() if host is None and name not in self._waiting),
-                      key=lambda n: batch[n].order)  # fmt: skip
-        return {
-            "moves": moves,
-            "without_place": lost,
-            "why": self._why(batch[lost[0]], gone, placed, batch, fleet) if lost else "",
-        }
+        names = list(dict.fromkeys(name for host in gone for name in self._held.get(host, ())
+                                   if not pauses.holds(self._draft, name)))  # fmt: skip
+        short = self._shortcut(names, gone)
+        if short is not None:
+            return {"moves": len(names), "without_place": short, "why": self._why(
+                short[0], gone, self._fleet) if short else ""}  # fmt: skip
+        after = Aftermath(self._ground, gone)
+        after.play([*names, *self._restless])
+        wait = self._in_order({*after.changed, *names}.difference(self._waiting), after)
+        why = self._why(wait[0], gone, Fleet(after.loads().values())) if wait else ""
+        return {"moves": len(names), "without_place": wait, "why": why}
 
-    def _in_turn(
-        self, batch: Dict[str, Pending], gone: List[str], left: Dict[Tuple[str, ...], Tuple[str, ...]]
-    ) -> Tuple[Placed, Fleet]:
-        """As the plans do it that follow one another, where some services may stop for others.
+    def _shortcut(self, names: List[str], gone: List[str]) -> Optional[List[str]]:
+        """What surely waits; None where that takes a plan."""
+        if self._fluid or any(ties_of(self._site, name) or self._ground.claims[name].target for name in names):
+            return None
+        if self._room.surely(self._loads_of([*names, *self._comes]), gone):
+            return []
+        displaces = any(terms.displace for name in names for terms in (self._site.instance(name).item.terms,) if terms)
+        if not self._anyway and not displaces and self._room.surely_none(self._loads_of(names), gone):
+            return self._in_order(names)
+        return None
 
-        :param batch: has what is displaced, too, afterwards.
-        :returns: where all of the batch goes, and the fleet without it.
-        """
-        placed: Placed = {}
-        while True:
-            free = self._without(batch)
-            loads = assign.with_placed(free, batch, placed)
-            placed.update(place([p for name, p in batch.items() if not placed.get(name)], loads.values()))
-            fleet = Fleet(assign.with_placed(free, batch, placed).values())
-            displacement, those = Displacement(self._draft, fleet, batch), []  # type: Displacement, List[Pending]
-            for p in in_order(p for name, p in batch.items() if p.displaces and placed[name] is None):
-                found = displacement.find(p)
-                if found is not None and found.those:  # it gets that room, before all others
-                    those += found.those
-                    placed[p.name] = found.host
-            if not those:
-                return placed, Fleet(free.values())
-            batch.update((other.name, self._pending(other.name, gone, left)) for other in those)
+    def _in_order(self, names: Iterable[str], after: Optional[Aftermath] = None) -> List[str]:
+        """:param after: without those that hold a host then."""
+        waits = (name for name in names if after is None or self._waits(after, name))
+        order = self._draft.item_order
+        return sorted(waits, key=lambda name: (order(self._site.instance(name)), self._ground.order(name)))
 
-    def _without(self, names: Collection[str]) -> Dict[str, HostLoad]:
-        """The loads when all that these hold is free."""
-        claims = {name: claim for name, claim in self._claims.items() if name not in names}
-        views = {
-            host: replace(view, instances={n: copy for n, copy in view.instances.items() if n not in names})
-            for host, view in self._draft.observations.items()
-        }  # fmt: skip
-        return host_loads(self._site, claims, views)
+    def _waits(self, after: Aftermath, name: str) -> bool:
+        instance = self._site.by_name().get(name)
+        return instance is not None and _counts(instance) and self._draft.is_started(name) and not after.claim(
+            name).holds  # fmt: skip
 
     def _loads_of(self, names: Iterable[str]) -> Dict[Tuple[str, ...], List[float]]:
         """Hosts that may take some of these -> what each of those reserves."""
@@ -177,35 +180,42 @@ class _Losses:
         """Those where something new may start."""
         known = self._fit.get(identifiers)
         if known is None:
-            known = self._fit[identifiers] = tuple(host for host in identifiers if not self._ruled_out[host])
+            known = tuple(host for host in identifiers if not self._ground.unfit[host])
+            self._fit[identifiers] = known
         return known
 
-    def _pending(self, name: str, gone: List[str], left: Dict[Tuple[str, ...], Tuple[str, ...]]) -> Pending:
-        instance = self._site.instance(name)
-        identifiers = instance.application.identifiers
-        hosts = left.get(identifiers)
-        if hosts is None:
-            fit = self._hosts(identifiers)
-            hosts = left[identifiers] = tuple(host for host in fit if host not in gone)
-        return pending_of(self._site, instance, hosts, self._draft.item_order(instance))
-
-    def _why(
-        self, p: Pending, gone: List[str], placed: Placed, batch: Mapping[str, Pending], fleet: Fleet
-    ) -> str:  # fmt: skip
-        identifiers = self._site.instance(p.name).application.identifiers
-        ruled_out = {host: why for host, why in self._ruled_out.items() if why}
-        if fleet is self._fleet and not any(placed.values()):
-            rows = self._rows.get((identifiers, p.load))
+    def _why(self, name: str, gone: List[str], fleet: Fleet) -> str:
+        """:param fleet: with everything where it is then."""
+        application = self._site.instance(name).application
+        ruled_out = {host: why for host, why in self._ground.unfit.items() if why}
+        if fleet is self._fleet:
+            rows = self._rows.get((application.identifiers, application.loading))
             if rows is None:
-                rows = self._rows[identifiers, p.load] = explain(p.load, identifiers, fleet, ruled_out)
+                rows = explain(application.loading, application.identifiers, fleet, ruled_out)
+                self._rows[application.identifiers, application.loading] = rows
         else:
-            fleet = Fleet(fleet.loads.values())
-            for name, host in placed.items():
-                if host is not None:
-                    fleet.take(host, batch[name].load, batch[name].ties)
-            rows = explain(p.load, identifiers, fleet, ruled_out, p.ties)
+            ties = ties_of(self._site, name)
+            rows = explain(application.loading, application.identifiers, fleet, ruled_out, ties)
         why = assign.no_room([row for row in rows if row.host not in gone], ruled_out)
         machine = " (one machine)" if len(gone) > 1 else ""
-        return "without %s%s, %s: %s" % (
-            listing(gone), machine, p.name, why or "it may run on no other host",
-        )  # fmt: skip
+        return "without %s%s, %s: %s" % (listing(gone), machine, name, why or "it may run on no other host")
+
+
+def _at_once(draft: Draft) -> Draft:
+    """The same, and nothing waits for its turn: that changes when things move, not what comes of it."""
+    claims, wanted, hosts = draft.changed()
+    for host in draft.state.hosts:
+        record = draft.record(host)
+        if record.drain is not None and record.drain.at_a_time:
+            hosts[host] = replace(record, drain=replace(record.drain, at_a_time=0))
+    other = draft.otherwise(claims, wanted, hosts, {})
+    other.begin()
+    for name in {*draft.state.moves, *draft.booked}:
+        move = draft.booking(name)
+        other.booked[name] = replace(move, at_a_time=0) if move is not None else None
+    return other
+
+
+def _counts(instance: Instance) -> bool:
+    """Whether it would have to move."""
+    return not instance.application.on_request and instance.application.per != "host"

@@ -20,7 +20,7 @@ from ..place.loads import Fleet, host_loads
 from ..place.pending import pending_of
 from ..place.place import explain, place
 from ..place.ties import neighbours, ties_of
-from ..plan import assign
+from ..plan import figures
 
 Json = Dict[str, Any]
 
@@ -137,7 +137,7 @@ def _candidates(
     others: Dict[str, Observation] = {host: _without(view, name) for host, view in views.items()}
     fleet = Fleet(host_loads(site, claims, others).values())
     avoided = avoided_hosts(claim, draft.now, site.settings)
-    ruled_out = {host: why for host in application.identifiers for why in [assign.unfit(draft, host)] if why}
+    ruled_out = {host: why for host in application.identifiers for why in [figures.unfit(draft, host)] if why}
     if application.on_request and console:
         taken = {h: "it is opened on %s" % console for h in application.identifiers if h != console}
         ruled_out = dict(taken, **ruled_out)

@@ -99,6 +99,17 @@ def what_if(
     }
 
 
+def at_once(state: Mapping[str, Any]) -> Json:
+    """A copy of the ledger in which nothing waits for its turn: that changes when things move, not what comes of it."""
+    copied: Json = {kind: dict(records) for kind, records in state.items()}
+    for host, record in copied["hosts"].items():
+        if (record.get("drain") or {}).get("at_a_time"):
+            copied["hosts"][host] = dict(record, drain=dict(record["drain"], at_a_time=0))
+    for name, move in (copied.get("moves") or {}).items():
+        copied["moves"][name] = dict(move, at_a_time=0)
+    return copied
+
+
 class World:
     """A copy of site, ledger and observations, in which plans are taken for done."""
 
@@ -107,7 +118,7 @@ class World:
         digests: Mapping[str, str],
     ) -> None:  # fmt: skip
         self.site, self.now, self.digests = site, now, digests
-        self.state: Json = {kind: dict(records) for kind, records in state.items()}
+        self.state: Json = at_once(state)
         self.observations: Json = corrections.as_claimed(site, state, observations)
         self.actions: List[Json] = []
         self.rounds = 0

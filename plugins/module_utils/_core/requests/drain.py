@@ -16,7 +16,7 @@ from ..model.records import Drain, HostRecord
 from ..model.sentences import clock, did_you_mean, listing
 from ..model.words import DOWN, DRAINED, SUSPECT, UP
 
-AT_A_TIME = 1  # instances that leave a host together, where the request does not say
+AT_A_TIME = 1  # units that leave a host together, where the request does not say
 
 
 def drain(draft: Draft) -> List[str]:
