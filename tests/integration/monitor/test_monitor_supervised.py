@@ -54,6 +54,7 @@ class Controller:
         command += [sys.executable, "-m", "monitor", "--no-standby"]  # without its folder it ends before it is started
         command += ["--state-dir", str(self.state), "--inventory", "here,"]
         text = program_section().format(
+            program="monitor",
             command=orders.quote_command(command),
             directory=str(ROOT),
             environment=orders.quote_environment({"PYTHONDONTWRITEBYTECODE": "1"}),

@@ -1,13 +1,14 @@
 # Copyright (c) muster contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role `host`: what it does to the accounts of a system, and what it says of one that it does not know."""
+"""The role `host`: what it does to the accounts of a system. What a system lacks is asked by the agent."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ class Machine:
         )  # fmt: skip
         return Played(done.returncode, done.stdout)
 
+    def lacks_user(self, name: str) -> bool:
+        """Whether the agent says that the user has to be made, as the role asks it."""
+        wanted = {"name": name, "comment": OURS, "home": "/srv/muster", "shell": "/usr/sbin/nologin"}
+        script = "import json, sys; from monitor.core.host import system; "
+        script += "print(bool(system.lacking({'user': json.loads(sys.argv[1])})))"
+        command = self.etc.inside(sys.executable, "-c", script, json.dumps(wanted), folder=ROOT)
+        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, timeout=60).stdout == "True\n"
+
     def account(self, name: str) -> tuple[str, str]:
         return self.etc.line("passwd", name), self.etc.line("shadow", name)
 
@@ -54,11 +63,13 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_the_user_of_the_programs_is_made_once(machine: Machine) -> None:
-    made = machine.play("system")
+    assert machine.lacks_user("muster-programs")
+    made = machine.play("user")
     assert made.rc == 0 and made.changed > 0, made.output
     entry = machine.account("muster-programs")[0].split(":")
     assert entry[4:] == [OURS, "/srv/muster", "/usr/sbin/nologin"]
-    again = machine.play("system", "--diff")
+    assert not machine.lacks_user("muster-programs")
+    again = machine.play("user", "--diff")
     assert again.rc == 0 and again.changed == 0, again.output
 
 
@@ -67,17 +78,14 @@ def test_an_existing_account_stays_as_it_is(machine: Machine) -> None:
     shadow = machine.etc.folder / "shadow"
     shadow.write_text(shadow.read_text().replace("eve:*:", "eve:$6$salt$hash:"))
     before = machine.account("eve")
-    played = machine.play("system", muster_user="eve")
-    assert played.rc == 0 and played.changed == 0, played.output
-    assert machine.account("eve") == before
-    assert not machine.etc.line("group", "eve")
+    assert not machine.lacks_user("eve")
     removed = machine.play("remove_user", muster_user="eve")
     assert removed.rc == 0 and removed.changed == 0, removed.output
     assert machine.account("eve") == before
 
 
 def test_only_the_account_that_was_made_here_is_removed(machine: Machine) -> None:
-    machine.play("system")
+    machine.play("user")
     told = machine.play("remove_user", "--check")
     assert told.rc == 0 and told.changed == 1, told.output
     gone = machine.play("remove_user")
@@ -87,11 +95,3 @@ def test_only_the_account_that_was_made_here_is_removed(machine: Machine) -> Non
     machine.etc.add_user("muster-programs", 6100, 100, "/home/x", "made by hand")
     before = machine.account("muster-programs")
     assert machine.play("remove_user").changed == 0 and machine.account("muster-programs") == before
-
-
-def test_the_error_for_an_unknown_system_names_the_packages_that_it_needs(machine: Machine) -> None:
-    played = machine.play("system", muster_install=True, ansible_facts={"os_family": "Suse"})
-    assert played.rc != 0 and played.changed == 0
-    said = " ".join(played.output.split())
-    assert "here is a system of the family Suse, whose packages are not known" in said
-    assert "leave muster_install out" in said
