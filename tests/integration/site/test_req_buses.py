@@ -42,7 +42,7 @@ def deployed_fixture(faulty: SiteLab) -> Verdicts:
     return {entry["item"]: entry for entry in faulty.status()["items"]}
 
 
-def test_req_15_a_run_that_has_one_order_carries_it_out_once(faulty: SiteLab, tmp_path: Path) -> None:
+def test_a_run_that_has_one_order_carries_it_out_once(faulty: SiteLab, tmp_path: Path) -> None:
     """A run that could not be parked takes its order from a file; it has rounds for more, which do nothing."""
     epoch = faulty.claims()["scen2_srv_01"]["epoch"]
     intent = {"id": "a-1", "instance": "scen2_srv_01", "epoch": epoch, "cause": "bus crash", "what": "restart"}

@@ -81,3 +81,17 @@ def test_while_one_host_of_a_machine_is_gone_the_sentence_names_the_one_that_is_
         played.look(float(played.steps[step]["at"]))
         says.append(played.known["alarms"].get("host:server_1", {}).get("says", "").partition(":")[0])
     assert says == ["", "machine hall_b (server_1 and server_2) is down", "server_2 is down, server_1 is back"]
+
+
+def test_a_window_that_is_missed_a_moment_before_its_console_has_no_alarm_of_its_own() -> None:
+    """Their doubts begin hundredths of a second apart; what is told first must not depend on that."""
+    played = AlarmsOverTime({"base": "one_open", "steps": [
+        {"at": 1, "ledger": {"claims": {"scen2_hci_01": {"failed": {"chart_view": "was killed by a signal"}}}}},
+        {"at": 2, "monitor": {"hosts": {"console_1": {"state": "suspect", "why": "its service manager is gone"}}}},
+    ]})  # fmt: skip
+    played.look(0.0)
+    for step, now in ((0, 1.0), (1, 1.01), (None, 2.0), (None, 4.0), (None, 4.005), (None, 4.02), (None, 9.0)):
+        if step is not None:
+            played.take(played.steps[step], now)
+        played.look(now)
+    assert [line.split("  ")[1] for line in played.shown] == ["host:console_1 new -> unacknowledged"], played.shown

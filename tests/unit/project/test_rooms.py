@@ -35,7 +35,7 @@ ACROSS = {
     ("controller/run_process.py", "host/machine/procs.py"),  # how a process is looked at
 }
 STANDARD_AND_PURE = {
-    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
+    "__future__", "collections", "collections.abc", "copy", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
     "functools", "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "re", "string", "textwrap", "typing",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "__import__", "id", "hash"}

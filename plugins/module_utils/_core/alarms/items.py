@@ -13,7 +13,7 @@ from ..model.sentences import listing
 from ..model.words import DEGRADED, FAILED, NOT_OPERATIONAL, STARTED, STOPPED, UNKNOWN, WAITING
 from ..report import shown
 from .failures import Failure, failures
-from .picture import Condition, Picture
+from .picture import SETTLES, Condition, Picture
 
 NOT_KNOWN = 10.0  # s until an item that nobody sees is an alarm
 SOON = 3.0  # s until one that is not operational is an alarm
@@ -30,6 +30,8 @@ def conditions(picture: Picture, below: Mapping[str, str], explained: Mapping[st
             continue
         found = _of_item(picture, item)
         if found is not None:
+            if found.after >= SOON and _in_doubt(picture, item):
+                found = replace(found, after=found.after + SETTLES)
             yield replace(found, items=(item,), ill=() if picture.well(item) else (item,))
     yield from _pending(picture)
     yield from _conflicts(picture, explained)
@@ -38,6 +40,12 @@ def conditions(picture: Picture, below: Mapping[str, str], explained: Mapping[st
         owner = picture.document["instances"].get(drift.get("instance") or "", {}).get("item")
         items = (owner,) if owner else ()
         yield Condition(drift["id"], "drift", LOW, drift["why"], since, items=items, hosts=tuple(drift["hosts"]))
+
+
+def _in_doubt(picture: Picture, item: str) -> bool:
+    """Whether one of its hosts is in doubt, of which nobody has heard yet: if it is down, that says it all."""
+    hosts = [str(part.get("host")) for _unused, part in picture.of_item.get(item, ())]
+    return any(picture.silent.get(host, "") not in ("", *picture.told) for host in hosts)
 
 
 def _of_item(picture: Picture, item: str) -> Optional[Condition]:
