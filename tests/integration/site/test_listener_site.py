@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.local_site import SiteLab, site_lab, wait_for
+from tests.integration.local_site import WITHOUT_LEASES, SiteLab, site_lab, wait_for
 from tests.integration.process_table import alive
 
 pytestmark = pytest.mark.long
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(name="lab", scope="module")
 def lab_fixture() -> Iterator[SiteLab]:
-    with site_lab(71, muster_items=["01", "02"]) as deployed:
+    # With leases the hosts would restart by themselves what a listener has ended.
+    with site_lab(71, muster_items=["01", "02"], muster_settings=WITHOUT_LEASES) as deployed:
         yield deployed
 
 
