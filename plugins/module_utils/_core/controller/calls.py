@@ -211,7 +211,7 @@ def _make_plan(given: _Call) -> Json:
     with call.deciding as ledger:
         for _unused in range(ATTEMPTS):
             state, revision = _read(given, ledger)
-            request, gone = asked.dated(request, state[asked.KIND])
+            request, gone = asked.dated(request, state.get(asked.KIND) or {})
             call = _over_what_is_deployed(given, state, str(request.get("kind")))
             configs = {h: d for h, d in call.config_digests.items() if given.config_digests.get(h) == d}  # can be sent
             observations = last_seen.current(call.site, ledger, state, revision, call.request, call.check)
