@@ -6,7 +6,6 @@
 Pure: `now` is seconds of a monotonic clock, `wall` seconds since 1970, as the deadlines in the watch list. Reasons:
 
 - the regular look at all hosts: over the lines where that is possible, and by a playbook now and then (`by_lines`);
-- a first look soon after the monitor began, since hosts act by themselves while none is there;
 - capacity that may have come back while instances wait for it;
 - instances that are wanted and do not run (the plan limits the tries, by their budget);
 - an intent that a run did not satisfy;
@@ -38,8 +37,6 @@ SETTLE_SECONDS = 1.0  # of quiet after the change that may have freed capacity
 PAST_DEADLINE_SECONDS = 1.0
 FINISH_APART_SECONDS = 0.5  # after the last reconcile, when something waited only for a run to end
 REGULAR = "periodic check of all hosts"
-FIRST = "first check of all hosts: they may have acted without a monitor"
-FIRST_SECONDS = 5.0  # s after the monitor began: its lines are there by then, and mostly a run is parked
 ROLLOUT = "the rollout goes on"
 RECONCILES_APART_SECONDS = 5.0  # between two reconciles that were not the regular one
 LOOK_APART_SECONDS = 2.0  # between two of them because of one lost signal
@@ -54,7 +51,6 @@ class Schedule:
 
     def __init__(self, now: float) -> None:
         self._last = now
-        self._first = now + FIRST_SECONDS
         self._by_run = -math.inf  # when the last reconcile was begun, by a playbook
         self._capacity_at: float | None = None
         self._asked = ""  # why one was asked for by `soon`
@@ -122,8 +118,8 @@ class Schedule:
                 since = max(self._waiting_since, self._last)
                 if now - since >= RETRIES[self._retries]:
                     return "%s wanted and not running" % _few(sorted(name for name, _unused in self._waiting))
-        if regular and watch.observe_interval > 0:
-            return FIRST if now >= self._first else REGULAR if apart >= watch.observe_interval else ""
+        if regular and 0 < watch.observe_interval <= apart:
+            return REGULAR
         return ""
 
     def _follow_stuck(self, watch: Watch, now: float, wall: float) -> None:
@@ -158,7 +154,7 @@ class Schedule:
     def by_lines(self, watch: Watch, why: str, now: float) -> bool:
         """Whether a look for this reason may go over the lines. A reconcile shows what they cannot: that Ansible
         reaches the hosts and may do there what it has to."""
-        return why == FIRST or (why == REGULAR and now - self._by_run < watch.reconcile_interval)
+        return why == REGULAR and now - self._by_run < watch.reconcile_interval
 
     def soon(self, why: str, apart: float = RECONCILES_APART_SECONDS) -> None:
         """Ask for a reconcile as soon as the last one began `apart` seconds ago. :param why: one sentence."""
@@ -195,10 +191,10 @@ class Schedule:
 
     def looked(self, now: float) -> None:
         """A look over the lines was begun."""
-        self._last, self._first, self._why = now, math.inf, REGULAR
+        self._last, self._why = now, REGULAR
 
     def started(self, now: float, why: str = "") -> None:
-        self._last, self._first, self._why, self._by_run = now, math.inf, why, now
+        self._last, self._why, self._by_run = now, why, now
         self._stuck.tried(now)
         self._gone.tried(now)
         self._waited.tried(now)

@@ -29,16 +29,16 @@ def until(scene: Scene, end: int) -> None:
             scene.reconcile_over({"plan": {}}, float(now))
 
 
-def test_the_first_look_goes_over_the_lines_then_comes_a_reconcile_and_the_next_ones_go_over_the_lines() -> None:
+def test_the_first_regular_look_is_a_reconcile_and_the_next_ones_go_over_the_lines() -> None:
     scene = regular()
     until(scene, 400)
-    assert (len(scene.reconciles), len(scene.looks)) == (1, 6)
+    assert (len(scene.reconciles), len(scene.looks)) == (1, 5)
 
 
 def test_a_look_over_the_lines_becomes_a_reconcile_again_after_its_interval() -> None:
     scene = regular(180.0)
     until(scene, 600)
-    assert (len(scene.reconciles), len(scene.looks)) == (3, 7)
+    assert (len(scene.reconciles), len(scene.looks)) == (3, 6)
 
 
 def test_what_a_look_finds_is_done_by_a_reconcile_at_once() -> None:

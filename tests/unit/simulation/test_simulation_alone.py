@@ -21,7 +21,6 @@ def site(seed: int) -> Simulation | None:
     if simulation.world.helps is None or len(simulation.servers) < 3:
         return None
     simulation.begin()
-    simulation.world.run(4.0)  # until the first look of the monitor is over
     return simulation
 
 
