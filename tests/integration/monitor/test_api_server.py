@@ -76,7 +76,8 @@ def test_odd_requests_are_answered_and_ended(folder: Path) -> None:
                     assert (head.status, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
                 assert b"muster_event_streams 0.0" in client.ask("GET", "/metrics").body
                 allowed = client.ask("OPTIONS", routes.BASE + "/status")
-                assert (allowed.status, allowed.headers["allow"]) == (405, "GET, HEAD")
+                assert allowed.status == 405
+                assert set(allowed.headers["allow"].split(", ")) == {"GET", "HEAD"}  # in any order
                 twice = client.ask("POST", routes.BASE + "/actions?dry_run=1", b'{"kind": "note", "kind": "reconcile"}')
                 assert (twice.status, twice.json["error"]) == (
                     400, 'the body is not valid JSON: "kind" is written twice')  # fmt: skip
