@@ -84,7 +84,7 @@ def test_while_one_host_of_a_machine_is_gone_the_sentence_names_the_one_that_is_
 
 
 def test_a_window_that_is_missed_a_moment_before_its_console_has_no_alarm_of_its_own() -> None:
-    """Their doubts begin hundredths of a second apart; what is told first must not depend on that."""
+    """Their doubts begin hundredths of a second apart; which alarm comes first must not depend on that."""
     played = AlarmsOverTime({"base": "one_open", "steps": [
         {"at": 1, "ledger": {"claims": {"scen2_hci_01": {"failed": {"chart_view": "was killed by a signal"}}}}},
         {"at": 2, "monitor": {"hosts": {"console_1": {"state": "suspect", "why": "its service manager is gone"}}}},
