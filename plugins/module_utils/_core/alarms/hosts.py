@@ -114,9 +114,10 @@ def conditions(
         if key not in keys and key not in doubled:
             items = list(dict.fromkeys(item for host in hosts for item in picture.fallen[host]))
             found = _of_machine(picture, key, [], items, hosts)
-            began, ended = (f(getattr(picture.back[host], at) for host in hosts) for f, at in _SPAN)
-            yield replace(found, over=True, since=began, ended=ended, says="%s; %s failed there" % (
-                found.past, _items(items)))  # fmt: skip
+            absences = [picture.back[host] for host in hosts]
+            yield replace(found, over=True, since=min(one.began for one in absences),
+                          ended=max(one.ended for one in absences),
+                          says="%s; %s failed there" % (found.past, _items(items)))  # fmt: skip
     for name, entry in picture.hosts.items():
         if name in gone:
             continue
@@ -269,7 +270,6 @@ class Words:
         return tuple((item, _said(self._picture, item)) for item in self._members)
 
 
-_SPAN = ((min, "began"), (max, "ended"))  # of several absences
 _GROUPS = (
     ("moving", "is moving", "are moving"),
     (NOT_OPERATIONAL, "is not operational", "are not operational"),

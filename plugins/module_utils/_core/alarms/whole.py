@@ -61,9 +61,9 @@ def _services(picture: Picture, gone: Mapping[str, str]) -> Iterator[Condition]:
 def _ended(picture: Picture, name: str, service: Mapping[str, Any], gone: Mapping[str, str]) -> Iterator[Condition]:
     """It ended by itself, and its service manager has started it again."""
     key, memory = "service:%s" % name, picture.memory
-    ends = {host: entry["ended"] for host, entry in service["hosts"].items() if entry.get("ended") and host not in gone}
-    new = [host for host, end in ends.items() if memory.begun and not memory.knows(key, float(end["at"]))
-           and service["hosts"][host]["state"] not in ILL]  # fmt: skip
+    ends = {host: entry["ended"] for host, entry in service["hosts"].items()
+            if entry.get("ended") and host not in gone and entry["state"] not in ILL}  # fmt: skip
+    new = [host for host, end in ends.items() if memory.begun and not memory.knows(key, float(end["at"]))]
     if new:
         at = max(float(ends[host]["at"]) for host in new)
         says = "%s ended on %s and runs again" % (service["label"], listing(new))
