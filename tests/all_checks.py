@@ -5,7 +5,7 @@
 
 usage: python tests/all_checks.py TARGET...
 
-Targets that deploy sites wait more than they compute: three of them run at a time. Beside them runs one of the others,
+Two targets that deploy sites run at a time: more of them starve each other. Beside them runs one of the others,
 which only compute, with what processor time is left. In both kinds the order is that in which they are named.
 
 A target that runs pytest counts with its tests, any other one as a single check. `.cache/checks/durations.txt` has the
@@ -34,7 +34,7 @@ REPORTS = ROOT / ".cache" / "checks"
 DURATIONS = REPORTS / "durations.txt"
 SITE_TARGETS = ("integration", "parts", "lab-core", "lab-test", "browser", "installed")
 PYTEST_TARGETS = (*SITE_TARGETS, "unit")
-SITES_AT_A_TIME, OTHERS_AT_A_TIME = 3, 1
+SITES_AT_A_TIME, OTHERS_AT_A_TIME = 2, 1
 POLITE = 10  # nice value of the others: what a site does in time must not wait for them
 NOTED = 1.0  # s: faster tests are not listed
 SLOWEST = 10  # test files in the summary

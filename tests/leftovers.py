@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-WITHIN = 20.0  # s
+WITHIN = 60.0  # s
 _KEEP = "keep "
 
 _beside: subprocess.Popen[bytes] | None = None

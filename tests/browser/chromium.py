@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
 PORT = 8770  # of inventory/local
-PATIENCE = 60_000  # ms
+PATIENCE = 180_000  # ms
 WIDE, HIGH = 1280, 800
 ADDRESSES = {"controller": 1, "server_1": 11, "console_1": 21, "console_2": 22, "console_3": 23}
 FLAGS = [

@@ -34,7 +34,7 @@ PROGRAMS = ("internal_data_bus", "data_processing", "common_bus_interface")
 STARTED = {"state": "started", "host": None, "by": "muster", "why": "first seen", "at": 1.0}
 HEALTHY = {"state": "healthy", "epoch": 1, "since": 60.0}
 HERE = "console_1"  # whom the door of the stage belongs to
-PATIENCE = 60.0  # s
+PATIENCE = 180.0  # s
 
 Json = dict[str, Any]
 

@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 def connect(port: int) -> socket.socket:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while True:
         with contextlib.suppress(OSError):
             return socket.create_connection((ADDRESS, port), 5)

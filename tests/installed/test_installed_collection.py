@@ -74,7 +74,7 @@ def site(request: pytest.FixtureRequest, place: Path) -> Iterator[str]:
     """The name of a deployment; what is left of it is killed and removed."""
     name = request.param
     yield name
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (left := processes_of(place / name)) and time.monotonic() < deadline:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):

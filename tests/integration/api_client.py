@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from monitor.web.schema import openapi, routes
 
-PATIENCE = 60.0  # s
+PATIENCE = 180.0  # s
 
 
 @dataclass(frozen=True)

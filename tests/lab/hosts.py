@@ -26,7 +26,7 @@ from tests.lab.machine import Machine
 from tests.lab.names import DESK, LabError, Names, missing
 from tests.lab.switch import Switch, command
 
-BOOT_WITHIN = 60.0  # s until a host's sshd must answer
+BOOT_WITHIN = 180.0  # s until a host's sshd must answer
 SIZE = "4g"  # most that all hosts together may write
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 _NEW_NET = 0x40000000

@@ -126,7 +126,7 @@ def test_a_window_that_stands_still_is_told_and_nothing_is_done(site: LabSite, o
     for _unused in range(10):  # a window counts once it has answered, so a try may come too early
         os.kill(view, signal.SIGSTOP)
         try:
-            wait_for(lambda: cause(words), "a word", within=12.0)
+            wait_for(lambda: cause(words), "a word", within=5.0)
             break
         except AssertionError:
             os.kill(view, signal.SIGCONT)

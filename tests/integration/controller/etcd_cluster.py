@@ -23,7 +23,7 @@ import pytest
 from monitor.core.controller import etcd
 
 ETCD = os.environ.get("MUSTER_ETCD") or shutil.which("etcd") or ""
-WITHIN = 30.0  # s
+WITHIN = 120.0  # s
 
 
 def needed() -> None:

@@ -140,7 +140,7 @@ class TestAnInterruptedRun:
         first = room.plan("deploy")
         held = room.plan()
         assert {a for a, i, _ in acts(held) if i} == {"hold"}
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 80
         while True:
             planned = room.run()
             if any(action == "start" for action, _, _ in acts(planned)):
@@ -163,7 +163,7 @@ class TestAnInterruptedRun:
         room.open()
         first = room.plan("deploy")
         late = room.act(first["requests"])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 80
         while not any(c["epoch"] == 2 for c in room.ledger()[0]["claims"].values()):
             assert time.monotonic() < deadline
             room.run("restart", instances=["scen2_srv_01", "scen2_srv_02", "scen2_srv_03"])

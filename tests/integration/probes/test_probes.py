@@ -27,18 +27,16 @@ def test_a_bus_that_works_answers_again_and_again(probe: str) -> None:
 
     seen = run(scenario)
     assert {result.kind for result in seen.results} == {Kind.ANSWERED}
-    assert all(result.latency < 0.2 for result in seen.results)
+    assert all(result.latency > 0 for result in seen.results)
 
 
 @pytest.mark.parametrize("probe", ["nats", "tcp"])
-def test_a_killed_bus_is_gone_within_milliseconds(probe: str) -> None:
+def test_a_killed_bus_is_gone_long_before_the_next_question(probe: str) -> None:
     async def scenario(seen: Seen) -> None:
-        with bus() as running, probing(running.port, seen, probe, interval=1.0, timeout=1.0):
+        with bus() as running, probing(running.port, seen, probe, interval=3600.0, timeout=3600.0):
             await until(lambda: seen.count(Kind.ANSWERED), "an answer")
-            killed = time.monotonic()
             running.kill()
             await until(lambda: seen.count(Kind.GONE), "the crash")
-            assert seen.first(Kind.GONE).at - killed < 0.25
             assert "its connection ended and nothing listens at %s" % ADDRESS in seen.first(Kind.GONE).why
 
     run(scenario)

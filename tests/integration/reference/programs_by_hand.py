@@ -30,6 +30,7 @@ from ansible.template import Templar, trust_as_template
 
 from tests.integration.addresses import NET
 from tests.integration.reference.blocking_mqtt import MqttClient
+from tests.integration.waiting import STRETCH
 
 ROOT = Path(__file__).resolve().parents[3]
 SITE = yaml.safe_load((ROOT / "inventory/local/group_vars/all/site.yml").read_text())
@@ -62,8 +63,8 @@ SITES = {"nats": SITE, "mqtt": on_mosquitto()}
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """The first true value of the condition; fails the test past the deadline."""
-    deadline = time.monotonic() + seconds
+    """The first true value of the condition; fails the test past the deadline, which is stretched."""
+    deadline = time.monotonic() + seconds * STRETCH
     while time.monotonic() < deadline:
         value = condition()
         if value:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,7 @@ def test_two_servers_at_once_leave_what_does_not_fit_waiting_with_the_reason(lab
     lab.machine("power_cut", "server_1", "server_3")
     wait_for(lambda: believed(lab, "server_1") == believed(lab, "server_3") == "down", "both down", lab.monitor_log)
     wait_for(lambda: len(held(lab, "server_2")) == 3, "server_2 is full", lab.monitor_log)
-    waiting = [entry for entry in lab.status()["items"] if entry["verdict"] == "waiting"]
-    assert len(waiting) == 3
+    waiting = wait_for(lambda: three_wait(lab), "three wait", lab.monitor_log)
     assert "server_2" in waiting[0]["cause"], waiting[0]
     lab.machine("power_on", "server_1")
     settled_items = wait_for(
@@ -90,6 +90,11 @@ def test_two_servers_at_once_leave_what_does_not_fit_waiting_with_the_reason(lab
         lab.monitor_log,
     )
     assert settled_items
+
+
+def three_wait(lab: SiteLab) -> list[dict[str, Any]] | None:
+    waiting = [entry for entry in lab.status()["items"] if entry["verdict"] == "waiting"]
+    return waiting if len(waiting) == 3 else None
 
 
 @pytest.mark.long

@@ -73,7 +73,7 @@ def host_fixture(tmp_path: Path) -> Iterator[Host]:
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 80
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.005)

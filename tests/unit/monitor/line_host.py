@@ -75,7 +75,7 @@ class LineHost:
         return await asyncio.to_thread(_line_call.collect, str(self.state), given["token"], within)
 
 
-async def until(condition: Any, seconds: float = 20.0) -> None:
+async def until(condition: Any, seconds: float = 80.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)

@@ -282,7 +282,7 @@ class People:
 
     def begin(self) -> None:
         self.listener.open()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 80
         while not self.place.exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -317,7 +317,7 @@ def test_people_are_passed_on_with_their_name_and_only_while_the_line_is_held(
             left.bind(str(path))
     before = people.place.stat().st_ino
     people.listener.open()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 80
     while people.place.stat().st_ino == before:
         assert time.monotonic() < deadline
         time.sleep(0.01)
