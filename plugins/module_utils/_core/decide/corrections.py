@@ -8,12 +8,12 @@ Without this, a run that looked just before another one restarted an instance wo
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Mapping
+from typing import Any, Dict, Iterable, Mapping, Optional
 
 from ..model import sequence
 from ..model import site as site_model
 from ..model.observation import instance_seen, seen_running, unseen
-from ..model.records import Claim, HostRecord
+from ..model.records import Claim, State
 from ..model.words import DRAINED, FREE, NOT_ASKED, RUNNING, SEEN, UP
 
 Json = Dict[str, Any]
@@ -49,24 +49,25 @@ def correct(
 
 
 def as_claimed(
-    site: site_model.Site, state: Mapping[str, Any], observations: Mapping[str, Any]
+    site: site_model.Site, state: Mapping[str, Any], observations: Mapping[str, Any], view: Optional[State] = None
 ) -> Dict[str, Any]:
     """The observations, and for every host that was not asked what it shows if the ledger is right about it.
 
     For questions, not for runs. A host that is not up or drained in the ledger stays not asked.
+
+    :param view: of `state`, where the caller has read it already.
     """
+    view = view or State.from_json(state)
     filled: Dict[str, Any] = {}
     for host in site.hosts:
-        record = HostRecord.from_json(state["hosts"].get(host.name) or {})
+        record = view.hosts.get(host.name)
         asked = (observations.get(host.name) or {}).get("answer", NOT_ASKED) != NOT_ASKED
-        if asked or host.name not in state["hosts"] or record.state not in (UP, DRAINED):
+        if asked or record is None or record.state not in (UP, DRAINED):
             continue
         filled[host.name] = seen_running(host.name, record.incarnation)
-    for name, document in state["claims"].items() if filled else ():
-        if document.get("host") in filled:
-            claim = Claim.from_json(document)
-            if claim.holds:
-                filled[str(claim.host)]["instances"][name] = _as_claimed(site, name, claim)
+    for name, claim in view.claims.items() if filled else ():
+        if claim.host in filled and claim.holds:
+            filled[str(claim.host)]["instances"][name] = _as_claimed(site, name, claim)
     return dict(observations, **filled)
 
 

@@ -278,7 +278,7 @@ class Batch:
             application = self._draft.site.instance(move.name).application
             where = kinds(self._draft.site, application.identifiers_as_written)
             return "it may run on %s only, and there is no such host" % where
-        return no_room(candidates, self._ruled_out(move))
+        return NoRoom(candidates, self._ruled_out(move)).why()
 
 
 def with_placed(loads: Mapping[str, HostLoad], pending: Mapping[str, Pending], placed: Placed) -> Dict[str, HostLoad]:
@@ -294,18 +294,32 @@ def with_placed(loads: Mapping[str, HostLoad], pending: Mapping[str, Pending], p
     return after
 
 
-def no_room(candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> str:
-    """Why none of these hosts takes an instance, in a few words however many they are.
+class NoRoom:
+    """Why none of some hosts takes an instance; sorted once, however often it is asked without a few of them."""
 
-    :param ruled_out: host -> why nothing may start there; empty or missing where only room counts.
-    """
-    if len(candidates) <= 4:
-        return "; ".join(c.why for c in candidates)
-    roomless = [c for c in candidates if not c.unfit and not ruled_out.get(c.host)]
-    others = [c.why for c in candidates if c.unfit or ruled_out.get(c.host)]
-    words = []
-    if roomless:
-        best = min(roomless, key=lambda c: c.reserved - c.limit)
-        words.append("%d hosts have no room, the best of them is %s: %g of %g reserved, it needs %g" % (
-            len(roomless), best.host, best.reserved, best.limit, best.load))  # fmt: skip
-    return "; ".join(words + ([listing(others, most=3)] if others else []))
+    def __init__(self, candidates: Sequence[Candidate], ruled_out: Mapping[str, str]) -> None:
+        """:param ruled_out: host -> why nothing may start there; empty or missing where only room counts."""
+        self._all = candidates
+        self._others = [c for c in candidates if c.unfit or ruled_out.get(c.host)]
+        others = {c.host for c in self._others}
+        self._roomless = {c.host: c for c in sorted(candidates, key=_lacks) if c.host not in others}  # least first
+
+    def why(self, gone: Collection[str] = ()) -> str:
+        """In a few words, however many hosts there are.
+
+        :param gone: hosts that are left out.
+        """
+        others = [c.why for c in self._others if c.host not in gone]
+        roomless = len(self._roomless) - sum(host in self._roomless for host in gone)
+        if roomless + len(others) <= 4:
+            return "; ".join(c.why for c in self._all if c.host not in gone)
+        words = []
+        if roomless:
+            best = next(c for host, c in self._roomless.items() if host not in gone)
+            words.append("%d hosts have no room, the best of them is %s: %g of %g reserved, it needs %g" % (
+                roomless, best.host, best.reserved, best.limit, best.load))  # fmt: skip
+        return "; ".join(words + ([listing(others, most=3)] if others else []))
+
+
+def _lacks(candidate: Candidate) -> float:
+    return candidate.reserved - candidate.limit

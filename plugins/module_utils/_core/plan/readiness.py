@@ -22,7 +22,7 @@ from ..model.site import Instance, Site
 from ..model.switched import switched
 from ..model.words import RUNNING, UP
 from ..place.loads import Fleet
-from ..place.place import Candidate, explain
+from ..place.place import explain
 from ..place.room import Room
 from ..place.ties import ties_of
 from . import assign
@@ -46,7 +46,8 @@ def readiness(
         and which would find no room and wait, be it that they stop for others. HCIs never move, so they are not
         counted.
     """
-    seen, view = corrections.as_claimed(site, state, observations), view or State.from_json(state)
+    view = view or State.from_json(state)
+    seen = corrections.as_claimed(site, state, observations, view)
     site = switched(as_it_runs(site, view.claims, view.meta), view.wanted)
     views: Dict[str, Observation] = {host.name: observed(seen, host.name) for host in site.hosts}
     return _Losses(Draft(site, view, views, {"kind": "reconcile"}, now, "", {})).all()
@@ -82,7 +83,8 @@ class _Losses:
         self._ground = Ground(draft)
         self._fleet = Fleet(self._ground.loads.values())
         self._room = Room(self._fleet)
-        self._rows: Dict[Tuple[Tuple[str, ...], float], List[Candidate]] = {}  # with nothing of a batch placed
+        self._ruled_out = {host: why for host, why in self._ground.unfit.items() if why}
+        self._full: Dict[object, assign.NoRoom] = {}  # by `_kind`, with nothing of a batch placed
         self._fit: Dict[Tuple[str, ...], Tuple[str, ...]] = {}
         self._held: Dict[str, List[str]] = {}  # host -> services that would have to move from there
         self._waiting: List[str] = []  # services that hold no host now
@@ -170,10 +172,14 @@ class _Losses:
 
     def _loads_of(self, names: Iterable[str]) -> Dict[Tuple[str, ...], List[float]]:
         """Hosts that may take some of these -> what each of those reserves."""
-        batch: Dict[Tuple[str, ...], List[float]] = {}
+        alike: Dict[object, List[Instance]] = {}
         for name in names:
-            application = self._site.instance(name).application
-            batch.setdefault(self._hosts(application.identifiers), []).append(application.loading)
+            instance = self._site.instance(name)
+            alike.setdefault(_kind(instance), []).append(instance)
+        batch: Dict[Tuple[str, ...], List[float]] = {}
+        for instances in alike.values():
+            hosts = self._hosts(instances[0].application.identifiers)
+            batch.setdefault(hosts, []).extend(instance.application.loading for instance in instances)
         return batch
 
     def _hosts(self, identifiers: Tuple[str, ...]) -> Tuple[str, ...]:
@@ -186,17 +192,15 @@ class _Losses:
 
     def _why(self, name: str, gone: List[str], fleet: Fleet) -> str:
         """:param fleet: with everything where it is then."""
-        application = self._site.instance(name).application
-        ruled_out = {host: why for host, why in self._ground.unfit.items() if why}
-        if fleet is self._fleet:
-            rows = self._rows.get((application.identifiers, application.loading))
-            if rows is None:
-                rows = explain(application.loading, application.identifiers, fleet, ruled_out)
-                self._rows[application.identifiers, application.loading] = rows
-        else:
-            ties = ties_of(self._site, name)
-            rows = explain(application.loading, application.identifiers, fleet, ruled_out, ties)
-        why = assign.no_room([row for row in rows if row.host not in gone], ruled_out)
+        kind, shared = _kind(self._site.instance(name)), fleet is self._fleet
+        known = self._full.get(kind) if shared else None
+        if known is None:
+            application, ties = self._site.instance(name).application, ties_of(self._site, name)
+            rows = explain(application.loading, application.identifiers, fleet, self._ruled_out, ties)
+            known = assign.NoRoom(rows, self._ruled_out)
+            if shared:  # then it has no ties, see `_shortcut`
+                self._full[kind] = known
+        why = known.why(gone)
         machine = " (one machine)" if len(gone) > 1 else ""
         return "without %s%s, %s: %s" % (listing(gone), machine, name, why or "it may run on no other host")
 
@@ -214,6 +218,12 @@ def _at_once(draft: Draft) -> Draft:
         move = draft.booking(name)
         other.booked[name] = replace(move, at_a_time=0) if move is not None else None
     return other
+
+
+def _kind(instance: Instance) -> object:
+    """The same for those that may run on the same hosts and reserve the same. Long tuples are slow keys."""
+    application = instance.application
+    return application.name if instance.item.terms is None else (application.identifiers, application.loading)
 
 
 def _counts(instance: Instance) -> bool:

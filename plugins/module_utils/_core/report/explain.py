@@ -47,9 +47,9 @@ def explain_item(site: Site, state: Mapping[str, Any], observations: Mapping[str
     :raises PlanError: when the site has no such item.
     """
     names = _names(site, item)
-    seen = corrections.as_claimed(site, state, observations)
-    views = {host.name: observed(seen, host.name) for host in site.hosts}
     ledger = State.from_json(state)
+    seen = corrections.as_claimed(site, state, observations, ledger)
+    views = {host.name: observed(seen, host.name) for host in site.hosts}
     applications = [_application(site, ledger, views, site.instance(name), now) for name in names]
     row = site.instance(names[0]).item.id if names else item
     return {"item": row, "applications": applications}
