@@ -99,5 +99,5 @@ def _remembered(picture: Picture, below: Mapping[str, str], standing: Standing) 
     lasts = {*picture.silent.values(), *(key for key, alarm in standing.alarms.items() if alarm.active)}
     absent = {key: names for key, names in picture.absent.items() if key in lasts}
     return Memory(True, charged, dict(below), members, {item: names for item, names in held.items() if names}, ready,
-                  ill, hosts.explained(picture), picture.silent, picture.back,
+                  ill, hosts.explained(picture), picture.silent, picture.back_later(),
                   {item: sorted(times) for item, times in ran.items() if times}, absent)  # fmt: skip

@@ -27,6 +27,8 @@ class Absence(NamedTuple):
     began: float  # s since 1970
     ended: float
     told: bool  # somebody heard of it
+    fell: Sequence[str] = ()  # items that failed in it, and whose failure is told with it, see `Picture.fallen`
+    own: Sequence[str] = ()  # other items that have had alarms of their own since
 
     def took(self, at: float, ran: Sequence[float]) -> bool:
         """Whether it explains a failure on the host. A run that was on its way notes it a moment after the host is
@@ -91,8 +93,8 @@ class Memory:
             {str(item): float(at) for item, at in (document.get("ill") or {}).items()},
             dict(document.get("explained") or {}),
             dict(document.get("gone") or {}),
-            {str(host): Absence(str(key), float(began), float(ended), bool(told))
-             for host, (key, began, ended, told) in (document.get("back") or {}).items()},
+            {str(host): Absence(str(key), float(began), float(ended), bool(told), *items)
+             for host, (key, began, ended, told, *items) in (document.get("back") or {}).items()},
             {str(item): [float(at) for at in times] for item, times in (document.get("ran") or {}).items()},
             {str(key): [str(host) for host in hosts] for key, hosts in (document.get("absent") or {}).items()},
         )  # fmt: skip
@@ -183,14 +185,22 @@ class Picture:
     @cached_property
     def fallen(self) -> Dict[str, List[str]]:
         """Host that was away, too shortly for an alarm -> the items that failed there meanwhile, where that are
-        several: their one cause is worth a word then."""
+        several: their one cause is worth a word then. Who was told of an item by its own alarm knows already."""
         found: Dict[str, List[str]] = {}
-        brief = {host: was for host, was in self.back.items() if not was.told}
-        for item in self.items if brief else ():
+        own = {host: self._own(was) for host, was in self.back.items() if not was.told}
+        for item in self.items if own else ():
             for host in {str(host) for _n, part in self.of_item[item] for at, host, _why in part.get("charged") or ()
-                         if host in brief and self.took(host, item, float(at))}:  # fmt: skip
+                         if item not in own.get(host, self.items) and self.took(host, item, float(at))}:  # fmt: skip
                 found.setdefault(host, []).append(item)
         return {host: items for host, items in found.items() if len(items) > 1}
+
+    def _own(self, was: Absence) -> Set[str]:
+        return {*was.own, *(item for item in self.items if "item:%s" % item in self.told and item not in was.fell)}
+
+    def back_later(self) -> Dict[str, Absence]:
+        """`back`, as the next document needs it."""
+        return {host: was._replace(fell=sorted({*was.fell, *self.fallen.get(host, ())}), own=sorted(self._own(was)))
+                for host, was in self.back.items()}  # fmt: skip
 
     def machine(self, host: str) -> str:
         """What several hosts of one machine have in common."""
