@@ -17,6 +17,7 @@ from ..core.client.commands import FAILED, OK
 from ..core.client.happened import FILTERS, MOST
 from ..core.controller import alarm_calls, trail_search
 from ..core.model import moments
+from .names import need_heard
 from .places import Places, UsageError
 from .verbs import as_json
 
@@ -92,7 +93,10 @@ def events(options: argparse.Namespace, places: Places) -> int:
 
     found += [(float(entry["at"]), "trail", entry) for entry in trail_search.search(read, asked, names, most)]
     merged = [dict(entry, kind=kind) for _at, kind, entry in sorted(found, key=lambda one: one[0])]
-    happened.show(happened.of_instance(merged, options)[-options.number :], options.json)
+    shown = happened.of_instance(merged, options)[-options.number :]
+    if not shown:
+        need_heard(vars(options), places.site())
+    happened.show(shown, options.json)
     return OK
 
 

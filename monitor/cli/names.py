@@ -48,6 +48,21 @@ def in_full(request: Request, document: Mapping[str, Any]) -> Request:
     return request._replace(instances=tuple(found))
 
 
+def need_heard(asked: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    """Before an answer that is empty.
+
+    :param asked: the name of an ``item``, a ``host``, an ``instance``. :param document: as for `in_full`.
+    :raises UnknownName: when the site does not have it.
+    """
+    from ..core.model.site import site_from_json
+    from ..core.model.unheard import unheard
+
+    with contextlib.suppress(ValueError):
+        problem = unheard(site_from_json(document), asked) if document else ""
+        if problem:
+            raise UnknownName(problem)
+
+
 def console(options: argparse.Namespace, environ: Mapping[str, str]) -> str:
     """The console of `muster open`: as given, else MUSTER_HOST; "" when neither names one."""
     return str(options.console or environ.get("MUSTER_HOST", ""))

@@ -15,6 +15,7 @@ from ..core.alarms import handover, view
 from ..core.controller import alarm_calls, trail_search
 from ..core.requests.read import RequestErrors
 from .desk import Desk, encode
+from .heard import need_heard
 from .schema import parameters
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class AlarmRoutes:
         wanted.update(moments_of(query, time.time()))
         wanted.update({name: int(query[name]) for name in ("after", "limit") if name in query})
         entries = await self._desk.run(alarm_calls.history, str(self._desk.state_dir), wanted)
+        if not entries:
+            await need_heard(self._desk, query)
         last = entries[-1]["id"] if entries else wanted.get("after") or 0
         return Response(encode({"past": entries, "last": last}), media_type=JSON_TYPE)
 

@@ -40,6 +40,7 @@ from .exec_routes import ExecRoutes
 from .figure_routes import FigureRoutes
 from .figures.segments import FOLDER, Segments
 from .health_routes import HealthRoutes
+from .heard import need_heard
 from .history import History
 from .log_routes import LogRoutes
 from .schema import actions, openapi, parameters, routes
@@ -196,7 +197,10 @@ class Api(AlarmRoutes, ExecRoutes, FigureRoutes, HealthRoutes, LogRoutes, StoryR
 
     async def history(self, request: Request) -> Response:
         hosts = [request.query_params["host"]] if "host" in request.query_params else None
-        return _json(encode(self._history.to_json(hosts, _whole(request, "points") or 0)))
+        found = self._history.to_json(hosts, _whole(request, "points") or 0)
+        if not found["hosts"]:
+            await need_heard(self._desk, request.query_params)
+        return _json(encode(found))
 
     async def why(self, request: Request) -> Response:
         name = request.path_params["instance"]

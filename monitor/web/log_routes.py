@@ -20,6 +20,7 @@ from ..core.requests.read import RequestErrors
 from .desk import Desk, NotNow, Unknown, encode
 from .doors.limits import Account, Limits
 from .doors.wire import ABORT
+from .heard import need_heard
 from .logs import answer, feed, shared, stream, wanted
 
 Json = dict[str, Any]
@@ -80,6 +81,8 @@ class LogRoutes:
         limit = int(request.query_params.get("limit") or 20)
         found = await self._desk.run(
             last_words.listed, str(self._desk.state_dir), request.query_params.get("instance") or "", limit)
+        if not found:
+            await need_heard(self._desk, request.query_params)
         return Response(encode({"last_words": found}), media_type="application/json")
 
     async def last_words_of(self, request: Request) -> Response:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from ..core.controller import alarm_calls, trail_search
 from .alarms import JSON_TYPE, moments_of
 from .desk import Desk, encode
+from .heard import need_heard
 
 if TYPE_CHECKING:
     from .doors.caller import Caller
@@ -58,5 +59,7 @@ class StoryRoutes:
         asked = trail_search.Wanted(times["since"], times["until"], **wanted)
         told = await self._desk.run(self._desk.search_trail, asked, names, limit + 1)
         merged = [dict(e, kind="change") for e in changes] + [dict(e, kind="trail") for e in told]
+        if not merged:
+            await need_heard(self._desk, query)
         merged.sort(key=lambda entry: float(entry["at"]))
         return Response(encode({"story": merged[-limit:], "more": len(merged) > limit}), media_type=JSON_TYPE)

@@ -62,6 +62,7 @@ def bodies() -> dict[str, Json]:
 
 
 _BAD = Answer("The request is wrong: every error with field, value, allowed values and the nearest name.", "Problem")
+_UNHEARD = Answer("Nothing of it, and no such item, host or instance; the sentence names the nearest.", "Problem")
 _GONE = Answer("There is no such item, instance or request; the sentence names the nearest.", "Problem")
 _LATER = Answer("The state folder cannot be read now; the sentence says why.", "Problem")
 _LIMIT = Parameter("limit", "query", "how many at most", {"type": "integer", "minimum": 1, "maximum": 1000})
@@ -120,7 +121,8 @@ ROUTES = (
         "/events",
         "events",
         "The trail: who did what, why, and what came of it",
-        {200: Answer("Oldest first; without `after` the newest ones.", "Events"), 422: _BAD, 503: _LATER},
+        {200: Answer("Oldest first; without `after` the newest ones.", "Events"), 404: _UNHEARD, 422: _BAD,
+         503: _LATER},
         (_AFTER, _LIMIT, _OF),
     ),
     Route(
@@ -150,13 +152,13 @@ ROUTES = (
             ),
         ),
     ),
-    *routes_alarms.routes(Route, Answer, Parameter, _BAD, _LATER),
+    *routes_alarms.routes(Route, Answer, Parameter, _BAD, _LATER, _UNHEARD),
     Route(
         "GET",
         "/history",
         "history",
         "Load of every host over time",
-        {200: Answer("Curves.", "History"), 422: _BAD},
+        {200: Answer("Curves.", "History"), 404: _UNHEARD, 422: _BAD},
         (
             Parameter("host", "query", "only of this host"),
             Parameter("points", "query", "so many points of each at most, evenly chosen",
@@ -227,7 +229,7 @@ ROUTES = (
         "/last-words",
         "last_words",
         "Failures of programs of which the last lines are kept, the newest first",
-        {200: Answer("Without the lines.", "LastWords"), 403: _NOT_LOGS, 422: _BAD},
+        {200: Answer("Without the lines.", "LastWords"), 403: _NOT_LOGS, 404: _UNHEARD, 422: _BAD},
         (_OF, Parameter("limit", "query", "how many at most; 20 where none is given",
                         {"type": "integer", "minimum": 1, "maximum": 300})),
         acts=True,

@@ -28,9 +28,9 @@ BODIES: dict[str, dict[str, Any]] = {
 MOMENT = "seconds since 1970, `2h` ago, `06:00`, `2030-01-31 14:00`"
 
 
-def routes(route: Any, answer: Any, parameter: Any, bad: Any, later: Any) -> tuple[Any, ...]:
+def routes(route: Any, answer: Any, parameter: Any, bad: Any, later: Any, unheard: Any) -> tuple[Any, ...]:
     """:param route: `Route`. :param answer: `Answer`. :param parameter: `Parameter`. :param bad: the answer to a wrong
-    request. :param later: the answer while nothing can be read."""
+    request. :param later: the answer while nothing can be read. :param unheard: the answer about what never was."""
     since = parameter("since", "query", "not before: " + MOMENT)
     until = parameter("until", "query", "before: " + MOMENT)
     limit = parameter("limit", "query", "how many at most", {"type": "integer", "minimum": 1, "maximum": 1000})
@@ -64,7 +64,7 @@ def routes(route: Any, answer: Any, parameter: Any, bad: Any, later: Any) -> tup
             "/past",
             "past",
             "Every change of a verdict, an alarm or a host",
-            {200: answer("Oldest first; without `after` the newest ones.", "Past"), 422: bad, 503: later},
+            {200: answer("Oldest first; without `after` the newest ones.", "Past"), 404: unheard, 422: bad, 503: later},
             (
                 since,
                 until,
@@ -82,8 +82,8 @@ def routes(route: Any, answer: Any, parameter: Any, bad: Any, later: Any) -> tup
             "/story",
             "story",
             "The trail and every change, merged by time",
-            {200: answer("Oldest first; the newest ones of the time. `more`: there are older ones.", "Story"), 422: bad,
-             503: later},
+            {200: answer("Oldest first; the newest ones of the time. `more`: there are older ones.", "Story"),
+             404: unheard, 422: bad, 503: later},
             (
                 since,
                 until,

@@ -200,6 +200,12 @@ def test_events_are_the_trail(state: Path, tmp_path: Path) -> None:
     [line] = muster("events", "--json", "--instance", "scen2_srv_01", cwd=tmp_path).stdout.splitlines()
     assert json.loads(line)["who"] == "eve"
     assert len(muster("events", "-n", "1", cwd=tmp_path).stdout.splitlines()) == 1
+    for option, says in (
+        ("--instance", "there is no instance nosuch"), ("--item", "there is no item nosuch"),
+        ("--host", "there is no host nosuch"),
+    ):  # fmt: skip
+        unheard = muster("events", option, "nosuch", cwd=tmp_path)
+        assert (unheard.returncode, unheard.stdout, says in unheard.stderr) == (3, "", True), unheard.stderr
 
 
 def test_events_can_be_followed(state: Path, tmp_path: Path) -> None:

@@ -71,6 +71,25 @@ def test_every_route_about_alarms_answers_as_promised(folder: Path) -> None:
     play(scene)
 
 
+def test_who_asks_for_the_past_of_what_never_was_hears_that(folder: Path) -> None:
+    async def scene() -> None:
+        async with monitor(folder, Told(), web_here):
+            for path, says in (
+                ("/past?item=1", "there is no item 1 in this site, and nothing of it in that time"),
+                ("/story?host=server2", "there is no host server2 in this site, and nothing of it in that time; did you"
+                                        " mean server_2?"),
+                ("/history?host=server_9", "there is no host server_9"),
+                ("/events?instance=nosuch", "there is no instance nosuch"),
+                ("/last-words?instance=nosuch", "there is no instance nosuch"),
+            ):  # fmt: skip
+                wrong = await get(folder, "/api/v1" + path)
+                assert (wrong.status, wrong.json["error"].startswith(says)) == (404, True), wrong.body
+            quiet = await get(folder, "/api/v1/past?item=01&until=2020-01-31 14:00".replace(" ", "%20"))
+            assert (quiet.status, quiet.json["past"]) == (200, [])
+
+    play(scene)
+
+
 def test_a_stream_with_changes_tells_what_differs_and_the_alarms(folder: Path) -> None:
     events: list[tuple[str, Any]] = []
     over = threading.Event()

@@ -67,8 +67,10 @@ def events(options: argparse.Namespace, remote: api.Remote) -> int:
             query[name] = getattr(options, name)
     if options.instance and not options.word:
         query["word"] = options.instance  # what has not its name is not about it
-    found = remote.get("/story", options.timeout, **query)["story"]
-    show(of_instance(found, options)[-options.number :], options.json)
+    shown = of_instance(remote.get("/story", options.timeout, **query)["story"], options)[-options.number :]
+    if not shown and options.instance:
+        remote.get("/events", options.timeout, instance=options.instance, limit=1)  # refused for a name that never was
+    show(shown, options.json)
     return OK
 
 

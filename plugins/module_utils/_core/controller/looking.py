@@ -9,6 +9,7 @@ import time
 from typing import Any, Dict
 
 from ..decide.draft import WHOLE
+from ..model.unheard import unheard
 from ..report import status, status_text
 from . import alarm_calls, last_seen, publish, shared
 from .places import MONITOR_FILE
@@ -45,8 +46,13 @@ def show_status(call: Any) -> Json:
 
 def show_trail(call: Any) -> Json:
     after, limit = call.request.get("after"), int(call.request.get("limit") or 100)
+    instance = call.request.get("instance")
     with call.ledger as ledger:
-        return {"trail": ledger.trail(after, limit, call.request.get("instance"))}
+        trail = ledger.trail(after, limit, instance)
+        never = "" if trail else unheard(call.site, {"instance": instance})
+        if never and not (after and ledger.trail(None, 1, instance)):
+            return {"error": never, "unknown": True}
+    return {"trail": trail}
 
 
 def question(call: Any) -> Json:
