@@ -61,6 +61,7 @@ class _Host:
     run: Line = field(default_factory=Line)  # what the last run found there
     looked: float = 0.0  # when that run was there
     left: float = 0.0  # when its line was no longer fine
+    absence: tuple[float, float] | None = None  # from when until when its line was lost last
     heard: float | None = None  # when it answered last on its line
     buses_heard: bool = False  # whether its buses ever answered
 
@@ -92,6 +93,8 @@ class Hosts:
         if host is None:
             return False
         if signal is Signal.FINE:
+            if host.line.signal in AWAY:
+                host.absence = (host.line.since if host.heard is None else host.left, now)
             host.heard = now
         if signal is not Signal.FINE and host.line.signal is Signal.FINE:
             host.left = now
@@ -118,6 +121,11 @@ class Hosts:
         if host is not None:
             _note(host.run, Signal.LOST, why, now)
             host.looked = now
+
+    def absence(self, name: str) -> tuple[float, float] | None:
+        """From when until when its line was lost last; None when it never came back."""
+        host = self._hosts.get(name)
+        return host.absence if host is not None else None
 
     def last_answer(self, name: str) -> float | None:
         """When the host answered last on its line, or to a run; None when it never did."""

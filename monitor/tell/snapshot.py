@@ -14,6 +14,7 @@ from typing import Any
 
 from ..base.files import replace_text
 from ..base.histogram import Histogram
+from ..core.alarms.picture import BACK
 from ..judge.brain import Brain
 from ..judge.health import Health
 from ..judge.hosts import NOT_HELD
@@ -73,6 +74,7 @@ def document(
                 "since": round(now - verdict.since, 1),
                 "line": lines[name].signal.value if name in lines else "none",
                 "no_line": lines[name].why if name in lines and lines[name].signal in NOT_HELD else "",
+                **_away(brain.hosts.absence(name), now),
             }
             for name, verdict in brain.verdicts.items()
         },
@@ -103,3 +105,10 @@ def save(path: Path, document: Mapping[str, Any]) -> str:
     except OSError as error:
         return "%s cannot be written: %s" % (path, error)
     return ""
+
+
+def _away(absence: tuple[float, float] | None, now: float) -> dict[str, Any]:
+    """How long ago a host was lost and came back, for as long as that matters to alarms."""
+    if absence is None or now - absence[1] > BACK:
+        return {}
+    return {"away": [round(now - moment, 3) for moment in absence]}

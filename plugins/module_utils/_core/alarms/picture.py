@@ -17,6 +17,7 @@ HOLD_KEY = "hold:storm"
 GONE = (DOWN, SUSPECT)  # states of a host under which what it holds is not known
 SETTLES = 2.0  # s until a failure counts: where its host lost power or shuts down, that shows a moment later
 NOTED = 5.0  # s until what failed is in the ledger
+ROUNDED = 0.5  # s by which one moment may differ between two documents
 BACK = 60.0  # s after which a host that came back is like any other
 
 
@@ -168,6 +169,11 @@ class Picture:
         for host, key in self.memory.gone.items():
             if host in self.hosts and host not in self.silent:
                 found[host] = Absence(key, self.since.get(key, self.now), self.now, key in self.told)
+        for host, entry in self.hosts.items() if self.memory.begun else ():
+            began, ended = entry.get("away") or (0.0, 0.0)
+            known = found[host].ended + ROUNDED if host in found else self.now - BACK
+            if host not in self.silent and ended > known:  # it was over before anybody looked
+                found[host] = Absence("host:%s" % host, began, ended, False)
         return found
 
     def took(self, host: str, item: str, at: float) -> bool:
