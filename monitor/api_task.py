@@ -13,6 +13,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -222,11 +223,10 @@ class ApiProcess:
 
     async def _show(self, channel: Channel) -> str:
         """Answer what the monitor sees: once for all who asked meanwhile."""
-        loop = asyncio.get_running_loop()
         while True:
             await self._asked.wait()
             self._asked.clear()
-            began, monitor = loop.time(), self._monitor
+            began, monitor = time.thread_time(), self._monitor
             counts = [[event, cause, number] for (event, cause), number in self._journal.counts.items()]
             heard = {name: at for host in monitor.watch.hosts for name, at in monitor.heard(host).items()}
             seen = {
@@ -235,7 +235,7 @@ class ApiProcess:
             }  # fmt: skip
             if not channel.send(seen):
                 self._asked.set()
-            await asyncio.sleep(max(SEEN_APART_SECONDS, 10 * (loop.time() - began)))
+            await asyncio.sleep(max(SEEN_APART_SECONDS, 10 * (time.thread_time() - began)))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Kept = tuple[Book, Certificates]  # what stays from look to look
 
-LOOKS_APART_SECONDS = 0.2  # between two looks; longer where a look takes long
+LOOKS_APART_SECONDS = 0.2  # between two looks; longer where a look computes long
+REST = 10.0  # times what a look computed, until the next one. Not what it took: on a busy machine alarms came late.
 AFTER_FAILURE_SECONDS = 5.0
 TICK_SECONDS = 10.0  # between two notes that somebody watches
 ANYWAY_SECONDS = 60.0  # between two looks although nothing changed: some verdicts follow from the time alone
@@ -59,15 +60,15 @@ async def _follow(monitor: Monitor, hooks: Hooks, alarm_hooks: AlarmHooks, journ
                 await loop.run_in_executor(None, _tick, book)
                 continue
             changed.clear()
-            looked = began = loop.time()
+            looked = loop.time()
             try:
-                error, waits = await _tell(monitor, hooks, alarm_hooks, (book, certificates), journal, error)
+                error, waits, used = await _tell(monitor, hooks, alarm_hooks, (book, certificates), journal, error)
             except Exception as defect:
                 journal.failed("the telling of hooks", defect)
                 changed.set()  # nothing else may change; it is tried again
                 await asyncio.sleep(AFTER_FAILURE_SECONDS)
                 continue
-            await asyncio.sleep(max(LOOKS_APART_SECONDS, 10 * (loop.time() - began)))
+            await asyncio.sleep(max(LOOKS_APART_SECONDS, REST * used))
     finally:
         monitor.unsubscribe(changed)
 
@@ -87,17 +88,18 @@ def _tick(book: Book) -> None:
 
 async def _tell(
     monitor: Monitor, hooks: Hooks, alarm_hooks: AlarmHooks, kept: Kept, journal: Journal, before: str
-) -> tuple[str, bool]:
+) -> tuple[str, bool, float]:
     """Pass the verdicts to the hooks, and judge the alarms.
 
     :param before: why the verdicts could not be read the time before, "" when they could.
-    :return: the same of this time; and whether something may become an alarm although nothing changes.
+    :return: the same of this time; whether something may become an alarm although nothing changes; and how long the
+        look computed (s).
     """
     watch, loop = monitor.watch, asyncio.get_running_loop()
     hooks.follow(watch.site, watch.hooks)
     alarm_hooks.follow(watch.site, watch.hooks)
     if watch.revision < 0 or not monitor.rank.leads():
-        return before, False
+        return before, False, 0.0
     facts = {"failing": monitor.failing or monitor.scarce}
     answer = await loop.run_in_executor(None, _look, kept, watch, str(monitor.state_dir), monitor.snapshot(), facts)
     if "status" in answer:
@@ -107,10 +109,16 @@ async def _tell(
     error = str(answer.get("error") or "")
     if error and error != before:
         journal.say("hook", error if "status" in answer else "the verdicts cannot be read: %s" % error)
-    return error, bool(answer.get("waits"))
+    return error, bool(answer.get("waits")), float(answer["used"])
 
 
 def _look(kept: Kept, watch: Watch, state_dir: str, seen: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    began = time.thread_time()
+    answer = _judged(kept, watch, state_dir, seen, facts)
+    return {**answer, "used": time.thread_time() - began}
+
+
+def _judged(kept: Kept, watch: Watch, state_dir: str, seen: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     book, certificates = kept
     answer = calls.handle({"verb": "status", "state_dir": state_dir, "monitor": seen, "check": True})
     if "status" not in answer:

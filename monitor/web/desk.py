@@ -109,7 +109,7 @@ class Picture:
     body: bytes
     key: Any
     made: float  # monotonic
-    took: float  # s
+    took: float  # s of a processor
 
 
 @dataclass(frozen=True)
@@ -222,11 +222,11 @@ class Desk:
         return time.monotonic() - self.painted
 
     def _paint(self, snapshot: Json, key: Any) -> Picture:
-        began = time.monotonic()
+        began = time.thread_time()
         document = self._controller({"verb": "status", "monitor": snapshot})["status"]
         self._since.mark(document)
         body, made = encode(document), time.monotonic()
-        return Picture(document, body, key, made, made - began)
+        return Picture(document, body, key, made, time.thread_time() - began)
 
     async def plan(self) -> Json:
         request = {"verb": "plan", "check": True, "request": {"kind": "reconcile"}}

@@ -209,11 +209,11 @@ def test_the_telling_of_hooks_goes_on(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(hook_task, "AFTER_FAILURE_SECONDS", 0.01)
     calls: list[int] = []
 
-    async def tell(*_unused: Any) -> tuple[str, bool]:
+    async def tell(*_unused: Any) -> tuple[str, bool, float]:
         calls.append(1)
         if len(calls) < 3:
             raise RuntimeError("a defect")
-        return "", False
+        return "", False, 0.0
 
     monkeypatch.setattr(hook_task, "_tell", tell)
 

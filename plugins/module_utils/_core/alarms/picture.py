@@ -28,7 +28,7 @@ class Absence(NamedTuple):
     began: float  # s since 1970
     ended: float
     told: bool  # somebody heard of it
-    fell: Sequence[str] = ()  # items that failed in it, and whose failure is told with it, see `Picture.fallen`
+    fell: Sequence[str] = ()  # items that failed in it, and its alarm tells of them, see `Picture.fallen`
     own: Sequence[str] = ()  # other items that have had alarms of their own since
 
     def took(self, at: float, ran: Sequence[float]) -> bool:
