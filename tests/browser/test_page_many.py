@@ -139,7 +139,7 @@ def test_24_hours_of_a_shift_at_1000_items_do_not_grow(screen: Screen, tmp_path:
                 shown.tell("change %d" % turn, "scen2_srv_" + item)
             seen.page.locator("#matrix").evaluate("(node, at) => { node.scrollTop = at * 400; }", hour)
             seen.page.keyboard.press("a")
-            seen.until("(id) => Number(document.querySelector('#story-list li').dataset.id) >= id", (hour + 1) * 300)
+            seen.until("(id) => Number(document.querySelector('#story-list li')?.dataset.id) >= id", (hour + 1) * 300)
             seen.devtools.send("HeapProfiler.collectGarbage")
             sizes.append((seen.figure("JSHeapUsedSize"), seen.figure("Nodes")))
         print("heap MB, nodes by hour:", [(round(heap / 1e6, 1), int(nodes)) for heap, nodes in sizes])
