@@ -47,6 +47,9 @@ class Hub:
         self.version = 0  # of `status`, the event that shows it
         self.change: bytes = b""  # the event that makes the status before into this one; empty when there was none
         self._document: Any = None
+        self._latest = 0.0  # when the newest entry of the trail was written
+        self.ledgers = 0  # how often a backup of the ledger was put back
+        self.resumed = 0  # the last entry then that was there before
         self._before = 0.0  # `at` of the status that `change` is about
         self._painted: Any = None  # the key of the picture that `status` shows
         self.closing = False
@@ -69,6 +72,7 @@ class Hub:
             if self.newest < 0:
                 entries = await self._desk.trail(None, 1)
                 self.newest = int(entries[-1]["id"]) if entries else 0
+                self._latest = float(entries[-1]["at"]) if entries else 0.0
         bell = asyncio.Event()
         self._bells.add(bell)
         if not self.status:
@@ -93,13 +97,13 @@ class Hub:
 
     async def _read(self) -> None:
         try:
-            while entries := await self._desk.trail(self.newest, ENTRIES_PER_READ):
-                for entry in entries:
-                    self._recent.append((int(entry["id"]), message("trail", encode(entry), entry["id"])))
-                self.newest = int(entries[-1]["id"])
+            known = self.newest
+            await self._read_trail()
             picture = await self._desk.picture()
             if not self.status or picture.key != self._painted:
                 before, self._document = self._document, picture.document
+                if before is not None and self.newest == known and before["revision"] != picture.document["revision"]:
+                    await self._follow_back()
                 self.change, self._before = b"", 0.0
                 if before is not None and self.status:
                     self._before = float(before["at"])
@@ -109,6 +113,21 @@ class Hub:
             await self.alarms.read(picture.document)
         finally:
             self.ring()
+
+    async def _read_trail(self) -> None:
+        while entries := await self._desk.trail(self.newest, ENTRIES_PER_READ):
+            for entry in entries:
+                self._recent.append((int(entry["id"]), message("trail", encode(entry), entry["id"])))
+            self.newest, self._latest = int(entries[-1]["id"]), float(entries[-1]["at"])
+
+    async def _follow_back(self) -> None:
+        """A backup of the ledger may have been put back: its new entries have numbers that were there before."""
+        entries = await self._desk.trail(None, ENTRIES_PER_READ)
+        if entries and int(entries[-1]["id"]) < self.newest:
+            self._recent.clear()
+            self.newest = max([int(e["id"]) for e in entries if float(e["at"]) <= self._latest], default=0)
+            self.ledgers, self.resumed = self.ledgers + 1, self.newest
+            await self._read_trail()
 
     def alive(self) -> bytes:
         """A sign of life of the monitor, not of the process that sends it: when it was sent, and when the status was
@@ -190,6 +209,7 @@ class EventStream:
             with contextlib.suppress(NotNow):
                 await hub.turn()
             last = min(last, hub.newest)  # of another ledger, such as the one before a backup was put back
+        ledgers = hub.ledgers
         version = hub.version_of(self._have) if self._changes else -1
         alarms = asks = -1
         beat = 0.0
@@ -197,6 +217,8 @@ class EventStream:
             self._bell.clear()
             parts = []
             with contextlib.suppress(NotNow):
+                if ledgers != hub.ledgers:
+                    ledgers, last = hub.ledgers, min(last, hub.resumed)
                 entries = await hub.after(last)
                 if entries:
                     last = entries[-1][0]

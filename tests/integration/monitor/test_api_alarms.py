@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
+import sqlite3
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from monitor.core.controller import ledger as controller_ledger
-from monitor.core.controller import publish
+from monitor.core.controller import publish, put_back
 from monitor.core.controller.alarm_calls import Book
 from monitor.core.controller.places import SITE_FILE
 from monitor.web.changes import applied
@@ -23,14 +28,15 @@ Json = dict[str, Any]
 DOWN = {"state": "down", "incarnation": "", "since": 1.0, "evidence": "no power", "by": "eve"}
 
 
-def commit(where: Path, kind: str, records: Json) -> None:
-    """As a run does: into the ledger, and published."""
+def commit(where: Path, kind: str, records: Json, trail: Sequence[Json] = ()) -> int:
+    """As a run does: into the ledger, and published. :return: the revision."""
     document = publish.read_published(str(where), SITE_FILE)["site"]
     with controller_ledger.Ledger(str(where / "ledger.db")) as ledger:
         _state, revision = ledger.read()
-        ledger.commit(revision, {kind: records}, [])
+        ledger.commit(revision, {kind: records}, list(trail))
         state, revision = ledger.read()
     publish.publish(str(where), document, state, revision, {}, {})
+    return revision
 
 
 def look(where: Path, document: Json) -> None:
@@ -122,3 +128,43 @@ def test_a_stream_with_changes_tells_what_differs_and_the_alarms(folder: Path) -
             assert data["of"] == document["at"]
             document = applied(document, data)
     assert [host["state"] for host in document["hosts"] if host["host"] == "server_2"] == ["down"]
+
+
+def test_an_open_stream_goes_on_when_a_backup_of_the_ledger_is_put_back(folder: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    over = threading.Event()
+
+    def read() -> None:
+        client = Client(folder / "run" / "api.sock")
+        for event, _ident, data in itertools.takewhile(lambda _e: not over.is_set(), client.stream("/events/stream")):
+            if event == "trail":
+                told.append(data["what"])
+
+    def copy(source: Path, target: Path) -> None:
+        with contextlib.closing(sqlite3.connect(source)) as one, contextlib.closing(sqlite3.connect(target)) as other:
+            one.backup(other)
+
+    async def scene() -> None:
+        async with monitor(folder, Told(), web_here):
+            threading.Thread(target=read, daemon=True).start()
+            while not told:
+                note(folder, "the first")
+                await asyncio.sleep(0.1)
+            copy(folder / "ledger.db", tmp_path / "backup.db")
+            for number in range(5):
+                published = note(folder, "lost %d" % number)
+            await until(lambda: "lost 4" in told, "what is lost later")
+            copy(tmp_path / "backup.db", folder / "ledger.db")
+            with controller_ledger.Ledger(str(folder / "ledger.db")) as ledger:
+                put_back.put_back(ledger, "controller", ledger.read()[1], published)
+            note(folder, "after it")
+            await until(lambda: "after it" in told, "what came after the backup was put back")
+            over.set()
+
+    play(scene)
+
+
+def note(where: Path, what: str) -> int:
+    """An entry of the trail. :return: the revision with which it was published."""
+    entry = {"at": time.time(), "who": "eve", "from": "here", "what": what, "why": "", "result": ""}
+    return commit(where, "hosts", {}, [entry])
