@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .base.channel import Channel, Closed
 from .base.files import file_stamp
 from .base.journal import Journal
+from .base.pacing import rest
 from .core.controller import publish
 from .core.controller.places import SITE_FILE
 from .core.model import api
@@ -235,7 +236,7 @@ class ApiProcess:
             }  # fmt: skip
             if not channel.send(seen):
                 self._asked.set()
-            await asyncio.sleep(max(SEEN_APART_SECONDS, 10 * (time.thread_time() - began)))
+            await asyncio.sleep(rest(SEEN_APART_SECONDS, time.thread_time() - began))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

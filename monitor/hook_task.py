@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from .base.journal import Journal
+from .base.pacing import rest
 from .core.controller import calls
 from .core.controller.alarm_calls import Book
 from .core.controller.store import LedgerError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Kept = tuple[Book, Certificates]  # what stays from look to look
 
 LOOKS_APART_SECONDS = 0.2  # between two looks; longer where a look computes long
-REST = 10.0  # times what a look computed, until the next one. Not what it took: on a busy machine alarms came late.
 AFTER_FAILURE_SECONDS = 5.0
 TICK_SECONDS = 10.0  # between two notes that somebody watches
 ANYWAY_SECONDS = 60.0  # between two looks although nothing changed: some verdicts follow from the time alone
@@ -68,7 +68,7 @@ async def _follow(monitor: Monitor, hooks: Hooks, alarm_hooks: AlarmHooks, journ
                 changed.set()  # nothing else may change; it is tried again
                 await asyncio.sleep(AFTER_FAILURE_SECONDS)
                 continue
-            await asyncio.sleep(max(LOOKS_APART_SECONDS, REST * used))
+            await asyncio.sleep(rest(LOOKS_APART_SECONDS, used))
     finally:
         monitor.unsubscribe(changed)
 

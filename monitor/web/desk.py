@@ -38,7 +38,7 @@ from .since import Since
 Json = dict[str, Any]
 Result = TypeVar("Result")
 YOUNG = 1.0  # s a picture of the site serves everybody, unless something changed
-PAINTED_APART = 5  # times what the making of a picture takes: callers who only look get the last one until then
+PAINTED_APART = 5  # times what the making of a picture computes: callers who only look get the last one until then
 TICKETS = 200  # requests under way, and those whose answers are kept
 ALWAYS_TICKETS = 100  # more of them, for stop and close
 _FILES = (SITE_FILE, WATCH_FILE, SEEN_FILE)

@@ -17,6 +17,7 @@ import uvicorn
 
 from ..base import descriptors
 from ..base.journal import Journal
+from ..base.pacing import rest
 from ..core.controller import publish
 from ..core.controller.places import SITE_FILE
 from . import app, events
@@ -86,8 +87,7 @@ class Web:
                 self._desk.changed()
                 began = time.process_time()
                 await self._turn()
-                # Reading a large site never takes more than a tenth of a processor.
-                await asyncio.sleep(max(events.STATUSES_APART_SECONDS, 10 * (time.process_time() - began)))
+                await asyncio.sleep(rest(events.STATUSES_APART_SECONDS, time.process_time() - began))
         finally:
             self._core.unsubscribe(changed)
 

@@ -25,8 +25,10 @@ def test_a_bus_that_works_answers_again_and_again(probe: str) -> None:
         with bus() as running, probing(running.port, seen, probe):
             await until(lambda: seen.count(Kind.ANSWERED) >= 5, "five answers")
 
+    began = time.monotonic()
     seen = run(scenario)
     assert {result.kind for result in seen.results} == {Kind.ANSWERED}
+    assert 0 < sum(result.latency for result in seen.results) < time.monotonic() - began, "one after the other"
     assert all(result.latency > 0 for result in seen.results)
 
 

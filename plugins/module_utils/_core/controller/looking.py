@@ -49,7 +49,7 @@ def show_trail(call: Any) -> Json:
     instance = call.request.get("instance")
     with call.ledger as ledger:
         trail = ledger.trail(after, limit, instance)
-        never = "" if trail else unheard(call.site, {"instance": instance})
+        never = unheard(call.site, {"instance": instance}) if instance and not trail else ""
         if never and not (after and ledger.trail(None, 1, instance)):
             return {"error": never, "unknown": True}
     return {"trail": trail}

@@ -8,7 +8,7 @@ Without this, a run that looked just before another one restarted an instance wo
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Mapping, Optional
+from typing import Any, Dict, Iterable, Mapping
 
 from ..model import sequence
 from ..model import site as site_model
@@ -49,23 +49,20 @@ def correct(
 
 
 def as_claimed(
-    site: site_model.Site, state: Mapping[str, Any], observations: Mapping[str, Any], view: Optional[State] = None
+    site: site_model.Site, ledger: State, observations: Mapping[str, Any]
 ) -> Dict[str, Any]:
     """The observations, and for every host that was not asked what it shows if the ledger is right about it.
 
     For questions, not for runs. A host that is not up or drained in the ledger stays not asked.
-
-    :param view: of `state`, where the caller has read it already.
     """
-    view = view or State.from_json(state)
     filled: Dict[str, Any] = {}
     for host in site.hosts:
-        record = view.hosts.get(host.name)
+        record = ledger.hosts.get(host.name)
         asked = (observations.get(host.name) or {}).get("answer", NOT_ASKED) != NOT_ASKED
         if asked or record is None or record.state not in (UP, DRAINED):
             continue
         filled[host.name] = seen_running(host.name, record.incarnation)
-    for name, claim in view.claims.items() if filled else ():
+    for name, claim in ledger.claims.items() if filled else ():
         if claim.host in filled and claim.holds:
             filled[str(claim.host)]["instances"][name] = _as_claimed(site, name, claim)
     return dict(observations, **filled)

@@ -47,7 +47,7 @@ def readiness(
         counted.
     """
     view = view or State.from_json(state)
-    seen = corrections.as_claimed(site, state, observations, view)
+    seen = corrections.as_claimed(site, view, observations)
     site = switched(as_it_runs(site, view.claims, view.meta), view.wanted)
     views: Dict[str, Observation] = {host.name: observed(seen, host.name) for host in site.hosts}
     return _Losses(Draft(site, view, views, {"kind": "reconcile"}, now, "", {})).all()

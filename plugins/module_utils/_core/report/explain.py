@@ -48,7 +48,7 @@ def explain_item(site: Site, state: Mapping[str, Any], observations: Mapping[str
     """
     names = _names(site, item)
     ledger = State.from_json(state)
-    seen = corrections.as_claimed(site, state, observations, ledger)
+    seen = corrections.as_claimed(site, ledger, observations)
     views = {host.name: observed(seen, host.name) for host in site.hosts}
     applications = [_application(site, ledger, views, site.instance(name), now) for name in names]
     row = site.instance(names[0]).item.id if names else item

@@ -67,7 +67,6 @@ def status_document(
             instances[name]["bus"] = {key: bus[key] for key in ("health", "why", "since")}
     attention = report_attention.part(state, now)
     losses = readiness.readiness(site, state, observations, now, view)
-    suspected = monitor.get("hosts") or {} if alive else {}
     held: Dict[str, List[str]] = {}
     for name, claim in claims.items():
         for place in {claim.host, claim.target} - {None} if claim.holds else ():
@@ -94,7 +93,7 @@ def status_document(
         "at": now,
         "items": items,
         "hosts": [
-            _doubted(_host(site, host, state, held.get(host.name, ()), observations, now), suspected, monitor)
+            _doubted(_host(site, host, state, held.get(host.name, ()), observations, now), watched)
             for host in site.hosts
         ],
         "instances": instances,
@@ -332,16 +331,14 @@ def _left_behind(record: Mapping[str, Any], exclusion: str) -> List[str]:
     return list(record.get("left") or []) if unsure else []
 
 
-def _doubted(
-    host: Dict[str, Any], verdicts: Mapping[str, Mapping[str, Any]], monitor: Mapping[str, Any]
-) -> Dict[str, Any]:  # fmt: skip
+def _doubted(host: Dict[str, Any], watched: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
     """The monitor's suspicion overrides the ledger until a run confirms it.
 
     A host that came back lately has ``away``: from when until when its line was lost, seconds since 1970.
     """
-    verdict = verdicts.get(host["host"]) or {}
+    verdict = watched.get(host["host"]) or {}
     if verdict.get("away"):
-        host["away"] = [round(float(monitor["at"]) - ago, 1) for ago in verdict["away"]]
+        host["away"] = verdict["away"]
     if host["state"] == UP and verdict.get("state") in (SUSPECT, DOWN):
         host.update(state=SUSPECT, evidence=verdict.get("why") or "")
     return host

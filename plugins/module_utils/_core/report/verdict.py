@@ -83,10 +83,11 @@ def verdicts(
 
 
 def watched(monitor: Mapping[str, Any]) -> Dict[str, Json]:
-    """What the monitor sees of each host, as `verdicts` takes it."""
+    """What the monitor sees of each host, as `verdicts` takes it: its times as seconds since 1970."""
     at, began = float(monitor.get("at") or 0.0), float(monitor.get("since") or 0.0)
     return {
-        name: dict(entry, since=at - float(entry.get("since") or 0.0), began=began)
+        name: dict(entry, since=at - float(entry.get("since") or 0.0), began=began,
+                   away=[round(at - float(ago), 1) for ago in entry.get("away") or ()])
         for name, entry in (monitor.get("hosts") or {}).items()
     }
 

@@ -20,7 +20,7 @@ from ..decide import corrections
 from ..decide.draft import Json, PlanError
 from ..model.observation import seen_running, unseen
 from ..model.plan import FREE_CLAIM, HOLD, STOP, Action, Plan
-from ..model.records import Claim, HostRecord, apply_changes
+from ..model.records import Claim, HostRecord, State, apply_changes
 from ..model.sentences import did_you_mean, listing
 from ..model.site import Host, Item, Site
 from ..model.words import DOWN, MONITOR, SEEN, STARTED, UNREACHABLE
@@ -119,7 +119,7 @@ class World:
     ) -> None:  # fmt: skip
         self.site, self.now, self.digests = site, now, digests
         self.state: Json = at_once(state)
-        self.observations: Json = corrections.as_claimed(site, state, observations)
+        self.observations: Json = corrections.as_claimed(site, State.from_json(state), observations)
         self.actions: List[Json] = []
         self.rounds = 0
 
