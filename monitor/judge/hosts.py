@@ -61,7 +61,7 @@ class _Host:
     run: Line = field(default_factory=Line)  # what the last run found there
     looked: float = 0.0  # when that run was there
     left: float = 0.0  # when its line was no longer fine
-    absence: tuple[float, float] | None = None  # from when until when its line was lost last
+    absence: tuple[float, float] | None = None  # from when until when its line was not fine last
     heard: float | None = None  # when it answered last on its line
     buses_heard: bool = False  # whether its buses ever answered
 
@@ -93,7 +93,7 @@ class Hosts:
         if host is None:
             return False
         if signal is Signal.FINE:
-            if host.line.signal in AWAY:
+            if host.line.signal in (Signal.DOUBT, *AWAY):
                 host.absence = (host.line.since if host.heard is None else host.left, now)
             host.heard = now
         if signal is not Signal.FINE and host.line.signal is Signal.FINE:
@@ -123,7 +123,10 @@ class Hosts:
             host.looked = now
 
     def absence(self, name: str) -> tuple[float, float] | None:
-        """From when until when its line was lost last; None when it never came back."""
+        """From when until when its line was not fine last, be it for one question; None when it never came back.
+
+        A host that stands still for a moment may end what it holds (its lease) before it misses a second question.
+        """
         host = self._hosts.get(name)
         return host.absence if host is not None else None
 

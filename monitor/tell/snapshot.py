@@ -108,7 +108,7 @@ def save(path: Path, document: Mapping[str, Any]) -> str:
 
 
 def _away(absence: tuple[float, float] | None, now: float) -> dict[str, Any]:
-    """How long ago a host was lost and came back, for as long as that matters to alarms."""
+    """How long ago a host fell silent and came back, for as long as that matters to alarms."""
     if absence is None or now - absence[1] > BACK:
         return {}
     return {"away": [round(now - moment, 3) for moment in absence]}

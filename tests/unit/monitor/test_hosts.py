@@ -311,14 +311,16 @@ def test_the_state_of_a_host_is_kept_when_others_join_and_leave() -> None:
     assert site.states(20.0, holding=["server_1"]) == {"server_1": SUSPECT}
 
 
-def test_what_is_told_of_an_absence_is_when_the_host_was_lost_and_came_back() -> None:
+def test_an_absence_is_from_when_a_host_fell_silent_until_it_answered_again() -> None:
     site = Site()
+    assert site.hosts.absence("server_1") is None
     site.lose(10.0, "server_1", signal=Signal.DOUBT)
+    assert site.hosts.absence("server_1") is None, "it is not back"
     site.hosts.line("server_1", Signal.FINE, "", 11.0)
-    assert site.hosts.absence("server_1") is None, "one question was not answered"
+    assert site.hosts.absence("server_1") == (10.0, 11.0), "one question was not answered"
     site.lose(20.0, "server_1", signal=Signal.DOUBT)
     site.lose(21.0, "server_1")
-    assert site.hosts.absence("server_1") is None
+    assert site.hosts.absence("server_1") == (10.0, 11.0)
     site.hosts.line("server_1", Signal.FINE, "", 21.5)
     site.lose(30.0, "server_1", signal=Signal.DOUBT)
     assert site.hosts.absence("server_1") == (20.0, 21.5)

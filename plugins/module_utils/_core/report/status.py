@@ -334,7 +334,7 @@ def _left_behind(record: Mapping[str, Any], exclusion: str) -> List[str]:
 def _doubted(host: Dict[str, Any], watched: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
     """The monitor's suspicion overrides the ledger until a run confirms it.
 
-    A host that came back lately has ``away``: from when until when its line was lost, seconds since 1970.
+    A host that came back lately has ``away``: from when until when it did not answer, seconds since 1970.
     """
     verdict = watched.get(host["host"]) or {}
     if verdict.get("away"):
