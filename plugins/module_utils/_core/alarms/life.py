@@ -183,13 +183,13 @@ def _take(standing: Standing, condition: Condition, do: str, now: float) -> None
     key = condition.key
     known = before = standing.alarms.get(key)
     at = min(condition.since, now)  # other clocks may be ahead, and this one may have been set back
-    began = standing.nascent.setdefault(key, at or now)
     alarm = Alarm(
         key, condition.kind, condition.priority, condition.says, do, condition.detail, condition.past,
         condition.items, condition.hosts, condition.below, suppressed=condition.by_design,
         reason=condition.reason, drill=condition.drill, stamp=condition.since,
     )  # fmt: skip
     if condition.over:
+        standing.nascent.pop(key, None)  # what has this key next is not there yet
         if known is None and standing.known_at(key) >= condition.since:
             return
         if known is None or _again(standing, known, condition):
@@ -197,6 +197,7 @@ def _take(standing: Standing, condition: Condition, do: str, now: float) -> None
         cleared = None if chatters(known, now) else known.cleared or condition.ended or now
         standing.alarms[key] = _owing(before, _updated(known, alarm, now)._replace(cleared=cleared), now)
         return
+    began = standing.nascent.setdefault(key, at or now)
     if known is None or not known.active:
         if now - began < condition.after:
             return
