@@ -23,7 +23,7 @@ class Parameter:
     name: str
     place: str  # path | query | header
     doc: str
-    schema: Json = field(default_factory=lambda: {"type": "string"})
+    schema: Json = field(default_factory=lambda: {"type": "string", "maxLength": 500})  # as other words of people
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ def test_every_route_about_alarms_answers_as_promised(folder: Path) -> None:
             for path, says in (
                 ("/past?since=25:00", "25:00 is not a time"), ("/past?what=items", "did you mean item?"),
                 ("/availability?form=xls", "form"), ("/handover?sinc=1h", "did you mean since?"),
+                ("/past?item=" + 501 * "a", "item"),
             ):  # fmt: skip
                 wrong = await get(folder, "/api/v1" + path)
                 assert (wrong.status, says in wrong.json["error"]) == (422, True), wrong.body
